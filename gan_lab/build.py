@@ -1,0 +1,115 @@
+"""Objects from configurations: the dotted path is the registry. The same few rules for a new run and a checkpoint.
+
+A mapping with ``_target_`` is a call of that class or function with its other keys as arguments; ``_args_`` are
+positional ones, and ``_partial_: true`` leaves the call to whoever gets the object. These are Hydra's own words
+(``hydra.utils.instantiate``); here what is checked against the trusted packages is the very object that is called.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from gan_lab.types import UserError
+
+TRUSTED = (
+    "gan_lab.augment",
+    "gan_lab.core.budget",
+    "gan_lab.core.gan",
+    "gan_lab.core.latents",
+    "gan_lab.core.schedules",
+    "gan_lab.data",
+    "gan_lab.losses",
+    "gan_lab.models",
+    "gan_lab.networks",
+    "torch.nn",
+    "torch.optim",
+    "torchvision.models",
+    "torchvision.ops",
+    "torchvision.transforms",
+)
+"""What a checkpoint's configuration may name: parts of models, nothing that loads files or fetches addresses by itself."""
+
+
+def build(node: Any, trust: Sequence[str] | None = None) -> Any:
+    """The object that nested plain containers describe.
+
+    Args:
+        node: mappings, lists and scalars.
+        trust: packages that targets may come from; None trusts all (a configuration that the user composed).
+
+    Raises:
+        UserError: for a target that does not exist, that lies outside the trusted packages, or that refuses its
+            arguments; the sentence names it.
+    """
+    if isinstance(node, Mapping):
+        values = {key: build(value, trust) for key, value in node.items() if not _is_word(key)}
+        return _call(node, values, trust) if "_target_" in node else values
+    if isinstance(node, list | tuple):
+        return [build(value, trust) for value in node]
+    return node
+
+
+def _is_word(key: Any) -> bool:
+    return key in ("_target_", "_partial_", "_args_")
+
+
+def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
+    path = str(node["_target_"])
+    target = resolve(path, trust)
+    made = partial(target, *build(node.get("_args_", []), trust), **values)
+    if node.get("_partial_"):
+        return made
+    try:
+        return made()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except TypeError as error:
+        raise UserError(f"{path} does not take these arguments: {error}.") from error
+
+
+def resolve(path: str, trust: Sequence[str] | None = None) -> Any:
+    """The class or function at a dotted path.
+
+    Raises:
+        UserError: if there is none, or it is defined outside the trusted packages.
+    """
+    if trust is not None and not _inside(path, trust):
+        raise _distrust(path)
+    found = _find(path)
+    if trust is not None and not _inside(_home(found), trust):
+        raise _distrust(path)
+    return found
+
+
+def _find(path: str) -> Any:
+    parts = path.split(".")
+    for split in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:split]))
+            for name in parts[split:]:
+                found = getattr(found, name)
+        except (ModuleNotFoundError, AttributeError):
+            continue
+        if callable(found):
+            return found
+    raise UserError(
+        f"There is no class or function {path}: check the spelling of the _target_, and that it is installed."
+    )
+
+
+def _home(found: Any) -> str:
+    """Where an object was defined, so that no path leads through a module's imports to somewhere else."""
+    owner = getattr(found, "__self__", None)
+    return getattr(found, "__module__", None) or getattr(owner, "__module__", None) or ""
+
+
+def _inside(path: str, packages: Sequence[str]) -> bool:
+    return any(path == package or path.startswith(package + ".") for package in packages)
+
+
+def _distrust(path: str) -> UserError:
+    package = path.split(".")[0]
+    return UserError(
+        f"The checkpoint names {path}, outside the trusted packages: if you trust it, add trust=[{package}]."
+    )

@@ -1,0 +1,102 @@
+"""When a run is saved: the last state often, the best by a figure, and on a signal before it ends."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
+
+from gan_lab.callbacks.every import Every
+
+
+class Checkpoint(Callback):
+    """Keeps ``last.ckpt`` and, by a figure of ``trainer.callback_metrics``, ``best.ckpt``. Comes after other callbacks.
+
+    Everything is saved at the end of an iteration, where the loops, the loader's place and the counters agree, so that
+    a resumed run goes on exactly.
+
+    Args:
+        folder: the run's folder.
+        every: images between saves of the last state.
+        minutes: minutes after which it is saved in any case.
+        monitor: the figure; None keeps no best. A name ending in ``*`` takes the first figure that begins so.
+        mode: "min" or "max".
+    """
+
+    def __init__(
+        self, folder: str, every: int = 50_000, minutes: float = 10, monitor: str | None = "f*", mode: str = "min"
+    ) -> None:
+        self.folder, self.every, self.minutes = Path(folder), Every(every), minutes
+        self.monitor, self.sign = monitor, 1 if mode == "min" else -1
+        self.best: float | None = None
+        self.saved_at = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        if self._is_best(trainer):
+            trainer.save_checkpoint(self.folder / "best.ckpt")
+        late = trainer.strategy.reduce_boolean_decision(time.monotonic() - self.saved_at > 60 * self.minutes, all=False)
+        if self.every.due(int(module.images_seen)) or late or trainer.should_stop:  # type: ignore[arg-type]
+            trainer.save_checkpoint(self.folder / "last.ckpt")
+            self.saved_at = time.monotonic()
+
+    def _is_best(self, trainer: Trainer) -> bool:
+        figure = self._figure(trainer)
+        if figure is None or (self.best is not None and self.sign * figure >= self.sign * self.best):
+            return False
+        self.best = figure
+        return True
+
+    def _figure(self, trainer: Trainer) -> float | None:
+        for name, value in trainer.callback_metrics.items():
+            if self.monitor and (
+                name == self.monitor or (self.monitor[-1] == "*" and name.startswith(self.monitor[:-1]))
+            ):
+                return float(value)
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"every": self.every.state_dict(), "best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.every.load_state_dict(state["every"])
+        self.best = state["best"]
+
+
+class StopOnSignal(Callback):
+    """Ctrl-C and SIGTERM end the run between two iterations, where it can be saved; a second one ends it at once.
+
+    ``received`` is the signal's number, or None.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        # After Lightning has set its own handlers, which would stop between two players' steps.
+        self.previous = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous = {}
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+        rank_zero_info(f"{signal.Signals(number).name}: stopping after this iteration; again to stop at once.")
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        if trainer.world_size > 1:
+            received = torch.tensor(self.received or 0, device=module.device)
+            torch.distributed.all_reduce(received, torch.distributed.ReduceOp.MAX)
+            self.received = int(received) or None
+        if self.received is not None:
+            trainer.should_stop = True

@@ -1,0 +1,124 @@
+"""What all entry points share: finding the configuration, paths on the command line, errors in one sentence."""
+
+import functools
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+COMMANDS = ("train", "sample", "evaluate")
+PATHS = ("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root")
+PATHS += ("run_dir", "runs", "weights")
+WORDS = ("null", "auto", "???")
+
+
+def home(name: str) -> Path:
+    """The folder ``name`` (conf, experiments) inside an installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
+    """Makes a function of the composed configuration an entry point over ``conf/<config>.yaml``."""
+
+    def decorate(work: Callable[[Any], Any]) -> Callable[[], Any]:
+        def main() -> Any:
+            import hydra
+
+            _make_importable(Path.cwd())
+            _add_searchpath(home("experiments"))
+            sys.argv[1:] = quote_paths(sys.argv[1:])
+            return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(_spoken(work))()
+
+        return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
+
+    return decorate
+
+
+def _spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Errors of the user's making end with their sentence alone and status 2, Ctrl-C with 130."""
+
+    @functools.wraps(work)
+    def task(config: Any) -> Any:
+        from gan_lab.types import UserError
+
+        try:
+            return work(config)
+        except UserError as error:
+            print(f"gan_lab: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return task
+
+
+def quote_paths(arguments: Sequence[str]) -> list[str]:
+    """Quotes the values of the keys that take paths, so that Hydra's grammar reads ``a,b (1).jpg`` or 2024 as they are.
+
+    In a multirun a list of paths stays a list, unless a file of that very name exists.
+    """
+    sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
+    return [_quote(argument, sweeps) for argument in arguments]
+
+
+def _quote(argument: str, sweeps: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in PATHS or value in WORDS or re.fullmatch(r"(['\"]).*\1", value):
+        return argument
+    path = str(Path(value).expanduser()) if value.startswith("~") else value
+    if not value or (sweeps and "," in value and not Path(path).exists()):
+        return argument
+    # Hydra reads \\ as \ only where it stands before a quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), path)
+    return f"{key}='{escaped}'"
+
+
+def _make_importable(folder: Path) -> None:
+    """A user's own methods lie in the folder they call from; a console script does not look there by itself."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _add_searchpath(folder: Path) -> None:
+    """Recipes and sweeps, found however a user sets ``hydra.searchpath``."""
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class Experiments(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            search_path.append("gan_lab-experiments", f"file://{folder}")
+
+    Plugins.instance().register(Experiments)
+
+
+def main() -> None:
+    """The console script ``gan-lab <command> …``, which does what ``python -m gan_lab.<command> …`` does."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["-sc"]:  # the shell asks for completions of the whole line: the command is its second word
+        program, command, rest = _split_line(os.environ.get("COMP_LINE", ""))
+        if command not in COMMANDS:
+            print("\n".join(name for name in COMMANDS if name.startswith(command)) if "query" in arguments[1] else "")
+            if "query" in arguments[1]:
+                return
+            command = COMMANDS[0]
+        os.environ["COMP_LINE"] = f"{program} {rest}"
+    elif arguments and arguments[0] in COMMANDS:
+        command = arguments[0]
+        sys.argv[1:] = arguments[1:]
+    else:
+        print(
+            f"usage: gan-lab {{{','.join(COMMANDS)}}} [key=value …]\n       gan-lab <command> --help", file=sys.stderr
+        )
+        sys.exit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
+    importlib.import_module(f"gan_lab.{command}").main()
+
+
+def _split_line(line: str) -> tuple[str, str, str]:
+    words = [*line.split(maxsplit=2), "", "", ""]
+    return words[0], words[1], words[2]

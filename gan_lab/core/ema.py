@@ -1,0 +1,48 @@
+"""Exponential moving average of the networks that sample."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+class EMA(nn.Module):
+    """Averaged copies of networks, always in evaluation mode and without gradients.
+
+    The decay is stated as a half-life in images (Karras et al. 2020, StyleGAN2), so that it means the same at any batch
+    size, and is capped at ``ramp`` of the images seen so far: a short run is not haunted by its start. Floating-point
+    buffers are averaged as parameters are, integer buffers copied.
+
+    Args:
+        networks: the live networks by name.
+        half_life: images after which a past state weighs one half; 0 makes the copy follow at once.
+        ramp: upper bound of the half-life as a share of the images seen.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], half_life: float, ramp: float = 0.05) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict({name: copy.deepcopy(network) for name, network in networks.items()})
+        self.half_life, self.ramp = half_life, ramp
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "EMA":
+        return super().train(False)
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """The weight of the past after a step of ``images`` pictures, the ``images_seen`` counting them."""
+        half_life = min(self.half_life, self.ramp * images_seen)
+        return 0.5 ** (images / half_life) if half_life > 0 else 0.0
+
+    @torch.no_grad()
+    def update(self, live: Mapping[str, nn.Module], images: int, images_seen: int) -> None:
+        """Moves the averages towards the live networks by one iteration of ``images`` pictures."""
+        weight = 1 - self.decay(images, images_seen)
+        for name, network in self.networks.items():
+            pairs = [*zip(network.parameters(), live[name].parameters(), strict=True)]
+            pairs += zip(network.buffers(), live[name].buffers(), strict=True)
+            floats = [(mine, its) for mine, its in pairs if mine.is_floating_point()]
+            torch._foreach_lerp_([mine for mine, _ in floats], [its for _, its in floats], weight)
+            for mine, its in pairs:
+                if not mine.is_floating_point():
+                    mine.copy_(its)

@@ -1,0 +1,36 @@
+"""Priors over latents: plain callables from random numbers to latents (n, Z)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gan_lab.core.noise import Keyed
+from gan_lab.types import Noise
+
+
+class Normal:
+    """z ~ N(0, I), of ``dim`` numbers."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def __call__(self, noise: Noise, n: int) -> Tensor:
+        return noise.normal(n, self.dim)
+
+
+class Uniform:
+    """z ~ U(-1, 1), of ``dim`` numbers (the prior of the GAN and DCGAN papers)."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def __call__(self, noise: Noise, n: int) -> Tensor:
+        return noise.uniform(n, self.dim) * 2 - 1
+
+
+def numbered(draw: Callable[[Noise], Tensor], n: int, seed: int, start: int) -> Tensor:
+    """``draw``'s one row for each of the samples start … start + n - 1, every row a function of (seed, i) alone."""
+    if n == 0:
+        return draw(Keyed(seed, "sample", start))[:0]
+    return torch.cat([draw(Keyed(seed, "sample", start + i)) for i in range(n)])

@@ -1,0 +1,16 @@
+"""Measures a trained model: ``python -m gan_lab.evaluate checkpoint=runs/…/last.ckpt``."""
+
+from typing import Any
+
+from gan_lab.cli import entry
+
+
+@entry("evaluate")
+def main(config: Any) -> None:
+    from gan_lab import runtime
+
+    runtime.evaluate(config)
+
+
+if __name__ == "__main__":
+    main()

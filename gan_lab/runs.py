@@ -1,0 +1,137 @@
+"""Run folders: what is in one, which one to resume, and what became of it."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from gan_lab.types import UserError
+
+LAST = "last.ckpt"
+PASSING = {"resume", "run_dir"}
+"""Keys that say nothing of what is trained: runs that differ in these alone are equal."""
+
+
+class Run:
+    """One run's folder: ``config.json`` (resolved), ``run.json`` (its state), checkpoints, logs and pictures.
+
+    Args:
+        folder: made if it is not there.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock: IO[str] | None = None
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Records the configuration and takes the folder for this process.
+
+        Raises:
+            UserError: if another process is training in it.
+        """
+        self.lock = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"Another process is training in {self.folder}: wait for it, or start a run of your own."
+            ) from None
+        _write(self.folder / "config.json", config)
+        self.state("running")
+
+    def state(self, state: str, **more: Any) -> None:
+        """Records "running", "finished", "stopped" or "failed", and whatever else is worth knowing."""
+        _write(self.folder / "run.json", {"state": state, "time": datetime.now().isoformat(timespec="seconds"), **more})
+
+    def end(self, state: str, **more: Any) -> None:
+        """Records how the run ended and gives the folder free."""
+        self.state(state, **more)
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
+
+
+def new_folder(runs: str | Path, name: str) -> Path:
+    """A folder of its own for a run: <runs>/<name>/<date>_<time>, numbered where two begin in one second."""
+    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+    for number in range(1000):
+        folder = Path(runs) / name / (stamp if number == 0 else f"{stamp}_{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise UserError(f"No new folder can be made in {runs}: give another with runs=….")
+
+
+def unfinished(runs: str | Path) -> Iterator[Path]:
+    """Folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
+    found = sorted(Path(runs).glob(f"*/*/{LAST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for checkpoint in found:
+        folder = checkpoint.parent
+        if _read(folder / "run.json").get("state") != "finished" and not _is_running(folder):
+            yield folder
+
+
+def find(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
+    """The newest unfinished run of equal configuration; else None, the newest unfinished one and the keys that differ."""
+    nearest: tuple[Path | None, list[str]] = (None, [])
+    for folder in unfinished(runs):
+        keys = differing(config, _read(folder / "config.json"))
+        if not keys:
+            return folder, folder, []
+        if nearest[0] is None or len(keys) < len(nearest[1]):
+            nearest = (folder, keys)
+    return None, *nearest
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The dotted keys in which two resolved configurations differ, passing ones left out."""
+    a, b = dict(_flat(one)), dict(_flat(other))
+    folders = (str(one.get("run_dir")), str(other.get("run_dir")))
+    missing = object()
+    keys = {key for key in a.keys() | b.keys() if a.get(key, missing) != b.get(key, missing)}
+    # A value that holds the run's own folder (a logger's) differs between any two runs.
+    keys = {key for key in keys if not _same_but_folder(a.get(key), b.get(key), folders)}
+    return sorted(key for key in keys if key.split(".")[0] not in PASSING)
+
+
+def _same_but_folder(a: Any, b: Any, folders: tuple[str, str]) -> bool:
+    return isinstance(a, str) and isinstance(b, str) and a.replace(folders[0], "") == b.replace(folders[1], "")
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        with (folder / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}

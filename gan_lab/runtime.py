@@ -1,0 +1,231 @@
+"""From configurations to objects, from checkpoints to models, and what is refused before anything is read or built."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_info
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import gan_lab
+from gan_lab import runs
+from gan_lab.build import build
+from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
+from gan_lab.types import UserError
+
+REFUSED = {
+    "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",
+    "max_epochs": "the length of a run is its budget: give budget.epochs",
+    "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.clip",
+    "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
+}
+FOLDER = "GAN_LAB_RUN_DIR"
+"""Tells the processes that Lightning starts for further devices which folder the first one made."""
+
+
+def first(*values: Any) -> Any:
+    """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
+    return next((value for value in values if value is not None), None)
+
+
+def side(size: Any, index: int) -> int | None:
+    """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
+    if size is None or isinstance(size, int):
+        return size
+    return int(size[index])
+
+
+OmegaConf.register_new_resolver("first", first, replace=True)
+OmegaConf.register_new_resolver("side", side, replace=True)
+
+
+def train(config: DictConfig) -> float | None:
+    """Trains what the configuration describes; returns the figure that the best checkpoint is chosen by, for sweeps.
+
+    Raises:
+        UserError: for a configuration that cannot work, before anything is built where that can be known.
+        SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
+    """
+    settle(config)
+    resumed = resume_path(config)
+    plain = resolve(config)
+    run = runs.Run(plain["run_dir"])
+    if is_first_process():
+        run.begin(plain)
+        rank_zero_info(f"Run folder: {plain['run_dir']}")
+    try:
+        seed_everything(plain["seed"], workers=True, verbose=False)
+        data, model = build(plain["data"]), build(plain["model"])
+        if plain["init_from"]:
+            load_weights(model, plain["init_from"])
+        trainer, stop = make_trainer(plain)
+        with _quiet():
+            trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except BaseException as error:
+        if is_first_process():
+            run.end("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=f"{error}")
+        raise
+    return conclude(run, trainer, model, stop)
+
+
+def settle(config: DictConfig) -> None:
+    """Gives the configuration what only this machine knows, and refuses what cannot work.
+
+    Raises:
+        UserError: in one sentence, naming the key that would work.
+    """
+    for key, reason in REFUSED.items():
+        if config.trainer.get(key) is not None:
+            raise UserError(f"trainer.{key} does not serve here: {reason}.")
+    strategy = str(config.trainer.get("strategy"))
+    if _is_multirun() and strategy.startswith("ddp") and config.trainer.get("devices") != 1:
+        raise UserError(
+            "A sweep in one process cannot start DDP jobs, whose further ranks would run the whole sweep again: "
+            "start one gan_lab.train for each job, or sweep with trainer=default."
+        )
+    if not isinstance(config.batch_size, int) or config.batch_size < 1:
+        raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
+    if config.precision == "auto":
+        config.precision = auto_precision(str(config.trainer.get("accelerator")))
+
+
+def auto_precision(accelerator: str) -> str:
+    """bf16-mixed where the processor multiplies in bfloat16 (CUDA, AMX, AVX512-BF16), else 32-true."""
+    if torch.cuda.is_available() and accelerator != "cpu":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return "bf16-mixed" if any(getattr(torch.cpu, probe, lambda: False)() for probe in probes) else "32-true"
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain containers, every interpolation resolved.
+
+    Raises:
+        UserError: if a key that must be given is not, or an interpolation leads nowhere.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+
+
+def resume_path(config: DictConfig) -> Path | None:
+    """The checkpoint to continue from, if any; the run's folder is put into the configuration."""
+    if config.resume == "auto":
+        found, near, keys = runs.find(config.runs, resolve(config))
+        if found is None:
+            rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")
+            if near is not None:
+                rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(keys)}.")
+        checkpoint = found and found / runs.LAST
+    else:
+        checkpoint = checkpoint_in(config.resume) if config.resume else None
+    if checkpoint is not None:
+        read(checkpoint)
+        rank_zero_info(f"Resuming from {checkpoint}")
+    folder = os.environ.get(FOLDER) if not is_first_process() else None
+    folder = folder or (checkpoint and checkpoint.parent) or config.run_dir or runs.new_folder(config.runs, config.name)
+    config.run_dir = os.environ[FOLDER] = str(folder)
+    return checkpoint
+
+
+def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
+    """Lightning's Trainer with the configured callbacks and loggers, and what every run has."""
+    stop = StopOnSignal()
+    record = Record({key: plain[key] for key in ("model", "data", "seed", "precision")})
+    callbacks = [stop, record, *(build(node) for node in plain["callbacks"].values() if node)]
+    loggers = [build(node) for node in (plain["logger"] or {}).values() if node]
+    for logger in loggers:
+        logger.log_hyperparams(plain)
+    trainer = build(
+        {
+            **plain["trainer"],
+            "precision": plain["precision"],
+            "max_epochs": -1,
+            "use_distributed_sampler": False,
+            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+            "enable_model_summary": False,
+            "default_root_dir": plain["run_dir"],
+        }
+        | {"_partial_": True}
+    )(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
+    return trainer, stop
+
+
+class Record(Callback):
+    """Writes into every checkpoint what is needed to build the model again, and by what it was made."""
+
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
+        self.configuration = dict(configuration)
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["gan_lab"] = {**self.configuration, "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what its numbers depend on."""
+    return {"gan_lab": gan_lab.__version__, "torch": torch.__version__, "lightning": lightning.__version__}
+
+
+def conclude(run: runs.Run, trainer: Trainer, model: Any, stop: StopOnSignal) -> float | None:
+    """Records how the run ended, tells the user what to do next, and ends the process after a signal."""
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    state = "stopped" if stop.received else "finished"
+    if trainer.is_global_zero:
+        run.end(state, images_seen=model.images_seen, iteration=model.iteration, seconds=model.seconds, figures=figures)
+    if stop.received:
+        rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
+        sys.exit(128 + stop.received)
+    rank_zero_info(f"Done: python -m gan_lab.sample checkpoint={run.folder / runs.LAST} n=64")
+    return next((callback.best for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
+
+
+
+def is_first_process() -> bool:
+    """Whether this is rank zero, as far as the environment tells before Lightning has started the others."""
+    return all(int(os.environ.get(name, 0) or 0) == 0 for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
+def checkpoint_in(path: str | Path) -> Path:
+    """A checkpoint's path, a run folder standing for its last one.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(path).expanduser()
+    path = path / runs.LAST if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
+    return path
+
+
+def _is_multirun() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Without Lightning's tips about what this program does on purpose."""
+    import logging
+    import warnings
+
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+        yield

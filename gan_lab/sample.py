@@ -1,0 +1,16 @@
+"""Makes pictures with a trained model: ``python -m gan_lab.sample checkpoint=runs/…/last.ckpt n=64``."""
+
+from typing import Any
+
+from gan_lab.cli import entry
+
+
+@entry("sample")
+def main(config: Any) -> None:
+    from gan_lab import runtime
+
+    runtime.sample(config)
+
+
+if __name__ == "__main__":
+    main()

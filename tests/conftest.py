@@ -1,0 +1,20 @@
+"""What every test shares: one thread a process, and the real data where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets named by GAN_LAB_TEST_DATA. Without it the test is skipped, but never under CI."""
+    folder = os.environ.get("GAN_LAB_TEST_DATA")
+    if folder and Path(folder).is_dir():
+        return Path(folder)
+    if os.environ.get("CI"):
+        pytest.fail(f"GAN_LAB_TEST_DATA must name the folder of real data sets, but it is {folder!r}.")
+    pytest.skip("set GAN_LAB_TEST_DATA to the folder of real data sets")

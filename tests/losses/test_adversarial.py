@@ -1,0 +1,44 @@
+"""Adversarial losses against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from gan_lab.losses.adversarial import Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein
+
+REAL, FAKE = 0.7, -1.3
+SIGMA = 1 / (1 + math.exp(-REAL)), 1 / (1 + math.exp(-FAKE))  # σ(0.7) = 0.668188, σ(-1.3) = 0.214165
+
+EXPECTED = {
+    Minimax: (-math.log(SIGMA[0]) - math.log(1 - SIGMA[1]), math.log(1 - SIGMA[1])),
+    NonSaturating: (-math.log(SIGMA[0]) - math.log(1 - SIGMA[1]), -math.log(SIGMA[1])),
+    LeastSquares: ((0.3**2 + 1.3**2) / 2, 2.3**2 / 2),
+    Hinge: (0.3 + 0.0, 1.3),
+    Wasserstein: (-2.0, 1.3),
+    Relativistic: (math.log(1 + math.exp(-2.0)), math.log(1 + math.exp(2.0))),
+}
+
+
+@pytest.mark.parametrize("loss", EXPECTED, ids=lambda loss: loss.__name__)
+def test_value(loss):
+    real, fake = torch.tensor([REAL], dtype=torch.float64), torch.tensor([FAKE], dtype=torch.float64)
+    d, g = EXPECTED[loss]
+    assert loss().d(real, fake).item() == pytest.approx(d, abs=1e-12)
+    assert loss().g(fake, real).item() == pytest.approx(g, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", EXPECTED, ids=lambda loss: loss.__name__)
+def test_one_value_a_sample_and_no_overflow(loss):
+    real, fake = torch.tensor([1e4, -1e4, 0.0]), torch.tensor([-1e4, 1e4, 0.0])
+    for value in (loss().d(real, fake), loss().g(fake, real)):
+        assert value.shape == (3,)
+        assert value.isfinite().all()
+
+
+def test_saturation_is_what_tells_the_two_generator_losses_apart():
+    """Where the discriminator is sure (f → -∞) the minimax gradient vanishes, the non-saturating one tends to -1."""
+    for loss, slope in ((Minimax(), 0.0), (NonSaturating(), -1.0)):
+        fake = torch.tensor([-30.0], requires_grad=True)
+        (gradient,) = torch.autograd.grad(loss.g(fake, fake.detach()).sum(), fake)
+        assert gradient.item() == pytest.approx(slope, abs=1e-9)

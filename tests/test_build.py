@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from gan_lab.build import TRUSTED, build
+from gan_lab.types import UserError
+
+
+def test_calls_partials_and_nesting():
+    node = {
+        "_target_": "torch.nn.Sequential",
+        "_args_": [{"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}, {"_target_": "torch.nn.ReLU"}],
+    }
+    assert isinstance(build(node)[0], torch.nn.Linear)
+    optimizer = build({"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.5})(build(node).parameters())
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert build({"a": [1, {"b": None}]}) == {"a": [1, {"b": None}]}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "subprocess.Popen",
+        "torch.load",
+        "gan_lab.core.checkpoint.load",
+        "gan_lab.build.build",
+        "torch.nn.functional.torch.load",  # through a trusted module's imports
+        "torch.nn.init.warnings.sys.exit",
+        "torch.nn.parallel.distributed.os.system",
+        "torchvision.datasets.utils.download_url",
+        "torch.nnx.Linear",
+    ],
+)
+def test_a_checkpoint_may_not_name(target):
+    with pytest.raises(UserError, match=r"trust=\[|no class or function"):
+        build({"model": [{"_target_": target, "_partial_": True}]}, TRUSTED)
+
+
+def test_a_package_can_be_trusted():
+    node = {"_target_": "collections.OrderedDict"}
+    with pytest.raises(UserError, match=r"trust=\[collections\]"):
+        build(node, TRUSTED)
+    assert build(node, [*TRUSTED, "collections"]) == {}
+
+
+def test_what_is_wrong_is_said():
+    with pytest.raises(UserError, match=r"torch\.nn\.Liner"):
+        build({"_target_": "torch.nn.Liner"})
+    with pytest.raises(UserError, match=r"torch\.nn\.Linear does not take these arguments: .*'widht'"):
+        build({"_target_": "torch.nn.Linear", "widht": 3})
+    with pytest.raises(UserError, match=r"data\.size=32 works"):
+        build({"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 28, "width": 28})

@@ -1,0 +1,34 @@
+"""The path grammar: what a shell hands over reaches the program as it was written."""
+
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gan_lab.cli import quote_paths
+
+NAMES = ["photo(1).jpg", "a,b.jpg", "epoch=3.ckpt", "été.jpg", "2024", "a b", "it's", 'say "so"', "x\\", "x\\'y", "[1]",
+         "{a:b}", "#1", "true", "a:b", "1e3", "100%", "*.png", "a\\\\'b", "null.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("key", ["checkpoint", "data.root", "output", "+input"])
+def test_a_path_survives_hydras_grammar(key, name):
+    (override,) = OverridesParser.create().parse_overrides(quote_paths([f"{key}={name}"]))
+    value = override.value()
+    assert isinstance(value if isinstance(value, str) else value.text, str)
+    assert (value if isinstance(value, str) else value.text) == name
+
+
+def test_home_is_expanded():
+    (override,) = OverridesParser.create().parse_overrides(quote_paths(["checkpoint=~/x.ckpt"]))
+    assert override.value() == str(Path.home() / "x.ckpt")
+
+
+def test_everything_else_is_left_alone(tmp_path):
+    same = ["model=dcgan", "seed=1,2", "resume=auto", "resume=null", "checkpoint='a b'", "--help", "-m", "runs="]
+    assert quote_paths(same) == same
+    assert quote_paths(["-m", "checkpoint=a.ckpt,b.ckpt"])[1] == "checkpoint=a.ckpt,b.ckpt"
+    both = tmp_path / "a,b"
+    both.touch()
+    assert quote_paths(["-m", f"checkpoint={both}"])[1] == f"checkpoint='{both}'"

@@ -1,0 +1,56 @@
+"""Who may import whom (the layers of the house)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "gan_lab"
+BASE = {"types"}
+ALLOWED = {
+    "types": set(),
+    "progress": set(),
+    "fetch": BASE,
+    "build": BASE,
+    "imaging": BASE,
+    "networks": {"networks"},
+    "losses": {"losses"},
+    "augment": set(),
+    "core": BASE | {"core", "build", "losses", "networks", "augment"},
+    "models": BASE | {"core", "losses", "networks", "augment"},
+    "data": BASE | {"data", "fetch", "progress"},
+    "loggers": BASE | {"imaging"},
+    "runs": BASE,
+    "metrics": BASE | {"metrics", "networks", "fetch", "progress", "version"},
+    "editing": BASE | {"editing", "imaging", "progress"},
+    "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "progress"},
+}
+FREE = {"runtime", "cli", "train", "sample", "evaluate", "__init__"}
+HYDRA = {"runtime", "cli"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "gan_lab")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_layers(path):
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        if package in ("hydra", "omegaconf"):
+            assert part in HYDRA, f"{path} imports {name}"
+        if package == "gan_lab" and rest and part not in FREE:
+            assert rest.split(".")[0] in ALLOWED[part], f"{path} imports {name}"
+
+
+def test_entry_points_are_short():
+    for command in ("train", "sample", "evaluate"):
+        assert len((PACKAGE / f"{command}.py").read_text().splitlines()) <= 40
