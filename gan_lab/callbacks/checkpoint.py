@@ -2,18 +2,20 @@
 
 import signal
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.callbacks.every import Every
+from gan_lab.loggers import log_checkpoint
 
 
-class Checkpoint(Callback):
+class Checkpoint(callbacks.Checkpoint):
     """Keeps ``last.ckpt`` and, by a figure of ``trainer.callback_metrics``, ``best.ckpt``. Comes after other callbacks.
 
     Everything is saved at the end of an iteration, where the loops, the loader's place and the counters agree, so that
@@ -23,7 +25,7 @@ class Checkpoint(Callback):
         folder: the run's folder.
         every: images between saves of the last state.
         minutes: minutes after which it is saved in any case.
-        monitor: the figure; None keeps no best. A name ending in ``*`` takes the first figure that begins so.
+        monitor: the figure, or a pattern whose first match it is; None keeps no best.
         mode: "min" or "max".
     """
 
@@ -43,6 +45,10 @@ class Checkpoint(Callback):
             trainer.save_checkpoint(self.folder / "last.ckpt")
             self.saved_at = time.monotonic()
 
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        best = self.folder / "best.ckpt"
+        log_checkpoint(trainer.loggers, best if best.is_file() else self.folder / "last.ckpt")
+
     def _is_best(self, trainer: Trainer) -> bool:
         figure = self._figure(trainer)
         if figure is None or (self.best is not None and self.sign * figure >= self.sign * self.best):
@@ -51,12 +57,9 @@ class Checkpoint(Callback):
         return True
 
     def _figure(self, trainer: Trainer) -> float | None:
-        for name, value in trainer.callback_metrics.items():
-            if self.monitor and (
-                name == self.monitor or (self.monitor[-1] == "*" and name.startswith(self.monitor[:-1]))
-            ):
-                return float(value)
-        return None
+        names = (name for name in trainer.callback_metrics if fnmatch(name, self.monitor or ""))
+        name = next(names, None)
+        return None if name is None else float(trainer.callback_metrics[name])
 
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "best": self.best}

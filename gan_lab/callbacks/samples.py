@@ -1,0 +1,91 @@
+"""Pictures of the same latents while a run learns."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+
+from gan_lab.callbacks.every import Every
+from gan_lab.imaging import grid, read_frames, save_animation, save_png
+from gan_lab.loggers import log_image
+from gan_lab.types import Samples
+
+
+class SampleGrid(Callback):
+    """Writes a grid of fixed latents to ``<folder>/samples/<images seen>.png`` and to every logger: before training,
+    every so many images, and at the end. The last is also ``<folder>/samples.png``, and all of them together
+    ``<folder>/samples.gif``.
+
+    A conditional model (attribute ``conditional``) on data with classes shows a class in each row. A model that cannot
+    sample has no grid.
+
+    Args:
+        every: images between grids.
+        folder: the run's folder.
+        n: pictures in a grid.
+        seed: of the latents.
+        columns: pictures in a row; None makes the grid as square as it can be.
+        animate: make the animation.
+    """
+
+    def __init__(
+        self, every: int, folder: str, n: int = 64, seed: int = 0, columns: int | None = None, animate: bool = True
+    ) -> None:
+        self.every, self.folder = Every(every), Path(folder)
+        self.n, self.seed, self.columns, self.animate = n, seed, columns, animate
+        self.able = False
+        self.shown = -1
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self.able = isinstance(module, Samples)
+        if not self.able:
+            rank_zero_info(f"No sample grids: {type(module).__name__} makes no pictures from nothing.")
+        elif module.images_seen == 0:
+            self._show(trainer, module)
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.able and self.every.due(module.images_seen):
+            self._show(trainer, module)
+
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        if not self.able:
+            return
+        if self.shown != module.images_seen:
+            self._show(trainer, module)
+        if trainer.is_global_zero and self.animate:
+            self._animate(module.images_seen)
+
+    def _show(self, trainer: Trainer, module: Any) -> None:
+        """All ranks agree on the buffers first (a collective); rank zero makes the pictures."""
+        self.shown = module.images_seen
+        if hasattr(module, "sync_buffers"):
+            module.sync_buffers()
+        if not trainer.is_global_zero:
+            return
+        sheet = self._sheet(module, getattr(getattr(trainer, "datamodule", None), "classes", 0))
+        save_png(self.folder / "samples" / f"{self.shown:09d}.png", sheet)
+        save_png(self.folder / "samples.png", sheet)
+        log_image(trainer.loggers, "samples", sheet, self.shown)
+
+    def _sheet(self, module: Any, classes: int) -> Tensor:
+        if not (classes and getattr(module, "conditional", False)):
+            return grid(module.sample(self.n, seed=self.seed), self.columns)
+        rows = min(classes, self.n)
+        columns = self.columns or self.n // rows
+        labels = torch.arange(rows).repeat_interleave(columns)
+        return grid(module.sample(len(labels), seed=self.seed, label=labels), columns)
+
+    def _animate(self, images_seen: int) -> None:
+        """Reads the grids from disk, so that those of the parts before a resume are among them."""
+        grids = [path for path in sorted((self.folder / "samples").glob("*.png")) if int(path.stem) <= images_seen]
+        save_animation(self.folder / "samples.gif", read_frames(grids), fps=8)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"every": self.every.state_dict(), "shown": self.shown}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.every.load_state_dict(state["every"])
+        self.shown = state["shown"]

@@ -1,0 +1,154 @@
+"""Pictures to files: grids, strips, single PNGs and animations. Every file is written beside its place and renamed."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad as pad_image
+
+from gan_lab.types import UserError, to_uint8
+
+COMFORTABLE = 64
+"""Pictures with a longer side below this many pixels are enlarged by a whole factor in grids."""
+
+
+def grid(images: Tensor, columns: int | None = None, pad: int = 2, scale: int | None = None) -> Tensor:
+    """Pictures in rows, uint8 (C, H', W'), on a white ground.
+
+    Args:
+        images: float (N, C, H, W) in [-1, 1], on any device; row by row.
+        columns: pictures in a row; None makes the grid as square as N allows.
+        pad: pixels around each picture.
+        scale: whole factor of enlargement (nearest neighbour); None brings tiny pictures to a comfortable size.
+    """
+    n, channels, height, width = images.shape
+    scale = scale or max(1, COMFORTABLE // max(height, width))
+    columns = min(columns or _square(n), n)
+    rows = -(-n // columns)
+    cells = to_uint8(images.detach().cpu()).repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    cells = pad_image(cells, (pad, 0, pad, 0), value=255)
+    blank = cells.new_full((rows * columns - n, *cells.shape[1:]), 255)
+    cells = torch.cat([cells, blank]).view(rows, columns, *cells.shape[1:])
+    sheet = cells.permute(2, 0, 3, 1, 4).reshape(channels, rows * cells.shape[-2], columns * cells.shape[-1])
+    return pad_image(sheet, (0, pad, 0, pad), value=255)
+
+
+def _square(n: int) -> int:
+    """The divisor of n nearest above its root if the grid is then at most twice as wide as high, else the root."""
+    root = int(np.ceil(np.sqrt(n)))
+    return next((c for c in range(root, n + 1) if n % c == 0 and c * c <= 2 * n), root)
+
+
+def strip(images: Tensor, pad: int = 2, scale: int | None = None) -> Tensor:
+    """Pictures (N, C, H, W) in [-1, 1] in one row, uint8 (C, H', W')."""
+    return grid(images, columns=len(images), pad=pad, scale=scale)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; on leaving it takes its place, and after an exception it is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """uint8 (1 or 3, H, W) → a PIL picture, grey or RGB."""
+    array = image.cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def save_png(path: str | Path, image: Tensor) -> None:
+    """Writes uint8 (1 or 3, H, W) as PNG; folders are made."""
+    with replacing(Path(path)) as beside:
+        to_pil(image).save(beside, format="PNG")
+
+
+def save_each(folder: str | Path, images: Tensor, start: int = 0) -> None:
+    """Writes pictures (N, C, H, W) in [-1, 1], unscaled, as 000000.png, 000001.png …, counted from ``start``."""
+    for number, image in enumerate(to_uint8(images.detach().cpu()), start):
+        save_png(Path(folder) / f"{number:06d}.png", image)
+
+
+def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:
+    """Writes frames uint8 (T, 1 or 3, H, W) as .gif, .webp or .png (animated), which loop, or .mp4.
+
+    Raises:
+        UserError: for another ending, and for .mp4 without PyAV.
+    """
+    path = Path(path)
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise UserError(f"{path.name} cannot hold an animation: end its name in {', '.join(_WRITERS)}.")
+    with replacing(path) as beside:
+        write(beside, frames, fps)
+
+
+def _with_pil(path: Path, frames: Tensor, fps: float) -> None:
+    first, *rest = (to_pil(frame) for frame in frames)
+    first.save(path, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+
+
+def _with_av(path: Path, frames: Tensor, fps: float) -> None:
+    try:
+        import av
+    except ImportError as error:
+        raise UserError(
+            "Writing .mp4 needs PyAV: run pip install gan_lab[video], or choose a name that ends in .gif."
+        ) from error
+    array = _even(frames).permute(0, 2, 3, 1).contiguous().numpy()
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "16"})
+        stream.height, stream.width, stream.pix_fmt = *array.shape[1:3], "yuv420p"
+        for frame in array:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _even(frames: Tensor) -> Tensor:
+    """(T, 1 or 3, H, W) → (T, 3, H, W) with even sides, the last row or column repeated: H.264 halves the chroma."""
+    frames = frames.cpu().expand(-1, 3, -1, -1)
+    edges = (0, frames.shape[-1] % 2, 0, frames.shape[-2] % 2)
+    return pad_image(frames.float(), edges, mode="replicate").to(torch.uint8)
+
+
+_WRITERS: dict[str, Callable[[Path, Tensor, float], None]] = {
+    ".gif": _with_pil,
+    ".webp": _with_pil,
+    ".png": _with_pil,
+    ".mp4": _with_av,
+}
+
+
+def read_frames(paths: Sequence[Path], limit: int = 60, longest: int = 1024) -> Tensor:
+    """Pictures of a sequence as uint8 (T, 1 or 3, H, W), all at the size of the last.
+
+    Args:
+        paths: files in the order of time, at least one.
+        limit: at most so many are taken, evenly spaced, first and last among them.
+        longest: a longer side is brought down to this many pixels.
+    """
+    chosen = np.unique(np.linspace(0, len(paths) - 1, limit).round().astype(int))
+    with Image.open(paths[-1]) as last:
+        mode, shrink = last.mode, min(1.0, longest / max(last.size))
+        size = round(last.width * shrink), round(last.height * shrink)
+    return torch.stack([_read(paths[i], mode, size) for i in chosen])
+
+
+def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
+    with Image.open(path) as image:
+        picture = image.convert(mode)
+        if picture.size != size:
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        array = np.array(picture)
+    return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
