@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 COMMANDS = ("train", "sample", "evaluate")
-PATHS = ("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root")
-PATHS += ("run_dir", "runs", "weights")
+PATHS = {
+    *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
+    *("run_dir", "runs"),
+}
 WORDS = ("null", "auto", "???")
 
 
@@ -30,7 +32,7 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             import hydra
 
             _make_importable(Path.cwd())
-            _add_searchpath(home("experiments"))
+            add_searchpath(home("experiments"))
             sys.argv[1:] = quote_paths(sys.argv[1:])
             return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(_spoken(work))()
 
@@ -84,7 +86,7 @@ def _make_importable(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
-def _add_searchpath(folder: Path) -> None:
+def add_searchpath(folder: Path) -> None:
     """Recipes and sweeps, found however a user sets ``hydra.searchpath``."""
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.plugins import Plugins

@@ -7,9 +7,9 @@ from gan_lab.cli import entry
 
 @entry("evaluate")
 def main(config: Any) -> None:
-    from gan_lab import runtime
+    from gan_lab import inference
 
-    runtime.evaluate(config)
+    inference.evaluate(config)
 
 
 if __name__ == "__main__":

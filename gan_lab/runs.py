@@ -79,7 +79,7 @@ def unfinished(runs: str | Path) -> Iterator[Path]:
 
 
 def find(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
-    """The newest unfinished run of equal configuration; else None, the newest unfinished one and the keys that differ."""
+    """The newest unfinished run of equal configuration; else None, the nearest unfinished one and the differing keys."""
     nearest: tuple[Path | None, list[str]] = (None, [])
     for folder in unfinished(runs):
         keys = differing(config, _read(folder / "config.json"))

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,17 @@ def side(size: Any, index: int) -> int | None:
 
 OmegaConf.register_new_resolver("first", first, replace=True)
 OmegaConf.register_new_resolver("side", side, replace=True)
+
+
+def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
+    """The configuration that ``python -m gan_lab.<config> <overrides>`` would get, for use from Python."""
+    import hydra
+
+    from gan_lab.cli import add_searchpath, home, quote_paths
+
+    add_searchpath(home("experiments"))
+    with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+        return hydra.compose(config, quote_paths(overrides))
 
 
 def train(config: DictConfig) -> float | None:
@@ -134,10 +145,16 @@ def resume_path(config: DictConfig) -> Path | None:
     if checkpoint is not None:
         read(checkpoint)
         rank_zero_info(f"Resuming from {checkpoint}")
-    folder = os.environ.get(FOLDER) if not is_first_process() else None
-    folder = folder or (checkpoint and checkpoint.parent) or config.run_dir or runs.new_folder(config.runs, config.name)
-    config.run_dir = os.environ[FOLDER] = str(folder)
+    config.run_dir = os.environ[FOLDER] = str(_run_folder(config, checkpoint))
     return checkpoint
+
+
+def _run_folder(config: DictConfig, checkpoint: Path | None) -> str | Path:
+    if not is_first_process() and FOLDER in os.environ:
+        return os.environ[FOLDER]
+    if checkpoint is not None:
+        return checkpoint.parent
+    return config.run_dir or runs.new_folder(config.runs, config.name)
 
 
 def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
@@ -189,7 +206,6 @@ def conclude(run: runs.Run, trainer: Trainer, model: Any, stop: StopOnSignal) ->
         sys.exit(128 + stop.received)
     rank_zero_info(f"Done: python -m gan_lab.sample checkpoint={run.folder / runs.LAST} n=64")
     return next((callback.best for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
-
 
 
 def is_first_process() -> bool:

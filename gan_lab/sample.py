@@ -7,9 +7,9 @@ from gan_lab.cli import entry
 
 @entry("sample")
 def main(config: Any) -> None:
-    from gan_lab import runtime
+    from gan_lab import inference
 
-    runtime.sample(config)
+    inference.sample(config)
 
 
 if __name__ == "__main__":

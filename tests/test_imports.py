@@ -25,8 +25,8 @@ ALLOWED = {
     "editing": BASE | {"editing", "imaging", "progress"},
     "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "progress"},
 }
-FREE = {"runtime", "cli", "train", "sample", "evaluate", "__init__"}
-HYDRA = {"runtime", "cli"}
+FREE = {"runtime", "inference", "cli", "train", "sample", "evaluate", "__init__"}
+HYDRA = {"runtime", "inference", "cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -39,10 +39,10 @@ class EMA(nn.Module):
         """Moves the averages towards the live networks by one iteration of ``images`` pictures."""
         weight = 1 - self.decay(images, images_seen)
         for name, network in self.networks.items():
-            pairs = [*zip(network.parameters(), live[name].parameters(), strict=True)]
-            pairs += zip(network.buffers(), live[name].buffers(), strict=True)
-            floats = [(mine, its) for mine, its in pairs if mine.is_floating_point()]
-            torch._foreach_lerp_([mine for mine, _ in floats], [its for _, its in floats], weight)
-            for mine, its in pairs:
-                if not mine.is_floating_point():
-                    mine.copy_(its)
+            mine, its = ([*n.parameters(), *n.buffers()] for n in (network, live[name]))
+            pairs = [*zip(mine, its, strict=True)]
+            floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+            torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
+            for a, b in pairs:
+                if not a.is_floating_point():
+                    a.copy_(b)

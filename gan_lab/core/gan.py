@@ -19,6 +19,7 @@ class AdversarialLoss(Protocol):
     """See ``gan_lab.losses.adversarial``."""
 
     relativistic: bool
+    boundary: float | None
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
 
@@ -124,8 +125,15 @@ class GANModule(AlternatingModule):
             with torch.autocast(self.device.type, enabled=False):
                 value = penalty(lambda x: self.critic(x, batch, noise), real, fake, logits, noise)
             losses[name] = penalty.weight * penalty.every * value.mean()
-        accuracy = ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2
-        return Terms(losses, {"real": real_logits.mean(), "fake": fake_logits.mean(), "accuracy": accuracy})
+        return Terms(losses, self._verdict(real_logits.detach(), fake_logits.detach()))
+
+    def _verdict(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """Mean logits, and the share of right calls where the objective has a boundary between them."""
+        means = {"real": real_logits.mean(), "fake": fake_logits.mean()}
+        if self.loss.boundary is None:
+            return means
+        right = torch.cat([real_logits > self.loss.boundary, fake_logits < self.loss.boundary])
+        return {**means, "accuracy": right.float().mean()}
 
     def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
         fake_logits = self.critic(drawn["fake"], batch, noise)

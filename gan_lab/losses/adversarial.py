@@ -1,6 +1,8 @@
 """Adversarial objectives on logits, one value a sample: ``d`` is what the discriminator minimises, ``g`` the generator.
 
 There is no sigmoid in any network; where a probability is meant it is taken here, in a form that cannot overflow.
+``boundary`` is the logit between what the discriminator calls real and generated, None where it makes no such call;
+``relativistic`` says that ``g`` reads the real logits.
 """
 
 from torch import Tensor
@@ -14,6 +16,7 @@ class Minimax:
     """
 
     relativistic = False
+    boundary = 0.0
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return softplus(-real_logits) + softplus(fake_logits)
@@ -33,6 +36,7 @@ class LeastSquares:
     """Mao et al. 2017 (LSGAN), eq. 9: d = ½(r - 1)² + ½f², g = ½(f - 1)²."""
 
     relativistic = False
+    boundary = 0.5
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return ((real_logits - 1).square() + fake_logits.square()) / 2
@@ -45,6 +49,7 @@ class Hinge:
     """Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17: d = max(0, 1 - r) + max(0, 1 + f), g = -f."""
 
     relativistic = False
+    boundary = 0.0
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return relu(1 - real_logits) + relu(1 + fake_logits)
@@ -57,6 +62,7 @@ class Wasserstein:
     """Arjovsky et al. 2017, eq. 2: d = f - r, g = -f; the critic must be kept Lipschitz by a penalty or clipping."""
 
     relativistic = False
+    boundary = None
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return fake_logits - real_logits
@@ -72,6 +78,7 @@ class Relativistic:
     """
 
     relativistic = True
+    boundary = None
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return softplus(fake_logits - real_logits)

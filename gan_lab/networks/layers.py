@@ -31,5 +31,6 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
             nn.init.normal_(layer.weight, 0.0, std)
         elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d) and layer.weight is not None:
             nn.init.normal_(layer.weight, 1.0, std)
-        if getattr(layer, "bias", None) is not None:
-            nn.init.zeros_(layer.bias)
+        bias = getattr(layer, "bias", None)
+        if isinstance(bias, nn.Parameter):
+            nn.init.zeros_(bias)

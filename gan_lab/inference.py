@@ -1,0 +1,149 @@
+"""What is done with a trained model: the work behind ``gan_lab.sample`` and ``gan_lab.evaluate``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from gan_lab.build import TRUSTED, build
+from gan_lab.core.checkpoint import load, read
+from gan_lab.editing.interpolation import interpolate
+from gan_lab.imaging import grid, save_animation, save_each, save_png, strip
+from gan_lab.metrics.extractors import default_for, extractor
+from gan_lab.metrics.fidelity import Report, measure
+from gan_lab.runtime import checkpoint_in, resolve
+from gan_lab.types import Decodes, RealImages, Samples, UserError
+
+ANIMATIONS = (".gif", ".webp", ".mp4")
+
+
+def sample(config: DictConfig) -> None:
+    """Writes samples of a checkpoint, and nothing but a checkpoint is needed.
+
+    Raises:
+        UserError: if the model does not sample, or a key does not serve.
+    """
+    plain = resolve(config)
+    path = checkpoint_in(plain["checkpoint"])
+    model = load(path, device_of(plain["device"]), plain["trust"])
+    if not isinstance(model, Samples):
+        raise UserError(
+            f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample."
+        )
+    _check(plain)
+    output = Path(plain["output"])
+    if plain["interpolate"] or output.suffix in ANIMATIONS:
+        _walk(model, plain, output)
+    else:
+        _still(model, plain, output)
+
+
+def _check(plain: dict[str, Any]) -> None:
+    for key in ("n", "batch_size", "steps"):
+        if not isinstance(plain[key], int) or plain[key] < 1:
+            raise UserError(f"{key}={plain[key]} does not serve: give a whole number from 1 up.")
+    if not 0 < plain["truncation"] <= 1:
+        raise UserError(f"truncation={plain['truncation']} does not serve: give a number above 0 and up to 1.")
+
+
+def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
+    sheet = []
+    for start in range(plain["start"], plain["start"] + plain["n"], plain["batch_size"]):
+        count = min(plain["batch_size"], plain["start"] + plain["n"] - start)
+        images = model.sample(count, plain["seed"], start, plain["label"], plain["truncation"]).cpu()
+        if plain["single"]:
+            save_each(_folder(output), images, start)
+        if plain["grid"]:
+            sheet.append(images)
+    if plain["single"]:
+        print(f"Wrote {plain['n']} pictures to {_folder(output)}")
+    if plain["grid"]:
+        path = output if output.suffix == ".png" else output / "grid.png"
+        save_png(path, grid(torch.cat(sheet), plain["columns"]))
+        print(f"Wrote {path}")
+
+
+def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
+    if not isinstance(model, Decodes):
+        raise UserError(f"A {type(model).__name__} has no latent space to walk through: leave interpolate= away.")
+    points = plain["interpolate"] or 4
+    if points < 2:
+        raise UserError(f"interpolate={points} does not serve: a walk needs at least 2 latents.")
+    frames = interpolate(model, plain["seed"], points, plain["steps"], plain["label"]).cpu()
+    still = output if output.suffix == ".png" else _folder(output) / "interpolation.png"
+    moving = output if output.suffix in ANIMATIONS else _folder(output) / "interpolation.gif"
+    save_png(still, strip(frames))
+    save_animation(moving, torch.stack([grid(frame[None], pad=0) for frame in frames]), plain["fps"])
+    print(f"Wrote {still} and {moving}")
+
+
+def _folder(output: Path) -> Path:
+    return output if not output.suffix else output.parent
+
+
+def evaluate(config: DictConfig) -> Report:
+    """Measures a checkpoint's samples against its data and writes the figures with their protocol as JSON.
+
+    Raises:
+        UserError: if the model does not sample, or its data have no real pictures or are not where they were.
+    """
+    plain = resolve(config)
+    path = checkpoint_in(plain["checkpoint"])
+    device = device_of(plain["device"])
+    model = load(path, device, plain["trust"])
+    if not isinstance(model, Samples):
+        raise UserError(
+            f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: nothing to measure."
+        )
+    data = data_of(path, plain)
+    extractors = [
+        extractor(name, plain["weights"].get(name)) for name in plain["extractors"] or [default_for(data.channels)]
+    ]
+    keys = ("n", "split", "seed", "truncation", "limit", "batch_size")
+    report = measure(model, data, extractors, device=device, **{key: plain[key] for key in keys})
+    record = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0)), **report.record()}
+    output = Path(plain["output"] or path.with_name(f"{path.stem}-evaluation.json"))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(record, indent=1, default=str) + "\n")
+    _print(report, output)
+    return report
+
+
+def data_of(path: Path, plain: dict[str, Any]) -> RealImages:
+    """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
+    node = dict(read(path)["gan_lab"]["data"])
+    if plain["root"]:
+        node["root"] = plain["root"]
+    data = build(node, [*TRUSTED, *plain["trust"]])
+    if not isinstance(data, RealImages):
+        raise UserError(
+            f"The data of {path}, a {type(data).__name__}, are not pictures that samples can be compared with."
+        )
+    data.prepare_data()  # type: ignore[attr-defined]
+    data.setup("test")  # type: ignore[attr-defined]
+    return data
+
+
+def device_of(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"There is no device {name!r} here: try device=auto, cpu or cuda:0.") from error
+
+
+def _print(report: Report, output: Path) -> None:
+    protocol = report.protocol
+    table = Table(
+        "figure", "value", title=f"{protocol['samples']:,} samples, {protocol['real']:,} {protocol['split']} pictures"
+    )
+    for name, value in report.figures.items():
+        table.add_row(name, f"{value:.4f}")
+    Console().print(table)
+    print(f"Wrote {output}")

@@ -1,0 +1,153 @@
+"""The commands as a user gives them: right, wrong, interrupted, and with files of any name."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from PIL import Image
+
+import gan_lab
+from gan_lab import cli, runs
+from gan_lab.evaluate import main as evaluate
+from gan_lab.sample import main as sample
+from gan_lab.train import main as train
+
+TINY = ["data=digits", "data.size=8", "batch_size=64", "model.generator.base=4", "model.discriminator.base=4"]
+
+
+def call(monkeypatch, main, *arguments):
+    monkeypatch.setattr(sys, "argv", ["gan_lab", *arguments])
+    return main()
+
+
+def refused(monkeypatch, capsys, main, *arguments):
+    """The sentence that a wrong command ends with."""
+    with pytest.raises(SystemExit) as end:
+        call(monkeypatch, main, *arguments)
+    assert end.value.code == 2
+    (sentence,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert sentence.startswith("gan_lab: ") and sentence.endswith(".")
+    return sentence
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A finished run in a folder whose name is hard on Hydra's grammar."""
+    folder = tmp_path_factory.mktemp("run") / "é, (1)=x"
+    argv, sys.argv = sys.argv, ["gan_lab", *TINY, "debug=smoke", f"run_dir={folder}"]
+    try:
+        train()
+    finally:
+        sys.argv = argv
+    return folder
+
+
+def test_a_run_leaves_pictures_figures_logs_and_checkpoints(folder):
+    assert {"last.ckpt", "best.ckpt", "samples.png", "samples.gif", "metrics.csv", "metrics.jsonl"} <= set(
+        os.listdir(folder)
+    )
+    assert [path.name for path in sorted((folder / "samples").iterdir())] == [f"{i:09d}.png" for i in (0, 256, 512)]
+    assert Image.open(folder / "samples.png").getextrema()[0] != Image.open(folder / "samples.png").getextrema()[1]
+    state = json.loads((folder / "run.json").read_text())
+    assert state["state"] == "finished" and state["images_seen"] == 512
+    assert state["figures"]["fd_grey"] > 0
+    record = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert record["protocol"]["samples"] == 64 and record["protocol"]["split"] == "train"
+
+
+def test_sampling_needs_the_checkpoint_alone_and_leaves_nothing_else(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call(monkeypatch, sample, f"checkpoint={folder}/last.ckpt", "output=2024", "n=5", "single=true", "seed=1")
+    assert sorted(os.listdir(tmp_path)) == ["2024"]
+    assert sorted(os.listdir("2024")) == [f"{i:06d}.png" for i in range(5)] + ["grid.png"]
+    call(monkeypatch, sample, f"checkpoint={folder}", "output=later", "n=2", "start=3", "seed=1", "single=true")
+    assert (tmp_path / "later" / "000003.png").read_bytes() == (tmp_path / "2024" / "000003.png").read_bytes()
+    call(monkeypatch, sample, f"checkpoint={folder}", "output=a,b (1).gif", "interpolate=3", "steps=2")
+    assert Image.open("a,b (1).gif").n_frames == 5
+
+
+def test_evaluating_repeats_the_runs_own_figure(folder, tmp_path, monkeypatch):
+    output = tmp_path / "été=3.json"
+    call(monkeypatch, evaluate, f"checkpoint={folder}/last.ckpt", f"output={output}", "n=64")
+    figures = json.loads(output.read_text())["figures"]
+    recorded = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["figures"]
+    assert figures["fd_grey"] == pytest.approx(recorded["fd_grey"], rel=1e-4)
+
+
+def test_load(folder):
+    model = gan_lab.load(folder / "last.ckpt")
+    assert model.images_seen == 512 and not model.training
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data.size=28"], "data.size=32 works"),
+        (["data=folder", "data.root=/nowhere/at/all"], "/nowhere/at/all"),
+        (["data=folder"], "data.root"),
+        (["budget.epochs=null"], "budget"),
+        (["batch_size=100000"], "batch_size"),
+        (["batch_size=0"], "batch_size"),
+        (["+trainer.max_steps=5"], "budget"),
+        (["+trainer.gradient_clip_val=1"], "model.clip"),
+        (["loss=r1", "model.discriminator.norm=batch"], "norm"),
+        (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
+        (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),
+        (["model._target_=gan_lab.models.nothing.Here"], "gan_lab.models.nothing.Here"),
+        (["callbacks.fidelity.extractors=[nonsense]"], "nonsense"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_cannot_work_is_refused_in_a_sentence(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tiny = [argument for argument in TINY if not (argument == "data=digits" and "data=folder" in arguments)]
+    assert said in refused(monkeypatch, capsys, train, *tiny, "debug=smoke", *arguments)
+
+
+def test_what_cannot_be_sampled_is_refused_in_a_sentence(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "x.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:1000])
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    for arguments, said in (
+        (["checkpoint=/nowhere.ckpt"], "/nowhere.ckpt"),
+        ([], "checkpoint"),
+        ([f"checkpoint={tmp_path}/x.ckpt"], "cut short"),
+        ([f"checkpoint={tmp_path}/other.ckpt"], "not written by gan_lab"),
+        ([f"checkpoint={folder}", "label=3"], "without labels"),
+        ([f"checkpoint={folder}", "n=0"], "n=0"),
+        ([f"checkpoint={folder}", "truncation=3"], "truncation"),
+        ([f"checkpoint={folder}", "device=tpu7"], "tpu7"),
+    ):
+        assert said in refused(monkeypatch, capsys, sample, *arguments)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_run_goes_on_where_it_stopped(number, status, tmp_path, monkeypatch):
+    command = [*TINY, "budget.epochs=20000", "callbacks.samples=null", "callbacks.fidelity=null", f"runs={tmp_path}"]
+    process = subprocess.Popen([sys.executable, "-m", "gan_lab.train", *command], stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("*/*/metrics.csv")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == status
+    (run,) = tmp_path.glob("*/*")
+    assert json.loads((run / "run.json").read_text())["state"] == "stopped"
+    images = torch.load(run / runs.LAST, weights_only=True)["counters"]["images_seen"]
+    assert images > 0
+    call(monkeypatch, train, *command, f"resume={run}", "budget.epochs=null", f"budget.images={images + 640}")
+    assert torch.load(run / runs.LAST, weights_only=True)["counters"]["images_seen"] == images + 640
+    assert list(tmp_path.glob("*/*")) == [run]
+
+
+def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gan-lab", "train", "--help"])
+    cli.main()
+    assert "fashion_mnist" in capsys.readouterr().out
+    monkeypatch.setenv("COMP_LINE", "gan-lab train model=dc")
+    monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])
+    cli.main()
+    assert "model=dcgan" in capsys.readouterr().out

@@ -1,0 +1,137 @@
+"""What every model, every loss and every recipe must do, by existing."""
+
+import math
+
+import pytest
+import torch
+from cases import CASES, limited, plain
+from lightning.pytorch import Callback
+
+import gan_lab
+from gan_lab.build import build
+from gan_lab.core.alternating import AlternatingModule
+from gan_lab.runtime import make_trainer
+from gan_lab.types import Samples
+
+BATCH = 4
+
+
+def fit(configuration, callback=None, resume=None):
+    torch.manual_seed(configuration["seed"])
+    trainer, _ = make_trainer(configuration)
+    if callback is not None:
+        trainer.callbacks.append(callback)
+    model = build(configuration["model"])
+    trainer.fit(model, datamodule=build(configuration["data"]), ckpt_path=resume, weights_only=True)
+    return trainer, model
+
+
+def live(model):
+    """Parameters by name, the averaged copies left out."""
+    return {name: value for name, value in model.named_parameters() if not name.startswith("ema.")}
+
+
+@pytest.fixture(params=CASES, ids=lambda case: " ".join(case))
+def configuration(request, tmp_path):
+    return plain(request.param, tmp_path, *limited(BATCH))
+
+
+def test_phases_are_disjoint_and_complete(configuration):
+    model = build(configuration["model"])
+    assert isinstance(model, AlternatingModule)
+    owners = [id(p) for phase in model.phases() for part in model.trainable(phase.name) for p in part.parameters()]
+    assert len(owners) == len(set(owners))
+    assert set(owners) == {id(p) for p in live(model).values() if p.requires_grad}
+
+
+def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(configuration, monkeypatch):
+    """Watched between the turns of as many iterations as it takes until every phase has had one."""
+    rounds = math.lcm(*(phase.every for phase in build(configuration["model"]).phases()))
+    configuration["model"]["budget"]["images"] = BATCH * rounds
+    turns = []
+
+    def stepped(self, phase):
+        own(self, phase)
+        now = {name: value.detach().clone() for name, value in live(self).items()}
+        changed = {name for name in now if not torch.equal(now[name], before[name])}
+        mine = {id(p) for part in self.trainable(phase) for p in part.parameters()}
+        expected = {name for name, value in live(self).items() if id(value) in mine and value.requires_grad}
+        assert changed == expected, f"{phase} changed {sorted(changed ^ expected)}"
+        for name in expected:
+            gradient = live(self)[name].grad
+            assert gradient is not None and gradient.isfinite().all(), f"{name} has no finite gradient"
+        before.update(now)
+        turns.append(phase)
+
+    cls = type(build(configuration["model"]))
+    own = cls.stepped
+    before = {}
+    monkeypatch.setattr(cls, "stepped", stepped)
+    monkeypatch.setattr(
+        cls, "on_train_start", lambda self: before.update({n: v.detach().clone() for n, v in live(self).items()})
+    )
+    _, model = fit(configuration)
+    assert set(turns) == {phase.name for phase in model.phases()}
+    assert model.images_seen == BATCH * rounds
+
+
+def test_samples_survive_a_checkpoint(configuration, tmp_path):
+    trainer, model = fit(configuration)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    loaded = gan_lab.load(tmp_path / "last.ckpt")
+    assert loaded.images_seen == BATCH
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name]), name
+    if isinstance(loaded, Samples):
+        data = configuration["image"]
+        samples = loaded.sample(5, seed=3)
+        assert samples.shape == (5, data["channels"], data["height"], data["width"])
+        assert samples.dtype == torch.float32
+        assert samples.abs().max() <= 1
+        torch.testing.assert_close(model.sample(5, seed=3), samples, atol=1e-5, rtol=0)
+        # Sample i is the same whatever it is made together with.
+        torch.testing.assert_close(loaded.sample(2, seed=3, start=3), samples[3:], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_resumed_equals_uninterrupted(configuration, precision, tmp_path):
+    """From the middle of an epoch, to the bit: weights, averages, buffers and optimizers."""
+    configuration |= {"precision": precision}
+    configuration["model"]["budget"]["images"] = BATCH * 7
+    whole, _ = fit(configuration)
+    whole.save_checkpoint(tmp_path / "whole.ckpt")
+    configuration["model"]["budget"]["images"] = BATCH * 3
+    fit(configuration, SaveAt(3, tmp_path / "part.ckpt"))
+    configuration["model"]["budget"]["images"] = BATCH * 7
+    continued, _ = fit(configuration, resume=tmp_path / "part.ckpt")
+    continued.save_checkpoint(tmp_path / "continued.ckpt")
+    one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("whole.ckpt", "continued.ckpt"))
+    assert one["counters"]["images_seen"] == two["counters"]["images_seen"] == BATCH * 7
+    assert_equal(one["state_dict"], two["state_dict"])
+    assert_equal(one["optimizer_states"], two["optimizer_states"])
+
+
+class SaveAt(Callback):
+    """Saves at the end of an iteration, as the program's own callback does."""
+
+    def __init__(self, iteration, path):
+        self.iteration, self.path = iteration, path
+
+    def on_train_batch_end(self, trainer, module, *_):
+        if module.iteration == self.iteration:
+            trainer.save_checkpoint(self.path)
+
+
+def assert_equal(one, two, path=""):
+    assert type(one) is type(two), path
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), path
+        for key in one:
+            assert_equal(one[key], two[key], f"{path}.{key}")
+    elif isinstance(one, list):
+        for i, (a, b) in enumerate(zip(one, two, strict=True)):
+            assert_equal(a, b, f"{path}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), path
+    else:
+        assert one == two, path

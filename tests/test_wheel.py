@@ -1,0 +1,34 @@
+"""A wheel, built, installed elsewhere and run from the root folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*command, **options):
+    result = subprocess.run(command, capture_output=True, text=True, **options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_wheel(tmp_path):
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), cwd=ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"gan_lab/py.typed", "gan_lab/conf/train.yaml", "gan_lab/metrics/weights/grey.safetensors"} <= names
+    assert any(name.startswith("gan_lab/experiments/recipe/") for name in names)
+    assert not any(name.startswith(("tests/", "experiments/", "conf/")) for name in names)
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel))
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    tiny = ["data.size=8", "model.generator.base=4", "model.discriminator.base=4", "debug=smoke"]
+    run(sys.executable, "-m", "gan_lab.train", *tiny, f"run_dir={tmp_path}/run", cwd="/", env=environment)
+    script = [sys.executable, str(site / "bin" / "gan-lab"), "sample"]
+    run(*script, f"checkpoint={tmp_path}/run", f"output={tmp_path}/x.png", cwd="/", env=environment)
+    assert (tmp_path / "x.png").stat().st_size > 500
+    where = run(sys.executable, "-c", "import gan_lab; print(gan_lab.__file__)", cwd="/", env=environment)
+    assert where.startswith(str(site))
