@@ -125,7 +125,7 @@ def training(iterations: int, device: torch.device, warm_up: int = 5) -> dict[st
     config = compose([
         "model=dcgan", "data=fake", "data.channels=3", f"data.size={SIZE}", f"batch_size={BATCH}", "logger=none",
         f"budget.images={images}", "budget.epochs=null", f"trainer.accelerator={device.type}",
-        "callbacks={}", "run_dir=.",
+        "callbacks=none", "run_dir=.",
     ])  # fmt: skip
     settle(config)
     plain = resolve(config)

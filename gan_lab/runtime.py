@@ -1,15 +1,18 @@
 """From configurations to objects, from checkpoints to models, and what is refused before anything is read or built."""
 
 import contextlib
+import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,6 +30,13 @@ REFUSED = {
     "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.clip",
     "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
 }
+ON_PURPOSE = (
+    ".*does not have many workers",
+    ".*Checkpoint directory .* exists",
+    ".*smaller than the logging interval",
+    r"Found \d+ module\(s\) in eval mode",
+    ".*LeafSpec.* is deprecated",
+)
 FOLDER = "GAN_LAB_RUN_DIR"
 """Tells the processes that Lightning starts for further devices which folder the first one made."""
 
@@ -77,8 +87,8 @@ def train(config: DictConfig) -> float | None:
         data, model = build(plain["data"]), build(plain["model"])
         if plain["init_from"]:
             load_weights(model, plain["init_from"])
-        trainer, stop = make_trainer(plain)
         with _quiet():
+            trainer, stop = make_trainer(plain)
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     except BaseException as error:
         if is_first_process():
@@ -173,6 +183,7 @@ def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
             "use_distributed_sampler": False,
             "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
             "enable_model_summary": False,
+            "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
             "default_root_dir": plain["run_dir"],
         }
         | {"_partial_": True}
@@ -232,16 +243,22 @@ def _is_multirun() -> bool:
     return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
 
 
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Without Lightning's tips about what this program does on purpose."""
-    import logging
-    import warnings
+class _OurOwn(logging.Filter):
+    """Lets pass what this program says through Lightning's logger, not Lightning's own remarks and advertisements."""
 
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip:" not in record.getMessage()
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
-        yield
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO or f"{os.sep}lightning{os.sep}" not in record.pathname
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without remarks on what this program does on purpose: its own loader, cadence and averaged networks."""
+    logger, ours = logging.getLogger("lightning.pytorch.utilities.rank_zero"), _OurOwn()
+    logger.addFilter(ours)
+    try:
+        with warnings.catch_warnings():
+            for message in ON_PURPOSE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.removeFilter(ours)

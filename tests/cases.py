@@ -6,7 +6,7 @@ from gan_lab.cli import home
 from gan_lab.runtime import compose, resolve, settle
 
 SMALL = [
-    "data=fake", "data.channels=3", "data.size=16", "batch_size=4", "logger=none", "callbacks={}", "log_every=1000",
+    "data=fake", "data.channels=3", "data.size=16", "batch_size=4", "logger=none", "callbacks=none", "log_every=1000",
 ]  # fmt: skip
 
 

@@ -21,8 +21,9 @@ KILLS, EVERY, IMAGES = 20, 640, 64_000
 COMMAND = [
     sys.executable, "-m", "gan_lab.train", "model=dcgan", "data=digits", "logger=none", "batch_size=64",
     "model.generator.base=24", "model.discriminator.base=24", "budget.epochs=null", f"budget.images={IMAGES}",
-    f"callbacks={{checkpoint:{{_target_:gan_lab.callbacks.checkpoint.Checkpoint,folder:${{run_dir}},every:{EVERY}}},"
-    "trace:{_target_:kill.Trace,path:${run_dir}/trace}}", "resume=auto",
+    "callbacks=none", "+callbacks.checkpoint._target_=gan_lab.callbacks.checkpoint.Checkpoint",
+    "+callbacks.checkpoint.folder=${run_dir}", f"+callbacks.checkpoint.every={EVERY}",
+    "+callbacks.trace._target_=kill.Trace", "+callbacks.trace.path=${run_dir}/trace", "resume=auto",
 ]  # fmt: skip
 
 

@@ -39,10 +39,10 @@ class Checkpoint(callbacks.Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         if self._is_best(trainer):
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+            trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=False)
         late = trainer.strategy.reduce_boolean_decision(time.monotonic() - self.saved_at > 60 * self.minutes, all=False)
         if self.every.due(int(module.images_seen)) or late or trainer.should_stop:  # type: ignore[arg-type]
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+            trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
             self.saved_at = time.monotonic()
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

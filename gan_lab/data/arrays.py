@@ -1,0 +1,98 @@
+"""Pictures that are arrays already: the bundled digits and random tensors."""
+
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
+
+
+@dataclass
+class Arrays:
+    """Pictures (N, C, H, W) of one size (satisfies ``Pictures``).
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,), or None.
+        classes: their number, 0 without labels.
+        padding: where black borders of so many pixels make the wanted size, they do instead of scaling.
+    """
+
+    images: Bytes
+    labels: Indices | None = None
+    classes: int = 0
+    padding: int = 0
+    costly: bool = False
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Indices) -> "Arrays":
+        labels = None if self.labels is None else self.labels[rows]
+        return Arrays(self.images[rows], labels, self.classes, self.padding, self.costly)
+
+    def content(self, memory: Path) -> str:
+        head = f"{self.images.shape} {self.padding} ".encode()
+        return blake2b(head + np.ascontiguousarray(self.images).tobytes(), digest_size=16).hexdigest()
+
+    def render(self, frame: Frame, out: Bytes) -> Scan:
+        """All pictures into ``out`` (N, C, *box): as they are, padded, or scaled to cover, whichever comes first."""
+        count, channels, height, width = self.images.shape
+        scan = Scan(Counter({f"{width}×{height}": count}), Counter({_mode(channels): count}), rows=list(range(count)))
+        border = self.padding
+        if channels == frame.channels and (height, width) == frame.box:
+            out[:], scan.transform = self.images, "pixels as they are"
+        elif channels == frame.channels and (height + 2 * border, width + 2 * border) == frame.box:
+            out[:], out[:, :, border:-border, border:-border] = 0, self.images
+            scan.transform = f"{border} black pixels at each side"
+        else:
+            for row, image in zip(out, self.images, strict=True):
+                row[:] = frame.fit(_image(image))
+            scan.transform = "bicubic to cover"
+        return scan
+
+
+def _mode(channels: int) -> str:
+    return {1: "L", 3: "RGB"}.get(channels, f"{channels} channels")
+
+
+def _image(pixels: Bytes) -> Image.Image:
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+
+class Digits:
+    """1,797 handwritten digits of 8 × 8 pixels that come with scikit-learn (satisfies ``Source``).
+
+    Source: Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998.
+    """
+
+    def splits(self) -> dict[str, Pictures]:
+        from sklearn.datasets import load_digits  # here, for it takes seconds to import
+
+        digits = load_digits()
+        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+        return {"all": Arrays(images, digits.target.astype(np.int64), 10)}
+
+
+class Fake:
+    """Random pixels, for tests (satisfies ``Source``).
+
+    Args:
+        count: pictures of the training split; the test split has half as many.
+        channels, size: their shape; ``size`` is (H, W).
+        classes: labels 0, 1, …, classes - 1, 0, … unless 0.
+    """
+
+    def __init__(self, count: int, channels: int, size: tuple[int, int], classes: int = 0) -> None:
+        self.count, self.shape, self.classes = count, (channels, *size), classes
+
+    def splits(self) -> dict[str, Pictures]:
+        return {"train": self._made(self.count, 0), "test": self._made(max(1, self.count // 2), 1)}
+
+    def _made(self, count: int, seed: int) -> Arrays:
+        images = np.random.default_rng(seed).integers(0, 256, (count, *self.shape), np.uint8)
+        return Arrays(images, np.arange(count) % self.classes if self.classes else None, self.classes)

@@ -1,0 +1,247 @@
+"""Pictures in a folder or in a zip, with or without class subfolders and splits."""
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+from lightning.pytorch.utilities import rank_zero_only
+
+from gan_lab.data.cache import fresh
+from gan_lab.data.decoding import decode
+from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
+from gan_lab.progress import track
+from gan_lab.types import UserError
+
+ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+TESTS = ("test", "val", "valid", "validation")
+LARGEST = 1 << 30  # bytes of one member of a zip: what claims more is not unpacked
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture.
+
+    Args:
+        parts: its path below the root, by which it is sorted and classed.
+        file: the file, or the zip that holds it.
+        member: its name in the zip.
+        checksum: what the zip's directory says of its content.
+    """
+
+    parts: tuple[str, ...]
+    file: Path
+    member: str | None = None
+    checksum: str = ""
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.parts)
+
+
+@dataclass
+class Files:
+    """Pictures in files, decoded in threads (satisfies ``Pictures``)."""
+
+    entries: Sequence[Entry]
+    labels: Indices | None = None
+    classes: int = 0
+    costly: bool = True
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def take(self, rows: Indices) -> "Files":
+        labels = None if self.labels is None else self.labels[rows]
+        return Files([self.entries[row] for row in rows], labels, self.classes)
+
+    def content(self, memory: Path) -> str:
+        """A hash of names and bytes. Those of loose files are read again only if their size or times have changed."""
+        stamps = _digest(_stamp(entry) for entry in self.entries)
+        if all(entry.member for entry in self.entries):
+            return stamps
+        known = memory / f"{stamps}.content"
+        if known.is_file():
+            return known.read_text()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            content = _digest(pool.map(_checksum, self.entries))
+        with fresh(known) as file:
+            file.write_text(content)
+        return content
+
+    def render(self, frame: Frame, out: Bytes) -> Scan:
+        """Every picture into its row of ``out`` (N, C, *box); those that cannot be read are listed with the reason."""
+        scan = Scan(transform="antialiased bicubic to cover, EXIF applied, alpha on white")
+        with ExitStack() as opened, ThreadPoolExecutor(os.cpu_count()) as pool:
+            zips = {
+                file: opened.enter_context(zipfile.ZipFile(file)) for file in {e.file for e in self.entries if e.member}
+            }
+            results = pool.map(partial(_render, zips, frame, out), range(len(self)), self.entries)
+            for row, result in enumerate(
+                track(results, "Reading pictures", len(self), show=getattr(rank_zero_only, "rank", 0) == 0)
+            ):
+                if isinstance(result, str):
+                    scan.unreadable[self.entries[row].name] = result
+                else:
+                    scan.see(row, *result)
+        return scan
+
+
+class Folder:
+    """A folder or zip of pictures (satisfies ``Source``).
+
+    Subfolders are classes, in the order of their names. Where there are ``train`` and ``test`` (or ``val``, ``valid``,
+    ``validation``) as subfolders or zips, they are the splits. Other files are ignored, and so is whatever begins with
+    a dot or ``__``.
+
+    Args:
+        root: path of the folder or zip.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root).expanduser()
+
+    def splits(self) -> dict[str, Pictures]:
+        """The splits found, or ``{"all": …}``.
+
+        Raises:
+            UserError: if the root is missing, is neither folder nor zip, or has no pictures.
+        """
+        entries = sorted(_unwrap(list(self._entries())), key=lambda entry: entry.parts)
+        if not entries:
+            raise UserError(f"data.root={self.root} has no pictures in it: files ending in {', '.join(ENDINGS)}.")
+        groups = _split(entries)
+        names = _class_names(groups)
+        return {split: _labelled(group, names) for split, group in groups.items()}
+
+    def _entries(self) -> Iterator[Entry]:
+        if self.root.is_dir():
+            yield from _in_folder(self.root)
+        elif self.root.is_file():
+            yield from _in_zip(self.root)
+        else:
+            raise UserError(f"data.root={self.root} does not exist: give the path of a folder or zip of pictures.")
+
+
+def _in_folder(root: Path) -> Iterator[Entry]:
+    for folder, _, names in os.walk(root, followlinks=True):
+        for name in names:
+            file = Path(folder, name)
+            if _is_picture(parts := file.relative_to(root).parts):
+                yield Entry(parts, file)
+    for split in ("train", *TESTS):
+        if (file := root / f"{split}.zip").is_file():
+            inside = _unwrap(list(_in_zip(file)))
+            yield from (Entry((split, *e.parts), e.file, e.member, e.checksum) for e in inside)
+
+
+def _in_zip(file: Path) -> Iterator[Entry]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(f"{file} is neither a folder of pictures nor a zip that can be opened ({error}).") from error
+    for info in infos:
+        parts = PurePosixPath(info.filename).parts
+        if not info.is_dir() and _is_picture(parts):
+            yield Entry(parts, file, info.filename, f"{info.CRC:08x} {info.file_size}")
+
+
+def _is_picture(parts: tuple[str, ...]) -> bool:
+    return PurePosixPath(parts[-1]).suffix.lower() in ENDINGS and not any(p.startswith((".", "__")) for p in parts)
+
+
+def _unwrap(entries: list[Entry]) -> list[Entry]:
+    """Without the folders that all entries share."""
+    while entries and all(len(e.parts) > 1 and e.parts[0] == entries[0].parts[0] for e in entries):
+        entries = _below(entries)
+    return entries
+
+
+def _split(entries: list[Entry]) -> dict[str, list[Entry]]:
+    tops: dict[str, list[Entry]] = {}
+    for entry in entries:
+        tops.setdefault(entry.parts[0].lower() if len(entry.parts) > 1 else "", []).append(entry)
+    test = next((name for name in TESTS if name in tops), None)
+    if "train" not in tops or test is None:
+        return {"all": entries}
+    return {"train": _below(tops["train"]), "test": _below(tops[test])}
+
+
+def _below(entries: list[Entry]) -> list[Entry]:
+    return [Entry(e.parts[1:], e.file, e.member, e.checksum) for e in entries]
+
+
+def _class_names(groups: dict[str, list[Entry]]) -> list[str]:
+    """The subfolders, if every picture lies in one and there are several."""
+    entries = [entry for group in groups.values() for entry in group]
+    names = sorted({entry.parts[0] for entry in entries})
+    return names if len(names) > 1 and all(len(entry.parts) > 1 for entry in entries) else []
+
+
+def _labelled(entries: list[Entry], names: list[str]) -> Files:
+    if not names:
+        return Files(entries)
+    number = {name: index for index, name in enumerate(names)}
+    return Files(entries, np.array([number[entry.parts[0]] for entry in entries], np.int64), len(names))
+
+
+def _render(
+    zips: dict[Path, zipfile.ZipFile], frame: Frame, out: Bytes, row: int, entry: Entry
+) -> tuple[int, int, str] | str:
+    """Size and mode of a picture once its row is written, or the reason why it is not."""
+    try:
+        with _open(zips, entry) as file:
+            out[row], seen = decode(file, frame)
+    except UserError:
+        raise
+    except Exception as problem:  # a damaged file raises whatever its decoder happens to
+        return f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
+    return seen
+
+
+def _open(zips: dict[Path, zipfile.ZipFile], entry: Entry) -> BinaryIO:
+    if entry.member is None:
+        return entry.file.open("rb")
+    if zips[entry.file].getinfo(entry.member).file_size > LARGEST:
+        raise ValueError(f"larger than {LARGEST >> 20} MiB")
+    return BytesIO(zips[entry.file].read(entry.member))
+
+
+def _stamp(entry: Entry) -> str:
+    if entry.member is not None:
+        return f"{entry.name} {entry.checksum}"
+    try:
+        found = entry.file.stat()
+    except OSError as error:
+        return f"{entry.name} {error.errno}"
+    # ctime catches bytes exchanged under a kept modification time
+    facts = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return f"{entry.name} {facts}"
+
+
+def _checksum(entry: Entry) -> str:
+    if entry.member is not None:
+        return f"{entry.name} {entry.checksum}"
+    try:
+        return f"{entry.name} {blake2b(entry.file.read_bytes(), digest_size=16).hexdigest()}"
+    except OSError as error:
+        return f"{entry.name} {error.errno}"
+
+
+def _digest(lines: Iterator[str]) -> str:
+    digest = blake2b(digest_size=16)
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""The baseline beside every distance: a Gaussian with the training pixels' mean and covariance."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_lab.metrics.frechet import FeatureMoments, factor
+from gan_lab.types import RealImages, to_float
+
+_WHOLE = 4096
+
+
+class PixelGaussian:
+    """A full-covariance Gaussian over a split's pixels: samples like a model, so it is measured like one.
+
+    Up to 4,096 dimensions it has the covariance of all pictures. Above, it has exactly that of the first few thousand
+    (as many as fit in 1 GiB): with A (m, d) the centred pictures, x = mean + Aᵀz / √(m - 1), z standard normal.
+
+    Args:
+        data: the pictures; on several ranks each fits alone.
+        split: the split the Gaussian is fitted to.
+        device: where samples are made.
+    """
+
+    def __init__(self, data: RealImages, split: str = "train", device: torch.device | str = "cpu") -> None:
+        self.shape = (data.channels, data.height, data.width)
+        dim, count = math.prod(self.shape), data.count(split)
+        self.pictures = count if dim <= _WHOLE else min(count, _WHOLE, max(2, 2**28 // dim))
+        batches = (to_float(images.flatten(1)) for images in data.images(split, self.pictures))
+        mean, root = _from_covariance(batches, dim) if self.pictures > dim else _from_pictures(batches)
+        self.mean, self.root = mean.float().to(device), root.float().to(device)
+
+    def sample(
+        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Samples start … start + n - 1 of the seed, float32 (n, C, H, W); pixels may leave [-1, 1]."""
+        rank = len(self.root)
+        rows = [np.random.default_rng([seed, i]).standard_normal(rank, np.float32) for i in range(start, start + n)]
+        normal = torch.from_numpy(np.stack(rows)).to(self.root.device)
+        return (self.mean + truncation * normal @ self.root).view(n, *self.shape)
+
+
+def _from_covariance(batches: Iterator[Tensor], dim: int) -> tuple[Tensor, Tensor]:
+    metric = FeatureMoments(dim, sync_on_compute=False)
+    for pixels in batches:
+        metric.update(pixels)
+    moments = metric.compute()
+    return moments.mean, factor(moments.covariance)
+
+
+def _from_pictures(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+    pixels = torch.cat(list(batches))
+    mean = pixels.mean(0)
+    return mean, pixels.sub_(mean).div_(math.sqrt(len(pixels) - 1))

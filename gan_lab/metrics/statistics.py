@@ -1,0 +1,218 @@
+"""What is known of a set of pictures in an extractor's eyes, and the cache of it for those that do not change."""
+
+import hashlib
+import json
+import os
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from rich.console import Console
+from rich.progress import track
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from gan_lab.metrics.extractors import Extractor, full_precision
+from gan_lab.metrics.frechet import FeatureMoments, Moments
+from gan_lab.metrics.gaussian import PixelGaussian
+from gan_lab.metrics.score import ClassifierScore
+from gan_lab.types import RealImages, Samples, to_uint8
+
+T = TypeVar("T")
+Device = torch.device | str
+
+SPLITS = 10
+"""Parts the classifier score is averaged over, as published."""
+
+_VERSION = 1
+"""Of the path from picture to figure: raise it where that path changes, and what was cached is computed anew."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A set of pictures as an extractor sees it.
+
+    Args:
+        moments: of the features.
+        score: exp(E KL(p(y|x) || p(y))), mean over the splits.
+        score_std: its deviation over the splits.
+        shares: share (K,) of pictures whose largest logit is each class, float64.
+    """
+
+    moments: Moments
+    score: float
+    score_std: float
+    shares: Tensor
+
+
+class Tally:
+    """Gathers one extractor's statistics of n numbered pictures that arrive in any order and on any rank."""
+
+    def __init__(self, extractor: Extractor, n: int, device: Device) -> None:
+        self.extractor, self.n, self.device = extractor.to(device), n, torch.device(device)
+        sums = "cpu" if self.device.type == "mps" else self.device  # Apple's GPUs have no float64
+        self.moments = FeatureMoments(extractor.dim).to(sums)
+        self.score = ClassifierScore(extractor.classes, n, min(SPLITS, n)).to(sums)
+
+    def update(self, start: int, images: Tensor) -> None:
+        """Pictures start, start + 1, …, uint8 (m, C, H, W)."""
+        features, logits = self.extractor(images.to(self.device))
+        self.moments.update(features)
+        self.score.update(logits, torch.arange(start, start + len(images)))
+
+    def statistics(self) -> Statistics:
+        """Over all ranks (a collective). Raises RuntimeError unless each of the n pictures was counted once."""
+        moments = self.moments.compute()
+        if moments.count != self.n:
+            raise RuntimeError(f"{moments.count} pictures were counted where {self.n} were to be.")
+        score, deviation, shares = self.score.compute()
+        return Statistics(moments, score.item(), deviation.item(), shares.cpu())
+
+
+def real_statistics(
+    data: RealImages,
+    split: str,
+    extractor: Extractor,
+    limit: int | None = None,
+    device: Device = "cpu",
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Statistics:
+    """Statistics of a split, ``limit`` pictures at most, from the cache or shared between ranks; a collective."""
+    n = min(data.count(split), limit or data.count(split))
+
+    def compute() -> Statistics:
+        tally, start, (rank, world) = Tally(extractor, n, device), 0, ranks()
+        batches = track_pictures(data.images(split, n), f"real pictures, {extractor.name}", None, progress)
+        for number, images in enumerate(batches):
+            if number % world == rank:
+                tally.update(start, images)
+            start += len(images)
+        return tally.statistics()
+
+    return _cached(["real", data.fingerprint(split), n, *_identity(extractor)], compute, cache_dir)
+
+
+def gaussian_statistics(
+    data: RealImages,
+    extractor: Extractor,
+    n: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    device: Device = "cpu",
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Statistics:
+    """Statistics of n samples of the Gaussian fitted to the training split's pixels; a collective."""
+
+    def compute() -> Statistics:
+        model = PixelGaussian(data, "train", device)
+        return sampled_statistics(model, [extractor], n, seed, 1.0, batch_size, device, "pixel Gaussian", progress)[0]
+
+    return _cached(["gaussian", data.fingerprint("train"), n, seed, *_identity(extractor)], compute, cache_dir)
+
+
+@torch.no_grad()
+@full_precision()
+def sampled_statistics(
+    model: Samples,
+    extractors: Sequence[Extractor],
+    n: int,
+    seed: int = 0,
+    truncation: float = 1.0,
+    batch_size: int = 256,
+    device: Device = "cpu",
+    description: str = "samples",
+    progress: bool = True,
+) -> list[Statistics]:
+    """Statistics of samples 0 … n - 1 of the seed, one an extractor; ranks take blocks in turn; a collective."""
+    tallies, (rank, world) = [Tally(extractor, n, device) for extractor in extractors], ranks()
+    starts = range(rank * batch_size, n, world * batch_size)
+    for start in track_pictures(starts, description, len(starts), progress):
+        images = to_uint8(model.sample(min(batch_size, n - start), seed=seed, start=start, truncation=truncation))
+        for tally in tallies:
+            tally.update(start, images)
+    return [tally.statistics() for tally in tallies]
+
+
+def ranks() -> tuple[int, int]:
+    """The rank of this process and the number of ranks."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def track_pictures(items: Iterable[T], description: str, total: int | None, progress: bool) -> Iterable[T]:
+    """The items under a progress bar: on rank zero, at a terminal, gone when done."""
+    console = Console(stderr=True)
+    disable = not progress or ranks()[0] != 0 or not console.is_terminal
+    return track(items, description, total, console=console, transient=True, disable=disable)
+
+
+def _identity(extractor: Extractor) -> list[str]:
+    return [extractor.name, extractor.sha256, extractor.resizer]
+
+
+def _cached(key: list[object], compute: Callable[[], Statistics], cache_dir: str | Path | None) -> Statistics:
+    """Rank zero looks and tells the others, so that all or none compute."""
+    name = hashlib.sha256(json.dumps([_VERSION, SPLITS, *key]).encode()).hexdigest()
+    path = cache_folder(cache_dir) / "statistics" / f"{name}.safetensors"
+    rank, world = ranks()
+    found = [_load(path) if rank == 0 else None]
+    if world > 1:
+        dist.broadcast_object_list(found, src=0)
+    if found[0] is not None:
+        return found[0]
+    statistics = compute()
+    if rank == 0:
+        _save(path, statistics)
+    return statistics
+
+
+def cache_folder(cache_dir: str | Path | None = None) -> Path:
+    """The given folder, else the environment's GAN_LAB_CACHE, else ~/.cache/gan_lab."""
+    return Path(cache_dir or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser()
+
+
+def _load(path: Path) -> Statistics | None:
+    try:
+        saved = load(path.read_bytes())
+        moments = Moments(int(saved["count"]), saved["mean"], saved["covariance"])
+        score, deviation = saved["score"].tolist()
+        return Statistics(moments, score, deviation, saved["shares"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        warnings.warn(f"The cached statistics {path} cannot be read ({error}) and are computed anew.", stacklevel=2)
+        return None
+
+
+def _save(path: Path, statistics: Statistics) -> None:
+    """Whole or not at all: written beside its place, then renamed. A cache that cannot be written is done without."""
+    moments, score = statistics.moments, [statistics.score, statistics.score_std]
+    tensors = {
+        "count": torch.tensor(moments.count),
+        "mean": moments.mean,
+        "covariance": moments.covariance,
+        "score": torch.tensor(score, dtype=torch.float64),
+        "shares": statistics.shares,
+    }
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(save(tensors))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        warnings.warn(f"Statistics could not be cached as {path} ({error}).", stacklevel=2)
+        with suppress(OSError):
+            partial.unlink()

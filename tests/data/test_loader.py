@@ -1,0 +1,228 @@
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from gan_lab.data.batches import PictureBatches
+from gan_lab.data.cache import Rendered
+from gan_lab.data.loader import KeyedBatches, KeyedLoader, keyed_uniform, permutation
+from gan_lab.data.pictures import Frame, Scan
+from gan_lab.types import UserError
+
+N, BATCH = 23, 4
+LENGTH = N // BATCH
+
+
+class Rows:
+    """Batches that show what they were made from."""
+
+    def __getitem__(self, key):
+        epoch, rows = key
+        return {"epoch": torch.full((len(rows),), epoch), "rows": torch.from_numpy(rows)}
+
+
+def loader(workers=0, rank=0, world_size=1, seed=5):
+    return KeyedLoader(Rows(), KeyedBatches(N, BATCH, seed, rank, world_size), workers)
+
+
+def rows(batches):
+    return [batch["rows"].tolist() for batch in batches]
+
+
+def epoch_of(made, epoch):
+    made.sampler.set_epoch(epoch)
+    return rows(made)
+
+
+def test_an_epoch_is_a_permutation_keyed_by_seed_and_epoch():
+    orders = [np.concatenate(epoch_of(loader(seed=seed), epoch)) for seed in (5, 6) for epoch in (0, 1)]
+    assert all(len(set(order)) == LENGTH * BATCH and max(order) < N for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+    assert np.array_equal(np.concatenate(epoch_of(loader(workers=2), 1)), orders[1])
+
+
+def test_ranks_share_each_batch():
+    whole = epoch_of(loader(), 3)
+    parts = [epoch_of(loader(rank=rank, world_size=2), 3) for rank in range(2)]
+    assert [first + second for first, second in zip(*parts, strict=True)] == whole
+
+
+def test_what_cannot_make_a_batch_is_refused():
+    with pytest.raises(UserError, match="3 pictures, fewer than batch_size=4"):
+        KeyedBatches(3, 4, 0)
+    with pytest.raises(UserError, match="batch_size=4 cannot be shared by 3 devices"):
+        KeyedBatches(30, 4, 0, 0, 3)
+
+
+def test_the_global_random_state_is_left_alone():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    rows(loader())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("handed", [1, 3, LENGTH])
+def test_resumes_with_the_remaining_batches(workers, handed):
+    first, second = loader(workers), loader(workers)
+    for made in (first, second):
+        made.sampler.set_epoch(1)
+    iterator = iter(first)
+    for _ in range(handed):
+        next(iterator)
+    state = first.state_dict()
+    assert state == {"epoch": 1, "batches": handed}
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    remaining = iter(second)
+    assert rows(remaining) == epoch_of(loader(), 1)[handed:]
+    assert len(second) == LENGTH
+    assert epoch_of(second, 2) == epoch_of(loader(), 2)
+
+
+def test_a_position_holds_for_its_own_epoch_only():
+    made = loader()
+    made.load_state_dict({"epoch": 0, "batches": LENGTH})
+    iterator = iter(made)
+    made.sampler.set_epoch(1)  # Lightning tells the epoch after it has made the iterator
+    assert rows(iterator) == epoch_of(loader(), 1)
+
+
+def test_an_epoch_can_be_repeated():
+    made = loader()
+    assert rows(made) == rows(made)
+
+
+class Recorder(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.automatic_optimization = False
+        self.seen = []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append((batch["epoch"][0].item(), batch["rows"].tolist()))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class SaveAt(Callback):
+    def __init__(self, path, step=None, epoch=None):
+        self.path, self.step, self.epoch = path, step, epoch
+
+    def on_train_batch_end(self, trainer, module, *_):
+        if len(module.seen) == self.step:
+            trainer.save_checkpoint(self.path)
+
+    def on_train_epoch_end(self, trainer, module):
+        if trainer.current_epoch == self.epoch:
+            trainer.save_checkpoint(self.path)
+
+
+def fit(tmp_path, workers, callback=None, resume=None, limit=None):
+    module = Recorder()
+    trainer = Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        callbacks=[callback] if callback else [],
+        limit_train_batches=limit,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(module, train_dataloaders=loader(workers), ckpt_path=resume, weights_only=True)
+    return module.seen
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("moment", "done", "limit"),
+    [
+        ({"step": 2}, 2, None),
+        ({"step": LENGTH}, LENGTH, None),
+        ({"epoch": 0}, LENGTH, None),
+        ({"step": LENGTH + 3}, LENGTH + 3, None),
+        ({"step": 4}, 4, 3),
+        ({"step": 6}, 6, 3),
+    ],
+    ids=["middle", "last batch", "epoch end", "second epoch", "limited, middle", "limited, last batch"],
+)
+def test_a_resumed_training_sees_what_the_uninterrupted_one_sees(tmp_path, workers, moment, done, limit):
+    path = tmp_path / "saved.ckpt"
+    whole = fit(tmp_path, workers, SaveAt(path, **moment), limit=limit)
+    assert len(whole) == 3 * (limit or LENGTH)
+    assert [epoch for epoch, _ in whole] == sorted(epoch for epoch, _ in whole)
+    assert fit(tmp_path, workers, resume=path, limit=limit) == whole[done:]
+
+
+def test_keyed_numbers_are_uniform_and_independent():
+    rows = np.arange(40_000)
+    draws = [keyed_uniform(rows, *key) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]]
+    for draw in draws:
+        assert draw.min() >= 0 and draw.max() < 1
+        counts = np.histogram(draw, 20, (0, 1))[0]
+        assert ((counts - 2000) ** 2 / 2000).sum() < 45  # chi-squared, 19 degrees of freedom: p = 0.0007
+        assert abs(np.corrcoef(draw[:-1], draw[1:])[0, 1]) < 0.02
+    assert abs(np.corrcoef(draws) - np.eye(4)).max() < 0.02
+    assert np.array_equal(keyed_uniform(rows[::-1], 0, 0, 0), draws[0][::-1])
+
+
+def splitmix64(state):
+    """One output of the published generator, in Python's own integers."""
+    state = (state + 0x9E3779B97F4A7C15) % 2**64
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+    return state ^ state >> 31
+
+
+def test_keyed_numbers_are_those_of_splitmix64():
+    assert splitmix64(0) == 0xE220A8397B1DCDAF  # the published first output of seed 0
+    for row, seed, epoch in [(0, 0, 0), (7, 123, 4), (2**40, -1, 10**6)]:
+        state = splitmix64(splitmix64(row ^ splitmix64(seed % 2**64)) ^ splitmix64(epoch))
+        assert keyed_uniform(np.array([row]), seed, epoch)[0] == (state >> 11) / 2**53
+
+
+def test_permutations_are_fair():
+    """Every row comes first about equally often."""
+    firsts = np.bincount([permutation(10, 0, epoch)[0] for epoch in range(5000)], minlength=10)
+    assert ((firsts - 500) ** 2 / 500).sum() < 30  # chi-squared, 9 degrees of freedom: p = 0.0004
+
+
+def pictures(size, box, n=64, labels=None):
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 3, *box), np.uint8)
+    frame = Frame(size, box, 3)
+    return Rendered(pixels, np.zeros((n, 16), np.uint8), labels, Scan(), frame)
+
+
+def test_random_crops_are_windows_that_depend_on_epoch_and_row_alone():
+    rendered = pictures((6, 5), (8, 9))
+    data = PictureBatches(rendered, flip=False, seed=3)
+    order = np.random.default_rng(1).permutation(64)
+    image = data[2, order]["image"].numpy()
+    assert image.shape == (64, 3, 6, 5) and image.dtype == np.uint8
+    offsets = set()
+    for row, found in zip(order, image, strict=True):
+        windows = {
+            (top, left): rendered.pixels[row, :, top : top + 6, left : left + 5]
+            for top in range(3)
+            for left in range(5)
+        }
+        offsets |= {offset for offset, window in windows.items() if np.array_equal(window, found)}
+    assert len(offsets) == 15
+    assert torch.equal(data[2, order[10:11]]["image"][0], torch.from_numpy(image[10]))
+    assert not torch.equal(data[3, order]["image"], data[2, order]["image"])
+
+
+def test_flips_mirror_half_of_the_pictures():
+    rendered = pictures((4, 4), (4, 4), n=2000, labels=np.arange(2000))
+    batch = PictureBatches(rendered, flip=True, seed=0)[0, np.arange(2000)]
+    mirrored = (batch["image"].numpy() == rendered.pixels[..., ::-1]).all((1, 2, 3))
+    kept = (batch["image"].numpy() == rendered.pixels).all((1, 2, 3))
+    assert (mirrored | kept).all() and 900 < mirrored.sum() < 1100
+    assert batch["label"].tolist() == list(range(2000)) and batch["label"].dtype == torch.int64
+    assert (PictureBatches(rendered, flip=False, seed=0)[0, np.arange(9)]["image"].numpy() == rendered.pixels[:9]).all()

@@ -1,0 +1,79 @@
+"""The loaders on real data: counts, known labels, pixels read by other means."""
+
+import gzip
+from hashlib import md5
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lab.data import presets
+
+
+def made(preset, root, channels, classes, size, **options):
+    options = {"name": "it", "batch_size": 64} | options
+    return getattr(presets, preset)(str(root), channels=channels, classes=classes, size=size, **options)
+
+
+@pytest.mark.parametrize(
+    ("preset", "folder", "checksum"),
+    [
+        ("mnist", "mnist/MNIST", "e86ee40d66677c011a9abda399ec8c4d"),
+        ("fashion_mnist", "fashion-mnist/FashionMNIST", "3236f6424fc25388b2834cb19942cf7e"),
+    ],
+)
+def test_idx_sets(shared_data, preset, folder, checksum):
+    data = made(preset, (shared_data / folder).parent, 1, 10, 32)
+    assert (data.count("train"), data.count("test")) == (60_000, 10_000)
+    labels = data.rendered("train").labels
+    assert md5(labels.astype(np.uint8).tobytes()).hexdigest() == checksum
+    raw = gzip.decompress((shared_data / folder / "raw/t10k-images-idx3-ubyte.gz").read_bytes())[16:]
+    first = next(data.images("test", limit=3))
+    assert first[..., 2:-2, 2:-2].numpy().tobytes() == raw[: 3 * 784]
+    assert torch.equal(data.rendered("test").labels[:3].sum() * first[..., 0, 0], torch.zeros(3, 1))
+
+
+def test_cifar_pictures_in_zips(shared_data):
+    """The larger zip is only listed, for decoding it takes long."""
+    root = shared_data / "cifar10-images"
+    splits = made("folder", root, 3, 10, 32).source.splits()
+    assert (len(splits["train"]), len(splits["test"])) == (20_000, 5_000)
+    assert np.bincount(splits["train"].labels).tolist() == [2000] * 10
+    data = made("folder", root / "test.zip", 3, 10, 32)
+    assert (data.count("train"), data.count("test")) == (4_500, 500)
+    assert data.rendered("train").scan.summary() == "4,500 pictures, 32×32, RGB 4,500"
+
+
+def test_emoji_of_palette_and_rgb(shared_data):
+    root = shared_data / "noto-emoji-blob2modern/testA"
+    data = made("folder", root, 3, 0, 128)
+    assert data.count("train") + data.count("test") == 184
+    assert set(data.rendered("train").scan.modes) == {"P", "RGB"}
+    known = {np.asarray(Image.open(path).convert("RGB")).tobytes() for path in root.glob("*.png")}
+    found = torch.cat([*data.images("train"), *data.images("test")]).permute(0, 2, 3, 1)
+    assert {picture.numpy().tobytes() for picture in found} == known
+
+
+def test_faces_in_pgm_with_texts_beside_them(shared_data):
+    data = made("folder", shared_data / "orl-faces", 1, 40, [56, 46])
+    assert (data.count("train"), data.count("test"), data.classes) == (360, 40, 40)
+    assert data.rendered("train").scan.summary() == "360 pictures, 92×112, L 360"
+    assert (
+        np.bincount(np.concatenate([data.rendered(split).labels for split in ("train", "test")])).tolist() == [10] * 40
+    )
+    # an exact halving keeps the mean
+    paths = list((shared_data / "orl-faces").glob("s*/*.pgm"))
+    mean = np.mean([np.asarray(Image.open(path)) for path in paths])
+    found = torch.cat([*data.images("train"), *data.images("test")]).double().mean()
+    assert found.item() == pytest.approx(mean, abs=0.5)
+
+
+def test_photographs_of_mixed_modes_and_sizes(shared_data):
+    data = made("folder", shared_data / "caltech101-subset", 3, None, [48, 64], crop="random", flip=True)
+    assert data.count("train") + data.count("test") == 760 and data.classes == 7
+    modes = sum(
+        (data.rendered(split).scan.modes for split in ("train", "test")), start=type(data.rendered("test").scan.modes)()
+    )
+    assert modes == {"RGB": 746, "L": 14}
+    assert next(iter(data.train_dataloader()))["image"].shape == (64, 3, 48, 64)

@@ -1,0 +1,116 @@
+"""Small stand-ins with real arithmetic, and what a process of several does with them (as a script, one of them)."""
+
+import hashlib
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from gan_lab.metrics.extractors import Extractor
+from gan_lab.metrics.fidelity import measure
+from gan_lab.metrics.frechet import FrechetDistance
+from gan_lab.metrics.score import ClassifierScore
+from gan_lab.metrics.statistics import real_statistics
+
+
+class Projection(Extractor):
+    """A fixed random projection of the pixels; counts the pictures it has seen."""
+
+    name, distance, score = "fake", "fd_fake", "cs_fake"
+    dim, classes, resizer, sha256 = 8, 4, "none", "0" * 64
+
+    def __init__(self, pixels=48):
+        super().__init__()
+        random = torch.Generator().manual_seed(7)
+        self.seen = 0
+        self.register_buffer("weight", torch.randn(pixels, self.dim + self.classes, generator=random) / 100)
+
+    def extract(self, images):
+        self.seen += len(images)
+        out = images.flatten(1).float() @ self.weight
+        return out[:, : self.dim], out[:, self.dim :]
+
+
+class Pictures:
+    """Real pictures (count, 3, 4, 4) with correlated pixels."""
+
+    channels, height, width, classes = 3, 4, 4, 0
+
+    def __init__(self, count=200, seed=0, batch=32):
+        random = torch.Generator().manual_seed(seed)
+        self.batch = batch
+        pixels = 128 + 12 * torch.randn(count, 48, generator=random) @ torch.randn(48, 48, generator=random) / 3
+        self.pixels = pixels.clamp(0, 255).round().to(torch.uint8).view(count, 3, 4, 4)
+
+    def images(self, split, limit=None):
+        yield from self.pixels[:limit].split(self.batch)
+
+    def count(self, split):
+        return len(self.pixels)
+
+    def fingerprint(self, split):
+        return hashlib.sha256(self.pixels.numpy().tobytes()).hexdigest()
+
+    def describe(self):
+        return {"name": "pictures", "count": len(self.pixels)}
+
+
+class Sampler:
+    """Sample i is a function of (seed, i) alone."""
+
+    def __init__(self):
+        self.asked = []
+
+    def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+        self.asked += range(start, start + n)
+        rows = [torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(1000 * seed + i)) for i in self.asked[-n:]]
+        return 0.3 * truncation * torch.stack(rows)
+
+
+def features(n=101, dim=16, classes=5):
+    random = torch.Generator().manual_seed(3)
+    mix = torch.randn(dim, dim, generator=random)
+    real, fake = torch.randn(n, dim, generator=random) @ mix, torch.randn(n, dim, generator=random) + 0.5
+    return real, fake, 3 * torch.randn(n, classes, generator=random)
+
+
+def share(rank, world, cache):
+    """What one rank of several works out; the same for any number of ranks."""
+    real, fake, logits = features()
+    mine = torch.arange(rank, len(real), world)
+    distance, score = FrechetDistance(real.shape[1]), ClassifierScore(logits.shape[1], len(logits), splits=3)
+    for rows in mine.split(10):
+        distance.update(real[rows], real=True)
+        distance.update(fake[rows], real=False)
+        score.update(logits[rows], rows)
+    model, data, extractor = Sampler(), Pictures(), Projection()
+    report = measure(model, data, [extractor], n=101, batch_size=16, cache_dir=cache, progress=False)
+    few = measure(model, data, [extractor], n=12, batch_size=16, cache_dir=cache, progress=False)
+    extractor.seen = 0
+    real_statistics(data, "train", extractor, cache_dir=cache, progress=False)
+    return {
+        "distance": distance.compute().item(),
+        "score": [value.tolist() for value in score.compute()],
+        "figures": report.figures | {f"few_{name}": value for name, value in few.figures.items()},
+        "shares": report.shares,
+        "asked": model.asked[: -12 if rank == 0 else None],
+        "seen_again": extractor.seen,
+    }
+
+
+def join(folder, rank, world=2):
+    """What ``share`` gives as one of several processes. Each has a cache of its own, and only rank zero's is filled."""
+    meet = f"file://{folder}/meet"
+    dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=world, timeout=timedelta(seconds=90))
+    try:
+        return share(rank, world, Path(folder) / f"cache{rank}")
+    finally:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(join(sys.argv[1], rank=1)))
