@@ -7,7 +7,6 @@ gain. Data: an epoch over cached pixels against torchvision's ImageFolder, which
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
@@ -26,8 +25,9 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from gan_lab.build import build
+from gan_lab.machine import auto_precision, hardware
 from gan_lab.networks.dcgan import Discriminator, Generator
-from gan_lab.runtime import auto_precision, compose, make_trainer, resolve, settle
+from gan_lab.runtime import compose, make_trainer, resolve, settle
 
 SIZE, BATCH, LATENT = 64, 64, 100
 
@@ -178,8 +178,7 @@ def main() -> None:
     device = torch.device(arguments.device)
     speed, epoch = training(arguments.iterations, device), data(arguments.pictures, epochs=3)
     report = {
-        "hardware": torch.cuda.get_device_name() if device.type == "cuda" else _processor(),
-        "threads": torch.get_num_threads(),
+        "hardware": hardware(),
         "precision": auto_precision(device.type),
         "torch": torch.__version__,
         "images_per_second": {name: round(value, 1) for name, value in speed.items()},
@@ -191,12 +190,6 @@ def main() -> None:
     print(json.dumps(report, indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")
-
-
-def _processor() -> str:
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", bool)()
-    bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
-    return f"{platform.machine()} CPU, {'AMX' if amx else 'AVX512-BF16' if bf16 else 'no bfloat16'}"
 
 
 if __name__ == "__main__":

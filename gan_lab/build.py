@@ -28,7 +28,7 @@ TRUSTED = (
     "torchvision.ops",
     "torchvision.transforms",
 )
-"""What a checkpoint's configuration may name: parts of models, nothing that loads files or fetches addresses by itself."""
+"""What a checkpoint's configuration may name: parts of models, nothing that loads files or fetches by itself."""
 
 
 def build(node: Any, trust: Sequence[str] | None = None) -> Any:
@@ -93,9 +93,7 @@ def _find(path: str) -> Any:
             continue
         if callable(found):
             return found
-    raise UserError(
-        f"There is no class or function {path}: check the spelling of the _target_, and that it is installed."
-    )
+    raise UserError(f"There is no class or function {path}: check its spelling, and that its package is installed.")
 
 
 def _home(found: Any) -> str:

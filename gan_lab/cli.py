@@ -12,7 +12,7 @@ from typing import Any
 COMMANDS = ("train", "sample", "evaluate")
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
-    *("run_dir", "runs"),
+    *("run_dir", "runs", "record"),
 }
 WORDS = ("null", "auto", "???")
 

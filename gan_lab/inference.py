@@ -13,6 +13,7 @@ from gan_lab.build import TRUSTED, build
 from gan_lab.core.checkpoint import load, read
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, save_animation, save_each, save_png, strip
+from gan_lab.machine import device_of
 from gan_lab.metrics.extractors import default_for, extractor
 from gan_lab.metrics.fidelity import Report, measure
 from gan_lab.runtime import checkpoint_in, resolve
@@ -126,16 +127,6 @@ def data_of(path: Path, plain: dict[str, Any]) -> RealImages:
     data.prepare_data()  # type: ignore[attr-defined]
     data.setup("test")  # type: ignore[attr-defined]
     return data
-
-
-def device_of(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"There is no device {name!r} here: try device=auto, cpu or cuda:0.") from error
 
 
 def _print(report: Report, output: Path) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 from gan_lab.types import UserError
 
 LAST = "last.ckpt"
-PASSING = {"resume", "run_dir"}
+PASSING = {"resume", "run_dir", "record"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
 
 
@@ -41,12 +41,14 @@ class Run:
             raise UserError(
                 f"Another process is training in {self.folder}: wait for it, or start a run of your own."
             ) from None
-        _write(self.folder / "config.json", config)
+        write_json(self.folder / "config.json", config)
         self.state("running")
 
     def state(self, state: str, **more: Any) -> None:
         """Records "running", "finished", "stopped" or "failed", and whatever else is worth knowing."""
-        _write(self.folder / "run.json", {"state": state, "time": datetime.now().isoformat(timespec="seconds"), **more})
+        write_json(
+            self.folder / "run.json", {"state": state, "time": datetime.now().isoformat(timespec="seconds"), **more}
+        )
 
     def end(self, state: str, **more: Any) -> None:
         """Records how the run ended and gives the folder free."""
@@ -79,7 +81,7 @@ def unfinished(runs: str | Path) -> Iterator[Path]:
 
 
 def find(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
-    """The newest unfinished run of equal configuration; else None, the nearest unfinished one and the differing keys."""
+    """The newest unfinished run of equal configuration; else None, the nearest one and the differing keys."""
     nearest: tuple[Path | None, list[str]] = (None, [])
     for folder in unfinished(runs):
         keys = differing(config, _read(folder / "config.json"))
@@ -124,7 +126,9 @@ def _is_running(folder: Path) -> bool:
     return False
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     temporary.replace(path)

@@ -6,22 +6,22 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import lightning
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import gan_lab
 from gan_lab import runs
 from gan_lab.build import build
 from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.cli import PATHS, add_searchpath, home, quote_paths
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
+from gan_lab.machine import auto_precision, hardware, versions
 from gan_lab.types import UserError
 
 REFUSED = {
@@ -61,8 +61,6 @@ def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
     """The configuration that ``python -m gan_lab.<config> <overrides>`` would get, for use from Python."""
     import hydra
 
-    from gan_lab.cli import add_searchpath, home, quote_paths
-
     add_searchpath(home("experiments"))
     with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
         return hydra.compose(config, quote_paths(overrides))
@@ -94,7 +92,7 @@ def train(config: DictConfig) -> float | None:
         if is_first_process():
             run.end("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=f"{error}")
         raise
-    return conclude(run, trainer, model, stop)
+    return conclude(run, plain, trainer, model, stop)
 
 
 def settle(config: DictConfig) -> None:
@@ -116,14 +114,6 @@ def settle(config: DictConfig) -> None:
         raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
     if config.precision == "auto":
         config.precision = auto_precision(str(config.trainer.get("accelerator")))
-
-
-def auto_precision(accelerator: str) -> str:
-    """bf16-mixed where the processor multiplies in bfloat16 (CUDA, AMX, AVX512-BF16), else 32-true."""
-    if torch.cuda.is_available() and accelerator != "cpu":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return "bf16-mixed" if any(getattr(torch.cpu, probe, lambda: False)() for probe in probes) else "32-true"
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -201,12 +191,7 @@ class Record(Callback):
         checkpoint["gan_lab"] = {**self.configuration, "versions": versions()}
 
 
-def versions() -> dict[str, str]:
-    """Versions of this program and of what its numbers depend on."""
-    return {"gan_lab": gan_lab.__version__, "torch": torch.__version__, "lightning": lightning.__version__}
-
-
-def conclude(run: runs.Run, trainer: Trainer, model: Any, stop: StopOnSignal) -> float | None:
+def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: Any, stop: StopOnSignal) -> float | None:
     """Records how the run ended, tells the user what to do next, and ends the process after a signal."""
     figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
     state = "stopped" if stop.received else "finished"
@@ -215,8 +200,42 @@ def conclude(run: runs.Run, trainer: Trainer, model: Any, stop: StopOnSignal) ->
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
         sys.exit(128 + stop.received)
+    if plain["record"] and trainer.is_global_zero:
+        runs.write_json(Path(plain["record"]), result(plain, trainer, model))
     rank_zero_info(f"Done: python -m gan_lab.sample checkpoint={run.folder / runs.LAST} n=64")
     return next((callback.best for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
+
+
+def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, Any]:
+    """What a finished run is recorded by: the command, the counters, what its callbacks sum up, the hardware."""
+    sums = {type(c).__name__: c.summary() for c in trainer.callbacks if hasattr(c, "summary")}  # type: ignore[attr-defined]
+    return {
+        "name": plain["name"],
+        "command": " ".join(["python -m gan_lab.train", *_overrides()]),
+        "counters": {
+            "images_seen": model.images_seen,
+            "iteration": model.iteration,
+            "seconds": round(model.seconds, 1),
+        },
+        **{name.lower(): summary for name, summary in sums.items()},
+        "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
+        "precision": plain["precision"],
+        "seed": plain["seed"],
+        "hardware": hardware(trainer.world_size),
+        "versions": versions(),
+        "date": date.today().isoformat(),
+    }
+
+
+def _overrides() -> list[str]:
+    """What the user wrote after the command, the paths of this machine left out."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return []
+    hidden = PATHS - {"data.root"}
+    shown = [override for override in HydraConfig.get().overrides.task if override.split("=")[0] not in hidden]
+    return ["data.root=…" if override.startswith("data.root=") else override for override in shown]
 
 
 def is_first_process() -> bool:

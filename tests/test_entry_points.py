@@ -1,7 +1,7 @@
 """The commands as a user gives them: right, wrong, interrupted, and with files of any name."""
 
 import json
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,9 +48,8 @@ def folder(tmp_path_factory):
 
 
 def test_a_run_leaves_pictures_figures_logs_and_checkpoints(folder):
-    assert {"last.ckpt", "best.ckpt", "samples.png", "samples.gif", "metrics.csv", "metrics.jsonl"} <= set(
-        os.listdir(folder)
-    )
+    expected = {"last.ckpt", "best.ckpt", "samples.png", "samples.gif", "metrics.csv", "metrics.jsonl", "tensorboard"}
+    assert expected <= {path.name for path in folder.iterdir()}
     assert [path.name for path in sorted((folder / "samples").iterdir())] == [f"{i:09d}.png" for i in (0, 256, 512)]
     assert Image.open(folder / "samples.png").getextrema()[0] != Image.open(folder / "samples.png").getextrema()[1]
     state = json.loads((folder / "run.json").read_text())
@@ -63,8 +62,10 @@ def test_a_run_leaves_pictures_figures_logs_and_checkpoints(folder):
 def test_sampling_needs_the_checkpoint_alone_and_leaves_nothing_else(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call(monkeypatch, sample, f"checkpoint={folder}/last.ckpt", "output=2024", "n=5", "single=true", "seed=1")
-    assert sorted(os.listdir(tmp_path)) == ["2024"]
-    assert sorted(os.listdir("2024")) == [f"{i:06d}.png" for i in range(5)] + ["grid.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["2024"]
+    assert sorted(path.name for path in (tmp_path / "2024").iterdir()) == [f"{i:06d}.png" for i in range(5)] + [
+        "grid.png"
+    ]
     call(monkeypatch, sample, f"checkpoint={folder}", "output=later", "n=2", "start=3", "seed=1", "single=true")
     assert (tmp_path / "later" / "000003.png").read_bytes() == (tmp_path / "2024" / "000003.png").read_bytes()
     call(monkeypatch, sample, f"checkpoint={folder}", "output=a,b (1).gif", "interpolate=3", "steps=2")
@@ -77,6 +78,19 @@ def test_evaluating_repeats_the_runs_own_figure(folder, tmp_path, monkeypatch):
     figures = json.loads(output.read_text())["figures"]
     recorded = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["figures"]
     assert figures["fd_grey"] == pytest.approx(recorded["fd_grey"], rel=1e-4)
+
+
+def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys):
+    """The code and the command of its section on adding a method, from a folder of the user's."""
+    readme = (cli.home("conf").parent / "README.md").read_text()
+    (code,) = re.findall(r"```python\n# my_methods.py\n(.*?)```", readme, re.S)
+    (command,) = re.findall(r"python -m gan_lab.train (model._target_=.*)", readme)
+    (tmp_path / "my_methods.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    call(monkeypatch, train, *TINY, "debug=smoke", *command.split(), "run_dir=run")
+    assert "train/discriminator/consistency" in (tmp_path / "run" / "metrics.csv").read_text()
+    assert "trust=[my_methods]" in refused(monkeypatch, capsys, sample, "checkpoint=run")
+    call(monkeypatch, sample, "checkpoint=run", "trust=[my_methods]", "output=x.png")
 
 
 def test_load(folder):

@@ -160,6 +160,10 @@ class Fidelity(Callback):
         table.add_row("real pictures", "", f"{last[each.score + '_real']:.3f}")
         return Group(f"{counts}, {each.name} features ({each.resizer})", table)
 
+    def summary(self) -> dict[str, Any]:
+        """The newest record, for a recorded result; empty before the first measurement."""
+        return self.last
+
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "last": self.last, "best": self.best}
 

@@ -9,7 +9,7 @@ class Budget:
     Args:
         images: pictures shown, over all ranks.
         epochs: passes over the training split.
-        minutes: minutes spent in training, summed over the parts of a resumed run.
+        minutes: from the first iteration on, pictures and figures included, summed over the parts of a resumed run.
 
     Raises:
         UserError: if no limit is given, or one is not positive.

@@ -1,0 +1,46 @@
+"""What this machine computes with."""
+
+import platform
+
+import lightning
+import torch
+
+import gan_lab
+from gan_lab.types import UserError
+
+
+def device_of(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"There is no device {name!r} here: try device=auto, cpu or cuda:0.") from error
+
+
+def auto_precision(accelerator: str) -> str:
+    """bf16-mixed where the processor multiplies in bfloat16 (CUDA, AMX, AVX512-BF16), else 32-true."""
+    if torch.cuda.is_available() and accelerator != "cpu":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if bfloat16_unit() else "32-true"
+
+
+def bfloat16_unit() -> str | None:
+    """What this CPU multiplies bfloat16 with, if anything."""
+    probes = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
+    return next((name for name, probe in probes.items() if getattr(torch.cpu, probe, bool)()), None)
+
+
+def hardware(devices: int = 1) -> str:
+    """The devices that computed, in words."""
+    if torch.cuda.is_available():
+        return f"{devices} × {torch.cuda.get_device_name()}"
+    unit = bfloat16_unit() or "no bfloat16"
+    processes = f"{devices} process{'es' * (devices > 1)} of {torch.get_num_threads()} threads"
+    return f"{platform.machine()} CPU with {unit}, {processes}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what its numbers depend on."""
+    return {"gan_lab": gan_lab.__version__, "torch": torch.__version__, "lightning": lightning.__version__}
