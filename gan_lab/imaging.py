@@ -1,8 +1,6 @@
-"""Pictures to files: grids, strips, single PNGs and animations. Every file is written beside its place and renamed."""
+"""Pictures to files: grids, strips, single PNGs and animations. Every file is whole or not there."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad as pad_image
 
+from gan_lab.atomic import replacing
 from gan_lab.types import UserError, to_uint8
 
 COMFORTABLE = 64
@@ -50,18 +49,6 @@ def strip(images: Tensor, pad: int = 2, scale: int | None = None) -> Tensor:
     return grid(images, columns=len(images), pad=pad, scale=scale)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; on leaving it takes its place, and after an exception it is gone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def to_pil(image: Tensor) -> Image.Image:
     """uint8 (1 or 3, H, W) → a PIL picture, grey or RGB."""
     array = image.cpu().permute(1, 2, 0).contiguous().numpy()
@@ -70,7 +57,7 @@ def to_pil(image: Tensor) -> Image.Image:
 
 def save_png(path: str | Path, image: Tensor) -> None:
     """Writes uint8 (1 or 3, H, W) as PNG; folders are made."""
-    with replacing(Path(path)) as beside:
+    with replacing(Path(path), sync=False) as beside:
         to_pil(image).save(beside, format="PNG")
 
 
@@ -90,7 +77,7 @@ def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise UserError(f"{path.name} cannot hold an animation: end its name in {', '.join(_WRITERS)}.")
-    with replacing(path) as beside:
+    with replacing(path, sync=False) as beside:
         write(beside, frames, fps)
 
 

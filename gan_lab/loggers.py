@@ -7,25 +7,22 @@ from there on (it was killed after its last checkpoint) gives way.
 import csv
 import io
 import json
-import netrc
 import os
 import secrets
-import socket
-import threading
 import time
-import urllib.request
 from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 
-from gan_lab.imaging import replacing, to_pil
+from gan_lab.atomic import replacing
+from gan_lab.imaging import to_pil
+from gan_lab.online import lack
 
 FLUSH_SECONDS = 5.0
 
@@ -234,8 +231,8 @@ class WandB(WandbLogger):
         self._wandb_init["id"] = self._id = stored.read_text().strip()
         for variable, place in {"WANDB_CACHE_DIR": "cache", "WANDB_DATA_DIR": "data"}.items():
             os.environ.setdefault(variable, str((self.folder / "wandb" / place).resolve()))
-        if lack := _lack():
-            self._go_offline(lack)
+        if lacking := lack():
+            self._go_offline(lacking)
 
     def _go_offline(self, why: str) -> None:
         rank_zero_warn(
@@ -273,49 +270,3 @@ class WandB(WandbLogger):
 @_show.register
 def _(logger: WandbLogger, name: str, image: Tensor, step: int) -> None:
     logger.log_image(name, [to_pil(image)], step)
-
-
-def _lack() -> str | None:
-    """What W&B needs to be online and does not have: a key, then a network. None also where it is not to be online."""
-    import wandb
-
-    settings = wandb.setup().settings
-    if settings.mode != "online":
-        return None
-    host = urlsplit(settings.base_url).hostname or ""
-    if not (settings.api_key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or _in_netrc(host)):
-        return "there is no key (set WANDB_API_KEY or run wandb login)"
-    if not _reachable(settings.base_url):
-        return f"{settings.base_url} cannot be reached"
-    return None
-
-
-def _in_netrc(host: str) -> bool:
-    try:
-        known = netrc.netrc(os.environ.get("NETRC") or Path.home() / ".netrc")
-    except (OSError, netrc.NetrcParseError):
-        return False
-    return not known.hosts.keys().isdisjoint({host, "api.wandb.ai", "default"})
-
-
-def _reachable(url: str, seconds: float = 3.0) -> bool:
-    """Whether the host, or the proxy that leads to it, takes a TCP connection. Name resolution has no time limit of
-    its own, so all of it happens in a thread that is given up.
-    """
-    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
-    proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
-    goal = urlsplit(proxy or url)
-    address = goal.hostname or "", goal.port or (443 if goal.scheme == "https" else 80)
-    answered = threading.Event()
-
-    def knock() -> None:
-        try:
-            socket.create_connection(address, seconds).close()
-            answered.set()
-        except OSError:
-            pass
-
-    thread = threading.Thread(target=knock, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return answered.is_set()

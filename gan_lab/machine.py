@@ -43,4 +43,4 @@ def hardware(devices: int = 1) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of this program and of what its numbers depend on."""
-    return {"gan_lab": gan_lab.__version__, "torch": torch.__version__, "lightning": lightning.__version__}
+    return {"gan_lab": gan_lab.__version__, "torch": str(torch.__version__), "lightning": lightning.__version__}

@@ -2,16 +2,16 @@
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from gan_lab.atomic import leftovers, replacing
 from gan_lab.types import UserError
 
-LAST = "last.ckpt"
+LAST, BEST = "last.ckpt", "best.ckpt"
 PASSING = {"resume", "run_dir", "record"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
 
@@ -20,12 +20,11 @@ class Run:
     """One run's folder: ``config.json`` (resolved), ``run.json`` (its state), checkpoints, logs and pictures.
 
     Args:
-        folder: made if it is not there.
+        folder: made when the run begins, if it is not there.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.lock: IO[str] | None = None
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -34,6 +33,7 @@ class Run:
         Raises:
             UserError: if another process is training in it.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = (self.folder / ".lock").open("w")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,6 +41,9 @@ class Run:
             raise UserError(
                 f"Another process is training in {self.folder}: wait for it, or start a run of your own."
             ) from None
+        for name in (LAST, BEST):
+            for left in leftovers(self.folder / name):
+                left.unlink()
         write_json(self.folder / "config.json", config)
         self.state("running")
 
@@ -128,10 +131,8 @@ def _is_running(folder: Path) -> bool:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

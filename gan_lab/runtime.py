@@ -37,8 +37,8 @@ ON_PURPOSE = (
     r"Found \d+ module\(s\) in eval mode",
     ".*LeafSpec.* is deprecated",
 )
-FOLDER = "GAN_LAB_RUN_DIR"
-"""Tells the processes that Lightning starts for further devices which folder the first one made."""
+FOLDER, RESUMED = "GAN_LAB_RUN_DIR", "GAN_LAB_RESUMED"
+"""Tell the processes that Lightning starts for further devices which folder and checkpoint the first one chose."""
 
 
 def first(*values: Any) -> Any:
@@ -74,17 +74,18 @@ def train(config: DictConfig) -> float | None:
         SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
     """
     settle(config)
-    resumed = resume_path(config)
+    parts = resolve(config)
+    seed_everything(parts["seed"], workers=True, verbose=False)
+    data, model = build(parts["data"]), build(parts["model"])
+    if parts["init_from"]:
+        load_weights(model, parts["init_from"])
+    resumed = place(config)
     plain = resolve(config)
     run = runs.Run(plain["run_dir"])
     if is_first_process():
         run.begin(plain)
         rank_zero_info(f"Run folder: {plain['run_dir']}")
     try:
-        seed_everything(plain["seed"], workers=True, verbose=False)
-        data, model = build(plain["data"]), build(plain["model"])
-        if plain["init_from"]:
-            load_weights(model, plain["init_from"])
         with _quiet():
             trainer, stop = make_trainer(plain)
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
@@ -131,30 +132,47 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
 
 
-def resume_path(config: DictConfig) -> Path | None:
-    """The checkpoint to continue from, if any; the run's folder is put into the configuration."""
-    if config.resume == "auto":
-        found, near, keys = runs.find(config.runs, resolve(config))
-        if found is None:
-            rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")
-            if near is not None:
-                rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(keys)}.")
-        checkpoint = found and found / runs.LAST
-    else:
-        checkpoint = checkpoint_in(config.resume) if config.resume else None
+def place(config: DictConfig) -> Path | None:
+    """Puts the run's folder into the configuration; returns the checkpoint to continue from, if any.
+
+    The first process decides; those that Lightning starts for further devices read it from the environment.
+
+    Raises:
+        UserError: if there is no such checkpoint, or processes started from outside would have to guess.
+    """
+    if not is_first_process():
+        return _as_the_first_decided(config)
+    checkpoint = _to_resume(config)
     if checkpoint is not None:
         read(checkpoint)
         rank_zero_info(f"Resuming from {checkpoint}")
-    config.run_dir = os.environ[FOLDER] = str(_run_folder(config, checkpoint))
+    config.run_dir = str(
+        config.run_dir or (checkpoint and checkpoint.parent) or runs.new_folder(config.runs, config.name)
+    )
+    os.environ |= {FOLDER: config.run_dir, RESUMED: str(checkpoint or "")}
     return checkpoint
 
 
-def _run_folder(config: DictConfig, checkpoint: Path | None) -> str | Path:
-    if not is_first_process() and FOLDER in os.environ:
-        return os.environ[FOLDER]
-    if checkpoint is not None:
-        return checkpoint.parent
-    return config.run_dir or runs.new_folder(config.runs, config.name)
+def _to_resume(config: DictConfig) -> Path | None:
+    if config.resume != "auto":
+        return checkpoint_in(config.resume) if config.resume else None
+    found, near, keys = runs.find(config.runs, resolve(config))
+    if found is not None:
+        return found / runs.LAST
+    rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")
+    if near is not None:
+        rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(keys)}.")
+    return None
+
+
+def _as_the_first_decided(config: DictConfig) -> Path | None:
+    if FOLDER in os.environ:
+        config.run_dir = os.environ[FOLDER]
+        return Path(os.environ[RESUMED]) if os.environ[RESUMED] else None
+    if config.resume == "auto":
+        raise UserError("Processes started from outside cannot agree on resume=auto: name the run with resume=runs/….")
+    config.run_dir = config.run_dir or str(Path(config.runs) / config.name)
+    return checkpoint_in(config.resume) if config.resume else None
 
 
 def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:

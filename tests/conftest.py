@@ -1,11 +1,13 @@
 """What every test shares: one thread a process, and the real data where they are."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 
+os.environ["GAN_LAB_CACHE"] = tempfile.mkdtemp(prefix="gan_lab-tests-")
 torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
 
 

@@ -65,7 +65,7 @@ def kill(folder: Path, process: subprocess.Popen, while_saving: bool) -> bool:
     wait_for(process, lambda: seen(folder) >= until)
 
     def writing() -> bool:
-        return any(folder.glob("runs/*/*/.last.ckpt.*.tmp"))
+        return any(folder.glob("runs/*/*/.last.*.ckpt"))
 
     if while_saving:
         wait_for(process, writing)
@@ -100,7 +100,7 @@ def main() -> None:
             print(
                 f"kill {number + 1:2}: {'while saving' if hit else 'between saves'}, {images} images kept", flush=True
             )
-            for left in killed.glob("runs/*/*/.last.ckpt.*.tmp"):
+            for left in killed.glob("runs/*/*/.last.*.ckpt"):
                 left.unlink()
         assert saving >= KILLS // 2, f"only {saving} kills met a checkpoint being written"
         assert start(killed).wait() == 0, (killed / "log").read_text()

@@ -104,12 +104,12 @@ def test_load(folder):
         (["data.size=28"], "data.size=32 works"),
         (["data=folder", "data.root=/nowhere/at/all"], "/nowhere/at/all"),
         (["data=folder"], "data.root"),
-        (["budget.epochs=null"], "budget"),
+        (["budget.images=null"], "budget.epochs"),
         (["batch_size=100000"], "batch_size"),
         (["batch_size=0"], "batch_size"),
         (["+trainer.max_steps=5"], "budget"),
         (["+trainer.gradient_clip_val=1"], "model.clip"),
-        (["loss=r1", "model.discriminator.norm=batch"], "norm"),
+        (["loss=r1", "model.discriminator.norm=batch", "data.size=16"], "model.discriminator.norm"),
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["model._target_=gan_lab.models.nothing.Here"], "gan_lab.models.nothing.Here"),
@@ -121,6 +121,8 @@ def test_what_cannot_work_is_refused_in_a_sentence(arguments, said, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     tiny = [argument for argument in TINY if not (argument == "data=digits" and "data=folder" in arguments)]
     assert said in refused(monkeypatch, capsys, train, *tiny, "debug=smoke", *arguments)
+    if "data=folder" not in arguments and "extractors" not in arguments[0] and "100000" not in arguments[0]:
+        assert not (tmp_path / "runs").exists(), "refused before anything was made"
 
 
 def test_what_cannot_be_sampled_is_refused_in_a_sentence(folder, tmp_path, monkeypatch, capsys):
@@ -137,6 +139,30 @@ def test_what_cannot_be_sampled_is_refused_in_a_sentence(folder, tmp_path, monke
         ([f"checkpoint={folder}", "device=tpu7"], "tpu7"),
     ):
         assert said in refused(monkeypatch, capsys, sample, *arguments)
+
+
+def test_two_processes_are_stopped_resumed_and_measured_together(tmp_path):
+    """The whole way over two ranks: SIGTERM to the first stops both at one iteration, resume=auto goes on with both."""
+    command = [*TINY, "trainer=ddp_cpu", "debug=smoke", "budget.images=12800", "callbacks.samples=null",
+               "callbacks.fidelity.every=0", "resume=auto", f"runs={tmp_path}"]  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-m", "gan_lab.train", *command], stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("*/*/last.ckpt")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=120) == 143, process.stderr.read()
+    (run,) = tmp_path.glob("*/*")
+    images = torch.load(run / runs.LAST, weights_only=True)["counters"]["images_seen"]
+    assert 0 < images < 12800
+    done = subprocess.run(
+        [sys.executable, "-m", "gan_lab.train", *command], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("*/*")) == [run]
+    (record,) = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    assert record["images_seen"] == 12800 and record["protocol"]["samples"] == 64
+    steps = [int(line.split(",")[0]) for line in (run / "metrics.csv").read_text().splitlines()[1:]]
+    assert steps == sorted(set(steps)) and steps[-1] == 12800
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -159,7 +185,9 @@ def test_a_signal_saves_and_the_run_goes_on_where_it_stopped(number, status, tmp
 
 def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gan-lab", "train", "--help"])
-    cli.main()
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
     assert "fashion_mnist" in capsys.readouterr().out
     monkeypatch.setenv("COMP_LINE", "gan-lab train model=dc")
     monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])

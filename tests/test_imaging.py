@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.imaging import grid, read_frames, replacing, save_animation, save_each, save_png, strip
+from gan_lab.imaging import grid, read_frames, save_animation, save_each, save_png, strip
 from gan_lab.types import UserError
 
 
@@ -47,15 +47,6 @@ def test_png_returns_every_pixel(tmp_path, channels):
     read = np.array(Image.open(tmp_path / "new" / "a.png")).reshape(5, 7, channels)
     assert np.array_equal(read, image.permute(1, 2, 0).numpy())
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as beside:
-        beside.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_single_pictures_are_numbered_on_from_the_start(tmp_path):

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gan_lab"
-BASE = {"types"}
+BASE = {"types", "atomic"}
 ALLOWED = {
     "types": set(),
+    "atomic": set(),
+    "machine": BASE,
     "progress": set(),
-    "fetch": BASE,
     "build": BASE,
     "imaging": BASE,
     "networks": {"networks"},
@@ -18,10 +19,11 @@ ALLOWED = {
     "augment": set(),
     "core": BASE | {"core", "build", "losses", "networks", "augment"},
     "models": BASE | {"core", "losses", "networks", "augment"},
-    "data": BASE | {"data", "fetch", "progress"},
-    "loggers": BASE | {"imaging"},
+    "data": BASE | {"data", "progress"},
+    "loggers": BASE | {"imaging", "online"},
+    "online": set(),
     "runs": BASE,
-    "metrics": BASE | {"metrics", "networks", "fetch", "progress", "version"},
+    "metrics": BASE | {"metrics", "networks", "progress"},
     "editing": BASE | {"editing", "imaging", "progress"},
     "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "progress"},
 }

@@ -1,7 +1,6 @@
 """Checkpoints: written whole or not at all, read without running anybody's code, rebuilt into models."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import nn
 
+from gan_lab.atomic import replacing
 from gan_lab.build import TRUSTED, build
 from gan_lab.types import UserError
 
@@ -18,31 +18,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoint files, written to a temporary file in the same folder, fsynced and renamed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
+        with replacing(Path(path)) as beside:
+            torch.save(checkpoint, beside)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         return read(path, map_location)
-
-
-def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
-    """Calls ``write`` with an open binary file that becomes ``path`` only when it is whole and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def read(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -6,18 +6,16 @@ second last: whoever sees it sees a whole set, and processes that build the same
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
+from gan_lab.atomic import replacing
 from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
 from gan_lab.types import UserError
 
@@ -127,28 +125,15 @@ def _whole(raw: Path, rest: Path, frame: Frame) -> bool:
 
 def _build(pictures: Pictures, frame: Frame, raw: Path, rest: Path) -> None:
     shape = _shape(pictures, frame)
-    with fresh(raw) as file:
+    with replacing(raw) as file:
         _reserve(file, int(np.prod(shape)))
         pixels: Bytes = np.memmap(file, np.uint8, "r+", shape=shape)
         scan = _fill(pictures, frame, pixels)
         digests = _digests(pixels[: len(scan.rows)], frame)
         del pixels
         os.truncate(file, len(digests) * int(np.prod(shape[1:])))
-    with fresh(rest) as file, file.open("wb") as stream:
+    with replacing(rest) as file, file.open("wb") as stream:
         np.savez(stream, digests=digests, scan=json.dumps(scan.plain()))
-
-
-@contextmanager
-def fresh(final: Path) -> Iterator[Path]:
-    """The path of a new file that takes the place of ``final`` once it is written, and is gone if that fails."""
-    file = final.with_name(f"{final.name}.{uuid4().hex}.new")
-    try:
-        yield file
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
-        file.replace(final)
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def _reserve(file: Path, size: int) -> None:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan_lab.data.cache import fresh
+from gan_lab.atomic import replacing
 from gan_lab.data.decoding import decode
 from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
 from gan_lab.progress import track
@@ -76,7 +76,7 @@ class Files:
             return known.read_text()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             content = _digest(pool.map(_checksum, self.entries))
-        with fresh(known) as file:
+        with replacing(known) as file:
             file.write_text(content)
         return content
 

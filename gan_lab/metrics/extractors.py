@@ -6,10 +6,8 @@ with Inception may be called FID and IS: the others have names of their own (``f
 
 import hashlib
 import http.client
-import os
 import shutil
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +17,15 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, backends, nn
-from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
+from gan_lab.atomic import replacing
 from gan_lab.networks.classifier import Classifier
 from gan_lab.types import UserError, to_float
 
 WEIGHTS = Path(__file__).parent / "weights"
+INCEPTION_URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+)
 INCEPTION_SHA256 = "6726825d"
 """How the sha256 of Inception's weights begins; the file's name ends with it, as torch.hub's do."""
 
@@ -167,6 +168,9 @@ class Inception(Extractor):
     resizer = "tf-bilinear 299 (torch-fidelity)"
 
     def __init__(self, weights: str | Path) -> None:
+        # Not imported at the top: it takes seconds, and few runs need it.
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
         super().__init__()
         self.sha256 = sha256(weights)
         self.network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"], str(weights))
@@ -197,7 +201,7 @@ def default_for(channels: int) -> str:
     return "grey" if channels == 1 else "colour"
 
 
-def inception_weights(path: str | None = None, url: str = URL_INCEPTION_V3) -> Path:
+def inception_weights(path: str | None = None, url: str = INCEPTION_URL) -> Path:
     """Inception's checked weight file: ``path``, else torch hub's copy, downloaded from ``url`` if it is absent.
 
     Raises:
@@ -205,7 +209,7 @@ def inception_weights(path: str | None = None, url: str = URL_INCEPTION_V3) -> P
     """
     name = url.rpartition("/")[2]
     target = Path(path or Path(torch.hub.get_dir()) / "checkpoints" / name)
-    mend = f"put {name} at {target}, or choose extractor=grey or extractor=colour, which work without it"
+    mend = f"put {name} at {target}, or measure with extractors=[grey] or [colour], which need no download"
     if not path and not target.exists():
         try:
             fetch(url, target, INCEPTION_SHA256)
@@ -234,15 +238,8 @@ def fetch(url: str, path: Path, sha256_prefix: str, timeout: float = 5.0) -> Non
     Raises:
         OSError, http.client.HTTPException: where the network fails, or the file that came is another.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer, partial.open("wb") as file:
+    with replacing(path) as beside:
+        with urllib.request.urlopen(url, timeout=timeout) as answer, beside.open("wb") as file:
             shutil.copyfileobj(answer, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if not (found := sha256(partial)).startswith(sha256_prefix):
+        if not (found := sha256(beside)).startswith(sha256_prefix):
             raise OSError(f"the sha256 of {url} is {found[:8]}…, not {sha256_prefix}…")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

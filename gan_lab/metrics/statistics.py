@@ -3,29 +3,25 @@
 import hashlib
 import json
 import os
-import uuid
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from rich.console import Console
-from rich.progress import track
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from gan_lab.atomic import replacing
 from gan_lab.metrics.extractors import Extractor, full_precision
 from gan_lab.metrics.frechet import FeatureMoments, Moments
 from gan_lab.metrics.gaussian import PixelGaussian
 from gan_lab.metrics.score import ClassifierScore
+from gan_lab.progress import track
 from gan_lab.types import RealImages, Samples, to_uint8
 
-T = TypeVar("T")
 Device = torch.device | str
 
 SPLITS = 10
@@ -90,7 +86,7 @@ def real_statistics(
 
     def compute() -> Statistics:
         tally, start, (rank, world) = Tally(extractor, n, device), 0, ranks()
-        batches = track_pictures(data.images(split, n), f"real pictures, {extractor.name}", None, progress)
+        batches = track(data.images(split, n), f"real pictures, {extractor.name}", None, progress and ranks()[0] == 0)
         for number, images in enumerate(batches):
             if number % world == rank:
                 tally.update(start, images)
@@ -135,7 +131,7 @@ def sampled_statistics(
     """Statistics of samples 0 … n - 1 of the seed, one an extractor; ranks take blocks in turn; a collective."""
     tallies, (rank, world) = [Tally(extractor, n, device) for extractor in extractors], ranks()
     starts = range(rank * batch_size, n, world * batch_size)
-    for start in track_pictures(starts, description, len(starts), progress):
+    for start in track(starts, description, len(starts), progress and ranks()[0] == 0):
         images = to_uint8(model.sample(min(batch_size, n - start), seed=seed, start=start, truncation=truncation))
         for tally in tallies:
             tally.update(start, images)
@@ -147,13 +143,6 @@ def ranks() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
-
-
-def track_pictures(items: Iterable[T], description: str, total: int | None, progress: bool) -> Iterable[T]:
-    """The items under a progress bar: on rank zero, at a terminal, gone when done."""
-    console = Console(stderr=True)
-    disable = not progress or ranks()[0] != 0 or not console.is_terminal
-    return track(items, description, total, console=console, transient=True, disable=disable)
 
 
 def _identity(extractor: Extractor) -> list[str]:
@@ -195,7 +184,7 @@ def _load(path: Path) -> Statistics | None:
 
 
 def _save(path: Path, statistics: Statistics) -> None:
-    """Whole or not at all: written beside its place, then renamed. A cache that cannot be written is done without."""
+    """A cache that cannot be written is done without."""
     moments, score = statistics.moments, [statistics.score, statistics.score_std]
     tensors = {
         "count": torch.tensor(moments.count),
@@ -204,15 +193,8 @@ def _save(path: Path, statistics: Statistics) -> None:
         "score": torch.tensor(score, dtype=torch.float64),
         "shares": statistics.shares,
     }
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(save(tensors))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with replacing(path) as beside:
+            beside.write_bytes(save(tensors))
     except OSError as error:
         warnings.warn(f"Statistics could not be cached as {path} ({error}).", stacklevel=2)
-        with suppress(OSError):
-            partial.unlink()

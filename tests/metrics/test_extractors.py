@@ -219,7 +219,7 @@ def test_inception_gives_torchmetrics_features_of_the_published_resizer(random_i
 
 
 def test_a_wrong_inception_file_is_refused_before_it_is_unpickled(random_inception):
-    with pytest.raises(UserError, match=r"6726825d.*another file.*extractor=grey"):
+    with pytest.raises(UserError, match=r"6726825d.*another file.*extractors=\[grey\]"):
         extractor("inception", str(random_inception))
     with pytest.raises(UserError, match=r"not at .*nowhere\.pth"):
         extractor("inception", str(random_inception.parent / "nowhere.pth"))
@@ -230,7 +230,7 @@ def test_offline_one_sentence_names_the_file_and_its_place(tmp_path, monkeypatch
     with pytest.raises(UserError) as caught:
         inception_weights(url="http://127.0.0.1:9/weights-inception-2015-12-05-6726825d.pth")
     place = tmp_path / "hub" / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
-    assert f"put {place.name} at {place}" in str(caught.value) and "extractor=grey" in str(caught.value)
+    assert f"put {place.name} at {place}" in str(caught.value) and "extractors=[grey]" in str(caught.value)
     assert "\n" not in str(caught.value) and not list(place.parent.iterdir())
 
 

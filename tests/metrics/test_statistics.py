@@ -70,7 +70,7 @@ def test_a_broken_cache_is_computed_anew_with_a_warning(doubles, real, tmp_path,
     assert seen == 200
     same(first, second)
     assert real(doubles.Pictures())[1] == 0
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_a_cache_that_cannot_be_written_only_warns(doubles, tmp_path):
