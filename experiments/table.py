@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+DEMO, DEMO_END = "<!-- demo: made by experiments/table.py -->", "<!-- /demo -->"
 MARK = "<!-- made from results/*.json by table.py: what is below is not written by hand -->"
 
 
@@ -40,6 +41,22 @@ def main() -> None:
     readme = HERE / "README.md"
     text = readme.read_text().split(MARK)[0]
     readme.write_text(text + MARK + "\n\n" + "\n".join(lines) + "\n")
+    if "digits" in results:
+        put_demo(results["digits"], HERE.parent / "README.md")
+
+
+def put_demo(result: dict[str, Any], readme: Path) -> None:
+    """The sentence of the first screen, between its marks."""
+    measured = result["fidelity"]
+    figures, protocol = measured["figures"], measured["protocol"]
+    sentence = (
+        f"`fd_grey` **{figures['fd_grey']:.2f}** over {protocol['samples']:,} samples against {protocol['real']:,} "
+        f"pictures of the training split (a Gaussian fitted to the pixels: {figures['fd_grey_gaussian']:.2f}),\n"
+        f"after {result['counters']['seconds']:.0f} s on {result['hardware']}."
+    )
+    before, mark, rest = readme.read_text().partition(DEMO)
+    _, end, after = rest.partition(DEMO_END)
+    readme.write_text(f"{before}{mark}\n{sentence}\n{end}{after}")
 
 
 if __name__ == "__main__":

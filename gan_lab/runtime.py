@@ -3,10 +3,10 @@
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_lab import runs
 from gan_lab.build import build
 from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
-from gan_lab.cli import PATHS, add_searchpath, home, quote_paths
+from gan_lab.cli import add_searchpath, home, quote_paths
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
-from gan_lab.machine import auto_precision, hardware, versions
+from gan_lab.machine import auto_precision, versions
+from gan_lab.results import result
 from gan_lab.types import UserError
 
 REFUSED = {
@@ -53,6 +54,12 @@ def side(size: Any, index: int) -> int | None:
     return int(size[index])
 
 
+def fused(precision: str) -> bool:
+    """Whether an optimizer's fused kernel serves: under float16 it would hide unscaled gradients from clipping."""
+    return precision != "16-mixed"
+
+
+OmegaConf.register_new_resolver("fused", fused, replace=True)
 OmegaConf.register_new_resolver("first", first, replace=True)
 OmegaConf.register_new_resolver("side", side, replace=True)
 
@@ -220,40 +227,10 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         sys.exit(128 + stop.received)
     if plain["record"] and trainer.is_global_zero:
         runs.write_json(Path(plain["record"]), result(plain, trainer, model))
+        if (run.folder / "samples.png").is_file():
+            shutil.copyfile(run.folder / "samples.png", Path(plain["record"]).with_suffix(".png"))
     rank_zero_info(f"Done: python -m gan_lab.sample checkpoint={run.folder / runs.LAST} n=64")
     return next((callback.best for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
-
-
-def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, Any]:
-    """What a finished run is recorded by: the command, the counters, what its callbacks sum up, the hardware."""
-    sums = {type(c).__name__: c.summary() for c in trainer.callbacks if hasattr(c, "summary")}  # type: ignore[attr-defined]
-    return {
-        "name": plain["name"],
-        "command": " ".join(["python -m gan_lab.train", *_overrides()]),
-        "counters": {
-            "images_seen": model.images_seen,
-            "iteration": model.iteration,
-            "seconds": round(model.seconds, 1),
-        },
-        **{name.lower(): summary for name, summary in sums.items()},
-        "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
-        "precision": plain["precision"],
-        "seed": plain["seed"],
-        "hardware": hardware(trainer.world_size),
-        "versions": versions(),
-        "date": date.today().isoformat(),
-    }
-
-
-def _overrides() -> list[str]:
-    """What the user wrote after the command, the paths of this machine left out."""
-    from hydra.core.hydra_config import HydraConfig
-
-    if not HydraConfig.initialized():
-        return []
-    hidden = PATHS - {"data.root"}
-    shown = [override for override in HydraConfig.get().overrides.task if override.split("=")[0] not in hidden]
-    return ["data.root=…" if override.startswith("data.root=") else override for override in shown]
 
 
 def is_first_process() -> bool:

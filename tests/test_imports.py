@@ -27,8 +27,8 @@ ALLOWED = {
     "editing": BASE | {"editing", "imaging", "progress"},
     "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "progress"},
 }
-FREE = {"runtime", "inference", "cli", "train", "sample", "evaluate", "__init__"}
-HYDRA = {"runtime", "inference", "cli"}
+FREE = {"runtime", "inference", "results", "cli", "train", "sample", "evaluate", "__init__"}
+HYDRA = {"runtime", "inference", "results", "cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

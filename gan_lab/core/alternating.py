@@ -113,6 +113,7 @@ class AlternatingModule(LightningModule):
             optimizer.zero_grad()
             terms = [self._terms(phase, i, part, shared) for i, part in enumerate(parts)]
             optimizer.step()
+            torch.clear_autocast_cache()  # it holds the weights as they were before the step
             self.untoggle_optimizer(optimizer)
             self.stepped(phase.name)
             outputs[phase.name] = {**_mean(terms), "grad_norm": self.grad_norm}
