@@ -163,7 +163,9 @@ def place(config: DictConfig) -> Path | None:
 def _to_resume(config: DictConfig) -> Path | None:
     if config.resume != "auto":
         return checkpoint_in(config.resume) if config.resume else None
-    found, near, keys = runs.find(config.runs, resolve(config))
+    # Some folder, for a value that holds the run's own is compared without it.
+    wanted = resolve(OmegaConf.merge(config, {"run_dir": config.run_dir or "run_dir"}))  # type: ignore[arg-type]
+    found, near, keys = runs.find(config.runs, wanted)
     if found is not None:
         return found / runs.LAST
     rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")

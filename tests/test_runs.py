@@ -21,12 +21,12 @@ def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path)
     newest = make(tmp_path / "a" / "2", {**config, "resume": None}, age=10)
     make(tmp_path / "a" / "3", config, state="finished")
     make(tmp_path / "a" / "4", {**config, "seed": 2})
-    assert runs.find(tmp_path, {**config, "run_dir": None})[0] == newest
+    assert runs.find(tmp_path, {**config, "run_dir": "x"})[0] == newest
 
 
 def test_the_differing_keys_of_the_nearest_are_named(tmp_path):
     make(tmp_path / "a" / "1", {"seed": 1, "model": {"lr": 0.1}, "logger": {"folder": str(tmp_path / "a" / "1")}})
-    near = runs.find(tmp_path, {"seed": 1, "model": {"lr": 0.2, "b": 1}, "logger": {"folder": "None"}, "run_dir": None})
+    near = runs.find(tmp_path, {"seed": 1, "model": {"lr": 0.2, "b": 1}, "logger": {"folder": "x"}, "run_dir": "x"})
     assert near == (None, tmp_path / "a" / "1", ["model.b", "model.lr"])
 
 
