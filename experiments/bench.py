@@ -178,7 +178,7 @@ def main() -> None:
     device = torch.device(arguments.device)
     speed, epoch = training(arguments.iterations, device), data(arguments.pictures, epochs=3)
     report = {
-        "hardware": hardware(),
+        "hardware": hardware(device),
         "precision": auto_precision(device.type),
         "torch": torch.__version__,
         "images_per_second": {name: round(value, 1) for name, value in speed.items()},

@@ -6,29 +6,28 @@ positional ones, and ``_partial_: true`` leaves the call to whoever gets the obj
 """
 
 import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 from gan_lab.types import UserError
 
 TRUSTED = (
-    "gan_lab.augment",
     "gan_lab.core.budget",
     "gan_lab.core.gan",
     "gan_lab.core.latents",
     "gan_lab.core.schedules",
-    "gan_lab.data",
+    "gan_lab.data.presets",
     "gan_lab.losses",
-    "gan_lab.models",
     "gan_lab.networks",
     "torch.nn",
     "torch.optim",
-    "torchvision.models",
     "torchvision.ops",
     "torchvision.transforms",
 )
-"""What a checkpoint's configuration may name: parts of models, nothing that loads files or fetches by itself."""
+"""What a checkpoint's configuration may name: parts of models, nothing that fetches or runs what it is told."""
 
 
 def build(node: Any, trust: Sequence[str] | None = None) -> Any:
@@ -71,13 +70,16 @@ def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] 
 def resolve(path: str, trust: Sequence[str] | None = None) -> Any:
     """The class or function at a dotted path.
 
+    Among trusted packages it must be a class or plain function, public, of a module's own: no path leads through what a
+    module imports, nor to methods, whose calls could be chained into anything.
+
     Raises:
         UserError: if there is none, or it is defined outside the trusted packages.
     """
     if trust is not None and not _inside(path, trust):
         raise _distrust(path)
     found = _find(path)
-    if trust is not None and not _inside(_home(found), trust):
+    if trust is not None and not _is_own(found, path, trust):
         raise _distrust(path)
     return found
 
@@ -96,10 +98,11 @@ def _find(path: str) -> Any:
     raise UserError(f"There is no class or function {path}: check its spelling, and that its package is installed.")
 
 
-def _home(found: Any) -> str:
-    """Where an object was defined, so that no path leads through a module's imports to somewhere else."""
-    owner = getattr(found, "__self__", None)
-    return getattr(found, "__module__", None) or getattr(owner, "__module__", None) or ""
+def _is_own(found: Any, path: str, trust: Sequence[str]) -> bool:
+    module, _, name = path.rpartition(".")
+    of_a_module = getattr(sys.modules.get(module), name, None) is found and not name.startswith("_")
+    plain = isinstance(found, type | FunctionType) and found.__qualname__ == name
+    return of_a_module and plain and _inside(found.__module__, trust)
 
 
 def _inside(path: str, packages: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ import functools
 import importlib
 import os
 import re
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 COMMANDS = ("train", "sample", "evaluate")
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
-    *("run_dir", "runs", "record"),
+    *("run_dir", "runs", "record", "weights.inception", "callbacks.fidelity.weights.inception"),
 }
 WORDS = ("null", "auto", "???")
 
@@ -42,7 +43,7 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
 
 
 def _spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Errors of the user's making end with their sentence alone and status 2, Ctrl-C with 130."""
+    """Errors of the user's making end with their sentence alone and status 2, Ctrl-C with 130; a sweep goes on."""
 
     @functools.wraps(work)
     def task(config: Any) -> Any:
@@ -52,11 +53,20 @@ def _spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return work(config)
         except UserError as error:
             print(f"gan_lab: {error}", file=sys.stderr)
+            if is_multirun():  # the other jobs go on, and Hydra reports the failure at the end
+                raise
             sys.exit(2)
         except KeyboardInterrupt:
             sys.exit(130)
 
     return task
+
+
+def is_multirun() -> bool:
+    """Whether this is one job of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
 
 
 def quote_paths(arguments: Sequence[str]) -> list[str]:
@@ -102,23 +112,28 @@ def add_searchpath(folder: Path) -> None:
 def main() -> None:
     """The console script ``gan-lab <command> …``, which does what ``python -m gan_lab.<command> …`` does."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["-sc"]:  # the shell asks for completions of the whole line: the command is its second word
-        program, command, rest = _split_line(os.environ.get("COMP_LINE", ""))
-        if command not in COMMANDS:
-            print("\n".join(name for name in COMMANDS if name.startswith(command)) if "query" in arguments[1] else "")
-            if "query" in arguments[1]:
-                return
-            command = COMMANDS[0]
-        os.environ["COMP_LINE"] = f"{program} {rest}"
+    if arguments[:1] == ["-sc"]:
+        _complete(arguments[1:])
     elif arguments and arguments[0] in COMMANDS:
-        command = arguments[0]
         sys.argv[1:] = arguments[1:]
+        # As ``python -m`` does, for Lightning starts further devices by the command that this process shows.
+        runpy.run_module(f"gan_lab.{arguments[0]}", run_name="__main__", alter_sys=True)
     else:
         print(
             f"usage: gan-lab {{{','.join(COMMANDS)}}} [key=value …]\n       gan-lab <command> --help", file=sys.stderr
         )
         sys.exit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
-    importlib.import_module(f"gan_lab.{command}").main()
+
+
+def _complete(arguments: Sequence[str]) -> None:
+    """Answers the shell, which asks about the whole line: its second word is the command, the rest is Hydra's."""
+    program, command, rest = _split_line(os.environ.get("COMP_LINE", ""))
+    query = "query" in "".join(arguments)
+    if query and command not in COMMANDS:
+        print("\n".join(name for name in COMMANDS if name.startswith(command)))
+        return
+    os.environ["COMP_LINE"] = f"{program} {rest}"
+    importlib.import_module(f"gan_lab.{command if query else COMMANDS[0]}").main()
 
 
 def _split_line(line: str) -> tuple[str, str, str]:

@@ -20,6 +20,7 @@ from gan_lab.runtime import checkpoint_in, resolve
 from gan_lab.types import Decodes, RealImages, Samples, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
+FILES = (".png", *ANIMATIONS)
 
 
 def sample(config: DictConfig) -> None:
@@ -37,7 +38,7 @@ def sample(config: DictConfig) -> None:
         )
     _check(plain)
     output = Path(plain["output"])
-    if plain["interpolate"] or output.suffix in ANIMATIONS:
+    if plain["interpolate"] or output.suffix.lower() in ANIMATIONS:
         _walk(model, plain, output)
     else:
         _still(model, plain, output)
@@ -63,7 +64,7 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if plain["single"]:
         print(f"Wrote {plain['n']} pictures to {_folder(output)}")
     if plain["grid"]:
-        path = output if output.suffix == ".png" else output / "grid.png"
+        path = output if output.suffix.lower() == ".png" else output / "grid.png"
         save_png(path, grid(torch.cat(sheet), plain["columns"]))
         print(f"Wrote {path}")
 
@@ -74,16 +75,17 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     points = plain["interpolate"] or 4
     if points < 2:
         raise UserError(f"interpolate={points} does not serve: a walk needs at least 2 latents.")
-    frames = interpolate(model, plain["seed"], points, plain["steps"], plain["label"]).cpu()
-    still = output if output.suffix == ".png" else _folder(output) / "interpolation.png"
-    moving = output if output.suffix in ANIMATIONS else _folder(output) / "interpolation.gif"
+    keys = ("seed", "steps", "label", "start", "truncation", "batch_size")
+    frames = interpolate(model, points=points, **{key: plain[key] for key in keys})
+    still = output if output.suffix.lower() == ".png" else _folder(output) / "interpolation.png"
+    moving = output if output.suffix.lower() in ANIMATIONS else _folder(output) / "interpolation.gif"
     save_png(still, strip(frames))
     save_animation(moving, torch.stack([grid(frame[None], pad=0) for frame in frames]), plain["fps"])
     print(f"Wrote {still} and {moving}")
 
 
 def _folder(output: Path) -> Path:
-    return output if not output.suffix else output.parent
+    return output.parent if output.suffix.lower() in FILES else output
 
 
 def evaluate(config: DictConfig) -> Report:

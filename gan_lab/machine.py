@@ -32,10 +32,10 @@ def bfloat16_unit() -> str | None:
     return next((name for name, probe in probes.items() if getattr(torch.cpu, probe, bool)()), None)
 
 
-def hardware(devices: int = 1) -> str:
+def hardware(device: torch.device, devices: int = 1) -> str:
     """The devices that computed, in words."""
-    if torch.cuda.is_available():
-        return f"{devices} × {torch.cuda.get_device_name()}"
+    if device.type == "cuda":
+        return f"{devices} × {torch.cuda.get_device_name(device)}"
     unit = bfloat16_unit() or "no bfloat16"
     processes = f"{devices} process{'es' * (devices > 1)} of {torch.get_num_threads()} threads"
     return f"{platform.machine()} CPU with {unit}, {processes}"

@@ -25,7 +25,7 @@ def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, 
         "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
         "precision": plain["precision"],
         "seed": plain["seed"],
-        "hardware": hardware(trainer.world_size),
+        "hardware": hardware(trainer.strategy.root_device, trainer.world_size),
         "versions": versions(),
         "date": date.today().isoformat(),
     }

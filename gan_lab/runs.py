@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -34,7 +35,9 @@ class Run:
             UserError: if another process is training in it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = (self.folder / ".lock").open("w")
+        lock = self.lock = (self.folder / ".lock").open("w")
+        # A forked loader worker outlives a killed run by seconds, and would keep the folder taken.
+        os.register_at_fork(after_in_child=lock.close)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -13,13 +13,14 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab import runs
 from gan_lab.build import build
 from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
-from gan_lab.cli import add_searchpath, home, quote_paths
+from gan_lab.cli import add_searchpath, home, is_multirun, quote_paths
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
 from gan_lab.machine import auto_precision, versions
 from gan_lab.results import result
@@ -31,6 +32,7 @@ REFUSED = {
     "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.clip",
     "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
 }
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ON_PURPOSE = (
     ".*does not have many workers",
     ".*Checkpoint directory .* exists",
@@ -47,6 +49,11 @@ def first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
+def unless(*values: Any) -> Any:
+    """The last value, or null where one of the others is given: a default length does not cut a stated one."""
+    return None if any(value is not None for value in values[:-1]) else values[-1]
+
+
 def side(size: Any, index: int) -> int | None:
     """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
     if size is None or isinstance(size, int):
@@ -60,6 +67,7 @@ def fused(precision: str) -> bool:
 
 
 OmegaConf.register_new_resolver("fused", fused, replace=True)
+OmegaConf.register_new_resolver("unless", unless, replace=True)
 OmegaConf.register_new_resolver("first", first, replace=True)
 OmegaConf.register_new_resolver("side", side, replace=True)
 
@@ -85,7 +93,10 @@ def train(config: DictConfig) -> float | None:
     seed_everything(parts["seed"], workers=True, verbose=False)
     data, model = build(parts["data"]), build(parts["model"])
     if parts["init_from"]:
-        load_weights(model, parts["init_from"])
+        left_out = load_weights(model, checkpoint_in(parts["init_from"]))
+        rank_zero_info(
+            f"Weights from {parts['init_from']}; not taken, for want of a match: {', '.join(left_out) or 'none'}."
+        )
     resumed = place(config)
     plain = resolve(config)
     run = runs.Run(plain["run_dir"])
@@ -97,10 +108,20 @@ def train(config: DictConfig) -> float | None:
             trainer, stop = make_trainer(plain)
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     except BaseException as error:
+        status = _status(error)
         if is_first_process():
-            run.end("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=f"{error}")
+            run.end("stopped" if status else "failed", error=str(error))
+        if status:
+            sys.exit(status)
         raise
     return conclude(run, plain, trainer, model, stop)
+
+
+def _status(error: BaseException) -> int | None:
+    """The exit status of a run that a signal ended between its own handlers; Lightning has turned it into its own."""
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        return 130
+    return 143 if isinstance(error, SIGTERMException) else None
 
 
 def settle(config: DictConfig) -> None:
@@ -112,14 +133,18 @@ def settle(config: DictConfig) -> None:
     for key, reason in REFUSED.items():
         if config.trainer.get(key) is not None:
             raise UserError(f"trainer.{key} does not serve here: {reason}.")
-    strategy = str(config.trainer.get("strategy"))
-    if _is_multirun() and strategy.startswith("ddp") and config.trainer.get("devices") != 1:
+    several = (config.trainer.get("devices"), config.trainer.get("num_nodes")) not in ((1, 1), (1, None))
+    if several and config.trainer.get("strategy") == "auto":
+        config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
+    if several and is_multirun():
         raise UserError(
             "A sweep in one process cannot start DDP jobs, whose further ranks would run the whole sweep again: "
             "start one gan_lab.train for each job, or sweep with trainer=default."
         )
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
+    if config.precision not in PRECISIONS:
+        raise UserError(f"precision={config.precision} does not serve: give one of {', '.join(PRECISIONS)}.")
     if config.precision == "auto":
         config.precision = auto_precision(str(config.trainer.get("accelerator")))
 
@@ -153,6 +178,8 @@ def place(config: DictConfig) -> Path | None:
     if checkpoint is not None:
         read(checkpoint)
         rank_zero_info(f"Resuming from {checkpoint}")
+    if checkpoint is None and config.run_dir and (Path(config.run_dir) / runs.LAST).exists():
+        raise UserError(f"{config.run_dir} holds a run already: add resume={config.run_dir}, or give another run_dir.")
     config.run_dir = str(
         config.run_dir or (checkpoint and checkpoint.parent) or runs.new_folder(config.runs, config.name)
     )
@@ -226,7 +253,8 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         run.end(state, images_seen=model.images_seen, iteration=model.iteration, seconds=model.seconds, figures=figures)
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
-        sys.exit(128 + stop.received)
+        # Lightning would kill the first process at once if another ended with a status of its own.
+        sys.exit(128 + stop.received if trainer.is_global_zero else 0)
     if plain["record"] and trainer.is_global_zero:
         runs.write_json(Path(plain["record"]), result(plain, trainer, model))
         if (run.folder / "samples.png").is_file():
@@ -251,12 +279,6 @@ def checkpoint_in(path: str | Path) -> Path:
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
     return path
-
-
-def _is_multirun() -> bool:
-    from hydra.core.hydra_config import HydraConfig
-
-    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
 
 
 class _OurOwn(logging.Filter):

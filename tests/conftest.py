@@ -1,4 +1,4 @@
-"""What every test shares: one thread a process, and the real data where they are."""
+"""What every test shares: half the cores, a cache of its own, and the real data where they are."""
 
 import os
 import tempfile
@@ -17,6 +17,6 @@ def shared_data() -> Path:
     folder = os.environ.get("GAN_LAB_TEST_DATA")
     if folder and Path(folder).is_dir():
         return Path(folder)
-    if os.environ.get("CI"):
+    if folder or os.environ.get("CI"):
         pytest.fail(f"GAN_LAB_TEST_DATA must name the folder of real data sets, but it is {folder!r}.")
     pytest.skip("set GAN_LAB_TEST_DATA to the folder of real data sets")

@@ -38,7 +38,14 @@ def main(folder: str, devices: int) -> None:
     torch.set_num_threads(1)
     trainers = ["trainer=cpu"] if devices == 1 else ["trainer=ddp_cpu"]
     for case in CASES:
-        fit(plain(case, folder, *limited(BATCH * ITERATIONS), *trainers), None, Path(folder), " ".join(case), devices)
+        both_move = ["loss.n_critic=2"] if "wgan" in " ".join(case) else []
+        fit(
+            plain(case, folder, *limited(BATCH * ITERATIONS), *trainers, *both_move),
+            None,
+            Path(folder),
+            " ".join(case),
+            devices,
+        )
     configuration = plain(["model=dcgan"], folder, *limited(BATCH * ITERATIONS), *trainers, "precision=32-true")
     for name in PENALTIES:
         torch.manual_seed(0)

@@ -10,6 +10,7 @@ BASE = {"types", "atomic"}
 ALLOWED = {
     "types": set(),
     "atomic": set(),
+    "precision": set(),
     "machine": BASE,
     "progress": set(),
     "build": BASE,
@@ -17,13 +18,13 @@ ALLOWED = {
     "networks": {"networks"},
     "losses": {"losses"},
     "augment": set(),
-    "core": BASE | {"core", "build", "losses", "networks", "augment"},
+    "core": BASE | {"core", "build", "precision", "losses", "networks", "augment"},
     "models": BASE | {"core", "losses", "networks", "augment"},
     "data": BASE | {"data", "progress"},
     "loggers": BASE | {"imaging", "online"},
     "online": set(),
     "runs": BASE,
-    "metrics": BASE | {"metrics", "networks", "progress"},
+    "metrics": BASE | {"metrics", "networks", "precision", "progress"},
     "editing": BASE | {"editing", "imaging", "progress"},
     "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "progress"},
 }

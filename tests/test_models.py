@@ -111,6 +111,37 @@ def test_resumed_equals_uninterrupted(configuration, precision, tmp_path):
     assert_equal(one["optimizer_states"], two["optimizer_states"])
 
 
+def test_resumed_equals_uninterrupted_across_epochs_with_workers_and_callbacks(tmp_path):
+    """As a user has it: two loader workers, epochs of four batches, pictures and figures between."""
+    more = ["callbacks=default", "callbacks.progress=null", "callbacks.samples.every=8", "callbacks.fidelity.every=12",
+            "callbacks.fidelity.n=8", "data.workers=2", "data.count=18"]  # fmt: skip
+    configuration = plain(["model=dcgan"], tmp_path, *more, *limited(BATCH * 11))
+    whole, _ = fit(configuration)
+    whole.save_checkpoint(tmp_path / "whole.ckpt")
+    for stop in (3, 4, 7, 8):  # in the middle and at the ends of the first and of the second epoch
+        configuration["model"]["budget"]["images"] = BATCH * stop
+        fit(configuration, SaveAt(stop, tmp_path / "part.ckpt"))
+        configuration["model"]["budget"]["images"] = BATCH * 11
+        continued, _ = fit(configuration, resume=tmp_path / "part.ckpt")
+        continued.save_checkpoint(tmp_path / "continued.ckpt")
+        one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("whole.ckpt", "continued.ckpt"))
+        assert_equal(one["state_dict"], two["state_dict"], f"stopped after {stop}")
+
+
+def test_a_run_whose_budget_is_used_up_is_not_trained_further(tmp_path):
+    configuration = plain(["model=gan"], tmp_path, *limited(BATCH * 2))
+    fit(configuration, SaveAt(2, tmp_path / "done.ckpt"))
+    _, model = fit(configuration, resume=tmp_path / "done.ckpt")
+    assert model.iteration == 2
+
+
+def test_compiled_networks_train(tmp_path):
+    _, model = fit(plain(["model=dcgan", "loss=r1"], tmp_path, *limited(BATCH), "data.size=8", "compile=true"))
+    assert model.generator._compiled_call_impl is not None
+    assert model.discriminator._compiled_call_impl is None
+    assert model.generator.layers[0].weight.grad.isfinite().all()
+
+
 class SaveAt(Callback):
     """Saves at the end of an iteration, as the program's own callback does."""
 

@@ -1,8 +1,10 @@
 import os
+from pathlib import Path
 
 import pytest
 
-from gan_lab import runs
+from gan_lab import runs, runtime
+from gan_lab.runtime import compose
 from gan_lab.types import UserError
 
 
@@ -22,6 +24,16 @@ def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path)
     make(tmp_path / "a" / "3", config, state="finished")
     make(tmp_path / "a" / "4", {**config, "seed": 2})
     assert runs.find(tmp_path, {**config, "run_dir": "x"})[0] == newest
+
+
+def test_the_default_configuration_finds_its_own_run(tmp_path):
+    """Whatever folder its loggers and callbacks name."""
+    made = compose(["data=fake", f"runs={tmp_path}"])
+    assert runtime.place(made) is None
+    make(Path(made.run_dir), runtime.resolve(made))
+    again = compose(["data=fake", f"runs={tmp_path}", "resume=auto"])
+    with pytest.raises(UserError, match="cannot be read"):  # it is found, and is no real checkpoint
+        runtime.place(again)
 
 
 def test_the_differing_keys_of_the_nearest_are_named(tmp_path):

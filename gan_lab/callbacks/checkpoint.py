@@ -1,5 +1,6 @@
 """When a run is saved: the last state often, the best by a figure, and on a signal before it ends."""
 
+import math
 import signal
 import time
 from fnmatch import fnmatch
@@ -37,11 +38,12 @@ class Checkpoint(callbacks.Checkpoint):
         self.best: float | None = None
         self.saved_at = time.monotonic()
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: Any) -> None:
         if self._is_best(trainer):
             trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=False)
-        late = trainer.strategy.reduce_boolean_decision(time.monotonic() - self.saved_at > 60 * self.minutes, all=False)
-        if self.every.due(int(module.images_seen)) or late or trainer.should_stop:  # type: ignore[arg-type]
+        # Whether it is late is asked of all ranks: not in every iteration.
+        late = module.iteration % 16 == 0 and trainer.strategy.reduce_boolean_decision(self._is_late(), all=False)
+        if self.every.due(module.images_seen) or late or trainer.should_stop:
             trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
             self.saved_at = time.monotonic()
 
@@ -49,9 +51,16 @@ class Checkpoint(callbacks.Checkpoint):
         best = self.folder / "best.ckpt"
         log_checkpoint(trainer.loggers, best if best.is_file() else self.folder / "last.ckpt")
 
+    def _is_late(self) -> bool:
+        return time.monotonic() - self.saved_at > 60 * self.minutes
+
     def _is_best(self, trainer: Trainer) -> bool:
         figure = self._figure(trainer)
-        if figure is None or (self.best is not None and self.sign * figure >= self.sign * self.best):
+        if (
+            figure is None
+            or not math.isfinite(figure)
+            or (self.best is not None and self.sign * figure >= self.sign * self.best)
+        ):
             return False
         self.best = figure
         return True

@@ -90,6 +90,15 @@ class Fidelity(Callback):
         names = self.names or [default_for(data.channels)]
         self.extractors = [extractor(name, self.weights.get(name)) for name in names]
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What was measured after the checkpoint that is resumed gives way, as rows of the logs do."""
+        path, seen = self.folder / "metrics.jsonl", cast(_Trained, pl_module).images_seen
+        if trainer.is_global_zero and path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            path.write_text(
+                "".join(line for line in lines if json.loads(line)["images_seen"] <= seen), encoding="utf-8"
+            )
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -31,10 +31,11 @@ class Health(Callback):
 
     Two warnings, once each:
 
-    - The critic has won: over ``window`` of its turns its accuracy (share of real logits above and fake logits below
-      zero, the phase's log ``accuracy``) is 99 % or more, and its lead (mean of ``real`` minus ``fake``) in the second
+    - The critic has won: over ``window`` of its turns its accuracy (share of logits on the right side of the
+      objective's boundary, the phase's log ``accuracy``) is 99 % or more, and its lead (mean of ``real`` minus
+      ``fake``) in the second
       half is no smaller than in the first. A critic that is right but whose lead shrinks is being caught up. Losses
-      that log no accuracy, such as Wasserstein's, know no such victory.
+      without a boundary, such as Wasserstein's, know no such victory.
     - The samples have collapsed: at two checks in a row, ``every`` images apart, the mean distance between 16 samples
       is below 5 % of that between the pictures of the batch.
 
@@ -72,9 +73,8 @@ class Health(Callback):
         self._stop_if_broken(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Not a collective: a rank that saves alone can ask too."""
-        if complaint := self._complaint(trainer):
-            raise NonFinite(complaint)
+        """A collective, as saving is: no rank may wait for one that has raised."""
+        self._stop_if_broken(trainer)
         if spoilt := _first_not_finite(checkpoint.get("state_dict", {})):
             raise NonFinite(
                 f"{spoilt} is not finite at iteration {module.iteration} ({module.images_seen} images seen), so no "

@@ -219,6 +219,8 @@ class AlternatingModule(LightningModule):
 
     def on_train_start(self) -> None:
         self.clock = time.monotonic()
+        if self.progress >= 1:  # resumed where the budget was used up
+            self.trainer.should_stop = True
 
     def configure_optimizers(self) -> list[Optimizer]:
         optimizers = []

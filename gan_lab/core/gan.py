@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.core.ema import EMA
 from gan_lab.core.latents import numbered
+from gan_lab.precision import full_precision
 from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 Critic = Callable[[Tensor], Tensor]
@@ -122,7 +123,7 @@ class GANModule(AlternatingModule):
         losses = {"adversarial": self.loss.d(real_logits, fake_logits).mean()}
         logits = {"real": real_logits, "fake": fake_logits}
         for name, penalty in due.items():
-            with torch.autocast(self.device.type, enabled=False):
+            with torch.autocast(self.device.type, enabled=False), full_precision():
                 value = penalty(lambda x: self.critic(x, batch, noise), real, fake, logits, noise)
             losses[name] = penalty.weight * penalty.every * value.mean()
         return Terms(losses, self._verdict(real_logits.detach(), fake_logits.detach()))
@@ -145,7 +146,7 @@ class GANModule(AlternatingModule):
         if not differentiable:
             return images, self.critic(images, batch, noise)
         images = images.detach().float().requires_grad_()
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast(self.device.type, enabled=False), full_precision():
             return images, self.critic(images, batch, noise)
 
     def stepped(self, phase: str) -> None:
@@ -166,8 +167,8 @@ class GANModule(AlternatingModule):
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Latents (n, Z) → images in [-1, 1], by the averaged generator in float32."""
         if label is not None:
-            raise UserError("This model was trained without labels: sample it without label=, or train model=cgan.")
-        with torch.autocast(self.device.type, enabled=False):
+            raise UserError("This model was trained without labels: sample it without label=.")
+        with torch.autocast(self.device.type, enabled=False), full_precision():
             return self._averaged("generator")(latents.to(self.device)).float()
 
     def sample(

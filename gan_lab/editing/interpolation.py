@@ -63,10 +63,12 @@ def interpolate(
     loop: bool = False,
     between: Between = slerp,
     batch_size: int = 64,
+    start: int = 0,
+    truncation: float = 1.0,
 ) -> Tensor:
-    """Pictures on a walk through the first ``points`` samples of a seed, float32 (T, C, H, W) in [-1, 1] on the CPU.
+    """Pictures on a walk through samples start … start + points - 1 of a seed, float32 (T, C, H, W), on the CPU.
 
     See ``path`` for T. ``label`` is the class of all of them.
     """
-    walk = path(model.latents(points, seed), steps, loop, between)
+    walk = path(model.latents(points, seed, start, truncation), steps, loop, between)
     return torch.cat([model.decode(part, label).cpu() for part in walk.split(batch_size)])

@@ -8,18 +8,18 @@ import hashlib
 import http.client
 import shutil
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, backends, nn
+from torch import Tensor, nn
 
 from gan_lab.atomic import replacing
 from gan_lab.networks.classifier import Classifier
+from gan_lab.precision import full_precision
 from gan_lab.types import UserError, to_float
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -30,7 +30,7 @@ INCEPTION_SHA256 = "6726825d"
 """How the sha256 of Inception's weights begins; the file's name ends with it, as torch.hub's do."""
 
 
-class Extractor(nn.Module):
+class Extractor(nn.Module, ABC):
     """Always in evaluation mode, without gradients, in float32 whatever the surrounding autocast.
 
     Attributes:
@@ -64,24 +64,9 @@ class Extractor(nn.Module):
         with torch.autocast(images.device.type, enabled=False), full_precision():
             return self.extract(images)
 
+    @abstractmethod
     def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Inside, float32 convolutions and matrix products use neither TF32 nor bf16, whatever the process has chosen."""
-    convolutions = backends.cudnn.conv, backends.mkldnn.conv  # type: ignore[attr-defined]
-    products = backends.cuda.matmul, backends.mkldnn.matmul  # type: ignore[attr-defined]
-    knobs = convolutions + products
-    before = [knob.fp32_precision for knob in knobs]
-    try:
-        for knob in knobs:
-            knob.fp32_precision = "ieee"
-        yield
-    finally:
-        for knob, precision in zip(knobs, before, strict=True):
-            knob.fp32_precision = precision
+        """What ``forward`` gives, with gradients off and in full precision."""
 
 
 def luma(images: Tensor) -> Tensor:

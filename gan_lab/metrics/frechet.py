@@ -40,7 +40,7 @@ def frechet_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covar
     values = torch.linalg.eigvalsh(root @ cov_b @ root.T)
     trace = values[_above_rounding(values)].sqrt().sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * trace
-    return max(0.0, distance.item())
+    return max(distance.item(), 0.0)  # in this order: not a number stays so
 
 
 def _above_rounding(values: Tensor) -> Tensor:

@@ -15,10 +15,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gan_lab.atomic import replacing
-from gan_lab.metrics.extractors import Extractor, full_precision
+from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.frechet import FeatureMoments, Moments
 from gan_lab.metrics.gaussian import PixelGaussian
 from gan_lab.metrics.score import ClassifierScore
+from gan_lab.precision import full_precision
 from gan_lab.progress import track
 from gan_lab.types import RealImages, Samples, to_uint8
 
