@@ -37,7 +37,8 @@ def hardware(device: torch.device, devices: int = 1) -> str:
     if device.type == "cuda":
         return f"{devices} × {torch.cuda.get_device_name(device)}"
     unit = bfloat16_unit() or "no bfloat16"
-    processes = f"{devices} process{'es' * (devices > 1)} of {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    processes = f"{devices} process{'es' * (devices > 1)} of {threads} thread{'s' * (threads > 1)}"
     return f"{platform.machine()} CPU with {unit}, {processes}"
 
 

@@ -16,6 +16,7 @@ from gan_lab.callbacks.checkpoint import StopOnSignal
 from gan_lab.callbacks.every import Every
 from gan_lab.metrics.extractors import Extractor, default_for, extractor
 from gan_lab.metrics.fidelity import Reference, Report, measure, references
+from gan_lab.progress import console
 from gan_lab.types import RealImages, Samples, UserError
 
 
@@ -32,9 +33,10 @@ class _Trained(Samples, Protocol):
 class Fidelity(Callback):
     """Fréchet distance and classifier score of a model's samples, on all ranks.
 
-    Figures go to every logger as ``metric/<name>`` over images seen, to ``trainer.callback_metrics`` by name, and with
-    their whole protocol, a JSON object a line, to ``metrics.jsonl`` in the folder. At the end of the fit a table is
-    printed. A model that does not sample, or data without real images, is passed over with one line.
+    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides; by name to
+    ``trainer.callback_metrics``; and with their whole protocol, a JSON object a line, to ``metrics.jsonl`` in the
+    folder. At the end of the fit a table is printed. A model that does not sample, or data without real images, is
+    passed over with one line.
 
     Attributes:
         last: the newest record: ``images_seen``, ``iteration``, ``seconds``, ``figures``, ``shares``, ``protocol``;
@@ -151,14 +153,25 @@ class Fidelity(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        figures = {f"metric/{name}": value for name, value in self.last["figures"].items()}
+        protocol = self.last["protocol"]
+        counts = {"samples": protocol["samples"], "real": protocol["real"]}
+        figures = {f"metric_{self.split}/{name}": value for name, value in (self.last["figures"] | counts).items()}
+        console.print(f"{self.last['images_seen']:,} images: {self._sentence()}", highlight=False)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=self.last["images_seen"])
 
+    def _sentence(self) -> str:
+        figures = self.last["figures"]
+        each = (f"{e.distance} {figures[e.distance]:.2f}, {e.score} {figures[e.score]:.2f}" for e in self.extractors)
+        return f"{', '.join(each)}; {self._counts()}"
+
+    def _counts(self) -> str:
+        protocol = self.last["protocol"]
+        return f"{protocol['samples']:,} samples against {protocol['real']:,} pictures of the {self.split} split"
+
     def _table(self, each: Extractor) -> Group:
         """One extractor's figures: the run's last samples, its best, and what they are to be compared with."""
-        protocol, last, best = self.last["protocol"], self.last["figures"], self.best[each.distance]
-        counts = f"{protocol['samples']:,} samples against {protocol['real']:,} pictures of the {self.split} split"
+        last, best = self.last["figures"], self.best[each.distance]
         table = Table("", each.distance, each.score)
         for name, figures, suffix in (
             (f"samples after {self.last['images_seen']:,} images", last, ""),
@@ -167,7 +180,7 @@ class Fidelity(Callback):
         ):
             table.add_row(name, f"{figures[each.distance + suffix]:.3f}", f"{figures[each.score + suffix]:.3f}")
         table.add_row("real pictures", "", f"{last[each.score + '_real']:.3f}")
-        return Group(f"{counts}, {each.name} features ({each.resizer})", table)
+        return Group(f"{self._counts()}, {each.name} features ({each.resizer})", table)
 
     def summary(self) -> dict[str, Any]:
         """The newest record, for a recorded result; empty before the first measurement."""

@@ -133,8 +133,8 @@ def test_figures_reach_the_loggers_and_the_checkpoint_callback(run, tmp_path):
     header, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
     logged = [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
     assert [int(row["step"]) for row in logged] == [16, 32, 48]
-    assert float(logged[-1]["metric/fd_grey"]) == pytest.approx(figures["fd_grey"])
-    assert {f"metric/{name}" for name in figures} == set(header.split(",")) - {"step"}
+    assert float(logged[-1]["metric_train/fd_grey"]) == pytest.approx(figures["fd_grey"])
+    assert {f"metric_train/{name}" for name in (*figures, "samples", "real")} == set(header.split(",")) - {"step"}
 
 
 def test_best_and_state_are_plain_and_come_back(run, tmp_path):
