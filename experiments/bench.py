@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +150,13 @@ def data(pictures: int, epochs: int) -> dict[str, float]:
         cached = ours.train_dataloader()
         change = v2.Compose([v2.ToImage(), v2.Resize(SIZE), v2.CenterCrop(SIZE), v2.ToDtype(torch.float32, scale=True)])
         folder = DataLoader(ImageFolder(f"{root}/train", change), BATCH, shuffle=True, drop_last=True)
+        per_epoch = cached.per_epoch
         loaders = {"cached": cached, "image_folder": folder}
         seconds: dict[str, list[float]] = {name: [] for name in loaders}
         for _ in range(epochs):
             for name, loader in loaders.items():
                 began = time.perf_counter()
-                for _batch in loader:
+                for _batch in islice(loader, per_epoch):
                     pass
                 seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(times) for name, times in seconds.items()}

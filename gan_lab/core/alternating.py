@@ -198,7 +198,8 @@ class AlternatingModule(LightningModule):
         return self.budget.progress(self.images_seen, self._images_per_epoch(), self.seconds / 60)
 
     def _images_per_epoch(self) -> int:
-        batches = self.trainer.num_training_batches
+        """Whole batches only, over all ranks; an endless loader says how many an epoch has."""
+        batches = getattr(self.trainer.train_dataloader, "per_epoch", self.trainer.num_training_batches)
         return max(1, int(batches * self.images_seen / max(self.iteration, 1)))
 
     def _world(self) -> int:

@@ -2,7 +2,7 @@
 workers, and from whatever batch a run is resumed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,19 +50,22 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class KeyedBatches(Sampler[Key]):
-    """The keys of an epoch's batches: rows [bB, (b+1)B) of its permutation, of which rank r takes the r-th part.
+    """The keys of all batches, without end: batch b of an epoch is rows [bB, (b+1)B) of its permutation.
+
+    Rank r takes the r-th part of each.
 
     Args:
         n: rows of the set; those that fill no batch wait for another epoch.
         batch_size: B, over all ranks.
         seed: with the epoch, determines the order.
         rank, world_size: which part is taken.
+        start: the batch to begin with, counted over all epochs.
 
     Raises:
         UserError: if the set is smaller than a batch, or the ranks cannot share one evenly.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, n: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, start: int = 0) -> None:
         if n < batch_size:
             raise UserError(
                 f"The training set has {n} pictures, fewer than batch_size={batch_size}: give a smaller one."
@@ -71,33 +74,34 @@ class KeyedBatches(Sampler[Key]):
             raise UserError(
                 f"batch_size={batch_size} cannot be shared by {world_size} devices: give a multiple of them."
             )
-        self.n, self.batch_size, self.seed = n, batch_size, seed
+        self.n, self.batch_size, self.seed, self.start = n, batch_size, seed, start
         self.part, self.rank = batch_size // world_size, rank
-        self.epoch = self.start = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n // self.batch_size
+        self.per_epoch = n // batch_size
 
     def __iter__(self) -> Iterator[Key]:
-        order = permutation(self.n, self.seed, self.epoch)
-        for batch in range(self.start, len(self)):
-            first = batch * self.batch_size + self.rank * self.part
-            yield self.epoch, order[first : first + self.part]
+        epoch, batch = divmod(self.start, self.per_epoch)
+        while True:
+            order = permutation(self.n, self.seed, epoch)
+            for first in range(batch * self.batch_size, self.per_epoch * self.batch_size, self.batch_size):
+                begin = first + self.rank * self.part
+                yield epoch, order[begin : begin + self.part]
+            epoch, batch = epoch + 1, 0
 
 
 class KeyedLoader(DataLoader[Any]):
-    """A DataLoader over keyed batches that knows its place in the epoch and can be put back to it.
+    """A DataLoader over keyed batches: endless, for a run's length is its budget, and begun anywhere.
+
+    Which batch comes when follows from how many came before, so a resumed run starts at its own count of iterations;
+    Lightning's count of epochs, which falls behind where a run is resumed from an epoch's last batch, plays no part.
 
     Args:
         data: makes a batch from a key.
         batches: the keys.
-        workers: processes that make batches ahead; they stay alive between epochs.
-    """
+        workers: processes that make batches ahead.
 
-    sampler: KeyedBatches
+    Attributes:
+        per_epoch: batches in an epoch.
+    """
 
     def __init__(self, data: Keyed, batches: KeyedBatches, workers: int = 0) -> None:
         super().__init__(
@@ -107,31 +111,12 @@ class KeyedLoader(DataLoader[Any]):
             num_workers=workers,
             collate_fn=_as_is,  # type: ignore[arg-type]
             pin_memory=torch.cuda.is_available(),
-            persistent_workers=workers > 0,
             generator=torch.Generator(),  # its own, for an iterator's beginning would move the global one
         )
-        self._place = (0, 0)
-        self._resumed: tuple[int, int] | None = None
+        self.per_epoch = batches.per_epoch
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        """Begins when the first batch is asked for: Lightning makes the iterator before it says which epoch it is."""
-        epoch = self.sampler.epoch
-        resumed_epoch, resumed_at = self._resumed or (epoch, 0)
-        self._resumed = None
-        self.sampler.start = resumed_at if resumed_epoch == epoch else 0
-        self._place = epoch, self.sampler.start
-        for batch in super().__iter__():
-            self._place = epoch, self._place[1] + 1
-            yield batch
-
-    def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its batches were handed out (those that workers made ahead do not count)."""
-        epoch, batches = self._resumed or self._place
-        return {"epoch": epoch, "batches": batches}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """The next iteration goes on from there if it is of the same epoch; another epoch begins at its beginning."""
-        self._resumed = state["epoch"], state["batches"]
+    def __len__(self) -> int:
+        raise TypeError("This loader has no end: per_epoch counts the batches of an epoch.")
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -136,14 +136,15 @@ class ImageDataModule(LightningDataModule):
             self.rendered(split)
 
     def train_dataloader(self) -> KeyedLoader:
-        """Batches of this rank's part.
+        """Batches of this rank's part, without end, from the one that the module's ``iteration`` counts.
 
         Raises:
             UserError: if there are fewer pictures than a batch takes, or the ranks cannot share one evenly.
         """
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         rendered = self.rendered("train")
-        batches = KeyedBatches(len(rendered), self.batch_size, self.seed, rank, world_size)
+        start = getattr(self.trainer.lightning_module, "iteration", 0) if self.trainer else 0
+        batches = KeyedBatches(len(rendered), self.batch_size, self.seed, rank, world_size, start)
         return KeyedLoader(
             PictureBatches(rendered, self.flip, self.seed, labelled=self.classes > 0), batches, self.workers
         )

@@ -1,7 +1,8 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_lab.data.batches import PictureBatches
 from gan_lab.data.cache import Rendered
@@ -21,16 +22,16 @@ class Rows:
         return {"epoch": torch.full((len(rows),), epoch), "rows": torch.from_numpy(rows)}
 
 
-def loader(workers=0, rank=0, world_size=1, seed=5):
-    return KeyedLoader(Rows(), KeyedBatches(N, BATCH, seed, rank, world_size), workers)
+def loader(workers=0, rank=0, world_size=1, seed=5, start=0):
+    return KeyedLoader(Rows(), KeyedBatches(N, BATCH, seed, rank, world_size, start), workers)
 
 
-def rows(batches):
-    return [batch["rows"].tolist() for batch in batches]
+def rows(batches, count=LENGTH):
+    return [batch["rows"].tolist() for batch in islice(batches, count)]
 
 
 def epoch_of(made, epoch):
-    made.sampler.set_epoch(epoch)
+    made.sampler.start = epoch * LENGTH
     return rows(made)
 
 
@@ -62,102 +63,11 @@ def test_the_global_random_state_is_left_alone():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("handed", [1, 3, LENGTH])
-def test_resumes_with_the_remaining_batches(workers, handed):
-    first, second = loader(workers), loader(workers)
-    for made in (first, second):
-        made.sampler.set_epoch(1)
-    iterator = iter(first)
-    for _ in range(handed):
-        next(iterator)
-    state = first.state_dict()
-    assert state == {"epoch": 1, "batches": handed}
-    second.load_state_dict(state)
-    assert second.state_dict() == state
-    remaining = iter(second)
-    assert rows(remaining) == epoch_of(loader(), 1)[handed:]
-    assert len(second) == LENGTH
-    assert epoch_of(second, 2) == epoch_of(loader(), 2)
-
-
-def test_a_position_holds_for_its_own_epoch_only():
-    made = loader()
-    made.load_state_dict({"epoch": 0, "batches": LENGTH})
-    iterator = iter(made)
-    made.sampler.set_epoch(1)  # Lightning tells the epoch after it has made the iterator
-    assert rows(iterator) == epoch_of(loader(), 1)
-
-
-def test_an_epoch_can_be_repeated():
-    made = loader()
-    assert rows(made) == rows(made)
-
-
-class Recorder(LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.automatic_optimization = False
-        self.seen = []
-
-    def training_step(self, batch, batch_idx):
-        self.seen.append((batch["epoch"][0].item(), batch["rows"].tolist()))
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
-class SaveAt(Callback):
-    def __init__(self, path, step=None, epoch=None):
-        self.path, self.step, self.epoch = path, step, epoch
-
-    def on_train_batch_end(self, trainer, module, *_):
-        if len(module.seen) == self.step:
-            trainer.save_checkpoint(self.path)
-
-    def on_train_epoch_end(self, trainer, module):
-        if trainer.current_epoch == self.epoch:
-            trainer.save_checkpoint(self.path)
-
-
-def fit(tmp_path, workers, callback=None, resume=None, limit=None):
-    module = Recorder()
-    trainer = Trainer(
-        max_epochs=3,
-        accelerator="cpu",
-        callbacks=[callback] if callback else [],
-        limit_train_batches=limit,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=tmp_path,
-    )
-    trainer.fit(module, train_dataloaders=loader(workers), ckpt_path=resume, weights_only=True)
-    return module.seen
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize(
-    ("moment", "done", "limit"),
-    [
-        ({"step": 2}, 2, None),
-        ({"step": LENGTH}, LENGTH, None),
-        ({"epoch": 0}, LENGTH, None),
-        ({"step": LENGTH + 3}, LENGTH + 3, None),
-        ({"step": 4}, 4, 3),
-        ({"step": 6}, 6, 3),
-    ],
-    ids=["middle", "last batch", "epoch end", "second epoch", "limited, middle", "limited, last batch"],
-)
-def test_a_resumed_training_sees_what_the_uninterrupted_one_sees(tmp_path, workers, moment, done, limit):
-    path = tmp_path / "saved.ckpt"
-    whole = fit(tmp_path, workers, SaveAt(path, **moment), limit=limit)
-    assert len(whole) == 3 * (limit or LENGTH)
-    assert [epoch for epoch, _ in whole] == sorted(epoch for epoch, _ in whole)
-    assert fit(tmp_path, workers, resume=path, limit=limit) == whole[done:]
+@pytest.mark.parametrize("start", [1, LENGTH - 1, LENGTH, LENGTH + 3])
+def test_it_can_begin_anywhere(workers, start):
+    whole = rows(loader(), 3 * LENGTH)
+    assert whole == [batch for epoch in range(3) for batch in epoch_of(loader(), epoch)]
+    assert rows(loader(workers, start=start), LENGTH) == whole[start : start + LENGTH]
 
 
 def test_keyed_numbers_are_uniform_and_independent():
