@@ -1,5 +1,6 @@
 import sys
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -73,7 +74,6 @@ def test_animation_keeps_frames_and_speed(tmp_path, suffix):
 
 
 def test_animation_as_mp4(tmp_path):
-    av = pytest.importorskip("av")
     save_animation(tmp_path / "a.mp4", frames(6, height=33, width=41), fps=12.5)
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]

@@ -106,9 +106,9 @@ class _Small(Extractor):
         prepared = self.prepare(images).contiguous(memory_format=torch.channels_last)  # a seventh faster on a CPU
         return cast(tuple[Tensor, Tensor], self.network(prepared))
 
+    @abstractmethod
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 (N, 1 or 3, H, W) → the network's input, float32 in [-1, 1]."""
-        raise NotImplementedError
 
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
