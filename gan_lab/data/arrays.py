@@ -1,6 +1,6 @@
 """Pictures that are arrays already: the bundled digits and random tensors."""
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
+from gan_lab.data.pictures import Bytes, Decoded, Frame, Indices, Pictures
 
 
 @dataclass
@@ -39,21 +39,31 @@ class Arrays:
         head = f"{self.images.shape} {self.padding} ".encode()
         return blake2b(head + np.ascontiguousarray(self.images).tobytes(), digest_size=16).hexdigest()
 
-    def render(self, frame: Frame, out: Bytes) -> Scan:
-        """All pictures into ``out`` (N, C, *box): as they are, padded, or scaled to cover, whichever comes first."""
-        count, channels, height, width = self.images.shape
-        scan = Scan(Counter({f"{width}×{height}": count}), Counter({_mode(channels): count}), rows=list(range(count)))
+    def transform(self, frame: Frame) -> str:
         border = self.padding
-        if channels == frame.channels and (height, width) == frame.box:
-            out[:], scan.transform = self.images, "pixels as they are"
-        elif channels == frame.channels and (height + 2 * border, width + 2 * border) == frame.box:
-            out[:], out[:, :, border:-border, border:-border] = 0, self.images
-            scan.transform = f"{border} black pixels at each side"
-        else:
-            for row, image in zip(out, self.images, strict=True):
-                row[:] = frame.fit(_image(image))
-            scan.transform = "bicubic to cover"
-        return scan
+        if self._fits(frame):
+            return "pixels as they are"
+        return f"{border} black pixels at each side" if self._fits(frame, border) else frame.method
+
+    def _fits(self, frame: Frame, border: int = 0) -> bool:
+        """Whether the pixels make the frame as they are, or with a border."""
+        channels, height, width = self.images.shape[1:]
+        size = height + 2 * border, width + 2 * border
+        return channels == frame.channels and frame.scaled(*size) == size
+
+    def render(self, frame: Frame) -> Iterator[Decoded]:
+        """All pictures: as they are, padded, or scaled, whichever comes first."""
+        border, whole, padded = self.padding, self._fits(frame), self._fits(frame, self.padding)
+        channels, height, width = self.images.shape[1:]
+        for image in self.images:
+            if whole:
+                pixels = image
+            elif padded:
+                pixels = np.zeros((channels, height + 2 * border, width + 2 * border), np.uint8)
+                pixels[:, border:-border, border:-border] = image
+            else:
+                pixels = frame.fit(_image(image))
+            yield Decoded(pixels, width, height, _mode(channels))
 
 
 def _mode(channels: int) -> str:

@@ -8,21 +8,47 @@ import json
 import os
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.atomic import replacing
-from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
+from gan_lab.data.pictures import Bytes, Damaged, Frame, Indices, Pictures, Scan
 from gan_lab.types import UserError
 
-FORMAT = 1
+FORMAT = 2
 LARGE = 1 << 30  # bytes above which pixels are kept on disk even where rendering is quick
 DIGEST = 16
 TOLERATED = 0.01
+
+
+class Ragged:
+    """Pictures of different sizes, one behind the other.
+
+    Args:
+        flat: uint8, all of their pixels.
+        shapes: int64 (N, 2), H and W of each.
+        channels: C of all.
+    """
+
+    def __init__(self, flat: Bytes, shapes: Indices, channels: int) -> None:
+        self.flat, self.shapes, self.channels = flat, shapes, channels
+        self.ends = np.cumsum(channels * shapes.prod(1))
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, row: int) -> Bytes:
+        """Picture ``row``, (C, H, W)."""
+        (height, width), end = self.shapes[row], self.ends[row]
+        return self.flat[end - self.channels * height * width : end].reshape(self.channels, height, width)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ragged, (_sent(self.flat), self.shapes, self.channels)
 
 
 @dataclass(frozen=True)
@@ -30,14 +56,14 @@ class Rendered:
     """The pixels of a set.
 
     Args:
-        pixels: uint8 (N, C, *box), readable pictures only.
+        pixels: uint8 (N, C, H, W), readable pictures only; ``Ragged`` where their sizes differ.
         digests: uint8 (N, 16), a hash of each picture's central part.
         labels: int64 (N,), or None.
         scan: what was found in the files.
         frame: the fixed transform.
     """
 
-    pixels: Bytes
+    pixels: Bytes | Ragged
     digests: Bytes
     labels: Indices | None
     scan: Scan
@@ -48,13 +74,38 @@ class Rendered:
 
     def fingerprint(self) -> str:
         """A hash of the central parts: equal if and only if they are."""
-        shape = f"{self.frame.centre(self.pixels).shape}".encode()
+        if isinstance(self.pixels, Ragged):
+            shape = self.pixels.shapes.tobytes()
+        else:
+            shape = f"{self.frame.centre(self.pixels).shape}".encode()
         return blake2b(shape + self.digests.tobytes(), digest_size=DIGEST).hexdigest()
+
+    @property
+    def shapes(self) -> Indices:
+        """H and W of each picture, int64 (N, 2)."""
+        if isinstance(self.pixels, Ragged):
+            return self.pixels.shapes
+        return np.tile(np.array(self.pixels.shape[2:], np.int64), (len(self), 1))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A loader's worker that shares no memory maps the file again instead of getting a copy."""
-        pixels = (self.pixels.filename, self.pixels.shape) if isinstance(self.pixels, np.memmap) else self.pixels
-        return _restored, (pixels, self.digests, self.labels, self.scan, self.frame)
+        return _restored, (_sent(self.pixels), self.digests, self.labels, self.scan, self.frame)
+
+
+def _sent(pixels: Any) -> Any:
+    return (pixels.filename, pixels.shape) if isinstance(pixels, np.memmap) else pixels
+
+
+def _received(pixels: Any) -> Any:
+    return _mapped(*pixels) if isinstance(pixels, tuple) else pixels
+
+
+def _ragged(flat: Any, shapes: Indices, channels: int) -> Ragged:
+    return Ragged(_received(flat), shapes, channels)
+
+
+def _restored(pixels: Any, *rest: Any) -> Rendered:
+    return Rendered(_received(pixels), *rest)
 
 
 def render(pictures: Pictures, frame: Frame, cache: str = "auto", folder: str | Path | None = None) -> Rendered:
@@ -85,10 +136,10 @@ def render(pictures: Pictures, frame: Frame, cache: str = "auto", folder: str | 
 
 
 def _in_memory(pictures: Pictures, frame: Frame) -> Rendered:
-    pixels = np.empty(_shape(pictures, frame), np.uint8)
-    scan = _fill(pictures, frame, pixels)
-    pixels = pixels[: len(scan.rows)]
-    return Rendered(pixels, _digests(pixels, frame), _labels(pictures, scan), scan, frame)
+    stream = BytesIO()
+    scan, digests, shapes = _write(pictures, frame, stream)
+    pixels = _shaped(np.frombuffer(stream.getbuffer(), np.uint8), shapes, frame)
+    return Rendered(pixels, digests, _labels(pictures, scan), scan, frame)
 
 
 def _on_disk(pictures: Pictures, frame: Frame, folder: Path) -> Rendered:
@@ -97,17 +148,25 @@ def _on_disk(pictures: Pictures, frame: Frame, folder: Path) -> Rendered:
     if not _whole(raw, rest, frame):
         _build(pictures, frame, raw, rest)
     with np.load(rest) as kept:
-        digests, scan = kept["digests"], Scan.of(json.loads(str(kept["scan"])))
-    pixels = _mapped(raw, (len(digests), frame.channels, *frame.box))
+        digests, shapes, scan = kept["digests"], kept["shapes"], Scan.of(json.loads(str(kept["scan"])))
+    pixels = _shaped(_mapped(raw, (_size(shapes, frame),)), shapes, frame)
     return Rendered(pixels, digests, _labels(pictures, scan), scan, frame)
+
+
+def _shaped(flat: Bytes, shapes: Indices, frame: Frame) -> Bytes | Ragged:
+    """The pictures one behind the other as an array (N, C, H, W), if they are equal in size."""
+    if (shapes != shapes[:1]).any():
+        return Ragged(flat, shapes, frame.channels)
+    shape = (len(shapes), frame.channels, *(shapes[0] if len(shapes) else frame.box))
+    return _mapped(Path(str(flat.filename)), shape) if isinstance(flat, np.memmap) else flat.reshape(shape)
 
 
 def _mapped(file: Path, shape: tuple[int, ...]) -> Bytes:
     return np.memmap(file, np.uint8, "c", shape=shape)
 
 
-def _restored(pixels: Bytes | tuple[Path, tuple[int, ...]], *rest: Any) -> Rendered:
-    return Rendered(_mapped(*pixels) if isinstance(pixels, tuple) else pixels, *rest)
+def _size(shapes: Indices, frame: Frame) -> int:
+    return int(frame.channels * shapes.prod(1).sum())
 
 
 def _key(content: str, frame: Frame) -> str:
@@ -118,54 +177,39 @@ def _whole(raw: Path, rest: Path, frame: Frame) -> bool:
     """Whether both files are there and complete."""
     try:
         with np.load(rest) as kept:
-            return raw.stat().st_size == len(kept["digests"]) * frame.channels * frame.box[0] * frame.box[1]
+            return raw.stat().st_size == _size(kept["shapes"], frame)
     except Exception:  # absent, cut short, or not an archive: built anew in any case
         return False
 
 
 def _build(pictures: Pictures, frame: Frame, raw: Path, rest: Path) -> None:
-    shape = _shape(pictures, frame)
-    with replacing(raw) as file:
-        _reserve(file, int(np.prod(shape)))
-        pixels: Bytes = np.memmap(file, np.uint8, "r+", shape=shape)
-        scan = _fill(pictures, frame, pixels)
-        digests = _digests(pixels[: len(scan.rows)], frame)
-        del pixels
-        os.truncate(file, len(digests) * int(np.prod(shape[1:])))
+    with replacing(raw) as file, file.open("wb") as stream:
+        if frame.fixed and hasattr(os, "posix_fallocate"):  # a disk without room is to be told now, not hours later
+            os.posix_fallocate(stream.fileno(), 0, len(pictures) * frame.channels * frame.box[0] * frame.box[1])
+        scan, digests, shapes = _write(pictures, frame, stream)
+        stream.truncate()
     with replacing(rest) as file, file.open("wb") as stream:
-        np.savez(stream, digests=digests, scan=json.dumps(scan.plain()))
+        np.savez(stream, digests=digests, shapes=shapes, scan=json.dumps(scan.plain()))
 
 
-def _reserve(file: Path, size: int) -> None:
-    """Takes the room on disk now: a mapped file on a full disk ends the process without a word."""
-    with file.open("wb") as stream:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(stream.fileno(), 0, size)
-        else:
-            stream.truncate(size)
-
-
-def _shape(pictures: Pictures, frame: Frame) -> tuple[int, int, int, int]:
-    return (len(pictures), frame.channels, *frame.box)
-
-
-def _fill(pictures: Pictures, frame: Frame, pixels: Bytes) -> Scan:
-    """Renders, refuses what is too damaged, and moves the readable pictures to the front."""
-    scan = pictures.render(frame, pixels)
+def _write(pictures: Pictures, frame: Frame, stream: BinaryIO) -> tuple[Scan, Bytes, Indices]:
+    """The readable pictures one behind the other into the stream; what was found, their digests and shapes."""
+    scan, digests, shapes = Scan(transform=pictures.transform(frame)), [], []
+    for row, found in enumerate(pictures.render(frame)):
+        if isinstance(found, Damaged):
+            scan.unreadable[found.name] = found.reason
+            continue
+        scan.see(row, *found[1:])
+        stream.write(np.ascontiguousarray(found.pixels).data)
+        digests.append(blake2b(np.ascontiguousarray(frame.centre(found.pixels)).data, digest_size=DIGEST).digest())
+        shapes.append(found.pixels.shape[1:])
     if len(scan.unreadable) > TOLERATED * len(pictures):
         raise UserError(
             f"{len(scan.unreadable)} of {len(pictures)} pictures cannot be read, more than 1 %: "
             f"remove or mend {scan.unread(5)}."
         )
-    for new, old in enumerate(scan.rows):
-        if new != old:
-            pixels[new] = pixels[old]
-    return scan
-
-
-def _digests(pixels: Bytes, frame: Frame) -> Bytes:
-    rows = (blake2b(row.tobytes(), digest_size=DIGEST).digest() for row in frame.centre(pixels))
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(pixels), DIGEST)
+    digest = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST)
+    return scan, digest, np.array(shapes, np.int64).reshape(-1, 2)
 
 
 def _labels(pictures: Pictures, scan: Scan) -> Indices | None:

@@ -3,9 +3,8 @@
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from io import BytesIO
@@ -16,8 +15,9 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lab.atomic import replacing
-from gan_lab.data.decoding import decode
-from gan_lab.data.pictures import Bytes, Frame, Indices, Pictures, Scan
+from gan_lab.data.decoding import NoIdsError, decode
+from gan_lab.data.pictures import Damaged, Decoded, Frame, Indices, Pictures
+from gan_lab.data.threads import in_threads
 from gan_lab.progress import track
 from gan_lab.types import UserError
 
@@ -52,11 +52,19 @@ class Entry:
 
 @dataclass
 class Files:
-    """Pictures in files, decoded in threads (satisfies ``Pictures``)."""
+    """Pictures in files, decoded in threads (satisfies ``Pictures``).
+
+    Args:
+        entries: the files.
+        labels: int64 (N,), or None.
+        classes: their number, 0 without labels.
+        half: "left" or "right" of each picture alone.
+    """
 
     entries: Sequence[Entry]
     labels: Indices | None = None
     classes: int = 0
+    half: str | None = None
     costly: bool = True
 
     def __len__(self) -> int:
@@ -64,38 +72,42 @@ class Files:
 
     def take(self, rows: Indices) -> "Files":
         labels = None if self.labels is None else self.labels[rows]
-        return Files([self.entries[row] for row in rows], labels, self.classes)
+        return Files([self.entries[row] for row in rows], labels, self.classes, self.half)
 
     def content(self, memory: Path) -> str:
         """A hash of names and bytes. Those of loose files are read again only if their size or times have changed."""
+        return f"{self._content(memory)} {self.half or ''}"
+
+    def _content(self, memory: Path) -> str:
         stamps = _digest(_stamp(entry) for entry in self.entries)
         if all(entry.member for entry in self.entries):
             return stamps
         known = memory / f"{stamps}.content"
         if known.is_file():
             return known.read_text()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            content = _digest(pool.map(_checksum, self.entries))
+        content = _digest(in_threads(_checksum, self.entries))
         with replacing(known) as file:
             file.write_text(content)
         return content
 
-    def render(self, frame: Frame, out: Bytes) -> Scan:
-        """Every picture into its row of ``out`` (N, C, *box); those that cannot be read are listed with the reason."""
-        scan = Scan(transform="antialiased bicubic to cover, EXIF applied, alpha on white")
-        with ExitStack() as opened, ThreadPoolExecutor(os.cpu_count()) as pool:
+    def transform(self, frame: Frame) -> str:
+        whole = f"{self.half} half, " if self.half else ""
+        return f"{whole}{frame.method}, EXIF applied" + ("" if frame.ids else ", alpha on white")
+
+    def render(self, frame: Frame) -> Iterator[Decoded | Damaged]:
+        """Every picture in its frame, in order; those that cannot be read with the reason.
+
+        Raises:
+            UserError: where class ids are wanted and a file holds colours.
+        """
+        frame = replace(frame, half=self.half)
+        with ExitStack() as opened:
             zips = {
                 file: opened.enter_context(zipfile.ZipFile(file)) for file in {e.file for e in self.entries if e.member}
             }
-            results = pool.map(partial(_render, zips, frame, out), range(len(self)), self.entries)
-            for row, result in enumerate(
-                track(results, "Reading pictures", len(self), show=getattr(rank_zero_only, "rank", 0) == 0)
-            ):
-                if isinstance(result, str):
-                    scan.unreadable[self.entries[row].name] = result
-                else:
-                    scan.see(row, *result)
-        return scan
+            results = in_threads(partial(_render, zips, frame), self.entries)
+            shown = getattr(rank_zero_only, "rank", 0) == 0
+            yield from track(results, "Reading pictures", len(self), show=shown)
 
 
 class Folder:
@@ -118,20 +130,28 @@ class Folder:
         Raises:
             UserError: if the root is missing, is neither folder nor zip, or has no pictures.
         """
-        entries = sorted(_unwrap(list(self._entries())), key=lambda entry: entry.parts)
-        if not entries:
-            raise UserError(f"data.root={self.root} has no pictures in it: files ending in {', '.join(ENDINGS)}.")
-        groups = _split(entries)
+        entries = unwrap(listing(self.root))
+        groups = split_up(entries)
         names = _class_names(groups)
         return {split: _labelled(group, names) for split, group in groups.items()}
 
-    def _entries(self) -> Iterator[Entry]:
-        if self.root.is_dir():
-            yield from _in_folder(self.root)
-        elif self.root.is_file():
-            yield from _in_zip(self.root)
-        else:
-            raise UserError(f"data.root={self.root} does not exist: give the path of a folder or zip of pictures.")
+
+def listing(root: Path, key: str = "data.root") -> list[Entry]:
+    """The pictures in a folder or zip, in the order of their paths.
+
+    Args:
+        root: its path.
+        key: what the user calls it.
+
+    Raises:
+        UserError: if the root is missing, is neither folder nor zip, or has no pictures.
+    """
+    if not root.exists():
+        raise UserError(f"{key}={root} does not exist: give the path of a folder or zip of pictures.")
+    entries = sorted(_in_folder(root) if root.is_dir() else _in_zip(root), key=lambda entry: entry.parts)
+    if not entries:
+        raise UserError(f"{key}={root} has no pictures in it: files ending in {', '.join(ENDINGS)}.")
+    return entries
 
 
 def _in_folder(root: Path) -> Iterator[Entry]:
@@ -142,7 +162,7 @@ def _in_folder(root: Path) -> Iterator[Entry]:
                 yield Entry(parts, file)
     for split in ("train", *TESTS):
         if (file := root / f"{split}.zip").is_file():
-            inside = _unwrap(list(_in_zip(file)))
+            inside = unwrap(list(_in_zip(file)))
             yield from (Entry((split, *e.parts), e.file, e.member, e.checksum) for e in inside)
 
 
@@ -162,24 +182,32 @@ def _is_picture(parts: tuple[str, ...]) -> bool:
     return PurePosixPath(parts[-1]).suffix.lower() in ENDINGS and not any(p.startswith((".", "__")) for p in parts)
 
 
-def _unwrap(entries: list[Entry]) -> list[Entry]:
+def unwrap(entries: list[Entry]) -> list[Entry]:
     """Without the folders that all entries share."""
     while entries and all(len(e.parts) > 1 and e.parts[0] == entries[0].parts[0] for e in entries):
-        entries = _below(entries)
+        entries = below(entries)
     return entries
 
 
-def _split(entries: list[Entry]) -> dict[str, list[Entry]]:
-    tops: dict[str, list[Entry]] = {}
+def tops(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """Entries by their first folder in lower case, "" standing for none."""
+    found: dict[str, list[Entry]] = {}
     for entry in entries:
-        tops.setdefault(entry.parts[0].lower() if len(entry.parts) > 1 else "", []).append(entry)
-    test = next((name for name in TESTS if name in tops), None)
-    if "train" not in tops or test is None:
+        found.setdefault(entry.parts[0].lower() if len(entry.parts) > 1 else "", []).append(entry)
+    return found
+
+
+def split_up(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """``{"train": …, "test": …}`` where the first folders say so, else ``{"all": …}``."""
+    found = tops(entries)
+    test = next((name for name in TESTS if name in found), None)
+    if "train" not in found or test is None:
         return {"all": entries}
-    return {"train": _below(tops["train"]), "test": _below(tops[test])}
+    return {"train": below(found["train"]), "test": below(found[test])}
 
 
-def _below(entries: list[Entry]) -> list[Entry]:
+def below(entries: list[Entry]) -> list[Entry]:
+    """Without the first folder."""
     return [Entry(e.parts[1:], e.file, e.member, e.checksum) for e in entries]
 
 
@@ -197,21 +225,29 @@ def _labelled(entries: list[Entry], names: list[str]) -> Files:
     return Files(entries, np.array([number[entry.parts[0]] for entry in entries], np.int64), len(names))
 
 
-def _render(
-    zips: dict[Path, zipfile.ZipFile], frame: Frame, out: Bytes, row: int, entry: Entry
-) -> tuple[int, int, str] | str:
-    """Size and mode of a picture once its row is written, or the reason why it is not."""
+def _render(zips: dict[Path, zipfile.ZipFile], frame: Frame, entry: Entry) -> Decoded | Damaged:
+    """A picture in its frame, or the reason why it is not."""
     try:
-        with _open(zips, entry) as file:
-            out[row], seen = decode(file, frame)
+        with open_entry(zips, entry) as file:
+            pixels, seen = decode(file, frame)
     except UserError:
         raise
+    except NoIdsError as found:
+        raise UserError(
+            f"{entry.file if entry.member is None else entry.name} is {found} and no label map: give PNG files of one "
+            "class id a pixel (mode L or P), or data.domains.….labels=0 to take it as a picture."
+        ) from None
     except Exception as problem:  # a damaged file raises whatever its decoder happens to
-        return f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
-    return seen
+        return Damaged(entry.name, f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__)
+    return Decoded(pixels, *seen)
 
 
-def _open(zips: dict[Path, zipfile.ZipFile], entry: Entry) -> BinaryIO:
+def open_entry(zips: dict[Path, zipfile.ZipFile], entry: Entry) -> BinaryIO:
+    """The bytes of a picture; ``zips`` are the archives, open.
+
+    Raises:
+        OSError, ValueError, …: if there are none to be had, or a member claims to be very large.
+    """
     if entry.member is None:
         return entry.file.open("rb")
     if zips[entry.file].getinfo(entry.member).file_size > LARGEST:

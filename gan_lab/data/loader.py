@@ -2,7 +2,7 @@
 workers, and from whatever batch a run is resumed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,15 @@ WORD = 2**64 - 1
 class Keyed(Protocol):
     """A set that makes a whole batch at once, its random transforms from (epoch, row) alone."""
 
-    def __getitem__(self, key: Key) -> Batch: ...
+    def __getitem__(self, key: Any, /) -> Batch: ...
+
+
+class Keys(Protocol):
+    """The keys of all batches, without end, and how many make an epoch."""
+
+    per_epoch: int
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 def permutation(n: int, *key: int) -> Indices:
@@ -88,6 +96,30 @@ class KeyedBatches(Sampler[Key]):
             epoch, batch = epoch + 1, 0
 
 
+class Abreast(Sampler[Mapping[str, Key]]):
+    """Keys from several sets at once, each in its own order; an epoch is as long as the longest of theirs.
+
+    Args:
+        streams: by name.
+    """
+
+    def __init__(self, streams: Mapping[str, KeyedBatches]) -> None:
+        self.streams = streams
+        self.per_epoch = max(stream.per_epoch for stream in streams.values())
+
+    def __iter__(self) -> Iterator[Mapping[str, Key]]:
+        for keys in zip(*self.streams.values(), strict=True):
+            yield dict(zip(self.streams, keys, strict=True))
+
+
+def position(trainer: Any) -> dict[str, int]:
+    """Where ``KeyedBatches`` begin, and for which rank: at the count of the trainer's module."""
+    if trainer is None:
+        return {}
+    start = getattr(trainer.lightning_module, "iteration", 0)
+    return {"rank": trainer.global_rank, "world_size": trainer.world_size, "start": start}
+
+
 class KeyedLoader(DataLoader[Any]):
     """A DataLoader over keyed batches: endless, for a run's length is its budget, and begun anywhere.
 
@@ -103,11 +135,11 @@ class KeyedLoader(DataLoader[Any]):
         per_epoch: batches in an epoch.
     """
 
-    def __init__(self, data: Keyed, batches: KeyedBatches, workers: int = 0) -> None:
+    def __init__(self, data: Keyed, batches: Keys, workers: int = 0) -> None:
         super().__init__(
             data,  # type: ignore[arg-type]
             batch_size=None,
-            sampler=batches,
+            sampler=batches,  # type: ignore[arg-type]
             num_workers=workers,
             collate_fn=_as_is,  # type: ignore[arg-type]
             pin_memory=torch.cuda.is_available(),

@@ -4,21 +4,15 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
-from gan_lab.data.batches import PictureBatches, in_order
+from gan_lab.data.batches import PictureBatches
 from gan_lab.data.cache import Rendered, render
-from gan_lab.data.loader import KeyedBatches, KeyedLoader, permutation
-from gan_lab.data.pictures import Frame, Indices, Pictures, Source
+from gan_lab.data.loader import KeyedBatches, KeyedLoader, position
+from gan_lab.data.pictures import Frame, Pictures, Source
+from gan_lab.data.sides import SPLITS, Side, check_choice, check_counts, enlarged, sides, tell, train_and_test
 from gan_lab.types import Batch, UserError, to_float
-
-CROP_ROOM = 286 / 256
-"""A random crop is taken from a picture larger by this, as in pix2pix and CycleGAN."""
-HELD_OUT, HELD_OUT_AT_MOST = 0.1, 10_000
-SPLITS = ("train", "test")
 
 
 class ImageDataModule(LightningDataModule):
@@ -65,11 +59,9 @@ class ImageDataModule(LightningDataModule):
         split_seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_choice("crop", crop, ("center", "random"))
-        _check_choice("cache", cache, ("auto", "memory", "disk"))
-        for key, value in {"channels": channels, "batch_size": batch_size, "limit": limit}.items():
-            if value is not None and value < 1:
-                raise UserError(f"data.{key}={value} does not serve: give a whole number from 1 up.")
+        check_choice("crop", crop, ("center", "random"))
+        check_choice("cache", cache, ("auto", "memory", "disk"))
+        check_counts(channels=channels, batch_size=batch_size, limit=limit)
         self.source, self.name, self.channels, self._classes = source, name, channels, classes
         self.height, self.width = self.size = sides(size)
         self.batch_size, self.workers, self.seed, self.split_seed = batch_size, workers, seed, split_seed
@@ -84,8 +76,7 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def frame(self) -> Frame:
-        room = CROP_ROOM if self.crop == "random" else 1
-        return Frame(self.size, (round(self.height * room), round(self.width * room)), self.channels)
+        return Frame(self.size, enlarged(self.size) if self.crop == "random" else self.size, self.channels)
 
     @cached_property
     def _splits(self) -> dict[str, Pictures]:
@@ -96,29 +87,16 @@ class ImageDataModule(LightningDataModule):
                 f"data.classes={self._classes}, but {self.name} has {classes or 'no'} classes: "
                 f"give data.classes={classes}."
             )
-        train, test = (found["train"], found["test"]) if "train" in found else self._held_out(found["all"])
-        return {"train": self._limited(train), "test": test}
+        return train_and_test(found, str(self.name), self.limit, self.split_seed)
 
-    def _held_out(self, pictures: Pictures) -> tuple[Pictures, Pictures]:
-        if len(pictures) < 2:
-            raise UserError(
-                f"{self.name} has a single picture: give two at least, for one is held out as the test split."
-            )
-        order = self._order(len(pictures))
-        held = min(max(1, round(HELD_OUT * len(pictures))), HELD_OUT_AT_MOST)
-        return pictures.take(np.sort(order[held:])), pictures.take(np.sort(order[:held]))
-
-    def _limited(self, pictures: Pictures) -> Pictures:
-        if self.limit is None or self.limit >= len(pictures):
-            return pictures
-        return pictures.take(np.sort(self._order(len(pictures))[: self.limit]))
-
-    def _order(self, n: int) -> Indices:
-        return permutation(n, self.split_seed)
+    @cached_property
+    def _side(self) -> Side:
+        facts = {"classes": self.classes, "limit": self.limit, "flip": self.flip, "split_seed": self.split_seed}
+        return Side(str(self.name), self.rendered, self.channels, self.size, facts)
 
     def rendered(self, split: str) -> Rendered:
         """The pixels and labels of a split, decoded now if they were not before."""
-        _check_choice("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         if split not in self._rendered:
             self._rendered[split] = render(self._splits[split], self.frame, self.cache, self.cache_dir)
         return self._rendered[split]
@@ -126,10 +104,7 @@ class ImageDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Fetches and decodes what is not yet there, on one rank, and says what was found."""
         for split in SPLITS:
-            scan = self.rendered(split).scan
-            rank_zero_info(f"Data {self.name}, {split}: {scan.summary()}; {self._transform(split)}.")
-            if scan.unreadable:
-                rank_zero_warn(f"{len(scan.unreadable)} unreadable pictures are skipped: {scan.unread(20)}.")
+            tell(f"{self.name}, {split}", self.rendered(split))
 
     def setup(self, stage: str) -> None:
         for split in SPLITS:
@@ -141,10 +116,8 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: if there are fewer pictures than a batch takes, or the ranks cannot share one evenly.
         """
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         rendered = self.rendered("train")
-        start = getattr(self.trainer.lightning_module, "iteration", 0) if self.trainer else 0
-        batches = KeyedBatches(len(rendered), self.batch_size, self.seed, rank, world_size, start)
+        batches = KeyedBatches(len(rendered), self.batch_size, self.seed, **position(self.trainer))
         return KeyedLoader(
             PictureBatches(rendered, self.flip, self.seed, labelled=self.classes > 0), batches, self.workers
         )
@@ -154,54 +127,15 @@ class ImageDataModule(LightningDataModule):
 
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
         """Batches uint8 (n, C, H, W) without random transforms, in a fixed order, ``limit`` pictures at most."""
-        return in_order(self.rendered(split), limit)
+        return self._side.images(split, limit)
 
     def count(self, split: str) -> int:
-        return len(self.rendered(split))
+        return self._side.count(split)
 
     def fingerprint(self, split: str) -> str:
         """A hash of what ``images`` yields."""
-        return self.rendered(split).fingerprint()
+        return self._side.fingerprint(split)
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for a protocol."""
-        return {
-            "name": self.name,
-            "size": list(self.size),
-            "channels": self.channels,
-            "classes": self.classes,
-            "limit": self.limit,
-            "flip": self.flip,
-            "split_seed": self.split_seed,
-            "splits": {
-                split: {
-                    "count": self.count(split),
-                    "transform": self._transform(split),
-                    "found": self.rendered(split).scan.summary(),
-                    "unreadable": self.rendered(split).scan.unreadable,
-                }
-                for split in SPLITS
-            },
-        }
-
-    def _transform(self, split: str) -> str:
-        (height, width), (box_height, box_width) = self.frame.size, self.frame.box
-        crop = f", {self.crop} crop from {box_width}×{box_height}" if self.frame.box != self.frame.size else ""
-        return f"{self.rendered(split).scan.transform}, to {width}×{height}{crop}"
-
-
-def sides(size: int | Sequence[int]) -> tuple[int, int]:
-    """(H, W) from a side or a pair.
-
-    Raises:
-        UserError: unless they are whole positive numbers.
-    """
-    pair = [size, size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise UserError(f"data.size={size} does not serve: give a side in pixels from 1 up, or [height, width].")
-    return int(pair[0]), int(pair[1])
-
-
-def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UserError(f"data.{key}={value} does not serve: give one of {', '.join(choices)}.")
+        return self._side.describe()

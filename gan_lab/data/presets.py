@@ -1,12 +1,30 @@
-"""The sets that conf/data names. Each takes what is particular to it, and the options of ``ImageDataModule``."""
+"""The sets that conf/data names. Each takes what is particular to it, and the options of its data module."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gan_lab.data import torchvision_sets
+from gan_lab.data.archives import ARCHIVES
 from gan_lab.data.arrays import Digits, Fake
+from gan_lab.data.domains import Derived, FakeSides, Paired, TwoFolders, Unpaired
+from gan_lab.data.download import fetch
+from gan_lab.data.drawn import Animals
+from gan_lab.data.edges import Edges
 from gan_lab.data.files import Folder
-from gan_lab.data.module import ImageDataModule, sides
+from gan_lab.data.module import ImageDataModule
+from gan_lab.data.pictures import Source
+from gan_lab.data.sides import check_choice, sides
+from gan_lab.data.translation import TranslationDataModule
+from gan_lab.types import Domain, UserError
+
+SETS: dict[str, Callable[[str], Source]] = {
+    "digits": lambda _: Digits(),
+    "mnist": torchvision_sets.MNIST,
+    "fashion_mnist": torchvision_sets.FashionMNIST,
+    "cifar10": torchvision_sets.CIFAR10,
+}
 
 
 def digits(**options: Any) -> ImageDataModule:
@@ -38,3 +56,99 @@ def fake(count: int, channels: int, size: int | Sequence[int], classes: int, **o
     """``count`` pictures of random pixels, for tests."""
     source = Fake(count, channels, sides(size), classes)
     return ImageDataModule(source, channels=channels, size=size, classes=classes, **options)
+
+
+def unpaired(
+    root: str | None = None,
+    a: str | None = None,
+    b: str | None = None,
+    test_a: str | None = None,
+    test_b: str | None = None,
+    archive: str | None = None,
+    paired: bool = False,
+    **options: Any,
+) -> TranslationDataModule:
+    """Two folders of pictures; those of a public set, named by ``archive``, are downloaded if they are not there."""
+    if paired:
+        raise UserError("data.paired=true does not serve for folders that are matched by nothing: give data=paired.")
+    folders = TwoFolders(root, a, b, test_a, test_b)
+    return TranslationDataModule(Unpaired(folders, _fetching(archive, folders)), paired=paired, **options)
+
+
+def paired(
+    root: str | None = None,
+    a: str | None = None,
+    b: str | None = None,
+    test_a: str | None = None,
+    test_b: str | None = None,
+    direction: str = "a2b",
+    archive: str | None = None,
+    **options: Any,
+) -> TranslationDataModule:
+    """Pairs in two folders or side by side; those of a public set are downloaded if they are not there."""
+    folders = TwoFolders(root, a, b, test_a, test_b)
+    return TranslationDataModule(Paired(folders, direction, _fetching(archive, folders)), **options)
+
+
+def _fetching(archive: str | None, folders: TwoFolders) -> Callable[[], None]:
+    if archive is None or folders.root is None:
+        return lambda: None
+    check_choice("archive", archive, tuple(ARCHIVES))
+    return partial(fetch, ARCHIVES[archive], Path(folders.root).expanduser())
+
+
+def colorize(
+    root: str | None, of: str | None, data_dir: str, count: int, test_count: int, **options: Any
+) -> TranslationDataModule:
+    """Grey pictures → the same in colour; see ``one_set``."""
+    source = one_set(root, of, data_dir, count, test_count)
+    return TranslationDataModule(Derived(source, lambda pictures: pictures), **options)
+
+
+def edges(
+    root: str | None,
+    of: str | None,
+    data_dir: str,
+    count: int,
+    test_count: int,
+    sigma: float,
+    low: float,
+    high: float,
+    **options: Any,
+) -> TranslationDataModule:
+    """Edge maps → the pictures; see ``one_set``, and ``gan_lab.data.edges.canny`` for the last three."""
+    source = one_set(root, of, data_dir, count, test_count)
+    derive = partial(Edges, sigma=sigma, low=low, high=high)
+    return TranslationDataModule(Derived(source, derive), **options)
+
+
+def one_set(root: str | None, of: str | None, data_dir: str, count: int, test_count: int) -> Source:
+    """The pictures that pairs are made from.
+
+    Args:
+        root: a folder or zip of pictures; or where the set named by ``of`` is, or shall be.
+        of: "digits", "mnist", "fashion_mnist" or "cifar10"; None without a root stands for drawn animals.
+        data_dir: where the set is otherwise.
+        count, test_count: of drawn animals.
+    """
+    if of is not None:
+        check_choice("of", of, tuple(SETS))
+        return SETS[of](root or str(Path(data_dir) / of))
+    return Folder(root) if root is not None else Animals(count, test_count)
+
+
+def plain2striped(
+    count: int, test_count: int, draw_seed: int, labels: bool, paired: bool, **options: Any
+) -> TranslationDataModule:
+    """Drawn animals in a plain coat and in a striped one; or, with ``labels``, label maps and striped ones."""
+    what = ("labels" if labels else "plain", "striped")
+    return TranslationDataModule(Animals(count, test_count, what, paired, draw_seed), paired=paired, **options)
+
+
+def fake_sides(
+    count: int, domains: Mapping[str, Any], size: int | Sequence[int], paired: bool, **options: Any
+) -> TranslationDataModule:
+    """Random pixels in two domains, for tests; unpaired, the second has one picture more."""
+    made = {side: Domain(**domain) for side, domain in domains.items()}
+    source = FakeSides(count, made, sides(size), paired)
+    return TranslationDataModule(source, domains=domains, size=size, paired=paired, **options)

@@ -6,9 +6,9 @@ import pytest
 
 from gan_lab.data import files
 from gan_lab.data.arrays import Arrays
-from gan_lab.data.cache import render
+from gan_lab.data.cache import Ragged, Rendered, render
 from gan_lab.data.files import Folder
-from gan_lab.data.pictures import Frame
+from gan_lab.data.pictures import Frame, Scan
 from gan_lab.types import UserError
 
 FRAME = Frame((8, 8), (8, 8), 3)
@@ -116,6 +116,15 @@ def test_fingerprint_is_of_the_pixels():
     outside = images.copy()
     outside[..., 0, 0] ^= 1
     assert fingerprint(outside, frame) == same
+
+
+def test_fingerprint_knows_the_shapes_of_pictures_of_different_sizes():
+    flat, digests, frame = np.zeros(36, np.uint8), np.zeros((2, 16), np.uint8), Frame(None, (8, 8), 1, "keep")
+
+    def fingerprint(*shapes):
+        return Rendered(Ragged(flat, np.array(shapes), 1), digests, None, Scan(), frame).fingerprint()
+
+    assert fingerprint((4, 8), (2, 2)) == fingerprint((4, 8), (2, 2)) != fingerprint((8, 4), (2, 2))
 
 
 def test_padding_is_exact_and_other_sizes_are_scaled():

@@ -77,3 +77,32 @@ def test_photographs_of_mixed_modes_and_sizes(shared_data):
     )
     assert modes == {"RGB": 746, "L": 14}
     assert next(iter(data.train_dataloader()))["image"].shape == (64, 3, 48, 64)
+
+
+def sided(preset, root, a, size, paired, **options):
+    options = {"name": "it", "batch_size": 4, "domains": {"a": a, "b": {"channels": 3}}} | options
+    return getattr(presets, preset)(str(root), size=size, paired=paired, **options)
+
+
+def test_streets_with_their_label_maps(shared_data):
+    """Found by the layout alone; at a third of the size ids are the files' own, at the centres of 3 × 3 pixels."""
+    data = sided("paired", shared_data / "camvid", {"labels": 11}, [120, 160], True)
+    assert [len(data.source.sides()[side][split]) for side in "ab" for split in ("train", "test")] == [367, 101] * 2
+    maps, photos = (next(data.sides[side].images("test", 3)) for side in "ab")
+    files = sorted((shared_data / "camvid/val_label").glob("*.png"))
+    assert maps.shape == (3, 1, 120, 160) and photos.shape == (3, 3, 120, 160)
+    for found, file in zip(maps[:, 0], files, strict=False):
+        assert np.array_equal(found, np.asarray(Image.open(file))[1::3, 1::3])
+    photo = np.asarray(Image.open(shared_data / "camvid/val_img" / f"{files[1].stem}.jpg")).mean((0, 1))
+    assert photos[1].double().mean((1, 2)).tolist() == pytest.approx(photo.tolist(), abs=1)
+
+
+def test_emoji_are_unpaired_and_paired(shared_data):
+    root = shared_data / "noto-emoji-blob2modern"
+    files = [entry.name for entry in sided("unpaired", root, {}, 128, False).source.sides()["a"]["test"].entries]
+    data = sided("paired", root, {}, 128, True)
+    old, new = (next(data.sides[side].images("test", 20)) for side in "ab")
+    for number in (0, 19):
+        for folder, pictures in (("testA", old), ("testB", new)):
+            known = np.asarray(Image.open(root / folder / files[number]).convert("RGB")).transpose(2, 0, 1)
+            assert np.array_equal(pictures[number], known)

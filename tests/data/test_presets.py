@@ -1,0 +1,50 @@
+"""Every configuration of conf/data makes a data module, and states what models interpolate."""
+
+from functools import cache
+
+import pytest
+from omegaconf import OmegaConf
+
+from gan_lab.build import TRUSTED, build
+from gan_lab.cli import home
+from gan_lab.configuration import compose
+from gan_lab.data.archives import ARCHIVES
+from gan_lab.data.module import ImageDataModule
+from gan_lab.data.translation import TranslationDataModule
+
+NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
+
+
+@cache
+def plain(name):
+    config = compose([f"data={name}", *(["data.root=nowhere"] if name == "folder" else [])])
+    return OmegaConf.to_container(config.data, resolve=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_configuration_makes_its_module(name):
+    stated = plain(name)
+    data = build(stated, TRUSTED)
+    assert stated["name"] == data.name == name
+    assert isinstance(data, TranslationDataModule if "domains" in stated else ImageDataModule)
+    if "domains" in stated:
+        assert stated["paired"] is data.paired
+        assert stated["domains"] == {side: vars(domain) for side, domain in data.domains.items()}
+
+
+def test_every_archive_has_its_configuration():
+    assert set(ARCHIVES) == {name for name in NAMES if plain(name).get("archive")}
+    assert all(plain(name)["archive"] == name and plain(name)["root"] == f"data/{name}" for name in ARCHIVES)
+
+
+def test_fake_domains_take_any_shape():
+    changes = [
+        "data.domains.a.labels=4",
+        "data.domains.b.channels=1",
+        "data.size=[8,16]",
+        "data.count=6",
+        "batch_size=2",
+    ]
+    config = compose(["data=fake_paired", *changes])
+    batch = next(iter(build(OmegaConf.to_container(config.data, resolve=True)).train_dataloader()))
+    assert batch["source"].shape == batch["target"].shape == (2, 1, 8, 16) and batch["source"].max() == 3
