@@ -21,6 +21,7 @@ TRUSTED = (
     "gan_lab.core.schedules",
     "gan_lab.data.presets",
     "gan_lab.losses",
+    "gan_lab.models",
     "gan_lab.networks",
     "torch.nn",
     "torch.optim",

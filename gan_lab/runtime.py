@@ -1,4 +1,4 @@
-"""From configurations to objects, from checkpoints to models, and what is refused before anything is read or built."""
+"""From configurations to objects: a run's life, from its first refusal to its last line."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,16 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab import runs
 from gan_lab.build import build
 from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
-from gan_lab.cli import add_searchpath, home, is_multirun, quote_paths
+from gan_lab.configuration import resolve, settle
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
-from gan_lab.machine import auto_precision, versions
+from gan_lab.machine import versions
 from gan_lab.results import result
-from gan_lab.types import UserError
+from gan_lab.types import Translates, UserError
 
-REFUSED = {
-    "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",
-    "max_epochs": "the length of a run is its budget: give budget.epochs",
-    "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.clip",
-    "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
-}
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ON_PURPOSE = (
     ".*does not have many workers",
     ".*Checkpoint directory .* exists",
@@ -42,43 +34,6 @@ ON_PURPOSE = (
 )
 FOLDER, RESUMED = "GAN_LAB_RUN_DIR", "GAN_LAB_RESUMED"
 """Tell the processes that Lightning starts for further devices which folder and checkpoint the first one chose."""
-
-
-def first(*values: Any) -> Any:
-    """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
-    return next((value for value in values if value is not None), None)
-
-
-def unless(*values: Any) -> Any:
-    """The last value, or null where one of the others is given: a default length does not cut a stated one."""
-    return None if any(value is not None for value in values[:-1]) else values[-1]
-
-
-def side(size: Any, index: int) -> int | None:
-    """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
-    if size is None or isinstance(size, int):
-        return size
-    return int(size[index])
-
-
-def fused(precision: str) -> bool:
-    """Whether an optimizer's fused kernel serves: under float16 it would hide unscaled gradients from clipping."""
-    return precision != "16-mixed"
-
-
-OmegaConf.register_new_resolver("fused", fused, replace=True)
-OmegaConf.register_new_resolver("unless", unless, replace=True)
-OmegaConf.register_new_resolver("first", first, replace=True)
-OmegaConf.register_new_resolver("side", side, replace=True)
-
-
-def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
-    """The configuration that ``python -m gan_lab.<config> <overrides>`` would get, for use from Python."""
-    import hydra
-
-    add_searchpath(home("experiments"))
-    with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
-        return hydra.compose(config, quote_paths(overrides))
 
 
 def train(config: DictConfig) -> float | None:
@@ -122,46 +77,6 @@ def _status(error: BaseException) -> int | None:
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130
     return 143 if isinstance(error, SIGTERMException) else None
-
-
-def settle(config: DictConfig) -> None:
-    """Gives the configuration what only this machine knows, and refuses what cannot work.
-
-    Raises:
-        UserError: in one sentence, naming the key that would work.
-    """
-    for key, reason in REFUSED.items():
-        if config.trainer.get(key) is not None:
-            raise UserError(f"trainer.{key} does not serve here: {reason}.")
-    several = (config.trainer.get("devices"), config.trainer.get("num_nodes")) not in ((1, 1), (1, None))
-    if several and config.trainer.get("strategy") == "auto":
-        config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
-    if several and is_multirun():
-        raise UserError(
-            "A sweep in one process cannot start DDP jobs, whose further ranks would run the whole sweep again: "
-            "start one gan_lab.train for each job, or sweep with trainer=default."
-        )
-    if not isinstance(config.batch_size, int) or config.batch_size < 1:
-        raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
-    if config.precision not in PRECISIONS:
-        raise UserError(f"precision={config.precision} does not serve: give one of {', '.join(PRECISIONS)}.")
-    if config.precision == "auto":
-        config.precision = auto_precision(str(config.trainer.get("accelerator")))
-
-
-def resolve(config: DictConfig) -> dict[str, Any]:
-    """The configuration as plain containers, every interpolation resolved.
-
-    Raises:
-        UserError: if a key that must be given is not, or an interpolation leads nowhere.
-    """
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
-    try:
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
 
 
 def place(config: DictConfig) -> Path | None:
@@ -259,7 +174,9 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         runs.write_json(Path(plain["record"]), result(plain, trainer, model))
         if (run.folder / "samples.png").is_file():
             shutil.copyfile(run.folder / "samples.png", Path(plain["record"]).with_suffix(".png"))
-    rank_zero_info(f"Done: python -m gan_lab.sample checkpoint={run.folder / runs.LAST} n=64")
+    given = f"checkpoint={run.folder / runs.LAST}"
+    translate = f"python -m gan_lab.translate {given} input=… output=…"
+    rank_zero_info(f"Done: {translate if isinstance(model, Translates) else f'python -m gan_lab.sample {given} n=64'}")
     return next((callback.best for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
 
 

@@ -3,12 +3,14 @@
 Shapes are written with N batch, C channels, H height, W width, Z latent, K classes, T frames.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import colorsys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 Batch = dict[str, Tensor]
 """``image`` (N, C, H, W), ``label`` (N,); ``a``, ``b`` (unpaired); ``source``, ``target`` (paired);
@@ -58,6 +60,9 @@ class Noise(Protocol):
     The same numbers whatever the number of ranks or micro-batches, and never the same row twice.
     """
 
+    def on_host(self) -> "Noise":
+        """The same stream, its numbers left on the CPU: for choices that Python makes, without waiting for a device."""
+
     def normal(self, n: int, *shape: int) -> Tensor:
         """Standard normal numbers (n, *shape) for the n local rows."""
 
@@ -82,6 +87,56 @@ class Phase:
     name: str
     terms: Callable[[Batch, Drawn, Noise], Terms]
     every: int = 1
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One side of a translation.
+
+    Args:
+        channels: 1 or 3, of pictures.
+        labels: K where they are maps of class ids, stored as uint8 (N, 1, H, W) with ids from K up meaning "none";
+            networks see them one-hot. 0 for pictures.
+    """
+
+    channels: int = 3
+    labels: int = 0
+
+    @property
+    def stored(self) -> int:
+        """Channels of the stored uint8 pixels."""
+        return 1 if self.labels else self.channels
+
+    @property
+    def depth(self) -> int:
+        """Channels that a network sees."""
+        return self.labels or self.channels
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) → float32 in [-1, 1], or ids (N, 1, H, W) → float32 (N, K, H, W) of 0 and 1."""
+        if not self.labels:
+            return to_float(pixels)
+        ids = pixels[:, 0].long()
+        known = ids < self.labels
+        one_hot = F.one_hot(ids.where(known, 0), self.labels) * known[..., None]
+        return one_hot.permute(0, 3, 1, 2).float()
+
+    def decode(self, images: Tensor) -> Tensor:
+        """What a network sees or makes → uint8 pixels as they are stored; of a map the most likely class."""
+        return images.argmax(1, keepdim=True).to(torch.uint8) if self.labels else to_uint8(images)
+
+    def visible(self, images: Tensor) -> Tensor:
+        """What a network sees or makes → pictures (N, C, H, W) in [-1, 1] for the eye, a map in a colour a class."""
+        if not self.labels:
+            return images
+        return to_float(palette(self.labels).to(images.device)[images.argmax(1)].permute(0, 3, 1, 2))
+
+
+def palette(labels: int) -> Tensor:
+    """A colour for each class, uint8 (K, 3): hues a golden angle apart, at three lightnesses in turn."""
+    hues = [(0.618034 * k % 1, (0.45, 0.65, 0.3)[k % 3]) for k in range(labels)]
+    colours = [colorsys.hls_to_rgb(hue, lightness, 0.7) for hue, lightness in hues]
+    return (torch.tensor(colours) * 255).round().to(torch.uint8)
 
 
 @runtime_checkable
@@ -118,10 +173,23 @@ class Encodes(Protocol):
 
 @runtime_checkable
 class Translates(Protocol):
-    """Carries pictures from one domain to another."""
+    """Carries pictures from one domain to the other. Domains are "a" and "b"; a paired set's source is "a"."""
 
-    def translate(self, image: Tensor, to: str) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] → the same pictures in domain ``to`` ("a" or "b")."""
+    domains: Mapping[str, Domain]
+    directions: Sequence[str]
+    """Those it knows, of "a2b" and "b2a"."""
+
+    multiple: int
+    """Sides of the pictures must be multiples of it."""
+
+    def translator(self, to: str) -> nn.Module:
+        """The network that makes pictures (N, C, H, W) of domain ``to`` from those of the other one."""
+
+    def translate(self, image: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
+        """Pictures as a network sees them, (N, C, H, W) → the same in domain ``to``, float32.
+
+        Where chance takes part (dropout), picture i is number ``start`` + i of the seed, and depends on nothing else.
+        """
 
 
 @runtime_checkable
@@ -160,3 +228,15 @@ class RealImages(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What the data are, for a protocol: name, counts of the splits, size, transform."""
+
+
+@runtime_checkable
+class TwoDomains(Protocol):
+    """The side of a data module for translation that metrics and callbacks see."""
+
+    paired: bool
+    """Whether picture i of "a" belongs to picture i of "b"; otherwise the sides are drawn independently."""
+
+    domains: Mapping[str, Domain]
+    sides: Mapping[str, RealImages]
+    """The pictures of "a" and of "b" as they are stored: of label maps, ``images`` yields class ids (n, 1, H, W)."""

@@ -1,13 +1,18 @@
 """The cases that the backbone tests go through: every model as it is, every loss over DCGAN, every recipe."""
 
+from functools import cache
 from pathlib import Path
 
 from gan_lab.cli import home
-from gan_lab.runtime import compose, resolve, settle
+from gan_lab.configuration import compose, resolve, settle
 
-SMALL = [
-    "data=fake", "data.channels=3", "data.size=16", "batch_size=4", "logger=none", "callbacks=none", "log_every=1000",
-]  # fmt: skip
+COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
+NARROW = ["generator.filters=4", "critic.filters=4", "critic.layers=1", "model.ema_half_life=10"]
+SMALL = {
+    "image": ["data=fake", "data.channels=3", "data.size=16"],
+    "unpaired": ["data=fake_unpaired", "data.size=16", *NARROW],
+    "paired": ["data=fake_paired", "data.size=16", *NARROW],
+}
 
 
 def names(folder: str) -> list[str]:
@@ -23,9 +28,16 @@ CASES = [
 ]
 
 
+@cache
+def takes(*case: str) -> str:
+    """What the case learns from: image, unpaired or paired."""
+    return compose(case).takes
+
+
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:
     """The case's configuration on small fake pictures, on the CPU, in plain containers."""
-    config = compose([*case, *SMALL, "trainer=cpu", f"run_dir={folder}", "runs=/nowhere", *more])
+    small = SMALL[takes(*case)]
+    config = compose([*case, *small, *COMMON, "trainer=cpu", f"run_dir={folder}", "runs=/nowhere", *more])
     settle(config)
     return resolve(config)
 

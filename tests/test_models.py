@@ -11,7 +11,7 @@ import gan_lab
 from gan_lab.build import build
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.runtime import make_trainer
-from gan_lab.types import Samples
+from gan_lab.types import Samples, Translates
 
 BATCH = 4
 
@@ -91,6 +91,16 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
         torch.testing.assert_close(model.sample(5, seed=3), samples, atol=1e-5, rtol=0)
         # Sample i is the same whatever it is made together with.
         torch.testing.assert_close(loaded.sample(2, seed=3, start=3), samples[3:], atol=1e-5, rtol=0)
+    if isinstance(loaded, Translates):
+        for direction in loaded.directions:
+            source, to = loaded.domains[direction[0]], direction[-1]
+            pictures = torch.rand(2, source.depth, 16, 32) * 2 - 1
+            out = loaded.translate(pictures, to, seed=3)
+            assert out.shape == (2, loaded.domains[to].depth, 16, 32)
+            assert out.dtype == torch.float32
+            assert out.abs().max() <= 1
+            torch.testing.assert_close(model.translate(pictures, to, seed=3), out, atol=1e-5, rtol=0)
+            torch.testing.assert_close(loaded.translate(pictures[1:], to, 3, start=1), out[1:], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -100,15 +110,14 @@ def test_resumed_equals_uninterrupted(configuration, precision, tmp_path):
     configuration["model"]["budget"]["images"] = BATCH * 7
     whole, _ = fit(configuration)
     whole.save_checkpoint(tmp_path / "whole.ckpt")
-    configuration["model"]["budget"]["images"] = BATCH * 3
     fit(configuration, SaveAt(3, tmp_path / "part.ckpt"))
-    configuration["model"]["budget"]["images"] = BATCH * 7
     continued, _ = fit(configuration, resume=tmp_path / "part.ckpt")
     continued.save_checkpoint(tmp_path / "continued.ckpt")
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("whole.ckpt", "continued.ckpt"))
     assert one["counters"]["images_seen"] == two["counters"]["images_seen"] == BATCH * 7
     assert_equal(one["state_dict"], two["state_dict"])
     assert_equal(one["optimizer_states"], two["optimizer_states"])
+    assert_equal(one["memories"], two["memories"])
 
 
 def test_resumed_equals_uninterrupted_across_epochs_with_workers_and_callbacks(tmp_path):
@@ -120,7 +129,6 @@ def test_resumed_equals_uninterrupted_across_epochs_with_workers_and_callbacks(t
     whole.save_checkpoint(tmp_path / "whole.ckpt")
     part = None
     for stop in (3, 4, 7, 8, 11):  # again and again: in the middle and at the ends of epochs
-        configuration["model"]["budget"]["images"] = BATCH * stop
         fit(configuration, SaveAt(stop, tmp_path / f"{stop}.ckpt"), part)
         part = tmp_path / f"{stop}.ckpt"
     one, two = (torch.load(path, weights_only=True) for path in (tmp_path / "whole.ckpt", part))
@@ -143,7 +151,7 @@ def test_compiled_networks_train(tmp_path):
 
 
 class SaveAt(Callback):
-    """Saves at the end of an iteration, as the program's own callback does."""
+    """Saves at the end of an iteration, as the program's own callback does, and ends the run."""
 
     def __init__(self, iteration, path):
         self.iteration, self.path = iteration, path
@@ -151,6 +159,7 @@ class SaveAt(Callback):
     def on_train_batch_end(self, trainer, module, *_):
         if module.iteration == self.iteration:
             trainer.save_checkpoint(self.path)
+            trainer.should_stop = True
 
 
 def assert_equal(one, two, path=""):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gan_lab import runs, runtime
-from gan_lab.runtime import compose
+from gan_lab.configuration import compose
 from gan_lab.types import UserError
 
 

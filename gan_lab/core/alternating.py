@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,14 @@ from gan_lab.types import Batch, Drawn, Noise, Phase, UserError
 
 Schedule = Callable[[float], float]
 Outputs = dict[str, dict[str, Tensor]]
+
+
+class Remembers(Protocol):
+    """Something with a state of plain containers and tensors."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 class AlternatingModule(LightningModule):
@@ -83,6 +91,10 @@ class AlternatingModule(LightningModule):
 
     def stepped(self, phase: str) -> None:
         """Called after the phase's optimizer stepped: for projections such as weight clipping."""
+
+    def memories(self) -> Mapping[str, Remembers]:
+        """What besides weights and optimizers a run needs to go on exactly (image pools); equal on all ranks."""
+        return {}
 
     def compilable(self) -> Sequence[nn.Module]:
         """The networks that no penalty differentiates twice (torch.compile has no double backward)."""
@@ -255,11 +267,14 @@ class AlternatingModule(LightningModule):
         self.sync_buffers()
         counters = {"iteration": self.iteration, "images_seen": self.images_seen, "seconds": self.seconds}
         checkpoint["counters"] = counters
+        checkpoint["memories"] = {name: memory.state_dict() for name, memory in self.memories().items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         counters = checkpoint["counters"]
         self.iteration, self.images_seen = counters["iteration"], counters["images_seen"]
         self.seconds = counters["seconds"]
+        for name, memory in self.memories().items():
+            memory.load_state_dict(checkpoint["memories"][name])
 
 
 def _split(batch: Batch, parts: int) -> list[Batch]:

@@ -7,37 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gan_lab.core.adversary import AdversarialLoss, Adversary, Critic, Penalty
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.core.ema import EMA
 from gan_lab.core.latents import numbered
 from gan_lab.precision import full_precision
 from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
-
-Critic = Callable[[Tensor], Tensor]
-
-
-class AdversarialLoss(Protocol):
-    """See ``gan_lab.losses.adversarial``."""
-
-    relativistic: bool
-    boundary: float | None
-
-    def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
-
-    def g(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor: ...
-
-
-class Penalty(Protocol):
-    """See ``gan_lab.losses.penalties``."""
-
-    weight: float
-    every: int
-    at: frozenset[str]
-    per_sample: bool
-
-    def __call__(
-        self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Noise
-    ) -> Tensor: ...
 
 
 class Prior(Protocol):
@@ -95,10 +70,8 @@ class GANModule(AlternatingModule):
             **core,
         )
         self.generator, self.discriminator = generator, discriminator
-        self.prior, self.loss, self.augment, self.project = prior, loss, augment, project
-        self.penalties = {name: penalty for name, penalty in (penalties or {}).items() if penalty is not None}
-        self.n_critic = n_critic
-        refuse_batch_norm(discriminator, self.penalties)
+        self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
+        self.prior, self.augment, self.project, self.n_critic = prior, augment, project, n_critic
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("discriminator", self.d_terms), Phase("generator", self.g_terms, every=self.n_critic)]
@@ -116,46 +89,20 @@ class GANModule(AlternatingModule):
         return self.discriminator(images).float()
 
     def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        due = {name: p for name, p in self.penalties.items() if self.iteration % p.every == 0}
-        at = frozenset[str]().union(*(penalty.at for penalty in due.values()))
-        real, real_logits = self._judge(batch["image"], batch, noise, differentiable="real" in at)
-        fake, fake_logits = self._judge(drawn["fake"], batch, noise, differentiable="fake" in at)
-        losses = {"adversarial": self.loss.d(real_logits, fake_logits).mean()}
-        logits = {"real": real_logits, "fake": fake_logits}
-        for name, penalty in due.items():
-            with torch.autocast(self.device.type, enabled=False), full_precision():
-                value = penalty(lambda x: self.critic(x, batch, noise), real, fake, logits, noise)
-            losses[name] = penalty.weight * penalty.every * value.mean()
-        return Terms(losses, self._verdict(real_logits.detach(), fake_logits.detach()))
-
-    def _verdict(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """Mean logits, and the share of right calls where the objective has a boundary between them."""
-        means = {"real": real_logits.mean(), "fake": fake_logits.mean()}
-        if self.loss.boundary is None:
-            return means
-        right = torch.cat([real_logits > self.loss.boundary, fake_logits < self.loss.boundary])
-        return {**means, "accuracy": right.float().mean()}
+        return self.adversary.d(self._shown(batch, noise), batch["image"], drawn["fake"], noise, self.iteration)
 
     def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        fake_logits = self.critic(drawn["fake"], batch, noise)
-        real_logits = self.critic(batch["image"], batch, noise) if self.loss.relativistic else fake_logits.detach()
-        return Terms({"adversarial": self.loss.g(fake_logits, real_logits).mean()})
+        return Terms({"adversarial": self.adversary.g(self._shown(batch, noise), drawn["fake"], batch["image"])})
 
-    def _judge(self, images: Tensor, batch: Batch, noise: Noise, differentiable: bool) -> tuple[Tensor, Tensor]:
-        """Images and their logits; where a penalty differentiates at them, one float32 pass serves it and the loss."""
-        if not differentiable:
-            return images, self.critic(images, batch, noise)
-        images = images.detach().float().requires_grad_()
-        with torch.autocast(self.device.type, enabled=False), full_precision():
-            return images, self.critic(images, batch, noise)
+    def _shown(self, batch: Batch, noise: Noise) -> Critic:
+        return lambda images: self.critic(images, batch, noise)
 
     def stepped(self, phase: str) -> None:
         if phase == "discriminator" and self.project is not None:
             self.project(self.discriminator)
 
     def compilable(self) -> Sequence[nn.Module]:
-        twice = any(penalty.per_sample for penalty in self.penalties.values())
-        return [self.generator] if twice else [self.generator, self.discriminator]
+        return [self.generator] if self.adversary.differentiates_twice else [self.generator, self.discriminator]
 
     # Capabilities: Samples, Decodes.
 
@@ -179,14 +126,3 @@ class GANModule(AlternatingModule):
     def _averaged(self, name: str) -> nn.Module:
         assert self.ema is not None
         return self.ema.networks[name]
-
-
-def refuse_batch_norm(discriminator: nn.Module, penalties: Mapping[str, Penalty]) -> None:
-    """Raises UserError if a per-sample penalty would see a critic whose logits depend on the other samples."""
-    mixes = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in discriminator.modules())
-    for name, penalty in penalties.items():
-        if penalty.per_sample and mixes:
-            raise UserError(
-                f"The penalty {name} differentiates each sample's logit, but batch normalisation in the discriminator "
-                "mixes samples: choose model.discriminator.norm=layer, instance or none."
-            )

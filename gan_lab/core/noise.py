@@ -1,5 +1,6 @@
 """Random numbers as functions of a key, so that a run is the same on any number of ranks and after any resume."""
 
+import copy
 from collections.abc import Callable
 from hashlib import blake2b
 
@@ -32,6 +33,12 @@ class Keyed:
     def _rows(self, draw: Callable[..., Tensor], n: int, shape: tuple[int, ...]) -> Tensor:
         numbers = draw(n * self.parts, *shape, generator=self.generator)
         return numbers[self.part * n : (self.part + 1) * n].to(self.device, non_blocking=True)
+
+    def on_host(self) -> "Keyed":
+        """The same stream, its rows left on the CPU: for choices that Python makes, without waiting for a device."""
+        host = copy.copy(self)
+        host.device = torch.device("cpu")
+        return host
 
     def normal(self, n: int, *shape: int) -> Tensor:
         return self._rows(torch.randn, n, shape)

@@ -1,0 +1,158 @@
+"""Training loops without a framework, which ours are compared with: in speed by bench.py, in result by the tests."""
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss, softplus
+
+from gan_lab.networks import dcgan, patchgan, resnet
+
+Step = Callable[[], None]
+
+
+def adam(*networks: nn.Module) -> torch.optim.Optimizer:
+    parameters = chain.from_iterable(network.parameters() for network in networks)
+    return torch.optim.Adam(parameters, 2e-4, (0.5, 0.999))
+
+
+class DCGAN:
+    """Two networks, two Adams, a batch of real pictures of 64×64×3."""
+
+    latent, size = 100, 64
+
+    def __init__(self, device: torch.device, layout: torch.memory_format, batch: int) -> None:
+        self.device, self.batch = device, batch
+        self.g = dcgan.Generator(self.latent, 3, self.size, self.size).to(device, memory_format=layout)
+        self.d = dcgan.Discriminator(3, self.size, self.size).to(device, memory_format=layout)
+        self.g_optimizer, self.d_optimizer = adam(self.g), adam(self.d)
+        self.real = torch.rand(batch, 3, self.size, self.size, device=device).mul(2).sub(1).to(memory_format=layout)
+
+    def latents(self) -> Tensor:
+        return torch.randn(self.batch, self.latent, device=self.device)
+
+
+class DCGANAsOurs(DCGAN):
+    """Precision, layout and shared forward as ours."""
+
+    def __init__(self, device: torch.device, batch: int, bf16: bool) -> None:
+        super().__init__(device, torch.channels_last, batch)
+        self.bf16 = bf16
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def __call__(self) -> None:
+        with self.autocast():
+            fake = self.g(self.latents())
+            loss = softplus(-self.d(self.real).float()).mean() + softplus(self.d(fake.detach()).float()).mean()
+        self.d_optimizer.zero_grad()
+        loss.backward()
+        self.d_optimizer.step()
+        self.d.requires_grad_(False)
+        with self.autocast():
+            loss = softplus(-self.d(fake).float()).mean()
+        self.g_optimizer.zero_grad()
+        loss.backward()
+        self.g_optimizer.step()
+        self.d.requires_grad_(True)
+
+
+class DCGANExample(DCGAN):
+    """In the manner of PyTorch's example: float32, contiguous, real and fake backward one after the other."""
+
+    def __init__(self, device: torch.device, batch: int) -> None:
+        super().__init__(device, torch.contiguous_format, batch)
+
+    def loss(self, images: Tensor, label: float) -> Tensor:
+        logits = self.d(images)
+        return binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+    def __call__(self) -> None:
+        self.d.zero_grad()
+        self.loss(self.real, 1.0).backward()
+        fake = self.g(self.latents())
+        self.loss(fake.detach(), 0.0).backward()
+        self.d_optimizer.step()
+        self.g.zero_grad()
+        self.loss(fake, 1.0).backward()
+        self.g_optimizer.step()
+
+
+class CycleGAN:
+    """One step after the published implementation: generators forward once, pools, two Adams.
+
+    Args:
+        networks: generators a → b and b → a, critics of a and of b.
+        batch: draws a pair of batches (a, b).
+        bf16: autocast, as ours; False is the published float32.
+        pool: fakes kept for each critic, while it fills shown as they come.
+    """
+
+    cycle, identity = 10.0, 0.5
+
+    def __init__(
+        self,
+        networks: tuple[nn.Module, nn.Module, nn.Module, nn.Module],
+        batch: Callable[[], tuple[Tensor, Tensor]],
+        bf16: bool = False,
+        pool: int = 50,
+    ) -> None:
+        self.a2b, self.b2a, self.critic_a, self.critic_b = networks
+        self.batch, self.bf16, self.size = batch, bf16, pool
+        self.g_optimizer, self.d_optimizer = adam(self.a2b, self.b2a), adam(self.critic_a, self.critic_b)
+        self.pools: dict[str, list[Tensor]] = {"a": [], "b": []}
+
+    def __call__(self) -> None:
+        a, b = self.batch()
+        with torch.autocast(a.device.type, torch.bfloat16, enabled=self.bf16):
+            fake_a, fake_b = self.turn_of_generators(a, b)
+            self.turn_of_critics(a, b, fake_a.detach(), fake_b.detach())
+
+    def turn_of_generators(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        fake_b, fake_a = self.a2b(a), self.b2a(b)
+        self._critics_learn(False)
+        loss = self.towards(self.critic_a(fake_a), 1.0) + self.towards(self.critic_b(fake_b), 1.0)
+        loss = loss + self.cycle * (l1_loss(self.b2a(fake_b), a) + l1_loss(self.a2b(fake_a), b))
+        loss = loss + self.cycle * self.identity * (l1_loss(self.b2a(a), a) + l1_loss(self.a2b(b), b))
+        self.g_optimizer.zero_grad()
+        loss.backward()
+        self.g_optimizer.step()
+        torch.clear_autocast_cache()
+        return fake_a, fake_b
+
+    def turn_of_critics(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> None:
+        self._critics_learn(True)
+        self.d_optimizer.zero_grad()
+        for side, critic, real, fake in (("a", self.critic_a, a, fake_a), ("b", self.critic_b, b, fake_b)):
+            shown = self.query(self.pools[side], fake)
+            loss = (self.towards(critic(real), 1.0) + self.towards(critic(shown), 0.0)) / 2
+            loss.backward()
+        self.d_optimizer.step()
+        torch.clear_autocast_cache()
+
+    def towards(self, logits: Tensor, value: float) -> Tensor:
+        return mse_loss(logits.float(), torch.full_like(logits, value, dtype=torch.float32))
+
+    def query(self, pool: list[Tensor], images: Tensor) -> Tensor:
+        shown = []
+        for image in images:
+            if len(pool) < self.size:
+                pool.append(image.clone())
+            elif torch.rand(()) < 0.5:
+                slot = int(torch.randint(self.size, ()))
+                pool[slot], image = image.clone(), pool[slot]
+            shown.append(image)
+        return torch.stack(shown)
+
+    def _critics_learn(self, learn: bool) -> None:
+        self.critic_a.requires_grad_(learn)
+        self.critic_b.requires_grad_(learn)
+
+
+def cyclegan_networks(blocks: int = 6, **options: Any) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
+    generators = (resnet.Generator(blocks=blocks, **options) for _ in range(2))
+    critics = (patchgan.Discriminator(**options) for _ in range(2))
+    return (*generators, *critics)  # type: ignore[return-value]

@@ -1,0 +1,122 @@
+"""Configurations: what they may say, what only this machine knows, and what is refused before anything is built."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_lab.cli import add_searchpath, home, is_multirun, quote_paths
+from gan_lab.machine import auto_precision
+from gan_lab.types import UserError
+
+REFUSED = {
+    "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",
+    "max_epochs": "the length of a run is its budget: give budget.epochs",
+    "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.clip",
+    "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
+}
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+KINDS = {"image": "pictures of one kind", "unpaired": "two domains of unpaired pictures", "paired": "pairs of pictures"}
+
+
+def first(*values: Any) -> Any:
+    """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
+    return next((value for value in values if value is not None), None)
+
+
+def unless(*values: Any) -> Any:
+    """The last value, or null where one of the others is given: a default length does not cut a stated one."""
+    return None if any(value is not None for value in values[:-1]) else values[-1]
+
+
+def side(size: Any, index: int) -> int | None:
+    """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
+    if size is None or isinstance(size, int):
+        return size
+    return int(size[index])
+
+
+def depth(*domains: Mapping[str, int]) -> int:
+    """Channels that a network sees of pictures of these domains together: a label map's classes, or colours."""
+    return sum(domain.get("labels") or domain["channels"] for domain in domains)
+
+
+def halvings(height: int, width: int) -> int:
+    """How often both sides can be halved, 8 times at most."""
+    return next(times for times in range(8, -1, -1) if not (height % (1 << times) or width % (1 << times)))
+
+
+def blocks(height: int, width: int) -> int:
+    """Residual blocks for a picture of that size (Zhu et al. 2017, section 7.2)."""
+    return 9 if min(height, width) >= 256 else 6
+
+
+def fused(precision: str) -> bool:
+    """Whether an optimizer's fused kernel serves: under float16 it would hide unscaled gradients from clipping."""
+    return precision != "16-mixed"
+
+
+for resolver in (first, unless, side, depth, halvings, blocks, fused):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
+def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
+    """The configuration that ``python -m gan_lab.<config> <overrides>`` would get, for use from Python."""
+    import hydra
+
+    add_searchpath(home("experiments"))
+    with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+        return hydra.compose(config, quote_paths(overrides))
+
+
+def settle(config: DictConfig) -> None:
+    """Gives the configuration what only this machine knows, and refuses what cannot work.
+
+    Raises:
+        UserError: in one sentence, naming the key that would work.
+    """
+    for key, reason in REFUSED.items():
+        if config.trainer.get(key) is not None:
+            raise UserError(f"trainer.{key} does not serve here: {reason}.")
+    several = (config.trainer.get("devices"), config.trainer.get("num_nodes")) not in ((1, 1), (1, None))
+    if several and config.trainer.get("strategy") == "auto":
+        config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
+    if several and is_multirun():
+        raise UserError(
+            "A sweep in one process cannot start DDP jobs, whose further ranks would run the whole sweep again: "
+            "start one gan_lab.train for each job, or sweep with trainer=default."
+        )
+    _check_data(config)
+    if not isinstance(config.batch_size, int) or config.batch_size < 1:
+        raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
+    if config.precision not in PRECISIONS:
+        raise UserError(f"precision={config.precision} does not serve: give one of {', '.join(PRECISIONS)}.")
+    if config.precision == "auto":
+        config.precision = auto_precision(str(config.trainer.get("accelerator")))
+
+
+def _check_data(config: DictConfig) -> None:
+    """Raises UserError for a model and data that do not go together."""
+    given = {None: "image", False: "unpaired", True: "paired"}[config.data.get("paired")]
+    if config.takes != given:
+        fitting = {"image": "digits", "unpaired": "plain2striped", "paired": "plain2striped_paired"}[config.takes]
+        raise UserError(
+            f"model={config.method} learns from {KINDS[config.takes]}, and data={config.data.name} has {KINDS[given]}: "
+            f"choose such as data={fitting}."
+        )
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain containers, every interpolation resolved.
+
+    Raises:
+        UserError: if a key that must be given is not, or an interpolation leads nowhere.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,108 @@
+"""CUT and FastCUT (Park et al. 2020): one-sided translation that keeps what is where by contrasting patches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.core.translation import TranslationModule
+from gan_lab.losses.contrastive import Heads, patch_nce, patches
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+
+
+class CUT(TranslationModule):
+    """Each patch of the output must be found again among those of the input, in the generator's own features.
+
+    Args:
+        generator: a → b, with ``features(images, at)`` and ``widths(at, channels)``.
+        discriminator: of pictures of b.
+        layers: of the generator whose features are contrasted, ascending.
+        patches: contrasted in each picture and layer.
+        nce: weight λ of the contrast between a picture and its translation.
+        identity: whether pictures of b are contrasted with their own translation too (the paper's L_PatchNCE(G, H, Y));
+            the two then share the weight.
+        temperature: τ.
+        dim: of the contrasted features.
+        critic: weight of the critic's loss.
+        adversarial: weight of the generator's adversarial term.
+        flip_equivariance: mirrors half of the inputs, and their features back (FastCUT).
+        translation: what ``TranslationModule`` takes.
+    """
+
+    shares_graph = "generator"
+    a2b: Any
+    discriminator: nn.Module
+
+    def __init__(
+        self,
+        generator: Any,
+        discriminator: nn.Module,
+        layers: Sequence[int] = (0, 4, 8, 12, 16),
+        patches: int = 256,
+        nce: float = 1.0,
+        identity: bool = True,
+        temperature: float = 0.07,
+        dim: int = 256,
+        critic: float = 1.0,
+        adversarial: float = 1.0,
+        flip_equivariance: bool = False,
+        **translation: Any,
+    ) -> None:
+        super().__init__({"a2b": generator}, {"discriminator": discriminator}, **translation)
+        self.layers, self.patches = tuple(layers), patches
+        self.heads = Heads(generator.widths(self.layers, self.domains["a"].depth), dim)
+        self.nce, self.identity, self.temperature = nce, identity, temperature
+        self.critic, self.adversarial, self.flip_equivariance = critic, adversarial, flip_equivariance
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase("critic", self.d_terms), Phase("generator", self.g_terms, every=self.n_critic)]
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [self.discriminator] if phase == "critic" else [self.a2b, self.heads]
+
+    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+        source = batch["a"]
+        flipped = torch.zeros(len(source), dtype=torch.bool, device=source.device)
+        if self.flip_equivariance:
+            flipped = noise.uniform(len(source)) < 0.5
+        drawn = {"flipped": flipped, "fake": self.a2b(_mirrored(source, flipped))}
+        return {**drawn, "same": self.a2b(batch["b"])} if self.identity else drawn
+
+    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        terms = self.adversary.d(self._critic, batch["b"], drawn["fake"], noise, self.iteration)
+        return Terms({name: self.critic * loss for name, loss in terms.losses.items()}, terms.logs)
+
+    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        adversarial = self.adversarial * self.adversary.g(self._critic, drawn["fake"], batch["b"])
+        nce = self._contrast(batch["a"], drawn["fake"], drawn["flipped"], noise)
+        if not self.identity:
+            return Terms({"adversarial": adversarial, "nce": self.nce * nce})
+        same = self._contrast(batch["b"], drawn["same"], torch.zeros_like(drawn["flipped"]), noise)
+        return Terms({"adversarial": adversarial, "nce": self.nce / 2 * nce, "nce_identity": self.nce / 2 * same})
+
+    def _contrast(self, source: Tensor, output: Tensor, flipped: Tensor, noise: Noise) -> Tensor:
+        """Mean over the layers; queries are the output's patches, turned back where their source was mirrored."""
+        with torch.no_grad():
+            keys = self.a2b.features(source, self.layers)
+        queries = [_mirrored(maps, flipped) for maps in self.a2b.features(output, self.layers)]
+        places = [self._places(maps, noise) for maps in keys]
+        with torch.no_grad():
+            contrast = self.heads([patches(maps, at) for maps, at in zip(keys, places, strict=True)])
+        found = self.heads([patches(maps, at) for maps, at in zip(queries, places, strict=True)])
+        losses = [patch_nce(q, k, self.temperature) for q, k in zip(found, contrast, strict=True)]
+        return torch.stack(losses).mean()
+
+    def _places(self, maps: Tensor, noise: Noise) -> Tensor:
+        """Different places of each picture's map, (N, P)."""
+        count = maps.shape[2] * maps.shape[3]
+        return noise.uniform(len(maps), count).topk(min(self.patches, count), dim=1).indices
+
+    def _critic(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(images)
+        return logits.float()
+
+
+def _mirrored(images: Tensor, chosen: Tensor) -> Tensor:
+    """The chosen (N,) of images or maps (N, C, H, W) flipped from left to right."""
+    return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)

@@ -1,0 +1,82 @@
+"""CycleGAN (Zhu et al. 2017): two generators that undo each other, each against a critic, from unpaired pictures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+from torch.nn.functional import l1_loss
+
+from gan_lab.core.adversary import Critic
+from gan_lab.core.alternating import Remembers
+from gan_lab.core.pool import Pool
+from gan_lab.core.translation import TranslationModule
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+
+
+class CycleGAN(TranslationModule):
+    """The generators take their turn together, first; then both critics, who look into a history of fakes.
+
+    Args:
+        a2b, b2a: generators.
+        critic_a, critic_b: discriminators of the pictures of each domain.
+        cycle: weight λ of a → b → a, and of b → a → b, in L1 (eq. 2).
+        identity: weight, relative to ``cycle``, of leaving alone what is in the target domain already (section 5.2).
+        adversarial: weight of the generators' adversarial terms.
+        pool: fakes kept for each critic.
+        translation: what ``TranslationModule`` takes.
+    """
+
+    shares_graph = "generator"
+    a2b: nn.Module
+    b2a: nn.Module
+
+    def __init__(
+        self,
+        a2b: nn.Module,
+        b2a: nn.Module,
+        critic_a: nn.Module,
+        critic_b: nn.Module,
+        cycle: float = 10.0,
+        identity: float = 0.5,
+        adversarial: float = 1.0,
+        pool: int = 50,
+        **translation: Any,
+    ) -> None:
+        critics = {"critic_a": critic_a, "critic_b": critic_b}
+        super().__init__({"a2b": a2b, "b2a": b2a}, critics, **translation)
+        self.cycle, self.identity, self.adversarial = cycle, identity, adversarial
+        self.pools = {"a": Pool(pool), "b": Pool(pool)}
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase("generator", self.g_terms, every=self.n_critic), Phase("critic", self.d_terms)]
+
+    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+        return {"a": self.b2a(batch["b"]), "b": self.a2b(batch["a"])}
+
+    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        a, b, fake_a, fake_b = batch["a"], batch["b"], drawn["a"], drawn["b"]
+        losses = {
+            "adversarial_a": self.adversarial * self.adversary.g(self._critic("a"), fake_a, a),
+            "adversarial_b": self.adversarial * self.adversary.g(self._critic("b"), fake_b, b),
+            "cycle_a": self.cycle * l1_loss(self.b2a(fake_b), a),
+            "cycle_b": self.cycle * l1_loss(self.a2b(fake_a), b),
+        }
+        if self.identity:
+            losses["identity_a"] = self.cycle * self.identity * l1_loss(self.b2a(a), a)
+            losses["identity_b"] = self.cycle * self.identity * l1_loss(self.a2b(b), b)
+        return Terms(losses)
+
+    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        terms = {}
+        for side, pool in self.pools.items():
+            shown = pool.query(drawn[side], noise)
+            terms[side] = self.adversary.d(self._critic(side), batch[side], shown, noise, self.iteration)
+        losses = {f"{name}_{side}": loss for side in terms for name, loss in terms[side].losses.items()}
+        return Terms(losses, {f"{name}_{side}": log for side in terms for name, log in terms[side].logs.items()})
+
+    def _critic(self, side: str) -> Critic:
+        network = getattr(self, f"critic_{side}")
+        return lambda images: network(images).float()
+
+    def memories(self) -> Mapping[str, Remembers]:
+        return {f"pool_{side}": pool for side, pool in self.pools.items()}

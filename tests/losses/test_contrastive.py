@@ -1,0 +1,49 @@
+"""Patchwise contrast against closed forms."""
+
+import math
+
+import torch
+from torch.nn.functional import normalize
+
+from gan_lab.losses.contrastive import Heads, patch_nce, patches
+
+
+def test_patches_that_find_themselves():
+    """Orthonormal features, P = 4: -log(e^(1/τ) / (e^(1/τ) + 3))."""
+    features = torch.eye(4)[None]
+    expected = math.log(math.exp(1 / 0.5) + 3) - 1 / 0.5
+    torch.testing.assert_close(patch_nce(features, features, 0.5), torch.tensor(expected))
+
+
+def test_patches_that_find_nothing():
+    """Equal features everywhere: chance, log P."""
+    features = torch.ones(2, 8, 1)
+    torch.testing.assert_close(patch_nce(features, features), torch.tensor(math.log(8)))
+
+
+def test_pictures_are_contrasted_within_themselves():
+    first, second = (normalize(torch.randn(1, 5, 3), dim=2) for _ in range(2))
+    both = torch.cat([first, second])
+    mean = (patch_nce(first, first) + patch_nce(second, second)) / 2
+    torch.testing.assert_close(patch_nce(both, both), mean)
+
+
+def test_keys_get_no_gradient():
+    queries, keys = (torch.randn(1, 4, 3, requires_grad=True) for _ in range(2))
+    patch_nce(queries, keys).backward()
+    assert queries.grad.abs().sum() > 0
+    assert keys.grad is None
+
+
+def test_patches_are_columns_of_the_maps():
+    maps = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
+    places = torch.tensor([[0, 7], [19, 3]])
+    assert torch.equal(patches(maps, places)[0, 1], maps[0, :, 1, 2])
+    assert torch.equal(patches(maps, places)[1, 0], maps[1, :, 3, 4])
+
+
+def test_heads_give_unit_features():
+    found = Heads([3, 5], 64)([torch.randn(2, 4, 3), torch.randn(2, 6, 5)])
+    assert [each.shape for each in found] == [(2, 4, 64), (2, 6, 64)]
+    for each in found:
+        torch.testing.assert_close(each.norm(dim=2), torch.ones(each.shape[:2]))

@@ -1,0 +1,66 @@
+"""CUT: what is contrasted with what."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from gan_lab.core.noise import Keyed
+from gan_lab.losses.adversarial import LeastSquares
+from gan_lab.models.cut import CUT
+from gan_lab.networks import patchgan, resnet
+
+PICTURES = {"channels": 3, "labels": 0}
+
+
+def make(**options):
+    torch.manual_seed(0)
+    adam = partial(torch.optim.Adam, lr=1e-3)
+    return CUT(
+        resnet.Generator(filters=4, blocks=2, antialias=True), patchgan.Discriminator(filters=4, layers=1),
+        layers=(0, 4, 8, 12), patches=16, loss=LeastSquares(), domains={"a": PICTURES, "b": PICTURES},
+        g_optimizer=adam, d_optimizer=adam, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def batch():
+    noise = torch.Generator().manual_seed(0)
+    return {side: torch.rand(4, 3, 32, 32, generator=noise) * 2 - 1 for side in "ab"}
+
+
+def test_heads_exist_from_the_start():
+    """Where the published code makes them in the first batch, and must therefore see one before it can load."""
+    model = make()
+    assert [head[0].in_features for head in model.heads.layers] == [3, 8, 16, 16]
+    assert {id(p) for p in model.heads.parameters()} <= {
+        id(p) for part in model.trainable("generator") for p in part.parameters()
+    }
+
+
+def test_a_picture_left_as_it_is_is_found_again(batch):
+    """An output equal to its input contrasts better than one that has nothing to do with it."""
+    model = make()
+    flipped = torch.zeros(4, dtype=torch.bool)
+    same = model._contrast(batch["a"], batch["a"], flipped, Keyed(0))
+    other = model._contrast(batch["a"], batch["b"], flipped, Keyed(0))
+    assert same < 0.8 * other
+
+
+def test_mirrored_outputs_are_turned_back(batch):
+    """Contrast of a mirrored output with its source is that of the straight one, up to the blur filters' phase."""
+    model = make(identity=False, flip_equivariance=True)
+    every, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
+    turned = model._contrast(batch["a"], batch["a"].flip(3), every, Keyed(0))
+    unturned = model._contrast(batch["a"], batch["a"].flip(3), none, Keyed(0))
+    assert turned < 0.8 * unturned
+    drawn = model.draw(batch, Keyed(1))
+    assert 0 < drawn["flipped"].sum() < 4
+    assert "same" not in drawn
+
+
+def test_patches_are_at_different_places():
+    places = make()._places(torch.zeros(3, 1, 8, 8), Keyed(0))
+    assert places.shape == (3, 16)
+    assert all(len(set(row)) == 16 for row in places.tolist())
+    assert make()._places(torch.zeros(1, 1, 2, 2), Keyed(0)).shape == (1, 4)
