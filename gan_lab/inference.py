@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
 
 from gan_lab.build import TRUSTED, build
+from gan_lab.callbacks.measures import measure_for
+from gan_lab.configuration import resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, save_animation, save_each, save_png, strip
 from gan_lab.machine import device_of
-from gan_lab.metrics.extractors import default_for, extractor
-from gan_lab.metrics.fidelity import Report, measure
-from gan_lab.runtime import checkpoint_in, resolve
-from gan_lab.types import Decodes, RealImages, Samples, UserError
+from gan_lab.metrics.fidelity import Report
+from gan_lab.runtime import checkpoint_in
+from gan_lab.types import Decodes, RealImages, Samples, Translates, TwoDomains, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -89,54 +89,45 @@ def _folder(output: Path) -> Path:
 
 
 def evaluate(config: DictConfig) -> Report:
-    """Measures a checkpoint's samples against its data and writes the figures with their protocol as JSON.
+    """Measures what a checkpoint makes against its data and writes the figures with their protocol as JSON.
 
     Raises:
-        UserError: if the model does not sample, or its data have no real pictures or are not where they were.
+        UserError: if the model does neither, or its data have no real pictures or are not where they were.
     """
     plain = resolve(config)
     path = checkpoint_in(plain["checkpoint"])
     device = device_of(plain["device"])
     model = load(path, device, plain["trust"])
-    if not isinstance(model, Samples):
+    if not isinstance(model, Samples | Translates):
         raise UserError(
-            f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: nothing to measure."
+            f"{path} holds a {type(model).__name__}, which neither samples nor translates: nothing to measure."
         )
-    data = data_of(path, plain)
-    extractors = [
-        extractor(name, plain["weights"].get(name)) for name in plain["extractors"] or [default_for(data.channels)]
-    ]
-    keys = ("n", "split", "seed", "truncation", "limit", "batch_size")
-    report = measure(model, data, extractors, device=device, **{key: plain[key] for key in keys})
+    keys = ("n", "weights", "paired", "split", "seed", "truncation", "limit", "batch_size")
+    options = {key: plain[key] for key in keys}
+    measure = measure_for(model, data_of(path, plain), names=plain["extractors"], **options)
+    if measure is None:
+        raise UserError(f"The data of {path} do not suit a {type(model).__name__}: there is nothing to compare.")
+    report = measure.report(model)
     record = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0)), **report.record()}
     output = Path(plain["output"] or path.with_name(f"{path.stem}-evaluation.json"))
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(record, indent=1, default=str) + "\n")
-    _print(report, output)
+    for each in measure.extractors:
+        Console().print(measure.table(record, {}, each))
+    print(f"Wrote {output}")
     return report
 
 
-def data_of(path: Path, plain: dict[str, Any]) -> RealImages:
+def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains:
     """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
     node = dict(read(path)["gan_lab"]["data"])
     if plain["root"]:
         node["root"] = plain["root"]
     data = build(node, [*TRUSTED, *plain["trust"]])
-    if not isinstance(data, RealImages):
+    if not isinstance(data, RealImages | TwoDomains):
         raise UserError(
-            f"The data of {path}, a {type(data).__name__}, are not pictures that samples can be compared with."
+            f"The data of {path}, a {type(data).__name__}, are not pictures that others can be compared with."
         )
-    data.prepare_data()  # type: ignore[attr-defined]
-    data.setup("test")  # type: ignore[attr-defined]
+    data.prepare_data()  # type: ignore[union-attr]
+    data.setup("test")  # type: ignore[union-attr]
     return data
-
-
-def _print(report: Report, output: Path) -> None:
-    protocol = report.protocol
-    table = Table(
-        "figure", "value", title=f"{protocol['samples']:,} samples, {protocol['real']:,} {protocol['split']} pictures"
-    )
-    for name, value in report.figures.items():
-        table.add_row(name, f"{value:.4f}")
-    Console().print(table)
-    print(f"Wrote {output}")

@@ -1,6 +1,6 @@
 """A monitor that stops a run that has broken, and speaks up where it learns nothing any more."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,12 +9,15 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lab.callbacks.every import Every
-from gan_lab.types import Samples, UserError, to_float
+from gan_lab.metrics.targets import SPLIT, ends
+from gan_lab.metrics.translation import translated
+from gan_lab.types import Samples, Translates, TwoDomains, UserError, to_float
 
 Term = tuple[str, str]
 Outputs = Mapping[str, Mapping[str, Tensor]]
 NEVER = torch.iinfo(torch.int64).max
-RATES = {"discriminator": "model.d_optimizer.lr", "generator": "model.g_optimizer.lr"}
+CRITIC = "model.d_optimizer.lr"
+RATES = {"discriminator": CRITIC, "critic": CRITIC, "generator": "model.g_optimizer.lr"}
 
 
 class NonFinite(UserError):  # noqa: N818
@@ -37,10 +40,11 @@ class Health(Callback):
       half is no smaller than in the first. A critic that is right but whose lead shrinks is being caught up. Losses
       without a boundary, such as Wasserstein's, know no such victory.
     - The samples have collapsed: at two checks in a row, ``every`` images apart, the mean distance between 16 samples
-      is below 5 % of that between the pictures of the batch.
+      is below 5 % of that between the pictures of the batch; or that between translations of 16 test pictures below
+      5 % of that between the target's.
 
     Args:
-        every: images between looks at the samples; 0 never looks.
+        every: images between looks at what is made; 0 never looks.
         check_every: iterations between readings of the device.
         window: turns of the critic that are judged together.
 
@@ -53,7 +57,7 @@ class Health(Callback):
         self.broken: dict[tuple[Term, ...], Tensor] = {}
         self.counts: dict[int, int] = {}
         self.turns: list[Tensor] = []
-        self.alike = 0
+        self.alike: dict[str, int] = {}
         self.clips = False
         self.warned: set[str] = set()
 
@@ -66,8 +70,9 @@ class Health(Callback):
         if module.device.type == "cpu" or iteration % self.check_every == 0:
             self._stop_if_broken(trainer)
         self._watch_critic(outputs)
-        if self.every.due(images_seen) and trainer.is_global_zero and isinstance(module, Samples):
-            self._watch_samples(module, batch.get("image"))
+        if self.every.due(images_seen) and trainer.is_global_zero:
+            for kind, made, real in _looks(module, getattr(trainer, "datamodule", None), batch):
+                self._watch_spread(kind, made, real)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self._stop_if_broken(trainer)
@@ -141,20 +146,16 @@ class Health(Callback):
                 "critic",
                 f"The critic has won: over its last {self.window} turns it told real from generated pictures in "
                 f"{accuracy.mean():.1%} of all cases and its lead still grows, so the generator learns little; try "
-                f"loss=r1 or loss=hinge, a lower {RATES['discriminator']}, or more data.",
+                f"loss=r1 or loss=hinge, a lower {CRITIC}, or more data.",
             )
 
-    def _watch_samples(self, module: Samples, real: Tensor | None) -> None:
-        if real is None or len(real) < 2:
-            return
-        real = real[:16]
-        spread = _distance(module.sample(16))
-        usual = _distance(to_float(real) if real.dtype == torch.uint8 else real)
-        self.alike = self.alike + 1 if spread < 0.05 * usual else 0
-        if self.alike >= 2:
+    def _watch_spread(self, kind: str, made: Tensor, real: Tensor) -> None:
+        spread, usual = _distance(made), _distance(real)
+        self.alike[kind] = self.alike.get(kind, 0) + 1 if spread < 0.05 * usual else 0
+        if self.alike[kind] >= 2:
             self._warn(
-                "collapse",
-                f"The samples have collapsed to one image: they differ by {spread / usual:.1%} of what real pictures "
+                f"collapse of {kind}",
+                f"The {kind} have collapsed to one image: they differ by {spread / usual:.1%} of what real pictures "
                 "do; try a checkpoint from before, lower learning rates, or another loss such as loss=r1.",
             )
 
@@ -164,16 +165,16 @@ class Health(Callback):
             rank_zero_warn(text)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"every": self.every.state_dict(), "alike": self.alike, "warned": sorted(self.warned)}
+        return {"every": self.every.state_dict(), "alike": dict(self.alike), "warned": sorted(self.warned)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.every.load_state_dict(state["every"])
-        self.alike, self.warned = state["alike"], set(state["warned"])
+        self.alike, self.warned = dict(state["alike"]), set(state["warned"])
 
 
 def _remedies(phase: str, term: str, precision: str, clips: bool) -> str:
     """What commonly helps. A player often breaks on what the other has become, so both rates are named."""
-    rates = " and ".join(RATES.values()) if phase in RATES else f"learning rate of the {phase}"
+    rates = " and ".join(dict.fromkeys(RATES.values())) if phase in RATES else f"learning rate of the {phase}"
     remedies = [f"a lower {rates}"]
     if not clips:
         remedies.append("model.clip=1")
@@ -191,6 +192,20 @@ def _first_not_finite(state: Mapping[str, Any]) -> str | None:
         return None
     finite: Iterable[bool] = torch.stack([value.detach().isfinite().all() for value in tensors.values()]).tolist()
     return next((name for name, good in zip(tensors, finite, strict=True) if not good), None)
+
+
+def _looks(module: Any, data: Any, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """What a model makes by the name of its kind, and real pictures of that kind, 16 of each and two at least."""
+    device = module.device
+    if isinstance(module, Samples) and len(real := batch.get("image", torch.empty(0))) > 1:
+        yield "samples", module.sample(16), to_float(real[:16]) if real.dtype == torch.uint8 else real[:16]
+    if not isinstance(module, Translates) or not isinstance(data, TwoDomains):
+        return
+    first = {side: next(iter(data.sides[side].images(SPLIT, 16))) for side in ("a", "b")}
+    for source, target in map(ends, module.directions):
+        given, real = (module.domains[side].encode(first[side].to(device)) for side in (source, target))
+        if min(len(given), len(real)) > 1:
+            yield f"translations to {target}", translated(module, given, target), real
 
 
 def _distance(images: Tensor) -> float:

@@ -1,33 +1,31 @@
-"""Pictures of the same latents while a run learns."""
+"""Pictures of the same latents, or translations of the same pictures, while a run learns."""
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
 
 from gan_lab.callbacks.every import Every
-from gan_lab.imaging import grid, read_frames, save_animation, save_png
+from gan_lab.callbacks.sheets import Sheet, sheet_for
+from gan_lab.imaging import read_frames, save_animation, save_png
 from gan_lab.loggers import log_image
-from gan_lab.types import Samples
 
 
 class SampleGrid(Callback):
-    """Writes a grid of fixed latents to ``<folder>/samples/<images seen>.png`` and to every logger: before training,
-    every so many images, and at the end. The last is also ``<folder>/samples.png``, and all of them together
-    ``<folder>/samples.gif``.
+    """Writes a grid of what the model makes of the same latents, or of the same test pictures, to
+    ``<folder>/samples/<images seen>.png`` and to every logger: before training, every so many images, and at the end.
+    The last is also ``<folder>/samples.png``, and all of them together ``<folder>/samples.gif``.
 
-    A conditional model (attribute ``conditional``) on data with classes shows a class in each row. A model that cannot
-    sample has no grid.
+    A conditional model on data with classes shows a class in each row, a model that translates a test picture in each:
+    see ``sheets``. A model that does neither has no grid.
 
     Args:
         every: images between grids.
         folder: the run's folder.
         n: pictures in a grid.
-        seed: of the latents.
-        columns: pictures in a row; None makes the grid as square as it can be.
+        seed: of the latents, or of a translation's chance.
+        columns: samples in a row; None makes the grid as square as it can be.
         animate: make the animation.
     """
 
@@ -36,47 +34,39 @@ class SampleGrid(Callback):
     ) -> None:
         self.every, self.folder = Every(every), Path(folder)
         self.n, self.seed, self.columns, self.animate = n, seed, columns, animate
-        self.able = False
+        self.sheet: Sheet | None = None
         self.shown = -1
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self.able = isinstance(module, Samples)
-        if not self.able:
-            rank_zero_info(f"No sample grids: {type(module).__name__} makes no pictures from nothing.")
+        self.sheet = sheet_for(module, getattr(trainer, "datamodule", None), self.n, self.seed, self.columns)
+        if self.sheet is None:
+            rank_zero_info(f"No sample grids: {type(module).__name__} makes no pictures from nothing or these data.")
         elif module.images_seen == 0:
-            self._show(trainer, module)
+            self._show(trainer, module, self.sheet)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.able and self.every.due(module.images_seen):
-            self._show(trainer, module)
+        if self.sheet and self.every.due(module.images_seen):
+            self._show(trainer, module, self.sheet)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        if not self.able:
+        if self.sheet is None:
             return
         if self.shown != module.images_seen:
-            self._show(trainer, module)
+            self._show(trainer, module, self.sheet)
         if trainer.is_global_zero and self.animate:
             self._animate(module.images_seen)
 
-    def _show(self, trainer: Trainer, module: Any) -> None:
+    def _show(self, trainer: Trainer, module: Any, make: Sheet) -> None:
         """All ranks agree on the buffers first (a collective); rank zero makes the pictures."""
         self.shown = module.images_seen
         if hasattr(module, "sync_buffers"):
             module.sync_buffers()
         if not trainer.is_global_zero:
             return
-        sheet = self._sheet(module, getattr(getattr(trainer, "datamodule", None), "classes", 0))
+        sheet = make()
         save_png(self.folder / "samples" / f"{self.shown:09d}.png", sheet)
         save_png(self.folder / "samples.png", sheet)
         log_image(trainer.loggers, "samples", sheet, self.shown)
-
-    def _sheet(self, module: Any, classes: int) -> Tensor:
-        if not (classes and getattr(module, "conditional", False)):
-            return grid(module.sample(self.n, seed=self.seed), self.columns)
-        rows = min(classes, self.n)
-        columns = self.columns or self.n // rows
-        labels = torch.arange(rows).repeat_interleave(columns)
-        return grid(module.sample(len(labels), seed=self.seed, label=labels), columns)
 
     def _animate(self, images_seen: int) -> None:
         """Reads the grids from disk, so that those of the parts before a resume are among them."""

@@ -1,7 +1,7 @@
 """Feature extractors for Fréchet distances and classifier scores: uint8 pictures → features and logits, in float32.
 
 Two small ones of our own travel with the package, and Inception's weights are found or downloaded. Only figures made
-with Inception may be called FID and IS: the others have names of their own (``fd_grey``, ``cs_colour``, …).
+with Inception may be called FID, KID and IS: the others have names of their own (``fd_grey``, ``cs_colour``, …).
 """
 
 import hashlib
@@ -40,6 +40,7 @@ class Extractor(nn.Module, ABC):
         resizer: how pictures of other sizes become the network's input.
         sha256: of the weight file.
         distance: name of the Fréchet distance in these features; "fid" for Inception alone.
+        kernel: name of the kernel distance in these features; "kid" for Inception alone.
         score: name of the score exp(E KL(p(y|x) || p(y))) of these logits; "is" for Inception alone.
     """
 
@@ -49,6 +50,7 @@ class Extractor(nn.Module, ABC):
     resizer: str
     sha256: str
     distance: str
+    kernel: str
     score: str
 
     def train(self, mode: bool = True) -> "Extractor":
@@ -121,7 +123,7 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 class Grey(_Small):
     """Knows MNIST's digits (logits 0 to 9) and Fashion-MNIST's articles (10 to 19); RGB is seen by its luma."""
 
-    name, distance, score = "grey", "fd_grey", "cs_grey"
+    name, distance, kernel, score = "grey", "fd_grey", "kd_grey", "cs_grey"
     resizer = "28x28 padded with black to 32, else bilinear-antialias 32"
     digits = slice(0, 10)
 
@@ -134,7 +136,7 @@ class Grey(_Small):
 class Colour(_Small):
     """Knows CIFAR-10's classes in alphabetical order; grey pictures are seen with three equal channels."""
 
-    name, distance, score = "colour", "fd_colour", "cs_colour"
+    name, distance, kernel, score = "colour", "fd_colour", "kd_colour", "cs_colour"
     resizer = "bilinear-antialias 32"
 
     def prepare(self, images: Tensor) -> Tensor:
@@ -148,7 +150,7 @@ class Inception(Extractor):
         weights: a file that is known to be good (see ``inception_weights``): torch-fidelity unpickles it.
     """
 
-    name, distance, score = "inception", "fid", "is"
+    name, distance, kernel, score = "inception", "fid", "kid", "is"
     dim, classes = 2048, 1008
     resizer = "tf-bilinear 299 (torch-fidelity)"
 

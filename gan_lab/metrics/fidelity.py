@@ -113,8 +113,9 @@ def measure(
         "truncation": truncation,
         "precision": "fp32",
         "score_splits": min(SPLITS, n),
+        "gaussian": {"split": "train", "seed": 0},
     }
-    return Report(figures, shares, {**protocol, **_circumstances(data, extractors)})
+    return Report(figures, shares, protocol | circumstances(data.describe(), extractors))
 
 
 def _figures(extractor: Extractor, fake: Statistics, reference: Reference) -> dict[str, float]:
@@ -133,12 +134,12 @@ def _distance(real: Statistics, fake: Statistics) -> float:
     return frechet_distance(real.moments.mean, real.moments.covariance, fake.moments.mean, fake.moments.covariance)
 
 
-def _circumstances(data: RealImages, extractors: Sequence[Extractor]) -> dict[str, Any]:
-    told = ("distance", "score", "resizer", "sha256", "dim", "classes")
+def circumstances(data: Mapping[str, Any], extractors: Sequence[Extractor]) -> dict[str, Any]:
+    """What every protocol says: the extractors, the data as they describe themselves, the versions."""
+    told = ("distance", "kernel", "score", "resizer", "sha256", "dim", "classes")
     return {
         "extractors": {extractor.name: {key: getattr(extractor, key) for key in told} for extractor in extractors},
-        "gaussian": {"split": "train", "seed": 0},
-        "data": data.describe(),
+        "data": data,
         "versions": {name: _version(name) for name in ("gan_lab", "torch", "torchvision", "torchmetrics", "numpy")},
     }
 

@@ -1,20 +1,13 @@
-"""What is known of a set of pictures in an extractor's eyes, and the cache of it for those that do not change."""
+"""What is known of a set of pictures in an extractor's eyes, cached for those that do not change."""
 
-import hashlib
-import json
-import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
-from gan_lab.atomic import replacing
+from gan_lab.metrics.cache import cached, ranks
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.frechet import FeatureMoments, Moments
 from gan_lab.metrics.gaussian import PixelGaussian
@@ -94,7 +87,7 @@ def real_statistics(
             start += len(images)
         return tally.statistics()
 
-    return _cached(["real", data.fingerprint(split), n, *_identity(extractor)], compute, cache_dir)
+    return _cached(["real", data.fingerprint(split), n, *identity(extractor)], compute, cache_dir)
 
 
 def gaussian_statistics(
@@ -113,7 +106,7 @@ def gaussian_statistics(
         model = PixelGaussian(data, "train", device)
         return sampled_statistics(model, [extractor], n, seed, 1.0, batch_size, device, "pixel Gaussian", progress)[0]
 
-    return _cached(["gaussian", data.fingerprint("train"), n, seed, *_identity(extractor)], compute, cache_dir)
+    return _cached(["gaussian", data.fingerprint("train"), n, seed, *identity(extractor)], compute, cache_dir)
 
 
 @torch.no_grad()
@@ -139,63 +132,24 @@ def sampled_statistics(
     return [tally.statistics() for tally in tallies]
 
 
-def ranks() -> tuple[int, int]:
-    """The rank of this process and the number of ranks."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
-
-
-def _identity(extractor: Extractor) -> list[str]:
+def identity(extractor: Extractor) -> list[str]:
+    """What tells its features from any other's."""
     return [extractor.name, extractor.sha256, extractor.resizer]
 
 
 def _cached(key: list[object], compute: Callable[[], Statistics], cache_dir: str | Path | None) -> Statistics:
-    """Rank zero looks and tells the others, so that all or none compute."""
-    name = hashlib.sha256(json.dumps([_VERSION, SPLITS, *key]).encode()).hexdigest()
-    path = cache_folder(cache_dir) / "statistics" / f"{name}.safetensors"
-    rank, world = ranks()
-    found = [_load(path) if rank == 0 else None]
-    if world > 1:
-        dist.broadcast_object_list(found, src=0)
-    if found[0] is not None:
-        return found[0]
-    statistics = compute()
-    if rank == 0:
-        _save(path, statistics)
-    return statistics
+    found = cached([_VERSION, SPLITS, *key], lambda: _to_tensors(compute()), cache_dir)
+    moments = Moments(int(found["count"]), found["mean"], found["covariance"])
+    score, deviation = found["score"].tolist()
+    return Statistics(moments, score, deviation, found["shares"])
 
 
-def cache_folder(cache_dir: str | Path | None = None) -> Path:
-    """The given folder, else the environment's GAN_LAB_CACHE, else ~/.cache/gan_lab."""
-    return Path(cache_dir or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser()
-
-
-def _load(path: Path) -> Statistics | None:
-    try:
-        saved = load(path.read_bytes())
-        moments = Moments(int(saved["count"]), saved["mean"], saved["covariance"])
-        score, deviation = saved["score"].tolist()
-        return Statistics(moments, score, deviation, saved["shares"])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        warnings.warn(f"The cached statistics {path} cannot be read ({error}) and are computed anew.", stacklevel=2)
-        return None
-
-
-def _save(path: Path, statistics: Statistics) -> None:
-    """A cache that cannot be written is done without."""
-    moments, score = statistics.moments, [statistics.score, statistics.score_std]
-    tensors = {
+def _to_tensors(statistics: Statistics) -> dict[str, Tensor]:
+    moments = statistics.moments
+    return {
         "count": torch.tensor(moments.count),
         "mean": moments.mean,
         "covariance": moments.covariance,
-        "score": torch.tensor(score, dtype=torch.float64),
+        "score": torch.tensor([statistics.score, statistics.score_std], dtype=torch.float64),
         "shares": statistics.shares,
     }
-    try:
-        with replacing(path) as beside:
-            beside.write_bytes(save(tensors))
-    except OSError as error:
-        warnings.warn(f"Statistics could not be cached as {path} ({error}).", stacklevel=2)

@@ -9,17 +9,21 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the script; pytest has it
+from domains import networks, two_sides
+
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.fidelity import measure
 from gan_lab.metrics.frechet import FrechetDistance
 from gan_lab.metrics.score import ClassifierScore
 from gan_lab.metrics.statistics import real_statistics
+from gan_lab.metrics.translation import comparing, measure_translation
 
 
 class Projection(Extractor):
     """A fixed random projection of the pixels; counts the pictures it has seen."""
 
-    name, distance, score = "fake", "fd_fake", "cs_fake"
+    name, distance, kernel, score = "fake", "fd_fake", "kd_fake", "cs_fake"
     dim, classes, resizer, sha256 = 8, 4, "none", "0" * 64
 
     def __init__(self, pixels=48):
@@ -91,6 +95,9 @@ def share(rank, world, cache):
     few = measure(model, data, [extractor], n=12, batch_size=16, cache_dir=cache, progress=False)
     extractor.seen = 0
     real_statistics(data, "train", extractor, cache_dir=cache, progress=False)
+    carrier, sides = networks(), two_sides(a=7, b=7)
+    again = {"pairs": comparing(carrier, sides), "batch_size": 3, "cache_dir": cache, "progress": False}
+    translation = measure_translation(carrier, sides, [Projection(768)], **again)
     return {
         "distance": distance.compute().item(),
         "score": [value.tolist() for value in score.compute()],
@@ -98,6 +105,8 @@ def share(rank, world, cache):
         "shares": report.shares,
         "asked": model.asked[: -12 if rank == 0 else None],
         "seen_again": extractor.seen,
+        "translation": translation.figures,
+        "carried": [list(part[:3]) for part in carrier.asked],
     }
 
 

@@ -61,17 +61,19 @@ def test_one_sample_is_refused(report):
 
 
 def test_two_processes_agree_with_one(doubles, tmp_path):
-    """Distances, scores and whole reports; also with samples for one rank alone, and a cache that only one rank has."""
+    """Also with samples for one rank alone, and a cache that only one rank has."""
     script = str(Path(__file__).with_name("doubles.py"))
     with subprocess.Popen([sys.executable, script, str(tmp_path)], stdout=subprocess.PIPE) as other:
         one = doubles.share(0, 1, tmp_path / "alone")
         ranks = [doubles.join(tmp_path, 0), json.loads(other.stdout.read())]
     assert sorted(ranks[0]["asked"] + ranks[1]["asked"]) == list(range(101)) == one["asked"]
+    assert sorted(ranks[0]["carried"] + ranks[1]["carried"]) == sorted(one["carried"])
     for rank in ranks:
         assert rank["distance"] == pytest.approx(one["distance"], rel=1e-9)
         assert rank["figures"] == pytest.approx(one["figures"], rel=1e-6)
         assert rank["shares"]["fake"] == pytest.approx(one["shares"]["fake"])
         assert rank["seen_again"] == 0
+        assert rank["translation"] == pytest.approx(one["translation"], rel=1e-5, abs=1e-7)
         for mine, its in zip(rank["score"], one["score"], strict=True):
             assert mine == pytest.approx(its, rel=1e-9)
     assert not (tmp_path / "cache1").exists()

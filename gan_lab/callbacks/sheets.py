@@ -1,0 +1,76 @@
+"""The sheet that shows where a run stands: samples of fixed latents, or fixed test pictures and their translations."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_lab.imaging import grid
+from gan_lab.metrics.features import spread
+from gan_lab.metrics.targets import SPLIT, ends
+from gan_lab.metrics.translation import translated
+from gan_lab.types import Samples, Translates, TwoDomains
+
+Sheet = Callable[[], Tensor]
+"""Makes the picture, uint8 (1 or 3, H, W), from the model as it is."""
+
+
+def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> Sheet | None:
+    """The sheet that suits this model and data; None where it has nothing to show.
+
+    Args:
+        n: pictures in it, about.
+        columns: samples in a row; None makes the grid as square as it can be.
+    """
+    if isinstance(model, Translates) and isinstance(data, TwoDomains):
+        return lambda: _translations(model, data, n, seed)
+    if isinstance(model, Samples):
+        return lambda: _samples(model, getattr(data, "classes", 0), n, seed, columns)
+    return None
+
+
+def _samples(model: Samples, classes: int, n: int, seed: int, columns: int | None) -> Tensor:
+    """A conditional model (attribute ``conditional``) on data with classes shows a class in each row."""
+    if not (classes and getattr(model, "conditional", False)):
+        return grid(model.sample(n, seed=seed), columns)
+    rows = min(classes, n)
+    columns = columns or n // rows
+    labels = torch.arange(rows).repeat_interleave(columns)
+    return grid(model.sample(len(labels), seed=seed, label=labels), columns)
+
+
+def _translations(model: Translates, data: TwoDomains, n: int, seed: int) -> Tensor:
+    """Test pictures spread over the set, one a row: each domain's picture, its translation and the way back from that;
+    of pairs the source, the output and the target. All at the size of the first.
+    """
+    columns = len(model.directions) * (2 + (len(model.directions) > 1 or data.paired))
+    rows = min(max(1, n // columns), *(data.sides[ends(way)[0]].count(SPLIT) for way in model.directions))
+    shown = [_columns(model, data, way, rows, seed) for way in model.directions]
+    pictures = [picture for row in zip(*shown, strict=True) for cells in row for picture in cells]
+    depth = max(picture.shape[1] for picture in pictures)
+    size = pictures[0].shape[2:]
+    return grid(torch.cat([_fitted(picture, size).expand(-1, depth, -1, -1) for picture in pictures]), columns)
+
+
+def _columns(model: Translates, data: TwoDomains, way: str, rows: int, seed: int) -> Iterator[list[Tensor]]:
+    """One direction's cells of each row, (1, 1 or 3, H, W) in [-1, 1]."""
+    source, target = ends(way)
+    device = getattr(model, "device", "cpu")
+    own = spread(data.sides[target], SPLIT, rows, 1)
+    for number, pixels in spread(data.sides[source], SPLIT, rows, 1):
+        given = model.domains[source].encode(pixels.to(device))
+        made = translated(model, given, target, seed, number)
+        cells = [model.domains[source].visible(given), model.domains[target].visible(made)]
+        if len(model.directions) > 1:
+            cells.append(model.domains[source].visible(translated(model, made, source, seed, number)))
+        elif data.paired:
+            cells.append(model.domains[target].visible(model.domains[target].encode(next(own)[1])))
+        yield [cell.cpu() for cell in cells]
+
+
+def _fitted(picture: Tensor, size: torch.Size) -> Tensor:
+    if picture.shape[2:] == size:
+        return picture
+    return F.interpolate(picture, tuple(size), mode="bilinear", antialias=True)
