@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-COMMANDS = ("train", "sample", "evaluate")
+COMMANDS = ("train", "sample", "translate", "evaluate")
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
-    *("run_dir", "runs", "record", "weights.inception", "callbacks.fidelity.weights.inception"),
+    *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b"),
+    *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("inception", "alexnet", "vgg16")),
 }
 WORDS = ("null", "auto", "???")
 

@@ -55,6 +55,12 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
+def from_pil(image: Image.Image) -> Tensor:
+    """An 8-bit PIL picture, grey, RGB or palette → uint8 (1 or 3, H, W); of a palette the indices."""
+    array = np.array(image)
+    return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
+
+
 def save_png(path: str | Path, image: Tensor) -> None:
     """Writes uint8 (1 or 3, H, W) as PNG; folders are made."""
     with replacing(Path(path), sync=False) as beside:
@@ -137,5 +143,4 @@ def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
         picture = image.convert(mode)
         if picture.size != size:
             picture = picture.resize(size, Image.Resampling.LANCZOS)
-        array = np.array(picture)
-    return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
+        return from_pil(picture)

@@ -1,6 +1,8 @@
 """What this machine computes with."""
 
+import os
 import platform
+from pathlib import Path
 
 import lightning
 import torch
@@ -17,6 +19,22 @@ def device_of(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"There is no device {name!r} here: try device=auto, cpu or cuda:0.") from error
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could be taken on the device now; of main memory half, where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    facts = Path("/proc/meminfo")
+    if not facts.exists():
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    free = next(
+        int(line.split()[1]) << 10 for line in facts.read_text().splitlines() if line.startswith("MemAvailable")
+    )
+    limit, used = (Path(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if not limit.exists() or not limit.read_text().strip().isdigit():
+        return free
+    return max(0, min(free, int(limit.read_text()) - int(used.read_text())))
 
 
 def auto_precision(accelerator: str) -> str:
