@@ -1,8 +1,9 @@
 """Speed as ratios of one run: ours and bare PyTorch loops take turns, and medians are compared (`make bench`).
 
-Training: DCGAN at 64×64×3, batch 64. (a) A bare loop with the same precision, memory layout and shared generator
-forward: what the framework costs. (b) A bare float32 loop in the manner of PyTorch's DCGAN example: what our defaults
-gain. Data: an epoch over cached pixels against torchvision's ImageFolder, which decodes every picture in every epoch.
+`dcgan`: DCGAN at 64×64×3, batch 64. `cyclegan`: CycleGAN at 128 px, batch 1. Each against (a) a bare loop with the same
+precision and memory layout: what the framework costs; and (b) a bare float32 loop in the manner of the public
+implementation: what our defaults gain. `data`: an epoch over cached pixels against torchvision's ImageFolder, which
+decodes every picture in every epoch.
 """
 
 import argparse
@@ -10,92 +11,28 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import bare
 import numpy as np
 import torch
 from lightning.pytorch import Callback
 from PIL import Image
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from gan_lab.build import build
+from gan_lab.configuration import compose, resolve, settle
 from gan_lab.machine import auto_precision, hardware
-from gan_lab.networks.dcgan import Discriminator, Generator
-from gan_lab.runtime import compose, make_trainer, resolve, settle
+from gan_lab.runtime import make_trainer
 
-SIZE, BATCH, LATENT = 64, 64, 100
-
-
-class Bare:
-    """A DCGAN without a framework: two networks, two Adams, a batch of real pictures."""
-
-    def __init__(self, device: torch.device, layout: torch.memory_format) -> None:
-        self.device = device
-        self.g = Generator(LATENT, 3, SIZE, SIZE).to(device, memory_format=layout)
-        self.d = Discriminator(3, SIZE, SIZE).to(device, memory_format=layout)
-        self.g_optimizer, self.d_optimizer = adam(self.g), adam(self.d)
-        self.real = torch.rand(BATCH, 3, SIZE, SIZE, device=device).mul(2).sub(1).to(memory_format=layout)
-
-    def latents(self) -> Tensor:
-        return torch.randn(BATCH, LATENT, device=self.device)
-
-
-class Same(Bare):
-    """(a) Precision, layout and shared forward as ours."""
-
-    def __init__(self, device: torch.device, precision: str) -> None:
-        super().__init__(device, torch.channels_last)
-        self.bf16 = precision.startswith("bf16")
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-
-    def __call__(self) -> None:
-        with self.autocast():
-            fake = self.g(self.latents())
-            loss = softplus(-self.d(self.real).float()).mean() + softplus(self.d(fake.detach()).float()).mean()
-        self.d_optimizer.zero_grad()
-        loss.backward()
-        self.d_optimizer.step()
-        self.d.requires_grad_(False)
-        with self.autocast():
-            loss = softplus(-self.d(fake).float()).mean()
-        self.g_optimizer.zero_grad()
-        loss.backward()
-        self.g_optimizer.step()
-        self.d.requires_grad_(True)
-
-
-class Example(Bare):
-    """(b) float32, contiguous, real and fake backward one after the other, gradients of D left on in G's turn."""
-
-    def __init__(self, device: torch.device) -> None:
-        super().__init__(device, torch.contiguous_format)
-
-    def loss(self, images: Tensor, label: float) -> Tensor:
-        logits = self.d(images)
-        return binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
-
-    def __call__(self) -> None:
-        self.d.zero_grad()
-        self.loss(self.real, 1.0).backward()
-        fake = self.g(self.latents())
-        self.loss(fake.detach(), 0.0).backward()
-        self.d_optimizer.step()
-        self.g.zero_grad()
-        self.loss(fake, 1.0).backward()
-        self.g_optimizer.step()
-
-
-def adam(network: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999))
+SIZE, BATCH = 64, 64
 
 
 class Interleave(Callback):
@@ -120,22 +57,58 @@ class Interleave(Callback):
         self.mark = self.now()
 
 
-def training(iterations: int, device: torch.device, warm_up: int = 5) -> dict[str, float]:
-    """Images per second of ours and of the two bare loops."""
-    images = (iterations + warm_up) * BATCH
+Others = Callable[[dict[str, Any]], dict[str, bare.Step]]
+
+
+def race(
+    overrides: Sequence[str], others: Others, batch: int, iterations: int, device: torch.device, warm_up: int = 5
+) -> dict[str, float]:
+    """Images per second of our training as the overrides compose it, and of the bare loops."""
     config = compose([
-        "model=dcgan", "data=fake", "data.channels=3", f"data.size={SIZE}", f"batch_size={BATCH}", "logger=none",
-        f"budget.images={images}", "budget.epochs=null", f"trainer.accelerator={device.type}",
-        "callbacks=none", "run_dir=.",
+        *overrides, "logger=none", f"budget.images={(iterations + warm_up) * batch}", "budget.epochs=null",
+        f"trainer.accelerator={device.type}", "callbacks=none", "run_dir=.",
     ])  # fmt: skip
     settle(config)
     plain = resolve(config)
-    others = {"same": Same(device, plain["precision"]), "example": Example(device)}
-    interleave = Interleave(others, device)
+    interleave = Interleave(others(plain), device)
     trainer, _ = make_trainer(plain)
     trainer.callbacks.append(interleave)  # type: ignore[attr-defined]
     trainer.fit(build(plain["model"]), datamodule=build(plain["data"]))
-    return {name: BATCH / statistics.median(times[warm_up:]) for name, times in interleave.seconds.items()}
+    return {name: batch / statistics.median(times[warm_up:]) for name, times in interleave.seconds.items()}
+
+
+def dcgan(iterations: int, device: torch.device) -> dict[str, float]:
+    def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
+        same = bare.DCGANAsOurs(device, BATCH, bf16=plain["precision"].startswith("bf16"))
+        return {"same": same, "example": bare.DCGANExample(device, BATCH)}
+
+    overrides = ["model=dcgan", "data=fake", "data.channels=3", f"data.size={SIZE}", f"batch_size={BATCH}"]
+    return race(overrides, others, BATCH, iterations, device)
+
+
+def cyclegan(iterations: int, device: torch.device, compiled: bool = False) -> dict[str, float]:
+    """``compiled``: ours and the one of equal precision compile their networks; the published manner never does."""
+
+    def loop(layout: torch.memory_format, bf16: bool, compiles: bool) -> bare.CycleGAN:
+        networks = bare.cyclegan_networks()
+        for network in networks:
+            network.to(device, memory_format=layout)
+            if compiles:
+                network.compile()
+        return bare.CycleGAN(networks, partial(pair, device, layout), bf16)
+
+    def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
+        layout = torch.channels_last if plain["channels_last"] else torch.contiguous_format
+        same = loop(layout, plain["precision"].startswith("bf16"), compiled)
+        return {"same": same, "example": loop(torch.contiguous_format, bf16=False, compiles=False)}
+
+    overrides = ["model=cyclegan", "data=fake_unpaired", "data.size=128", f"compile={str(compiled).lower()}"]
+    return race(overrides, others, 1, iterations, device)
+
+
+def pair(device: torch.device, layout: torch.memory_format) -> tuple[Tensor, Tensor]:
+    a, b = (torch.rand(1, 3, 128, 128, device=device).mul(2).sub(1).to(memory_format=layout) for _ in range(2))
+    return a, b
 
 
 def data(pictures: int, epochs: int) -> dict[str, float]:
@@ -170,25 +143,41 @@ def draw_pictures(folder: Path, count: int) -> None:
         small.resize((256, 256), Image.Resampling.BICUBIC).save(folder / f"{i:05d}.jpg", quality=90)
 
 
+def speed(found: dict[str, float]) -> dict[str, Any]:
+    return {
+        "images_per_second": {name: round(value, 2) for name, value in found.items()},
+        "ours_over_same": round(found["ours"] / found["same"], 3),
+        "ours_over_example": round(found["ours"] / found["example"], 3),
+    }
+
+
+def epoch(found: dict[str, float]) -> dict[str, Any]:
+    return {
+        "seconds_per_epoch": {name: round(value, 4) for name, value in found.items()},
+        "image_folder_over_cached": round(found["image_folder"] / found["cached"], 1),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=["dcgan", "cyclegan", "data"], help="default: all three")
     parser.add_argument("--iterations", type=int, default=40, help="of each loop, taken in turns (default 40)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--compile", action="store_true", help="cyclegan: compile ours and the one like it")
     parser.add_argument("--pictures", type=int, default=1000, help="in the folder that is read (default 1000)")
     parser.add_argument("--output", type=Path, help="also write the figures as JSON")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    speed, epoch = training(arguments.iterations, device), data(arguments.pictures, epochs=3)
-    report = {
-        "hardware": hardware(device),
-        "precision": auto_precision(device.type),
-        "torch": torch.__version__,
-        "images_per_second": {name: round(value, 1) for name, value in speed.items()},
-        "ours_over_same": round(speed["ours"] / speed["same"], 3),
-        "ours_over_example": round(speed["ours"] / speed["example"], 3),
-        "seconds_per_epoch": {name: round(value, 4) for name, value in epoch.items()},
-        "image_folder_over_cached": round(epoch["image_folder"] / epoch["cached"], 1),
+    report: dict[str, Any] = {
+        "hardware": hardware(device), "precision": auto_precision(device.type), "torch": torch.__version__,
+    }  # fmt: skip
+    races: dict[str, Callable[[], dict[str, Any]]] = {
+        "dcgan": lambda: speed(dcgan(arguments.iterations, device)),
+        "cyclegan": lambda: speed(cyclegan(arguments.iterations, device, arguments.compile)),
+        "data": lambda: epoch(data(arguments.pictures, epochs=3)),
     }
+    for name in arguments.what:
+        report[name] = races[name]()
     print(json.dumps(report, indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")

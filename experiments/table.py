@@ -30,13 +30,49 @@ def row(name: str, result: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def sampled(runs: dict[str, Any]) -> list[str]:
+    header = ["result", "figure", "samples", "pixel Gaussian", "score (real)", "N samples / real", "images", "minutes",
+              "images/s", "precision"]  # fmt: skip
+    return [*heading(header), *(row(*item) for item in runs.items()), ""]
+
+
+def directions(name: str, result: dict[str, Any]) -> list[str]:
+    """A row for each direction of a translating run."""
+    measured, lines = result["fidelity"], []
+    figures = measured["figures"]
+    (extractor,) = measured["protocol"]["extractors"].values()
+    distance, kernel = extractor["distance"], extractor["kernel"]
+    for direction, counts in measured["protocol"]["directions"].items():
+        three = [f"{distance}_{direction}{of}" for of in ("", "_untranslated", "_real")]
+        kernels = [f"{kernel}_{direction}{of}" for of in ("", "_untranslated")]
+        pairs = [figures.get(f"{figure}_{direction}") for figure in ("l1", "pd_colour")]
+        cells = [
+            name, direction, *(f"{figures[key]:.3f}" for key in three),
+            *(f"{1000 * figures[key]:.2f} ± {1000 * figures[f'{key}_error']:.2f}" for key in kernels),
+            *("" if value is None else f"{value:.3f}" for value in pairs), f"{counts['translated']} / {counts['real']}",
+            f"{result['counters']['images_seen']:,}", f"{result['counters']['seconds'] / 60:.0f}",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def translated(runs: dict[str, Any]) -> list[str]:
+    header = ["result", "direction", "fd_colour", "untranslated", "floor", "1000 · kd_colour", "untranslated",
+              "L1", "pd_colour", "N made / real", "images", "minutes"]  # fmt: skip
+    return [*heading(header), *(line for item in runs.items() for line in directions(*item)), ""]
+
+
+def heading(cells: list[str]) -> list[str]:
+    return [f"| {' | '.join(cells)} |", "|" + "---|" * len(cells)]
+
+
 def main() -> None:
     results = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))}
     runs = {name: result for name, result in results.items() if "fidelity" in result}
-    header = ["result", "figure", "samples", "pixel Gaussian", "score (real)", "N samples / real", "images", "minutes",
-              "images/s", "precision"]  # fmt: skip
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(row(*item) for item in runs.items()), ""]
-    lines += ["| result | command | hardware |", "|---|---|---|"]
+    both = {name: run for name, run in runs.items() if "directions" in run["fidelity"]["protocol"]}
+    lines = sampled({name: run for name, run in runs.items() if name not in both})
+    lines += translated(both) if both else []
+    lines += heading(["result", "command", "hardware"])
     lines += [f"| {name} | `{result['command']}` | {result['hardware']} |" for name, result in runs.items()]
     readme = HERE / "README.md"
     text = readme.read_text().split(MARK)[0]
