@@ -106,6 +106,26 @@ def _check_data(config: DictConfig) -> None:
             f"choose such as data={fitting}."
         )
 
+    if config.takes != "image" and config.get("generator"):
+        _check_size(config, side(config.data.size, 0) or 0, side(config.data.size, 1) or 0)
+
+
+def _check_size(config: DictConfig, height: int, width: int) -> None:
+    """Raises UserError for pictures that the generators or critics cannot take."""
+    layers, varying = config.critic.layers, ("scale_width", "scale_shortside", "none")
+    if "downs" not in config.generator and (height % 4 or width % 4):
+        raise UserError(f"data.size={config.data.size} does not serve generator=resnet: give multiples of 4.")
+    if "downs" in config.generator and config.data.get("preprocess") in varying:
+        raise UserError(
+            f"generator=unet takes pictures of one size, which data.preprocess={config.data.preprocess} does not give: "
+            "choose generator=resnet, or data.preprocess=resize_and_crop."
+        )
+    if min(height, width) >> layers < 3:
+        raise UserError(
+            f"A critic with critic.layers={layers} needs pictures of {3 << layers} px and more, not {height}×{width}: "
+            "give fewer layers, or a larger data.size."
+        )
+
 
 def resolve(config: DictConfig) -> dict[str, Any]:
     """The configuration as plain containers, every interpolation resolved.

@@ -16,7 +16,7 @@ from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, save_animation, save_each, save_png, strip
 from gan_lab.machine import device_of
 from gan_lab.metrics.fidelity import Report
-from gan_lab.runtime import checkpoint_in
+from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import Decodes, RealImages, Samples, Translates, TwoDomains, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
@@ -34,7 +34,8 @@ def sample(config: DictConfig) -> None:
     model = load(path, device_of(plain["device"]), plain["trust"])
     if not isinstance(model, Samples):
         raise UserError(
-            f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample."
+            f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
+            + (f" (python -m gan_lab.translate checkpoint={path} input=…)." if isinstance(model, Translates) else ".")
         )
     _check(plain)
     output = Path(plain["output"])
@@ -97,7 +98,7 @@ def evaluate(config: DictConfig) -> Report:
     plain = resolve(config)
     path = checkpoint_in(plain["checkpoint"])
     device = device_of(plain["device"])
-    model = load(path, device, plain["trust"])
+    model = switched(load(path, device, plain["trust"]), plain)
     if not isinstance(model, Samples | Translates):
         raise UserError(
             f"{path} holds a {type(model).__name__}, which neither samples nor translates: nothing to measure."

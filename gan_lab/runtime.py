@@ -198,6 +198,20 @@ def checkpoint_in(path: str | Path) -> Path:
     return path
 
 
+def switched(model: Any, plain: Mapping[str, Any]) -> Any:
+    """A loaded model with the switches ``dropout`` and ``batch_statistics`` as the command line asks.
+
+    Raises:
+        UserError: if the model has no such switches.
+    """
+    asked = {name: plain[name] for name in ("dropout", "batch_statistics") if plain[name] is not None}
+    if asked and not hasattr(model, "switch_at_test"):
+        raise UserError(f"A {type(model).__name__} has no such switch: leave {' and '.join(asked)} away.")
+    if asked:
+        model.switch_at_test(**asked)
+    return model
+
+
 class _OurOwn(logging.Filter):
     """Lets pass what this program says through Lightning's logger, not Lightning's own remarks and advertisements."""
 

@@ -20,7 +20,7 @@ from gan_lab.editing.translation import Tiling, Translator
 from gan_lab.machine import device_of, free_memory
 from gan_lab.outputs import Job, folder_of, plan
 from gan_lab.progress import track
-from gan_lab.runtime import checkpoint_in
+from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import Domain, Samples, Translates, UserError
 
 COLUMNS = ("input", "output", "cycle")
@@ -37,7 +37,7 @@ def translate(config: DictConfig) -> None:
     plain = resolve(config)
     source, output = (Path(plain[key]).expanduser() for key in ("input", "output"))
     path = checkpoint_in(plain["checkpoint"])
-    model = load(path, device_of(plain["device"]), plain["trust"])
+    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Translates):
         works = "gan_lab.sample makes pictures with it" if isinstance(model, Samples) else "train model=cyclegan, say"
         raise UserError(f"{path} holds a {type(model).__name__}, which knows no other domain to carry to: {works}.")
@@ -157,9 +157,11 @@ class Work:
             return
         try:
             self._one(job, photo, number)
-        except (MemoryError, torch.OutOfMemoryError):
+        except (MemoryError, RuntimeError) as problem:
+            if not _is_for_memory(problem):
+                raise
             self.report.left_out[job.name] = "memory does not hold it: tile=512 takes less"
-        except OSError as problem:
+        except (OSError, ValueError) as problem:
             self.report.left_out[job.name] = f"its translation cannot be written ({_reason(problem)})"
 
     def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> photos.Photo:
@@ -197,6 +199,11 @@ class Work:
                 with suppress(Exception):  # a damaged file raises whatever its decoder happens to
                     self.sheet.show(job.name, column, self._read(entry, domain, zips).pixels, domain)
         self.sheet.add(job.name, job.links)
+
+
+def _is_for_memory(problem: Exception) -> bool:
+    """Whether memory ran out: on the CPU torch says so in the words of a plain RuntimeError alone."""
+    return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(problem)
 
 
 def _reason(problem: Exception) -> str:

@@ -287,3 +287,20 @@ def test_ctrl_c_leaves_only_whole_files_and_the_job_goes_on(cyclegan, tmp_path, 
     assert "Translated 2 of 3" in capsys.readouterr().out
     for path in (tmp_path / "out").iterdir():
         Image.open(path).load()
+
+
+def test_chance_has_a_seed_and_a_switch(cyclegan, tmp_path, monkeypatch, capsys):
+    dropping = {"_target_": "gan_lab.networks.resnet.Generator", "filters": 2, "blocks": 1, "dropout": 0.5}
+    configuration = node("pix2pix.Pix2Pix", generator=dropping, dropout_at_test=True)
+    path = checkpoint(tmp_path / "last.ckpt", configuration)
+    photo(32, 32).save(tmp_path / "in.png")
+
+    def made(folder, *keys):
+        output = tmp_path / folder
+        call(monkeypatch, f"checkpoint={path}", f"input={tmp_path / 'in.png'}", f"output={output}", *keys)
+        return (output / "in.png").read_bytes()
+
+    once = made("0")
+    assert made("again") == once
+    assert made("1", "seed=1") != once
+    assert made("off", "dropout=false") == made("off1", "dropout=false", "seed=1") != once

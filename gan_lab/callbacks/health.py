@@ -132,10 +132,10 @@ class Health(Callback):
     # Runs that learn nothing.
 
     def _watch_critic(self, outputs: Outputs) -> None:
-        terms = next((terms for terms in outputs.values() if {"accuracy", "real", "fake"} <= terms.keys()), None)
-        if terms is None or "critic" in self.warned:
+        verdicts = [verdict for terms in outputs.values() for verdict in _verdicts(terms)]
+        if not verdicts or "critic" in self.warned:
             return
-        self.turns.append(torch.stack([terms["accuracy"].float(), terms["real"].float() - terms["fake"].float()]))
+        self.turns.append(torch.stack(verdicts).mean(0))
         if len(self.turns) < self.window:
             return
         accuracy, lead = torch.stack(self.turns).cpu().unbind(1)
@@ -211,3 +211,11 @@ def _looks(module: Any, data: Any, batch: Mapping[str, Tensor]) -> Iterator[tupl
 def _distance(images: Tensor) -> float:
     """Mean Euclidean distance between the pictures (N, C, H, W)."""
     return float(torch.pdist(images.detach().float().flatten(1)).mean())
+
+
+def _verdicts(terms: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    """Accuracy and lead of each critic that logs them, under the plain names or with its own name after them."""
+    for name in terms:
+        of = name.removeprefix("accuracy")
+        if name.startswith("accuracy") and {f"real{of}", f"fake{of}"} <= terms.keys():
+            yield torch.stack([terms[name].float(), terms[f"real{of}"].float() - terms[f"fake{of}"].float()])

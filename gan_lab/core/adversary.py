@@ -71,7 +71,7 @@ class Adversary:
         at = frozenset[str]().union(*(penalty.at for penalty in due.values()))
         real, real_logits = _judge(critic, real, differentiable="real" in at)
         fake, fake_logits = _judge(critic, fake, differentiable="fake" in at)
-        losses = {"adversarial": self.loss.d(real_logits, fake_logits).mean()}
+        losses = {"adversarial": self.loss.d(*_fitting(real_logits, fake_logits)).mean()}
         logits = {"real": real_logits, "fake": fake_logits}
         for name, penalty in due.items():
             with torch.autocast(real.device.type, enabled=False), full_precision():
@@ -83,15 +83,23 @@ class Adversary:
         """The generator's adversarial term, a scalar; only a relativistic loss looks at the real pictures."""
         fake_logits = critic(fake)
         real_logits = critic(real) if self.loss.relativistic else fake_logits.detach()
-        return self.loss.g(fake_logits, real_logits).mean()
+        return self.loss.g(*_fitting(fake_logits, real_logits)).mean()
 
     def _verdict(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Mean logits, and the share of right calls where the objective has a boundary between them."""
         means = {"real": real_logits.mean(), "fake": fake_logits.mean()}
         if self.loss.boundary is None:
             return means
-        right = torch.cat([real_logits > self.loss.boundary, fake_logits < self.loss.boundary])
-        return {**means, "accuracy": right.float().mean()}
+        right = [real_logits > self.loss.boundary, fake_logits < self.loss.boundary]
+        return {**means, "accuracy": torch.stack([calls.float().mean() for calls in right]).mean()}
+
+
+def _fitting(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits as they are; of pictures that differ in size, each patch of one beside each of the other.
+
+    The mean of a sum of both sides' terms is the same either way.
+    """
+    return (a, b) if a.shape == b.shape else (a.flatten(1)[:, :, None], b.flatten(1)[:, None, :])
 
 
 def _judge(critic: Critic, images: Tensor, differentiable: bool) -> tuple[Tensor, Tensor]:

@@ -84,6 +84,11 @@ class TranslationModule(AlternatingModule):
         critics = [] if self.adversary.differentiates_twice else self.critics
         return [getattr(self, name) for name in (*self.directions, *critics)]
 
+    def switch_at_test(self, dropout: bool | None = None, batch_statistics: bool | None = None) -> None:
+        """Turns on or off what else than a network's evaluation mode goes on when it translates; None leaves it."""
+        asked = {"dropout": dropout, "batch_statistics": batch_statistics}
+        self.at_test |= {name: value for name, value in asked.items() if value is not None}
+
     # The capability Translates.
 
     @property

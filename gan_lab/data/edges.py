@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,10 +111,10 @@ class Edges:
 
     def render(self, frame: Frame) -> Iterator[Decoded | Damaged]:
         """Edge maps in place of the pictures, in every channel of the frame."""
-        return in_threads(self._drawn, self.pictures.render(replace(frame, channels=1)))
+        return in_threads(partial(self._drawn, frame.channels), self.pictures.render(replace(frame, channels=1)))
 
-    def _drawn(self, found: Decoded | Damaged) -> Decoded | Damaged:
+    def _drawn(self, channels: int, found: Decoded | Damaged) -> Decoded | Damaged:
         if isinstance(found, Damaged):
             return found
         edges = canny(found.pixels[0], self.sigma, self.low, self.high)
-        return found._replace(pixels=np.where(edges, 0, 255).astype(np.uint8)[None])
+        return found._replace(pixels=np.where(edges, 0, 255).astype(np.uint8)[None].repeat(channels, 0))

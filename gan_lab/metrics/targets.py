@@ -63,7 +63,8 @@ def counts(model: Translates, data: TwoDomains, n: int) -> dict[str, Counts]:
         if min(each.translated, each.real, each.floor) < 3:
             raise UserError(
                 f"Distances need at least 3 pictures of each set, but {direction} has {each.translated} to translate, "
-                f"{each.real} to compare them with and {each.floor} for the floor: add pictures, or raise n."
+                f"{each.real} to compare them with and {each.floor} for the floor: add pictures (a tenth is held out "
+                "where there is no test split), or train unmeasured with callbacks.fidelity=null."
             )
     return found
 

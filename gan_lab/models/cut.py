@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_lab.core.translation import TranslationModule
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 
 class CUT(TranslationModule):
@@ -28,6 +28,9 @@ class CUT(TranslationModule):
         adversarial: weight of the generator's adversarial term.
         flip_equivariance: mirrors half of the inputs, and their features back (FastCUT).
         translation: what ``TranslationModule`` takes.
+
+    Raises:
+        UserError: for domains that are not alike.
     """
 
     shares_graph = "generator"
@@ -50,6 +53,11 @@ class CUT(TranslationModule):
         **translation: Any,
     ) -> None:
         super().__init__({"a2b": generator}, {"discriminator": discriminator}, **translation)
+        if self.domains["a"] != self.domains["b"]:
+            raise UserError(
+                "CUT looks at pictures of both domains through one generator, but they differ in channels or labels: "
+                "choose model=cyclegan model.identity=0, or model=pix2pix for pairs."
+            )
         self.layers, self.patches = tuple(layers), patches
         self.heads = Heads(generator.widths(self.layers, self.domains["a"].depth), dim)
         self.nce, self.identity, self.temperature = nce, identity, temperature

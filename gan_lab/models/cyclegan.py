@@ -10,7 +10,7 @@ from gan_lab.core.adversary import Critic
 from gan_lab.core.alternating import Remembers
 from gan_lab.core.pool import Pool
 from gan_lab.core.translation import TranslationModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 
 class CycleGAN(TranslationModule):
@@ -22,8 +22,12 @@ class CycleGAN(TranslationModule):
         cycle: weight λ of a → b → a, and of b → a → b, in L1 (eq. 2).
         identity: weight, relative to ``cycle``, of leaving alone what is in the target domain already (section 5.2).
         adversarial: weight of the generators' adversarial terms.
+        critic: weight of the critics' losses.
         pool: fakes kept for each critic.
         translation: what ``TranslationModule`` takes.
+
+    Raises:
+        UserError: for an identity term between domains that are not alike.
     """
 
     shares_graph = "generator"
@@ -39,12 +43,18 @@ class CycleGAN(TranslationModule):
         cycle: float = 10.0,
         identity: float = 0.5,
         adversarial: float = 1.0,
+        critic: float = 1.0,
         pool: int = 50,
         **translation: Any,
     ) -> None:
         critics = {"critic_a": critic_a, "critic_b": critic_b}
         super().__init__({"a2b": a2b, "b2a": b2a}, critics, **translation)
-        self.cycle, self.identity, self.adversarial = cycle, identity, adversarial
+        if identity and self.domains["a"] != self.domains["b"]:
+            raise UserError(
+                "The identity term shows each generator pictures of its target domain, but the two domains differ in "
+                "channels or labels: give model.identity=0."
+            )
+        self.cycle, self.identity, self.adversarial, self.critic = cycle, identity, adversarial, critic
         self.pools = {"a": Pool(pool), "b": Pool(pool)}
 
     def phases(self) -> Sequence[Phase]:
@@ -71,7 +81,7 @@ class CycleGAN(TranslationModule):
         for side, pool in self.pools.items():
             shown = pool.query(drawn[side], noise)
             terms[side] = self.adversary.d(self._critic(side), batch[side], shown, noise, self.iteration)
-        losses = {f"{name}_{side}": loss for side in terms for name, loss in terms[side].losses.items()}
+        losses = {f"{name}_{side}": self.critic * loss for side in terms for name, loss in terms[side].losses.items()}
         return Terms(losses, {f"{name}_{side}": log for side in terms for name, log in terms[side].logs.items()})
 
     def _critic(self, side: str) -> Critic:

@@ -19,6 +19,7 @@ class Pix2Pix(TranslationModule):
         generator: source → target.
         discriminator: source and target, one above the other in the channels → logits.
         l1: weight λ of the distance to the target (eq. 3 and 4).
+        adversarial: weight of the generator's adversarial term.
         critic: weight of the critic's loss, halved "to slow down the rate at which D learns" (section 3.3).
         translation: what ``TranslationModule`` takes.
     """
@@ -28,10 +29,16 @@ class Pix2Pix(TranslationModule):
     discriminator: nn.Module
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, l1: float = 100.0, critic: float = 0.5, **translation: Any
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        l1: float = 100.0,
+        adversarial: float = 1.0,
+        critic: float = 0.5,
+        **translation: Any,
     ) -> None:
         super().__init__({"a2b": generator}, {"discriminator": discriminator}, **translation)
-        self.l1, self.critic = l1, critic
+        self.l1, self.adversarial, self.critic = l1, adversarial, critic
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("critic", self.d_terms), Phase("generator", self.g_terms, every=self.n_critic)]
@@ -45,7 +52,7 @@ class Pix2Pix(TranslationModule):
 
     def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
         fake, target = drawn["fake"], batch["target"]
-        adversarial = self.adversary.g(self._knowing(batch), fake, target)
+        adversarial = self.adversarial * self.adversary.g(self._knowing(batch), fake, target)
         return Terms({"adversarial": adversarial, "l1": self.l1 * l1_loss(fake, target)})
 
     def _knowing(self, batch: Batch) -> Critic:

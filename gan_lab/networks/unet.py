@@ -20,7 +20,8 @@ class Generator(nn.Module):
         filters: maps of the outermost scale, doubled at each halving up to eight times as many.
         downs: halvings, at least 3.
         norm: see ``make_norm``; pix2pix's is batch, CycleGAN's plain_instance.
-        dropout: share dropped on the way up, at the three scales around the innermost.
+        dropout: share dropped on the way up, at the three scales around the innermost: the paper's at 8 halvings (the
+            published code drops at fewer scales of smaller U-Nets, at none of 5).
     """
 
     def __init__(

@@ -1,3 +1,4 @@
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -111,6 +112,23 @@ def test_a_critic_that_has_won_is_reported_once():
     with pytest.warns(UserWarning, match=r"critic has won.* 10 turns.*100\.0%.*loss=r1") as caught:
         play(Health(every=0, window=10), 40)
     assert len(caught) == 1
+
+
+def test_of_two_critics_both_must_have_won():
+    def play_both(lead_of_b):
+        for i in range(20):
+            of = {"a": i, "b": lead_of_b * i}
+            logs = {
+                f"{name}_{side}": sign * (2 + of[side]) for side in of for name, sign in (("real", 1), ("fake", -1))
+            }
+            step(health, module, critic={"adversarial_a": 0.1, "accuracy_a": 1.0, "accuracy_b": 1.0, **logs})
+
+    health, module = Health(every=0, window=10), a_module()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        play_both(-2)
+    with pytest.warns(UserWarning, match="critic has won"):
+        play_both(1)
 
 
 @pytest.mark.parametrize("game", [{"accuracy": 0.97}, {"growth": -0.01}, {"turns": 9}])

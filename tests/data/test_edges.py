@@ -1,6 +1,8 @@
 import numpy as np
 
-from gan_lab.data.edges import canny
+from gan_lab.data.arrays import Arrays
+from gan_lab.data.edges import Edges, canny
+from gan_lab.data.pictures import Frame
 
 
 def disc(size=64, radius=20, inside=200, outside=50):
@@ -37,3 +39,11 @@ def test_nothing_without_edges_and_noise_is_smoothed_away():
     assert not canny(np.full((16, 16), 90, np.uint8)).any()
     noise = np.random.default_rng(0).normal(128, 6, (64, 64)).astype(np.uint8)
     assert not canny(noise).any()
+
+
+def test_edges_fill_every_channel_that_is_asked_for():
+    pictures = Arrays(np.stack([disc()[0]])[:, None].repeat(3, 1))
+    (drawn,) = Edges(pictures, sigma=1.0, low=0.1, high=0.2).render(Frame((64, 64), (64, 64), 3))
+    assert drawn.pixels.shape == (3, 64, 64)
+    assert (drawn.pixels == drawn.pixels[0]).all()
+    assert set(np.unique(drawn.pixels)) == {0, 255}

@@ -9,6 +9,7 @@ from gan_lab.core.noise import Keyed
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cut import CUT
 from gan_lab.networks import patchgan, resnet
+from gan_lab.types import UserError
 
 PICTURES = {"channels": 3, "labels": 0}
 
@@ -18,8 +19,8 @@ def make(**options):
     adam = partial(torch.optim.Adam, lr=1e-3)
     return CUT(
         resnet.Generator(filters=4, blocks=2, antialias=True), patchgan.Discriminator(filters=4, layers=1),
-        layers=(0, 4, 8, 12), patches=16, loss=LeastSquares(), domains={"a": PICTURES, "b": PICTURES},
-        g_optimizer=adam, d_optimizer=adam, **options,
+        layers=(0, 4, 8, 12), patches=16, loss=LeastSquares(),
+        g_optimizer=adam, d_optimizer=adam, **{"domains": {"a": PICTURES, "b": PICTURES}, **options},
     )  # fmt: skip
 
 
@@ -64,3 +65,8 @@ def test_patches_are_at_different_places():
     assert places.shape == (3, 16)
     assert all(len(set(row)) == 16 for row in places.tolist())
     assert make()._places(torch.zeros(1, 1, 2, 2), Keyed(0)).shape == (1, 4)
+
+
+def test_domains_that_differ_are_refused():
+    with pytest.raises(UserError, match="model=pix2pix"):
+        make(domains={"a": {"channels": 1}, "b": PICTURES})
