@@ -98,7 +98,7 @@ def cyclegan(iterations: int, device: torch.device, compiled: bool = False) -> d
         return bare.CycleGAN(networks, partial(pair, device, layout), bf16)
 
     def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
-        layout = torch.channels_last if plain["channels_last"] else torch.contiguous_format
+        layout = torch.channels_last if plain["model"]["channels_last"] else torch.contiguous_format
         same = loop(layout, plain["precision"].startswith("bf16"), compiled)
         return {"same": same, "example": loop(torch.contiguous_format, bf16=False, compiles=False)}
 

@@ -52,12 +52,17 @@ def blocks(height: int, width: int) -> int:
     return 9 if min(height, width) >= 256 else 6
 
 
+def reduced(precision: str) -> bool:
+    """Whether the networks compute in less than float32."""
+    return precision != "32-true"
+
+
 def fused(precision: str) -> bool:
     """Whether an optimizer's fused kernel serves: under float16 it would hide unscaled gradients from clipping."""
     return precision != "16-mixed"
 
 
-for resolver in (first, unless, side, depth, halvings, blocks, fused):
+for resolver in (first, unless, side, depth, halvings, blocks, reduced, fused):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
