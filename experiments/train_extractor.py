@@ -102,14 +102,8 @@ def affine(images: Tensor, wide: Tensor, high: Tensor, angle: Tensor, shift: flo
 
 
 def low_resolution(images: Tensor) -> Tensor:
-    """Ink or no ink, counted in 4×4 blocks to 17 levels, and back up: how 8×8 scans come about and are shown.
-
-    Half of the strokes are made thicker by up to 4 pixels: in so small a box a pen is wide.
-    """
+    """Ink or no ink, counted in 4×4 blocks to 17 levels, and back up: how 8×8 scans come about and are shown."""
     ink = (images > uniform(len(images), 0.2, 0.6).view(-1, 1, 1, 1)).float()
-    for wider in (3, 5):
-        chosen = torch.rand(len(ink)) < 0.3
-        ink[chosen] = F.max_pool2d(ink[chosen], wider, 1, wider // 2)
     small = F.avg_pool2d(ink, 4).mul(uniform(len(images), 12, 16.5).view(-1, 1, 1, 1)).round().clamp(0, 16) / 16
     mode = "bicubic" if torch.rand(()) < 0.7 else "bilinear"
     return F.interpolate(small, (32, 32), mode=mode, align_corners=False).clamp(0, 1)
