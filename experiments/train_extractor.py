@@ -100,7 +100,7 @@ def affine(
     centre: tuple[Tensor, Tensor],
     shear: Tensor | float = 0.0,
 ) -> Tensor:
-    """Move each picture's ``centre`` (x and y in [-1, 1]) to the middle and scale it to ``wide`` and ``high`` times its size.
+    """Move each picture's ``centre`` (x and y in [-1, 1]) to the middle, make it ``wide`` and ``high`` times as large.
 
     It is turned by ``angle``, and ``shear`` moves lower rows to the right, so many columns a row.
     """
@@ -144,8 +144,8 @@ def flag(ones: Tensor) -> Tensor:
 def low_resolution(images: Tensor) -> Tensor:
     """How scikit-learn's 8×8 digits come about and are shown.
 
-    NIST's preprocessing (Garris et al. 1994) sets the ink upright, stretches it to 32 rows of about 20 columns and brings
-    its strokes to such a width that about 0.3 of the picture is ink, whatever the digit. Ink or no ink is then counted
+    NIST's preprocessing (Garris et al. 1994) sets the ink upright, stretches it to 32 rows of about 20 columns and
+    makes its strokes so wide that about 0.3 of the picture is ink, whatever the digit. Ink or no ink is then counted
     in 4×4 blocks to 17 levels, and these are enlarged to 32×32.
     """
     n = len(images)
@@ -163,7 +163,7 @@ def low_resolution(images: Tensor) -> Tensor:
 
 
 def augment_grey(images: Tensor, labels: Tensor) -> Tensor:
-    """Digits vary widely and often turn into low resolution, some ones with a flag; articles vary little, are mirrored."""
+    """Digits vary widely and often turn into low resolution; articles vary little, and are mirrored."""
     n, digit = len(labels), labels < 10
     images = F.pad(images, (2, 2, 2, 2))
     images = torch.where((~digit & (torch.rand(n) < 0.5)).view(-1, 1, 1, 1), images.flip(3), images)
