@@ -38,6 +38,7 @@ class Fidelity(Callback):
         folder: of the run.
         extractors: "grey", "colour", "inception"; by default ours for the data's channels.
         weights: files of extractors and of LPIPS' trunks, by name.
+        paired: whether picture i of "a" belongs to picture i of "b"; None takes what the data say.
         split, limit: of the real pictures that samples are compared with; translations are, and have, the test split's.
         batch_size: pictures made at once.
         seed: of the samples, or of a translation's chance.
@@ -52,6 +53,7 @@ class Fidelity(Callback):
         folder: str,
         extractors: Sequence[str] | None = None,
         weights: Mapping[str, str | None] | None = None,
+        paired: bool | None = None,
         split: str = "train",
         limit: int | None = None,
         batch_size: int = 256,
@@ -62,7 +64,7 @@ class Fidelity(Callback):
         if n < 2:
             raise UserError(f"A distance needs at least 2 samples, not n={n}: several thousand make it steady.")
         self.every, self.n, self.folder = Every(every), n, Path(folder)
-        self.parts: dict[str, Any] = {"names": extractors, "weights": weights}
+        self.parts: dict[str, Any] = {"names": extractors, "weights": weights, "paired": paired}
         self.options: dict[str, Any] = {"split": split, "limit": limit, "batch_size": batch_size, "seed": seed}
         self.options |= {"cache_dir": cache_dir, "progress": progress}
         self.measure: Measure | None = None

@@ -102,6 +102,12 @@ def test_too_few_pictures_end_the_run_before_it_begins(tmp_path):
     assert not (tmp_path / "last.ckpt").exists()
 
 
+def test_pairs_that_the_method_does_not_know_are_compared_where_asked(tmp_path):
+    last = fit(tmp_path, Data(a=9, b=9), every=0, paired=True).callback.last
+    assert last["figures"]["l1_a2b"] > 0 and last["protocol"]["paired"] is True
+    assert "l1_a2b" not in fit(tmp_path, Data(a=9, b=9), every=0).callback.last["figures"]
+
+
 def test_sets_of_grey_pictures_get_the_grey_extractor(tmp_path):
     data = Data()
     data.sides = {side: Side(test=pictures(9, i, (1, 16, 16)), train=pictures(9, 3)) for i, side in enumerate("ab")}
