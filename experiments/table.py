@@ -62,6 +62,38 @@ def translated(runs: dict[str, Any]) -> list[str]:
     return [*heading(header), *(line for item in runs.items() for line in directions(*item)), ""]
 
 
+def segmented(results: dict[str, Any]) -> list[str]:
+    """What a segmenter that was taught on real pictures finds in those that are made from label maps."""
+    header = [
+        "result",
+        "mean IoU: real",
+        "made",
+        "made / real",
+        "made, against another map",
+        "test pictures",
+        "hardware",
+    ]
+    lines = []
+    for name, result in results.items():
+        real, made, other = (result["mean_iou"][key] for key in ("real", "made", "made_from_another_map"))
+        cells = [f"{real:.3f}", f"{made:.3f}", f"**{result['made_over_real']:.2f}**", f"{other:.3f}"]
+        lines.append(f"| {' | '.join([name, *cells, str(result['test_pictures']), result['hardware']])} |")
+    return [*heading(header), *lines, ""]
+
+
+def raced(results: dict[str, Any]) -> list[str]:
+    """Ratios of medians from interleaved runs."""
+    header = ["result", "of", "over a bare loop, same precision", "over a bare fp32 loop", "precision", "hardware"]
+    lines = [
+        f"| {name} | {of} | {figures['ours_over_same']:.3f} | {figures['ours_over_example']:.3f} "
+        f"| {result['precision']} | {result['hardware']} |"
+        for name, result in results.items()
+        for of, figures in result.items()
+        if isinstance(figures, dict) and "ours_over_same" in figures
+    ]
+    return [*heading(header), *lines, ""]
+
+
 def heading(cells: list[str]) -> list[str]:
     return [f"| {' | '.join(cells)} |", "|" + "---|" * len(cells)]
 
@@ -74,9 +106,12 @@ def main() -> None:
     lines += translated(both) if both else []
     lines += heading(["result", "command", "hardware"])
     lines += [f"| {name} | `{result['command']}` | {result['hardware']} |" for name, result in runs.items()]
+    streets = {name: result for name, result in results.items() if "mean_iou" in result}
+    lines += ["", *segmented(streets)] if streets else [""]
+    lines += raced({name: result for name, result in results.items() if name.startswith("bench")})
     readme = HERE / "README.md"
     text = readme.read_text().split(MARK)[0]
-    readme.write_text(text + MARK + "\n\n" + "\n".join(lines) + "\n")
+    readme.write_text(text + MARK + "\n\n" + "\n".join(lines).rstrip() + "\n")
     if "digits" in results:
         put_demo(results["digits"], HERE.parent / "README.md")
 
