@@ -144,3 +144,17 @@ def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
         if picture.size != size:
             picture = picture.resize(size, Image.Resampling.LANCZOS)
         return from_pil(picture)
+
+
+def reflect_to(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(…, H, W) made larger below and to the right, by going back and forth between the edges."""
+    rows, columns = (_reflected(old, new) for old, new in zip(images.shape[-2:], size, strict=True))
+    return images[..., rows, :][..., columns]
+
+
+def _reflected(size: int, padded: int) -> Tensor:
+    """Where each of the padded rows comes from: back and forth between the first and the last."""
+    if size == 1:
+        return torch.zeros(padded, dtype=torch.long)
+    rows = torch.arange(padded) % (2 * size - 2)
+    return torch.where(rows < size, rows, 2 * size - 2 - rows)

@@ -34,7 +34,14 @@ def free_memory(device: torch.device) -> int:
     limit, used = (Path(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
     if not limit.exists() or not limit.read_text().strip().isdigit():
         return free
-    return max(0, min(free, int(limit.read_text()) - int(used.read_text())))
+    return max(0, min(free, int(limit.read_text()) - int(used.read_text()) + _reclaimable()))
+
+
+def _reclaimable() -> int:
+    """Bytes of files that the control group counts as its own but gives back when asked."""
+    facts = Path("/sys/fs/cgroup/memory.stat")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
 
 
 def auto_precision(accelerator: str) -> str:

@@ -74,9 +74,7 @@ def _peculiar(image: Image.Image) -> Iterator[str]:
     """What is seen of a picture before its pixels are read."""
     if getattr(image, "n_frames", 1) > 1:
         yield "first of several frames"
-    if image.mode in SIXTEEN_BIT or any(
-        str(tile.args).endswith((";16B", ";16L", ";16N")) for tile in getattr(image, "tile", ())
-    ):
+    if image.mode in SIXTEEN_BIT or any(";16" in str(tile.args) for tile in getattr(image, "tile", ())):
         yield "16 bits brought to 8"
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         yield "turned as EXIF says"
@@ -100,6 +98,7 @@ def _plain(image: Image.Image, mode: str) -> tuple[Image.Image, list[str]]:
     """8-bit sRGB or grey, without alpha; and what was done for that."""
     told = [f"{image.mode} brought to {mode}"] if image.mode in ("CMYK", "LAB", "YCbCr", "HSV") else []
     told += ["grey brought to RGB"] if mode == "RGB" and image.mode in ("1", "L", "LA", *SIXTEEN_BIT) else []
+    told += ["colours brought to grey"] if mode == "L" and image.mode not in ("1", "L", "LA", *SIXTEEN_BIT) else []
     profile = image.info.get("icc_profile")
     image = opaque(eight_bit(image))
     if profile:

@@ -37,6 +37,11 @@ def _overrides() -> list[str]:
 
     if not HydraConfig.initialized():
         return []
-    hidden = PATHS - {"data.root"}
-    shown = [override for override in HydraConfig.get().overrides.task if override.split("=")[0] not in hidden]
-    return ["data.root=…" if override.startswith("data.root=") else override for override in shown]
+    shown = []
+    for override in HydraConfig.get().overrides.task:
+        key = override.split("=")[0]
+        if key not in PATHS:
+            shown.append(override)
+        elif key.startswith("data."):
+            shown.append(f"{key}=…")
+    return shown

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import torch
 from omegaconf import DictConfig
 from PIL import UnidentifiedImageError
+from torch import Tensor
 
 from gan_lab import photos
 from gan_lab.configuration import resolve
@@ -178,12 +179,19 @@ class Work:
         self.report.done.append(job.name)
         self.report.tell(job.name, [*photo.told, *kept, *([result.how] if result.how else [])])
         if self.sheet is not None:
-            self.sheet.show(job.name, "input", photo.pixels, self.there.source)
-            self.sheet.show(job.name, "output", result.pixels, self.there.target)
-            if self.back is not None:
-                again = self.back(result.pixels, number)
-                self.sheet.show(job.name, "cycle", again.pixels, self.back.target)
+            try:
+                self._show(self.sheet, job, photo, result.pixels, number)
+            except (MemoryError, RuntimeError, OSError) as problem:  # the translation itself is there
+                if isinstance(problem, RuntimeError) and not _is_for_memory(problem):
+                    raise
+                self.report.tell(job.name, [f"not whole on the sheet ({_reason(problem)})"])
             self.sheet.add(job.name, job.links)
+
+    def _show(self, sheet: Sheet, job: Job, photo: photos.Photo, output: Tensor, number: int) -> None:
+        sheet.show(job.name, "input", photo.pixels, self.there.source)
+        sheet.show(job.name, "output", output, self.there.target)
+        if self.back is not None:
+            sheet.show(job.name, "cycle", self.back(output, number).pixels, self.back.target)
 
     def _recall(self, job: Job, zips: dict[Path, ZipFile]) -> None:
         """A result of an earlier run: the sheet shows it, as far as it can be read."""

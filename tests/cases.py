@@ -36,7 +36,8 @@ def takes(*case: str) -> str:
 
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:
     """The case's configuration on small fake pictures, on the CPU, in plain containers."""
-    small = SMALL[takes(*case)]
+    pool = ["model.pool=4"] if "pool" in compose(case).model else []  # which fills, and shows old pictures
+    small = [*SMALL[takes(*case)], *pool]
     config = compose([*case, *small, *COMMON, "trainer=cpu", f"run_dir={folder}", "runs=/nowhere", *more])
     settle(config)
     return resolve(config)

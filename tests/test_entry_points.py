@@ -17,6 +17,7 @@ from gan_lab import cli, runs
 from gan_lab.evaluate import main as evaluate
 from gan_lab.sample import main as sample
 from gan_lab.train import main as train
+from gan_lab.translate import main as translate
 
 TINY = ["data=digits", "data.size=8", "batch_size=64", "model.generator.base=4", "model.discriminator.base=4"]
 
@@ -79,6 +80,26 @@ def test_evaluating_repeats_the_runs_own_figure(folder, tmp_path, monkeypatch):
     figures = json.loads(output.read_text())["figures"]
     recorded = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["figures"]
     assert figures["fd_grey"] == pytest.approx(recorded["fd_grey"], rel=1e-4)
+
+
+def test_the_line_that_the_program_is_known_by(tmp_path, monkeypatch):
+    """``model=cyclegan data=horse2zebra data.root=…``, narrow; then photographs go through it, and figures."""
+    draw = torch.Generator().manual_seed(0)
+    for name in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / "sets" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = torch.randint(256, (40, 36, 3), generator=draw, dtype=torch.uint8)
+            Image.fromarray(pixels.numpy()).save(tmp_path / "sets" / name / f"{number}.jpg")
+    monkeypatch.chdir(tmp_path)
+    narrow = ["data.size=32", "generator.filters=4", "generator.blocks=1", "critic.filters=4", "critic.layers=2"]
+    command = ["model=cyclegan", "data=horse2zebra", "data.root=sets", *narrow, "debug=smoke", "budget.images=6"]
+    call(monkeypatch, train, *command, "run_dir=run")
+    assert {"last.ckpt", "best.ckpt", "samples.png", "metrics.jsonl"} <= {path.name for path in Path("run").iterdir()}
+    call(monkeypatch, translate, "checkpoint=run", "input=sets/testA", "output=zebras", "direction=a2b")
+    written = [Image.open(path).size for path in sorted(Path("zebras").glob("*.jpg"))]
+    assert written == [(36, 40)] * 4
+    call(monkeypatch, evaluate, "checkpoint=run", "output=figures.json")
+    assert json.loads(Path("figures.json").read_text())["figures"]["fd_colour_b2a"] > 0
 
 
 def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys):

@@ -24,7 +24,7 @@ ALLOWED = {
     "loggers": BASE | {"imaging", "online"},
     "online": set(),
     "runs": BASE,
-    "metrics": BASE | {"metrics", "networks", "precision", "progress"},
+    "metrics": BASE | {"metrics", "imaging", "networks", "precision", "progress"},
     "photos": BASE | {"data", "imaging"},
     "outputs": BASE | {"data", "photos"},
     "editing": BASE | {"editing", "imaging", "precision", "progress", "networks"},

@@ -66,14 +66,23 @@ class Adversary:
         return any(penalty.per_sample for penalty in self.penalties.values())
 
     def d(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise, iteration: int = 0) -> Terms:
-        """The critic's terms: ``adversarial`` and the penalties that are due in the iteration."""
+        """The critic's terms: ``adversarial`` and the penalties that are due in the iteration.
+
+        Raises:
+            UserError: for a penalty between pictures of different sizes.
+        """
         due = {name: p for name, p in self.penalties.items() if iteration % p.every == 0}
         at = frozenset[str]().union(*(penalty.at for penalty in due.values()))
         real, real_logits = _judge(critic, real, differentiable="real" in at)
         fake, fake_logits = _judge(critic, fake, differentiable="fake" in at)
-        losses = {"adversarial": self.loss.d(*_fitting(real_logits, fake_logits)).mean()}
+        losses = {"adversarial": self._apart(real_logits, fake_logits)}
         logits = {"real": real_logits, "fake": fake_logits}
         for name, penalty in due.items():
+            if penalty.per_sample and not penalty.at and real.shape != fake.shape:
+                raise UserError(
+                    f"The penalty {name} is taken between real and generated pictures, which differ in size here: "
+                    "choose another loss=, or data.preprocess=resize_and_crop."
+                )
             with torch.autocast(real.device.type, enabled=False), full_precision():
                 value = penalty(critic, real, fake, logits, noise)
             losses[name] = penalty.weight * penalty.every * value.mean()
@@ -84,6 +93,14 @@ class Adversary:
         fake_logits = critic(fake)
         real_logits = critic(real) if self.loss.relativistic else fake_logits.detach()
         return self.loss.g(*_fitting(fake_logits, real_logits)).mean()
+
+    def _apart(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The critic's loss, a scalar; one side's terms do not ask for the other's unless the loss is relativistic."""
+        if real.shape == fake.shape or self.loss.relativistic:
+            return self.loss.d(*_fitting(real, fake)).mean()
+        real, fake = real.flatten(1), fake.flatten(1)
+        one, other = real[:, :1].detach(), fake[:, :1].detach()
+        return self.loss.d(real, other).mean() + self.loss.d(one, fake).mean() - self.loss.d(one, other).mean()
 
     def _verdict(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Mean logits, and the share of right calls where the objective has a boundary between them."""

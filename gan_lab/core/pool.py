@@ -5,6 +5,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.functional import pad
 
 from gan_lab.types import Noise
 
@@ -13,7 +14,7 @@ class Pool:
     """Shows the critic, half of the time, a picture made earlier in place of the newest, which is kept in its stead.
 
     Pictures are taken in the order of the global batch, and every rank keeps the same ones: a run is the same on any
-    number of ranks, and one rank's state is everybody's.
+    number of ranks (micro-batch by micro-batch where there are several), and one rank's state is everybody's.
 
     Args:
         size: pictures kept (50 in the paper and in CycleGAN); 0 shows the newest always.
@@ -31,7 +32,7 @@ class Pool:
         coins, slots = host.uniform(n), host.integers(n, self.size)
         if _is_distributed():
             coins, slots = (_of_all_ranks(numbers.to(images.device)) for numbers in (coins, slots))
-        everybodys = _of_all_ranks(images) if _is_distributed() else images
+        everybodys = _pictures_of_all_ranks(images) if _is_distributed() else images
         shown = [self._exchange(*each) for each in zip(everybodys, coins.tolist(), slots.tolist(), strict=True)]
         rank = dist.get_rank() if _is_distributed() else 0
         return torch.stack(shown[rank * n : (rank + 1) * n])
@@ -54,6 +55,15 @@ class Pool:
 
 def _is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def _pictures_of_all_ranks(images: Tensor) -> list[Tensor]:
+    """The same number from each rank, whose pictures (n, C, H, W) may be of other sizes, in the order of the ranks."""
+    sizes = _of_all_ranks(torch.tensor([images.shape[2:]], device=images.device))
+    high, wide = sizes.amax(0).tolist()
+    padded = _of_all_ranks(pad(images, (0, wide - images.shape[3], 0, high - images.shape[2])))
+    each = sizes.repeat_interleave(len(images), 0).tolist()
+    return [image[:, :h, :w] for image, (h, w) in zip(padded, each, strict=True)]
 
 
 def _of_all_ranks(values: Tensor) -> Tensor:

@@ -85,6 +85,10 @@ class TranslationDataModule(LightningDataModule):
         self.source, self.name, self.paired, self.preprocess = source, name, paired, preprocess
         self.domains = {side: _domain(side, **domains[side]) for side in "ab"}
         self.size = sides(size)
+        if load_size is not None and "crop" not in preprocess:
+            raise UserError(
+                f"data.load_size serves where parts are cropped; data.preprocess={preprocess} goes by data.size."
+            )
         self.load_size = enlarged(self.size) if load_size is None else sides(load_size, "load_size")
         if any(room < side for room, side in zip(self.load_size, self.size, strict=True)):
             raise UserError(f"data.load_size={load_size} is less than data.size={size}: give one that is not.")
@@ -202,8 +206,8 @@ def _domain(side: str, channels: int = 3, labels: int = 0) -> Domain:
         raise UserError(
             f"data.domains.{side}.channels={channels} does not serve: pictures are grey (1) or in colour (3)."
         )
-    if not 0 <= labels <= 256:
-        raise UserError(f"data.domains.{side}.labels={labels} does not serve: give the number of classes, at most 256.")
+    if not 0 <= labels <= 255:
+        raise UserError(f"data.domains.{side}.labels={labels} does not serve: give the number of classes, at most 255.")
     return Domain(channels, labels)
 
 

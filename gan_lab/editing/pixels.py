@@ -56,19 +56,6 @@ def resize(pixels: Tensor, size: tuple[int, int], nearest: bool = False) -> Tens
     return from_pil(to_pil(pixels).resize((size[1], size[0]), how))
 
 
-def reflect_to(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, H, W) made larger below and to the right, by going back and forth between its edges."""
-    return pixels[:, _reflected(pixels.shape[1], size[0])][:, :, _reflected(pixels.shape[2], size[1])]
-
-
-def _reflected(size: int, padded: int) -> Tensor:
-    """Where each of the padded rows comes from: back and forth between the first and the last."""
-    if size == 1:
-        return torch.zeros(padded, dtype=torch.long)
-    rows = torch.arange(padded) % (2 * size - 2)
-    return torch.where(rows < size, rows, 2 * size - 2 - rows)
-
-
 def up(length: int, multiple: int) -> int:
     """The next multiple."""
     return -(-length // multiple) * multiple

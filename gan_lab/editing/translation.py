@@ -14,8 +14,9 @@ from gan_lab.editing.blending import blend
 from gan_lab.editing.fixed import tiles
 from gan_lab.editing.maps import InMemory, Make, OnDisk
 from gan_lab.editing.parts import Part, halo, take_apart
-from gan_lab.editing.pixels import Canvas, Pixels, reflect_to, resize, up
+from gan_lab.editing.pixels import Canvas, Pixels, resize, up
 from gan_lab.editing.tiling import Passes
+from gan_lab.imaging import reflect_to
 from gan_lab.precision import full_precision
 from gan_lab.types import Translates, UserError
 
@@ -179,7 +180,7 @@ class Translator:
         if tile is None or height * width <= self._fits:
             return None
         if self.parts is None:
-            return min(math.isqrt(int(self._fits)), COMFORTABLE)
+            return max(min(math.isqrt(int(self._fits)), COMFORTABLE), self.model.multiple)
         if self.tiling.stats == "fast":
             return min(max(math.isqrt(int(self._fits)) - 2 * halo(self.parts), 64), COMFORTABLE)
         return min(math.isqrt(int(self._fits * AT_ONCE / IN_STRIPS)), COMFORTABLE)

@@ -15,7 +15,8 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
         keys: unit features of the same patches of the source; they get no gradient.
         temperature: τ.
     """
-    logits = queries.float() @ keys.detach().float().transpose(1, 2) / temperature
+    with torch.autocast(queries.device.type, enabled=False):  # which would round cosines that τ enlarges
+        logits = queries.float() @ keys.detach().float().transpose(1, 2) / temperature
     own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
     return cross_entropy(logits.flatten(0, 1), own.flatten())
 

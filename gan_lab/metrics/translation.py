@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
+from gan_lab.imaging import reflect_to
 from gan_lab.metrics.cache import ranks
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.features import FeatureTable, seen, spread
@@ -30,11 +30,11 @@ Pairs = Mapping[str, Mapping[str, Compare]]
 def translated(model: Translates, pictures: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
     """Pictures (N, C, H, W) as a network sees them → domain ``to``, in float32 and at their size.
 
-    Where the model cannot take the size, edges are repeated up to one that it can, and what that adds is cut off.
+    Where the model cannot take the size, pictures are reflected up to one that it can, and what that adds is cut off.
     """
     height, width = pictures.shape[2:]
-    edges = (0, -width % model.multiple, 0, -height % model.multiple)
-    made = model.translate(F.pad(pictures, edges, mode="replicate"), to, seed, start)
+    larger = (height + -height % model.multiple, width + -width % model.multiple)
+    made = model.translate(reflect_to(pictures, larger), to, seed, start)
     return made[..., :height, :width].float()
 
 

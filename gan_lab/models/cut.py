@@ -26,11 +26,11 @@ class CUT(TranslationModule):
         dim: of the contrasted features.
         critic: weight of the critic's loss.
         adversarial: weight of the generator's adversarial term.
-        flip_equivariance: mirrors half of the inputs, and their features back (FastCUT).
+        flip_equivariance: mirrors half of the inputs, and their features back (FastCUT); not those of the identity.
         translation: what ``TranslationModule`` takes.
 
     Raises:
-        UserError: for domains that are not alike.
+        UserError: for domains that are not alike, and a generator that does not have the layers.
     """
 
     shares_graph = "generator"
@@ -57,6 +57,11 @@ class CUT(TranslationModule):
             raise UserError(
                 "CUT looks at pictures of both domains through one generator, but they differ in channels or labels: "
                 "choose model=cyclegan model.identity=0, or model=pix2pix for pairs."
+            )
+        if not hasattr(generator, "features") or layers[-1] >= len(generator.layers):
+            raise UserError(
+                f"CUT contrasts a residual generator's layers {', '.join(map(str, layers))}, and this one does not "
+                "have them: give generator=resnet, or fewer model.layers."
             )
         self.layers, self.patches = tuple(layers), patches
         self.heads = Heads(generator.widths(self.layers, self.domains["a"].depth), dim)
@@ -91,13 +96,13 @@ class CUT(TranslationModule):
 
     def _contrast(self, source: Tensor, output: Tensor, flipped: Tensor, noise: Noise) -> Tensor:
         """Mean over the layers; queries are the output's patches, turned back where their source was mirrored."""
+        # Queries first: weights that autocast casts without a graph, it would hand on to them so.
+        queries = [_mirrored(maps, flipped) for maps in self.a2b.features(output, self.layers)]
+        places = [self._places(maps, noise) for maps in queries]
+        found = self.heads([patches(maps, at) for maps, at in zip(queries, places, strict=True)])
         with torch.no_grad():
             keys = self.a2b.features(source, self.layers)
-        queries = [_mirrored(maps, flipped) for maps in self.a2b.features(output, self.layers)]
-        places = [self._places(maps, noise) for maps in keys]
-        with torch.no_grad():
             contrast = self.heads([patches(maps, at) for maps, at in zip(keys, places, strict=True)])
-        found = self.heads([patches(maps, at) for maps, at in zip(queries, places, strict=True)])
         losses = [patch_nce(q, k, self.temperature) for q, k in zip(found, contrast, strict=True)]
         return torch.stack(losses).mean()
 

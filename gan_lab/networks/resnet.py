@@ -83,8 +83,9 @@ class Generator(nn.Module):
 
 
 def _overwritten(layers: nn.Sequential, number: int) -> bool:
-    """Whether the next layer works in place on what this one gives."""
-    return number + 1 < len(layers) and getattr(layers[number + 1], "inplace", False)
+    """Whether the next layer that does anything works in place on what this one gives."""
+    following = (layer for layer in layers[number + 1 :] if not isinstance(layer, nn.Identity))
+    return getattr(next(following, None), "inplace", False)
 
 
 class ResidualBlock(nn.Module):

@@ -20,8 +20,8 @@ class Generator(nn.Module):
         filters: maps of the outermost scale, doubled at each halving up to eight times as many.
         downs: halvings, at least 3.
         norm: see ``make_norm``; pix2pix's is batch, CycleGAN's plain_instance.
-        dropout: share dropped on the way up, at the three scales around the innermost: the paper's at 8 halvings (the
-            published code drops at fewer scales of smaller U-Nets, at none of 5).
+        dropout: share dropped on the way up, at the scales around the innermost.
+        drops: how many scales: the paper's 3 at 8 halvings; of smaller U-Nets the published code takes ``downs - 5``.
     """
 
     def __init__(
@@ -32,15 +32,17 @@ class Generator(nn.Module):
         downs: int = 8,
         norm: str = "batch",
         dropout: float = 0.5,
+        drops: int = 3,
     ) -> None:
         super().__init__()
         if downs < 3:
-            raise ValueError(f"A U-Net needs at least 3 halvings, not {downs}: give pictures of 8 px or more.")
+            raise ValueError(f"A U-Net needs at least 3 halvings, not {downs}: give sides that are multiples of 8.")
         self.multiple = 1 << downs
         maps = [filters * min(1 << level, 8) for level in range(downs)]
         bias = norm != "batch"
         self.down = nn.ModuleList(_down(level, channels, maps, norm, bias) for level in range(downs))
-        self.up = nn.ModuleList(_up(level, out_channels, maps, norm, bias, dropout) for level in range(downs))
+        shares = [dropout if 0 < downs - 1 - level <= drops else 0.0 for level in range(downs)]
+        self.up = nn.ModuleList(_up(level, out_channels, maps, norm, bias, shares[level]) for level in range(downs))
         init_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -71,10 +73,9 @@ def _up(level: int, out_channels: int, maps: Sequence[int], norm: str, bias: boo
     width = maps[level] if level == len(maps) - 1 else 2 * maps[level]
     if level == 0:
         return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(width, out_channels, 4, 2, 1), nn.Tanh())
-    drops = dropout > 0 and len(maps) - 4 <= level < len(maps) - 1
     return nn.Sequential(
         nn.ReLU(),
         nn.ConvTranspose2d(width, maps[level - 1], 4, 2, 1, bias=bias),
         make_norm(norm, maps[level - 1]),
-        *([Dropout(dropout)] if drops else []),
+        *([Dropout(dropout)] if dropout else []),
     )

@@ -5,7 +5,9 @@ import torch
 
 from gan_lab.core.adversary import Adversary
 from gan_lab.core.noise import Keyed
-from gan_lab.losses.adversarial import Hinge, LeastSquares, Relativistic
+from gan_lab.losses.adversarial import Hinge, LeastSquares, Relativistic, Wasserstein
+from gan_lab.losses.penalties import GradientPenalty
+from gan_lab.types import UserError
 
 
 @pytest.mark.parametrize("loss", [LeastSquares(), Hinge()])
@@ -21,6 +23,12 @@ def test_pictures_of_two_sizes_are_judged_each_by_itself(loss):
         expected = ((real - 1).square().mean() + fake.square().mean()) / 2
     torch.testing.assert_close(terms.losses["adversarial"], expected)
     assert 0 <= terms.logs["accuracy"] <= 1
+
+
+def test_a_penalty_between_pictures_of_two_sizes_is_refused():
+    real, fake = torch.randn(1, 1, 5, 7), torch.randn(1, 1, 6, 1)
+    with pytest.raises(UserError, match=r"resize_and_crop\.$"):
+        Adversary(Wasserstein(), {"gp": GradientPenalty()}).d(lambda images: images, real, fake, Keyed(0))
 
 
 def test_relativistic_patches_of_two_sizes_meet_each_other():

@@ -1,7 +1,9 @@
 """The history of generated pictures."""
 
 import torch
+from torch.nn.functional import pad
 
+from gan_lab.core import pool as module
 from gan_lab.core.noise import Keyed
 from gan_lab.core.pool import Pool
 
@@ -53,3 +55,12 @@ def test_what_is_kept_is_not_what_the_caller_changes_later():
     pool.query(image, Keyed(0))
     image.zero_()
     assert pool.images[0].sum() == 4
+
+
+def test_ranks_may_bring_pictures_of_different_sizes(monkeypatch):
+    """What a collective gives is equal shapes: the other rank's picture comes padded to the largest."""
+    mine, other = torch.rand(1, 3, 4, 6), torch.rand(1, 3, 5, 2)
+    theirs = {torch.int64: torch.tensor([[5, 2]]), torch.float32: pad(other, (0, 4, 0, 0))}
+    monkeypatch.setattr(module, "_of_all_ranks", lambda values: torch.cat([values, theirs[values.dtype]]))
+    found = module._pictures_of_all_ranks(mine)
+    assert torch.equal(found[0], mine[0]) and torch.equal(found[1], other[0])

@@ -21,6 +21,15 @@ def test_patches_that_find_nothing():
     torch.testing.assert_close(patch_nce(features, features), torch.tensor(math.log(8)))
 
 
+def test_cosines_are_not_rounded_under_autocast():
+    """bfloat16 steps by 0.004 near 1, which τ makes 0.06."""
+    queries = normalize(1 + 0.1 * torch.randn(2, 64, 16), dim=2)
+    keys = normalize(queries + 0.01 * torch.randn(2, 64, 16), dim=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = patch_nce(queries, keys)
+    torch.testing.assert_close(mixed, patch_nce(queries, keys), rtol=1e-6, atol=1e-6)
+
+
 def test_pictures_are_contrasted_within_themselves():
     first, second = (normalize(torch.randn(1, 5, 3), dim=2) for _ in range(2))
     both = torch.cat([first, second])

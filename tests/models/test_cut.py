@@ -19,8 +19,8 @@ def make(**options):
     adam = partial(torch.optim.Adam, lr=1e-3)
     return CUT(
         resnet.Generator(filters=4, blocks=2, antialias=True), patchgan.Discriminator(filters=4, layers=1),
-        layers=(0, 4, 8, 12), patches=16, loss=LeastSquares(),
-        g_optimizer=adam, d_optimizer=adam, **{"domains": {"a": PICTURES, "b": PICTURES}, **options},
+        patches=16, loss=LeastSquares(), g_optimizer=adam, d_optimizer=adam,
+        **{"domains": {"a": PICTURES, "b": PICTURES}, "layers": (0, 4, 8, 12), **options},
     )  # fmt: skip
 
 
@@ -46,6 +46,22 @@ def test_a_picture_left_as_it_is_is_found_again(batch):
     same = model._contrast(batch["a"], batch["a"], flipped, Keyed(0))
     other = model._contrast(batch["a"], batch["b"], flipped, Keyed(0))
     assert same < 0.8 * other
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_heads_and_encoder_learn_from_the_queries(batch, mixed):
+    """Under autocast too, which may keep a cast of the weights that knows no graph."""
+    model = make()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        model._contrast(batch["a"], batch["b"], torch.zeros(4, dtype=torch.bool), Keyed(0)).backward()
+    for part in (model.heads, *model.a2b.layers[1:12]):
+        for name, parameter in part.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_layers_that_the_generator_does_not_have_are_refused():
+    with pytest.raises(UserError, match=r"generator=resnet"):
+        make(layers=(0, 40))
 
 
 def test_mirrored_outputs_are_turned_back(batch):

@@ -3,6 +3,7 @@
 import copy
 from functools import partial
 
+import pytest
 import torch
 from bare import CycleGAN as Bare
 from bare import cyclegan_networks
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 from gan_lab.build import build
 from gan_lab.configuration import compose, resolve, settle
 from gan_lab.core.budget import Budget
+from gan_lab.core.noise import Keyed
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cyclegan import CycleGAN
 from gan_lab.runtime import make_trainer
@@ -43,6 +45,27 @@ def test_trains_as_the_published_implementation():
             # Adam's first steps are the gradient's sign times the rate: where that hangs on rounding it may turn
             far = (value - expected[key]).abs() > 1e-5
             assert far.float().mean() < 0.01, f"{name}.{key}"
+
+
+@pytest.mark.parametrize("model", ["cyclegan", "cut"])
+@pytest.mark.parametrize(("loss", "adversarial", "critic"), [("lsgan", 2.0, 1.0), ("nonsaturating", 1.0, 0.5)])
+def test_losses_weigh_as_in_the_published_code(model, loss, adversarial, critic):
+    """Squared errors are halved in ``LeastSquares`` already; of other losses the critic's is, by weight."""
+    chosen = compose([f"model={model}", f"loss={loss}", "data=fake_unpaired", *COMMON]).model
+    assert (chosen.adversarial, chosen.critic) == (adversarial, critic)
+
+
+def test_the_critics_loss_carries_its_weight():
+    torch.manual_seed(0)
+    adam = partial(torch.optim.Adam, lr=2e-4)
+    options = {"loss": LeastSquares(), "domains": {"a": PICTURES, "b": PICTURES}, "g_optimizer": adam}
+    model = CycleGAN(*cyclegan_networks(blocks=1, filters=4), critic=0.25, pool=0, d_optimizer=adam, **options)
+    batch, fakes = ({side: torch.rand(1, 3, 32, 32) for side in "ab"} for _ in range(2))
+    terms = model.d_terms(batch, fakes, Keyed(0)).losses
+    for side in "ab":
+        real, fake = model._critic(side)(batch[side]), model._critic(side)(fakes[side])
+        expected = 0.25 * ((real - 1).square().mean() + fake.square().mean()) / 2
+        torch.testing.assert_close(terms[f"adversarial_{side}"], expected)
 
 
 def test_the_whole_configuration_takes_a_step(tmp_path):
