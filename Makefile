@@ -26,7 +26,7 @@ types: .venv/develop  ## types
 bench: .venv/runtime  ## speed against bare PyTorch loops, as ratios of one interleaved run
 	$(BIN)/python experiments/bench.py
 
-test-kill: .venv/develop  ## kill a run twenty times and see that nothing is lost (about five minutes)
+test-kill: .venv/develop  ## kill a run twenty times and see that nothing is lost (five to nine minutes)
 	$(BIN)/python tests/kill.py
 
 clean:  ## remove the environment and caches, not the runs

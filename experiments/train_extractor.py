@@ -39,6 +39,7 @@ ARTICLES = "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 OBJECTS = "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 Pictures = tuple[Tensor, Tensor]
 """uint8 (N, C, H, W) and labels (N,)."""
+Pair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,9 @@ def uniform(n: int, low: float, high: float) -> Tensor:
     return torch.empty(n).uniform_(low, high)
 
 
-def affine(
-    images: Tensor,
-    wide: Tensor,
-    high: Tensor,
-    angle: Tensor,
-    centre: tuple[Tensor, Tensor],
-    shear: Tensor | float = 0.0,
-) -> Tensor:
-    """Move each picture's ``centre`` (x and y in [-1, 1]) to the middle, make it ``wide`` and ``high`` times as large.
-
-    It is turned by ``angle``, and ``shear`` moves lower rows to the right, so many columns a row.
-    """
-    (x, y), cos, sin = centre, angle.cos(), angle.sin()
+def affine(images: Tensor, scale: Pair, angle: Tensor, centre: Pair, shear: Tensor | float = 0.0) -> Tensor:
+    """Centre (x, y in [-1, 1]) to the middle, scaled, turned; ``shear`` moves lower rows right, in columns a row."""
+    (wide, high), (x, y), cos, sin = scale, centre, angle.cos(), angle.sin()
     inverse = torch.stack([cos / wide, sin / wide - shear, x, -sin / high, cos / high, y], 1).view(-1, 2, 3)
     grid = F.affine_grid(inverse, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
@@ -150,10 +141,10 @@ def low_resolution(images: Tensor) -> Tensor:
     """
     n = len(images)
     nothing, whole = torch.zeros(n), torch.ones(n)
-    images = affine(images, whole, whole, nothing, (nothing, nothing), slant(images) * uniform(n, 0.5, 1.1))
+    images = affine(images, (whole, whole), nothing, (nothing, nothing), slant(images) * uniform(n, 0.5, 1.1))
     (x, width), (y, height) = extent((images > 0.3).any(2).flatten(1)), extent((images > 0.3).any(3).flatten(1))
     target = 2 * uniform(n, 0.55, 0.8) * (width / height).clamp(max=1).pow(uniform(n, 0, 0.6))
-    images = affine(images, target / width, 2 / height, uniform(n, -0.1, 0.1), (x, y))
+    images = affine(images, (target / width, 2 / height), uniform(n, -0.1, 0.1), (x, y))
     soft = gaussian_blur(images, [9, 9], [0.7 + 0.8 * float(torch.rand(()))] * 2)
     darkest = soft.flatten(1).sort(1, descending=True).values
     least = darkest.gather(1, (1024 * uniform(n, 0.25, 0.37)).long().view(n, 1)).clamp(min=0.02)
@@ -171,7 +162,7 @@ def augment_grey(images: Tensor, labels: Tensor) -> Tensor:
     high = torch.where(digit, uniform(n, 0.8, 1.4), uniform(n, 0.85, 1.1))
     stretch = torch.where(digit, uniform(n, -0.2, 0.2), uniform(n, -0.08, 0.08))
     angle = uniform(n, -1, 1) * torch.where(digit, math.radians(15), math.radians(6))
-    moved = affine(images, high * stretch.exp(), high, angle, (uniform(n, -0.12, 0.12), uniform(n, -0.12, 0.12)))
+    moved = affine(images, (high * stretch.exp(), high), angle, (uniform(n, -0.12, 0.12), uniform(n, -0.12, 0.12)))
     images = torch.where(((labels == 1) & low & (torch.rand(n) < 0.5)).view(-1, 1, 1, 1), flag(images), images)
     moved[low] = low_resolution(images[low])
     blurred = ~low & (torch.rand(n) < 0.1)
