@@ -146,6 +146,11 @@ def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
         return from_pil(picture)
 
 
+def up(length: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-length // multiple) * multiple
+
+
 def reflect_to(images: Tensor, size: tuple[int, int]) -> Tensor:
     """(…, H, W) made larger below and to the right, by going back and forth between the edges."""
     rows, columns = (_reflected(old, new) for old, new in zip(images.shape[-2:], size, strict=True))

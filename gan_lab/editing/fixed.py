@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gan_lab.editing.maps import Crop
 from gan_lab.editing.parts import Norm, Part, Pointwise, Skip, halo
-from gan_lab.editing.pixels import up
 from gan_lab.editing.tiling import Statistics
+from gan_lab.imaging import up
 from gan_lab.progress import track
 
 Normalise = Callable[[Norm, Tensor], Tensor]

@@ -54,8 +54,3 @@ def resize(pixels: Tensor, size: tuple[int, int], nearest: bool = False) -> Tens
         return pixels
     how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     return from_pil(to_pil(pixels).resize((size[1], size[0]), how))
-
-
-def up(length: int, multiple: int) -> int:
-    """The next multiple."""
-    return -(-length // multiple) * multiple

@@ -14,9 +14,9 @@ from gan_lab.editing.blending import blend
 from gan_lab.editing.fixed import tiles
 from gan_lab.editing.maps import InMemory, Make, OnDisk
 from gan_lab.editing.parts import Part, halo, take_apart
-from gan_lab.editing.pixels import Canvas, Pixels, resize, up
+from gan_lab.editing.pixels import Canvas, Pixels, resize
 from gan_lab.editing.tiling import Passes
-from gan_lab.imaging import reflect_to
+from gan_lab.imaging import reflect_to, up
 from gan_lab.precision import full_precision
 from gan_lab.types import Translates, UserError
 

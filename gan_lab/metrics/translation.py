@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from gan_lab.imaging import reflect_to
+from gan_lab.imaging import reflect_to, up
 from gan_lab.metrics.cache import ranks
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.features import FeatureTable, seen, spread
@@ -33,8 +33,8 @@ def translated(model: Translates, pictures: Tensor, to: str, seed: int = 0, star
     Where the model cannot take the size, pictures are reflected up to one that it can, and what that adds is cut off.
     """
     height, width = pictures.shape[2:]
-    larger = (height + -height % model.multiple, width + -width % model.multiple)
-    made = model.translate(reflect_to(pictures, larger), to, seed, start)
+    larger = reflect_to(pictures, (up(height, model.multiple), up(width, model.multiple)))
+    made = model.translate(larger, to, seed, start)
     return made[..., :height, :width].float()
 
 
