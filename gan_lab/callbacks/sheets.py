@@ -42,24 +42,25 @@ def _samples(model: Samples, classes: int, n: int, seed: int, columns: int | Non
 
 
 def _translations(model: Translates, data: TwoDomains, n: int, seed: int) -> Tensor:
-    """Test pictures spread over the set, one a row: each domain's picture, its translation and the way back from that;
-    of pairs the source, the output and the target. All at the size of the first.
+    """Test pictures spread over the set, each beside what becomes of it: both domains' pictures, their translations and
+    the ways back from those; of pairs the source, the output and the target. All at the size of the first.
     """
-    columns = len(model.directions) * (2 + (len(model.directions) > 1 or data.paired))
-    rows = min(max(1, n // columns), *(data.sides[ends(way)[0]].count(SPLIT) for way in model.directions))
-    shown = [_columns(model, data, way, rows, seed) for way in model.directions]
-    pictures = [picture for row in zip(*shown, strict=True) for cells in row for picture in cells]
+    cells = len(model.directions) * (2 + (len(model.directions) > 1 or data.paired))
+    count = min(max(1, n // cells), *(data.sides[ends(way)[0]].count(SPLIT) for way in model.directions))
+    abreast = max(1, round((count / cells) ** 0.5))  # about as wide as high
+    shown = [_columns(model, data, way, count // abreast * abreast, seed) for way in model.directions]
+    pictures = [picture for each in zip(*shown, strict=True) for own in each for picture in own]
     depth = max(picture.shape[1] for picture in pictures)
     size = pictures[0].shape[2:]
-    return grid(torch.cat([_fitted(picture, size).expand(-1, depth, -1, -1) for picture in pictures]), columns)
+    return grid(torch.cat([_fitted(picture, size).expand(-1, depth, -1, -1) for picture in pictures]), abreast * cells)
 
 
-def _columns(model: Translates, data: TwoDomains, way: str, rows: int, seed: int) -> Iterator[list[Tensor]]:
-    """One direction's cells of each row, (1, 1 or 3, H, W) in [-1, 1]."""
+def _columns(model: Translates, data: TwoDomains, way: str, count: int, seed: int) -> Iterator[list[Tensor]]:
+    """One direction's cells of each picture, (1, 1 or 3, H, W) in [-1, 1]."""
     source, target = ends(way)
     device = getattr(model, "device", "cpu")
-    own = spread(data.sides[target], SPLIT, rows, 1)
-    for number, pixels in spread(data.sides[source], SPLIT, rows, 1):
+    own = spread(data.sides[target], SPLIT, count, 1)
+    for number, pixels in spread(data.sides[source], SPLIT, count, 1):
         given = model.domains[source].encode(pixels.to(device))
         made = translated(model, given, target, seed, number)
         cells = [model.domains[source].visible(given), model.domains[target].visible(made)]

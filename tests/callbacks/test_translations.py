@@ -143,6 +143,13 @@ def test_a_row_of_pairs_shows_source_output_and_target_of_any_size():
     assert rows == [[10, 30, 110], [50, 70, 150]]
 
 
+def test_many_pictures_and_their_translations_stand_abreast():
+    data = TwoSides(Side(test=grey(*range(0, 180, 10))), Side(test=grey(0)))
+    sheet = sheet_for(Carrier(lambda x: x + 20 / 127.5), data, n=64, seed=0, columns=None)()
+    assert sheet.shape == (3, 6 * 66 + 2, 6 * 66 + 2)
+    assert [level(sheet, 1, column) for column in range(6)] == [30, 50, 40, 60, 50, 70]
+
+
 def test_a_map_is_shown_in_its_colours_beside_a_grey_picture():
     domains = {"a": Domain(labels=2), "b": Domain(1)}
     ids = torch.tensor([0, 1], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 16, 16)
