@@ -15,7 +15,7 @@ demo: .venv/runtime  ## install, then train the default GAN on handwritten digit
 	$(BIN)/python -m gan_lab.train
 
 test: .venv/develop  ## the test suite (GAN_LAB_TEST_DATA names a folder of real data sets)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/develop  ## style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-os.environ["GAN_LAB_CACHE"] = tempfile.mkdtemp(prefix="gan_lab-tests-")
+cache = tempfile.TemporaryDirectory(prefix="gan_lab-tests-", ignore_cleanup_errors=True)  # removed at exit
+os.environ["GAN_LAB_CACHE"] = cache.name
 torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
 
 
