@@ -57,8 +57,14 @@ def pairs(data: TwoDomains, split: str) -> tuple[Tensor, Tensor]:
 
 
 def teach(maps: Tensor, pictures: Tensor, labels: int, minutes: float, batch: int = 16) -> Segmenter:
-    """AdamW with a learning rate that falls to nothing over the minutes; mirrored by chance."""
+    """AdamW with a learning rate that falls to nothing over the minutes; mirrored by chance.
+
+    Classes are weighted by the root of the median frequency over their own (after Badrinarayanan et al. 2017, SegNet,
+    section 4), or rare ones would not be learnt.
+    """
     torch.manual_seed(0)
+    counts = torch.bincount(maps.flatten(), minlength=labels + 1)[:labels].clamp(min=1).float()
+    weight = (counts.median() / counts).sqrt()
     network = Segmenter(pictures.shape[1], labels).train()
     optimizer, began, last = torch.optim.AdamW(network.parameters(), 2e-3), time.monotonic(), 0.0
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
@@ -69,7 +75,7 @@ def teach(maps: Tensor, pictures: Tensor, labels: int, minutes: float, batch: in
         images = images * (0.8 + 0.4 * torch.rand(batch, 1, 1, 1))
         optimizer.param_groups[0]["lr"] = 2e-3 * (1 - share)
         optimizer.zero_grad()
-        loss = F.cross_entropy(network(images), truth.where(truth < labels, -100), ignore_index=-100)
+        loss = F.cross_entropy(network(images), truth.where(truth < labels, -100), weight, ignore_index=-100)
         loss.backward()
         optimizer.step()
         if share > last + 0.1:
@@ -103,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--root", help="of the data, where the checkpoint's own is not there")
-    parser.add_argument("--minutes", type=float, default=6)
+    parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     model = load(arguments.checkpoint)
