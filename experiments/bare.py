@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss, relu, softplus
 
-from gan_lab.networks import dcgan, patchgan, resnet
+from gan_lab.networks import dcgan, patchgan, r3gan, resnet, sngan
+from gan_lab.networks.spectral import spectral_norm
 
 Step = Callable[[], None]
 
@@ -79,6 +80,78 @@ class DCGANExample(DCGAN):
         self.g.zero_grad()
         self.loss(fake, 1.0).backward()
         self.g_optimizer.step()
+
+
+class Resnets:
+    """Generator and critic at 32×32×3, two Adams without momentum, precision and layout as ours."""
+
+    latent = 128
+
+    def __init__(self, device: torch.device, batch: int, bf16: bool, networks: tuple[nn.Module, nn.Module]) -> None:
+        self.device, self.batch, self.bf16 = device, batch, bf16
+        self.g, self.d = (network.to(device, memory_format=torch.channels_last) for network in networks)
+        self.g_optimizer, self.d_optimizer = (
+            torch.optim.Adam(n.parameters(), 2e-4, (0.0, 0.9), fused=True) for n in (self.g, self.d)
+        )
+        real = torch.rand(batch, 3, 32, 32, device=device).mul(2).sub(1)
+        self.real = real.to(memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def fakes(self) -> Tensor:
+        return self.g(torch.randn(self.batch, self.latent, device=self.device))
+
+    def step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        torch.clear_autocast_cache()
+
+
+class SNGAN(Resnets):
+    """Hinge loss, spectral norm in the critic, one step of it for each of the generator's."""
+
+    def __init__(self, device: torch.device, batch: int, bf16: bool, base: int) -> None:
+        critic = spectral_norm(sngan.Discriminator(3, 32, 32, base))
+        super().__init__(device, batch, bf16, (sngan.Generator(self.latent, 3, 32, 32, base), critic))
+
+    def __call__(self) -> None:
+        with self.autocast():
+            fake = self.fakes()
+            loss = relu(1 - self.d(self.real).float()).mean() + relu(1 + self.d(fake.detach()).float()).mean()
+        self.step(self.d_optimizer, loss)
+        self.d.requires_grad_(False)
+        with self.autocast():
+            loss = -self.d(fake).float().mean()
+        self.step(self.g_optimizer, loss)
+        self.d.requires_grad_(True)
+
+
+class R3GAN(Resnets):
+    """Relativistic pairing with R1 and R2, double backward in float32; fakes of its own for each player's step."""
+
+    latent, gamma = 64, 0.05
+
+    def __init__(self, device: torch.device, batch: int, bf16: bool, width: int) -> None:
+        networks = r3gan.Generator(self.latent, 3, 32, 32, width), r3gan.Discriminator(3, 32, 32, width)
+        super().__init__(device, batch, bf16, networks)
+
+    def __call__(self) -> None:
+        with torch.no_grad(), self.autocast():
+            fake = self.fakes()
+        both = [images.detach().float().requires_grad_() for images in (self.real, fake)]
+        logits = [self.d(images) for images in both]
+        loss = softplus(logits[1] - logits[0]).mean()
+        for images, its in zip(both, logits, strict=True):
+            (gradient,) = torch.autograd.grad(its.sum(), images, create_graph=True)
+            loss = loss + self.gamma / 2 * gradient.square().sum((1, 2, 3)).mean()
+        self.step(self.d_optimizer, loss)
+        self.d.requires_grad_(False)
+        with self.autocast():
+            loss = softplus(self.d(self.real).float() - self.d(self.fakes()).float()).mean()
+        self.step(self.g_optimizer, loss)
+        self.d.requires_grad_(True)
 
 
 class CycleGAN:

@@ -1,9 +1,9 @@
 """Speed as ratios of one run: ours and bare PyTorch loops take turns, and medians are compared (`make bench`).
 
-`dcgan`: DCGAN at 64×64×3, batch 64. `cyclegan`: CycleGAN at 128 px, batch 1. Each against (a) a bare loop with the same
-precision and memory layout: what the framework costs; and (b) a bare float32 loop in the manner of the public
-implementation: what our defaults gain. `data`: an epoch over cached pixels against torchvision's ImageFolder, which
-decodes every picture in every epoch.
+`dcgan`: DCGAN at 64×64×3, batch 64. `cyclegan`: CycleGAN at 128 px, batch 1. `sngan` and `r3gan`: at 32×32×3, batch 64,
+narrow. Each against (a) a bare loop with the same precision and memory layout: what the framework costs; and the first
+two against (b) a bare float32 loop in the manner of the public implementation: what our defaults gain. `data`: an epoch
+over cached pixels against torchvision's ImageFolder, which decodes every picture in every epoch.
 """
 
 import argparse
@@ -32,7 +32,8 @@ from gan_lab.configuration import compose, resolve, settle
 from gan_lab.machine import auto_precision, hardware
 from gan_lab.runtime import make_trainer
 
-SIZE, BATCH = 64, 64
+SIZE, BATCH, NARROW = 64, 64, 16
+SMALL = ["data=fake", "data.channels=3", "data.size=32", f"batch_size={BATCH}"]
 
 
 class Interleave(Callback):
@@ -106,6 +107,22 @@ def cyclegan(iterations: int, device: torch.device, compiled: bool = False) -> d
     return race(overrides, others, 1, iterations, device)
 
 
+def sngan(iterations: int, device: torch.device) -> dict[str, float]:
+    def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
+        return {"same": bare.SNGAN(device, BATCH, plain["precision"].startswith("bf16"), NARROW)}
+
+    narrow = [f"network.base={NARROW}", f"network.critic_base={NARROW}", "loss.n_critic=1"]
+    return race(["model=sngan", *SMALL, *narrow], others, BATCH, iterations, device)
+
+
+def r3gan(iterations: int, device: torch.device) -> dict[str, float]:
+    def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
+        return {"same": bare.R3GAN(device, BATCH, plain["precision"].startswith("bf16"), 4 * NARROW)}
+
+    narrow = [f"network.widths={4 * NARROW}", "model.augment.diff=null", "model.schedules=null"]
+    return race(["model=r3gan", *SMALL, *narrow], others, BATCH, iterations, device)
+
+
 def pair(device: torch.device, layout: torch.memory_format) -> tuple[Tensor, Tensor]:
     a, b = (torch.rand(1, 3, 128, 128, device=device).mul(2).sub(1).to(memory_format=layout) for _ in range(2))
     return a, b
@@ -144,11 +161,8 @@ def draw_pictures(folder: Path, count: int) -> None:
 
 
 def speed(found: dict[str, float]) -> dict[str, Any]:
-    return {
-        "images_per_second": {name: round(value, 2) for name, value in found.items()},
-        "ours_over_same": round(found["ours"] / found["same"], 3),
-        "ours_over_example": round(found["ours"] / found["example"], 3),
-    }
+    ratios = {f"ours_over_{name}": round(found["ours"] / value, 3) for name, value in found.items() if name != "ours"}
+    return {"images_per_second": {name: float(f"{value:.3g}") for name, value in found.items()}, **ratios}
 
 
 def epoch(found: dict[str, float]) -> dict[str, Any]:
@@ -160,7 +174,7 @@ def epoch(found: dict[str, float]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["dcgan", "cyclegan", "data"], help="default: all three")
+    parser.add_argument("what", nargs="*", default=["dcgan", "cyclegan", "sngan", "r3gan", "data"], help="default: all")
     parser.add_argument("--iterations", type=int, default=40, help="of each loop, taken in turns (default 40)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="cyclegan: compile ours and the one like it")
@@ -174,6 +188,8 @@ def main() -> None:
     races: dict[str, Callable[[], dict[str, Any]]] = {
         "dcgan": lambda: speed(dcgan(arguments.iterations, device)),
         "cyclegan": lambda: speed(cyclegan(arguments.iterations, device, arguments.compile)),
+        "sngan": lambda: speed(sngan(arguments.iterations, device)),
+        "r3gan": lambda: speed(r3gan(arguments.iterations, device)),
         "data": lambda: epoch(data(arguments.pictures, epochs=3)),
     }
     for name in arguments.what:

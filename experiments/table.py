@@ -36,6 +36,44 @@ def sampled(runs: dict[str, Any]) -> list[str]:
     return [*heading(header), *(row(*item) for item in runs.items()), ""]
 
 
+def counted(runs: dict[str, Any]) -> list[str]:
+    """Modes found where the modes are known."""
+    header = ["result", "modes", "good samples", "KL from uniform", "samples", "images", "minutes"]
+    lines = []
+    for name, result in runs.items():
+        figures, protocol = result["fidelity"]["figures"], result["fidelity"]["protocol"]
+        modes = protocol["data"].get("modes", 1000)
+        cells = [
+            name, f"**{figures['modes']:.0f}** of {modes:,}", f"{figures['modes_good']:.1%}",
+            f"{figures['modes_kl']:.3f}", f"{protocol['samples']:,}", f"{result['counters']['images_seen']:,}",
+            f"{result['counters']['seconds'] / 60:.1f}",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*heading(header), *lines, ""]
+
+
+def asked(runs: dict[str, Any]) -> list[str]:
+    """Whether labels are heeded."""
+    header = ["result", "figure", "whole", "mean within classes", "lowest", "highest", "samples of the label asked for",
+              "real pictures of their own label"]  # fmt: skip
+    lines = []
+    for name, result in runs.items():
+        figures = result["fidelity"]["figures"]
+        (extractor,) = result["fidelity"]["protocol"]["extractors"].values()
+        distance = extractor["distance"]
+        each = [value for key, value in figures.items() if key.startswith(f"{distance}_class_")]
+        cells = [
+            name,
+            distance,
+            *(f"{v:.2f}" for v in (figures[distance], figures[f"{distance}_classes"], min(each), max(each))),
+        ]
+        cells += [
+            f"**{figures[key]:.1%}**" if key in figures else "" for key in ("label_accuracy", "label_accuracy_real")
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*heading(header), *lines, ""]
+
+
 def directions(name: str, result: dict[str, Any]) -> list[str]:
     """A row for each direction of a translating run."""
     measured, lines = result["fidelity"], []
@@ -85,7 +123,7 @@ def raced(results: dict[str, Any]) -> list[str]:
     """Ratios of medians from interleaved runs."""
     header = ["result", "of", "over a bare loop, same precision", "over a bare fp32 loop", "precision", "hardware"]
     lines = [
-        f"| {name} | {of} | {figures['ours_over_same']:.3f} | {figures['ours_over_example']:.3f} "
+        f"| {name} | {of} | {figures['ours_over_same']:.3f} | {figures.get('ours_over_example', '')} "
         f"| {result['precision']} | {result['hardware']} |"
         for name, result in results.items()
         for of, figures in result.items()
@@ -102,7 +140,12 @@ def main() -> None:
     results = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))}
     runs = {name: result for name, result in results.items() if "fidelity" in result}
     both = {name: run for name, run in runs.items() if "directions" in run["fidelity"]["protocol"]}
-    lines = sampled({name: run for name, run in runs.items() if name not in both})
+    modes = {name: run for name, run in runs.items() if "modes" in run["fidelity"]["figures"]}
+    told = {name: run for name, run in runs.items() if any(f.endswith("_classes") for f in run["fidelity"]["figures"])}
+    plane = {name for name, run in modes.items() if not run["fidelity"]["protocol"]["extractors"]}
+    lines = sampled({name: run for name, run in runs.items() if name not in both and name not in plane})
+    lines += asked(told) if told else []
+    lines += counted(modes) if modes else []
     lines += translated(both) if both else []
     lines += heading(["result", "command", "hardware"])
     lines += [f"| {name} | `{result['command']}` | {result['hardware']} |" for name, result in runs.items()]

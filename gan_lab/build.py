@@ -15,10 +15,13 @@ from typing import Any
 from gan_lab.types import UserError
 
 TRUSTED = (
+    "gan_lab.augment",
     "gan_lab.core.budget",
     "gan_lab.core.gan",
     "gan_lab.core.latents",
+    "gan_lab.core.pool",
     "gan_lab.core.schedules",
+    "gan_lab.data.points",
     "gan_lab.data.presets",
     "gan_lab.losses",
     "gan_lab.models",

@@ -30,6 +30,21 @@ def unless(*values: Any) -> Any:
     return None if any(value is not None for value in values[:-1]) else values[-1]
 
 
+def when(condition: bool, value: Any) -> Any:
+    """The value, or 0 where the condition does not hold or there is no value."""
+    return (value if condition else 0) or 0
+
+
+def codes(*counts: int) -> int:
+    """Latents that a generator takes: noise and codes."""
+    return sum(counts)
+
+
+def attention(height: int, width: int) -> int:
+    """Side of the maps that attend to themselves: SAGAN's 32 px, or a quarter of a smaller picture's."""
+    return 32 if min(height, width) >= 128 else min(height, width) // 4
+
+
 def side(size: Any, index: int) -> int | None:
     """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
     if size is None or isinstance(size, int):
@@ -62,7 +77,7 @@ def fused(precision: str) -> bool:
     return precision != "16-mixed"
 
 
-for resolver in (first, unless, side, depth, halvings, blocks, reduced, fused):
+for resolver in (first, unless, when, codes, attention, side, depth, halvings, blocks, reduced, fused):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -111,6 +126,11 @@ def _check_data(config: DictConfig) -> None:
             f"choose such as data={fitting}."
         )
 
+    if config.conditional and not config.data.get("classes"):
+        raise UserError(
+            f"model={config.method} is told the classes of pictures, and data={config.data.name} states none: give "
+            "data.classes=…, the number of class folders, or choose such as data=mnist."
+        )
     if config.takes != "image" and config.get("generator"):
         _check_size(config, side(config.data.size, 0) or 0, side(config.data.size, 1) or 0)
 

@@ -44,6 +44,21 @@ def _square(n: int) -> int:
     return next((c for c in range(root, n + 1) if n % c == 0 and c * c <= 2 * n), root)
 
 
+def scatter(points: Tensor, colours: Tensor, side: int = 384, dot: int = 2) -> Tensor:
+    """Points (N, 2) of the plane, x and y in [-1, 1], as dots on white, uint8 (3, side, side); later ones lie on top.
+
+    Args:
+        colours: (N, 3), 0 to 255.
+        dot: pixels a side.
+    """
+    sheet = np.full((side, side, 3), 255, np.uint8)
+    place = ((points.numpy() * [1, -1] + 1) / 2 * (side - dot)).round().astype(int)
+    inside = ((place >= 0) & (place <= side - dot)).all(1)
+    for y, x in np.ndindex(dot, dot):
+        sheet[place[inside, 1] + y, place[inside, 0] + x] = colours.numpy()[inside]
+    return torch.from_numpy(sheet).permute(2, 0, 1)
+
+
 def strip(images: Tensor, pad: int = 2, scale: int | None = None) -> Tensor:
     """Pictures (N, C, H, W) in [-1, 1] in one row, uint8 (C, H', W')."""
     return grid(images, columns=len(images), pad=pad, scale=scale)

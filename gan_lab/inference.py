@@ -17,7 +17,7 @@ from gan_lab.imaging import grid, save_animation, save_each, save_png, strip
 from gan_lab.machine import device_of
 from gan_lab.metrics.fidelity import Report
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Decodes, RealImages, Samples, Translates, TwoDomains, UserError
+from gan_lab.types import Decodes, Mixture, RealImages, Samples, Translates, TwoDomains, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -58,6 +58,8 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
     for start in range(plain["start"], plain["start"] + plain["n"], plain["batch_size"]):
         count = min(plain["batch_size"], plain["start"] + plain["n"] - start)
         images = model.sample(count, plain["seed"], start, plain["label"], plain["truncation"]).cpu()
+        if images.shape[1] not in (1, 3):
+            raise UserError("This model makes points, not pictures: samples.png in its run's folder shows them.")
         if plain["single"]:
             save_each(_folder(output), images, start)
         if plain["grid"]:
@@ -113,19 +115,19 @@ def evaluate(config: DictConfig) -> Report:
     output = Path(plain["output"] or path.with_name(f"{path.stem}-evaluation.json"))
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(record, indent=1, default=str) + "\n")
-    for each in measure.extractors:
-        Console().print(measure.table(record, {}, each))
+    for table in measure.tables(record, {}):
+        Console().print(table)
     print(f"Wrote {output}")
     return report
 
 
-def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains:
+def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains | Mixture:
     """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
     node = dict(read(path)["gan_lab"]["data"])
     if plain["root"]:
         node["root"] = plain["root"]
     data = build(node, [*TRUSTED, *plain["trust"]])
-    if not isinstance(data, RealImages | TwoDomains):
+    if not isinstance(data, RealImages | TwoDomains | Mixture):
         raise UserError(
             f"The data of {path}, a {type(data).__name__}, are not pictures that others can be compared with."
         )

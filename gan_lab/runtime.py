@@ -130,7 +130,9 @@ def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
     """Lightning's Trainer with the configured callbacks and loggers, and what every run has."""
     stop = StopOnSignal()
     record = Record({key: plain[key] for key in ("model", "data", "seed", "precision")})
-    callbacks = [stop, record, *(build(node) for node in plain["callbacks"].values() if node)]
+    # A node without a target is what a recipe sets of a callback that was left out.
+    chosen = [node for node in plain["callbacks"].values() if node and "_target_" in node]
+    callbacks = [stop, record, *(build(node) for node in chosen)]
     loggers = [build(node) for node in (plain["logger"] or {}).values() if node]
     for logger in loggers:
         logger.log_hyperparams(plain)

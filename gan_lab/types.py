@@ -82,11 +82,13 @@ class Phase:
         terms: ``(batch, drawn, noise) -> Terms``. May draw random numbers from ``noise``; never steps, logs, or changes
             another phase's parameters.
         every: the turn is taken in every so manieth iteration (the generator's ``every=5`` is a paper's n_critic = 5).
+        fresh: whether it gets a batch of its own, and what ``draw`` makes of that.
     """
 
     name: str
     terms: Callable[[Batch, Drawn, Noise], Terms]
     every: int = 1
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,33 @@ class RealImages(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What the data are, for a protocol: name, counts of the splits, size, transform."""
+
+
+@runtime_checkable
+class LabelledImages(RealImages, Protocol):
+    """Pictures with classes."""
+
+    name: str
+
+    def labels(self, split: str) -> Tensor:
+        """The classes (N,) of what ``images`` yields, int64."""
+
+
+@runtime_checkable
+class Mixture(Protocol):
+    """The side of a data module of points, (N, 2, 1, 1), that metrics and callbacks see."""
+
+    centres: Tensor
+    """Of the modes, (K, 2)."""
+
+    deviation: float
+    """Of the points about their centre."""
+
+    def points(self, n: int) -> Tensor:
+        """Points (n, 2) of the data."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the data are, for a protocol."""
 
 
 @runtime_checkable

@@ -24,21 +24,26 @@ def names(folder: str) -> list[str]:
 CASES = [
     *([f"model={model}"] for model in names("model")),
     *(["model=dcgan", f"loss={loss}"] for loss in names("loss")),
+    *(["model=dcgan", f"remedy={remedy}"] for remedy in names("remedy")),
     *([f"recipe={recipe}"] for recipe in names("recipe")),
 ]
 
 
 @cache
-def takes(*case: str) -> str:
-    """What the case learns from: image, unpaired or paired."""
-    return compose(case).takes
+def small(*case: str) -> tuple[str, ...]:
+    """What makes the case small: few narrow maps, 16 px, and classes where labels are told."""
+    config = compose(case)
+    network = config.get("network") or {}
+    thin = ["network.base=4", "network.critic_base=4"] if "attention" in network else []
+    thin += ["network.widths=16"] if "group" in network else []
+    told = ["data.classes=3"] if config.conditional else []
+    pool = ["model.pool=4"] if "pool" in config.model else []  # which fills, and shows old pictures
+    return (*SMALL[config.takes], *thin, *told, *pool)
 
 
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:
     """The case's configuration on small fake pictures, on the CPU, in plain containers."""
-    pool = ["model.pool=4"] if "pool" in compose(case).model else []  # which fills, and shows old pictures
-    small = [*SMALL[takes(*case)], *pool]
-    config = compose([*case, *small, *COMMON, "trainer=cpu", f"run_dir={folder}", "runs=/nowhere", *more])
+    config = compose([*case, *small(*case), *COMMON, "trainer=cpu", f"run_dir={folder}", "runs=/nowhere", *more])
     settle(config)
     return resolve(config)
 

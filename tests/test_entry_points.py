@@ -19,7 +19,7 @@ from gan_lab.sample import main as sample
 from gan_lab.train import main as train
 from gan_lab.translate import main as translate
 
-TINY = ["data=digits", "data.size=8", "batch_size=64", "model.generator.base=4", "model.discriminator.base=4"]
+TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.critic_base=4"]
 
 
 def call(monkeypatch, main, *arguments):
@@ -102,6 +102,33 @@ def test_the_line_that_the_program_is_known_by(tmp_path, monkeypatch):
     assert json.loads(Path("figures.json").read_text())["figures"]["fd_colour_b2a"] > 0
 
 
+def test_a_conditional_model_makes_what_is_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    remedies = ["remedy=[diffaugment,lecam,spectral_norm]", "loss.critic.norm=none"]
+    call(monkeypatch, train, "model=cgan", *TINY, *remedies, "debug=smoke", "run_dir=run")
+    assert Image.open("run/samples.png").size == (1 * 66 + 2, 10 * 66 + 2)  # 16 pictures: a class a row
+    figures = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])["figures"]
+    assert figures["fd_grey_classes"] > 0 and 0 <= figures["label_accuracy"] <= 1
+    assert "train/discriminator/lecam" in Path("run/metrics.csv").read_text()
+    for name, label in (("three", ["label=3"]), ("five", ["label=5"]), ("any", [])):
+        call(monkeypatch, sample, "checkpoint=run", "n=4", *label, f"output={name}.png")
+    assert len({Path(f"{name}.png").read_bytes() for name in ("three", "five", "any")}) == 3
+    assert "classes 0 to 9" in refused(monkeypatch, capsys, sample, "checkpoint=run", "label=10")
+
+
+def test_points_are_counted_and_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    call(monkeypatch, train, "model=gan", "data=gaussians", "debug=smoke", "run_dir=run")
+    record = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])
+    assert 0 <= record["figures"]["modes"] <= 25
+    assert record["protocol"]["data"]["spacing_over_deviation"] == 40
+    assert Image.open("run/samples.png").size == (384, 384)
+    assert Path("run/best.ckpt").is_file()
+    assert "points, not pictures" in refused(monkeypatch, capsys, sample, "checkpoint=run", "n=4")
+    call(monkeypatch, evaluate, "checkpoint=run", "n=100", "output=figures.json")
+    assert json.loads(Path("figures.json").read_text())["protocol"]["samples"] == 100
+
+
 def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys):
     """The code and the command of its section on adding a method, from a folder of the user's."""
     readme = (cli.home("conf").parent / "README.md").read_text()
@@ -110,7 +137,7 @@ def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys):
     (tmp_path / "my_methods.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     call(monkeypatch, train, *TINY, "debug=smoke", *command.split(), "run_dir=run")
-    assert "train/discriminator/consistency" in (tmp_path / "run" / "metrics.csv").read_text()
+    assert "train/generator/seeking" in (tmp_path / "run" / "metrics.csv").read_text()
     assert "trust=[my_methods]" in refused(monkeypatch, capsys, sample, "checkpoint=run")
     call(monkeypatch, sample, "checkpoint=run", "trust=[my_methods]", "output=x.png")
 
@@ -131,7 +158,8 @@ def test_load(folder):
         (["batch_size=0"], "batch_size"),
         (["+trainer.max_steps=5"], "budget"),
         (["+trainer.gradient_clip_val=1"], "model.clip"),
-        (["loss=r1", "model.discriminator.norm=batch", "data.size=16"], "model.discriminator.norm"),
+        (["model=cgan", "data=fake"], "data.classes"),
+        (["loss=r1", "network.norm=batch", "data.size=16"], "loss.critic.norm"),
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["model._target_=gan_lab.models.nothing.Here"], "gan_lab.models.nothing.Here"),

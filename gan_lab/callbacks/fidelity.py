@@ -13,7 +13,8 @@ from rich.console import Console
 
 from gan_lab.callbacks.checkpoint import StopOnSignal
 from gan_lab.callbacks.every import Every
-from gan_lab.callbacks.measures import Measure, measure_for
+from gan_lab.callbacks.measure import Measure
+from gan_lab.callbacks.measures import measure_for
 from gan_lab.progress import console
 from gan_lab.types import UserError
 
@@ -102,8 +103,8 @@ class Fidelity(Callback):
         if not _is_stopped(trainer) and self.last.get("images_seen") != pl_module.images_seen:
             self._measure(trainer, pl_module, self.measure)
         if self.last and trainer.is_global_zero:
-            for each in self.measure.extractors:
-                Console().print(self.measure.table(self.last, self.best, each))
+            for table in self.measure.tables(self.last, self.best):
+                Console().print(table)
 
     def _measure(self, trainer: Trainer, model: Any, measure: Measure) -> None:
         began = time.monotonic()
@@ -113,7 +114,7 @@ class Fidelity(Callback):
         counters = {"images_seen": model.images_seen, "iteration": model.iteration}
         line = json.dumps({**counters, "seconds": time.monotonic() - began, **report.record()}, default=str)
         self.last = json.loads(line)
-        self._keep_best([each.distance for each in measure.extractors])
+        self._keep_best(measure.distances())
         if trainer.is_global_zero:
             self._write(trainer, line, measure)
 

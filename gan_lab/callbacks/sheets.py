@@ -7,11 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.imaging import grid
+from gan_lab.imaging import grid, scatter
 from gan_lab.metrics.features import spread
+from gan_lab.metrics.modes import Nearest
 from gan_lab.metrics.targets import SPLIT, ends
 from gan_lab.metrics.translation import translated
-from gan_lab.types import Samples, Translates, TwoDomains
+from gan_lab.types import Mixture, Samples, Translates, TwoDomains
+
+POINTS = 2560
+"""Samples in a scatter picture."""
+
+GREY, BLUE, RED = (200, 200, 200), (30, 80, 200), (210, 40, 40)
 
 Sheet = Callable[[], Tensor]
 """Makes the picture, uint8 (1 or 3, H, W), from the model as it is."""
@@ -26,19 +32,30 @@ def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> 
     """
     if isinstance(model, Translates) and isinstance(data, TwoDomains):
         return lambda: _translations(model, data, n, seed)
+    if isinstance(model, Samples) and isinstance(data, Mixture):
+        return lambda: _scatter(model, data, POINTS, seed)
     if isinstance(model, Samples):
-        return lambda: _samples(model, getattr(data, "classes", 0), n, seed, columns)
+        return lambda: _samples(model, n, seed, columns)
     return None
 
 
-def _samples(model: Samples, classes: int, n: int, seed: int, columns: int | None) -> Tensor:
-    """A conditional model (attribute ``conditional``) on data with classes shows a class in each row."""
-    if not (classes and getattr(model, "conditional", False)):
+def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
+    """A model whose attribute ``kinds`` counts labels to choose among shows one in each row."""
+    kinds = getattr(model, "kinds", 0)
+    if not kinds:
         return grid(model.sample(n, seed=seed), columns)
-    rows = min(classes, n)
+    rows = min(kinds, n)
     columns = columns or n // rows
     labels = torch.arange(rows).repeat_interleave(columns)
     return grid(model.sample(len(labels), seed=seed, label=labels), columns)
+
+
+def _scatter(model: Samples, data: Mixture, n: int, seed: int) -> Tensor:
+    """Points of the data in grey, and on them samples: blue within three deviations of a centre, red elsewhere."""
+    made, real = model.sample(n, seed=seed).flatten(1).cpu(), data.points(n)
+    good = Nearest(data.centres, data.deviation)(made[:, :, None, None]) >= 0
+    colours = torch.where(good[:, None], torch.tensor(BLUE), torch.tensor(RED))
+    return scatter(torch.cat([real, made]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
 
 
 def _translations(model: Translates, data: TwoDomains, n: int, seed: int) -> Tensor:

@@ -1,7 +1,8 @@
 """An adversarial objective with its penalties, whoever the critic is and whatever it is shown besides."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,10 @@ class Adversary:
         """Whether a penalty takes the gradient of a gradient, which torch.compile cannot."""
         return any(penalty.per_sample for penalty in self.penalties.values())
 
+    def memories(self) -> dict[str, Any]:
+        """The penalties that remember something, by name."""
+        return {name: penalty for name, penalty in self.penalties.items() if hasattr(penalty, "state_dict")}
+
     def d(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise, iteration: int = 0) -> Terms:
         """The critic's terms: ``adversarial`` and the penalties that are due in the iteration.
 
@@ -83,7 +88,7 @@ class Adversary:
                     f"The penalty {name} is taken between real and generated pictures, which differ in size here: "
                     "choose another loss=, or data.preprocess=resize_and_crop."
                 )
-            with torch.autocast(real.device.type, enabled=False), full_precision():
+            with in_float32(real) if penalty.per_sample else contextlib.nullcontext():
                 value = penalty(critic, real, fake, logits, noise)
             losses[name] = penalty.weight * penalty.every * value.mean()
         return Terms(losses, self._verdict(real_logits.detach(), fake_logits.detach()))
@@ -124,8 +129,15 @@ def _judge(critic: Critic, images: Tensor, differentiable: bool) -> tuple[Tensor
     if not differentiable:
         return images, critic(images)
     images = images.detach().float().requires_grad_()
-    with torch.autocast(images.device.type, enabled=False), full_precision():
+    with in_float32(images):
         return images, critic(images)
+
+
+@contextlib.contextmanager
+def in_float32(images: Tensor) -> Iterator[None]:
+    """Without autocast and TF32 on the images' device: what is differentiated twice needs the digits."""
+    with torch.autocast(images.device.type, enabled=False), full_precision():
+        yield
 
 
 def refuse_batch_norm(name: str, critic: nn.Module, penalties: Mapping[str, Penalty]) -> None:
@@ -135,5 +147,5 @@ def refuse_batch_norm(name: str, critic: nn.Module, penalties: Mapping[str, Pena
         if each.per_sample and mixes:
             raise UserError(
                 f"The penalty {penalty} differentiates each sample's logit, but batch normalisation in the {name} "
-                f"mixes samples: choose model.{name}.norm=layer, instance or none."
+                "mixes samples: choose loss.critic.norm=layer, instance or none."
             )

@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 
 from gan_lab.core.budget import Budget
 from gan_lab.core.ema import EMA
-from gan_lab.core.noise import Keyed, seed_of
+from gan_lab.core.noise import Keyed, seed_layers, seed_of
+from gan_lab.core.schedules import Schedule, Scheduled, remember
 from gan_lab.types import Batch, Drawn, Noise, Phase, UserError
 
-Schedule = Callable[[float], float]
 Outputs = dict[str, dict[str, Tensor]]
 
 
@@ -39,7 +39,7 @@ class AlternatingModule(LightningModule):
         budget: how long the run lasts.
         ema: averaged copies of the networks named in it (attributes of this module), moved after every iteration.
         seed: of every random number drawn in training.
-        schedules: for some phases, share of the budget used → factor on the learning rate.
+        schedules: for some quantities, share of the budget used → factor on what they began with: see ``Scheduled``.
         clip: largest norm of a phase's gradient.
         micro_batches: each phase works through its batch in so many equal parts before it steps.
         channels_last: memory layout of the four-dimensional weights.
@@ -56,7 +56,7 @@ class AlternatingModule(LightningModule):
         budget: Budget | None = None,
         ema: EMA | None = None,
         seed: int = 0,
-        schedules: Mapping[str, Schedule] | None = None,
+        schedules: Mapping[str, Schedule | None] | None = None,
         clip: float | None = None,
         micro_batches: int = 1,
         channels_last: bool = True,
@@ -65,7 +65,7 @@ class AlternatingModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.make_optimizer, self.schedules = dict(optimizers), dict(schedules or {})
+        self.make_optimizer, self.scheduled = dict(optimizers), Scheduled(schedules or {})
         self.budget, self.ema, self.seed = budget, ema, seed
         self.clip, self.micro_batches = clip, micro_batches
         self.channels_last, self.compiles, self.log_every = channels_last, compile, log_every
@@ -106,7 +106,7 @@ class AlternatingModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Outputs:
         """Every phase that is due takes its turn; then counters, averages and the budget move."""
         due = [phase for phase in self.phases() if (self.iteration + 1) % phase.every == 0]
-        self._schedule(due)
+        self.scheduled.move(self, self._optimizers(), self.progress)
         outputs = self._turns(batch, due)
         self._count(batch)
         if self.iteration % self.log_every == 0:
@@ -114,16 +114,17 @@ class AlternatingModule(LightningModule):
         return outputs
 
     def _turns(self, batch: Batch, due: Sequence[Phase]) -> Outputs:
-        parts = _split(batch, self.micro_batches)
-        optimizers = dict(zip((phase.name for phase in self.phases()), self._all_optimizers(), strict=True))
-        graph = self.shares_graph in {phase.name for phase in due}
-        shared = self._draw(0, batch, graph) if len(parts) == 1 else None
+        batches = [_split(each, self.micro_batches) for each in _split(batch, self.batches_per_iteration)]
+        optimizers = self._optimizers()
+        graph = any(phase.name == self.shares_graph and not phase.fresh for phase in due)
+        shared = self._draw("draw", 0, batches[0][0], graph) if self.micro_batches == 1 else None
         outputs = {}
         for phase in due:
             optimizer = optimizers[phase.name]
             self.toggle_optimizer(optimizer)
             optimizer.zero_grad()
-            terms = [self._terms(phase, i, part, shared) for i, part in enumerate(parts)]
+            parts = batches[-1 if phase.fresh else 0]
+            terms = [self._terms(phase, i, part, None if phase.fresh else shared) for i, part in enumerate(parts)]
             optimizer.step()
             torch.clear_autocast_cache()  # it holds the weights as they were before the step
             self.untoggle_optimizer(optimizer)
@@ -132,24 +133,26 @@ class AlternatingModule(LightningModule):
         return outputs
 
     def _terms(self, phase: Phase, i: int, part: Batch, shared: Drawn | None) -> dict[str, Tensor]:
-        """Terms and gradients of one micro-batch; without a shared forward it is made again, from the same latents."""
+        """Terms and gradients of one micro-batch; without a shared forward it is made again, from the same latents,
+        or, of a phase with a fresh batch, from fresh ones.
+        """
         mine = phase.name == self.shares_graph
-        drawn = self._draw(i, part, mine) if shared is None else shared
+        drawn = self._draw(f"draw {phase.name}" if phase.fresh else "draw", i, part, mine) if shared is None else shared
         if not mine:
             drawn = {name: value.detach() for name, value in drawn.items()}
         terms = phase.terms(part, drawn, self._noise(phase.name, i))
         self.manual_backward(terms.total / self.micro_batches)
         return {name: value.detach() for name, value in (terms.losses | terms.logs).items()}  # type: ignore[operator]
 
-    def _draw(self, i: int, part: Batch, graph: bool) -> Drawn:
-        noise = self._noise("draw", i)
+    def _draw(self, key: str, i: int, part: Batch, graph: bool) -> Drawn:
+        noise = self._noise(key, i)
         with torch.set_grad_enabled(graph):
             return self.draw(part, noise)
 
     def _noise(self, phase: str, i: int) -> Keyed:
         """Random numbers of one turn; layers that draw their own (dropout) start from a state keyed alike."""
         key = (self.seed, self.iteration, phase)
-        torch.manual_seed(seed_of(*key, self.global_rank, i))
+        seed_layers(seed_of(*key, self.global_rank, i), self.device)
         rank, world = self.global_rank, self._world()
         return Keyed(*key, part=rank * self.micro_batches + i, parts=world * self.micro_batches, device=self.device)
 
@@ -160,17 +163,8 @@ class AlternatingModule(LightningModule):
         else:
             self.grad_norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
 
-    def _schedule(self, due: Sequence[Phase]) -> None:
-        if not self.schedules:
-            return
-        for phase, optimizer in zip(self.phases(), self._all_optimizers(), strict=True):
-            if phase in due and phase.name in self.schedules:
-                factor = self.schedules[phase.name](self.progress)
-                for group in optimizer.param_groups:
-                    group["lr"] = group["initial_lr"] * factor
-
     def _count(self, batch: Batch) -> None:
-        images = len(next(iter(batch.values()))) * self._world()
+        images = len(next(iter(batch.values()))) // self.batches_per_iteration * self._world()
         self.iteration += 1
         self.images_seen += images
         now = time.monotonic()
@@ -203,6 +197,11 @@ class AlternatingModule(LightningModule):
     # Where the run stands.
 
     @property
+    def batches_per_iteration(self) -> int:
+        """How many an iteration takes: a second one for the phases that ask for a fresh one."""
+        return 1 + any(phase.fresh for phase in self.phases())
+
+    @property
     def progress(self) -> float:
         """The share of the budget that is used; 0 without a budget."""
         if self.budget is None:
@@ -212,14 +211,16 @@ class AlternatingModule(LightningModule):
     def _images_per_epoch(self) -> int:
         """Whole batches only, over all ranks; an endless loader says how many an epoch has."""
         batches = getattr(self.trainer.train_dataloader, "per_epoch", self.trainer.num_training_batches)
-        return max(1, int(batches * self.images_seen / max(self.iteration, 1)))
+        return max(1, int(batches * self.batches_per_iteration * self.images_seen / max(self.iteration, 1)))
 
     def _world(self) -> int:
         return self.trainer.world_size if self._trainer is not None else 1
 
-    def _all_optimizers(self) -> list[Any]:
+    def _optimizers(self) -> dict[str, Any]:
+        """By phase."""
         optimizers = self.optimizers()
-        return optimizers if isinstance(optimizers, list) else [optimizers]
+        each = optimizers if isinstance(optimizers, list) else [optimizers]
+        return dict(zip((phase.name for phase in self.phases()), each, strict=True))
 
     # Lightning's hooks.
 
@@ -240,8 +241,7 @@ class AlternatingModule(LightningModule):
         for phase in self.phases():
             parameters = [p for network in self.trainable(phase.name) for p in network.parameters() if p.requires_grad]
             optimizer = self.make_optimizer[phase.name](parameters)
-            for group in optimizer.param_groups:
-                group.setdefault("initial_lr", group["lr"])
+            remember(optimizer)
             optimizers.append(optimizer)
         return optimizers
 

@@ -1,4 +1,4 @@
-"""The unconditional GAN (Goodfellow et al. 2014), whole: DCGAN, LSGAN, WGAN, WGAN-GP and others are YAML over it."""
+"""The GAN (Goodfellow et al. 2014), whole, with labels or without: most methods are YAML over it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_lab.core.adversary import AdversarialLoss, Adversary, Critic, Penalty
-from gan_lab.core.alternating import AlternatingModule
+from gan_lab.core.alternating import AlternatingModule, Remembers
 from gan_lab.core.ema import EMA
 from gan_lab.core.latents import numbered
+from gan_lab.core.pool import Pool
+from gan_lab.core.schedules import Schedule
 from gan_lab.precision import full_precision
 from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
@@ -24,7 +26,8 @@ class Prior(Protocol):
 class GANModule(AlternatingModule):
     """A generator and a discriminator, trained in turn; samples come from the generator's moving average.
 
-    Methods override ``draw``, ``critic``, ``d_terms`` or ``g_terms``.
+    Methods override ``draw``, ``critic``, ``d_terms`` or ``g_terms``. A conditional one makes each picture of the label
+    of the real one beside it.
 
     Args:
         generator: latents (N, Z) → images (N, C, H, W) in [-1, 1].
@@ -33,11 +36,19 @@ class GANModule(AlternatingModule):
         loss: the adversarial objective on logits.
         g_optimizer, d_optimizer: parameters → optimizer.
         penalties: on the discriminator, by the name they are logged under; null entries are left out.
-        augment: (images, noise) → images, in front of the discriminator, real and fake alike.
+        classes: K of a conditional model, both of whose networks take labels (N,) as well; 0 of another.
+        augment: by name, (images, noise) → images, in front of the discriminator, real and fake alike; null entries are
+            left out.
+        wrappers: for "generator" and "discriminator", by name, functions that change the network and return it
+            (``spectral_norm``, ``minibatch_deviation``); null entries are left out.
+        replay: shows the discriminator earlier fakes as well.
         project: applied to the discriminator after each of its steps (weight clipping).
         n_critic: discriminator steps for each generator step.
         ema_half_life: of the generator's average, in images.
         schedule: share of the budget used → factor on both learning rates.
+        schedules: of further quantities, see ``Scheduled``.
+        fresh_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
+            has just stepped on.
         core: what ``AlternatingModule`` takes.
 
     Raises:
@@ -55,47 +66,80 @@ class GANModule(AlternatingModule):
         g_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         d_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         penalties: Mapping[str, Penalty | None] | None = None,
-        augment: Callable[[Tensor, Noise], Tensor] | None = None,
+        classes: int = 0,
+        augment: Mapping[str, Callable[[Tensor, Noise], Tensor] | None] | None = None,
+        wrappers: Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module] | None]] | None = None,
+        replay: Pool | None = None,
         project: Callable[[nn.Module], None] | None = None,
         n_critic: int = 1,
         ema_half_life: float = 10_000,
-        schedule: Callable[[float], float] | None = None,
+        schedule: Schedule | None = None,
+        schedules: Mapping[str, Schedule | None] | None = None,
+        fresh_for_generator: bool = False,
         **core: Any,
     ) -> None:
-        schedules = {"discriminator": schedule, "generator": schedule} if schedule else {}
+        generator, discriminator = (
+            _wrapped(network, (wrappers or {}).get(name, {}))
+            for name, network in (("generator", generator), ("discriminator", discriminator))
+        )
         super().__init__(
             optimizers={"discriminator": d_optimizer, "generator": g_optimizer},
             ema=EMA({"generator": generator}, ema_half_life),
-            schedules=schedules,
+            schedules={"discriminator.lr": schedule, "generator.lr": schedule, **(schedules or {})},
             **core,
         )
         self.generator, self.discriminator = generator, discriminator
         self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
-        self.prior, self.augment, self.project, self.n_critic = prior, augment, project, n_critic
+        self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
+        self.prior, self.replay, self.project, self.n_critic = prior, replay, project, n_critic
+        self.classes, self.fresh = classes, fresh_for_generator
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("discriminator", self.d_terms), Phase("generator", self.g_terms, every=self.n_critic)]
+        return [Phase("discriminator", self.d_terms), Phase("generator", self.g_terms, self.n_critic, self.fresh)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator if phase == "discriminator" else self.generator]
 
     def draw(self, batch: Batch, noise: Noise) -> Drawn:
-        return {"fake": self.generator(self.prior(noise, len(batch["image"])))}
+        return {"fake": self.generator(self.prior(noise, len(batch["image"])), *self.told(batch))}
+
+    def told(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What both networks are told besides: the labels, if the model is conditional."""
+        return (batch["label"],) if self.classes else ()
 
     def critic(self, images: Tensor, batch: Batch, noise: Noise) -> Tensor:
         """What the discriminator says of images: logits in float32, whatever the precision of the networks."""
-        if self.augment is not None:
-            images = self.augment(images, noise)
-        return self.discriminator(images).float()
+        return self.discriminator(self.augmented(images, noise), *self.told(batch)).float()
+
+    def augmented(self, images: Tensor, noise: Noise) -> Tensor:
+        for each in self.augment.values():
+            images = each(images, noise)
+        return images
 
     def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        return self.adversary.d(self._shown(batch, noise), batch["image"], drawn["fake"], noise, self.iteration)
+        fake = drawn["fake"] if self.replay is None else self.replay.query(drawn["fake"], noise)
+        return self.adversary.d(self._shown(batch, noise), batch["image"], fake, noise, self.iteration)
 
     def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
         return Terms({"adversarial": self.adversary.g(self._shown(batch, noise), drawn["fake"], batch["image"])})
 
     def _shown(self, batch: Batch, noise: Noise) -> Critic:
         return lambda images: self.critic(images, batch, noise)
+
+    def critic_and(self, head: nn.Module, found: list[Tensor], noise: Noise) -> Critic:
+        """A critic that adds to ``found``, at each call, what the head makes of its features (N, width), in float32."""
+        discriminator: Any = self.discriminator
+
+        def critic(images: Tensor) -> Tensor:
+            features = discriminator.features(self.augmented(images, noise))
+            found.append(head(features.flatten(1)).float())
+            logits: Tensor = discriminator.judge(features)
+            return logits.float()
+
+        return critic
+
+    def memories(self) -> Mapping[str, Remembers]:
+        return self.adversary.memories() | ({} if self.replay is None else {"replay": self.replay})
 
     def stepped(self, phase: str) -> None:
         if phase == "discriminator" and self.project is not None:
@@ -106,23 +150,55 @@ class GANModule(AlternatingModule):
 
     # Capabilities: Samples, Decodes.
 
+    @property
+    def kinds(self) -> int:
+        """How many labels there are to choose among when sampling; 0 without labels."""
+        return self.classes
+
     def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0) -> Tensor:
         """Latents (n, Z) of samples start … start + n - 1 of the seed, shrunk towards the prior's mean."""
         return truncation * numbered(lambda noise: self.prior(noise, 1), n, seed, start).to(self.device)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Latents (n, Z) → images in [-1, 1], by the averaged generator in float32."""
-        if label is not None:
-            raise UserError("This model was trained without labels: sample it without label=.")
+        """Latents (n, Z) → images in [-1, 1], by the averaged generator in float32; without a label, of class 0.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        labels = (
+            (self.checked(0 if label is None else label, len(latents)),) if label is not None or self.classes else ()
+        )
         with torch.autocast(self.device.type, enabled=False), full_precision():
-            return self._averaged("generator")(latents.to(self.device)).float()
+            return self._averaged("generator")(latents.to(self.device), *labels).float().clamp(-1, 1)
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
+        """Without a label, a conditional model draws each sample's class too, all alike."""
+        if label is None and self.classes:
+            label = numbered(lambda noise: noise.integers(1, self.classes), n, seed, start, "label")
         return self.decode(self.latents(n, seed, start, truncation), label)
+
+    def checked(self, label: int | Tensor, n: int) -> Tensor:
+        """The labels (n,) of n samples.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        if not self.kinds:
+            raise UserError("This model was trained without labels: sample it without label=.")
+        labels = torch.as_tensor(label, device=self.device).expand(n)
+        if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.kinds:
+            raise UserError(f"label={label} does not serve: the model knows the classes 0 to {self.kinds - 1}.")
+        return labels
 
     def _averaged(self, name: str) -> nn.Module:
         assert self.ema is not None
         return self.ema.networks[name]
+
+
+def _wrapped(network: nn.Module, wrappers: Mapping[str, Callable[[nn.Module], nn.Module] | None]) -> nn.Module:
+    for wrap in filter(None, wrappers.values()):
+        network = wrap(network)
+    return network

@@ -29,8 +29,8 @@ class Uniform:
         return noise.uniform(n, self.dim) * 2 - 1
 
 
-def numbered(draw: Callable[[Noise], Tensor], n: int, seed: int, start: int) -> Tensor:
-    """``draw``'s one row for each of the samples start … start + n - 1, every row a function of (seed, i) alone."""
+def numbered(draw: Callable[[Noise], Tensor], n: int, seed: int, start: int, what: str = "sample") -> Tensor:
+    """``draw``'s one row for each of the samples start … start + n - 1, each a function of (seed, what, i) alone."""
     if n == 0:
-        return draw(Keyed(seed, "sample", start))[:0]
-    return torch.cat([draw(Keyed(seed, "sample", start + i)) for i in range(n)])
+        return draw(Keyed(seed, what, start))[:0]
+    return torch.cat([draw(Keyed(seed, what, start + i)) for i in range(n)])

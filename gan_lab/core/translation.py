@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_lab.core.adversary import AdversarialLoss, Adversary, Penalty
-from gan_lab.core.alternating import AlternatingModule, Schedule
+from gan_lab.core.alternating import AlternatingModule
 from gan_lab.core.ema import EMA
 from gan_lab.core.noise import seed_of
+from gan_lab.core.schedules import Schedule
 from gan_lab.networks.layers import Dropout
 from gan_lab.precision import full_precision
 from gan_lab.types import Domain, UserError
@@ -60,7 +61,7 @@ class TranslationModule(AlternatingModule):
         super().__init__(
             optimizers={"critic": d_optimizer, "generator": g_optimizer},
             ema=None if ema_half_life is None else EMA(generators, ema_half_life),
-            schedules={"critic": schedule, "generator": schedule} if schedule else {},
+            schedules={"critic.lr": schedule, "generator.lr": schedule},
             **core,
         )
         for name, network in {**generators, **critics}.items():

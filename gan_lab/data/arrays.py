@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from gan_lab.data.pictures import Bytes, Decoded, Frame, Indices, Pictures
+from gan_lab.data.pictures import Bytes, Decoded, Frame, Indices, Pictures, Source
 
 
 @dataclass
@@ -86,6 +87,27 @@ class Digits:
         digits = load_digits()
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
         return {"all": Arrays(images, digits.target.astype(np.int64), 10)}
+
+
+class Stacked:
+    """Pictures of grey ones, three at a time as channels, chosen by chance (satisfies ``Source``).
+
+    Args:
+        source: of grey arrays of one size, with train and test.
+        count: of the training split; the test split has a tenth of it.
+        seed: of the choice.
+    """
+
+    def __init__(self, source: Source, count: int, seed: int) -> None:
+        self.source, self.count, self.seed = source, count, seed
+
+    def splits(self) -> dict[str, Pictures]:
+        counts = {"train": self.count, "test": max(1, self.count // 10)}
+        return {split: self._stacked(own, counts[split]) for split, own in self.source.splits().items()}
+
+    def _stacked(self, own: Any, count: int) -> Arrays:
+        rows = np.random.default_rng(self.seed).integers(0, len(own), (count, 3))
+        return Arrays(own.images[rows, 0], padding=own.padding)
 
 
 class Fake:

@@ -60,40 +60,50 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 class KeyedBatches(Sampler[Key]):
     """The keys of all batches, without end: batch b of an epoch is rows [bB, (b+1)B) of its permutation.
 
-    Rank r takes the r-th part of each.
+    Rank r takes the r-th part of each. Where an iteration takes several batches, they come as one, one after the other.
 
     Args:
         n: rows of the set; those that fill no batch wait for another epoch.
         batch_size: B, over all ranks.
         seed: with the epoch, determines the order.
         rank, world_size: which part is taken.
-        start: the batch to begin with, counted over all epochs.
+        start: the iteration to begin with, counted over all epochs.
+        batches: that an iteration takes.
 
     Raises:
         UserError: if the set is smaller than a batch, or the ranks cannot share one evenly.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1, start: int = 0) -> None:
-        if n < batch_size:
-            raise UserError(
-                f"The training set has {n} pictures, fewer than batch_size={batch_size}: give a smaller one."
-            )
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int = 0,
+        batches: int = 1,
+    ) -> None:
+        if n < batch_size * batches:
+            wanted = f"batch_size={batch_size}" if batches == 1 else f"{batches} batches of batch_size={batch_size}"
+            raise UserError(f"The training set has {n} pictures, fewer than {wanted}: give a smaller one.")
         if batch_size % world_size:
             raise UserError(
                 f"batch_size={batch_size} cannot be shared by {world_size} devices: give a multiple of them."
             )
-        self.n, self.batch_size, self.seed, self.start = n, batch_size, seed, start
+        self.n, self.batch_size, self.batches, self.seed, self.start = n, batch_size, batches, seed, start
         self.part, self.rank = batch_size // world_size, rank
-        self.per_epoch = n // batch_size
+        self.per_epoch = n // (batch_size * batches)
 
     def __iter__(self) -> Iterator[Key]:
-        epoch, batch = divmod(self.start, self.per_epoch)
+        epoch, done = divmod(self.start, self.per_epoch)
+        mine = slice(self.rank * self.part, (self.rank + 1) * self.part)
         while True:
             order = permutation(self.n, self.seed, epoch)
-            for first in range(batch * self.batch_size, self.per_epoch * self.batch_size, self.batch_size):
-                begin = first + self.rank * self.part
-                yield epoch, order[begin : begin + self.part]
-            epoch, batch = epoch + 1, 0
+            rows = order[: self.per_epoch * self.batches * self.batch_size]
+            for taken in rows.reshape(self.per_epoch, self.batches, self.batch_size)[done:]:
+                yield epoch, taken[:, mine].reshape(-1)
+            epoch, done = epoch + 1, 0
 
 
 class Abreast(Sampler[Mapping[str, Key]]):
@@ -113,11 +123,12 @@ class Abreast(Sampler[Mapping[str, Key]]):
 
 
 def position(trainer: Any) -> dict[str, int]:
-    """Where ``KeyedBatches`` begin, and for which rank: at the count of the trainer's module."""
+    """Where ``KeyedBatches`` begin, for which rank, and how many an iteration takes: as the trainer's module says."""
     if trainer is None:
         return {}
-    start = getattr(trainer.lightning_module, "iteration", 0)
-    return {"rank": trainer.global_rank, "world_size": trainer.world_size, "start": start}
+    module = trainer.lightning_module
+    counts = {"start": getattr(module, "iteration", 0), "batches": getattr(module, "batches_per_iteration", 1)}
+    return {"rank": trainer.global_rank, "world_size": trainer.world_size, **counts}
 
 
 class KeyedLoader(DataLoader[Any]):

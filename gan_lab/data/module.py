@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -40,6 +41,9 @@ class ImageDataModule(LightningDataModule):
         UserError: for a value that cannot work; when the data are read, for what the source refuses, for classes that
             it does not have, and if more than 1 % of the pictures cannot be read.
     """
+
+    stacked = False
+    """Whether each channel is a digit: then modes can be counted."""
 
     def __init__(
         self,
@@ -131,6 +135,11 @@ class ImageDataModule(LightningDataModule):
 
     def count(self, split: str) -> int:
         return self._side.count(split)
+
+    def labels(self, split: str) -> Tensor:
+        """The classes (N,) of what ``images`` yields, int64; empty where the set has none."""
+        found = self.rendered(split).labels
+        return torch.from_numpy(found) if found is not None and self.classes else torch.zeros(0, dtype=torch.int64)
 
     def fingerprint(self, split: str) -> str:
         """A hash of what ``images`` yields."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from gan_lab.data import torchvision_sets
 from gan_lab.data.archives import ARCHIVES
-from gan_lab.data.arrays import Digits, Fake
+from gan_lab.data.arrays import Digits, Fake, Stacked
 from gan_lab.data.domains import Derived, FakeSides, Paired, TwoFolders, Unpaired
 from gan_lab.data.download import fetch
 from gan_lab.data.drawn import Animals
@@ -40,6 +40,13 @@ def mnist(root: str, **options: Any) -> ImageDataModule:
 def fashion_mnist(root: str, **options: Any) -> ImageDataModule:
     """Fashion-MNIST in ``root``, downloaded if it is not there."""
     return ImageDataModule(torchvision_sets.FashionMNIST(root), **options)
+
+
+def stacked_mnist(root: str, count: int, draw_seed: int, **options: Any) -> ImageDataModule:
+    """Three of MNIST's digits in each picture, one a channel."""
+    data = ImageDataModule(Stacked(torchvision_sets.MNIST(root), count, draw_seed), **options)
+    data.stacked = True
+    return data
 
 
 def cifar10(root: str, **options: Any) -> ImageDataModule:

@@ -13,13 +13,21 @@ class Minimax:
     """The original game (Goodfellow et al. 2014, eq. 1): d = -log σ(r) - log(1 - σ(f)), g = log(1 - σ(f)).
 
     The generator's gradient vanishes where the discriminator is sure; ``NonSaturating`` is its remedy.
+
+    Args:
+        smooth: by how much the discriminator's target for real pictures falls short of 1 (Salimans et al. 2016, section
+            3.4, one-sided label smoothing: 0.1).
     """
 
     relativistic = False
     boundary = 0.0
 
+    def __init__(self, smooth: float = 0.0) -> None:
+        self.smooth = smooth
+
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return softplus(-real_logits) + softplus(fake_logits)
+        real = softplus(-real_logits)  # of a target of 1; log σ(-r) = log σ(r) - r gives that of another
+        return (real if not self.smooth else real + self.smooth * real_logits) + softplus(fake_logits)
 
     def g(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         return -softplus(fake_logits)
@@ -33,13 +41,20 @@ class NonSaturating(Minimax):
 
 
 class LeastSquares:
-    """Mao et al. 2017 (LSGAN), eq. 9: d = ½(r - 1)² + ½f², g = ½(f - 1)²."""
+    """Mao et al. 2017 (LSGAN), eq. 9: d = ½(r - 1)² + ½f², g = ½(f - 1)².
+
+    Args:
+        smooth: by how much the discriminator's target for real pictures falls short of 1.
+    """
 
     relativistic = False
     boundary = 0.5
 
+    def __init__(self, smooth: float = 0.0) -> None:
+        self.smooth = smooth
+
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return ((real_logits - 1).square() + fake_logits.square()) / 2
+        return ((real_logits - 1 + self.smooth).square() + fake_logits.square()) / 2
 
     def g(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
         return (fake_logits - 1).square() / 2

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 Critic = Callable[[Tensor], Tensor]
@@ -57,6 +58,88 @@ class GradientPenalty:
         epsilon = noise.uniform(len(real), 1, 1, 1)
         between = (epsilon * real + (1 - epsilon) * fake).detach().float().requires_grad_()
         return (input_gradient(critic(between), between).norm(dim=1) - 1).square()
+
+
+class DRAGAN(GradientPenalty):
+    """(‖∇D(x̂)‖ - 1)² around the data, x̂ = x + ½ std(x) u with u uniform in [0, 1) (Kodali et al. 2017, eq. 4).
+
+    The deviation is that of all real pixels in the batch, over all ranks.
+    """
+
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+        mean, square = over_ranks(torch.stack([real.mean(), real.square().mean()]).detach())
+        deviation = (square - mean.square()).clamp(min=0).sqrt()
+        near = (real + 0.5 * deviation * noise.uniform(*real.shape)).detach().float().requires_grad_()
+        return (input_gradient(critic(near), near).norm(dim=1) - 1).square()
+
+
+class LeCam:
+    """(D(x) - α_F)² + (D(G(z)) - α_R)²: neither side's logits go far from where the other's were (Tseng et al. 2021,
+    eq. 5). The anchors α_R and α_F are moving averages of the mean logits of real and generated pictures.
+
+    Args:
+        weight: λ; 0.3 in the paper for few CIFAR pictures.
+        decay: of the anchors.
+        every: see above.
+    """
+
+    at = frozenset[str]()
+    per_sample = False
+
+    def __init__(self, weight: float = 0.3, decay: float = 0.99, every: int = 1) -> None:
+        self.weight, self.decay, self.every = weight, decay, every
+        self.anchors: Tensor | None = None
+
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+        means = over_ranks(torch.stack([logits["real"].detach().mean(), logits["fake"].detach().mean()]))
+        past = means if self.anchors is None else self.anchors.to(means.device)
+        self.anchors = past.lerp(means, 1 - self.decay)
+        return (logits["real"] - self.anchors[1]).square().mean() + (logits["fake"] - self.anchors[0]).square().mean()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"anchors": self.anchors}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.anchors = state_dict["anchors"]
+
+
+class Consistency:
+    """(D(x) - D(T(x)))²: what the critic says must not change with a picture's harmless changes T (Zhang et al. 2020,
+    CR-GAN, eq. 5); of generated pictures too with ``balanced`` (Zhao et al. 2021, bCR).
+
+    Args:
+        change: T, (images, noise) → images; the paper's mirrors and shifts.
+        weight: λ, the paper's 10.
+        balanced: see above.
+        every: see above.
+    """
+
+    at = frozenset[str]()
+    per_sample = False
+
+    def __init__(
+        self,
+        change: Callable[[Tensor, Any], Tensor],
+        weight: float = 10.0,
+        balanced: bool = False,
+        every: int = 1,
+    ) -> None:
+        self.change, self.weight, self.balanced, self.every = change, weight, balanced, every
+
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+        moved = (logits["real"] - critic(self.change(real, noise))).square().mean()
+        if self.balanced:
+            moved = moved + (logits["fake"] - critic(self.change(fake, noise))).square().mean()
+        return moved
+
+
+def over_ranks(values: Tensor) -> Tensor:
+    """The mean of values over all ranks; a collective."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= dist.get_world_size()
+    return values
 
 
 class WeightClip:

@@ -9,8 +9,9 @@ import http.client
 import shutil
 import urllib.request
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,7 @@ class Extractor(nn.Module, ABC):
         distance: name of the Fréchet distance in these features; "fid" for Inception alone.
         kernel: name of the kernel distance in these features; "kid" for Inception alone.
         score: name of the score exp(E KL(p(y|x) || p(y))) of these logits; "is" for Inception alone.
+        knows: by the name of a set whose classes it knows, where their logits are.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Extractor(nn.Module, ABC):
     distance: str
     kernel: str
     score: str
+    knows: ClassVar[Mapping[str, slice]] = {}
 
     def train(self, mode: bool = True) -> "Extractor":
         return super().train(False)
@@ -126,6 +129,7 @@ class Grey(_Small):
     name, distance, kernel, score = "grey", "fd_grey", "kd_grey", "cs_grey"
     resizer = "28x28 padded with black to 32, else bilinear-antialias 32"
     digits = slice(0, 10)
+    knows: ClassVar[Mapping[str, slice]] = {"digits": digits, "mnist": digits, "fashion_mnist": slice(10, 20)}
 
     def prepare(self, images: Tensor) -> Tensor:
         images = luma(images)
@@ -138,6 +142,7 @@ class Colour(_Small):
 
     name, distance, kernel, score = "colour", "fd_colour", "kd_colour", "cs_colour"
     resizer = "bilinear-antialias 32"
+    knows: ClassVar[Mapping[str, slice]] = {"cifar10": slice(0, 10)}
 
     def prepare(self, images: Tensor) -> Tensor:
         return to_float(resize(images, 32)).expand(-1, 3, -1, -1)

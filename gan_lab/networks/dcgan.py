@@ -1,27 +1,10 @@
 """DCGAN (Radford, Metz and Chintala 2016): all-convolutional, for any picture that halves down to 4 px."""
 
-import math
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import init_normal, make_norm
-
-
-def halvings(height: int, width: int) -> int:
-    """How often a picture of (height, width) halves until its shorter side is 4 px.
-
-    Raises:
-        ValueError: if the shorter side is no power of two from 8 up, or the longer one does not halve as often.
-    """
-    short = min(height, width)
-    times = int(math.log2(short / 4)) if short >= 8 else 0
-    if times < 1 or short != 4 << times or max(height, width) % (1 << times):
-        near = 4 << max(1, round(math.log2(max(short, 8) / 4)))
-        raise ValueError(
-            f"DCGAN makes pictures whose sides halve down to 4 px, not {height}×{width}: data.size={near} works."
-        )
-    return times
+from gan_lab.networks.layers import beside, halvings, init_normal, make_norm
 
 
 class Generator(nn.Module):
@@ -33,14 +16,16 @@ class Generator(nn.Module):
         latent: Z.
         channels, height, width: of the images.
         base: maps at half the final resolution; doubled at each halving.
+        classes: K; then labels (N,) are taken as well, their indicators beside the latents.
     """
 
-    def __init__(self, latent: int, channels: int, height: int, width: int, base: int = 64) -> None:
+    def __init__(self, latent: int, channels: int, height: int, width: int, base: int = 64, classes: int = 0) -> None:
         super().__init__()
+        self.classes = classes
         times = halvings(height, width)
         maps = [base << i for i in reversed(range(times))]
         start = (height >> times, width >> times)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, maps[0], start, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent + classes, maps[0], start, bias=False)]
         for before, after in pairwise(maps):
             layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
@@ -49,8 +34,8 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
         init_normal(self)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.layers(latents[:, :, None, None])
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.layers(beside(latents, labels, self.classes)[:, :, None, None])
 
 
 class Discriminator(nn.Module):
@@ -62,19 +47,34 @@ class Discriminator(nn.Module):
         channels, height, width: of the images.
         base: maps after the first halving; doubled at each further one.
         norm: batch (the paper's), instance, layer or none.
+        classes: K; then labels (N,) are taken as well, their indicators as maps beside the images.
     """
 
-    def __init__(self, channels: int, height: int, width: int, base: int = 64, norm: str = "batch") -> None:
+    def __init__(
+        self, channels: int, height: int, width: int, base: int = 64, norm: str = "batch", classes: int = 0
+    ) -> None:
         super().__init__()
+        self.classes = classes
         times = halvings(height, width)
         maps = [base << i for i in range(times)]
-        layers: list[nn.Module] = [nn.Conv2d(channels, base, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels + classes, base, 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
         for before, after in pairwise(maps):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), make_norm(norm, after)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
-        layers += [nn.Conv2d(maps[-1], 1, (height >> times, width >> times), bias=False)]
         self.layers = nn.Sequential(*layers)
+        self.out = nn.Conv2d(maps[-1], 1, (height >> times, width >> times), bias=False)
+        self.width = maps[-1] * (height >> times) * (width >> times)
         init_normal(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images).flatten()
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the logits are made from, maps (N, …) of ``width`` numbers."""
+        return self.layers(beside(images, labels, self.classes))
+
+    def judge(self, features: Tensor) -> Tensor:
+        return self.out(features).flatten()
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.judge(self.features(images, labels))

@@ -1,9 +1,11 @@
 """Small pieces that several families of networks share."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -25,6 +27,33 @@ def make_norm(kind: str, channels: int) -> nn.Module:
     if kind not in NORMS:
         raise ValueError(f"There is no norm {kind!r}: choose one of {', '.join(NORMS)}.")
     return NORMS[kind](channels)
+
+
+def halvings(height: int, width: int) -> int:
+    """How often a picture of (height, width) halves until its shorter side is 4 px.
+
+    Raises:
+        ValueError: if the shorter side is no power of two from 8 up, or the longer one does not halve as often.
+    """
+    short = min(height, width)
+    times = int(math.log2(short / 4)) if short >= 8 else 0
+    if times < 1 or short != 4 << times or max(height, width) % (1 << times):
+        near = 4 << max(1, round(math.log2(max(short, 8) / 4)))
+        raise ValueError(
+            f"This network takes pictures whose sides halve down to 4 px, not {height}×{width}: data.size={near} works."
+        )
+    return times
+
+
+def beside(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
+    """Latents (N, Z) or maps (N, C, H, W) with the classes' indicators beside them (Mirza and Osindero 2014).
+
+    Without classes, as they are.
+    """
+    if not classes or labels is None:
+        return x
+    indicators = F.one_hot(labels, classes).to(x)
+    return torch.cat([x, indicators.view(*indicators.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
 
 
 class Dropout(nn.Dropout):

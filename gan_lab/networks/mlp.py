@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gan_lab.networks.layers import beside
+
 
 class Generator(nn.Module):
     """Latents (N, Z) → images (N, C, H, W) in [-1, 1].
@@ -14,35 +16,62 @@ class Generator(nn.Module):
         latent: Z.
         channels, height, width: of the images.
         widths: of the hidden layers.
+        norm: whether there is batch norm.
+        classes: K; then labels (N,) are taken as well, their indicators beside the latents.
     """
 
     def __init__(
-        self, latent: int, channels: int, height: int, width: int, widths: Sequence[int] = (128, 256, 512, 1024)
+        self,
+        latent: int,
+        channels: int,
+        height: int,
+        width: int,
+        widths: Sequence[int] = (128, 256, 512, 1024),
+        norm: bool = True,
+        classes: int = 0,
     ) -> None:
         super().__init__()
+        self.classes = classes
         layers: list[nn.Module] = []
-        before = latent
+        before = latent + classes
         for after in widths:
-            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Linear(before, after), *([nn.BatchNorm1d(after)] if norm else [])]
+            layers += [nn.LeakyReLU(0.2, inplace=True)]
             before = after
         pixels = nn.Linear(before, channels * height * width)
         self.layers = nn.Sequential(*layers, pixels, nn.Tanh(), nn.Unflatten(1, (channels, height, width)))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.layers(latents)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.layers(beside(latents, labels, self.classes))
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) → logits (N,): linear layers with LeakyReLU 0.2."""
+    """Images (N, C, H, W) → logits (N,): linear layers with LeakyReLU 0.2.
 
-    def __init__(self, channels: int, height: int, width: int, widths: Sequence[int] = (512, 256)) -> None:
+    Args:
+        channels, height, width: of the images.
+        widths: of the hidden layers.
+        classes: K; then labels (N,) are taken as well, their indicators beside the pixels.
+    """
+
+    def __init__(
+        self, channels: int, height: int, width: int, widths: Sequence[int] = (512, 256), classes: int = 0
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Flatten()]
-        before = channels * height * width
+        self.classes = classes
+        layers: list[nn.Module] = []
+        before = channels * height * width + classes
         for after in widths:
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
             before = after
-        self.layers = nn.Sequential(*layers, nn.Linear(before, 1))
+        self.layers, self.out, self.width = nn.Sequential(*layers), nn.Linear(before, 1), before
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images).flatten()
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the logits are made from, (N, width)."""
+        return self.layers(beside(images.flatten(1), labels, self.classes))
+
+    def judge(self, features: Tensor) -> Tensor:
+        return self.out(features).flatten()
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.judge(self.features(images, labels))

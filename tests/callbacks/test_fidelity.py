@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-from gan_lab.callbacks import fidelity, measures
+from gan_lab.callbacks import fidelity, measure_samples
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.types import UserError
 
@@ -165,8 +165,8 @@ def test_the_table_at_the_end_names_extractor_split_and_counts(run, capsys, monk
 
 def test_references_are_worked_out_once(run, monkeypatch):
     asked = []
-    inner = measures.references
-    monkeypatch.setattr(measures, "references", lambda *a, **k: asked.append(1) or inner(*a, **k))
+    inner = measure_samples.references
+    monkeypatch.setattr(measure_samples, "references", lambda *a, **k: asked.append(1) or inner(*a, **k))
     run()
     assert len(asked) == 1
 

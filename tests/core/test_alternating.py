@@ -12,7 +12,7 @@ from gan_lab.core.checkpoint import load_weights
 from gan_lab.core.gan import GANModule
 from gan_lab.core.latents import Normal
 from gan_lab.core.schedules import Linear
-from gan_lab.losses.adversarial import NonSaturating, Wasserstein
+from gan_lab.losses.adversarial import NonSaturating, Relativistic, Wasserstein
 from gan_lab.losses.penalties import R1, R2, GradientPenalty
 from gan_lab.types import UserError
 
@@ -35,13 +35,13 @@ class Counting(nn.Sequential):
         return out
 
 
-def make(iterations=1, rate=0.1, **options):
+def make(iterations=1, rate=0.1, cls=GANModule, **options):
     torch.manual_seed(0)
     generator = Counting(nn.Linear(3, 16), nn.Tanh(), nn.Unflatten(1, SHAPE))
     critic = Counting(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
     sgd = partial(torch.optim.SGD, lr=rate)
     options = {"loss": NonSaturating(), "budget": Budget(images=N * iterations), **options}
-    return GANModule(generator, critic, Normal(3), g_optimizer=sgd, d_optimizer=sgd, **options)
+    return cls(generator, critic, Normal(3), g_optimizer=sgd, d_optimizer=sgd, **options)
 
 
 def fit(module, precision="32-true"):
@@ -108,6 +108,50 @@ def test_the_learning_rate_follows_the_share_of_the_budget():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.25)  # three of four iterations were done
 
 
+def test_other_quantities_follow_schedules_times_what_they_began_with():
+    seen = []
+
+    class Watched(GANModule):
+        def stepped(self, phase):
+            adam = self._optimizers()["generator"].param_groups[0]
+            r1 = self.adversary.penalties["r1"].weight
+            seen.append((adam["lr"], adam["betas"], r1, self.ema.half_life))
+
+    adam, half = partial(torch.optim.Adam, lr=0.5, betas=(0.0, 0.8)), Linear(0.0, end=0.5)
+    names = ("generator.beta2", "adversary.penalties.r1.weight", "ema.half_life")
+    module = make(2, schedules=dict.fromkeys(names, half), ema_half_life=100, penalties={"r1": R1(2.0)}, cls=Watched)
+    module.make_optimizer["generator"] = adam
+    fit(module)
+    assert seen[0] == (0.5, (0.0, 0.8), 2.0, 100)
+    assert seen[-1] == (0.5, (0.0, pytest.approx(0.6)), 1.5, 75)
+    with pytest.raises(UserError, match=r"model\.schedules names augment\.noise\.std"):
+        fit(make(schedules={"augment.noise.std": half}))
+    with pytest.raises(UserError, match="momentum cannot follow a schedule"):
+        fit(make(schedules={"generator.momentum": half}))
+
+
+def test_a_phase_with_a_fresh_batch_has_real_pictures_and_fakes_of_its_own():
+    shown = {}
+
+    class Watched(GANModule):
+        def d_terms(self, batch, drawn, noise):
+            shown.setdefault("discriminator", (batch["image"], drawn["fake"]))
+            return super().d_terms(batch, drawn, noise)
+
+        def g_terms(self, batch, drawn, noise):
+            shown.setdefault("generator", (batch["image"], drawn["fake"].detach()))
+            return super().g_terms(batch, drawn, noise)
+
+    module = fit(make(2, fresh_for_generator=True, loss=Relativistic(), budget=Budget(images=N), cls=Watched))
+    assert torch.equal(shown["discriminator"][0], PICTURES[: N // 2])
+    assert torch.equal(shown["generator"][0], PICTURES[N // 2 : N])
+    assert not torch.equal(shown["generator"][1], shown["discriminator"][1])
+    assert [grad for grad, _ in module.generator.calls] == [False, True] * 2
+    assert (module.iteration, module.images_seen) == (2, N)
+    epoch = fit(make(fresh_for_generator=True, budget=Budget(epochs=1)))
+    assert epoch.images_seen == 4 * N
+
+
 def test_budgets_end_a_run_where_they_say():
     assert fit(make(budget=Budget(epochs=1.5))).iteration == 6
     assert fit(make(budget=Budget(images=N * 5 - 1))).images_seen == N * 5
@@ -129,7 +173,7 @@ def test_batch_norm_under_a_per_sample_penalty_is_refused():
     torch.manual_seed(0)
     critic = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 1))
     adam = torch.optim.Adam
-    with pytest.raises(UserError, match=r"r1 .* model\.discriminator\.norm"):
+    with pytest.raises(UserError, match=r"r1 .* loss\.critic\.norm"):
         GANModule(nn.Linear(3, 16), critic, Normal(3), NonSaturating(), adam, adam, {"r1": R1()})
 
 

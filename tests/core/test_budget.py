@@ -21,3 +21,5 @@ def test_a_run_needs_a_budget(limits):
 def test_schedules():
     assert [Linear(0.5)(p) for p in (0, 0.5, 0.75, 1.0, 1.1)] == [1, 1, 0.5, 0, 0]
     assert [round(Cosine()(p), 9) for p in (0, 0.5, 1.0)] == [1, 0.5, 0]
+    rise = Cosine(start=0.0, end=2.0, until=0.1)
+    assert [round(rise(p), 9) for p in (0, 0.05, 0.1, 1.0)] == [0, 1, 2, 2]

@@ -48,6 +48,21 @@ def test_ranks_share_each_batch():
     assert [first + second for first, second in zip(*parts, strict=True)] == whole
 
 
+def test_batches_of_one_iteration_follow_each_other_on_every_rank():
+    """An iteration's rows are those of two batches, and a rank's its parts of the first and of the second."""
+    singly = rows(KeyedLoader(Rows(), KeyedBatches(N, BATCH, 5)), 4)
+    doubly = [
+        rows(KeyedLoader(Rows(), KeyedBatches(N, BATCH, 5, r, w, batches=2)), 2) for r, w in [(0, 1), (0, 2), (1, 2)]
+    ]
+    assert doubly[0] == [singly[0] + singly[1], singly[2] + singly[3]]
+    for whole, mine, others in zip(*doubly, strict=True):
+        assert whole == mine[:2] + others[:2] + mine[2:] + others[2:]
+    late = KeyedLoader(Rows(), KeyedBatches(N, BATCH, 5, start=1, batches=2))
+    assert rows(late, 1) == doubly[0][1:]
+    with pytest.raises(UserError, match="fewer than 2 batches of batch_size=4"):
+        KeyedBatches(7, 4, 0, batches=2)
+
+
 def test_what_cannot_make_a_batch_is_refused():
     with pytest.raises(UserError, match="3 pictures, fewer than batch_size=4"):
         KeyedBatches(3, 4, 0)

@@ -10,6 +10,7 @@ from gan_lab.cli import home
 from gan_lab.configuration import compose
 from gan_lab.data.archives import ARCHIVES
 from gan_lab.data.module import ImageDataModule
+from gan_lab.data.points import PointsDataModule
 from gan_lab.data.translation import TranslationDataModule
 
 NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
@@ -26,7 +27,8 @@ def test_a_configuration_makes_its_module(name):
     stated = plain(name)
     data = build(stated, TRUSTED)
     assert stated["name"] == data.name == name
-    assert isinstance(data, TranslationDataModule if "domains" in stated else ImageDataModule)
+    kind = PointsDataModule if "layout" in stated else ImageDataModule
+    assert isinstance(data, TranslationDataModule if "domains" in stated else kind)
     if "domains" in stated:
         assert stated["paired"] is data.paired
         assert stated["domains"] == {side: vars(domain) for side, domain in data.domains.items()}

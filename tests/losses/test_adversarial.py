@@ -28,6 +28,14 @@ def test_value(loss):
     assert loss().g(fake, real).item() == pytest.approx(g, abs=1e-12)
 
 
+@pytest.mark.parametrize("loss", [Minimax, NonSaturating])
+def test_smoothing_lowers_the_target_of_real_pictures_alone(loss):
+    real, fake = torch.tensor([REAL], dtype=torch.float64), torch.tensor([FAKE], dtype=torch.float64)
+    smoothed = -0.9 * math.log(SIGMA[0]) - 0.1 * math.log(1 - SIGMA[0]) - math.log(1 - SIGMA[1])
+    assert loss(smooth=0.1).d(real, fake).item() == pytest.approx(smoothed, abs=1e-12)
+    assert LeastSquares(smooth=0.1).d(real, fake).item() == pytest.approx((0.2**2 + 1.3**2) / 2, abs=1e-12)
+
+
 @pytest.mark.parametrize("loss", EXPECTED, ids=lambda loss: loss.__name__)
 def test_one_value_a_sample_and_no_overflow(loss):
     real, fake = torch.tensor([1e4, -1e4, 0.0]), torch.tensor([-1e4, 1e4, 0.0])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_lab.core.noise import Keyed
-from gan_lab.losses.penalties import R1, R2, GradientPenalty, WeightClip
+from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClip
 
 N, SHAPE = 4, (3, 5, 5)
 WEIGHT = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -41,6 +41,39 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
     epsilon = Keyed(0).uniform(N, 1, 1, 1)
     expected = ((epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1) - 1) ** 2
     torch.testing.assert_close(call(GradientPenalty(), quadratic, real, fake), expected)
+
+
+def test_dragan_is_taken_around_the_data():
+    """With ∇D = x̂ it is (‖x + ½ std(x) u‖ - 1)², u from the turn's random numbers."""
+    real, fake = points(1), points(2)
+    near = real + 0.5 * real.std(correction=0) * Keyed(0).uniform(N, *SHAPE)
+    torch.testing.assert_close(call(DRAGAN(), quadratic, real, fake), (near.flatten(1).norm(dim=1) - 1) ** 2)
+
+
+def test_lecams_anchors_are_moving_averages_of_both_sides_logits():
+    penalty, real, fake = LeCam(decay=0.75), torch.tensor([2.0, 4.0]), torch.tensor([-1.0, -3.0])
+
+    def value(real, fake):
+        return penalty(None, None, None, {"real": real, "fake": fake}, None).item()
+
+    # The first anchors are the first means, 3 and -2.
+    assert value(real, fake) == pytest.approx(((2 + 2) ** 2 + (4 + 2) ** 2) / 2 + ((-1 - 3) ** 2 + (-3 - 3) ** 2) / 2)
+    # Then 0.75 · 3 + 0.25 · 1 = 2.5 and 0.75 · -2 + 0.25 · 0 = -1.5.
+    assert value(torch.tensor([1.0]), torch.tensor([0.0])) == pytest.approx((1 + 1.5) ** 2 + (0 - 2.5) ** 2)
+    again = LeCam(decay=0.75)
+    again.load_state_dict(penalty.state_dict())
+    assert again.anchors.tolist() == [2.5, -1.5]
+
+
+@pytest.mark.parametrize(("balanced", "expected"), [(False, 9.0), (True, 9.0 + 25.0)])
+def test_consistency_is_what_a_change_does_to_the_logits(balanced, expected):
+    def critic(images):
+        return images.sum((1, 2, 3)) * images.new_tensor([3.0, 5.0])[int(images[0, 0, 0, 0] < 0)]
+
+    real, fake = torch.ones(2, 1, 1, 1), -torch.ones(2, 1, 1, 1)
+    penalty = Consistency(lambda images, noise: images + noise * images.sign(), balanced=balanced)
+    logits = {"real": critic(real), "fake": critic(fake)}
+    assert penalty(critic, real, fake, logits, 1.0).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("penalty", "which"), [(R1(), 0), (R2(), 1)])

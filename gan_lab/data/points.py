@@ -1,0 +1,103 @@
+"""Mixtures of Gaussians in the plane: whoever loses modes is seen at once."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from gan_lab.data.loader import Key, KeyedBatches, KeyedLoader, keyed_uniform, position
+from gan_lab.types import Batch, UserError
+
+MODE, RADIUS, ANGLE = range(3)
+
+
+class Mixture:
+    """Endless points about centres, each a function of (seed, epoch, row) (satisfies ``Keyed``).
+
+    Args:
+        centres: (K, 2).
+        deviation: of the points about theirs, in either direction.
+        seed: see above.
+    """
+
+    def __init__(self, centres: Tensor, deviation: float, seed: int) -> None:
+        self.centres, self.deviation, self.seed = centres, deviation, seed
+
+    def __getitem__(self, key: Key) -> Batch:
+        epoch, rows = key
+        mode, radius, angle = (keyed_uniform(rows, self.seed, epoch, draw) for draw in (MODE, RADIUS, ANGLE))
+        modes = torch.from_numpy((mode * len(self.centres)).astype(np.int64))
+        distance = self.deviation * np.sqrt(-2 * np.log1p(-radius))  # Box and Muller 1958
+        offset = np.stack([distance * np.cos(2 * math.pi * angle), distance * np.sin(2 * math.pi * angle)], 1)
+        points = self.centres[modes] + torch.from_numpy(offset).float()
+        return {"image": points[:, :, None, None], "label": modes}
+
+
+class PointsDataModule(LightningDataModule):
+    """Batches ``image`` float32 (N, 2, 1, 1), about [-1, 1], and ``label``, the number of the mode.
+
+    Attributes:
+        centres: (K, 2), scaled as the points are.
+        deviation: scaled alike.
+
+    Args:
+        layout: "ring", of 8 on a circle, or "grid", of 25.
+        spacing: between neighbours of the grid (the literature's 2, from -4 to 4); of the ring, its radius.
+        deviation: of the points about each centre (the literature's 0.05 and 0.02).
+        reach: what becomes 1 by the scaling.
+        count: points in an epoch.
+        batch_size: over all ranks.
+        seed: of the points.
+        name, channels, size, classes: as every set states them.
+    """
+
+    def __init__(
+        self,
+        layout: str,
+        spacing: float,
+        deviation: float,
+        reach: float,
+        count: int,
+        batch_size: int,
+        seed: int = 0,
+        name: str = "gaussians",
+        workers: int = 0,
+        **facts: Any,
+    ) -> None:
+        super().__init__()
+        layouts = {"ring": _ring, "grid": _grid}
+        if layout not in layouts:
+            raise UserError(f"data.layout={layout} does not serve: give ring or grid.")
+        self.name, self.layout, self.facts = name, layout, facts
+        self.centres, self.deviation = layouts[layout](spacing) / reach, deviation / reach
+        self.count, self.batch_size, self.seed, self.workers = count, batch_size, seed, workers
+        self.classes = len(self.centres)
+
+    def train_dataloader(self) -> KeyedLoader:
+        """Batches of this rank's part, without end, from the one that the module's ``iteration`` counts."""
+        batches = KeyedBatches(self.count, self.batch_size, self.seed, **position(self.trainer))
+        return KeyedLoader(Mixture(self.centres, self.deviation, self.seed), batches, self.workers)
+
+    def points(self, n: int) -> Tensor:
+        """Points to look at, (n, 2)."""
+        made = Mixture(self.centres, self.deviation, self.seed)[0, np.arange(n)]
+        return made["image"].flatten(1)
+
+    def describe(self) -> dict[str, Any]:
+        """Plain facts for a protocol."""
+        spacing = (self.centres[0] - self.centres[1]).norm().item()
+        return {"name": self.name, "layout": self.layout, "modes": self.classes,
+                "spacing_over_deviation": round(spacing / self.deviation, 3)}  # fmt: skip
+
+
+def _ring(radius: float, modes: int = 8) -> Tensor:
+    angles = torch.arange(modes) * (2 * math.pi / modes)
+    return radius * torch.stack([angles.cos(), angles.sin()], 1)
+
+
+def _grid(spacing: float, side: int = 5) -> Tensor:
+    line = spacing * (torch.arange(side) - (side - 1) / 2)
+    return torch.cartesian_prod(line, line)

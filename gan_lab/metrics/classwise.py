@@ -1,0 +1,131 @@
+"""Whether a conditional model makes what is asked for: the distance within each class, and what a classifier reads."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from gan_lab.metrics.cache import cached, ranks
+from gan_lab.metrics.extractors import Extractor
+from gan_lab.metrics.frechet import FeatureMoments, Moments, frechet_distance
+from gan_lab.metrics.statistics import Device, identity
+from gan_lab.precision import full_precision
+from gan_lab.progress import track
+from gan_lab.types import LabelledImages, Samples, to_uint8
+
+_VERSION = 1
+"""Of the path from picture to moments: raise it where that path changes."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What an extractor sees in each class of labelled pictures.
+
+    Args:
+        moments: of the features, a class.
+        accuracy: share of pictures that the extractor's classifier gives their own label; not a number where it does
+            not know these classes.
+    """
+
+    moments: Sequence[Moments]
+    accuracy: float
+
+
+@torch.no_grad()
+@full_precision()
+def _gathered(
+    batches: Iterable[tuple[Tensor, Tensor]], classes: int, extractor: Extractor, known: slice | None, device: Device
+) -> Classes:
+    """Of uint8 pictures (m, C, H, W) and labels (m,) that come to each rank; a collective."""
+    extractor.to(device)
+    sums = "cpu" if torch.device(device).type == "mps" else device  # Apple's GPUs have no float64
+    each, right = [FeatureMoments(extractor.dim).to(sums) for _ in range(classes)], MeanMetric().to(device)
+    for images, labels in batches:
+        labels = labels.to(device)
+        features, logits = extractor(images.to(device))
+        for k in labels.unique().tolist():
+            each[k].update(features[labels == k])
+        if known is not None:
+            right.update((logits[:, known].argmax(1) == labels).float())
+    accuracy = float(right.compute()) if known is not None else float("nan")
+    return Classes([moments.compute() for moments in each], accuracy)
+
+
+def real_classes(
+    data: LabelledImages,
+    split: str,
+    extractor: Extractor,
+    device: Device = "cpu",
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Classes:
+    """Of a split, from the cache or shared between ranks; a collective."""
+    labels, known = data.labels(split), extractor.knows.get(str(data.name))
+
+    def compute() -> dict[str, Tensor]:
+        found = _gathered(_labelled(data, split, labels, extractor, progress), data.classes, extractor, known, device)
+        return {
+            "count": torch.tensor([moments.count for moments in found.moments]),
+            "mean": torch.stack([moments.mean for moments in found.moments]),
+            "covariance": torch.stack([moments.covariance for moments in found.moments]),
+            "accuracy": torch.tensor(found.accuracy, dtype=torch.float64),
+        }
+
+    key = ["classes", _VERSION, data.fingerprint(split), labels.tolist(), str(known), *identity(extractor)]
+    found = cached(key, compute, cache_dir)
+    rows = zip(found["count"].tolist(), found["mean"], found["covariance"], strict=True)
+    return Classes([Moments(*row) for row in rows], found["accuracy"].item())
+
+
+def _labelled(
+    data: LabelledImages, split: str, labels: Tensor, extractor: Extractor, progress: bool
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """Every rank's share of the batches."""
+    start, (rank, world) = 0, ranks()
+    batches = track(data.images(split), f"real classes, {extractor.name}", None, progress and rank == 0)
+    for number, images in enumerate(batches):
+        if number % world == rank:
+            yield images, labels[start : start + len(images)]
+        start += len(images)
+
+
+def measure_classes(
+    model: Samples,
+    data: LabelledImages,
+    extractor: Extractor,
+    real: Classes,
+    n: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    device: Device = "cpu",
+    progress: bool = True,
+) -> dict[str, float]:
+    """Figures of samples 0 … n - 1, sample i asked for with label i mod K; a collective.
+
+    Returns:
+        By the extractor's names (here of "grey"): ``fd_grey_classes``, the mean over classes of the distance within
+        each (on n / K samples, so higher than the whole one even of a perfect model); ``fd_grey_class_0`` and so on;
+        and where the classifier knows the classes ``label_accuracy`` and, of real pictures, ``label_accuracy_real``.
+    """
+    (rank, world), classes = ranks(), data.classes
+    starts = range(rank * batch_size, n, world * batch_size)
+
+    def asked() -> Iterable[tuple[Tensor, Tensor]]:
+        for start in track(starts, "measuring classes", len(starts), progress and rank == 0):
+            labels = torch.arange(start, min(start + batch_size, n)) % classes
+            yield to_uint8(model.sample(len(labels), seed=seed, start=start, label=labels)), labels
+
+    known = extractor.knows.get(str(data.name))
+    made = _gathered(asked(), classes, extractor, known, device)
+    distances = [
+        frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
+        for a, b in zip(real.moments, made.moments, strict=True)
+    ]
+    figures = {f"{extractor.distance}_class_{k}": distance for k, distance in enumerate(distances)}
+    figures[f"{extractor.distance}_classes"] = sum(distances) / classes
+    if known is not None:
+        figures |= {"label_accuracy": made.accuracy, "label_accuracy_real": real.accuracy}
+    return figures

@@ -1,0 +1,94 @@
+"""How many modes a model finds, on data whose modes are known."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from gan_lab.metrics.cache import ranks
+from gan_lab.metrics.extractors import Grey
+from gan_lab.progress import track
+from gan_lab.types import Samples, to_uint8
+
+Judge = Callable[[Tensor], Tensor]
+"""Samples (N, C, H, W) → the mode of each, int64 (N,), -1 where it is of none."""
+
+
+class Modes(Metric):
+    """Counts samples by their modes.
+
+    Args:
+        modes: K.
+    """
+
+    full_state_update = False
+    counts: Tensor
+    bad: Tensor
+
+    def __init__(self, modes: int) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(modes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("bad", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, modes: Tensor) -> None:
+        """Modes (N,) of samples, -1 for none."""
+        self.counts += torch.bincount(modes[modes >= 0], minlength=len(self.counts))
+        self.bad += (modes < 0).sum()
+
+    def compute(self) -> dict[str, float]:
+        """``modes`` found, the share of good samples, ``modes_good``, the Kullback-Leibler divergence of these from the
+        uniform distribution in nats, ``modes_kl``, and one figure to go down, ``modes_missed``, 1 - good · found / K.
+        """
+        counts = self.counts.double()
+        good, found = counts.sum() / (counts.sum() + self.bad), int((counts > 0).sum())
+        share = counts / counts.sum().clamp(min=1)
+        divergence = torch.special.xlogy(share, share * len(counts)).sum() if found else torch.tensor(math.inf)
+        missed = 1 - float(good) * found / len(counts)
+        return {"modes": found, "modes_good": float(good), "modes_kl": float(divergence), "modes_missed": missed}
+
+
+class Nearest:
+    """Points (N, 2, 1, 1) within three deviations of the nearest centre.
+
+    Args:
+        centres: (K, 2).
+        deviation: of the modes.
+    """
+
+    def __init__(self, centres: Tensor, deviation: float) -> None:
+        self.centres, self.reach, self.modes = centres, 3 * deviation, len(centres)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        distance, mode = torch.cdist(images.flatten(1), self.centres.to(images)).min(1)
+        return torch.where(distance <= self.reach, mode, -1)
+
+
+class StackedDigits:
+    """Pictures (N, 3, H, W) of three digits, one a channel: their number by our digit classifier; all are good."""
+
+    modes = 1000
+
+    def __init__(self, grey: Grey) -> None:
+        self.grey = grey
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        logits = self.grey.to(images.device)(to_uint8(images).flatten(0, 1)[:, None])[1]
+        digits = logits[:, Grey.digits].argmax(1).view(-1, 3)
+        return digits @ torch.tensor([100, 10, 1], device=digits.device)
+
+
+@torch.no_grad()
+def count_modes(
+    model: Samples, judge: Any, n: int, seed: int = 0, batch_size: int = 256, device: Any = "cpu", progress: bool = True
+) -> dict[str, float]:
+    """The figures of ``Modes`` over samples 0 … n - 1 of the seed; a collective."""
+    metric, (rank, world) = Modes(judge.modes).to(device), ranks()
+    starts = range(rank * batch_size, n, world * batch_size)
+    for start in track(starts, "counting modes", len(starts), progress and rank == 0):
+        metric.update(judge(model.sample(min(batch_size, n - start), seed=seed, start=start)))
+    found: dict[str, float] = metric.compute()
+    return found

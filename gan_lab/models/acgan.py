@@ -1,0 +1,43 @@
+"""ACGAN (Odena et al. 2017): a critic that also says of which class a picture is, and a generator that heeds it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gan_lab.core.gan import GANModule
+from gan_lab.types import Batch, Drawn, Noise, Terms
+
+
+class ACGAN(GANModule):
+    """The generator is told the class; the critic is not, and learns to tell it.
+
+    Args:
+        discriminator: with ``features(images)``, of ``width`` numbers, and ``judge(features)``.
+        auxiliary: weight of the classifications in both players' losses (section 3, L_C).
+        gan: what ``GANModule`` takes.
+    """
+
+    discriminator: Any
+
+    def __init__(self, auxiliary: float = 1.0, **gan: Any) -> None:
+        super().__init__(**gan)
+        self.classifier, self.auxiliary = nn.Linear(self.discriminator.width, self.classes), auxiliary
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [*super().trainable(phase), *([self.classifier] if phase == "discriminator" else [])]
+
+    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        votes: list[Tensor] = []
+        critic = self.critic_and(self.classifier, votes, noise)
+        terms = self.adversary.d(critic, batch["image"], drawn["fake"], noise, self.iteration)
+        real, fake = (cross_entropy(vote, batch["label"]) for vote in votes[:2])
+        right = (votes[0].argmax(1) == batch["label"]).float().mean()
+        return Terms({**terms.losses, "class": self.auxiliary * (real + fake)}, {**terms.logs, "class_accuracy": right})
+
+    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        votes: list[Tensor] = []
+        critic = self.critic_and(self.classifier, votes, noise)
+        adversarial = self.adversary.g(critic, drawn["fake"], batch["image"])
+        return Terms({"adversarial": adversarial, "class": self.auxiliary * cross_entropy(votes[0], batch["label"])})

@@ -1,0 +1,92 @@
+"""InfoGAN (Chen et al. 2016): codes that the critic's trunk can read back from the picture, found without labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_lab.core.gan import GANModule
+from gan_lab.core.latents import numbered
+from gan_lab.types import Batch, Drawn, Noise, Terms
+
+
+class InfoGAN(GANModule):
+    """Latents are noise, a code of ``codes`` values and ``shades`` numbers in [-1, 1); ``label=`` chooses the code.
+
+    Args:
+        discriminator: with ``features(images)``, of ``width`` numbers, and ``judge(features)``.
+        codes: values of the categorical code (the paper's 10 on MNIST).
+        shades: continuous codes (the paper's 2 on MNIST).
+        information: weight λ of reading the categorical code (eq. 6).
+        shading: weight of reading the continuous ones.
+        gan: what ``GANModule`` takes; its generator takes Z + codes + shades latents.
+    """
+
+    discriminator: Any
+
+    def __init__(
+        self, codes: int = 10, shades: int = 2, information: float = 1.0, shading: float = 0.1, **gan: Any
+    ) -> None:
+        super().__init__(**gan)
+        self.codes, self.shades, self.information, self.shading = codes, shades, information, shading
+        width = self.discriminator.width
+        self.reader = nn.Sequential(nn.Linear(width, 128), nn.LeakyReLU(0.1), nn.Linear(128, codes + 2 * shades))
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [*super().trainable(phase), *([self.reader] if phase == "discriminator" else [])]
+
+    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+        n = len(batch["image"])
+        latents, code, shade = (
+            self.prior(noise, n),
+            noise.integers(n, self.codes),
+            2 * noise.uniform(n, self.shades) - 1,
+        )
+        return {"fake": self.generator(self._joined(latents, code, shade)), "code": code, "shade": shade}
+
+    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        read: list[Tensor] = []
+        critic = self.critic_and(self.reader, read, noise)
+        terms = self.adversary.d(critic, batch["image"], drawn["fake"], noise, self.iteration)
+        right = (read[1][:, : self.codes].argmax(1) == drawn["code"]).float().mean()
+        return Terms({**terms.losses, **self._misread(read[1], drawn)}, {**terms.logs, "code_accuracy": right})
+
+    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        read: list[Tensor] = []
+        critic = self.critic_and(self.reader, read, noise)
+        adversarial = self.adversary.g(critic, drawn["fake"], batch["image"])
+        return Terms({"adversarial": adversarial, **self._misread(read[0], drawn)})
+
+    def _misread(self, read: Tensor, drawn: Drawn) -> dict[str, Tensor]:
+        """The bound on the mutual information (eq. 5), negative: a categorical and a factored Gaussian likelihood."""
+        code, mean, log_variance = read.split([self.codes, self.shades, self.shades], 1)
+        losses = {"code": self.information * F.cross_entropy(code, drawn["code"])}
+        if self.shades:
+            unlikely = F.gaussian_nll_loss(mean, drawn["shade"], log_variance.exp(), full=True)
+            losses["shade"] = self.shading * unlikely
+        return losses
+
+    def _joined(self, latents: Tensor, code: Tensor, shade: Tensor) -> Tensor:
+        return torch.cat([latents, F.one_hot(code, self.codes).to(latents), shade], 1)
+
+    # Capabilities: a code takes the place of a label.
+
+    @property
+    def kinds(self) -> int:
+        return self.codes
+
+    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0) -> Tensor:
+        """Noise, shrunk, and codes, (n, Z + codes + shades)."""
+        code = numbered(lambda noise: noise.integers(1, self.codes), n, seed, start, "code")
+        shade = numbered(lambda noise: 2 * noise.uniform(1, self.shades) - 1, n, seed, start, "shade")
+        latents = super().latents(n, seed, start, truncation)
+        return self._joined(latents, code.to(latents.device), truncation * shade.to(latents))
+
+    def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """A label replaces the latents' code."""
+        if label is not None:
+            noise, _, shade = latents.split([latents.shape[1] - self.codes - self.shades, self.codes, self.shades], 1)
+            latents = self._joined(noise, self.checked(label, len(latents)), shade)
+        return super().decode(latents)

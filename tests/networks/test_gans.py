@@ -1,0 +1,153 @@
+"""The networks of SNGAN, SAGAN and R3GAN, and what wraps a critic: sizes, published counts, closed forms."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lab.core.ema import EMA
+from gan_lab.networks import dcgan, mlp, r3gan, sngan
+from gan_lab.networks.deviation import Deviation, minibatch_deviation
+from gan_lab.networks.spectral import spectral_norm
+
+FAMILIES = {
+    "dcgan": (dcgan, {"base": 4}),
+    "mlp": (mlp, {"widths": (8, 8)}),
+    "resnet": (sngan, {"base": 4, "attention": 8}),
+    "r3gan": (r3gan, {"widths": 16}),
+}
+
+
+def count(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def residual(before, after, skip):
+    """Weights and biases of two 3×3 convolutions and, maybe, a 1×1."""
+    return 9 * before * after + 9 * after * after + 2 * after + skip * (before * after + after)
+
+
+def test_sngan_at_32():
+    """Miyato et al. 2018, table 4: a dense layer, three blocks of 256 maps; four of 128, of which two halve."""
+    norms = 3 * 2 * 2 * 256 + 2 * 256
+    assert count(sngan.Generator(128, 3, 32, 32)) == 129 * 4096 + 3 * residual(256, 256, 1) + norms + 9 * 256 * 3 + 3
+    blocks = residual(3, 128, 1) + residual(128, 128, 1) + 2 * residual(128, 128, 0)
+    assert count(sngan.Discriminator(3, 32, 32)) == blocks + 129
+
+
+def test_r3gan_at_the_setting_of_cifar_10():
+    """Huang et al. 2024, table 5: about 20.8 and 21.3 million."""
+    assert count(r3gan.Generator(64, 3, 32, 32, classes=10)) == 20_781_952
+    assert count(r3gan.Discriminator(3, 32, 32, classes=10)) == 21_280_512
+
+
+@pytest.mark.parametrize("classes", [0, 5])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (2, 32, 48), (3, 64, 64)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_size_channels_and_classes(family, shape, classes):
+    networks, narrow = FAMILIES[family]
+    labels = [torch.tensor([0, 4])] if classes else []
+    images = networks.Generator(10, *shape, classes=classes, **narrow)(torch.randn(2, 10), *labels)
+    assert images.shape == (2, *shape)
+    critic = networks.Discriminator(*shape, classes=classes, **narrow)
+    assert critic(images, *labels).shape == (2,)
+    if not classes:
+        features = critic.features(images)
+        assert features.flatten(1).shape == (2, critic.width)
+        torch.testing.assert_close(critic.judge(features), critic(images))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_both_networks_heed_the_label(family):
+    networks, narrow = FAMILIES[family]
+    torch.manual_seed(0)
+    generator = networks.Generator(10, 3, 16, 16, classes=3, **narrow)
+    critic = networks.Discriminator(3, 16, 16, classes=3, **narrow)
+    for network in (generator, critic):  # some of whose parts begin at nothing
+        for parameter in network.parameters():
+            nn.init.normal_(parameter, 0, 0.3)
+    latents, labels = torch.randn(3, 10), torch.arange(3)
+    images = generator(latents, labels)
+    assert not torch.allclose(images, generator(latents, labels.flip(0)))
+    assert not torch.allclose(critic(images, labels), critic(images, labels.roll(1)))
+
+
+def test_attention_is_a_weighted_mean_of_values():
+    torch.manual_seed(0)
+    layer = sngan.Attention(8)
+    x = torch.randn(2, 8, 4, 6)
+    assert torch.equal(layer(x), x)  # at the start
+    nn.init.ones_(layer.gain)
+    query, key, value = (part(x) for part in (layer.query, layer.key, layer.value))
+    key, value = (nn.functional.max_pool2d(part, 2).flatten(2) for part in (key, value))
+    place = query[1, :, 2, 3] @ key[1]
+    seen = (value[1] * torch.softmax(place, 0)).sum(1)
+    expected = x[1, :, 2, 3] + layer.out.weight[:, :, 0, 0] @ seen
+    torch.testing.assert_close(layer(x)[1, :, 2, 3], expected)
+
+
+def test_r3gans_blocks_begin_as_nothing_and_its_variances_as_stated():
+    torch.manual_seed(0)
+    block = r3gan.Block(64, 16, count=8)
+    x = torch.randn(2, 64, 4, 4)
+    assert torch.equal(block(x), x)
+    gain = math.sqrt(2 / 1.04) * 8**-0.25
+    assert block.enter.weight.std().item() == pytest.approx(gain / 8, rel=0.05)
+    assert block.mix.weight.std().item() == pytest.approx(gain / 12, rel=0.05)
+    assert block.mix.groups == 8
+
+
+def test_resampling_keeps_a_level_and_undoes_itself_on_a_slope():
+    flat = torch.full((1, 4, 8, 8), 0.7)
+    for layer in (r3gan.Up(4, 4), r3gan.Down(4, 4)):
+        assert layer(flat)[:, :, 2:-2, 2:-2] == pytest.approx(0.7)
+    slope = torch.arange(16.0).expand(1, 4, 16, 16)
+    back = r3gan.Down(4, 4)(r3gan.Up(4, 4)(slope))
+    torch.testing.assert_close(back[:, :, 3:-3, 3:-3], slope[:, :, 3:-3, 3:-3])
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_spectral_norm_is_one_for_every_layer_live_and_averaged(precision):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 6, 4), nn.Linear(6, 5), nn.Embedding(7, 5)]
+    network = spectral_norm(nn.ModuleList(layers))
+    ema = EMA({"network": network}, half_life=100)
+    for step in range(50):
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                if name.endswith("original"):
+                    parameter.add_(0.005 * torch.randn_like(parameter))
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            for layer in layers:
+                assert layer.weight.dtype == torch.float32
+        ema.update({"network": network}, 10, 10_000 + step)
+    for each in (layers, ema.networks["network"]):
+        for layer, outputs in zip(each, (0, 1, 0, 0), strict=True):
+            norm = torch.linalg.matrix_norm(layer.weight.movedim(outputs, 0).flatten(1), 2)
+            assert norm.item() == pytest.approx(1, abs=0.03)
+
+
+def test_the_deviation_of_a_group_is_shown_to_each_of_it():
+    features = torch.tensor([[0.0, 0.0], [1.0, 5.0], [2.0, 4.0], [1.0, 5.0]])
+    # Groups of samples 0, 2 and 1, 3: deviations (1, 2) and (0, 0).
+    shown = Deviation(2)(features)
+    assert shown[:, :2].equal(features)
+    assert shown[:, 2].tolist() == pytest.approx([1.5, 0, 1.5, 0], abs=1e-3)
+    assert Deviation(3)(features.view(4, 2, 1, 1)).shape == (4, 3, 1, 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_critic_takes_both(family):
+    networks, narrow = FAMILIES[family]
+    critic = minibatch_deviation(networks.Discriminator(3, 16, 16, **narrow), group=2)
+    if family == "r3gan":
+        with pytest.raises(ValueError, match="begin at 0"):
+            spectral_norm(critic)
+    else:
+        critic = spectral_norm(critic)
+    images = torch.randn(4, 3, 16, 16)
+    logits = critic(images)
+    assert logits.shape == (4,)
+    logits.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in critic.parameters())
