@@ -104,7 +104,7 @@ def test_the_line_that_the_program_is_known_by(tmp_path, monkeypatch):
 
 def test_a_conditional_model_makes_what_is_asked_for(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    remedies = ["remedy=[diffaugment,lecam,spectral_norm]", "loss.critic.norm=none"]
+    remedies = ["remedy=[diffaugment,lecam,spectral_norm]"]
     call(monkeypatch, train, "model=cgan", *TINY, *remedies, "debug=smoke", "run_dir=run")
     assert Image.open("run/samples.png").size == (1 * 66 + 2, 10 * 66 + 2)  # 16 pictures: a class a row
     figures = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])["figures"]
@@ -159,6 +159,9 @@ def test_load(folder):
         (["+trainer.max_steps=5"], "budget"),
         (["+trainer.gradient_clip_val=1"], "model.clip"),
         (["model=cgan", "data=fake"], "data.classes"),
+        (["model=cgan", "remedy=replay"], "leave replay away"),
+        (["model=acgan", "conditional=false"], "conditional=false"),
+        (["model=infogan", "conditional=true"], "conditional=true"),
         (["loss=r1", "network.norm=batch", "data.size=16"], "loss.critic.norm"),
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),

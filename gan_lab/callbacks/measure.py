@@ -76,7 +76,8 @@ class Measure(ABC):
         return {"device": device, "cache_dir": self.cache_dir, "progress": self.progress}
 
     def _modes(self, model: Any, judge: Any) -> dict[str, float]:
-        return count_modes(model, judge, self.n, self.seed, self.batch_size, model.device, self.progress)
+        how = (self.n, self.seed, self.truncation, self.batch_size, model.device, self.progress)
+        return count_modes(model, judge, *how)
 
 
 def after(record: Record) -> str:

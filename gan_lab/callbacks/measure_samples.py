@@ -41,9 +41,9 @@ class SampleMeasure(Measure):
     def _within(self, model: Any, each: Extractor) -> dict[str, float]:
         same = self._same(model.device)
         if each.name not in self.classes:
-            self.classes[each.name] = real_classes(self.data, self.split, each, **same)
-        same = {"device": model.device, "progress": self.progress, "batch_size": self.batch_size, "seed": self.seed}
-        return measure_classes(model, self.data, each, self.classes[each.name], self.n, **same)
+            self.classes[each.name] = real_classes(self.data, self.split, each, self.limit, **same)
+        how = (self.n, self.seed, self.truncation, self.batch_size, model.device, self.progress)
+        return measure_classes(model, self.data, each, self.classes[each.name], *how)
 
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"], "real": protocol["real"]}

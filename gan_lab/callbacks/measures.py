@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_info
+
 from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measure_samples import ModeMeasure, SampleMeasure
 from gan_lab.callbacks.measure_translations import TranslationMeasure
+from gan_lab.metrics.classwise import measurable
 from gan_lab.metrics.extractors import WEIGHTS, Extractor, Grey, default_for, extractor
 from gan_lab.metrics.modes import StackedDigits
 from gan_lab.metrics.targets import counts
 from gan_lab.metrics.translation import comparing
-from gan_lab.types import Mixture, RealImages, Samples, Translates, TwoDomains
+from gan_lab.types import LabelledImages, Mixture, RealImages, Samples, Translates, TwoDomains
 
 
 def measure_for(
@@ -44,8 +47,12 @@ def measure_for(
     if isinstance(model, Samples) and isinstance(data, RealImages):
         judge = StackedDigits(Grey(WEIGHTS / "grey.safetensors")) if getattr(data, "stacked", False) else None
         extractors = _extractors(names or [default_for(data.channels)], weights)
-        told = getattr(model, "classes", 0) == data.classes > 0
-        return SampleMeasure(data, n, extractors, **options, judge=judge, conditional=told)
+        within = False
+        if isinstance(data, LabelledImages) and getattr(model, "classes", 0) == data.classes > 0:
+            within = measurable(data, options.get("split", "train"), extractors, n)
+            if not within:
+                rank_zero_info("Distances within classes are left out: too few pictures in some, or too many classes.")
+        return SampleMeasure(data, n, extractors, **options, judge=judge, conditional=within)
     if isinstance(model, Samples) and isinstance(data, Mixture):
         return ModeMeasure(data, n, [], **options)
     return None

@@ -17,10 +17,10 @@ class EMA(nn.Module):
     Args:
         networks: the live networks by name.
         half_life: images after which a past state weighs one half; 0 makes the copy follow at once.
-        ramp: upper bound of the half-life as a share of the images seen.
+        ramp: upper bound of the half-life as a share of the images seen; None sets none.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], half_life: float, ramp: float = 0.05) -> None:
+    def __init__(self, networks: Mapping[str, nn.Module], half_life: float, ramp: float | None = 0.05) -> None:
         super().__init__()
         self.networks = nn.ModuleDict({name: copy.deepcopy(network) for name, network in networks.items()})
         self.half_life, self.ramp = half_life, ramp
@@ -31,7 +31,7 @@ class EMA(nn.Module):
 
     def decay(self, images: int, images_seen: int) -> float:
         """The weight of the past after a step of ``images`` pictures, the ``images_seen`` counting them."""
-        half_life = min(self.half_life, self.ramp * images_seen)
+        half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images_seen)
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()

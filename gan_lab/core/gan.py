@@ -41,10 +41,11 @@ class GANModule(AlternatingModule):
             left out.
         wrappers: for "generator" and "discriminator", by name, functions that change the network and return it
             (``spectral_norm``, ``minibatch_deviation``); null entries are left out.
-        replay: shows the discriminator earlier fakes as well.
+        replay: shows the discriminator earlier fakes as well; of models whose discriminator is told or reads no label.
         project: applied to the discriminator after each of its steps (weight clipping).
         n_critic: discriminator steps for each generator step.
         ema_half_life: of the generator's average, in images.
+        ema_ramp: its upper bound as a share of the images seen; None sets none.
         schedule: share of the budget used → factor on both learning rates.
         schedules: of further quantities, see ``Scheduled``.
         fresh_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
@@ -52,10 +53,13 @@ class GANModule(AlternatingModule):
         core: what ``AlternatingModule`` takes.
 
     Raises:
-        UserError: for a per-sample penalty over a discriminator with batch normalisation, which mixes samples.
+        UserError: for a per-sample penalty over a discriminator with batch normalisation, which mixes samples, and for
+            earlier fakes in a model that would have to know their labels.
     """
 
     shares_graph = "generator"
+    replays = True
+    """Whether the discriminator can judge fakes without knowing what they were made from."""
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class GANModule(AlternatingModule):
         project: Callable[[nn.Module], None] | None = None,
         n_critic: int = 1,
         ema_half_life: float = 10_000,
+        ema_ramp: float | None = 0.05,
         schedule: Schedule | None = None,
         schedules: Mapping[str, Schedule | None] | None = None,
         fresh_for_generator: bool = False,
@@ -84,7 +89,7 @@ class GANModule(AlternatingModule):
         )
         super().__init__(
             optimizers={"discriminator": d_optimizer, "generator": g_optimizer},
-            ema=EMA({"generator": generator}, ema_half_life),
+            ema=EMA({"generator": generator}, ema_half_life, ema_ramp),
             schedules={"discriminator.lr": schedule, "generator.lr": schedule, **(schedules or {})},
             **core,
         )
@@ -93,6 +98,11 @@ class GANModule(AlternatingModule):
         self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
         self.prior, self.replay, self.project, self.n_critic = prior, replay, project, n_critic
         self.classes, self.fresh = classes, fresh_for_generator
+        if replay is not None and (classes or not self.replays):
+            raise UserError(
+                f"Earlier fakes come without the labels or codes that this {type(self).__name__} judges them by: "
+                "leave replay away."
+            )
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("discriminator", self.d_terms), Phase("generator", self.g_terms, self.n_critic, self.fresh)]
@@ -188,6 +198,9 @@ class GANModule(AlternatingModule):
         """
         if not self.kinds:
             raise UserError("This model was trained without labels: sample it without label=.")
+        whole = isinstance(label, Tensor) and label.dtype == torch.int64 and label.shape in ((), (n,))
+        if not whole and type(label) is not int:
+            raise UserError(f"label={label} does not serve: give one class, a whole number.")
         labels = torch.as_tensor(label, device=self.device).expand(n)
         if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.kinds:
             raise UserError(f"label={label} does not serve: the model knows the classes 0 to {self.kinds - 1}.")

@@ -75,6 +75,8 @@ class PointsDataModule(LightningDataModule):
         self.centres, self.deviation = layouts[layout](spacing) / reach, deviation / reach
         self.count, self.batch_size, self.seed, self.workers = count, batch_size, seed, workers
         self.classes = len(self.centres)
+        if facts.get("classes") not in (None, self.classes):
+            raise UserError(f"data.layout={layout} has {self.classes} modes: give data.classes={self.classes}.")
 
     def train_dataloader(self) -> KeyedLoader:
         """Batches of this rank's part, without end, from the one that the module's ``iteration`` counts."""

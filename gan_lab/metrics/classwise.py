@@ -58,12 +58,13 @@ def real_classes(
     data: LabelledImages,
     split: str,
     extractor: Extractor,
+    limit: int | None = None,
     device: Device = "cpu",
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Classes:
-    """Of a split, from the cache or shared between ranks; a collective."""
-    labels, known = data.labels(split), extractor.knows.get(str(data.name))
+    """Of a split, ``limit`` pictures at most, from the cache or shared between ranks; a collective."""
+    labels, known = data.labels(split)[:limit], extractor.knows.get(str(data.name))
 
     def compute() -> dict[str, Tensor]:
         found = _gathered(_labelled(data, split, labels, extractor, progress), data.classes, extractor, known, device)
@@ -85,11 +86,18 @@ def _labelled(
 ) -> Iterable[tuple[Tensor, Tensor]]:
     """Every rank's share of the batches."""
     start, (rank, world) = 0, ranks()
-    batches = track(data.images(split), f"real classes, {extractor.name}", None, progress and rank == 0)
+    batches = track(data.images(split, len(labels)), f"real classes, {extractor.name}", None, progress and rank == 0)
     for number, images in enumerate(batches):
         if number % world == rank:
             yield images, labels[start : start + len(images)]
         start += len(images)
+
+
+def measurable(data: LabelledImages, split: str, extractors: Sequence[Extractor], n: int) -> bool:
+    """Whether each class has the pictures that a distance needs, and all covariances fit into half a gigabyte."""
+    least = torch.bincount(data.labels(split), minlength=data.classes).min()
+    numbers = data.classes * max(extractor.dim for extractor in extractors) ** 2
+    return bool(least >= 2) and n >= 2 * data.classes and numbers <= 2**26
 
 
 def measure_classes(
@@ -99,6 +107,7 @@ def measure_classes(
     real: Classes,
     n: int,
     seed: int = 0,
+    truncation: float = 1.0,
     batch_size: int = 256,
     device: Device = "cpu",
     progress: bool = True,
@@ -116,7 +125,8 @@ def measure_classes(
     def asked() -> Iterable[tuple[Tensor, Tensor]]:
         for start in track(starts, "measuring classes", len(starts), progress and rank == 0):
             labels = torch.arange(start, min(start + batch_size, n)) % classes
-            yield to_uint8(model.sample(len(labels), seed=seed, start=start, label=labels)), labels
+            made = model.sample(len(labels), seed=seed, start=start, label=labels, truncation=truncation)
+            yield to_uint8(made), labels
 
     known = extractor.knows.get(str(data.name))
     made = _gathered(asked(), classes, extractor, known, device)

@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from gan_lab.metrics.cache import ranks
 from gan_lab.metrics.extractors import Grey
+from gan_lab.precision import full_precision
 from gan_lab.progress import track
 from gan_lab.types import Samples, to_uint8
 
@@ -62,7 +63,8 @@ class Nearest:
         self.centres, self.reach, self.modes = centres, 3 * deviation, len(centres)
 
     def __call__(self, images: Tensor) -> Tensor:
-        distance, mode = torch.cdist(images.flatten(1), self.centres.to(images)).min(1)
+        exact = "donot_use_mm_for_euclid_dist"
+        distance, mode = torch.cdist(images.flatten(1), self.centres.to(images), compute_mode=exact).min(1)
         return torch.where(distance <= self.reach, mode, -1)
 
 
@@ -82,13 +84,21 @@ class StackedDigits:
 
 
 @torch.no_grad()
+@full_precision()
 def count_modes(
-    model: Samples, judge: Any, n: int, seed: int = 0, batch_size: int = 256, device: Any = "cpu", progress: bool = True
+    model: Samples,
+    judge: Any,
+    n: int,
+    seed: int = 0,
+    truncation: float = 1.0,
+    batch_size: int = 256,
+    device: Any = "cpu",
+    progress: bool = True,
 ) -> dict[str, float]:
     """The figures of ``Modes`` over samples 0 … n - 1 of the seed; a collective."""
     metric, (rank, world) = Modes(judge.modes).to(device), ranks()
     starts = range(rank * batch_size, n, world * batch_size)
     for start in track(starts, "counting modes", len(starts), progress and rank == 0):
-        metric.update(judge(model.sample(min(batch_size, n - start), seed=seed, start=start)))
+        metric.update(judge(model.sample(min(batch_size, n - start), seed=seed, start=start, truncation=truncation)))
     found: dict[str, float] = metric.compute()
     return found

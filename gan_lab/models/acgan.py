@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gan_lab.core.gan import GANModule
-from gan_lab.types import Batch, Drawn, Noise, Terms
+from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
 
 
 class ACGAN(GANModule):
@@ -19,10 +19,13 @@ class ACGAN(GANModule):
         gan: what ``GANModule`` takes.
     """
 
+    replays = False
     discriminator: Any
 
     def __init__(self, auxiliary: float = 1.0, **gan: Any) -> None:
         super().__init__(**gan)
+        if not self.classes:
+            raise UserError("ACGAN learns to tell classes: leave conditional=false away.")
         self.classifier, self.auxiliary = nn.Linear(self.discriminator.width, self.classes), auxiliary
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_lab.core.gan import GANModule
 from gan_lab.core.latents import numbered
-from gan_lab.types import Batch, Drawn, Noise, Terms
+from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
 
 
 class InfoGAN(GANModule):
@@ -24,12 +24,15 @@ class InfoGAN(GANModule):
         gan: what ``GANModule`` takes; its generator takes Z + codes + shades latents.
     """
 
+    replays = False
     discriminator: Any
 
     def __init__(
         self, codes: int = 10, shades: int = 2, information: float = 1.0, shading: float = 0.1, **gan: Any
     ) -> None:
         super().__init__(**gan)
+        if self.classes:
+            raise UserError("InfoGAN finds its codes without labels: leave conditional=true away.")
         self.codes, self.shades, self.information, self.shading = codes, shades, information, shading
         width = self.discriminator.width
         self.reader = nn.Sequential(nn.Linear(width, 128), nn.LeakyReLU(0.1), nn.Linear(128, codes + 2 * shades))

@@ -58,9 +58,9 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W), and labels (N,) if there are classes → logits (N,).
 
     Up to 32 px four blocks of 2 · ``base`` maps, of which two halve; above, the first has ``base``, doubled at each
-    halving up to 16 · ``base``, and one more block follows. Features are summed over the picture; labels enter as
-    an inner product with them (Miyato and Koyama 2018, projection). With base 64 it has 1,053,825 parameters at
-    32×32×3.
+    halving up to 16 · ``base``, and one more block follows, which halves at 64 px and not above. Features are summed
+    over the picture; labels enter as an inner product with them (Miyato and Koyama 2018, projection). With base 64 it
+    has 1,053,825 parameters at 32×32×3.
 
     Args:
         channels, height, width: of the images.
@@ -84,7 +84,8 @@ class Discriminator(nn.Module):
         times = halvings(height, width)
         halved = min(times, 2) if times <= 3 else times
         maps = [_maps(base, i, times, flat=2) for i in range(halved)]
-        maps += [maps[-1]] * (2 if times <= 3 else 1)
+        maps += [maps[-1]] * (2 if times <= 3 else 1) if times != 4 else [16 * base]
+        halved += times == 4  # at 64 px the last block halves too
         blocks: list[nn.Module] = [FirstBlock(channels, maps[0])]
         for i, (before, after) in enumerate(pairwise(maps), 1):
             if attention == min(height, width) >> i and i <= halved:
@@ -117,13 +118,13 @@ class ConditionalNorm(nn.Module):
     def __init__(self, maps: int, classes: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(maps, affine=not classes)
-        self.gains = nn.Embedding(classes, 2 * maps) if classes else None
+        self.gains = nn.Parameter(torch.zeros(classes, 2 * maps)) if classes else None  # around 1, and around 0
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.norm(x)
         if self.gains is None:
             return x
-        gain, bias = self.gains(labels)[:, :, None, None].chunk(2, 1)
+        gain, bias = self.gains[labels][:, :, None, None].chunk(2, 1)
         return x * (1 + gain) + bias
 
 
@@ -193,7 +194,7 @@ class Attention(nn.Module):
 
 
 def init_residual(network: nn.Module) -> None:
-    """Glorot's uniform weights, of 3×3 convolutions with gain √2, biases 0; gains of classes 0 around 1."""
+    """Glorot's uniform weights, of 3×3 convolutions with gain √2, biases 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight, 2**0.5 if getattr(layer, "kernel_size", (1,))[0] == 3 else 1.0)
@@ -201,5 +202,3 @@ def init_residual(network: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Embedding):
             nn.init.xavier_uniform_(layer.weight)
-        if isinstance(layer, ConditionalNorm) and layer.gains is not None:
-            layer.gains.weight.data.zero_()

@@ -59,7 +59,16 @@ def test_a_label_says_what_is_sampled_and_without_one_classes_are_drawn():
     assert torch.equal(model.sample(5, seed=1, start=295)[:, 0, 0, 0], drawn[295:])
 
 
-@pytest.mark.parametrize(("classes", "label", "message"), [(K, 3, "classes 0 to 2"), (K, -1, "classes 0 to 2")])
+@pytest.mark.parametrize(
+    ("classes", "label", "message"),
+    [
+        (K, 3, "classes 0 to 2"),
+        (K, -1, "classes 0 to 2"),
+        (K, "two", "a whole number"),
+        (K, 1.5, "a whole number"),
+        (K, torch.tensor([0, 1, 2]), "a whole number"),
+    ],
+)
 def test_labels_that_the_model_does_not_know_are_refused(classes, label, message):
     with pytest.raises(UserError, match=message):
         make(classes=classes).sample(2, label=label)
@@ -71,7 +80,8 @@ def test_labels_that_the_model_does_not_know_are_refused(classes, label, message
 def test_the_critic_is_shown_fakes_of_the_past_and_the_generator_is_not(monkeypatch):
     pool = Pool(N)
     pool.images = [torch.full(SHAPE, -1.0)] * N
-    model = make(classes=K, replay=pool)
+    plain = {"generator": mlp.Generator(2, *SHAPE, widths=(4,)), "critic": mlp.Discriminator(*SHAPE, widths=(4,))}
+    model = make(**plain, replay=pool)
     shown = []
     monkeypatch.setattr(model.adversary, "d", lambda critic, real, fake, *_: shown.append(fake))
     drawn = model.draw(batch(), Keyed(0))

@@ -61,6 +61,8 @@ def test_points_have_the_deviation_and_the_spacing_stated():
     assert ring.norm(dim=1).tolist() == pytest.approx([0.4] * 8)
     with pytest.raises(UserError, match="ring or grid"):
         PointsDataModule("cube", **OPTIONS)
+    with pytest.raises(UserError, match=r"data\.classes=8"):
+        PointsDataModule("ring", **OPTIONS, classes=25)
 
 
 def test_stacked_digits_are_numbered_by_their_channels(shared_data):

@@ -1,6 +1,7 @@
 """The networks of SNGAN, SAGAN and R3GAN, and what wraps a critic: sizes, published counts, closed forms."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,6 +35,20 @@ def test_sngan_at_32():
     assert count(sngan.Generator(128, 3, 32, 32)) == 129 * 4096 + 3 * residual(256, 256, 1) + norms + 9 * 256 * 3 + 3
     blocks = residual(3, 128, 1) + residual(128, 128, 1) + 2 * residual(128, 128, 0)
     assert count(sngan.Discriminator(3, 32, 32)) == blocks + 129
+
+
+def test_sngan_at_64_and_128():
+    """Miyato et al. 2018, tables 5 and 6, without labels: five blocks that halve, and at 128 px one more."""
+    maps = [64, 128, 256, 512, 1024]
+    halving = residual(3, 64, 1) + sum(residual(a, b, 1) for a, b in pairwise(maps))
+    assert count(sngan.Discriminator(3, 64, 64)) == halving + 1025
+    assert count(sngan.Discriminator(3, 128, 128)) == halving + residual(1024, 1024, 0) + 1025
+
+
+def test_gains_of_classes_begin_as_an_ordinary_norm_and_carry_no_spectral_norm():
+    generator = spectral_norm(sngan.Generator(8, 3, 16, 16, base=4, classes=3))
+    norms = [layer for layer in generator.modules() if isinstance(layer, sngan.ConditionalNorm)]
+    assert norms and all(not norm.gains.any() and not norm.norm.affine for norm in norms)
 
 
 def test_r3gan_at_the_setting_of_cifar_10():
