@@ -49,7 +49,7 @@ def measure_for(
         extractors = _extractors(names or [default_for(data.channels)], weights)
         within = False
         if isinstance(data, LabelledImages) and getattr(model, "classes", 0) == data.classes > 0:
-            within = measurable(data, options.get("split", "train"), extractors, n)
+            within = measurable(data, options.get("split", "train"), extractors, n, options.get("limit"))
             if not within:
                 rank_zero_info("Distances within classes are left out: too few pictures in some, or too many classes.")
         return SampleMeasure(data, n, extractors, **options, judge=judge, conditional=within)

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from gan_lab.metrics.cache import cached, ranks
+from gan_lab.metrics.cache import cached
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.frechet import FeatureMoments, Moments, frechet_distance
-from gan_lab.metrics.statistics import Device, identity
+from gan_lab.metrics.statistics import Device, identity, shared_batches, shared_blocks
 from gan_lab.precision import full_precision
-from gan_lab.progress import track
 from gan_lab.types import LabelledImages, Samples, to_uint8
 
 _VERSION = 1
@@ -85,17 +84,15 @@ def _labelled(
     data: LabelledImages, split: str, labels: Tensor, extractor: Extractor, progress: bool
 ) -> Iterable[tuple[Tensor, Tensor]]:
     """Every rank's share of the batches."""
-    start, (rank, world) = 0, ranks()
-    batches = track(data.images(split, len(labels)), f"real classes, {extractor.name}", None, progress and rank == 0)
-    for number, images in enumerate(batches):
-        if number % world == rank:
-            yield images, labels[start : start + len(images)]
-        start += len(images)
+    for start, images in shared_batches(data, split, len(labels), f"real classes, {extractor.name}", progress):
+        yield images, labels[start : start + len(images)]
 
 
-def measurable(data: LabelledImages, split: str, extractors: Sequence[Extractor], n: int) -> bool:
+def measurable(
+    data: LabelledImages, split: str, extractors: Sequence[Extractor], n: int, limit: int | None = None
+) -> bool:
     """Whether each class has the pictures that a distance needs, and all covariances fit into half a gigabyte."""
-    least = torch.bincount(data.labels(split), minlength=data.classes).min()
+    least = torch.bincount(data.labels(split)[:limit], minlength=data.classes).min()
     numbers = data.classes * max(extractor.dim for extractor in extractors) ** 2
     return bool(least >= 2) and n >= 2 * data.classes and numbers <= 2**26
 
@@ -119,13 +116,12 @@ def measure_classes(
         each (on n / K samples, so higher than the whole one even of a perfect model); ``fd_grey_class_0`` and so on;
         and where the classifier knows the classes ``label_accuracy`` and, of real pictures, ``label_accuracy_real``.
     """
-    (rank, world), classes = ranks(), data.classes
-    starts = range(rank * batch_size, n, world * batch_size)
+    classes = data.classes
 
     def asked() -> Iterable[tuple[Tensor, Tensor]]:
-        for start in track(starts, "measuring classes", len(starts), progress and rank == 0):
-            labels = torch.arange(start, min(start + batch_size, n)) % classes
-            made = model.sample(len(labels), seed=seed, start=start, label=labels, truncation=truncation)
+        for start, count in shared_blocks(n, batch_size, "measuring classes", progress):
+            labels = torch.arange(start, start + count) % classes
+            made = model.sample(count, seed=seed, start=start, label=labels, truncation=truncation)
             yield to_uint8(made), labels
 
     known = extractor.knows.get(str(data.name))

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from gan_lab.metrics.cache import ranks
 from gan_lab.metrics.extractors import Grey
+from gan_lab.metrics.statistics import shared_blocks
 from gan_lab.precision import full_precision
-from gan_lab.progress import track
 from gan_lab.types import Samples, to_uint8
 
 Judge = Callable[[Tensor], Tensor]
@@ -96,9 +95,8 @@ def count_modes(
     progress: bool = True,
 ) -> dict[str, float]:
     """The figures of ``Modes`` over samples 0 … n - 1 of the seed; a collective."""
-    metric, (rank, world) = Modes(judge.modes).to(device), ranks()
-    starts = range(rank * batch_size, n, world * batch_size)
-    for start in track(starts, "counting modes", len(starts), progress and rank == 0):
-        metric.update(judge(model.sample(min(batch_size, n - start), seed=seed, start=start, truncation=truncation)))
+    metric = Modes(judge.modes).to(device)
+    for start, count in shared_blocks(n, batch_size, "counting modes", progress):
+        metric.update(judge(model.sample(count, seed=seed, start=start, truncation=truncation)))
     found: dict[str, float] = metric.compute()
     return found

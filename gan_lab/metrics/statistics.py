@@ -1,6 +1,6 @@
 """What is known of a set of pictures in an extractor's eyes, cached for those that do not change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,25 @@ class Tally:
         return Statistics(moments, score.item(), deviation.item(), shares.cpu())
 
 
+def shared_batches(
+    data: RealImages, split: str, n: int, description: str, progress: bool = True
+) -> Iterator[tuple[int, Tensor]]:
+    """Batches of the first n pictures of a split, each with the number of its first; ranks take turns."""
+    start, (rank, world) = 0, ranks()
+    for number, images in enumerate(track(data.images(split, n), description, None, progress and rank == 0)):
+        if number % world == rank:
+            yield start, images
+        start += len(images)
+
+
+def shared_blocks(n: int, batch_size: int, description: str, progress: bool = True) -> Iterator[tuple[int, int]]:
+    """Blocks of the numbers 0 … n - 1, each (first, how many); ranks take turns."""
+    rank, world = ranks()
+    starts = range(rank * batch_size, n, world * batch_size)
+    for start in track(starts, description, len(starts), progress and rank == 0):
+        yield start, min(batch_size, n - start)
+
+
 def real_statistics(
     data: RealImages,
     split: str,
@@ -79,12 +98,9 @@ def real_statistics(
     n = min(data.count(split), limit or data.count(split))
 
     def compute() -> Statistics:
-        tally, start, (rank, world) = Tally(extractor, n, device), 0, ranks()
-        batches = track(data.images(split, n), f"real pictures, {extractor.name}", None, progress and ranks()[0] == 0)
-        for number, images in enumerate(batches):
-            if number % world == rank:
-                tally.update(start, images)
-            start += len(images)
+        tally = Tally(extractor, n, device)
+        for start, images in shared_batches(data, split, n, f"real pictures, {extractor.name}", progress):
+            tally.update(start, images)
         return tally.statistics()
 
     return _cached(["real", data.fingerprint(split), n, *identity(extractor)], compute, cache_dir)
@@ -123,10 +139,9 @@ def sampled_statistics(
     progress: bool = True,
 ) -> list[Statistics]:
     """Statistics of samples 0 … n - 1 of the seed, one an extractor; ranks take blocks in turn; a collective."""
-    tallies, (rank, world) = [Tally(extractor, n, device) for extractor in extractors], ranks()
-    starts = range(rank * batch_size, n, world * batch_size)
-    for start in track(starts, description, len(starts), progress and ranks()[0] == 0):
-        images = to_uint8(model.sample(min(batch_size, n - start), seed=seed, start=start, truncation=truncation))
+    tallies = [Tally(extractor, n, device) for extractor in extractors]
+    for start, count in shared_blocks(n, batch_size, description, progress):
+        images = to_uint8(model.sample(count, seed=seed, start=start, truncation=truncation))
         for tally in tallies:
             tally.update(start, images)
     return [tally.statistics() for tally in tallies]
