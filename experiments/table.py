@@ -1,12 +1,21 @@
 """Writes the tables of experiments/README.md from results/*.json: `python experiments/table.py`."""
 
 import json
+import re
+from math import sqrt
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 HERE = Path(__file__).parent
 DEMO, DEMO_END = "<!-- demo: made by experiments/table.py -->", "<!-- /demo -->"
 MARK = "<!-- made from results/*.json by table.py: what is below is not written by hand -->"
+
+SEEDED = re.compile(r"_seed\d+$")
+"""Ends the names of a result's repetitions."""
+
+MINUTES = "fashion_minutes"
+"""The recipe that those of equal time stand on, DCGAN's own."""
 
 
 def row(name: str, result: dict[str, Any]) -> str:
@@ -27,13 +36,64 @@ def row(name: str, result: dict[str, Any]) -> str:
         f"{speed:,.0f}" if speed else "",
         result["precision"],
     ]
-    return f"| {' | '.join(cells)} |"
+    return line(*cells)
 
 
 def sampled(runs: dict[str, Any]) -> list[str]:
     header = ["result", "figure", "samples", "pixel Gaussian", "score (real)", "N samples / real", "images", "minutes",
               "images/s", "precision"]  # fmt: skip
     return [*heading(header), *(row(*item) for item in runs.items()), ""]
+
+
+def of_minutes(name: str) -> bool:
+    return name.startswith("fashion_") and not name.startswith("fashion_mnist_")
+
+
+def of_equal_time(runs: dict[str, Any]) -> list[str]:
+    """The methods on Fashion-MNIST, the best first, and the Gaussian that all have to come below."""
+    header = [
+        "six minutes on Fashion-MNIST",
+        "fd_grey",
+        "score",
+        "parameters: generator",
+        "critic",
+        "images",
+        "hardware",
+    ]
+    figures = {name: run["fidelity"]["figures"] for name, run in runs.items()}
+    lines = []
+    for name in sorted(runs, key=lambda name: figures[name]["fd_grey"]):
+        run = runs[name]
+        sizes = (f"{run['parameters'][network]:,}" for network in ("generator", "discriminator"))
+        figure, score = f"**{figures[name]['fd_grey']:.2f}**", f"{figures[name]['cs_grey']:.2f}"
+        lines.append(line(name, figure, score, *sizes, f"{run['counters']['images_seen']:,}", run["hardware"]))
+    gaussian = figures[MINUTES]
+    lines.append(
+        f"| pixel Gaussian | {gaussian['fd_grey_gaussian']:.2f} | {gaussian['cs_grey_gaussian']:.2f} | | | | |"
+    )
+    return [*heading(header), *lines, ""]
+
+
+def repeated(runs: dict[str, Any]) -> list[str]:
+    """Mean and deviation over seeds, and how far below the baseline of the same experiment."""
+    groups: dict[str, list[float]] = {}
+    for name, run in runs.items():
+        if "fd_grey" not in run["fidelity"]["figures"]:
+            continue
+        groups.setdefault(SEEDED.sub("", name), []).append(run["fidelity"]["figures"]["fd_grey"])
+    groups = {name: values for name, values in groups.items() if len(values) > 1}
+    lines = []
+    for name, values in groups.items():
+        base = MINUTES if of_minutes(name) else min((other for other in groups if name.startswith(other)), key=len)
+        below = ["", ""]
+        if base != name and base in groups:
+            pooled = sqrt((stdev(values) ** 2 + stdev(groups[base]) ** 2) / 2)
+            gap = mean(groups[base]) - mean(values)
+            below = [f"{gap / mean(groups[base]):.0%} below {base}", f"{gap / pooled:.1f}"]
+        cells = [name, ", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}", *below]
+        lines.append(line(*cells))
+    header = ["over seeds", "fd_grey", "mean ± deviation", "against", "gap in pooled deviations"]
+    return [*heading(header), *lines, ""] if lines else []
 
 
 def counted(runs: dict[str, Any]) -> list[str]:
@@ -48,7 +108,7 @@ def counted(runs: dict[str, Any]) -> list[str]:
             f"{figures['modes_kl']:.3f}", f"{protocol['samples']:,}", f"{result['counters']['images_seen']:,}",
             f"{result['counters']['seconds'] / 60:.1f}",
         ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(line(*cells))
     return [*heading(header), *lines, ""]
 
 
@@ -70,7 +130,7 @@ def asked(runs: dict[str, Any]) -> list[str]:
         cells += [
             f"**{figures[key]:.1%}**" if key in figures else "" for key in ("label_accuracy", "label_accuracy_real")
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(line(*cells))
     return [*heading(header), *lines, ""]
 
 
@@ -90,7 +150,7 @@ def directions(name: str, result: dict[str, Any]) -> list[str]:
             *("" if value is None else f"{value:.3f}" for value in pairs), f"{counts['translated']} / {counts['real']}",
             f"{result['counters']['images_seen']:,}", f"{result['counters']['seconds'] / 60:.0f}",
         ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(line(*cells))
     return lines
 
 
@@ -115,7 +175,7 @@ def segmented(results: dict[str, Any]) -> list[str]:
     for name, result in results.items():
         real, made, other = (result["mean_iou"][key] for key in ("real", "made", "made_from_another_map"))
         cells = [f"{real:.3f}", f"{made:.3f}", f"**{result['made_over_real']:.2f}**", f"{other:.3f}"]
-        lines.append(f"| {' | '.join([name, *cells, str(result['test_pictures']), result['hardware']])} |")
+        lines.append(line(name, *cells, str(result["test_pictures"]), result["hardware"]))
     return [*heading(header), *lines, ""]
 
 
@@ -133,7 +193,11 @@ def raced(results: dict[str, Any]) -> list[str]:
 
 
 def heading(cells: list[str]) -> list[str]:
-    return [f"| {' | '.join(cells)} |", "|" + "---|" * len(cells)]
+    return [line(*cells), "|" + "---|" * len(cells)]
+
+
+def line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -143,7 +207,11 @@ def main() -> None:
     modes = {name: run for name, run in runs.items() if "modes" in run["fidelity"]["figures"]}
     told = {name: run for name, run in runs.items() if any(f.endswith("_classes") for f in run["fidelity"]["figures"])}
     plane = {name for name, run in modes.items() if not run["fidelity"]["protocol"]["extractors"]}
-    lines = sampled({name: run for name, run in runs.items() if name not in both and name not in plane})
+    once = {name: run for name, run in runs.items() if not SEEDED.search(name)}
+    minutes = {name: run for name, run in once.items() if of_minutes(name)}
+    lines = sampled({name: run for name, run in once.items() if name not in both and name not in plane})
+    lines += of_equal_time(minutes) if MINUTES in minutes else []
+    lines += repeated(runs)
     lines += asked(told) if told else []
     lines += counted(modes) if modes else []
     lines += translated(both) if both else []

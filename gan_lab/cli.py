@@ -33,6 +33,7 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
         def main() -> Any:
             import hydra
 
+            importlib.import_module("gan_lab.resolvers")  # for --cfg, which composes and does no work
             _make_importable(Path.cwd())
             add_searchpath(home("experiments"))
             sys.argv[1:] = quote_paths(sys.argv[1:])

@@ -1,6 +1,6 @@
 """Configurations: what they may say, what only this machine knows, and what is refused before anything is built."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.cli import add_searchpath, home, is_multirun, quote_paths
 from gan_lab.machine import auto_precision
+from gan_lab.resolvers import side
 from gan_lab.types import UserError
 
 REFUSED = {
@@ -18,67 +19,6 @@ REFUSED = {
 }
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 KINDS = {"image": "pictures of one kind", "unpaired": "two domains of unpaired pictures", "paired": "pairs of pictures"}
-
-
-def first(*values: Any) -> Any:
-    """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
-    return next((value for value in values if value is not None), None)
-
-
-def unless(*values: Any) -> Any:
-    """The last value, or null where one of the others is given: a default length does not cut a stated one."""
-    return None if any(value is not None for value in values[:-1]) else values[-1]
-
-
-def when(condition: bool, value: Any) -> Any:
-    """The value, or 0 where the condition does not hold or there is no value."""
-    return (value if condition else 0) or 0
-
-
-def codes(*counts: int) -> int:
-    """Latents that a generator takes: noise and codes."""
-    return sum(counts)
-
-
-def attention(height: int, width: int) -> int:
-    """Side of the maps that attend to themselves: SAGAN's 32 px, or a quarter of a smaller picture's."""
-    return 32 if min(height, width) >= 128 else min(height, width) // 4
-
-
-def side(size: Any, index: int) -> int | None:
-    """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
-    if size is None or isinstance(size, int):
-        return size
-    return int(size[index])
-
-
-def depth(*domains: Mapping[str, int]) -> int:
-    """Channels that a network sees of pictures of these domains together: a label map's classes, or colours."""
-    return sum(domain.get("labels") or domain["channels"] for domain in domains)
-
-
-def halvings(height: int, width: int) -> int:
-    """How often both sides can be halved, 8 times at most."""
-    return next(times for times in range(8, -1, -1) if not (height % (1 << times) or width % (1 << times)))
-
-
-def blocks(height: int, width: int) -> int:
-    """Residual blocks for a picture of that size (Zhu et al. 2017, section 7.2)."""
-    return 9 if min(height, width) >= 256 else 6
-
-
-def reduced(precision: str) -> bool:
-    """Whether the networks compute in less than float32."""
-    return precision != "32-true"
-
-
-def fused(precision: str) -> bool:
-    """Whether an optimizer's fused kernel serves: under float16 it would hide unscaled gradients from clipping."""
-    return precision != "16-mixed"
-
-
-for resolver in (first, unless, when, codes, attention, side, depth, halvings, blocks, reduced, fused):
-    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
 def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:

@@ -38,6 +38,14 @@ def grid(images: Tensor, columns: int | None = None, pad: int = 2, scale: int | 
     return pad_image(sheet, (0, pad, 0, pad), value=255)
 
 
+def grid_of_kinds(images: Tensor, labels: Tensor) -> Tensor:
+    """``grid`` with a row for each label, in ascending order; short ones end in white. Labels are (N,)."""
+    kinds = [images[labels == label] for label in labels.unique()]
+    columns = max(map(len, kinds))
+    blank = images.new_ones(columns, *images.shape[1:])
+    return grid(torch.cat([torch.cat([kind, blank[len(kind) :]]) for kind in kinds]), columns)
+
+
 def _square(n: int) -> int:
     """The divisor of n nearest above its root if the grid is then at most twice as wide as high, else the root."""
     root = int(np.ceil(np.sqrt(n)))

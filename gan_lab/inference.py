@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from rich.console import Console
+from torch import Tensor
 
 from gan_lab.build import TRUSTED, build
 from gan_lab.callbacks.measures import measure_for
 from gan_lab.configuration import resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.editing.interpolation import interpolate
-from gan_lab.imaging import grid, save_animation, save_each, save_png, strip
+from gan_lab.imaging import grid, grid_of_kinds, save_animation, save_each, save_png, strip
 from gan_lab.machine import device_of
 from gan_lab.metrics.fidelity import Report
 from gan_lab.runtime import checkpoint_in, switched
@@ -54,10 +55,13 @@ def _check(plain: dict[str, Any]) -> None:
 
 
 def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
-    sheet = []
-    for start in range(plain["start"], plain["start"] + plain["n"], plain["batch_size"]):
-        count = min(plain["batch_size"], plain["start"] + plain["n"] - start)
-        images = model.sample(count, plain["seed"], start, plain["label"], plain["truncation"]).cpu()
+    """Of a model with labels to choose among, all in turn unless one is asked for, and the sheet has a row for each."""
+    sheet: list[Tensor] = []
+    kinds = getattr(model, "kinds", 0) if plain["label"] is None else 0
+    numbers = torch.arange(plain["start"], plain["start"] + plain["n"])
+    for part in numbers.split(plain["batch_size"]):
+        start, label = int(part[0]), part % kinds if kinds else plain["label"]
+        images = model.sample(len(part), plain["seed"], start, label, plain["truncation"]).cpu()
         if images.shape[1] not in (1, 3):
             raise UserError("This model makes points, not pictures: samples.png in its run's folder shows them.")
         if plain["single"]:
@@ -68,7 +72,9 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
         print(f"Wrote {plain['n']} pictures to {_folder(output)}")
     if plain["grid"]:
         path = output if output.suffix.lower() == ".png" else output / "grid.png"
-        save_png(path, grid(torch.cat(sheet), plain["columns"]))
+        in_rows = plain["n"] >= 2 * kinds > 0 and plain["columns"] is None
+        pictures = torch.cat(sheet)
+        save_png(path, grid_of_kinds(pictures, numbers % kinds) if in_rows else grid(pictures, plain["columns"]))
         print(f"Wrote {path}")
 
 

@@ -220,7 +220,9 @@ class RealImages(Protocol):
     classes: int
 
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
-        """Batches (n, C, H, W) uint8 of the split ("train" or "test") in a fixed order, ``limit`` pictures at most."""
+        """Batches (n, C, H, W) uint8 of a split, "train", "test" or "whole" (what ``train`` was taken from), in a fixed
+        order, ``limit`` pictures at most.
+        """
 
     def count(self, split: str) -> int:
         """The number of pictures in the split."""

@@ -37,6 +37,7 @@ def small(*case: str) -> tuple[str, ...]:
     thin = ["network.base=4", "network.critic_base=4"] if "attention" in network else []
     thin += ["network.widths=16"] if "group" in network else []
     told = ["data.classes=3"] if config.conditional else []
+    told += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
     pool = ["model.pool=4"] if "pool" in config.model else []  # which fills, and shows old pictures
     return (*SMALL[config.takes], *thin, *told, *pool)
 

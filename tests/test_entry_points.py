@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import gan_lab
@@ -106,13 +108,19 @@ def test_a_conditional_model_makes_what_is_asked_for(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     remedies = ["remedy=[diffaugment,lecam,spectral_norm]"]
     call(monkeypatch, train, "model=cgan", *TINY, *remedies, "debug=smoke", "run_dir=run")
-    assert Image.open("run/samples.png").size == (1 * 66 + 2, 10 * 66 + 2)  # 16 pictures: a class a row
+    assert Image.open("run/samples.png").size == (4 * 66 + 2, 4 * 66 + 2)  # 16 pictures: of four classes, one a row
     figures = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])["figures"]
     assert figures["fd_grey_classes"] > 0 and 0 <= figures["label_accuracy"] <= 1
     assert "train/discriminator/lecam" in Path("run/metrics.csv").read_text()
     for name, label in (("three", ["label=3"]), ("five", ["label=5"]), ("any", [])):
         call(monkeypatch, sample, "checkpoint=run", "n=4", *label, f"output={name}.png")
     assert len({Path(f"{name}.png").read_bytes() for name in ("three", "five", "any")}) == 3
+    call(monkeypatch, sample, "checkpoint=run", "n=23", "batch_size=7", "output=rows.png")
+    assert Image.open("rows.png").size == (3 * 66 + 2, 10 * 66 + 2)
+    call(monkeypatch, sample, "checkpoint=run", "n=1", "start=13", "output=three.png")
+    assert np.array_equal(
+        np.array(Image.open("rows.png"))[3 * 66 : 4 * 66 + 2, 66 : 2 * 66 + 2], Image.open("three.png")
+    )
     assert "classes 0 to 9" in refused(monkeypatch, capsys, sample, "checkpoint=run", "label=10")
 
 
@@ -233,6 +241,12 @@ def test_a_signal_saves_and_the_run_goes_on_where_it_stopped(number, status, tmp
     call(monkeypatch, train, *command, f"resume={run}", "budget.epochs=null", f"budget.images={images + 640}")
     assert torch.load(run / runs.LAST, weights_only=True)["counters"]["images_seen"] == images + 640
     assert list(tmp_path.glob("*/*")) == [run]
+
+
+def test_the_whole_configuration_can_be_shown():
+    command = [sys.executable, "-m", "gan_lab.train", "model=sngan", "--cfg", "job", "--resolve"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert yaml.safe_load(shown.stdout)["model"]["n_critic"] == 5, shown.stderr
 
 
 def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.imaging import grid, read_frames, save_animation, save_each, save_png, strip
+from gan_lab.imaging import grid, grid_of_kinds, read_frames, save_animation, save_each, save_png, strip
 from gan_lab.types import UserError
 
 
@@ -27,6 +27,12 @@ def test_grid_places_pictures_row_by_row():
 def test_grid_is_nearly_square_by_itself(n, columns, rows):
     sheet = grid(torch.zeros(n, 3, 100, 90), pad=0)
     assert sheet.shape == (3, rows * 100, columns * 90)
+
+
+def test_kinds_stand_in_rows_whose_ends_are_blank():
+    images = torch.tensor([-1.0, -0.5, 0.0]).view(3, 1, 1, 1).expand(-1, -1, 64, 64)
+    sheet = grid_of_kinds(images, torch.tensor([5, 2, 5]))
+    assert sheet[0, 30::66, 30::66].tolist() == [[64, 255], [0, 128]]
 
 
 def test_grid_enlarges_tiny_pictures_by_a_whole_factor():

@@ -55,22 +55,18 @@ class Measure(ABC):
     def sentence(self, record: Record) -> str:
         """The figures that matter, in one line."""
 
+    def distances(self) -> list[str]:
+        """The figures that are better the lower they are."""
+        return [each.distance for each in self.extractors]
+
     @abstractmethod
-    def table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
-        """One extractor's figures, and what they are to be compared with.
+    def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
+        """The figures, and what they are to be compared with: of each extractor, or all in one.
 
         Args:
             last: the newest record.
             best: for each distance's name the figures where it was lowest, and ``images_seen``.
         """
-
-    def distances(self) -> list[str]:
-        """The figures that are better the lower they are."""
-        return [each.distance for each in self.extractors]
-
-    def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
-        """All figures, and what they are to be compared with; see ``table``."""
-        return [self.table(last, best, each) for each in self.extractors]
 
     def _same(self, device: Any) -> dict[str, Any]:
         return {"device": device, "cache_dir": self.cache_dir, "progress": self.progress}

@@ -65,7 +65,10 @@ class SampleMeasure(Measure):
     def _against(self, protocol: Record) -> str:
         return f"{protocol['samples']:,} samples against {protocol['real']:,} pictures of the {self.split} split"
 
-    def table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
+    def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
+        return [self._table(last, best, each) for each in self.extractors]
+
+    def _table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
         figures, table = last["figures"], Table("", each.distance, each.score)
         for name, row, suffix in (
             (f"samples{after(last)}", figures, ""),
@@ -96,9 +99,6 @@ class ModeMeasure(Measure):
 
     def sentence(self, record: Record) -> str:
         return f"{modes_found(record['figures'], len(self.data.centres))}; {record['protocol']['samples']:,} samples"
-
-    def table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
-        raise AssertionError("there are no extractors here")
 
     def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
         table = Table("", "modes", "good samples", "KL from uniform")

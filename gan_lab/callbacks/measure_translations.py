@@ -42,7 +42,10 @@ class TranslationMeasure(Measure):
         numbers = (f"{name} {n['translated']:,} against {n['real']:,}" for name, n in directions.items())
         return f"{', '.join(told)}; {', '.join(numbers)} test pictures"
 
-    def table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
+    def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
+        return [self._table(last, best, each) for each in self.extractors]
+
+    def _table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
         figures, directions = last["figures"], last["protocol"]["directions"]
         table = Table("", each.distance, f"{each.kernel} ± error", "N")
         for direction, n in directions.items():

@@ -40,11 +40,11 @@ def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> 
 
 
 def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
-    """A model whose attribute ``kinds`` counts labels to choose among shows one in each row."""
+    """A model whose attribute ``kinds`` counts labels to choose among shows one in each row; of many the first ones."""
     kinds = getattr(model, "kinds", 0)
     if not kinds:
         return grid(model.sample(n, seed=seed), columns)
-    rows = min(kinds, n)
+    rows = kinds if 2 * kinds <= n else min(kinds, round(n**0.5))
     columns = columns or n // rows
     labels = torch.arange(rows).repeat_interleave(columns)
     return grid(model.sample(len(labels), seed=seed, label=labels), columns)

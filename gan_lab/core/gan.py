@@ -47,7 +47,7 @@ class GANModule(AlternatingModule):
         ema_half_life: of the generator's average, in images.
         ema_ramp: its upper bound as a share of the images seen; None sets none.
         schedule: share of the budget used → factor on both learning rates.
-        schedules: of further quantities, see ``Scheduled``.
+        schedules: of further quantities, see ``Scheduled``; those of null entries above are left out with them.
         fresh_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
             has just stepped on.
         core: what ``AlternatingModule`` takes.
@@ -90,7 +90,11 @@ class GANModule(AlternatingModule):
         super().__init__(
             optimizers={"discriminator": d_optimizer, "generator": g_optimizer},
             ema=EMA({"generator": generator}, ema_half_life, ema_ramp),
-            schedules={"discriminator.lr": schedule, "generator.lr": schedule, **(schedules or {})},
+            schedules={
+                "discriminator.lr": schedule,
+                "generator.lr": schedule,
+                **_of_what_is_on(schedules or {}, {"augment": augment, "adversary.penalties": penalties}),
+            },
             **core,
         )
         self.generator, self.discriminator = generator, discriminator
@@ -185,9 +189,9 @@ class GANModule(AlternatingModule):
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
-        """Without a label, a conditional model draws each sample's class too, all alike."""
+        """Without a label, sample i of a conditional model is of class i mod K."""
         if label is None and self.classes:
-            label = numbered(lambda noise: noise.integers(1, self.classes), n, seed, start, "label")
+            label = torch.arange(start, start + n) % self.classes
         return self.decode(self.latents(n, seed, start, truncation), label)
 
     def checked(self, label: int | Tensor, n: int) -> Tensor:
@@ -209,6 +213,16 @@ class GANModule(AlternatingModule):
     def _averaged(self, name: str) -> nn.Module:
         assert self.ema is not None
         return self.ema.networks[name]
+
+
+def _of_what_is_on(
+    schedules: Mapping[str, Schedule | None], places: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, Schedule | None]:
+    """Without the schedules of parts that are null; places by their dotted path."""
+    off = tuple(
+        f"{place}.{name}." for place, parts in places.items() for name, part in (parts or {}).items() if part is None
+    )
+    return {name: schedule for name, schedule in schedules.items() if not name.startswith(off)}
 
 
 def _wrapped(network: nn.Module, wrappers: Mapping[str, Callable[[nn.Module], nn.Module] | None]) -> nn.Module:

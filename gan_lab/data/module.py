@@ -12,7 +12,7 @@ from gan_lab.data.batches import PictureBatches
 from gan_lab.data.cache import Rendered, render
 from gan_lab.data.loader import KeyedBatches, KeyedLoader, position
 from gan_lab.data.pictures import Frame, Pictures, Source
-from gan_lab.data.sides import SPLITS, Side, check_choice, check_counts, enlarged, sides, tell, train_and_test
+from gan_lab.data.sides import SPLITS, WHOLE, Side, check_choice, check_counts, enlarged, sides, tell, train_and_test
 from gan_lab.types import Batch, UserError, to_float
 
 
@@ -29,7 +29,8 @@ class ImageDataModule(LightningDataModule):
         size: side in pixels, or [H, W].
         batch_size: over all ranks.
         seed: of the order, the crops and the flips.
-        limit: trains on so many pictures, chosen at random by ``split_seed``; the test split stays whole.
+        limit: trains on so many pictures, chosen at random by ``split_seed``; the test split stays whole, and
+            the split "whole" is training's without the limit, to compare with.
         flip: mirrors pictures from left to right at random.
         crop: "center" or "random".
         workers: processes that make batches.
@@ -100,7 +101,9 @@ class ImageDataModule(LightningDataModule):
 
     def rendered(self, split: str) -> Rendered:
         """The pixels and labels of a split, decoded now if they were not before."""
-        check_choice("split", split, SPLITS)
+        check_choice("split", split, (*SPLITS, WHOLE))
+        if split == WHOLE and self._splits[WHOLE] is self._splits["train"]:
+            split = "train"
         if split not in self._rendered:
             self._rendered[split] = render(self._splits[split], self.frame, self.cache, self.cache_dir)
         return self._rendered[split]

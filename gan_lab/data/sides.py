@@ -17,6 +17,8 @@ CROP_ROOM = 286 / 256
 """A random crop is taken from a picture larger by this, as in pix2pix and CycleGAN."""
 HELD_OUT, HELD_OUT_AT_MOST = 0.1, 10_000
 SPLITS = ("train", "test")
+WHOLE = "whole"
+"""The training split as it is without ``limit``, for figures."""
 
 
 class Side:
@@ -87,7 +89,8 @@ def tell(name: str, rendered: Rendered) -> None:
 def train_and_test(
     found: Mapping[str, Pictures], name: str, limit: int | None = None, split_seed: int = 0
 ) -> dict[str, Pictures]:
-    """Both splits. Without a test split there is one made: a tenth of the set, 10,000 pictures at most.
+    """Both splits, and the whole training one. Without a test split there is one made: a tenth of the set, 10,000
+    pictures at most.
 
     Args:
         found: what a source has.
@@ -99,9 +102,10 @@ def train_and_test(
         UserError: if there is a single picture to be split.
     """
     train, test = (found["train"], found["test"]) if "train" in found else _held_out(found["all"], name, split_seed)
+    found = {"train": train, "test": test, WHOLE: train}
     if limit is not None and limit < len(train):
-        train = train.take(np.sort(permutation(len(train), split_seed)[:limit]))
-    return {"train": train, "test": test}
+        found["train"] = train.take(np.sort(permutation(len(train), split_seed)[:limit]))
+    return found
 
 
 def _held_out(pictures: Pictures, name: str, split_seed: int) -> tuple[Pictures, Pictures]:

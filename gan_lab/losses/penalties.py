@@ -61,7 +61,8 @@ class GradientPenalty:
 
 
 class DRAGAN(GradientPenalty):
-    """(‖∇D(x̂)‖ - 1)² around the data, x̂ = x + ½ std(x) u with u uniform in [0, 1) (Kodali et al. 2017, eq. 4).
+    """(‖∇D(x̂)‖ - 1)² around the data, x̂ = x + ½ std(x) u with u uniform in [0, 1) (Kodali et al. 2017, eq. 4, and
+    their code, whose u is uniform where the text has a Gaussian one).
 
     The deviation is that of all real pixels in the batch, over all ranks.
     """

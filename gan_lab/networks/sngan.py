@@ -1,5 +1,6 @@
 """Residual generator and critic of Gulrajani et al. 2017 and Miyato et al. 2018, with SAGAN's attention by choice."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -39,10 +40,12 @@ class Generator(nn.Module):
         self.start = (maps[0], height >> times, width >> times)
         self.dense = nn.Linear(latent, maps[0] * self.start[1] * self.start[2])
         blocks: list[nn.Module] = []
-        for i, (before, after) in enumerate(pairwise(maps), 1):
-            blocks.append(UpBlock(before, after, classes))
+        for i in range(times + 1):
+            if i:
+                blocks.append(UpBlock(maps[i - 1], maps[i], classes))
             if attention == min(height, width) >> (times - i):
-                blocks.append(Attention(after))
+                blocks.append(Attention(maps[i]))
+        _refuse_unmatched(attention, blocks)
         self.blocks = nn.ModuleList(blocks)
         self.norm, self.out = nn.BatchNorm2d(maps[-1]), nn.Conv2d(maps[-1], channels, 3, padding=1)
         init_residual(self)
@@ -91,6 +94,7 @@ class Discriminator(nn.Module):
             if attention == min(height, width) >> i and i <= halved:
                 blocks.append(Attention(before))
             blocks.append(DownBlock(before, after, norm, halve=i < halved))
+        _refuse_unmatched(attention, blocks)
         self.blocks = nn.Sequential(*blocks)
         self.width, self.out = maps[-1], nn.Linear(maps[-1], 1)
         self.projection = nn.Embedding(classes, maps[-1]) if classes else None
@@ -106,6 +110,14 @@ class Discriminator(nn.Module):
     def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         logits = self.out(features).squeeze(1)
         return logits if self.projection is None else logits + (self.projection(labels) * features).sum(1)
+
+
+def _refuse_unmatched(attention: int | None, blocks: Sequence[nn.Module]) -> None:
+    if attention is not None and not any(isinstance(block, Attention) for block in blocks):
+        raise ValueError(
+            f"There are no maps of {attention} px between blocks for network.attention: give half or a quarter of the "
+            "pictures' shorter side, or null."
+        )
 
 
 def _maps(base: int, halvings: int, times: int, flat: int) -> int:

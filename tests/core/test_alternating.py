@@ -126,6 +126,7 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
     assert seen[-1] == (0.5, (0.0, pytest.approx(0.6)), 1.5, 75)
     with pytest.raises(UserError, match=r"model\.schedules names augment\.noise\.std"):
         fit(make(schedules={"augment.noise.std": half}))
+    fit(make(schedules={"augment.noise.std": half}, augment={"noise": None}))  # switched off: nothing to move
     with pytest.raises(UserError, match="momentum cannot follow a schedule"):
         fit(make(schedules={"generator.momentum": half}))
 

@@ -65,6 +65,7 @@ def test_limit_takes_from_training_alone():
     )
     assert numbers(data, "test") == numbers(module(Numbered(50)), "test")
     assert data.describe()["limit"] == 6
+    assert numbers(data, "whole") == numbers(module(Numbered(50)), "train") == numbers(module(Numbered(50)), "whole")
     assert module(Numbered(50), limit=1000).count("train") == 45
 
 

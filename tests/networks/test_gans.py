@@ -11,11 +11,12 @@ from gan_lab.core.ema import EMA
 from gan_lab.networks import dcgan, mlp, r3gan, sngan
 from gan_lab.networks.deviation import Deviation, minibatch_deviation
 from gan_lab.networks.spectral import spectral_norm
+from gan_lab.resolvers import attention
 
 FAMILIES = {
     "dcgan": (dcgan, {"base": 4}),
     "mlp": (mlp, {"widths": (8, 8)}),
-    "resnet": (sngan, {"base": 4, "attention": 8}),
+    "resnet": (sngan, {"base": 4}),
     "r3gan": (r3gan, {"widths": 16}),
 }
 
@@ -86,6 +87,22 @@ def test_both_networks_heed_the_label(family):
     images = generator(latents, labels)
     assert not torch.allclose(images, generator(latents, labels.flip(0)))
     assert not torch.allclose(critic(images, labels), critic(images, labels.roll(1)))
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 64, 128])
+def test_sagans_attention_is_in_both_networks_at_any_size(side):
+    at = attention(side, side)
+    networks = (
+        sngan.Generator(4, 3, side, side, base=2, attention=at),
+        sngan.Discriminator(3, side, side, 2, attention=at),
+    )
+    for network in networks:
+        assert sum(isinstance(layer, sngan.Attention) for layer in network.modules()) == 1
+
+
+def test_attention_that_no_maps_have_is_refused():
+    with pytest.raises(ValueError, match=r"no maps of 5 px"):
+        sngan.Generator(4, 3, 16, 16, base=2, attention=5)
 
 
 def test_attention_is_a_weighted_mean_of_values():
