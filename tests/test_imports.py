@@ -18,6 +18,7 @@ ALLOWED = {
     "networks": {"networks"},
     "losses": {"losses"},
     "augment": set(),
+    "resolvers": set(),
     "core": BASE | {"core", "build", "precision", "losses", "networks", "augment"},
     "models": BASE | {"core", "losses", "networks", "augment"},
     "data": BASE | {"data", "progress"},
@@ -43,7 +44,7 @@ FREE = {
     "evaluate",
     "__init__",
 }
-HYDRA = {"configuration", "runtime", "inference", "translating", "results", "cli"}
+HYDRA = {"configuration", "resolvers", "runtime", "inference", "translating", "results", "cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
