@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 def first(*values: Any) -> Any:
     """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
-    return next((value for value in values if value is not None), None)
+    found = next((value for value in values if value is not None), None)
+    return OmegaConf.create(found) if isinstance(found, list) else found  # which omegaconf itself does not wrap
 
 
 def unless(*values: Any) -> Any:

@@ -64,7 +64,7 @@ class DRAGAN(GradientPenalty):
     """(‖∇D(x̂)‖ - 1)² around the data, x̂ = x + ½ std(x) u with u uniform in [0, 1) (Kodali et al. 2017, eq. 4, and
     their code, whose u is uniform where the text has a Gaussian one).
 
-    The deviation is that of all real pixels in the batch, over all ranks.
+    The deviation is that of all real pixels in the batch, over all ranks, or in the micro-batch.
     """
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
@@ -76,7 +76,8 @@ class DRAGAN(GradientPenalty):
 
 class LeCam:
     """(D(x) - α_F)² + (D(G(z)) - α_R)²: neither side's logits go far from where the other's were (Tseng et al. 2021,
-    eq. 5). The anchors α_R and α_F are moving averages of the mean logits of real and generated pictures.
+    eq. 5). The anchors α_R and α_F are moving averages of the mean logits of real and generated pictures, over all
+    ranks; of several micro-batches each moves them.
 
     Args:
         weight: λ; 0.3 in the paper for few CIFAR pictures.

@@ -15,6 +15,8 @@ from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
 class InfoGAN(GANModule):
     """Latents are noise, a code of ``codes`` values and ``shades`` numbers in [-1, 1); ``label=`` chooses the code.
 
+    The head that reads them is appendix C.1's without batch norm, so that it does not mix real and generated pictures.
+
     Args:
         discriminator: with ``features(images)``, of ``width`` numbers, and ``judge(features)``.
         codes: values of the categorical code (the paper's 10 on MNIST).

@@ -39,9 +39,8 @@ def halvings(height: int, width: int) -> int:
     times = int(math.log2(short / 4)) if short >= 8 else 0
     if times < 1 or short != 4 << times or max(height, width) % (1 << times):
         near = 4 << max(1, round(math.log2(max(short, 8) / 4)))
-        raise ValueError(
-            f"This network takes pictures whose sides halve down to 4 px, not {height}×{width}: data.size={near} works."
-        )
+        way = f"data.size={near} works" if short > 1 else "network=mlp takes points"
+        raise ValueError(f"This network takes pictures whose sides halve down to 4 px, not {height}×{width}: {way}.")
     return times
 
 
