@@ -1,11 +1,13 @@
 """Configurations: what they may say, what only this machine knows, and what is refused before anything is built."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_lab.build import resolve as find
 from gan_lab.cli import add_searchpath, home, is_multirun, quote_paths
 from gan_lab.machine import auto_precision
 from gan_lab.resolvers import side
@@ -48,6 +50,7 @@ def settle(config: DictConfig) -> None:
             "start one gan_lab.train for each job, or sweep with trainer=default."
         )
     _check_data(config)
+    _check_remedies(config)
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
     if config.precision not in PRECISIONS:
@@ -73,6 +76,21 @@ def _check_data(config: DictConfig) -> None:
         )
     if config.takes != "image" and config.get("generator"):
         _check_size(config, side(config.data.size, 0) or 0, side(config.data.size, 1) or 0)
+
+
+def _check_remedies(config: DictConfig) -> None:
+    """Raises UserError for remedies that the model or the loss has no place for."""
+    foreign = [key for key in ("augment", "wrappers", "replay") if key in config.model]
+    if config.takes != "image" and foreign:
+        raise UserError(
+            f"model={config.method} has no {foreign[0]}: of the remedies, clip and ttur go with models that translate."
+        )
+    objective = (config.get("loss") or {}).get("adversarial") or {}
+    if "smooth" in objective and "smooth" not in inspect.signature(find(objective["_target_"])).parameters:
+        raise UserError(
+            f"{objective['_target_'].rpartition('.')[2]} has no target to smooth: remedy=label_smoothing goes with "
+            "loss=minimax, nonsaturating or lsgan."
+        )
 
 
 def _check_size(config: DictConfig, height: int, width: int) -> None:

@@ -61,9 +61,7 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
     numbers = torch.arange(plain["start"], plain["start"] + plain["n"])
     for part in numbers.split(plain["batch_size"]):
         start, label = int(part[0]), part % kinds if kinds else plain["label"]
-        images = model.sample(len(part), plain["seed"], start, label, plain["truncation"]).cpu()
-        if images.shape[1] not in (1, 3):
-            raise UserError("This model makes points, not pictures: samples.png in its run's folder shows them.")
+        images = _pictures(model.sample(len(part), plain["seed"], start, label, plain["truncation"]).cpu())
         if plain["single"]:
             save_each(_folder(output), images, start)
         if plain["grid"]:
@@ -85,12 +83,21 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if points < 2:
         raise UserError(f"interpolate={points} does not serve: a walk needs at least 2 latents.")
     keys = ("seed", "steps", "label", "start", "truncation", "batch_size")
-    frames = interpolate(model, points=points, **{key: plain[key] for key in keys})
+    frames = _pictures(interpolate(model, points=points, **{key: plain[key] for key in keys}))
     still = output if output.suffix.lower() == ".png" else _folder(output) / "interpolation.png"
     moving = output if output.suffix.lower() in ANIMATIONS else _folder(output) / "interpolation.gif"
     save_png(still, strip(frames))
     save_animation(moving, torch.stack([grid(frame[None], pad=0) for frame in frames]), plain["fps"])
     print(f"Wrote {still} and {moving}")
+
+
+def _pictures(made: Tensor) -> Tensor:
+    if made.shape[1] not in (1, 3):
+        raise UserError(
+            f"This model makes no pictures but {made.shape[1]} numbers a pixel, as of points: samples.png in its run's "
+            "folder shows them."
+        )
+    return made
 
 
 def _folder(output: Path) -> Path:

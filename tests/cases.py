@@ -1,4 +1,6 @@
-"""The cases that the backbone tests go through: every model as it is, every loss over DCGAN, every recipe."""
+"""The cases that the backbone tests go through: every model as it is, every loss and remedy over DCGAN, every recipe,
+and parts that meet nowhere else.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,9 @@ CASES = [
     *(["model=dcgan", f"loss={loss}"] for loss in names("loss")),
     *(["model=dcgan", f"remedy={remedy}"] for remedy in names("remedy")),
     *([f"recipe={recipe}"] for recipe in names("recipe")),
+    *([f"model={model}", "network=resnet"] for model in ("lsgan", "wgan", "wgan_gp", "dragan")),
+    ["model=acgan", "network=r3gan"],
+    ["model=r3gan", "loss=wgan_gp"],
 ]
 
 

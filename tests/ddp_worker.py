@@ -8,18 +8,20 @@ import torch
 from cases import CASES, limited, plain
 from torch import nn
 
+from gan_lab.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.build import build
 from gan_lab.core.budget import Budget
 from gan_lab.core.gan import GANModule
 from gan_lab.core.latents import Normal
+from gan_lab.core.pool import Pool
 from gan_lab.losses.adversarial import Relativistic
-from gan_lab.losses.penalties import R1, R2, GradientPenalty
+from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
 from gan_lab.runtime import make_trainer
 
 BATCH, ITERATIONS = 4, 3
 
 
-def free_of_batch_statistics(penalties: dict) -> GANModule:
+def free_of_batch_statistics(parts: dict) -> GANModule:
     """A GAN whose joined batch must train exactly as its two halves do."""
     generator = nn.Sequential(
         nn.Linear(5, 32), nn.Tanh(), nn.Linear(32, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16))
@@ -27,11 +29,17 @@ def free_of_batch_statistics(penalties: dict) -> GANModule:
     critic = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 32), nn.Tanh(), nn.Linear(32, 1))
     sgd = partial(torch.optim.SGD, lr=0.1)
     return GANModule(
-        generator, critic, Normal(5), Relativistic(), sgd, sgd, penalties, budget=Budget(images=BATCH * ITERATIONS)
+        generator, critic, Normal(5), Relativistic(), sgd, sgd, **parts, budget=Budget(images=BATCH * ITERATIONS)
     )
 
 
-PENALTIES = {"r1": R1(1.0), "r2": R2(1.0), "gradient_penalty": GradientPenalty(1.0)}
+PENALTIES = [R1(1.0), R2(1.0), GradientPenalty(1.0), DRAGAN(1.0), LeCam(), Consistency(Mirror())]
+EXACT = {
+    **{type(penalty).__name__: {"penalties": {"penalty": penalty}} for penalty in PENALTIES},
+    "augment": {"augment": {"diff": DiffAugment(probability=0.7), "noise": InstanceNoise()}},
+    "replay": {"replay": Pool(3)},
+}
+"""What must not care how many processes share the batch, by name: parts of a GAN."""
 
 
 def main(folder: str, devices: int) -> None:
@@ -47,9 +55,9 @@ def main(folder: str, devices: int) -> None:
             devices,
         )
     configuration = plain(["model=dcgan"], folder, *limited(BATCH * ITERATIONS), *trainers, "precision=32-true")
-    for name in PENALTIES:
+    for name, parts in EXACT.items():
         torch.manual_seed(0)
-        module = free_of_batch_statistics({name: PENALTIES[name]})
+        module = free_of_batch_statistics(parts)
         fit(configuration, module, Path(folder), f"exact {name}", devices)
 
 
@@ -59,6 +67,8 @@ def fit(configuration: dict, module: GANModule | None, folder: Path, name: str, 
     module = module or build(configuration["model"])
     trainer.fit(module, datamodule=build(configuration["data"]))
     state = {key: value.clone() for key, value in module.state_dict().items()}
+    for key, memory in module.memories().items():
+        state[key] = torch.stack([*next(iter(memory.state_dict().values()))])  # a list of pictures, or anchors
     torch.save(state, folder / f"{devices}-{trainer.global_rank}-{name}.pt")
 
 

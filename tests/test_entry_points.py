@@ -129,10 +129,11 @@ def test_points_are_counted_and_drawn(tmp_path, monkeypatch, capsys):
     call(monkeypatch, train, "model=gan", "data=gaussians", "debug=smoke", "run_dir=run")
     record = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])
     assert 0 <= record["figures"]["modes"] <= 25
-    assert record["protocol"]["data"]["spacing_over_deviation"] == 40
+    assert record["protocol"]["data"]["spacing"] / record["protocol"]["data"]["deviation"] == 40
     assert Image.open("run/samples.png").size == (384, 384)
     assert Path("run/best.ckpt").is_file()
-    assert "points, not pictures" in refused(monkeypatch, capsys, sample, "checkpoint=run", "n=4")
+    for walk in ([], ["interpolate=2"]):
+        assert "makes no pictures" in refused(monkeypatch, capsys, sample, "checkpoint=run", "n=4", *walk)
     call(monkeypatch, evaluate, "checkpoint=run", "n=100", "output=figures.json")
     assert json.loads(Path("figures.json").read_text())["protocol"]["samples"] == 100
 

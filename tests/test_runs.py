@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gan_lab import runs, runtime
-from gan_lab.configuration import compose, settle
+from gan_lab.configuration import compose
 from gan_lab.types import UserError
 
 
@@ -55,18 +55,3 @@ def test_a_folder_belongs_to_one_process(tmp_path):
 
 def test_two_runs_in_one_second_get_two_folders(tmp_path):
     assert len({runs.new_folder(tmp_path, "a") for _ in range(3)}) == 3
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["model=cyclegan", "data=digits"], "two domains of unpaired pictures.*data=plain2striped"),
-        (["model=dcgan", "data=plain2striped"], "pictures of one kind.*data=digits"),
-        (["model=cyclegan", "data=plain2striped", "data.size=30"], "multiples of 4"),
-        (["model=cyclegan", "data=plain2striped", "data.size=16"], "24 px and more"),
-        (["model=pix2pix", "data=plain2striped_paired", "data.preprocess=none"], "generator=resnet"),
-    ],
-)
-def test_what_does_not_go_together_is_refused_before_anything_is_read(overrides, sentence):
-    with pytest.raises(UserError, match=sentence):
-        settle(compose(overrides))

@@ -35,7 +35,7 @@ class Fidelity(Callback):
 
     Args:
         every: images between measurements; 0 for the end alone.
-        n: samples, or pictures to translate at most.
+        n: samples, or pictures to translate at most; None as in ``measure_for``.
         folder: of the run.
         extractors: "grey", "colour", "inception"; by default ours for the data's channels.
         weights: files of extractors and of LPIPS' trunks, by name.
@@ -50,7 +50,7 @@ class Fidelity(Callback):
     def __init__(
         self,
         every: int,
-        n: int,
+        n: int | None,
         folder: str,
         extractors: Sequence[str] | None = None,
         weights: Mapping[str, str | None] | None = None,
@@ -62,7 +62,7 @@ class Fidelity(Callback):
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
-        if n < 2:
+        if n is not None and n < 2:
             raise UserError(f"A distance needs at least 2 samples, not n={n}: several thousand make it steady.")
         self.every, self.n, self.folder = Every(every), n, Path(folder)
         self.parts: dict[str, Any] = {"names": extractors, "weights": weights, "paired": paired}

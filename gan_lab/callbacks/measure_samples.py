@@ -34,6 +34,7 @@ class SampleMeasure(Measure):
         found = measure(model, self.data, self.extractors, self.n, **same)
         if self.judge is not None:
             found.figures.update(self._modes(model, self.judge))
+            found.protocol["judge"] = self.judge.describe()
         for each in self.extractors if self.conditional else ():
             found.figures.update(self._within(model, each))
         return found
@@ -51,8 +52,11 @@ class SampleMeasure(Measure):
     def sentence(self, record: Record) -> str:
         figures = record["figures"]
         each = (f"{e.distance} {figures[e.distance]:.2f}, {e.score} {figures[e.score]:.2f}" for e in self.extractors)
-        told = [*each, *([modes_found(figures, self.judge.modes)] if self.judge else []), *self._heeded(figures)]
+        told = [*each, *self._counted(figures), *self._heeded(figures)]
         return f"{', '.join(told)}; {self._against(record['protocol'])}"
+
+    def _counted(self, figures: Record) -> list[str]:
+        return [modes_found(figures, self.judge.modes)] if self.judge else []
 
     def _heeded(self, figures: Record) -> list[str]:
         """What tells of labels."""
@@ -77,7 +81,7 @@ class SampleMeasure(Measure):
         ):
             table.add_row(name, f"{row[each.distance + suffix]:.3f}", f"{row[each.score + suffix]:.3f}")
         table.add_row("real pictures", "", f"{figures[each.score + '_real']:.3f}")
-        for told in self._heeded(figures):
+        for told in [*self._counted(figures), *self._heeded(figures)]:
             table.caption = f"{table.caption}, {told}" if table.caption else told
         return Group(f"{self._against(last['protocol'])}, {each.name} features ({each.resizer})", table)
 
@@ -88,7 +92,8 @@ class ModeMeasure(Measure):
 
     def report(self, model: Any) -> Report:
         figures = self._modes(model, Nearest(self.data.centres, self.data.deviation))
-        protocol = {"samples": self.n, "split": self.split, "seed": self.seed, "precision": "fp32", "good_within": 3}
+        protocol = {"samples": self.n, "split": self.split, "seed": self.seed, "truncation": self.truncation}
+        protocol |= {"precision": "fp32", "good_within": 3}
         return Report(figures, {}, protocol | circumstances(self.data.describe(), []))
 
     def counts(self, protocol: Record) -> dict[str, int]:

@@ -15,11 +15,14 @@ from gan_lab.metrics.targets import counts
 from gan_lab.metrics.translation import comparing
 from gan_lab.types import LabelledImages, Mixture, RealImages, Samples, Translates, TwoDomains
 
+SAMPLES, COUNTED = 10_000, 25_600
+"""How many are measured unless it is said, and where modes are counted (the literature's number)."""
+
 
 def measure_for(
     model: Any,
     data: Any,
-    n: int,
+    n: int | None = None,
     names: Sequence[str] | None = None,
     weights: Mapping[str, str | None] | None = None,
     paired: bool | None = None,
@@ -28,6 +31,7 @@ def measure_for(
     """The way to measure this model on these data; None where there is nothing to compare.
 
     Args:
+        n: samples, or pictures to translate at most; None takes ``SAMPLES``, or ``COUNTED``.
         names: of extractors; None takes ours for the data's channels.
         weights: files of extractors and of LPIPS' trunks, by name.
         paired: whether picture i of "a" belongs to picture i of "b"; None takes what the data say.
@@ -38,6 +42,7 @@ def measure_for(
             to translate.
     """
     weights = dict(weights or {})
+    n = n or (COUNTED if isinstance(data, Mixture) or getattr(data, "stacked", False) else SAMPLES)
     if isinstance(model, Translates) and isinstance(data, TwoDomains):
         counts(model, data, n)
         grey = all(domain.channels == 1 and not domain.labels for domain in model.domains.values())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -47,7 +48,8 @@ class GANModule(AlternatingModule):
         ema_half_life: of the generator's average, in images.
         ema_ramp: its upper bound as a share of the images seen; None sets none.
         schedule: share of the budget used → factor on both learning rates.
-        schedules: of further quantities, see ``Scheduled``; those of null entries above are left out with them.
+        schedules: of further quantities, see ``Scheduled``; of penalties and augmentations that are not there, or null,
+            they are left out.
         fresh_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
             has just stepped on.
         core: what ``AlternatingModule`` takes.
@@ -218,11 +220,14 @@ class GANModule(AlternatingModule):
 def _of_what_is_on(
     schedules: Mapping[str, Schedule | None], places: Mapping[str, Mapping[str, Any] | None]
 ) -> dict[str, Schedule | None]:
-    """Without the schedules of parts that are null; places by their dotted path."""
-    off = tuple(
-        f"{place}.{name}." for place, parts in places.items() for name, part in (parts or {}).items() if part is None
-    )
-    return {name: schedule for name, schedule in schedules.items() if not name.startswith(off)}
+    """Without the schedules of parts that are null or that another loss does not have; places by their dotted path."""
+    kept = dict(schedules)
+    for place, parts in places.items():
+        on = tuple(f"{place}.{name}." for name, part in (parts or {}).items() if part is not None)
+        for name in [name for name in kept if name.startswith(f"{place}.") and not name.startswith(on)]:
+            rank_zero_info(f"The schedule of {name} is left out: that part is switched off.")
+            del kept[name]
+    return kept
 
 
 def _wrapped(network: nn.Module, wrappers: Mapping[str, Callable[[nn.Module], nn.Module] | None]) -> nn.Module:

@@ -39,7 +39,7 @@ class Cosine:
         self.end, self.start, self.until = end, start, until
 
     def __call__(self, progress: float) -> float:
-        done = min(max(progress / self.until, 0.0), 1.0)
+        done = min(max(progress / self.until, 0.0), 1.0) if self.until > 0 else 1.0
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * done)) / 2
 
 

@@ -1,6 +1,7 @@
 """Mixtures of Gaussians in the plane: whoever loses modes is seen at once."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,10 @@ class PointsDataModule(LightningDataModule):
         count: points in an epoch.
         batch_size: over all ranks.
         seed: of the points.
-        name, channels, size, classes: as every set states them.
+        name, channels, size, classes: as every set states them: a point is a picture of 2 channels and 1×1 pixels.
+
+    Raises:
+        UserError: for another layout, and for channels, sizes and classes that the points do not have.
     """
 
     def __init__(
@@ -65,17 +69,22 @@ class PointsDataModule(LightningDataModule):
         seed: int = 0,
         name: str = "gaussians",
         workers: int = 0,
-        **facts: Any,
+        channels: int = 2,
+        size: Sequence[int] = (1, 1),
+        classes: int | None = None,
     ) -> None:
         super().__init__()
         layouts = {"ring": _ring, "grid": _grid}
         if layout not in layouts:
             raise UserError(f"data.layout={layout} does not serve: give ring or grid.")
-        self.name, self.layout, self.facts = name, layout, facts
+        if channels != 2 or list(size) != [1, 1]:
+            raise UserError("Points have 2 channels and 1×1 pixels: leave data.channels and data.size away.")
+        self.name, self.layout = name, layout
+        self.stated = {"spacing": spacing, "deviation": deviation, "reach": reach}
         self.centres, self.deviation = layouts[layout](spacing) / reach, deviation / reach
         self.count, self.batch_size, self.seed, self.workers = count, batch_size, seed, workers
         self.classes = len(self.centres)
-        if facts.get("classes") not in (None, self.classes):
+        if classes not in (None, self.classes):
             raise UserError(f"data.layout={layout} has {self.classes} modes: give data.classes={self.classes}.")
 
     def train_dataloader(self) -> KeyedLoader:
@@ -90,9 +99,7 @@ class PointsDataModule(LightningDataModule):
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for a protocol."""
-        spacing = (self.centres[0] - self.centres[1]).norm().item()
-        return {"name": self.name, "layout": self.layout, "modes": self.classes,
-                "spacing_over_deviation": round(spacing / self.deviation, 3)}  # fmt: skip
+        return {"name": self.name, "layout": self.layout, "modes": self.classes, **self.stated}
 
 
 def _ring(radius: float, modes: int = 8) -> Tensor:

@@ -61,8 +61,8 @@ class GradientPenalty:
 
 
 class DRAGAN(GradientPenalty):
-    """(‖∇D(x̂)‖ - 1)² around the data, x̂ = x + ½ std(x) u with u uniform in [0, 1) (Kodali et al. 2017, eq. 4, and
-    their code, whose u is uniform where the text has a Gaussian one).
+    """(‖∇D(x̂)‖ - 1)² around the data (Kodali et al. 2017, eq. 4), x̂ = x + ½ α std(x) u with α a picture's and u a
+    pixel's, uniform in [0, 1): their code's noise, where the text has a Gaussian.
 
     The deviation is that of all real pixels in the batch, over all ranks, or in the micro-batch.
     """
@@ -70,7 +70,8 @@ class DRAGAN(GradientPenalty):
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
         mean, square = over_ranks(torch.stack([real.mean(), real.square().mean()]).detach())
         deviation = (square - mean.square()).clamp(min=0).sqrt()
-        near = (real + 0.5 * deviation * noise.uniform(*real.shape)).detach().float().requires_grad_()
+        far = 0.5 * deviation * noise.uniform(len(real), 1, 1, 1)
+        near = (real + far * noise.uniform(*real.shape)).detach().float().requires_grad_()
         return (input_gradient(critic(near), near).norm(dim=1) - 1).square()
 
 

@@ -75,6 +75,10 @@ class StackedDigits:
     def __init__(self, grey: Grey) -> None:
         self.grey = grey
 
+    def describe(self) -> dict[str, str]:
+        """Plain facts for a protocol."""
+        return {"name": self.grey.name, "sha256": self.grey.sha256}
+
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         logits = self.grey.to(images.device)(to_uint8(images).flatten(0, 1)[:, None])[1]

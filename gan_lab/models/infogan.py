@@ -69,8 +69,8 @@ class InfoGAN(GANModule):
         code, mean, log_variance = read.split([self.codes, self.shades, self.shades], 1)
         losses = {"code": self.information * F.cross_entropy(code, drawn["code"])}
         if self.shades:
-            unlikely = F.gaussian_nll_loss(mean, drawn["shade"], log_variance.exp(), full=True)
-            losses["shade"] = self.shading * unlikely
+            likely = torch.distributions.Normal(mean, (log_variance / 2).exp(), validate_args=False)
+            losses["shade"] = -self.shading * likely.log_prob(drawn["shade"]).sum(1).mean()
         return losses
 
     def _joined(self, latents: Tensor, code: Tensor, shade: Tensor) -> Tensor:

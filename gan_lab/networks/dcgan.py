@@ -46,7 +46,7 @@ class Discriminator(nn.Module):
     Args:
         channels, height, width: of the images.
         base: maps after the first halving; doubled at each further one.
-        norm: batch (the paper's), instance, layer or none.
+        norm: batch (the paper's), instance, layer or none, in whose place convolutions have biases.
         classes: K; then labels (N,) are taken as well, their indicators as maps beside the images.
     """
 
@@ -57,15 +57,16 @@ class Discriminator(nn.Module):
         self.classes = classes
         times = halvings(height, width)
         maps = [base << i for i in range(times)]
+        biased = norm == "none"  # else the norms bring what biases there are
         layers: list[nn.Module] = [
-            nn.Conv2d(channels + classes, base, 4, 2, 1, bias=False),
+            nn.Conv2d(channels + classes, base, 4, 2, 1, bias=biased),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for before, after in pairwise(maps):
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), make_norm(norm, after)]
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=biased), make_norm(norm, after)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers)
-        self.out = nn.Conv2d(maps[-1], 1, (height >> times, width >> times), bias=False)
+        self.out = nn.Conv2d(maps[-1], 1, (height >> times, width >> times), bias=biased)
         self.width = maps[-1] * (height >> times) * (width >> times)
         init_normal(self)
 

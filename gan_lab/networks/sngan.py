@@ -140,14 +140,21 @@ class ConditionalNorm(nn.Module):
         return x * (1 + gain) + bias
 
 
-class UpBlock(nn.Module):
+class Block(nn.Module):
+    """Two 3×3 convolutions, and a 1×1 that is added to them."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)])
+        self.skip: nn.Module = nn.Conv2d(before, after, 1)
+
+
+class UpBlock(Block):
     """x doubled + two 3×3 convolutions of x, doubled before the first."""
 
     def __init__(self, before: int, after: int, classes: int) -> None:
-        super().__init__()
+        super().__init__(before, after)
         self.norms = nn.ModuleList([ConditionalNorm(before, classes), ConditionalNorm(after, classes)])
-        self.convs = nn.ModuleList([nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)])
-        self.skip = nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         y = interpolate(relu(self.norms[0](x, labels)), scale_factor=2)
@@ -155,26 +162,21 @@ class UpBlock(nn.Module):
         return self.convs[1](y) + interpolate(self.skip(x), scale_factor=2)
 
 
-class FirstBlock(nn.Module):
+class FirstBlock(Block):
     """The critic's first: no rectifier before a picture, halved at the end."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList([nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)])
-        self.skip = nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return avg_pool2d(self.convs[1](relu(self.convs[0](x))), 2) + self.skip(avg_pool2d(x, 2))
 
 
-class DownBlock(nn.Module):
+class DownBlock(Block):
     """x + two 3×3 convolutions of x, both halved if asked."""
 
     def __init__(self, before: int, after: int, norm: str, halve: bool) -> None:
-        super().__init__()
+        super().__init__(before, after)
         self.norms = nn.ModuleList([make_norm(norm, before), make_norm(norm, after)])
-        self.convs = nn.ModuleList([nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)])
-        self.skip = nn.Conv2d(before, after, 1) if halve or before != after else nn.Identity()
+        if before == after and not halve:
+            self.skip = nn.Identity()
         self.halve = halve
 
     def forward(self, x: Tensor) -> Tensor:
@@ -206,11 +208,10 @@ class Attention(nn.Module):
 
 
 def init_residual(network: nn.Module) -> None:
-    """Glorot's uniform weights, of 3×3 convolutions with gain √2, biases 0."""
+    """Glorot's uniform weights, of the blocks' convolutions with gain √2, biases 0."""
+    within = {conv for block in network.modules() if isinstance(block, Block) for conv in block.convs}
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(layer.weight, 2**0.5 if getattr(layer, "kernel_size", (1,))[0] == 3 else 1.0)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.Embedding):
-            nn.init.xavier_uniform_(layer.weight)
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
+            nn.init.xavier_uniform_(layer.weight, 2**0.5 if layer in within else 1.0)
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)

@@ -124,9 +124,9 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
     fit(module)
     assert seen[0] == (0.5, (0.0, 0.8), 2.0, 100)
     assert seen[-1] == (0.5, (0.0, pytest.approx(0.6)), 1.5, 75)
-    with pytest.raises(UserError, match=r"model\.schedules names augment\.noise\.std"):
-        fit(make(schedules={"augment.noise.std": half}))
-    fit(make(schedules={"augment.noise.std": half}, augment={"noise": None}))  # switched off: nothing to move
+    with pytest.raises(UserError, match=r"model\.schedules names ema\.length"):
+        fit(make(schedules={"ema.length": half}))
+    fit(make(schedules={"augment.noise.std": half, "adversary.penalties.r1.weight": half}, augment={"noise": None}))
     with pytest.raises(UserError, match="momentum cannot follow a schedule"):
         fit(make(schedules={"generator.momentum": half}))
 

@@ -23,3 +23,4 @@ def test_schedules():
     assert [round(Cosine()(p), 9) for p in (0, 0.5, 1.0)] == [1, 0.5, 0]
     rise = Cosine(start=0.0, end=2.0, until=0.1)
     assert [round(rise(p), 9) for p in (0, 0.05, 0.1, 1.0)] == [0, 1, 2, 2]
+    assert Cosine(end=0.25, until=0.0)(0) == 0.25

@@ -44,9 +44,9 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
 
 
 def test_dragan_is_taken_around_the_data():
-    """With ∇D = x̂ it is (‖x + ½ std(x) u‖ - 1)², u from the turn's random numbers."""
-    real, fake = points(1), points(2)
-    near = real + 0.5 * real.std(correction=0) * Keyed(0).uniform(N, *SHAPE)
+    """With ∇D = x̂ it is (‖x + ½ α std(x) u‖ - 1)², α and u from the turn's random numbers."""
+    real, fake, noise = points(1), points(2), Keyed(0)
+    near = real + 0.5 * noise.uniform(N, 1, 1, 1) * real.std(correction=0) * noise.uniform(*real.shape)
     torch.testing.assert_close(call(DRAGAN(), quadratic, real, fake), (near.flatten(1).norm(dim=1) - 1) ** 2)
 
 

@@ -56,13 +56,15 @@ def test_points_have_the_deviation_and_the_spacing_stated():
     offsets = points - data.centres[torch.cdist(points, data.centres).argmin(1)]
     assert offsets.std(0).tolist() == pytest.approx([0.01, 0.01], rel=0.03)
     assert data.centres.amax(0).tolist() == pytest.approx([0.8, 0.8])
-    assert data.describe()["spacing_over_deviation"] == 40
+    assert data.describe() | {"spacing": 2.0, "deviation": 0.05, "reach": 5.0} == data.describe()
     ring = PointsDataModule("ring", **OPTIONS).centres
     assert ring.norm(dim=1).tolist() == pytest.approx([0.4] * 8)
     with pytest.raises(UserError, match="ring or grid"):
         PointsDataModule("cube", **OPTIONS)
     with pytest.raises(UserError, match=r"data\.classes=8"):
         PointsDataModule("ring", **OPTIONS, classes=25)
+    with pytest.raises(UserError, match="2 channels"):
+        PointsDataModule("grid", **OPTIONS, channels=3)
 
 
 def test_stacked_digits_are_numbered_by_their_channels(shared_data):

@@ -23,10 +23,17 @@ def test_any_size_and_channels(shape, norm):
     assert dcgan.Discriminator(*shape, base=4, norm=norm)(images).shape == (2,)
 
 
-@pytest.mark.parametrize(("size", "works"), [((28, 28), 32), ((48, 48), 64), ((64, 65), 64), ((4, 4), 8), ((1, 1), 8)])
+@pytest.mark.parametrize(("size", "works"), [((28, 28), 32), ((48, 48), 64), ((64, 65), 64), ((4, 4), 8)])
 def test_a_size_it_cannot_make_names_one_it_can(size, works):
     with pytest.raises(ValueError, match=rf"data\.size={works} works"):
         dcgan.Generator(10, 3, *size)
+    with pytest.raises(ValueError, match="network=mlp takes points"):
+        dcgan.Generator(10, 2, 1, 1)
+
+
+def test_a_critic_without_norms_has_biases():
+    plain = dcgan.Discriminator(3, 64, 64, norm="none")
+    assert sum(p.numel() for p in plain.parameters() if p.ndim == 1) == 64 + 128 + 256 + 512 + 1
 
 
 def test_initialisation():

@@ -100,6 +100,21 @@ def test_sagans_attention_is_in_both_networks_at_any_size(side):
         assert sum(isinstance(layer, sngan.Attention) for layer in network.modules()) == 1
 
 
+def test_residual_blocks_begin_with_gain_sqrt_2_and_all_else_with_1():
+    generator = sngan.Generator(128, 3, 32, 32, base=32)
+    critic = sngan.Discriminator(3, 32, 32, base=32)
+    convs = [
+        (generator.blocks[0].convs[0], 2),
+        (critic.blocks[0].convs[1], 2),
+        (generator.out, 1),
+        (generator.dense, 1),
+    ]
+    for layer, square in [*convs, (generator.blocks[0].skip, 1)]:
+        fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+        assert layer.weight.var().item() * (fan_in + fan_out) / 2 == pytest.approx(square, rel=0.06)
+        assert not layer.bias.any()
+
+
 def test_attention_that_no_maps_have_is_refused():
     with pytest.raises(ValueError, match=r"no maps of 5 px"):
         sngan.Generator(4, 3, 16, 16, base=2, attention=5)
