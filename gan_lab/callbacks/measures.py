@@ -42,7 +42,8 @@ def measure_for(
             to translate.
     """
     weights = dict(weights or {})
-    n = n or (COUNTED if isinstance(data, Mixture) or getattr(data, "stacked", False) else SAMPLES)
+    if n is None:
+        n = COUNTED if isinstance(data, Mixture) or getattr(data, "stacked", False) else SAMPLES
     if isinstance(model, Translates) and isinstance(data, TwoDomains):
         counts(model, data, n)
         grey = all(domain.channels == 1 and not domain.labels for domain in model.domains.values())
