@@ -117,9 +117,9 @@ def sngan(iterations: int, device: torch.device) -> dict[str, float]:
 
 def r3gan(iterations: int, device: torch.device) -> dict[str, float]:
     def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
-        return {"same": bare.R3GAN(device, BATCH, plain["precision"].startswith("bf16"), 4 * NARROW)}
+        return {"same": bare.R3GAN(device, BATCH, plain["precision"].startswith("bf16"), 2 * NARROW)}
 
-    narrow = [f"network.widths={4 * NARROW}", "model.augment.diff=null"]
+    narrow = [f"network.widths={2 * NARROW}", "model.augment.diff=null"]
     return race(["model=r3gan", *SMALL, *narrow], others, BATCH, iterations, device)
 
 

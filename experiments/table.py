@@ -56,7 +56,8 @@ def of_equal_time(runs: dict[str, Any]) -> list[str]:
         figures, family = run["fidelity"]["figures"], run["networks"]["generator"].split(".")[-2]
         sizes = " + ".join(f"{run['parameters'][network]:,}" for network in ("generator", "discriminator"))
         images = f"{run['counters']['images_seen']:,}"
-        lines.append(line(name, family, f"**{figures['fd_grey']:.2f}**", f"{figures['cs_grey']:.2f}", sizes, images))
+        method = "dcgan" if name == MINUTES else name.removeprefix("fashion_")
+        lines.append(line(method, family, f"**{figures['fd_grey']:.2f}**", f"{figures['cs_grey']:.2f}", sizes, images))
     gaussian = [f"{runs[MINUTES]['fidelity']['figures'][f'{of}_grey_gaussian']:.2f}" for of in ("fd", "cs")]
     return [*lines, line("pixel Gaussian", "", *gaussian, "", ""), ""]
 
@@ -76,7 +77,8 @@ def repeated(runs: dict[str, Any]) -> list[str]:
         if base != name and base in groups:
             pooled = sqrt((stdev(values) ** 2 + stdev(groups[base]) ** 2) / 2)
             gap = mean(groups[base]) - mean(values)
-            below = [f"{gap / mean(groups[base]):.0%} below {base}", f"{gap / pooled:.1f}"]
+            side = "below" if gap > 0 else "above"
+            below = [f"{abs(gap) / mean(groups[base]):.0%} {side} {base}", f"{gap / pooled:.1f}"]
         cells = [name, ", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}", *below]
         lines.append(line(*cells))
     header = ["over seeds", "fd_grey", "mean ± deviation", "against", "gap in pooled deviations"]
