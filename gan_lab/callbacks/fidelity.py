@@ -16,7 +16,6 @@ from gan_lab.callbacks.every import Every
 from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measures import measure_for
 from gan_lab.progress import console
-from gan_lab.types import UserError
 
 
 class Fidelity(Callback):
@@ -62,8 +61,6 @@ class Fidelity(Callback):
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
-        if n is not None and n < 2:
-            raise UserError(f"A distance needs at least 2 samples, not n={n}: several thousand make it steady.")
         self.every, self.n, self.folder = Every(every), n, Path(folder)
         self.parts: dict[str, Any] = {"names": extractors, "weights": weights, "paired": paired}
         self.options: dict[str, Any] = {"split": split, "limit": limit, "batch_size": batch_size, "seed": seed}

@@ -13,7 +13,7 @@ from gan_lab.metrics.extractors import WEIGHTS, Extractor, Grey, default_for, ex
 from gan_lab.metrics.modes import StackedDigits
 from gan_lab.metrics.targets import counts
 from gan_lab.metrics.translation import comparing
-from gan_lab.types import LabelledImages, Mixture, RealImages, Samples, Translates, TwoDomains
+from gan_lab.types import LabelledImages, Mixture, RealImages, Samples, Translates, TwoDomains, UserError
 
 SAMPLES, COUNTED = 10_000, 25_600
 """How many are measured unless it is said, and where modes are counted (the literature's number)."""
@@ -38,10 +38,12 @@ def measure_for(
         options: what ``Measure`` takes.
 
     Raises:
-        UserError: for an unknown extractor, weights that are missing or not what they should be, and too few pictures
-            to translate.
+        UserError: for fewer than two samples, an unknown extractor, weights that are missing or not what they should
+            be, and too few pictures to translate.
     """
     weights = dict(weights or {})
+    if n is not None and n < 2:
+        raise UserError(f"A distance needs at least 2 samples, not n={n}: several thousand make it steady.")
     if n is None:
         n = COUNTED if isinstance(data, Mixture) or getattr(data, "stacked", False) else SAMPLES
     if isinstance(model, Translates) and isinstance(data, TwoDomains):

@@ -79,8 +79,8 @@ def run(tmp_path):
     return fit
 
 
-def made(folder, every, **kwargs):
-    return Fidelity(every, 24, str(folder), batch_size=16, cache_dir=str(folder / "cache"), progress=False, **kwargs)
+def made(folder, every, n=24, **kwargs):
+    return Fidelity(every, n, str(folder), batch_size=16, cache_dir=str(folder / "cache"), progress=False, **kwargs)
 
 
 def lines(folder):
@@ -209,6 +209,8 @@ def test_missing_inception_weights_end_the_run_before_it_begins(run, tmp_path):
     assert module.iteration == 0
 
 
-def test_one_sample_is_refused_at_once(tmp_path):
+def test_one_sample_is_refused_before_the_first_step(run, tmp_path):
+    module = SamplingModule()
     with pytest.raises(UserError, match="at least 2 samples"):
-        Fidelity(16, 1, str(tmp_path))
+        run(made(tmp_path, 16, n=1), module)
+    assert module.iteration == 0
