@@ -79,7 +79,7 @@ def new_folder(runs: str | Path, name: str) -> Path:
 
 def unfinished(runs: str | Path) -> Iterator[Path]:
     """Folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
-    found = sorted(Path(runs).glob(f"*/*/{LAST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
     for checkpoint in found:
         folder = checkpoint.parent
         if _read(folder / "run.json").get("state") != "finished" and not _is_running(folder):

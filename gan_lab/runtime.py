@@ -107,7 +107,7 @@ def _to_resume(config: DictConfig) -> Path | None:
         return checkpoint_in(config.resume) if config.resume else None
     # Some folder, for a value that holds the run's own is compared without it.
     wanted = resolve(OmegaConf.merge(config, {"run_dir": config.run_dir or "run_dir"}))  # type: ignore[arg-type]
-    found, near, keys = runs.find(config.runs, wanted)
+    found, near, keys = runs.find(config.run_dir or config.runs, wanted)
     if found is not None:
         return found / runs.LAST
     rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")

@@ -26,12 +26,13 @@ def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path)
     assert runs.find(tmp_path, {**config, "run_dir": "x"})[0] == newest
 
 
-def test_the_default_configuration_finds_its_own_run(tmp_path):
+@pytest.mark.parametrize("where", ["runs={}", "run_dir={}/mine"])
+def test_the_default_configuration_finds_its_own_run(tmp_path, where):
     """Whatever folder its loggers and callbacks name."""
-    made = compose(["data=fake", f"runs={tmp_path}"])
+    made = compose(["data=fake", where.format(tmp_path)])
     assert runtime.place(made) is None
     make(Path(made.run_dir), runtime.resolve(made))
-    again = compose(["data=fake", f"runs={tmp_path}", "resume=auto"])
+    again = compose(["data=fake", where.format(tmp_path), "resume=auto"])
     with pytest.raises(UserError, match="cannot be read"):  # it is found, and is no real checkpoint
         runtime.place(again)
 
