@@ -71,8 +71,8 @@ def _check_data(config: DictConfig) -> None:
 
     if config.conditional and not config.data.get("classes"):
         raise UserError(
-            f"model={config.method} is told the classes of pictures, and data={config.data.name} states none: give "
-            "data.classes=…, the number of class folders, or choose such as data=mnist."
+            f"model={config.method} is told the classes of pictures, and data={config.data.name} states none: choose "
+            "such as data=mnist, or give data.classes=… where pictures lie in class folders."
         )
     if config.takes != "image" and config.get("generator"):
         _check_size(config, side(config.data.size, 0) or 0, side(config.data.size, 1) or 0)
@@ -80,16 +80,25 @@ def _check_data(config: DictConfig) -> None:
 
 def _check_remedies(config: DictConfig) -> None:
     """Raises UserError for remedies that the model or the loss has no place for."""
+    penalties = (config.get("loss") or {}).get("penalties") or {}
     foreign = [key for key in ("augment", "wrappers", "replay") if key in config.model]
+    foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
     if config.takes != "image" and foreign:
         raise UserError(
-            f"model={config.method} has no {foreign[0]}: of the remedies, clip and ttur go with models that translate."
+            f"model={config.method} has no {foreign[0]}: of the remedies, clip, ttur and label_smoothing go with models "
+            "that translate."
         )
+    points = (side(config.data.size, 0), side(config.data.size, 1)) == (1, 1)
+    moving = {"model.augment.diff": (config.model.get("augment") or {}).get("diff"), **penalties}
+    for key in ("model.augment.diff", "consistency") if points else ():
+        if moving.get(key):
+            switch = f"loss.penalties.{key}" if key in penalties else key
+            raise UserError(f"Points have no pixels to shift or to cut out: give {switch}=null.")
     objective = (config.get("loss") or {}).get("adversarial") or {}
     if "smooth" in objective and "smooth" not in inspect.signature(find(objective["_target_"])).parameters:
         raise UserError(
             f"{objective['_target_'].rpartition('.')[2]} has no target to smooth: remedy=label_smoothing goes with "
-            "loss=minimax, nonsaturating or lsgan."
+            "loss=minimax, nonsaturating, lsgan, r1 or dragan."
         )
 
 

@@ -30,7 +30,11 @@ def test_a_loss_says_what_a_model_only_prefers():
         (["model=cyclegan", "data=plain2striped", "data.size=30"], "multiples of 4"),
         (["model=cyclegan", "data=plain2striped", "data.size=16"], "24 px and more"),
         (["model=pix2pix", "data=plain2striped_paired", "data.preprocess=none"], "generator=resnet"),
-        (["model=pix2pix", "data=plain2striped_paired", "remedy=diffaugment"], "has no augment.*clip and ttur"),
+        (["model=pix2pix", "data=plain2striped_paired", "remedy=diffaugment"], "has no augment.*clip, ttur"),
+        (["model=cyclegan", "data=plain2striped", "remedy=lecam"], "has no lecam.*clip, ttur"),
+        (["model=gan", "data=gaussians", "remedy=diffaugment"], "no pixels.*give model.augment.diff=null"),
+        (["model=gan", "data=ring", "remedy=consistency"], "give loss.penalties.consistency=null"),
+        (["model=cgan", "data=stacked_mnist"], "states none.*such as data=mnist"),
         (["model=sngan", "data=fake", "remedy=label_smoothing"], "Hinge has no target to smooth.*loss=minimax"),
     ],
 )

@@ -84,7 +84,10 @@ def _step(optimizer: Any, quantity: str, factor: float) -> None:
         if quantity == "lr":
             group["lr"] = group["initial_lr"] * factor
         elif quantity == "beta2" and "betas" in group:
-            group["betas"] = (group["betas"][0], group["initial_betas"][1] * factor)
+            beta2 = group["initial_betas"][1] * factor
+            if not 0 <= beta2 < 1:
+                raise UserError(f"A schedule leads to an Adam's beta2 of {beta2:.4g}: give factors that keep it below 1.")
+            group["betas"] = (group["betas"][0], beta2)
         else:
             raise UserError(f"An optimizer's {quantity} cannot follow a schedule: lr can, and Adam's beta2.")
 
