@@ -1,9 +1,10 @@
 """Speed as ratios of one run: ours and bare PyTorch loops take turns, and medians are compared (`make bench`).
 
 `dcgan`: DCGAN at 64×64×3, batch 64. `cyclegan`: CycleGAN at 128 px, batch 1. `sngan` and `r3gan`: at 32×32×3, batch 64,
-narrow, a step of the critic for each of the generator, nothing augmented. Each against (a) a bare loop with the same precision and memory layout: what the framework costs; and the first
-two against (b) a bare float32 loop in the manner of the public implementation: what our defaults gain. `data`: an epoch
-over cached pixels against torchvision's ImageFolder, which decodes every picture in every epoch.
+narrow, a step of the critic for each of the generator, nothing augmented. Each against (a) a bare loop with the same
+precision and memory layout: what the framework costs; and the first two against (b) a bare float32 loop in the manner
+of the public implementation: what our defaults gain. `data`: an epoch over cached pixels against torchvision's
+ImageFolder, which decodes every picture in every epoch.
 """
 
 import argparse

@@ -85,15 +85,13 @@ def _check_remedies(config: DictConfig) -> None:
     foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
     if config.takes != "image" and foreign:
         raise UserError(
-            f"model={config.method} has no {foreign[0]}: of the remedies, clip, ttur and label_smoothing go with models "
-            "that translate."
+            f"model={config.method} has no {foreign[0]}: of the remedies, clip, ttur and label_smoothing go with "
+            "models that translate."
         )
-    points = (side(config.data.size, 0), side(config.data.size, 1)) == (1, 1)
-    moving = {"model.augment.diff": (config.model.get("augment") or {}).get("diff"), **penalties}
-    for key in ("model.augment.diff", "consistency") if points else ():
-        if moving.get(key):
-            switch = f"loss.penalties.{key}" if key in penalties else key
-            raise UserError(f"Points have no pixels to shift or to cut out: give {switch}=null.")
+    if (side(config.data.size, 0), side(config.data.size, 1)) == (1, 1):
+        for key in ("model.augment.diff", "loss.penalties.consistency"):
+            if OmegaConf.select(config, key):
+                raise UserError(f"Points have no pixels to shift or to cut out: give {key}=null.")
     objective = (config.get("loss") or {}).get("adversarial") or {}
     if "smooth" in objective and "smooth" not in inspect.signature(find(objective["_target_"])).parameters:
         raise UserError(

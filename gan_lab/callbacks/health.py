@@ -146,7 +146,7 @@ class Health(Callback):
                 "critic",
                 f"The critic has won: over its last {self.window} turns it told real from generated pictures in "
                 f"{accuracy.mean():.1%} of all cases and its lead still grows, so the generator learns little; try "
-                f"remedy=instance_noise, loss=r1, a lower {CRITIC}, or more data.",
+                f"loss=r1 or loss=hinge, a lower {CRITIC}, or more data.",
             )
 
     def _watch_spread(self, kind: str, made: Tensor, real: Tensor) -> None:
@@ -156,8 +156,7 @@ class Health(Callback):
             self._warn(
                 f"collapse of {kind}",
                 f"The {kind} have collapsed to one image: they differ by {spread / usual:.1%} of what real pictures "
-                "do; try a checkpoint from before, lower learning rates, remedy=minibatch_deviation, or another loss such as "
-                "loss=relativistic.",
+                "do; try a checkpoint from before, lower learning rates, or another loss such as loss=r1.",
             )
 
     def _warn(self, kind: str, text: str) -> None:

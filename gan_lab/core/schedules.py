@@ -86,7 +86,7 @@ def _step(optimizer: Any, quantity: str, factor: float) -> None:
         elif quantity == "beta2" and "betas" in group:
             beta2 = group["initial_betas"][1] * factor
             if not 0 <= beta2 < 1:
-                raise UserError(f"A schedule leads to an Adam's beta2 of {beta2:.4g}: give factors that keep it below 1.")
+                raise UserError(f"A schedule leads to Adam's beta2={beta2:.4g}: give factors that keep it below 1.")
             group["betas"] = (group["betas"][0], beta2)
         else:
             raise UserError(f"An optimizer's {quantity} cannot follow a schedule: lr can, and Adam's beta2.")
