@@ -1,6 +1,7 @@
 import csv
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,7 @@ def test_tensorboard_keeps_figures_pictures_and_the_configuration(tmp_path):
 
 def test_tensorboard_hides_what_came_after_the_checkpoint(tmp_path):
     for part in ([10, 20, 30, 40], [30]):
+        time.sleep(1)  # files are read in the order of their names, which hold the second
         logger = TensorBoard(tmp_path)
         for step in part:
             logger.log_metrics({"loss": 100.0 * len(part) + step}, step)
