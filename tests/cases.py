@@ -30,7 +30,7 @@ CASES = [
     *([f"recipe={recipe}"] for recipe in names("recipe")),
     *([f"model={model}", "network=resnet"] for model in ("lsgan", "wgan", "wgan_gp", "dragan")),
     ["model=acgan", "network=r3gan"],
-    ["model=r3gan", "loss=hinge"],
+    *(["model=r3gan", f"loss={loss}"] for loss in ("wgan_gp", "hinge")),
 ]
 
 

@@ -129,6 +129,10 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
     fit(make(schedules={"augment.noise.std": half, "adversary.penalties.r1.weight": half}, augment={"noise": None}))
     with pytest.raises(UserError, match="momentum cannot follow a schedule"):
         fit(make(schedules={"generator.momentum": half}))
+    rising = make(4, schedules={"generator.beta2": Linear(0.0, end=2.0)})
+    rising.make_optimizer["generator"] = adam
+    with pytest.raises(UserError, match="leads to Adam"):
+        fit(rising)
 
 
 def test_a_phase_with_a_fresh_batch_has_real_pictures_and_fakes_of_its_own():
