@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1) \
 	|| $(BIN)/python -m pip install --quiet -c constraints.txt $(1)
 
-.PHONY: help demo test test-kill lint types bench clean
+.PHONY: help demo test browser test-kill lint types bench clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -14,8 +14,12 @@ help:  ## what there is to make
 demo: .venv/runtime  ## install, then train the default GAN on handwritten digits (about two minutes)
 	$(BIN)/python -m gan_lab.train
 
-test: .venv/develop  ## the test suite (GAN_LAB_TEST_DATA names a folder of real data sets)
+test: .venv/develop browser  ## the test suite (GAN_LAB_TEST_DATA names a folder of real data sets)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+browser:  ## Chromium, which the tests open reports with (Debian's; elsewhere install it yourself)
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) \
+		|| echo "No Chromium: tests of pages will fail; install it, or run make test as root on Debian."
 
 lint: .venv/develop  ## style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -4,7 +4,8 @@
 narrow, a step of the critic for each of the generator, nothing augmented. Each against (a) a bare loop with the same
 precision and memory layout: what the framework costs; and the first two against (b) a bare float32 loop in the manner
 of the public implementation: what our defaults gain. `data`: an epoch over cached pixels against torchvision's
-ImageFolder, which decodes every picture in every epoch.
+ImageFolder, which decodes every picture in every epoch. `frechet` and `inception`: the distance's compute step at 2,048
+dimensions and Inception's pass in fp32, against torchmetrics'.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import bare
+import measuring
 import numpy as np
 import torch
 from lightning.pytorch import Callback
@@ -173,9 +175,21 @@ def epoch(found: dict[str, float]) -> dict[str, Any]:
     }
 
 
+def times(found: dict[str, float]) -> dict[str, Any]:
+    """Seconds, and how many times faster ours are."""
+    reference = found["torchmetrics"]
+    ratios = {f"{name}_faster": round(reference / value, 2) for name, value in found.items() if name != "torchmetrics"}
+    return {"seconds": {name: float(f"{value:.3g}") for name, value in found.items()}, **ratios}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["dcgan", "cyclegan", "sngan", "r3gan", "data"], help="default: all")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        default=["dcgan", "cyclegan", "sngan", "r3gan", "data", "frechet", "inception"],
+        help="default: all",
+    )
     parser.add_argument("--iterations", type=int, default=40, help="of each loop, taken in turns (default 40)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="cyclegan: compile ours and the one like it")
@@ -192,6 +206,8 @@ def main() -> None:
         "sngan": lambda: speed(sngan(arguments.iterations, device)),
         "r3gan": lambda: speed(r3gan(arguments.iterations, device)),
         "data": lambda: epoch(data(arguments.pictures, epochs=3)),
+        "frechet": lambda: times(measuring.frechet()),
+        "inception": lambda: times(measuring.inception()),
     }
     for name in arguments.what:
         report[name] = races[name]()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.core.checkpoint import load
-from gan_lab.inference import data_of
+from gan_lab.evaluating import data_of
 from gan_lab.machine import hardware
 from gan_lab.types import TwoDomains, to_float, to_uint8
 

@@ -181,6 +181,20 @@ def raced(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def timed(results: dict[str, Any]) -> list[str]:
+    """Seconds of what measuring takes, and how many times faster ours is than torchmetrics."""
+    header = ["result", "of", "seconds: torchmetrics", "ours", "times faster", "hardware"]
+    lines = []
+    for name, result in results.items():
+        for of, figures in result.items():
+            seconds = figures.get("seconds", {}) if isinstance(figures, dict) else {}
+            for ours in (key for key in seconds if key != "torchmetrics"):
+                each = [f"{seconds[key]:.2f}" for key in ("torchmetrics", ours)]
+                what = of + ours.removeprefix("ours").replace("_", " ")
+                lines.append(line(name, what, *each, f"**{figures[f'{ours}_faster']:.2f}**", result["hardware"]))
+    return [*heading(header), *lines, ""]
+
+
 def heading(cells: list[str]) -> list[str]:
     return [line(*cells), "|" + "---|" * len(cells)]
 
@@ -208,7 +222,8 @@ def main() -> None:
     lines += [f"| {name} | `{result['command']}` | {result['hardware']} |" for name, result in runs.items()]
     streets = {name: result for name, result in results.items() if "mean_iou" in result}
     lines += ["", *segmented(streets)] if streets else [""]
-    lines += raced({name: result for name, result in results.items() if name.startswith("bench")})
+    benches = {name: result for name, result in results.items() if name.startswith("bench")}
+    lines += [*raced(benches), *timed(benches)]
     readme = HERE / "README.md"
     text = readme.read_text().split(MARK)[0]
     readme.write_text(text + MARK + "\n\n" + "\n".join(lines).rstrip() + "\n")

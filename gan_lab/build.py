@@ -8,8 +8,8 @@ positional ones, and ``_partial_: true`` leaves the call to whoever gets the obj
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
-from types import FunctionType
+from functools import partial, reduce
+from types import FunctionType, ModuleType
 from typing import Any
 
 from gan_lab.types import UserError
@@ -91,15 +91,24 @@ def resolve(path: str, trust: Sequence[str] | None = None) -> Any:
 def _find(path: str) -> Any:
     parts = path.split(".")
     for split in range(len(parts) - 1, 0, -1):
+        module: Any = _module(".".join(parts[:split]), path)
         try:
-            found: Any = importlib.import_module(".".join(parts[:split]))
-            for name in parts[split:]:
-                found = getattr(found, name)
-        except (ModuleNotFoundError, AttributeError):
+            found = reduce(getattr, parts[split:], module)
+        except AttributeError:
             continue
         if callable(found):
             return found
     raise UserError(f"There is no class or function {path}: check its spelling, and that its package is installed.")
+
+
+def _module(name: str, path: str) -> ModuleType | None:
+    """None where there is none of that name; what goes wrong inside one is not hidden."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and _inside(name, [error.name]):
+            return None
+        raise UserError(f"{path} cannot be used before a package that it imports is installed: {error}.") from error
 
 
 def _is_own(found: Any, path: str, trust: Sequence[str]) -> bool:

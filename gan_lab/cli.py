@@ -10,11 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-COMMANDS = ("train", "sample", "translate", "evaluate")
+COMMANDS = ("train", "sample", "translate", "evaluate", "compare", "fetch")
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
     *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b"),
-    *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("inception", "alexnet", "vgg16")),
+    *(
+        "real",
+        "fake",
+        *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("alexnet", "vgg16")),
+    ),
+    *(
+        f"extractor.{name}.weights"
+        for name in ("inception", "inception_clean", "inception_none", "resnet50", "dinov2", "clip")
+    ),
 }
 WORDS = ("null", "auto", "???")
 
@@ -38,6 +46,35 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             add_searchpath(home("experiments"))
             sys.argv[1:] = quote_paths(sys.argv[1:])
             return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(_spoken(work))()
+
+        return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
+
+    return decorate
+
+
+def plain_entry(words: str, **keys: str | None) -> Callable[[Callable[..., Any]], Callable[[], Any]]:
+    """Makes a function of words and a few keys an entry point that needs no configuration.
+
+    Args:
+        words: what the words are, for the usage.
+        keys: that may be given as ``key=value``, with their defaults.
+    """
+
+    def decorate(work: Callable[..., Any]) -> Callable[[], Any]:
+        def main() -> Any:
+            given = dict(keys)
+            rest = []
+            for argument in sys.argv[1:]:
+                key, equals, value = argument.partition("=")
+                if equals and key in keys:
+                    given[key] = value
+                else:
+                    rest.append(argument)
+            if not rest or rest[0] in ("-h", "--help"):
+                usage = " ".join(f"[{key}=…]" for key in keys)
+                print(f"usage: python -m gan_lab.{Path(sys.argv[0]).stem} {words} {usage}", file=sys.stderr)
+                sys.exit(0 if rest else 2)
+            return _spoken(lambda given: work(rest, **given))(given)
 
         return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
 

@@ -7,9 +7,9 @@ from gan_lab.cli import entry
 
 @entry("evaluate")
 def main(config: Any) -> None:
-    from gan_lab import inference
+    from gan_lab import evaluating
 
-    inference.evaluate(config)
+    evaluating.evaluate(config)
 
 
 if __name__ == "__main__":

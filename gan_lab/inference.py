@@ -1,24 +1,19 @@
-"""What is done with a trained model: the work behind ``gan_lab.sample`` and ``gan_lab.evaluate``."""
+"""Pictures of a trained model: the work behind ``gan_lab.sample``."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import Tensor
 
-from gan_lab.build import TRUSTED, build
-from gan_lab.callbacks.measures import measure_for
 from gan_lab.configuration import resolve
-from gan_lab.core.checkpoint import load, read
+from gan_lab.core.checkpoint import load
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, grid_of_kinds, save_animation, save_each, save_png, strip
 from gan_lab.machine import device_of
-from gan_lab.metrics.fidelity import Report
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Decodes, Mixture, RealImages, Samples, Translates, TwoDomains, UserError
+from gan_lab.types import Decodes, Samples, Translates, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -32,7 +27,7 @@ def sample(config: DictConfig) -> None:
     """
     plain = resolve(config)
     path = checkpoint_in(plain["checkpoint"])
-    model = load(path, device_of(plain["device"]), plain["trust"])
+    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Samples):
         raise UserError(
             f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
@@ -102,48 +97,3 @@ def _pictures(made: Tensor) -> Tensor:
 
 def _folder(output: Path) -> Path:
     return output.parent if output.suffix.lower() in FILES else output
-
-
-def evaluate(config: DictConfig) -> Report:
-    """Measures what a checkpoint makes against its data and writes the figures with their protocol as JSON.
-
-    Raises:
-        UserError: if the model does neither, or its data have no real pictures or are not where they were.
-    """
-    plain = resolve(config)
-    path = checkpoint_in(plain["checkpoint"])
-    device = device_of(plain["device"])
-    model = switched(load(path, device, plain["trust"]), plain)
-    if not isinstance(model, Samples | Translates):
-        raise UserError(
-            f"{path} holds a {type(model).__name__}, which neither samples nor translates: nothing to measure."
-        )
-    keys = ("n", "weights", "paired", "split", "seed", "truncation", "limit", "batch_size")
-    options = {key: plain[key] for key in keys}
-    measure = measure_for(model, data_of(path, plain), names=plain["extractors"], **options)
-    if measure is None:
-        raise UserError(f"The data of {path} do not suit a {type(model).__name__}: there is nothing to compare.")
-    report = measure.report(model)
-    record = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0)), **report.record()}
-    output = Path(plain["output"] or path.with_name(f"{path.stem}-evaluation.json"))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(record, indent=1, default=str) + "\n")
-    for table in measure.tables(record, {}):
-        Console().print(table)
-    print(f"Wrote {output}")
-    return report
-
-
-def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains | Mixture:
-    """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
-    node = dict(read(path)["gan_lab"]["data"])
-    if plain["root"]:
-        node["root"] = plain["root"]
-    data = build(node, [*TRUSTED, *plain["trust"]])
-    if not isinstance(data, RealImages | TwoDomains | Mixture):
-        raise UserError(
-            f"The data of {path}, a {type(data).__name__}, are not pictures that others can be compared with."
-        )
-    data.prepare_data()  # type: ignore[union-attr]
-    data.setup("test")  # type: ignore[union-attr]
-    return data

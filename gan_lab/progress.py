@@ -1,6 +1,6 @@
 """One live display on the terminal, shared by whoever has progress to show; nothing where there is no terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -30,9 +30,19 @@ def display() -> Iterator[Progress]:
             _shown.pop()
 
 
-def track(iterable: Iterable[T], description: str, total: float | None = None, show: bool = True) -> Iterator[T]:
+def track(
+    iterable: Iterable[T],
+    description: str,
+    total: float | None = None,
+    show: bool = True,
+    size: Callable[[T], int] = lambda _: 1,
+) -> Iterator[T]:
     """Yields from ``iterable``, with a bar below any that is live. Without a terminal, or where ``show`` is false
     (ranks other than zero), it yields alone.
+
+    Args:
+        total: of the sizes, for the time left.
+        size: by how much an item brings it nearer.
     """
     if not (show and console.is_terminal):
         yield from iterable
@@ -42,6 +52,6 @@ def track(iterable: Iterable[T], description: str, total: float | None = None, s
         try:
             for item in iterable:
                 yield item
-                progress.advance(task)
+                progress.advance(task, size(item))
         finally:
             progress.remove_task(task)

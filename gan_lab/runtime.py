@@ -201,12 +201,13 @@ def checkpoint_in(path: str | Path) -> Path:
 
 
 def switched(model: Any, plain: Mapping[str, Any]) -> Any:
-    """A loaded model with the switches ``dropout`` and ``batch_statistics`` as the command line asks.
+    """A loaded model with the switches ``ema``, ``dropout`` and ``batch_statistics`` as the command line asks.
 
     Raises:
         UserError: if the model has no such switches.
     """
-    asked = {name: plain[name] for name in ("dropout", "batch_statistics") if plain[name] is not None}
+    model.raw = not plain["ema"]
+    asked = {name: plain[name] for name in ("dropout", "batch_statistics") if plain.get(name) is not None}
     if asked and not hasattr(model, "switch_at_test"):
         raise UserError(f"A {type(model).__name__} has no such switch: leave {' and '.join(asked)} away.")
     if asked:

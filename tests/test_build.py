@@ -57,3 +57,13 @@ def test_what_is_wrong_is_said():
         build({"_target_": "torch.nn.Linear", "widht": 3})
     with pytest.raises(UserError, match=r"data\.size=32 works"):
         build({"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 28, "width": 28})
+
+
+def test_what_goes_wrong_inside_a_module_is_not_called_its_absence(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "in_need.py").write_text("import no_such_package\n\nclass MyGAN: ...\n")
+    (tmp_path / "broken.py").write_text("import math\n\nmath.nothing\n")
+    with pytest.raises(UserError, match=r"in_need\.MyGAN .* No module named 'no_such_package'"):
+        build({"_target_": "in_need.MyGAN"})
+    with pytest.raises(AttributeError, match="nothing"):
+        build({"_target_": "broken.MyGAN"})

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 import gan_lab
-from gan_lab import cli, runs
+from gan_lab import cli, imaging, runs
 from gan_lab.evaluate import main as evaluate
 from gan_lab.sample import main as sample
 from gan_lab.train import main as train
@@ -79,9 +79,33 @@ def test_sampling_needs_the_checkpoint_alone_and_leaves_nothing_else(folder, tmp
 def test_evaluating_repeats_the_runs_own_figure(folder, tmp_path, monkeypatch):
     output = tmp_path / "été=3.json"
     call(monkeypatch, evaluate, f"checkpoint={folder}/last.ckpt", f"output={output}", "n=64")
-    figures = json.loads(output.read_text())["figures"]
+    record = json.loads(output.read_text())
     recorded = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["figures"]
-    assert figures["fd_grey"] == pytest.approx(recorded["fd_grey"], rel=1e-4)
+    assert record["figures"]["fd_grey"] == pytest.approx(recorded["fd_grey"], rel=1e-4)
+    assert record["protocol"]["ema"] is True and record["seconds"] > 0
+
+
+def test_the_networks_themselves_can_be_looked_at_in_place_of_their_average(folder, tmp_path, monkeypatch):
+    chosen = {"averaged": [], "raw": ["ema=false"]}
+    for name, switch in chosen.items():
+        call(monkeypatch, sample, f"checkpoint={folder}", f"output={tmp_path}/{name}.png", "n=4", *switch)
+    model = gan_lab.load(folder / "last.ckpt")
+    latents = model.latents(4)
+    for name, generator in (("averaged", model.ema.networks["generator"]), ("raw", model.generator)):
+        made = imaging.grid(generator(latents).detach().clamp(-1, 1))
+        assert torch.equal(imaging.from_pil(Image.open(tmp_path / f"{name}.png")), made)
+
+
+def test_measuring_leaves_training_as_it_is(tmp_path, monkeypatch):
+    command = [*TINY, "model=cgan", "debug=smoke"]
+    full = ["metrics=full", "metrics.accuracy.n=100", "metrics.accuracy.steps=3", "metrics.path_length.n=4"]
+    for name, measured in (("with", full), ("without", ["callbacks.fidelity=null"])):
+        call(monkeypatch, train, *command, *measured, f"run_dir={tmp_path / name}")
+    figures = json.loads((tmp_path / "with" / "metrics.jsonl").read_text().splitlines()[-1])["figures"]
+    assert {"cas", "path_length", "recall_grey"} <= set(figures)
+    states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("with", "without")]
+    for key in ("state_dict", "optimizer_states"):
+        torch.testing.assert_close(*(state[key] for state in states), rtol=0, atol=0)
 
 
 def test_the_line_that_the_program_is_known_by(tmp_path, monkeypatch):
@@ -175,7 +199,7 @@ def test_load(folder):
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["model._target_=gan_lab.models.nothing.Here"], "gan_lab.models.nothing.Here"),
-        (["callbacks.fidelity.extractors=[nonsense]"], "nonsense"),
+        (["extractor=inception", "extractor.inception.weights=/nowhere.pth"], "/nowhere.pth"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -183,7 +207,7 @@ def test_what_cannot_work_is_refused_in_a_sentence(arguments, said, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     tiny = [argument for argument in TINY if not (argument == "data=digits" and "data=folder" in arguments)]
     assert said in refused(monkeypatch, capsys, train, *tiny, "debug=smoke", *arguments)
-    if "data=folder" not in arguments and "extractors" not in arguments[0] and "100000" not in arguments[0]:
+    if "data=folder" not in arguments and "extractor" not in arguments[0] and "100000" not in arguments[0]:
         assert not (tmp_path / "runs").exists(), "refused before anything was made"
 
 
@@ -220,7 +244,8 @@ def test_two_processes_are_stopped_resumed_and_measured_together(tmp_path):
     done = subprocess.run([*script, *command], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("*/*")) == [run]
-    (record,) = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    quick, record = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    assert (quick["tier"], record["tier"]) == ("quick", "final")
     assert record["images_seen"] == 12800 and record["protocol"]["samples"] == 64
     steps = [int(line.split(",")[0]) for line in (run / "metrics.csv").read_text().splitlines()[1:]]
     assert steps == sorted(set(steps)) and steps[-1] == 12800

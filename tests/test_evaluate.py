@@ -5,7 +5,7 @@ import json
 import pytest
 from domains import Carrier, networks, two_sides
 
-from gan_lab import inference
+from gan_lab import evaluating
 from gan_lab.configuration import compose
 from gan_lab.types import UserError
 
@@ -15,9 +15,9 @@ def evaluate(tmp_path, monkeypatch):
     def call(model, data, *overrides):
         path = tmp_path / "last.ckpt"
         path.touch()
-        monkeypatch.setattr(inference, "load", lambda *_: model)
-        monkeypatch.setattr(inference, "data_of", lambda *_: data)
-        inference.evaluate(compose([f"checkpoint={path}", "device=cpu", *overrides], "evaluate"))
+        monkeypatch.setattr(evaluating, "load", lambda *_: model)
+        monkeypatch.setattr(evaluating, "data_of", lambda *_: data)
+        evaluating.evaluate(compose([f"checkpoint={path}", "device=cpu", *overrides], "evaluate"))
         return json.loads((tmp_path / "last-evaluation.json").read_text())
 
     return call
@@ -32,7 +32,7 @@ def test_translations_are_measured_and_told(evaluate, capsys, monkeypatch):
     assert record["protocol"]["directions"]["a2b"] == {"translated": 8, "real": 8, "floor": 8}
     assert record["protocol"]["paired"] is True
     printed = capsys.readouterr().out
-    for part in ("a untranslated", "8 / 8", f"{record['figures']['fd_colour_a2b']:.3f}", "pd_colour_a2b", "Wrote"):
+    for part in ("untranslated", "8 against 8", f"{record['figures']['fd_colour_a2b']:.4g}", "pd_colour_a2b", "Wrote"):
         assert part in printed
 
 

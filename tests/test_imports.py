@@ -25,26 +25,32 @@ ALLOWED = {
     "loggers": BASE | {"imaging", "online"},
     "online": set(),
     "runs": BASE,
-    "metrics": BASE | {"metrics", "imaging", "networks", "precision", "progress"},
+    "metrics": BASE | {"metrics", "editing", "imaging", "networks", "precision", "progress"},
+    "presenting": set(),
+    "reports": BASE | {"reports", "imaging", "metrics", "presenting"},
     "photos": BASE | {"data", "imaging"},
     "outputs": BASE | {"data", "photos"},
     "editing": BASE | {"editing", "imaging", "precision", "progress", "networks"},
-    "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "progress"},
+    "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "presenting", "progress"},
 }
 FREE = {
     "configuration",
     "runtime",
     "inference",
     "translating",
+    "evaluating",
+    "comparing",
     "results",
     "cli",
     "train",
     "sample",
     "translate",
     "evaluate",
+    "compare",
+    "fetch",
     "__init__",
 }
-HYDRA = {"configuration", "resolvers", "runtime", "inference", "translating", "results", "cli"}
+HYDRA = {"configuration", "resolvers", "runtime", "inference", "translating", "evaluating", "results", "cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -70,5 +76,5 @@ def test_layers(path):
 
 
 def test_entry_points_are_short():
-    for command in ("train", "sample", "translate", "evaluate"):
+    for command in ("train", "sample", "translate", "evaluate", "compare", "fetch"):
         assert len((PACKAGE / f"{command}.py").read_text().splitlines()) <= 40

@@ -31,7 +31,7 @@ class Checkpoint(callbacks.Checkpoint):
     """
 
     def __init__(
-        self, folder: str, every: int = 50_000, minutes: float = 10, monitor: str | None = "f*", mode: str = "min"
+        self, folder: str, every: int = 50_000, minutes: float = 10, monitor: str | None = "quick_f*", mode: str = "min"
     ) -> None:
         self.folder, self.every, self.minutes = Path(folder), Every(every), minutes
         self.monitor, self.sign = monitor, 1 if mode == "min" else -1

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +13,41 @@ from rich.console import Console
 
 from gan_lab.callbacks.checkpoint import StopOnSignal
 from gan_lab.callbacks.every import Every
-from gan_lab.callbacks.measure import Measure
+from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.callbacks.measures import measure_for
+from gan_lab.metrics.extractors import Extractor
+from gan_lab.metrics.suite import Part
+from gan_lab.presenting import sentence, table
 from gan_lab.progress import console
 
 
 class Fidelity(Callback):
-    """Distances of what a model makes from real pictures, on all ranks: of samples see ``metrics.fidelity.measure``, of
-    translations ``metrics.translation.measure_translation``.
+    """Measures what a model makes, on all ranks: while it trains few pictures by few figures, ``quick_…``, and at the
+    end many by all of them.
 
     Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides; by name to
-    ``trainer.callback_metrics``; and with their whole protocol, a JSON object a line, to ``metrics.jsonl`` in the
-    folder. At the end of the fit a table is printed. A model that does neither, or data that do not suit it, are passed
-    over with one line.
+    ``trainer.callback_metrics``, so that the best checkpoint can go by any; and with their whole protocol, a JSON
+    object a line, to ``metrics.jsonl`` in the folder. At the end of the fit a table is printed. A model that neither
+    samples nor translates, or data that do not suit it, are passed over with one line.
 
     Attributes:
-        last: the newest record: ``images_seen``, ``iteration``, ``seconds``, ``figures``, ``shares``, ``protocol``;
-            empty before the first measurement.
-        best: for each distance's name the figures where it was lowest, and ``images_seen``.
+        last: the newest record of each tier, "quick" and "final": ``tier``, ``images_seen``, ``iteration``,
+            ``seconds``, ``figures``, ``curves``, ``protocol``.
 
     Args:
-        every: images between measurements; 0 for the end alone.
+        every: images between quick measurements; 0 for the end alone.
         n: samples, or pictures to translate at most; None as in ``measure_for``.
         folder: of the run.
-        extractors: "grey", "colour", "inception"; by default ours for the data's channels.
-        weights: files of extractors and of LPIPS' trunks, by name.
+        metrics: comparisons and probes by name, of the final tier.
+        quick: those of the quick one.
+        quick_n: samples of the quick tier; None for as many as in the final one.
+        extractors: by name; by default ours for the data's channels.
+        weights: files of LPIPS' trunks, by name.
         paired: whether picture i of "a" belongs to picture i of "b"; None takes what the data say.
         split, limit: of the real pictures that samples are compared with; translations are, and have, the test split's.
         batch_size: pictures made at once.
         seed: of the samples, or of a translation's chance.
-        cache_dir: see ``measure``.
+        cache_dir: see ``metrics.suite.Suite``.
         progress: show bars.
     """
 
@@ -51,7 +56,10 @@ class Fidelity(Callback):
         every: int,
         n: int | None,
         folder: str,
-        extractors: Sequence[str] | None = None,
+        metrics: Mapping[str, Part] | None,
+        quick: Mapping[str, Part] | None,
+        quick_n: int | None = None,
+        extractors: Mapping[str, Extractor] | None = None,
         weights: Mapping[str, str | None] | None = None,
         paired: bool | None = None,
         split: str = "train",
@@ -61,21 +69,26 @@ class Fidelity(Callback):
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
-        self.every, self.n, self.folder = Every(every), n, Path(folder)
-        self.parts: dict[str, Any] = {"names": extractors, "weights": weights, "paired": paired}
-        self.options: dict[str, Any] = {"split": split, "limit": limit, "batch_size": batch_size, "seed": seed}
+        self.every, self.folder = Every(every), Path(folder)
+        # What was set of a part that was not chosen is no part.
+        chosen = [{name: part for name, part in (parts or {}).items() if callable(part)} for parts in (quick, metrics)]
+        self.tiers = {"quick": (chosen[0], n if quick_n is None else quick_n), "final": (chosen[1], n)}
+        self.options: dict[str, Any] = {"extractors": extractors, "weights": weights, "paired": paired, "split": split}
+        self.options |= {"limit": limit, "batch_size": batch_size, "seed": seed}
         self.options |= {"cache_dir": cache_dir, "progress": progress}
-        self.measure: Measure | None = None
-        self.last: dict[str, Any] = {}
-        self.best: dict[str, dict[str, float]] = {}
+        self.measures: dict[str, Measure] = {}
+        self.last: dict[str, dict[str, Any]] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes the extractors before training begins, so that a wrong name or missing weights end the run at once."""
+        """Before training begins, so that what cannot be measured ends the run at once."""
         data = getattr(trainer, "datamodule", None)
         if stage != "fit":
             return
-        self.measure = measure_for(pl_module, data, self.n, **self.parts, **self.options)
-        if self.measure is None:
+        for tier, (parts, n) in self.tiers.items():
+            measure = measure_for(pl_module, data, parts, n, **self.options)
+            if measure is not None:
+                self.measures[tier] = measure
+        if not self.measures:
             rank_zero_info(f"{type(pl_module).__name__} on {type(data).__name__} is not measured: nothing to compare.")
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
@@ -89,59 +102,59 @@ class Fidelity(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Where the budget is used up too, so that the checkpoint that is written next knows the last figures."""
-        if self.measure and (
-            self.every.due(pl_module.images_seen) or (trainer.should_stop and not _is_stopped(trainer))
-        ):
-            self._measure(trainer, pl_module, self.measure)
+        ends = trainer.should_stop and not _is_stopped(trainer)
+        if self.measures and (self.every.due(pl_module.images_seen) or ends):
+            self._measure(trainer, pl_module, "quick")
+        if self.measures and ends:
+            self._measure(trainer, pl_module, "final")
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if self.measure is None:
+        if not self.measures:
             return
-        if not _is_stopped(trainer) and self.last.get("images_seen") != pl_module.images_seen:
-            self._measure(trainer, pl_module, self.measure)
-        if self.last and trainer.is_global_zero:
-            for table in self.measure.tables(self.last, self.best):
-                Console().print(table)
+        if not _is_stopped(trainer) and self._seen("final") != pl_module.images_seen:
+            self._measure(trainer, pl_module, "final")
+        if "final" in self.last and trainer.is_global_zero:
+            Console().print(table(self.last["final"], self.measures["final"].against(self.last["final"]["protocol"])))
 
-    def _measure(self, trainer: Trainer, model: Any, measure: Measure) -> None:
-        began = time.monotonic()
+    def _seen(self, tier: str) -> int | None:
+        return self.last[tier]["images_seen"] if tier in self.last else None
+
+    def _measure(self, trainer: Trainer, model: Any, tier: str) -> None:
+        began, measure = time.monotonic(), self.measures[tier]
         model.sync_buffers()
-        report = measure.report(model)
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in report.figures.items()})
-        counters = {"images_seen": model.images_seen, "iteration": model.iteration}
-        line = json.dumps({**counters, "seconds": time.monotonic() - began, **report.record()}, default=str)
-        self.last = json.loads(line)
-        self._keep_best(measure.distances())
+        record = measure.report(model).record()
+        if tier == "quick":  # of another N: not to be taken for the final ones
+            record["figures"] = {f"quick_{name}": value for name, value in record["figures"].items()}
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in record["figures"].items()})
+        counters = {"tier": tier, "images_seen": model.images_seen, "iteration": model.iteration}
+        line = json.dumps({**counters, "seconds": time.monotonic() - began, **record}, default=str)
+        self.last[tier] = json.loads(line)
         if trainer.is_global_zero:
-            self._write(trainer, line, measure)
+            self._write(trainer, line, self.last[tier], measure)
 
-    def _keep_best(self, names: Sequence[str]) -> None:
-        figures = self.last["figures"]
-        for name in names:
-            if name not in self.best or figures[name] < self.best[name][name]:
-                self.best[name] = {"images_seen": self.last["images_seen"], **figures}
-
-    def _write(self, trainer: Trainer, line: str, measure: Measure) -> None:
+    def _write(self, trainer: Trainer, line: str, record: Record, measure: Measure) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        protocol = self.last["protocol"]
-        told = self.last["figures"] | measure.counts(protocol)
+        protocol = record["protocol"]
+        told = record["figures"] | measure.counts(protocol)
         figures = {f"metric_{protocol['split']}/{name}": value for name, value in told.items()}
-        console.print(f"{self.last['images_seen']:,} images: {measure.sentence(self.last)}", highlight=False)
+        if record["tier"] == "quick":
+            told = sentence(record, measure.against(protocol))
+            console.print(f"{record['images_seen']:,} images: {told}", highlight=False)
         for logger in trainer.loggers:
-            logger.log_metrics(figures, step=self.last["images_seen"])
+            logger.log_metrics(figures, step=record["images_seen"])
 
     def summary(self) -> dict[str, Any]:
-        """The newest record, for a recorded result; empty before the first measurement."""
-        return self.last
+        """The final record, for a recorded result; empty before it is made."""
+        return self.last.get("final", {})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"every": self.every.state_dict(), "last": self.last, "best": self.best}
+        return {"every": self.every.state_dict(), "last": self.last}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.every.load_state_dict(state_dict["every"])
-        self.last, self.best = state_dict["last"], state_dict["best"]
+        self.last = state_dict["last"]
 
 
 def _is_stopped(trainer: Trainer) -> bool:

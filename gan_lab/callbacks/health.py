@@ -9,8 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lab.callbacks.every import Every
-from gan_lab.metrics.targets import SPLIT, ends
-from gan_lab.metrics.translation import translated
+from gan_lab.metrics.translation import SPLIT, ends, translated
 from gan_lab.types import Samples, Translates, TwoDomains, UserError, to_float
 
 Term = tuple[str, str]

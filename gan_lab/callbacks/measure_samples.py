@@ -1,89 +1,79 @@
-"""How models that sample are measured: against real pictures, within classes, by modes."""
+"""How models that sample are measured: against real pictures, or by modes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-
-from gan_lab.callbacks.measure import Measure, Record, after, better
-from gan_lab.metrics.classwise import Classes, measure_classes, real_classes
-from gan_lab.metrics.extractors import Extractor
-from gan_lab.metrics.fidelity import Reference, Report, circumstances, measure, references
-from gan_lab.metrics.modes import Nearest, StackedDigits
+from gan_lab.callbacks.measure import Measure, Record
+from gan_lab.metrics.exhibits import Exhibits, exhibits
+from gan_lab.metrics.fidelity import Report, circumstances
+from gan_lab.metrics.gaussian import Gaussian
+from gan_lab.metrics.modes import Nearest, StackedDigits, count_modes
+from gan_lab.metrics.probes import Probe
+from gan_lab.metrics.sources import Made, Real
+from gan_lab.metrics.suite import Suite, kind_of, named
 
 
 @dataclass
 class SampleMeasure(Measure):
-    """Fréchet distance and classifier score of n samples."""
+    """Comparisons of n samples with real pictures, and what probes find."""
 
-    references: dict[str, Reference] = field(default_factory=dict)
-    classes: dict[str, Classes] = field(default_factory=dict)
     judge: StackedDigits | None = None
     """Of data whose modes are known."""
 
-    conditional: bool = False
-    """Whether samples are asked for by the data's labels: then the distance is measured within classes too."""
+    suite: Suite | None = None
 
     def report(self, model: Any) -> Report:
-        same: dict[str, Any] = {"split": self.split, "limit": self.limit, "batch_size": self.batch_size}
-        same |= self._same(model.device)
-        self.references = self.references or references(self.data, self.extractors, self.n, **same)
-        same |= {"known": self.references, "seed": self.seed, "truncation": self.truncation}
-        found = measure(model, self.data, self.extractors, self.n, **same)
-        if self.judge is not None:
-            found.figures.update(self._modes(model, self.judge))
-            found.protocol["judge"] = self.judge.describe()
-        for each in self.extractors if self.conditional else ():
-            found.figures.update(self._within(model, each))
-        return found
+        suite = self.suite = self.suite or self._suite(model)
+        figures, curves = suite.measure(self.source(model))
+        for part in self.parts.values():
+            if issubclass(kind_of(part), Probe):
+                figures |= self._asked(part(), model)
+        protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
+        protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
+        protocol |= {"judge": self.judge.describe()} if self.judge else {}
+        protocol |= {"metrics": {name: _told(part) for name, part in self.parts.items()}}
+        return Report(figures, curves, protocol | circumstances(model, self.data.describe(), self.extractors))
 
-    def _within(self, model: Any, each: Extractor) -> dict[str, float]:
-        same = self._same(model.device)
-        if each.name not in self.classes:
-            self.classes[each.name] = real_classes(self.data, self.split, each, self.limit, **same)
-        how = (self.n, self.seed, self.truncation, self.batch_size, model.device, self.progress)
-        return measure_classes(model, self.data, each, self.classes[each.name], *how)
+    def _asked(self, probe: Probe, model: Any) -> dict[str, float]:
+        if not probe.suits(model, self.data):
+            return {}
+        probe.to(model.device)
+        probe.update(model, self.data, self.seed, self.batch_size, self.progress)
+        return {named(None, key): float(value) for key, value in probe.compute().items()}  # type: ignore[arg-type]
+
+    def source(self, model: Any) -> Made:
+        """The samples that are measured."""
+        shape = (self.data.channels, self.data.height, self.data.width)
+        return Made(model, shape, self.n, self.seed, self.truncation, self.batch_size)
+
+    def exhibits(self, model: Any) -> Exhibits | None:
+        """What a report shows, in the first extractor's eyes; None where no picture's features were kept."""
+        tables = self.suite.tables(self.extractors[0]) if self.suite else None
+        return exhibits(self._real(), self.source(model), *tables) if tables else None
+
+    def _real(self) -> Real:
+        return Real(self.data, self.split, self.limit)
+
+    def _suite(self, model: Any) -> Suite:
+        parts = {name: part for name, part in self.parts.items() if not issubclass(kind_of(part), Probe)}
+        gaussian = Gaussian(self.data, self.n, self.batch_size, model.device)
+        facts = {"judge": self.judge} if self.judge else {}
+        how = (model.device, self.cache_dir, self.progress)
+        return Suite(parts, self.extractors, self._real(), {"gaussian": gaussian}, facts, *how)
 
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"], "real": protocol["real"]}
 
-    def sentence(self, record: Record) -> str:
-        figures = record["figures"]
-        each = (f"{e.distance} {figures[e.distance]:.2f}, {e.score} {figures[e.score]:.2f}" for e in self.extractors)
-        told = [*each, *self._counted(figures), *self._heeded(figures)]
-        return f"{', '.join(told)}; {self._against(record['protocol'])}"
-
-    def _counted(self, figures: Record) -> list[str]:
-        return [modes_found(figures, self.judge.modes)] if self.judge else []
-
-    def _heeded(self, figures: Record) -> list[str]:
-        """What tells of labels."""
-        names = [f"{each.distance}_classes" for each in self.extractors if self.conditional]
-        told = [f"{name} {figures[name]:.2f}" for name in names]
-        if "label_accuracy" in figures:
-            told.append(f"{figures['label_accuracy']:.1%} of the label asked for")
-        return told
-
-    def _against(self, protocol: Record) -> str:
+    def against(self, protocol: Record) -> str:
         return f"{protocol['samples']:,} samples against {protocol['real']:,} pictures of the {self.split} split"
 
-    def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
-        return [self._table(last, best, each) for each in self.extractors]
 
-    def _table(self, last: Record, best: Mapping[str, Record], each: Extractor) -> RenderableType:
-        figures, table = last["figures"], Table("", each.distance, each.score)
-        for name, row, suffix in (
-            (f"samples{after(last)}", figures, ""),
-            *better("", last, best.get(each.distance)),
-            ("pixel Gaussian", figures, "_gaussian"),
-        ):
-            table.add_row(name, f"{row[each.distance + suffix]:.3f}", f"{row[each.score + suffix]:.3f}")
-        table.add_row("real pictures", "", f"{figures[each.score + '_real']:.3f}")
-        for told in [*self._counted(figures), *self._heeded(figures)]:
-            table.caption = f"{table.caption}, {told}" if table.caption else told
-        return Group(f"{self._against(last['protocol'])}, {each.name} features ({each.resizer})", table)
+def _told(part: Any) -> dict[str, Any]:
+    """What a user chose of a part, in plain values."""
+    chosen: Mapping[str, Any] = part.keywords if isinstance(part, partial) else {}
+    return {key: value for key, value in chosen.items() if isinstance(value, int | float | str | bool | None)}
 
 
 @dataclass
@@ -91,30 +81,14 @@ class ModeMeasure(Measure):
     """Modes found among n samples of a mixture in the plane."""
 
     def report(self, model: Any) -> Report:
-        figures = self._modes(model, Nearest(self.data.centres, self.data.deviation))
+        how = (self.n, self.seed, self.truncation, self.batch_size, model.device, self.progress)
+        figures = count_modes(model, Nearest(self.data.centres, self.data.deviation), *how)
         protocol = {"samples": self.n, "split": self.split, "seed": self.seed, "truncation": self.truncation}
         protocol |= {"precision": "fp32", "good_within": 3}
-        return Report(figures, {}, protocol | circumstances(self.data.describe(), []))
+        return Report(figures, {}, protocol | circumstances(model, self.data.describe(), []))
 
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"]}
 
-    def distances(self) -> list[str]:
-        return ["modes_missed"]
-
-    def sentence(self, record: Record) -> str:
-        return f"{modes_found(record['figures'], len(self.data.centres))}; {record['protocol']['samples']:,} samples"
-
-    def tables(self, last: Record, best: Mapping[str, Record]) -> list[RenderableType]:
-        table = Table("", "modes", "good samples", "KL from uniform")
-        rows = ((f"samples{after(last)}", last["figures"], ""), *better("", last, best.get("modes_missed")))
-        for name, row, _ in rows:
-            found, good = f"{row['modes']:.0f} of {len(self.data.centres)}", f"{row['modes_good']:.1%}"
-            table.add_row(name, found, good, f"{row['modes_kl']:.3f}")
-        return [table]
-
-
-def modes_found(figures: Record, modes: int) -> str:
-    """The modes in one line."""
-    good = f", {figures['modes_good']:.1%} good" if figures["modes_good"] < 1 else ""
-    return f"{figures['modes']:.0f} of {modes:,} modes{good}, KL {figures['modes_kl']:.3f}"
+    def against(self, protocol: Record) -> str:
+        return f"{protocol['samples']:,} samples of {len(self.data.centres)} modes"

@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.imaging import grid, scatter
-from gan_lab.metrics.features import spread
 from gan_lab.metrics.modes import Nearest
-from gan_lab.metrics.targets import SPLIT, ends
-from gan_lab.metrics.translation import translated
+from gan_lab.metrics.sources import spread
+from gan_lab.metrics.translation import SPLIT, ends, translated
 from gan_lab.types import Mixture, Samples, Translates, TwoDomains
 
 POINTS = 2560

@@ -47,6 +47,9 @@ class AlternatingModule(LightningModule):
         log_every: losses go to the loggers every so many iterations.
     """
 
+    raw = False
+    """Makes pictures by the networks as they were trained, though averages of them are kept."""
+
     shares_graph: str | None = None
     """The one phase that gets what ``draw`` returns with its graph; the others get it detached."""
 
@@ -99,6 +102,16 @@ class AlternatingModule(LightningModule):
     def compilable(self) -> Sequence[nn.Module]:
         """The networks that no penalty differentiates twice (torch.compile has no double backward)."""
         return []
+
+    @property
+    def averages(self) -> bool:
+        """Whether pictures are made by averaged networks: where an average is kept, unless ``raw`` is set."""
+        return self.ema is not None and not self.raw
+
+    def averaged(self, name: str) -> nn.Module:
+        """The network that pictures are made by; see ``averages``."""
+        network: nn.Module = self.ema.networks[name] if self.ema is not None and self.averages else getattr(self, name)
+        return network
 
     # One iteration.
 

@@ -186,7 +186,7 @@ class GANModule(AlternatingModule):
             (self.checked(0 if label is None else label, len(latents)),) if label is not None or self.classes else ()
         )
         with torch.autocast(self.device.type, enabled=False), full_precision():
-            return self._averaged("generator")(latents.to(self.device), *labels).float().clamp(-1, 1)
+            return self.averaged("generator")(latents.to(self.device), *labels).float().clamp(-1, 1)
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
@@ -211,10 +211,6 @@ class GANModule(AlternatingModule):
         if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.kinds:
             raise UserError(f"label={label} does not serve: the model knows the classes 0 to {self.kinds - 1}.")
         return labels
-
-    def _averaged(self, name: str) -> nn.Module:
-        assert self.ema is not None
-        return self.ema.networks[name]
 
 
 def _of_what_is_on(

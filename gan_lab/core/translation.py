@@ -106,8 +106,7 @@ class TranslationModule(AlternatingModule):
         name = {"a": "b2a", "b": "a2b"}.get(to, to)
         if name not in self.directions:
             raise UserError(f"This {type(self).__name__} translates {' and '.join(self.directions)}, not to {to!r}.")
-        network: nn.Module = self.ema.networks[name] if self.ema is not None else getattr(self, name)
-        return network
+        return self.averaged(name)
 
     @torch.no_grad()
     def translate(self, image: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:

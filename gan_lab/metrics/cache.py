@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch.distributed as dist
 from safetensors import SafetensorError
@@ -15,6 +16,7 @@ from torch import Tensor
 from gan_lab.atomic import replacing
 
 Tensors = dict[str, Tensor]
+T = TypeVar("T")
 
 
 def ranks() -> tuple[int, int]:
@@ -25,22 +27,40 @@ def ranks() -> tuple[int, int]:
 
 
 def cached(key: Sequence[object], compute: Callable[[], Tensors], cache_dir: str | Path | None) -> Tensors:
-    """What ``compute`` gives, tensors on the CPU, or gave before under this key; a collective.
+    """What ``compute`` gives, tensors on the CPU, or gave before under this key; a collective."""
+    found = find(key, cache_dir)
+    if found is None:
+        found = compute()
+        keep(key, found, cache_dir)
+    return found
+
+
+def find(key: Sequence[object], cache_dir: str | Path | None) -> Tensors | None:
+    """What was kept under this key, if anything; a collective.
 
     Rank zero looks and tells the others, so that all or none compute.
     """
-    name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()
-    path = cache_folder(cache_dir) / "statistics" / f"{name}.safetensors"
-    rank, world = ranks()
-    found = [_load(path) if rank == 0 else None]
-    if world > 1:
+    rank, _ = ranks()
+    return agreed(_load(_path(key, cache_dir)) if rank == 0 else None)
+
+
+def keep(key: Sequence[object], tensors: Tensors, cache_dir: str | Path | None) -> None:
+    """Rank zero writes them down."""
+    if ranks()[0] == 0:
+        _save(_path(key, cache_dir), tensors)
+
+
+def agreed(value: T) -> T:
+    """Rank zero's, on every rank; a collective."""
+    found = [value]
+    if ranks()[1] > 1:
         dist.broadcast_object_list(found, src=0)
-    if found[0] is not None:
-        return found[0]
-    tensors = compute()
-    if rank == 0:
-        _save(path, tensors)
-    return tensors
+    return found[0]
+
+
+def _path(key: Sequence[object], cache_dir: str | Path | None) -> Path:
+    name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()
+    return cache_folder(cache_dir) / "statistics" / f"{name}.safetensors"
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:

@@ -1,137 +1,78 @@
 """Whether a conditional model makes what is asked for: the distance within each class, and what a classifier reads."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 
-from gan_lab.metrics.cache import cached
-from gan_lab.metrics.extractors import Extractor
-from gan_lab.metrics.frechet import FeatureMoments, Moments, frechet_distance
-from gan_lab.metrics.statistics import Device, identity, shared_batches, shared_blocks
-from gan_lab.precision import full_precision
-from gan_lab.types import LabelledImages, Samples, to_uint8
+from gan_lab.metrics.frechet import GroupedMoments, Sums, distance
+from gan_lab.metrics.gathering import Comparison, Gathered, UnsuitedError, Values, digest
 
-_VERSION = 1
-"""Of the path from picture to moments: raise it where that path changes."""
+NUMBERS = 2**26
+"""No more of them are kept, of all classes' covariances: half a gigabyte."""
 
 
-@dataclass(frozen=True)
-class Classes:
-    """What an extractor sees in each class of labelled pictures.
+class WithinClasses(Comparison):
+    """``fd.class_0`` and so on, the Fréchet distance within each class, and ``fd.classes``, their mean: on n / K
+    samples, so higher than the whole one even of a perfect model. A model can look good on the whole and fail within
+    classes.
 
     Args:
-        moments: of the features, a class.
-        accuracy: share of pictures that the extractor's classifier gives their own label; not a number where it does
-            not know these classes.
+        dim: d, the dimension of the features.
+        labels: the classes of the real (m,) and of the made (n,) pictures.
+        classes: K.
     """
 
-    moments: Sequence[Moments]
-    accuracy: float
+    def __init__(self, dim: int, labels: tuple[Tensor, Tensor], classes: int) -> None:
+        if min(int(torch.bincount(each, minlength=classes).min()) for each in labels) < 2:
+            raise UnsuitedError("some class has fewer than 2 pictures.")
+        if classes * dim**2 > NUMBERS:
+            raise UnsuitedError(
+                f"the covariances of {classes} classes in {dim} dimensions need more than half a gigabyte."
+            )
+        super().__init__(*(GroupedMoments(dim, each, classes) for each in labels))
+
+    def compare(self, real: list[Sums], fake: list[Sums]) -> Values:
+        each = [distance(a.moments(), b.moments()) for a, b in zip(real, fake, strict=True)]
+        found: Values = {f"fd.class_{k}": value for k, value in enumerate(each)}
+        return found | {"fd.classes": sum(each) / len(each)}
 
 
-@torch.no_grad()
-@full_precision()
-def _gathered(
-    batches: Iterable[tuple[Tensor, Tensor]], classes: int, extractor: Extractor, known: slice | None, device: Device
-) -> Classes:
-    """Of uint8 pictures (m, C, H, W) and labels (m,) that come to each rank; a collective."""
-    extractor.to(device)
-    sums = "cpu" if torch.device(device).type == "mps" else device  # Apple's GPUs have no float64
-    each, right = [FeatureMoments(extractor.dim).to(sums) for _ in range(classes)], MeanMetric().to(device)
-    for images, labels in batches:
-        labels = labels.to(device)
-        features, logits = extractor(images.to(device))
-        for k in labels.unique().tolist():
-            each[k].update(features[labels == k])
-        if known is not None:
-            right.update((logits[:, known].argmax(1) == labels).float())
-    accuracy = float(right.compute()) if known is not None else float("nan")
-    return Classes([moments.compute() for moments in each], accuracy)
+class Hits(Gathered):
+    """How many pictures a classifier finds of their own class.
 
-
-def real_classes(
-    data: LabelledImages,
-    split: str,
-    extractor: Extractor,
-    limit: int | None = None,
-    device: Device = "cpu",
-    cache_dir: str | Path | None = None,
-    progress: bool = True,
-) -> Classes:
-    """Of a split, ``limit`` pictures at most, from the cache or shared between ranks; a collective."""
-    labels, known = data.labels(split)[:limit], extractor.knows.get(str(data.name))
-
-    def compute() -> dict[str, Tensor]:
-        found = _gathered(_labelled(data, split, labels, extractor, progress), data.classes, extractor, known, device)
-        return {
-            "count": torch.tensor([moments.count for moments in found.moments]),
-            "mean": torch.stack([moments.mean for moments in found.moments]),
-            "covariance": torch.stack([moments.covariance for moments in found.moments]),
-            "accuracy": torch.tensor(found.accuracy, dtype=torch.float64),
-        }
-
-    key = ["classes", _VERSION, data.fingerprint(split), labels.tolist(), str(known), *identity(extractor)]
-    found = cached(key, compute, cache_dir)
-    rows = zip(found["count"].tolist(), found["mean"], found["covariance"], strict=True)
-    return Classes([Moments(*row) for row in rows], found["accuracy"].item())
-
-
-def _labelled(
-    data: LabelledImages, split: str, labels: Tensor, extractor: Extractor, progress: bool
-) -> Iterable[tuple[Tensor, Tensor]]:
-    """Every rank's share of the batches."""
-    for start, images in shared_batches(data, split, len(labels), f"real classes, {extractor.name}", progress):
-        yield images, labels[start : start + len(images)]
-
-
-def measurable(
-    data: LabelledImages, split: str, extractors: Sequence[Extractor], n: int, limit: int | None = None
-) -> bool:
-    """Whether each class has the pictures that a distance needs, and all covariances fit into half a gigabyte."""
-    least = torch.bincount(data.labels(split)[:limit], minlength=data.classes).min()
-    numbers = data.classes * max(extractor.dim for extractor in extractors) ** 2
-    return bool(least >= 2) and n >= 2 * data.classes and numbers <= 2**26
-
-
-def measure_classes(
-    model: Samples,
-    data: LabelledImages,
-    extractor: Extractor,
-    real: Classes,
-    n: int,
-    seed: int = 0,
-    truncation: float = 1.0,
-    batch_size: int = 256,
-    device: Device = "cpu",
-    progress: bool = True,
-) -> dict[str, float]:
-    """Figures of samples 0 … n - 1, sample i asked for with label i mod K; a collective.
-
-    Returns:
-        By the extractor's names (here of "grey"): ``fd_grey_classes``, the mean over classes of the distance within
-        each (on n / K samples, so higher than the whole one even of a perfect model); ``fd_grey_class_0`` and so on;
-        and where the classifier knows the classes ``label_accuracy`` and, of real pictures, ``label_accuracy_real``.
+    Args:
+        labels: the classes (n,) of the pictures.
+        known: where among the logits the classes are.
     """
-    classes = data.classes
 
-    def asked() -> Iterable[tuple[Tensor, Tensor]]:
-        for start, count in shared_blocks(n, batch_size, "measuring classes", progress):
-            labels = torch.arange(start, start + count) % classes
-            made = model.sample(count, seed=seed, start=start, label=labels, truncation=truncation)
-            yield to_uint8(made), labels
+    right: Tensor
 
-    known = extractor.knows.get(str(data.name))
-    made = _gathered(asked(), classes, extractor, known, device)
-    distances = [
-        frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
-        for a, b in zip(real.moments, made.moments, strict=True)
-    ]
-    figures = {f"{extractor.distance}_class_{k}": distance for k, distance in enumerate(distances)}
-    figures[f"{extractor.distance}_classes"] = sum(distances) / classes
-    if known is not None:
-        figures |= {"label_accuracy": made.accuracy, "label_accuracy_real": real.accuracy}
-    return figures
+    def __init__(self, labels: Tensor, known: slice) -> None:
+        super().__init__(digest(labels), str(known))
+        self.labels, self.known = labels, known
+        self.sum_state("right", torch.zeros((), dtype=torch.int64))
+
+    def add(self, values: Tensor, index: Tensor) -> None:
+        """Logits (m, K)."""
+        self.right += (values[:, self.known].argmax(1) == self.labels.to(index.device)[index]).sum()
+
+    def compute(self) -> float:
+        """The share, over all ranks (a collective)."""
+        return int(self.right) / int(self.count)
+
+
+class LabelAccuracy(Comparison):
+    """``label_accuracy``, the share of samples that our classifier finds to be of the class asked for, and, of real
+    pictures and their own, ``label_accuracy_real``.
+
+    Args:
+        labels: the classes of the real (m,) and of the made (n,) pictures.
+        known: where among the logits the classes are.
+    """
+
+    sees = "logits"
+
+    def __init__(self, labels: tuple[Tensor, Tensor], known: slice) -> None:
+        super().__init__(*(Hits(each, known) for each in labels))
+
+    def compare(self, real: float, fake: float) -> Values:
+        return {".label_accuracy": fake, ".label_accuracy_real": real}

@@ -1,16 +1,14 @@
-"""Feature extractors for Fréchet distances and classifier scores: uint8 pictures → features and logits, in float32.
+"""Feature extractors: uint8 pictures → features and logits, in float32. Two small ones travel with the package.
 
-Two small ones of our own travel with the package, and Inception's weights are found or downloaded. Only figures made
-with Inception may be called FID, KID and IS: the others have names of their own (``fd_grey``, ``cs_colour``, …).
+Only figures made with Inception may be called FID, KID and IS: the others have names of their own (``fd_grey``,
+``cs_colour``, …).
 """
 
 import hashlib
-import http.client
-import shutil
-import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, cast
 
 import torch
@@ -18,17 +16,11 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gan_lab.atomic import replacing
 from gan_lab.networks.classifier import Classifier
 from gan_lab.precision import full_precision
 from gan_lab.types import UserError, to_float
 
 WEIGHTS = Path(__file__).parent / "weights"
-INCEPTION_URL = (
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
-)
-INCEPTION_SHA256 = "6726825d"
-"""How the sha256 of Inception's weights begins; the file's name ends with it, as torch.hub's do."""
 
 
 class Extractor(nn.Module, ABC):
@@ -40,9 +32,8 @@ class Extractor(nn.Module, ABC):
         classes: K, the number of logits.
         resizer: how pictures of other sizes become the network's input.
         sha256: of the weight file.
-        distance: name of the Fréchet distance in these features; "fid" for Inception alone.
-        kernel: name of the kernel distance in these features; "kid" for Inception alone.
-        score: name of the score exp(E KL(p(y|x) || p(y))) of these logits; "is" for Inception alone.
+        published: by a figure's kind ("fd", "kd", "cs") the name that it has in the literature in these features: "fid"
+            and so on for Inception alone.
         knows: by the name of a set whose classes it knows, where their logits are.
     """
 
@@ -51,10 +42,12 @@ class Extractor(nn.Module, ABC):
     classes: int
     resizer: str
     sha256: str
-    distance: str
-    kernel: str
-    score: str
+    published: Mapping[str, str] = MappingProxyType({})
     knows: ClassVar[Mapping[str, slice]] = {}
+
+    def figure(self, kind: str) -> str:
+        """The name of a figure in these features: ``fd_grey`` of "fd"; ``fid`` in Inception's."""
+        return self.published.get(kind, f"{kind}_{self.name}")
 
     def train(self, mode: bool = True) -> "Extractor":
         return super().train(False)
@@ -92,8 +85,9 @@ def resize(images: Tensor, size: int) -> Tensor:
 class _Small(Extractor):
     """A classifier of ours, from a safetensors file whose header tells its shape (experiments/train_extractor.py)."""
 
-    def __init__(self, weights: str | Path) -> None:
+    def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
+        weights = weights or WEIGHTS / f"{self.name}.safetensors"
         try:
             self.header, state = _read(weights)
         except (SafetensorError, OSError) as error:
@@ -126,7 +120,7 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 class Grey(_Small):
     """Knows MNIST's digits (logits 0 to 9) and Fashion-MNIST's articles (10 to 19); RGB is seen by its luma."""
 
-    name, distance, kernel, score = "grey", "fd_grey", "kd_grey", "cs_grey"
+    name = "grey"
     resizer = "28x28 padded with black to 32, else bilinear-antialias 32"
     digits = slice(0, 10)
     knows: ClassVar[Mapping[str, slice]] = {"digits": digits, "mnist": digits, "fashion_mnist": slice(10, 20)}
@@ -140,7 +134,7 @@ class Grey(_Small):
 class Colour(_Small):
     """Knows CIFAR-10's classes in alphabetical order; grey pictures are seen with three equal channels."""
 
-    name, distance, kernel, score = "colour", "fd_colour", "kd_colour", "cs_colour"
+    name = "colour"
     resizer = "bilinear-antialias 32"
     knows: ClassVar[Mapping[str, slice]] = {"cifar10": slice(0, 10)}
 
@@ -148,90 +142,11 @@ class Colour(_Small):
         return to_float(resize(images, 32)).expand(-1, 3, -1, -1)
 
 
-class Inception(Extractor):
-    """The network of the published FID (Heusel et al. 2017) and IS (Salimans et al. 2016), through torch-fidelity.
-
-    Args:
-        weights: a file that is known to be good (see ``inception_weights``): torch-fidelity unpickles it.
-    """
-
-    name, distance, kernel, score = "inception", "fid", "kid", "is"
-    dim, classes = 2048, 1008
-    resizer = "tf-bilinear 299 (torch-fidelity)"
-
-    def __init__(self, weights: str | Path) -> None:
-        # Not imported at the top: it takes seconds, and few runs need it.
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        super().__init__()
-        self.sha256 = sha256(weights)
-        self.network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"], str(weights))
-
-    def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return cast(tuple[Tensor, Tensor], self.network(images.expand(-1, 3, -1, -1)))
-
-
-def extractor(name: str, weights: str | None = None) -> Extractor:
-    """The extractor "grey", "colour" or "inception", on the CPU.
-
-    Args:
-        weights: its file; by default the one in the package, and for Inception torch hub's copy or a download.
-
-    Raises:
-        UserError: for an unknown name, and for weights that are missing, cannot be read or are not what they should be.
-    """
-    if name == "inception":
-        return Inception(inception_weights(weights))
-    small = {"grey": Grey, "colour": Colour}
-    if name not in small:
-        raise UserError(f"There is no extractor {name!r}: choose grey, colour or inception.")
-    return small[name](weights or WEIGHTS / f"{name}.safetensors")
-
-
-def default_for(channels: int) -> str:
+def default_for(channels: int) -> Extractor:
     """The extractor of ours for pictures of so many channels: "grey" for 1, else "colour"."""
-    return "grey" if channels == 1 else "colour"
-
-
-def inception_weights(path: str | None = None, url: str = INCEPTION_URL) -> Path:
-    """Inception's checked weight file: ``path``, else torch hub's copy, downloaded from ``url`` if it is absent.
-
-    Raises:
-        UserError: where it is neither there nor to be had, or is another file.
-    """
-    name = url.rpartition("/")[2]
-    target = Path(path or Path(torch.hub.get_dir()) / "checkpoints" / name)
-    mend = f"put {name} at {target}, or measure with extractors=[grey] or [colour], which need no download"
-    if not path and not target.exists():
-        try:
-            fetch(url, target, INCEPTION_SHA256)
-        except (OSError, http.client.HTTPException) as error:
-            raise UserError(f"Inception's weights could not be downloaded ({error}): {mend}.") from error
-    if not target.is_file():
-        raise UserError(f"Inception's weights are not at {target}: {mend}.")
-    if not sha256(target).startswith(INCEPTION_SHA256):
-        raise UserError(
-            f"The sha256 of {target} does not begin with {INCEPTION_SHA256}, so it is another file: {mend}."
-        )
-    return target
+    return Grey() if channels == 1 else Colour()
 
 
 def sha256(path: str | Path) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fetch(url: str, path: Path, sha256_prefix: str, timeout: float = 5.0) -> None:
-    """Download to ``path``, which either is whole and checked or does not come to be.
-
-    Args:
-        timeout: seconds without an answer or a byte after which it gives up.
-
-    Raises:
-        OSError, http.client.HTTPException: where the network fails, or the file that came is another.
-    """
-    with replacing(path) as beside:
-        with urllib.request.urlopen(url, timeout=timeout) as answer, beside.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-        if not (found := sha256(beside)).startswith(sha256_prefix):
-            raise OSError(f"the sha256 of {url} is {found[:8]}…, not {sha256_prefix}…")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.metrics.frechet import FeatureMoments, factor
+from gan_lab.metrics.sources import Made, Pictures
 from gan_lab.types import RealImages, to_float
 
 _WHOLE = 4096
@@ -55,3 +56,22 @@ def _from_pictures(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
     pixels = torch.cat(list(batches))
     mean = pixels.mean(0)
     return mean, pixels.sub_(mean).div_(math.sqrt(len(pixels) - 1))
+
+
+class Gaussian(Pictures):
+    """So many samples of the Gaussian fitted to the training split's pixels: a set to be measured beside a model's.
+
+    Fitted only when its samples are asked for: what is known of them is kept.
+    """
+
+    name = "pixel Gaussian"
+
+    def __init__(self, data: RealImages, n: int, batch_size: int = 256, device: torch.device | str = "cpu") -> None:
+        self.data, self.n, self.batch_size, self.device = data, n, batch_size, device
+        self.shape = (data.channels, data.height, data.width)
+        self.key = ["gaussian", data.fingerprint("train"), n]
+
+    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """See ``metrics.sources.Pictures``."""
+        model = PixelGaussian(self.data, "train", self.device)
+        yield from Made(model, self.shape, self.n, batch_size=self.batch_size, name=self.name).batches(progress)

@@ -5,10 +5,12 @@ Bińkowski et al. 2018, "Demystifying MMD GANs", section 4. In Inception's featu
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lab.types import UserError
+from gan_lab.metrics.gathering import Comparison, UnsuitedError, Values
+from gan_lab.metrics.tables import FeatureTable
 
 _ROWS = 1024
 
@@ -21,21 +23,50 @@ class Estimate:
     error: float
 
 
+class KernelDistance(Comparison):
+    """``kd``, the kernel distance between real and made pictures' features, and ``kd.error``, its standard error.
+
+    Args:
+        dim: d, the dimension of the features.
+        real, fake: how many pictures will come on each side, over all ranks.
+        subsets: averages over so many random subsets of each side, as is published, and says their deviation,
+            ``kd.std``; None takes all pairs.
+        size: pictures in a subset; fewer where a side has fewer.
+        seed: of the subsets; torch-fidelity's default.
+    """
+
+    baseline = ("kd", "kd.error")
+
+    def __init__(
+        self, dim: int, real: int, fake: int, subsets: int | None = None, size: int = 1000, seed: int = 2020
+    ) -> None:
+        if min(real, fake) < 3:
+            raise UnsuitedError(f"it needs at least 3 pictures on each side, and there are {real} and {fake}.")
+        super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
+        self.subsets, self.size, self.seed = subsets, min(size, real, fake), seed
+
+    def compare(self, real: Tensor, fake: Tensor) -> Values:
+        """Features (m, d) and (n, d)."""
+        if self.subsets is None:
+            found = kernel_distance(fake, real)
+            return {"kd": found.value, "kd.error": found.error}
+        random = np.random.RandomState(self.seed)  # the reference's generator, in its order
+        values = []
+        for _ in range(self.subsets):
+            parts = (side[random.choice(len(side), self.size, replace=False)] for side in (fake, real))
+            values.append(kernel_distance(*parts).value)
+        return {"kd": float(np.mean(values)), "kd.std": float(np.std(values))}
+
+
 def kernel_distance(a: Tensor, b: Tensor) -> Estimate:
     """The unbiased estimate of MMD² with k(x, y) = (x·y / d + 1)³ over all pairs of features a (m, d) and b (n, d).
 
     Published figures average over random subsets of 1,000, whose expectation is the same; with all pairs nothing is
     left to chance and small sets need no other setting. It may be below zero. The error is the two-sample jackknife's
-    (Arvesen 1969): each picture of each side left out in turn, which the kernel's sums by row give at once.
-
-    Raises:
-        UserError: for fewer than three features on a side.
+    (Arvesen 1969): each picture of each side left out in turn, which the kernel's sums by row give at once. It needs
+    three on each side.
     """
     m, n = len(a), len(b)
-    if min(m, n) < 3:
-        raise UserError(
-            f"A kernel distance needs at least 3 pictures on each side, but there are {m} and {n}: add some."
-        )
     device = "cpu" if a.device.type == "mps" else a.device  # Apple's GPUs have no float64
     a, b = a.to(device).double(), b.to(device).double()
     in_a, in_b, (a_to_b, b_to_a) = _others(a), _others(b), _sums(a, b)
@@ -60,7 +91,14 @@ def _kernel(products: Tensor, dim: int) -> Tensor:
 
 def _others(x: Tensor) -> Tensor:
     """Of each row the sum of its kernel with all others."""
-    return _sums(x, x)[0] - _kernel(x.square().sum(1), x.shape[1])
+    found = -_kernel(x.square().sum(1), x.shape[1])
+    for start in range(0, len(x), _ROWS):  # each pair of blocks once, for the kernel is symmetric
+        end = start + _ROWS
+        found[start:end] += _kernel(x[start:end] @ x[start:end].T, x.shape[1]).sum(1)
+        across, down = _sums(x[start:end], x[end:])
+        found[start:end] += across
+        found[end:] += down
+    return found
 
 
 def _sums(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

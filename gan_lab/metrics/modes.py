@@ -6,37 +6,36 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from gan_lab.metrics.extractors import Grey
-from gan_lab.metrics.statistics import shared_blocks
+from gan_lab.metrics.gathering import Comparison, Gathered, Values
+from gan_lab.metrics.sources import shared_blocks
 from gan_lab.precision import full_precision
-from gan_lab.types import Samples, to_uint8
+from gan_lab.types import Samples
 
 Judge = Callable[[Tensor], Tensor]
 """Samples (N, C, H, W) → the mode of each, int64 (N,), -1 where it is of none."""
 
 
-class Modes(Metric):
+class Modes(Gathered):
     """Counts samples by their modes.
 
     Args:
         modes: K.
     """
 
-    full_state_update = False
     counts: Tensor
     bad: Tensor
 
     def __init__(self, modes: int) -> None:
-        super().__init__()
-        self.add_state("counts", torch.zeros(modes, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("bad", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        super().__init__(modes)
+        self.sum_state("counts", torch.zeros(modes, dtype=torch.int64))
+        self.sum_state("bad", torch.zeros((), dtype=torch.int64))
 
-    def update(self, modes: Tensor) -> None:
+    def add(self, values: Tensor, index: Tensor) -> None:
         """Modes (N,) of samples, -1 for none."""
-        self.counts += torch.bincount(modes[modes >= 0], minlength=len(self.counts))
-        self.bad += (modes < 0).sum()
+        self.counts += torch.bincount(values[values >= 0], minlength=len(self.counts))
+        self.bad += (values < 0).sum()
 
     def compute(self) -> dict[str, float]:
         """``modes`` found, the share of good samples, ``modes_good``, the Kullback-Leibler divergence of these from the
@@ -68,7 +67,7 @@ class Nearest:
 
 
 class StackedDigits:
-    """Pictures (N, 3, H, W) of three digits, one a channel: their number by our digit classifier; all are good."""
+    """uint8 pictures (N, 3, H, W) of three digits, one a channel: their number by our classifier; all are good."""
 
     modes = 1000
 
@@ -81,9 +80,37 @@ class StackedDigits:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        logits = self.grey.to(images.device)(to_uint8(images).flatten(0, 1)[:, None])[1]
+        logits = self.grey.to(images.device)(images.flatten(0, 1)[:, None])[1]
         digits = logits[:, Grey.digits].argmax(1).view(-1, 3)
         return digits @ torch.tensor([100, 10, 1], device=digits.device)
+
+
+class Judged(Modes):
+    """Counts uint8 pictures by the modes that a judge finds."""
+
+    def __init__(self, judge: StackedDigits) -> None:
+        super().__init__(judge.modes)
+        self.judge = judge
+
+    def add(self, values: Tensor, index: Tensor) -> None:
+        """Pictures (m, C, H, W)."""
+        super().add(self.judge(values), index)
+
+
+class ModesFound(Comparison):
+    """The figures of ``Modes``; of the real pictures only how many are found, ``modes_real``.
+
+    Args:
+        judge: of the data's modes.
+    """
+
+    sees = "images"
+
+    def __init__(self, judge: StackedDigits) -> None:
+        super().__init__(Judged(judge), Judged(judge))
+
+    def compare(self, real: dict[str, float], fake: dict[str, float]) -> Values:
+        return {**fake, "modes_real": real["modes"]}
 
 
 @torch.no_grad()

@@ -3,14 +3,25 @@
 Salimans et al. 2016, "Improved Techniques for Training GANs", section 4.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
+
+from gan_lab.metrics.gathering import Comparison, Gathered, Values
 
 
-class ClassifierScore(Metric):
+class Scored(NamedTuple):
+    """Mean and population deviation over the splits, and the share (K,) of pictures by their largest logit; float64."""
+
+    mean: Tensor
+    deviation: Tensor
+    shares: Tensor
+
+
+class ClassifierScore(Gathered):
     """Mean and deviation of the score over splits of the samples, exact over ranks and batches.
 
     A sample's split follows from its number alone, so a few float64 sums a split are all that is kept. Equal to
@@ -23,7 +34,6 @@ class ClassifierScore(Metric):
         shuffle: seed of the permutation before the samples are split, or None for their own order.
     """
 
-    full_state_update = False
     is_differentiable = False
     higher_is_better = True
     number: Tensor
@@ -32,18 +42,18 @@ class ClassifierScore(Metric):
     votes: Tensor
 
     def __init__(self, classes: int, n: int, splits: int = 10, shuffle: int | None = 2020) -> None:
-        super().__init__()
+        super().__init__(classes, n, splits, shuffle)
         if not 1 <= splits <= n:
             raise ValueError(f"{n} samples cannot be scored in {splits} splits: choose 1 to {n}.")
         self.part = _parts(n, splits, shuffle)
-        self.add_state("number", torch.zeros(splits, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("mass", torch.zeros(splits, classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("negentropy", torch.zeros(splits, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("votes", torch.zeros(classes, dtype=torch.float64), dist_reduce_fx="sum")
+        self.sum_state("number", torch.zeros(splits, dtype=torch.float64))
+        self.sum_state("mass", torch.zeros(splits, classes, dtype=torch.float64))
+        self.sum_state("negentropy", torch.zeros(splits, dtype=torch.float64))
+        self.sum_state("votes", torch.zeros(classes, dtype=torch.float64))
 
-    def update(self, logits: Tensor, index: Tensor) -> None:
-        """Logits (m, K) of the samples whose numbers in [0, n) are index (m,), each given once."""
-        logits = logits.detach().to(self.mass)
+    def add(self, values: Tensor, index: Tensor) -> None:
+        """Logits (m, K) of the samples whose numbers in [0, n) are index (m,)."""
+        logits = values.to(self.mass)
         log_p = logits.log_softmax(1)
         p = log_p.exp()
         member = F.one_hot(self.part[index.cpu()], len(self.number)).to(p)
@@ -52,15 +62,33 @@ class ClassifierScore(Metric):
         self.negentropy += member.T @ (p * log_p).sum(1)
         self.votes += F.one_hot(logits.argmax(1), logits.shape[1]).sum(0)
 
-    def compute(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, population deviation over the splits, and the share (K,) of samples whose largest logit is each class.
-
-        A collective.
-        """
+    def compute(self) -> Scored:
+        """Over all ranks (a collective)."""
         marginal = self.mass / self.number[:, None]
         divergence = self.negentropy / self.number - torch.special.xlogy(marginal, marginal).sum(1)
         scores = divergence.exp()
-        return scores.mean(), scores.std(correction=0), self.votes / self.votes.sum()
+        return Scored(scores.mean(), scores.std(correction=0), self.votes / self.votes.sum())
+
+
+class Score(Comparison):
+    """``cs``, the score of the samples, ``cs.std`` its deviation over splits, ``cs.real`` that of the real pictures;
+    and ``shares``, of samples by class.
+
+    Args:
+        dim: K, the number of logits.
+        real, fake: how many pictures will come on each side, over all ranks.
+        splits: 10 as published; fewer where there are fewer pictures.
+    """
+
+    sees = "logits"
+    baseline = ("cs",)
+
+    def __init__(self, dim: int, real: int, fake: int, splits: int = 10) -> None:
+        super().__init__(*(ClassifierScore(dim, n, min(splits, n)) for n in (real, fake)))
+
+    def compare(self, real: Scored, fake: Scored) -> Values:
+        deviation, shares = fake.deviation.item(), fake.shares.tolist()
+        return {"cs": fake.mean.item(), "cs.std": deviation, "cs.real": real.mean.item(), "shares": shares}
 
 
 def _parts(n: int, splits: int, shuffle: int | None) -> Tensor:

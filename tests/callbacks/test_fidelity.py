@@ -8,9 +8,16 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-from gan_lab.callbacks import fidelity, measure_samples
+from gan_lab.callbacks import fidelity
 from gan_lab.callbacks.fidelity import Fidelity
+from gan_lab.metrics import sources
+from gan_lab.metrics.frechet import FrechetDistance
+from gan_lab.metrics.kernel import KernelDistance
+from gan_lab.metrics.score import Score
 from gan_lab.types import UserError
+
+QUICK = {"distance": FrechetDistance, "score": Score}
+FINAL = {**QUICK, "kernel": KernelDistance}
 
 
 class Module(LightningModule):
@@ -80,23 +87,36 @@ def run(tmp_path):
 
 
 def made(folder, every, n=24, **kwargs):
-    return Fidelity(every, n, str(folder), batch_size=16, cache_dir=str(folder / "cache"), progress=False, **kwargs)
+    kept = {"cache_dir": str(folder / "cache"), "progress": False}
+    return Fidelity(every, n, str(folder), FINAL, QUICK, batch_size=16, **kept, **kwargs)
 
 
 def lines(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_measures_by_images_and_once_at_the_end(run, tmp_path):
+def times(folder):
+    return [(line["tier"], line["images_seen"]) for line in lines(folder)]
+
+
+def test_measures_quickly_by_images_and_wholly_at_the_end(run, tmp_path):
     out = run()
-    assert [line["images_seen"] for line in lines(tmp_path)] == [16, 32, 48]
-    assert out.callback.last == lines(tmp_path)[-1]
-    assert out.module.synced == 3
+    assert times(tmp_path) == [("quick", 16), ("quick", 32), ("quick", 48), ("final", 48)]
+    *_, quick, final = lines(tmp_path)
+    assert out.callback.last == {"quick": quick, "final": final}
+    assert {f"quick_{name}" for name in final["figures"] if not name.startswith("kd")} == set(quick["figures"])
+    assert quick["figures"]["quick_fd_grey"] == pytest.approx(final["figures"]["fd_grey"])
+    assert out.module.synced == 4
+
+
+def test_fewer_samples_in_between_are_told_with_their_number(run, tmp_path):
+    run(made(tmp_path, every=24, quick_n=10))
+    assert [line["protocol"]["samples"] for line in lines(tmp_path)] == [10, 10, 24]
 
 
 def test_the_end_is_measured_between_two_multiples(run, tmp_path):
     run(made(tmp_path, every=20))
-    assert [line["images_seen"] for line in lines(tmp_path)] == [20, 40, 48]
+    assert times(tmp_path) == [("quick", 20), ("quick", 40), ("final", 48)]
 
 
 def test_where_the_budget_ends_is_measured_within_the_iteration(run, tmp_path):
@@ -111,7 +131,7 @@ def test_where_the_budget_ends_is_measured_within_the_iteration(run, tmp_path):
     module.stop_at = 12
     run(made(tmp_path, every=0), module, callbacks=[After()])
     assert seen == [(4, False), (8, False), (12, True)]
-    assert [line["images_seen"] for line in lines(tmp_path)] == [12]
+    assert times(tmp_path) == [("quick", 12), ("final", 12)]
 
 
 def test_a_run_stopped_by_a_signal_is_not_measured(run, tmp_path):
@@ -128,47 +148,40 @@ def test_a_run_stopped_by_a_signal_is_not_measured(run, tmp_path):
 
 def test_figures_reach_the_loggers_and_the_checkpoint_callback(run, tmp_path):
     out = run()
-    figures = out.callback.last["figures"]
+    figures = out.callback.last["final"]["figures"] | out.callback.last["quick"]["figures"]
     assert out.trainer.callback_metrics["fd_grey"].item() == pytest.approx(figures["fd_grey"])
     header, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
     logged = [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
-    assert [int(row["step"]) for row in logged] == [16, 32, 48]
+    assert [int(row["step"]) for row in logged] == [16, 32, 48, 48]  # at the end of either tier
     assert float(logged[-1]["metric_train/fd_grey"]) == pytest.approx(figures["fd_grey"])
     assert {f"metric_train/{name}" for name in (*figures, "samples", "real")} == set(header.split(",")) - {"step"}
 
 
-def test_best_and_state_are_plain_and_come_back(run, tmp_path):
+def test_the_state_is_plain_and_comes_back(run, tmp_path):
     out = run()
-    by_distance = min(lines(tmp_path), key=lambda line: line["figures"]["fd_grey"])
-    assert out.callback.best["fd_grey"] == {"images_seen": by_distance["images_seen"], **by_distance["figures"]}
     torch.save(out.callback.state_dict(), tmp_path / "state")
     other = made(tmp_path, every=16)
     other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
-    assert (other.last, other.best) == (out.callback.last, out.callback.best)
+    assert other.last == out.callback.last
     assert not other.every.due(63)
 
 
-def test_the_table_at_the_end_names_extractor_split_and_counts(run, capsys, monkeypatch):
+def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-    out = run()
+    figures = run().callback.last["final"]["figures"]
     printed = capsys.readouterr().out
-    for part in (
-        "grey features",
-        "24 samples against 40 pictures of the train split",
-        "pixel Gaussian",
-        "real pictures",
-    ):
+    for part in ("24 samples against 40 pictures of the train split", "pixel Gaussian", "real pictures"):
         assert part in printed
-    assert f"{out.callback.last['figures']['fd_grey']:.3f}" in printed
-    assert f"{out.callback.last['figures']['fd_grey_gaussian']:.3f}" in printed
+    for name in ("fd_grey", "fd_grey_gaussian", "kd_grey", "cs_grey_real"):
+        assert f"{figures[name]:.4g}" in printed
 
 
-def test_references_are_worked_out_once(run, monkeypatch):
-    asked = []
-    inner = measure_samples.references
-    monkeypatch.setattr(measure_samples, "references", lambda *a, **k: asked.append(1) or inner(*a, **k))
+def test_real_pictures_are_read_once(run, monkeypatch):
+    read = []
+    inner = sources.Real.batches
+    monkeypatch.setattr(sources.Real, "batches", lambda *a: read.append(1) or inner(*a))
     run()
-    assert len(asked) == 1
+    assert len(read) == 1  # so few, that every tier keeps their features one by one
 
 
 def test_training_goes_as_without_it(run, tmp_path):
@@ -194,23 +207,9 @@ def test_what_cannot_be_measured_is_passed_over(run, tmp_path, case):
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
-def test_an_unknown_extractor_ends_the_run_before_it_begins(run, tmp_path):
+@pytest.mark.parametrize("counts", [{"n": 1}, {"n": 24, "quick_n": 1}])
+def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
     module = SamplingModule()
-    with pytest.raises(UserError, match="no extractor 'grau'"):
-        run(made(tmp_path, 16, extractors=["grau"]), module)
-    assert module.iteration == 0
-
-
-def test_missing_inception_weights_end_the_run_before_it_begins(run, tmp_path):
-    module = SamplingModule()
-    weights = {"inception": str(tmp_path / "absent.pth")}
-    with pytest.raises(UserError, match="Inception's weights are not at"):
-        run(made(tmp_path, 16, extractors=["inception"], weights=weights), module)
-    assert module.iteration == 0
-
-
-def test_one_sample_is_refused_before_the_first_step(run, tmp_path):
-    module = SamplingModule()
-    with pytest.raises(UserError, match="at least 2 samples"):
-        run(made(tmp_path, 16, n=1), module)
+    with pytest.raises(UserError, match="at least 2 samples, not 1"):
+        run(made(tmp_path, 16, **counts), module)
     assert module.iteration == 0

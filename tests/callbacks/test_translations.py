@@ -17,6 +17,8 @@ from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.callbacks.health import Health
 from gan_lab.callbacks.samples import SampleGrid
 from gan_lab.callbacks.sheets import sheet_for
+from gan_lab.metrics.frechet import FrechetDistance
+from gan_lab.metrics.kernel import KernelDistance
 from gan_lab.types import Domain, Translates, TwoDomains, UserError
 
 
@@ -55,7 +57,8 @@ class Data(TwoSides, LightningDataModule):
 
 def fit(folder, data=None, **fidelity):
     fidelity = {"every": 16, "n": 100, "cache_dir": str(folder / "cache"), "progress": False, **fidelity}
-    callback = Fidelity(folder=str(folder), **fidelity)
+    parts = {"distance": FrechetDistance, "kernel": KernelDistance}
+    callback = Fidelity(folder=str(folder), metrics=parts, quick=parts, **fidelity)
     checkpoint = Checkpoint(str(folder), every=16)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     trainer = Trainer(max_epochs=1, **quiet, callbacks=[callback, checkpoint])
@@ -70,29 +73,17 @@ def test_the_doubles_keep_the_contracts():
 def test_figures_best_and_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     out = fit(tmp_path)
-    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [record["images_seen"] for record in records] == [16, 32, 48, 64]
-    distances = [record["figures"]["fd_colour"] for record in records]
-    assert next(iter(out.trainer.callback_metrics)) == "fd_colour"
+    *records, final = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["images_seen"] for record in (*records, final)] == [16, 32, 48, 64, 64]
+    distances = [record["figures"]["quick_fd_colour"] for record in records]
+    assert next(iter(out.trainer.callback_metrics)) == "quick_fd_colour"
     lowest = int(np.argmin(distances))
     assert 0 < lowest < 3 and out.checkpoint.best == pytest.approx(distances[lowest])
     assert (tmp_path / "best.ckpt").is_file() and (tmp_path / "last.ckpt").is_file()
-    assert out.callback.best["fd_colour"]["images_seen"] == records[lowest]["images_seen"]
-    printed = capsys.readouterr().out
-    last = records[-1]["figures"]
-    for part in (
-        "a2b after 64 images",
-        f"a2b, best after {records[lowest]['images_seen']} images",
-        "a untranslated",
-        "b's own train pictures",
-        "10 / 13",
-        f"{last['fd_colour_b2a']:.3f}",
-        f"{last['fd_colour_b2a_untranslated']:.3f}",
-        f"{last['fd_colour_b2a_real']:.3f}",
-        f"{last['kd_colour_b2a']:.5f} ± {last['kd_colour_b2a_error']:.5f}",
-        "cycle_a",
-        f"{last['identity_b']:.4f}",
-    ):
+    printed, last = capsys.readouterr().out, final["figures"]
+    for name in ("fd_colour_b2a", "fd_colour_b2a_untranslated", "fd_colour_b2a_real", "kd_colour_b2a", "identity_b"):
+        assert f"{last[name]:.4g}" in printed
+    for part in ("made after 64 images", "untranslated", "a2b 10 against 13", "cycle_a"):
         assert part in printed
 
 
@@ -103,9 +94,9 @@ def test_too_few_pictures_end_the_run_before_it_begins(tmp_path):
 
 
 def test_pairs_that_the_method_does_not_know_are_compared_where_asked(tmp_path):
-    last = fit(tmp_path, Data(a=9, b=9), every=0, paired=True).callback.last
+    last = fit(tmp_path, Data(a=9, b=9), every=0, paired=True).callback.last["final"]
     assert last["figures"]["l1_a2b"] > 0 and last["protocol"]["paired"] is True
-    assert "l1_a2b" not in fit(tmp_path, Data(a=9, b=9), every=0).callback.last["figures"]
+    assert "l1_a2b" not in fit(tmp_path, Data(a=9, b=9), every=0).callback.last["final"]["figures"]
 
 
 def test_sets_of_grey_pictures_get_the_grey_extractor(tmp_path):
@@ -113,9 +104,10 @@ def test_sets_of_grey_pictures_get_the_grey_extractor(tmp_path):
     data.sides = {side: Side(test=pictures(9, i, (1, 16, 16)), train=pictures(9, 3)) for i, side in enumerate("ab")}
     module = Module()
     module.domains = {"a": Domain(1), "b": Domain(1)}
-    callback = Fidelity(16, 50, str(tmp_path))
+    parts = {"distance": FrechetDistance}
+    callback = Fidelity(16, 50, str(tmp_path), parts, parts)
     callback.setup(SimpleNamespace(datamodule=data), module, "fit")
-    assert [each.name for each in callback.measure.extractors] == ["grey"]
+    assert [each.name for each in callback.measures["final"].extractors] == ["grey"]
 
 
 def level(sheet, row, column, cell=66):

@@ -12,18 +12,24 @@ import torch.distributed as dist
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the script; pytest has it
 from domains import networks, two_sides
 
+from gan_lab.callbacks.measure_samples import SampleMeasure
+from gan_lab.callbacks.measure_translations import TranslationMeasure
 from gan_lab.metrics.extractors import Extractor
-from gan_lab.metrics.fidelity import measure
 from gan_lab.metrics.frechet import FrechetDistance
-from gan_lab.metrics.score import ClassifierScore
-from gan_lab.metrics.statistics import real_statistics
-from gan_lab.metrics.translation import comparing, measure_translation
+from gan_lab.metrics.kernel import KernelDistance
+from gan_lab.metrics.neighbours import DensityCoverage, PrecisionRecall
+from gan_lab.metrics.pixels import SpectrumComparison
+from gan_lab.metrics.score import ClassifierScore, Score
+from gan_lab.metrics.translation import comparing
+
+TWO = {"distance": FrechetDistance, "score": Score}
+ALL = {**TWO, "kernel": KernelDistance, "pr": PrecisionRecall, "dc": DensityCoverage, "spectrum": SpectrumComparison}
 
 
 class Projection(Extractor):
     """A fixed random projection of the pixels; counts the pictures it has seen."""
 
-    name, distance, kernel, score = "fake", "fd_fake", "kd_fake", "cs_fake"
+    name = "fake"
     dim, classes, resizer, sha256 = 8, 4, "none", "0" * 64
 
     def __init__(self, pixels=48):
@@ -65,6 +71,8 @@ class Pictures:
 class Sampler:
     """Sample i is a function of (seed, i) alone."""
 
+    device = torch.device("cpu")
+
     def __init__(self):
         self.asked = []
 
@@ -87,30 +95,31 @@ def share(rank, world, cache):
     mine = torch.arange(rank, len(real), world)
     distance, score = FrechetDistance(real.shape[1]), ClassifierScore(logits.shape[1], len(logits), splits=3)
     for rows in mine.split(10):
-        distance.update(real[rows], real=True)
-        distance.update(fake[rows], real=False)
+        distance.update(real[rows], True, rows)
+        distance.update(fake[rows], False, rows)
         score.update(logits[rows], rows)
     model, data, extractor = Sampler(), Pictures(), Projection()
-    report = measure(model, data, [extractor], n=101, batch_size=16, cache_dir=cache, progress=False)
-    few = measure(model, data, [extractor], n=12, batch_size=16, cache_dir=cache, progress=False)
-    extractor.seen = 0
-    real_statistics(data, "train", extractor, cache_dir=cache, progress=False)
+    kept = {"cache_dir": cache, "progress": False}
+    report = SampleMeasure(data, 101, [extractor], ALL, batch_size=16, **kept).report(model)
+    few = SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    seen = extractor.seen
+    SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
     carrier, sides = networks(), two_sides(a=7, b=7)
-    again = {"pairs": comparing(carrier, sides), "batch_size": 3, "cache_dir": cache, "progress": False}
-    translation = measure_translation(carrier, sides, [Projection(768)], **again)
+    how = {"batch_size": 3, "pairs": comparing(carrier, sides), **kept}
+    translation = TranslationMeasure(sides, 100, [Projection(768)], ALL, **how).report(carrier)
     return {
-        "distance": distance.compute().item(),
+        "distance": distance.compute()["fd"],
         "score": [value.tolist() for value in score.compute()],
         "figures": report.figures | {f"few_{name}": value for name, value in few.figures.items()},
-        "shares": report.shares,
-        "asked": model.asked[: -12 if rank == 0 else None],
-        "seen_again": extractor.seen,
+        "curves": report.curves,
+        "asked": model.asked[: -24 if rank == 0 else None],
+        "seen_again": extractor.seen - seen,
         "translation": translation.figures,
         "carried": [list(part[:3]) for part in carrier.asked],
     }
 
 
-def join(folder, rank, world=2):
+def join(folder, rank, world):
     """What ``share`` gives as one of several processes. Each has a cache of its own, and only rank zero's is filled."""
     meet = f"file://{folder}/meet"
     dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=world, timeout=timedelta(seconds=90))
@@ -122,4 +131,4 @@ def join(folder, rank, world=2):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps(join(sys.argv[1], rank=1)))
+    print(json.dumps(join(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.metrics.classwise import measure_classes, real_classes
+from gan_lab.callbacks.measure_samples import SampleMeasure
+from gan_lab.metrics.classwise import LabelAccuracy, WithinClasses
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.frechet import frechet_distance
+from gan_lab.metrics.gathering import UnsuitedError
 from gan_lab.types import LabelledImages, to_uint8
 
 K, N = 3, 90
@@ -25,7 +27,7 @@ def labelled(doubles):
 class Knowing(Extractor):
     """Features are a few pixels; logits 10 to 12 of 13 say the class by the brightness."""
 
-    name, distance, kernel, score = "fake", "fd_fake", "kd_fake", "cs_fake"
+    name = "fake"
     dim, classes, resizer, sha256 = 6, 13, "none", "1" * 64
     seen = 0
 
@@ -41,10 +43,13 @@ class Knowing(Extractor):
 
 
 class Painter:
-    """Paints the class asked for, of every ninth sample the next one."""
+    """Sample i is of class i mod K, of every ninth sample the next one."""
+
+    classes, device = K, torch.device("cpu")
 
     def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
         numbers = torch.arange(start, start + n)
+        label = numbers % K
         made = torch.where(numbers % 9 == 0, (label + 1) % K, label)
         noise = torch.stack([torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(int(i))) for i in numbers])
         return (64 + 20 * made.view(-1, 1, 1, 1) + 8 * noise) / 127.5 - 1
@@ -59,21 +64,33 @@ def gaussian(pixels, extractor):
 def test_each_class_is_compared_with_its_own(doubles, knows, tmp_path):
     (data, own), extractor = labelled(doubles), Knowing(knows)
     assert isinstance(data, LabelledImages)
-    real = real_classes(data, "train", extractor, cache_dir=tmp_path, progress=False)
-    figures = measure_classes(Painter(), data, extractor, real, N, batch_size=16, progress=False)
+    parts = {"classes": WithinClasses, "labels": LabelAccuracy}
+
+    def figures():
+        measure = SampleMeasure(data, N, [extractor], parts, batch_size=16, cache_dir=tmp_path, progress=False)
+        return measure.report(Painter()).figures
+
+    found = figures()
     labels = torch.arange(N) % K
-    made = to_uint8(Painter().sample(N, label=labels))
+    made = to_uint8(Painter().sample(N))
     expected = [
         frechet_distance(*gaussian(data.pixels[own == k], extractor), *gaussian(made[labels == k], extractor))
         for k in range(K)
     ]
-    assert [figures[f"fd_fake_class_{k}"] for k in range(K)] == pytest.approx(expected, rel=1e-6)
-    assert figures["fd_fake_classes"] == pytest.approx(sum(expected) / K, rel=1e-6)
-    assert ("label_accuracy" in figures) == bool(knows)
+    assert [found[f"fd_fake_class_{k}"] for k in range(K)] == pytest.approx(expected, rel=1e-6)
+    assert found["fd_fake_classes"] == pytest.approx(sum(expected) / K, rel=1e-6)
+    assert ("label_accuracy" in found) == bool(knows)
     if knows:
-        assert figures["label_accuracy"] == pytest.approx(8 / 9)
-        assert figures["label_accuracy_real"] > 0.95
+        assert found["label_accuracy"] == pytest.approx(8 / 9)
+        assert found["label_accuracy_real"] > 0.95
     seen = extractor.seen
-    again = real_classes(data, "train", extractor, cache_dir=tmp_path, progress=False)
-    assert extractor.seen == seen
-    assert again.moments[1].mean.equal(real.moments[1].mean)
+    assert figures() == found
+    assert extractor.seen == seen + N
+
+
+def test_classes_that_cannot_be_compared_are_passed_over():
+    few, many = torch.tensor([0, 0, 1]), torch.arange(6) % 2
+    with pytest.raises(UnsuitedError, match="fewer than 2"):
+        WithinClasses(4, (many, few), 2)
+    with pytest.raises(UnsuitedError, match="half a gigabyte"):
+        WithinClasses(6000, (many, many), 2)

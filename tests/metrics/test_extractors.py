@@ -1,12 +1,8 @@
-"""The extractors' accuracy from the shipped files, their door for pictures of any shape, and Inception's weights."""
+"""The extractors' accuracy from the shipped files, and their door for pictures of any shape."""
 
 import functools
 import gzip
-import hashlib
-import http.server
 import io
-import socket
-import threading
 import zipfile
 
 import numpy as np
@@ -15,15 +11,15 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_digits
-from torch import nn
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torchmetrics.image.fid import NoTrainInceptionV3
 
 from gan_lab.metrics import extractors
-from gan_lab.metrics.extractors import WEIGHTS, extractor, fetch, inception_weights
+from gan_lab.metrics.extractors import WEIGHTS
 from gan_lab.types import UserError
 
-extractor_of = functools.cache(extractor)
+
+@functools.cache
+def extractor_of(name):
+    return {"grey": extractors.Grey, "colour": extractors.Colour}[name]()
 
 
 def pictures(*shape, seed=0):
@@ -133,7 +129,7 @@ def test_features_do_not_depend_on_the_batch(name):
 
 
 def test_float32_in_evaluation_mode_under_autocast_and_after_train():
-    images, model = pictures(3, 1, 28, 28), extractor("grey")
+    images, model = pictures(3, 1, 28, 28), extractor_of("grey")
     expected = model(images)
     with torch.autocast("cpu", torch.bfloat16):
         got = model.train()(images)
@@ -170,117 +166,14 @@ def test_wrong_pictures_are_refused():
 
 
 def test_the_choice_of_extractor(tmp_path):
-    assert [extractors.default_for(channels) for channels in (1, 3)] == ["grey", "colour"]
-    with pytest.raises(UserError, match="grey, colour or inception"):
-        extractor("vgg")
+    assert [extractors.default_for(channels).name for channels in (1, 3)] == ["grey", "colour"]
     (tmp_path / "broken").write_bytes(b"not safetensors")
     for weights in ("broken", "absent"):
         with pytest.raises(UserError, match=f"{weights} cannot be read"):
-            extractor("grey", str(tmp_path / weights))
+            extractors.Grey(tmp_path / weights)
     with pytest.raises(UserError, match="does not hold the extractor grey"):
-        extractor("grey", str(WEIGHTS / "colour.safetensors"))
+        extractors.Grey(WEIGHTS / "colour.safetensors")
 
 
-def test_only_inception_has_the_published_names():
-    assert [(e.distance, e.score) for e in (extractors.Grey, extractors.Colour, extractors.Inception)] == [
-        ("fd_grey", "cs_grey"),
-        ("fd_colour", "cs_colour"),
-        ("fid", "is"),
-    ]
-
-
-# Inception and its weights
-
-
-@pytest.fixture(scope="module")
-def random_inception(tmp_path_factory):
-    """A file of random weights in the layout of the published one; the network is built without any download."""
-    path = tmp_path_factory.mktemp("inception") / "random.pth"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "load", lambda *_, **__: {})
-        patch.setattr(nn.Module, "load_state_dict", lambda *_: None)
-        network = FeatureExtractorInceptionV3("random", ["2048"], "nothing is read")
-    torch.manual_seed(0)
-    for kernel in (p for p in network.parameters() if p.ndim == 4):
-        nn.init.kaiming_normal_(kernel, nonlinearity="relu")
-    torch.save(network.state_dict(), path)
-    return path
-
-
-def test_inception_gives_torchmetrics_features_of_the_published_resizer(random_inception):
-    model, images = extractors.Inception(random_inception), pictures(2, 1, 24, 32)
-    features, logits = model(images)
-    assert features.shape == (2, model.dim) and logits.shape == (2, model.classes)
-    assert model.sha256 == hashlib.sha256(random_inception.read_bytes()).hexdigest()
-    theirs = NoTrainInceptionV3("fid", ["2048"], str(random_inception), antialias=False)
-    expected = theirs(images.repeat(1, 3, 1, 1))
-    assert expected.std() > 1e-2
-    torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
-
-
-def test_a_wrong_inception_file_is_refused_before_it_is_unpickled(random_inception):
-    with pytest.raises(UserError, match=r"6726825d.*another file.*extractors=\[grey\]"):
-        extractor("inception", str(random_inception))
-    with pytest.raises(UserError, match=r"not at .*nowhere\.pth"):
-        extractor("inception", str(random_inception.parent / "nowhere.pth"))
-
-
-def test_offline_one_sentence_names_the_file_and_its_place(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError) as caught:
-        inception_weights(url="http://127.0.0.1:9/weights-inception-2015-12-05-6726825d.pth")
-    place = tmp_path / "hub" / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
-    assert f"put {place.name} at {place}" in str(caught.value) and "extractors=[grey]" in str(caught.value)
-    assert "\n" not in str(caught.value) and not list(place.parent.iterdir())
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A local web server: its address and the folder it serves."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as web:
-        threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{web.server_port}", folder
-        web.shutdown()
-
-
-def test_fetch_checks_the_hash_and_leaves_nothing_half(server, tmp_path):
-    address, folder = server
-    (folder / "file").write_bytes(b"weights" * 100_000)
-    digest, target = hashlib.sha256(b"weights" * 100_000).hexdigest(), tmp_path / "deep" / "file"
-    with pytest.raises(OSError, match=digest[:8]):
-        fetch(f"{address}/file", target, "00000000")
-    with pytest.raises(OSError, match="404"):
-        fetch(f"{address}/absent", target, digest[:8])
-    assert not list(target.parent.iterdir())
-    fetch(f"{address}/file", target, digest[:8])
-    assert target.read_bytes() == (folder / "file").read_bytes() and len(list(target.parent.iterdir())) == 1
-
-
-def test_a_download_that_is_another_file_says_where_to_put_the_right_one(server, tmp_path, monkeypatch):
-    address, folder = server
-    (folder / "weights.pth").write_bytes(b"a portal's login page")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"could not be downloaded.*put weights.pth at"):
-        inception_weights(url=f"{address}/weights.pth")
-
-
-def test_torch_hubs_copy_is_taken_without_any_network(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    place = tmp_path / "hub" / "checkpoints" / "w.pth"
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"there")
-    monkeypatch.setattr(extractors, "INCEPTION_SHA256", hashlib.sha256(b"there").hexdigest()[:8])
-    assert inception_weights(url="http://127.0.0.1:9/w.pth") == place
-
-
-def test_a_silent_server_is_given_up(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(OSError, match="timed out"):
-        fetch(f"http://127.0.0.1:{mute.getsockname()[1]}/file", tmp_path / "file", "00", timeout=0.2)
-    assert not list(tmp_path.iterdir())
+def test_figures_have_the_extractors_name():
+    assert [extractor_of(name).figure("fd") for name in ("grey", "colour")] == ["fd_grey", "fd_colour"]

@@ -1,21 +1,23 @@
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from gan_lab.metrics.fidelity import measure
-from gan_lab.types import UserError, to_uint8
+from gan_lab.callbacks.measure_samples import SampleMeasure
+from gan_lab.types import to_uint8
 
 
 @pytest.fixture
 def report(doubles, tmp_path):
     def make(model=None, **kwargs):
-        arguments = {"n": 100, "batch_size": 16, "cache_dir": tmp_path, "progress": False, **kwargs}
-        return measure(model or doubles.Sampler(), doubles.Pictures(), [doubles.Projection()], **arguments)
+        options = {"n": 100, "batch_size": 16, "cache_dir": tmp_path, "progress": False, "parts": doubles.TWO, **kwargs}
+        measure = SampleMeasure(doubles.Pictures(), extractors=[doubles.Projection()], **options)
+        return measure.report(model or doubles.Sampler())
 
     return make
 
@@ -37,11 +39,11 @@ def test_the_record_is_plain_and_says_how(doubles, report):
     assert json.loads(json.dumps(record)) == record
     told = record["protocol"]
     assert (told["samples"], told["real"], told["split"], told["precision"]) == (100, 150, "train", "fp32")
-    assert (told["seed"], told["truncation"], told["score_splits"]) == (4, 0.5, 10)
+    assert (told["seed"], told["truncation"]) == (4, 0.5)
     assert told["extractors"]["fake"]["sha256"] == doubles.Projection.sha256
     assert torch.__version__.startswith(told["versions"]["torch"])
     assert told["data"] == {"name": "pictures", "count": 200}
-    assert sum(record["shares"]["fake"]) == pytest.approx(1)
+    assert sum(record["curves"]["shares_fake"]) == pytest.approx(1)
 
 
 def test_the_figures_carry_the_extractors_own_names(report):
@@ -55,24 +57,26 @@ def test_the_random_state_stays_as_it_was(report):
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_one_sample_is_refused(report):
-    with pytest.raises(UserError, match="at least 2 samples"):
-        report(n=1)
-
-
-def test_two_processes_agree_with_one(doubles, tmp_path):
+@pytest.mark.parametrize("world", [2, 4])
+def test_several_processes_agree_with_one(doubles, tmp_path, world):
     """Also with samples for one rank alone, and a cache that only one rank has."""
     script = str(Path(__file__).with_name("doubles.py"))
-    with subprocess.Popen([sys.executable, script, str(tmp_path)], stdout=subprocess.PIPE) as other:
+    command = [sys.executable, script, str(tmp_path)]
+    with ExitStack() as running:
+        others = [
+            running.enter_context(subprocess.Popen([*command, str(rank), str(world)], stdout=subprocess.PIPE))
+            for rank in range(1, world)
+        ]
         one = doubles.share(0, 1, tmp_path / "alone")
-        ranks = [doubles.join(tmp_path, 0), json.loads(other.stdout.read())]
-    assert sorted(ranks[0]["asked"] + ranks[1]["asked"]) == list(range(101)) == one["asked"]
-    assert sorted(ranks[0]["carried"] + ranks[1]["carried"]) == sorted(one["carried"])
+        ranks = [doubles.join(tmp_path, 0, world), *(json.loads(other.stdout.read()) for other in others)]
+    assert sorted(number for rank in ranks for number in rank["asked"]) == list(range(101)) == one["asked"]
+    assert sorted(part for rank in ranks for part in rank["carried"]) == sorted(one["carried"])
+    assert [rank["seen_again"] for rank in ranks] == [12] + [0] * (world - 1)
     for rank in ranks:
         assert rank["distance"] == pytest.approx(one["distance"], rel=1e-9)
         assert rank["figures"] == pytest.approx(one["figures"], rel=1e-6)
-        assert rank["shares"]["fake"] == pytest.approx(one["shares"]["fake"])
-        assert rank["seen_again"] == 0
+        assert rank["curves"]["shares_fake"] == pytest.approx(one["curves"]["shares_fake"])
+        assert rank["curves"]["spectrum_fake"] == pytest.approx(one["curves"]["spectrum_fake"], rel=1e-9)
         assert rank["translation"] == pytest.approx(one["translation"], rel=1e-5, abs=1e-7)
         for mine, its in zip(rank["score"], one["score"], strict=True):
             assert mine == pytest.approx(its, rel=1e-9)

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from gan_lab.metrics.frechet import FeatureMoments, FrechetDistance, factor, frechet_distance
+from gan_lab.metrics.frechet import FeatureMoments, FrechetDistance, GroupedMoments, factor, frechet_distance
+from gan_lab.metrics.tables import FeatureTable
 from gan_lab.types import UserError
 
 
@@ -16,7 +17,7 @@ def measured(real, fake):
     metric = FrechetDistance(real.shape[1])
     metric.update(real, real=True)
     metric.update(fake, real=False)
-    return metric.compute().item()
+    return metric.compute()["fd"]
 
 
 def drawn(n, dim, seed):
@@ -66,6 +67,40 @@ def test_equals_torch_fidelity(n, dim):
     assert measured(real, fake) == pytest.approx(reference(real, fake), rel=1e-6)
 
 
+@pytest.mark.parametrize(("m", "n"), [(70, 50), (70, 300), (300, 50)], ids=["both", "the real", "the made"])
+def test_sides_of_fewer_pictures_than_dimensions_are_kept_whole(m, n):
+    real, fake = drawn(m, 96, 1), drawn(n, 96, 2)
+    metric = FrechetDistance(96, m, n)
+    assert [isinstance(side, FeatureTable) for side in (metric.real, metric.fake)] == [m < 96, n < 96]
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    assert metric.compute()["fd"] == pytest.approx(measured(real, fake), rel=1e-9)
+    assert metric.compute()["fd"] == pytest.approx(reference(real, fake), rel=1e-5)
+
+
+def test_a_root_is_kept_with_what_it_is_the_root_of():
+    x = drawn(50, 6, 3)
+    first, again = FeatureMoments(6, rooted=True), FeatureMoments(6, rooted=True)
+    first.update(x)
+    again.restore(first.merged())
+    assert torch.equal(again.compute().root, first.compute().root)
+    torch.testing.assert_close(again.compute().root.T @ again.compute().root, first.compute().covariance)
+
+
+def test_groups_have_the_moments_of_their_own_and_add_up():
+    x, member = drawn(60, 5, 4), torch.arange(60) * 7 % 3
+    metric = GroupedMoments(5, member, 3)
+    for rows in torch.arange(60).flip(0).split(11):
+        metric.update(x[rows], rows)
+    parts = metric.compute()
+    for group, part in enumerate(parts):
+        np.testing.assert_allclose(part.moments().covariance, np.cov(x[member == group].double().numpy().T), rtol=1e-9)
+    whole = (parts[0] + parts[1] + parts[2]).moments()
+    np.testing.assert_allclose(whole.covariance, np.cov(x.double().numpy().T), rtol=1e-9)
+    without = (parts[0] + parts[1] - parts[1]).moments()
+    np.testing.assert_allclose(without.mean, parts[0].moments().mean, rtol=1e-9)
+
+
 def test_any_batches_give_the_same_moments_as_numpy():
     x = drawn(101, 12, 3) + 50
     metric = FeatureMoments(12)
@@ -85,7 +120,7 @@ def test_two_metrics_merge_into_one():
         metric.update(fake[rows], real=False)
     for mine, its in ((one.real, two.real), (one.fake, two.fake)):
         mine.merge_state(its)
-    assert one.compute().item() == pytest.approx(whole.compute().item(), rel=1e-9)
+    assert one.compute() == pytest.approx(whole.compute(), rel=1e-9)
 
 
 def test_a_factor_gives_the_covariance_back():

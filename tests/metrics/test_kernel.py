@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 from torchmetrics.image.kid import poly_mmd
 
 from gan_lab.metrics import kernel
-from gan_lab.metrics.kernel import kernel_distance
-from gan_lab.types import UserError
+from gan_lab.metrics.gathering import UnsuitedError
+from gan_lab.metrics.kernel import KernelDistance, kernel_distance
 
 
 def drawn(n, dim=8, seed=0, shift=0.0):
@@ -36,6 +36,21 @@ def test_equals_torchmetrics_and_torch_fidelity():
         kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1, verbose=False, rng_seed=0,
     )  # fmt: skip
     assert found == pytest.approx(theirs[KEY_METRIC_KID_MEAN], rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [60, 30], ids=["as published", "few pictures"])
+def test_subsets_are_torch_fidelitys_and_shrink_with_the_sets(n):
+    real, fake = drawn(70, seed=1).float(), drawn(n, seed=2, shift=0.3).float()
+    metric = KernelDistance(8, 70, n, subsets=9, size=40)
+    metric.update(real, True)
+    metric.update(fake, False)
+    found = metric.compute()
+    theirs = kid_features_to_metric(
+        fake.double(), real.double(), kid_subsets=9, kid_subset_size=min(40, n), kid_kernel="poly", rng_seed=2020,
+        kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1, verbose=False,
+    )  # fmt: skip
+    assert found["kd"] == pytest.approx(theirs[KEY_METRIC_KID_MEAN], abs=1e-6)
+    assert found["kd.std"] == pytest.approx(theirs[KEY_METRIC_KID_STD], abs=1e-6)
 
 
 def test_unequal_sides_and_the_error_are_the_definitions():
@@ -70,5 +85,5 @@ def test_it_is_unbiased_and_its_error_is_that_of_repeated_draws():
 
 
 def test_two_pictures_are_too_few():
-    with pytest.raises(UserError, match="at least 3 pictures on each side, but there are 2 and 9"):
-        kernel_distance(drawn(2), drawn(9))
+    with pytest.raises(UnsuitedError, match="at least 3 pictures on each side, and there are 2 and 9"):
+        KernelDistance(4, 2, 9)

@@ -1,0 +1,100 @@
+"""How the Fréchet distance depends on the number of pictures, and what is extrapolated from few.
+
+CIFAR-10's test pictures, and the same slightly blurred, against its training pictures, in our extractor's features:
+
+    python experiments/bias.py CIFAR_FOLDER
+
+The folder holds ``train`` and ``test`` folders or zips of class folders. Figures of N pictures are means over as many
+disjoint draws of N as there are test pictures for. Writes results/bias.json and results/bias.svg.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from gan_lab.data.presets import folder
+from gan_lab.machine import hardware, versions
+from gan_lab.metrics.extractors import Colour
+from gan_lab.metrics.infinity import FrechetInfinity
+from gan_lab.metrics.sources import Real
+from gan_lab.reports.charts import Axes
+
+HERE = Path(__file__).parent
+SIZES = (100, 250, 500, 1000, 2500, 5000)
+SHOWN = 250  # the fewest in the picture
+KINDS = {"test": "#2a78c2", "blurred": "#d2691e"}
+
+Found = dict[int, dict[str, float]]
+
+
+def figures(real: Tensor, made: Tensor) -> Found:
+    """By N the plain and the extrapolated distance, their deviations over draws, and the mean of the stated errors."""
+    found = {}
+    for size in SIZES:
+        metric = FrechetInfinity(real.shape[1], size)
+        metric.real.update(real)
+        draws = []
+        for part in made.split(size)[: len(made) // size]:
+            metric.fake.reset()
+            metric.fake.update(part)
+            draws.append(metric.compare(metric.real.compute(), metric.fake.compute()))
+        found[size] = {"draws": len(draws)}
+        for name, key in (("plain", "fd"), ("extrapolated", "fd_inf")):
+            values = [float(draw[key]) for draw in draws]  # type: ignore[arg-type]
+            errors = [float(draw[f"{key}.error"]) for draw in draws]  # type: ignore[arg-type]
+            found[size] |= {name: fmean(values), f"{name}_error": fmean(errors)}
+            found[size] |= {f"{name}_deviation": stdev(values)} if len(draws) > 1 else {}
+    return found
+
+
+def draw(found: dict[str, Found]) -> str:
+    """Distances over 1,000 / N: full circles are plain, open ones at the same N what is extrapolated from so many."""
+    shown = {kind: {n: each for n, each in by_size.items() if n >= SHOWN} for kind, by_size in found.items()}
+    top = max(each["plain"] for by_size in shown.values() for each in by_size.values())
+    axes = Axes((0, 1000 / SHOWN), (-0.05 * top, 1.1 * top), "1,000 / N", "fd_colour")
+    marks = []
+    for number, (kind, by_size) in enumerate(shown.items()):
+        ink = KINDS[kind]
+        for name, fill, dash in (("plain", ink, ""), ("extrapolated", "white", ' stroke-dasharray="3 3"')):
+            points = [axes.place(1000 / n, each[name]) for n, each in by_size.items()]
+            line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            marks.append(f'<polyline fill="none" stroke="{ink}" stroke-width="1.5"{dash} points="{line}"/>')
+            marks += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{ink}"/>' for x, y in points]
+        x, y = axes.place(1000 / SHOWN, by_size[SHOWN]["plain"])
+        marks.append(f'<text x="{x - 8:.1f}" y="{y - 8 + 2 * number:.1f}" text-anchor="end">{kind}</text>')
+    svg = axes.svg("The Fréchet distance over the number of pictures", "".join(marks))
+    alone = 'xmlns="http://www.w3.org/2000/svg" width="560" height="260" font-family="sans-serif" font-size="11"'
+    return svg.replace("<svg ", f'<svg {alone} fill="#777" ', 1).replace('class="grid"', 'stroke="#bbb"')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    data = folder(str(parser.parse_args().folder), name="cifar10", channels=3, classes=0, size=32, batch_size=64)
+    data.prepare_data()
+    extractor = Colour()
+    real = torch.cat([extractor(images)[0] for _, images in Real(data, "train").batches(True)])
+    test = torch.cat([images for _, images in Real(data, "test").batches(False)])
+    test = test[torch.randperm(len(test), generator=torch.Generator().manual_seed(0))]  # they come class by class
+    seen = {"test": test, "blurred": gaussian_blur(test, [3, 3], [0.6, 0.6])}
+    found = {kind: figures(real, torch.cat([extractor(part)[0] for part in seen[kind].split(250)])) for kind in KINDS}
+    record = {
+        "command": "python experiments/bias.py …",
+        "bias": found,
+        "real": len(real),
+        "extractor": extractor.sha256,
+        "hardware": hardware(torch.device("cpu")),
+        "versions": versions(),
+    }
+    (HERE / "results" / "bias.json").write_text(json.dumps(record, indent=1) + "\n")
+    (HERE / "results" / "bias.svg").write_text(draw(found) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

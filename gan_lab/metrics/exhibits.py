@@ -1,0 +1,45 @@
+"""What a report shows of samples: the best and the worst, and which real pictures are nearest."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gan_lab.metrics.neighbours import centred, nearest, realism
+from gan_lab.metrics.sources import Pickable
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """Pictures uint8 (n, C, H, W) and what is said of them.
+
+    Args:
+        grid: the first samples.
+        best, worst: (numbers, pictures, realism) of the most and the least real samples.
+        samples: those whose neighbours are shown.
+        neighbours: of each the nearest real pictures (n, k, C, H, W), and their distances (n, k).
+    """
+
+    grid: Tensor
+    best: tuple[Tensor, Tensor, Tensor]
+    worst: tuple[Tensor, Tensor, Tensor]
+    samples: Tensor
+    neighbours: tuple[Tensor, Tensor]
+
+
+def exhibits(
+    real: Pickable, fake: Pickable, seen_real: Tensor, seen_fake: Tensor, shown: int = 9, rows: int = 8, k: int = 6
+) -> Exhibits:
+    """Of two sets and their features (m, d) and (n, d)."""
+    order = realism(seen_real, seen_fake).sort(descending=True)
+    best, worst = order.indices[:shown].cpu(), order.indices[-shown:].flip(0).cpu()
+    others, points = centred(seen_real, seen_fake[:rows])
+    near = nearest(points, others, min(k, len(seen_real)))
+    flat = real.pick(near.index.flatten().cpu())
+    return Exhibits(
+        fake.pick(torch.arange(min(64, fake.n))),
+        (best, fake.pick(best), order.values[:shown].cpu()),
+        (worst, fake.pick(worst), order.values[-shown:].flip(0).cpu()),
+        fake.pick(torch.arange(min(rows, fake.n))),
+        (flat.view(*near.index.shape, *flat.shape[1:]), near.squares.sqrt().cpu()),
+    )

@@ -1,0 +1,183 @@
+"""Where pictures to be measured come from: numbered batches that ranks take in turn."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.metrics.cache import ranks
+from gan_lab.precision import full_precision
+from gan_lab.progress import track
+from gan_lab.types import Domain, RealImages, Samples, to_uint8
+
+PIXELS = 2**20
+"""No part of a set holds more, single pictures aside: 256 pictures of 64×64, or 16 of 256×256."""
+
+
+class Pictures(ABC):
+    """A set of n numbered pictures.
+
+    Attributes:
+        name: of the set.
+        n: how many there are.
+        shape: (C, H, W), where all have one.
+        labels: their classes (n,), where they have any.
+        key: what tells the set from any other, in plain values, so that what is known of it is kept; None: it is not.
+    """
+
+    name: str
+    n: int
+    shape: tuple[int, int, int] | None = None
+    labels: Tensor | None = None
+    key: Sequence[object] | None = None
+
+    @abstractmethod
+    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Numbers (m,) of this rank's share, and uint8 pictures (m, C, H, W)."""
+
+
+class Pickable(Pictures):
+    """A set whose pictures can be had one by one."""
+
+    @abstractmethod
+    def pick(self, numbers: Tensor) -> Tensor:
+        """The pictures of these numbers (m,), uint8 (m, C, H, W)."""
+
+
+class Real(Pickable):
+    """The pictures of a split.
+
+    Args:
+        data: the set.
+        split: "train", "test" or "whole".
+        limit: so many at most, its first.
+    """
+
+    def __init__(self, data: RealImages, split: str, limit: int | None = None) -> None:
+        self.name, self.data, self.split = str(getattr(data, "name", "")), data, split
+        self.n = min(data.count(split), limit or data.count(split))
+        self.shape = (data.channels, data.height, data.width)
+        self.key = ["real", data.fingerprint(split), self.n]
+        self.labels = data.labels(split)[: self.n] if hasattr(data, "labels") and data.classes else None
+
+    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        start, (rank, world) = 0, ranks()
+        parts = self.data.images(self.split, self.n)
+        for number, images in enumerate(track(parts, "real pictures", self.n, progress and rank == 0, len)):
+            if number % world == rank:
+                yield torch.arange(start, start + len(images)), images
+            start += len(images)
+
+    def pick(self, numbers: Tensor) -> Tensor:
+        shape = (self.data.channels, self.data.height, self.data.width)
+        found, start = torch.zeros(len(numbers), *shape, dtype=torch.uint8), 0
+        for images in self.data.images(self.split, int(numbers.max()) + 1):
+            here = (numbers >= start) & (numbers < start + len(images))
+            found[here] = images[numbers[here] - start]
+            start += len(images)
+        return found
+
+
+class Spread(Pictures):
+    """Pictures evenly spread over a split, numbered anew.
+
+    Args:
+        side: the set.
+        split: "train", "test" or "whole".
+        n: so many, or all where there are fewer.
+        domain: what the pictures are of: of label maps, the classes' colours are seen.
+    """
+
+    def __init__(self, side: RealImages, split: str, n: int, domain: Domain) -> None:
+        self.name, self.side, self.split, self.domain = str(getattr(side, "name", "")), side, split, domain
+        self.n = min(n, side.count(split))
+        self.shape = (3 if domain.labels else domain.channels, side.height, side.width)
+        self.key = ["spread", side.fingerprint(split), self.n, domain.labels]
+
+    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        rank, world = ranks()
+        given, show = spread(self.side, self.split, self.n), progress and rank == 0
+        parts = track(given, "real pictures", self.n, show, lambda part: len(part[1]))
+        for number, (start, images) in enumerate(parts):
+            if number % world == rank:
+                yield torch.arange(start, start + len(images)), seen(self.domain, images)
+
+
+def seen(domain: Domain, pixels: Tensor) -> Tensor:
+    """Pixels as they are stored → uint8 pictures (N, 1 or 3, H, W) that an extractor takes: maps in their colours."""
+    return to_uint8(domain.visible(domain.encode(pixels))) if domain.labels else pixels
+
+
+class Made(Pickable):
+    """Samples 0 … n - 1 of a seed.
+
+    Args:
+        model: sample i of one with classes is of class i mod K.
+        shape: (C, H, W).
+        key: see ``Pictures``.
+        name: beside the bar.
+    """
+
+    def __init__(
+        self,
+        model: Samples,
+        shape: tuple[int, int, int] | None,
+        n: int,
+        seed: int = 0,
+        truncation: float = 1.0,
+        batch_size: int = 256,
+        key: Sequence[object] | None = None,
+        name: str = "samples",
+    ) -> None:
+        self.model, self.shape, self.n, self.key, self.name = model, shape, n, key, name
+        self.how: dict[str, Any] = {"seed": seed, "truncation": truncation}
+        self.batch_size = batch_size
+        kinds = getattr(model, "classes", 0)
+        self.labels = torch.arange(n) % kinds if kinds else None
+
+    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        for start, count in shared_blocks(self.n, self.batch_size, self.name, progress):
+            with torch.no_grad(), full_precision():
+                made = self.model.sample(count, start=start, **self.how)
+            yield torch.arange(start, start + count), to_uint8(made)
+
+    def pick(self, numbers: Tensor) -> Tensor:
+        with torch.no_grad(), full_precision():
+            each = [self.model.sample(1, start=number, **self.how) for number in numbers.tolist()]
+        return to_uint8(torch.cat(each)).cpu()
+
+
+def shared_blocks(n: int, batch_size: int, description: str, progress: bool = True) -> Iterator[tuple[int, int]]:
+    """Blocks of the numbers 0 … n - 1, each (first, how many); ranks take turns."""
+    rank, world = ranks()
+    starts = range(rank * batch_size, n, world * batch_size)
+    for start in track(starts, description, len(starts), progress and rank == 0):
+        yield start, min(batch_size, n - start)
+
+
+def spread_numbers(count: int, n: int) -> Tensor:
+    """Which n of so many numbers are evenly spread over them."""
+    numbers = torch.arange(count)
+    return numbers[(numbers + 1) * n // count > numbers * n // count]
+
+
+def spread(side: RealImages, split: str, n: int, size: int = 256) -> Iterator[tuple[int, Tensor]]:
+    """So many pictures evenly spread over the split, uint8 (m, C, H, W), each part with the number of its first one.
+
+    Neighbours in a set are often alike (frames, one photographer), so its first pictures would not stand for it.
+
+    Args:
+        size: pictures in a part at most; fewer of large ones (see ``PIXELS``).
+    """
+    count, passed, start = side.count(split), 0, 0
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[spread_numbers(count, n)] = True
+    for images in side.images(split):
+        kept = images[chosen[passed : passed + len(images)]]
+        most = max(1, min(size, PIXELS // (images.shape[-2] * images.shape[-1])))
+        for part in kept.split(most) if len(kept) else ():
+            yield start, part
+            start += len(part)
+        passed += len(images)

@@ -1,0 +1,110 @@
+"""What samples are good for: to learn from.
+
+Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models": a classifier that was
+taught on samples is tested on real pictures.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_lab.metrics.cache import agreed, ranks
+from gan_lab.metrics.extractors import resize
+from gan_lab.metrics.gathering import Values
+from gan_lab.metrics.probes import Probe
+from gan_lab.metrics.sources import shared_blocks, spread, spread_numbers
+from gan_lab.metrics.tables import PictureTable
+from gan_lab.networks.classifier import Classifier
+from gan_lab.progress import track
+from gan_lab.types import LabelledImages, to_float, to_uint8
+
+Labelled = tuple[Tensor, Tensor]
+"""Pictures (N, C, H, W) uint8 and their classes (N,)."""
+
+BATCH, SIZE, RATE = 128, 32, 2e-3
+
+
+class ClassificationAccuracy(Probe):
+    """``cas``, the accuracy on the real test pictures of a small classifier that was taught on n samples;
+    ``cas.real`` of one that was taught on as many real training pictures, ``cas.both`` on both together: whether
+    samples augment the data. Each with ``.error``, for so many test pictures.
+
+    Args:
+        n: samples, and real training pictures at most.
+        steps: of the optimizer for each of the three, of 128 pictures at 32 px.
+        seed: of the classifiers' weights and their batches.
+    """
+
+    def __init__(self, n: int = 10_000, steps: int = 300, seed: int = 0) -> None:
+        super().__init__()
+        self.n, self.steps, self.seed = n, steps, seed
+        self.made: PictureTable | None = None
+
+    def suits(self, model: Any, data: Any) -> bool:
+        return isinstance(data, LabelledImages) and getattr(model, "classes", 0) == data.classes > 0
+
+    @torch.no_grad()
+    def update(self, model: Any, data: Any, seed: int = 0, batch_size: int = 256, progress: bool = True) -> None:
+        self.progress = progress and ranks()[0] == 0
+        self.data, self.made = data, PictureTable((data.channels, data.height, data.width), self.n).to(self.device)
+        for start, count in shared_blocks(self.n, batch_size, "samples to learn from", progress):
+            index = torch.arange(start, start + count)
+            made = model.sample(count, seed=seed, start=start, label=index % data.classes)
+            self.made.update(to_uint8(made), index)
+
+    def compute(self) -> Values:
+        classes = self.data.classes
+        assert self.made is not None
+        made = self.made.compute().cpu(), torch.arange(self.n) % classes
+        real, test = (_real(self.data, split, n) for split, n in (("train", self.n), ("test", None)))
+        both = torch.cat([made[0], real[0]]), torch.cat([made[1], real[1]])
+        found: Values = {}
+        for name, pictures in (("cas", made), ("cas.real", real), ("cas.both", both)):
+            right = accuracy(taught(pictures, classes, self.steps, self.seed, self.device, self.progress), test)
+            found[name], found[f"{name}.error"] = right, (right * (1 - right) / len(test[1])) ** 0.5
+        return agreed(found)  # float32 sums differ between machines
+
+
+def _real(data: LabelledImages, split: str, n: int | None) -> Labelled:
+    """So many pictures spread over a split, and their labels."""
+    count = data.count(split)
+    n = min(count, n or count)
+    pictures = torch.cat([part for _, part in spread(data, split, n)])
+    return pictures, data.labels(split)[spread_numbers(count, n)]
+
+
+def taught(
+    pictures: Labelled, classes: int, steps: int, seed: int, device: torch.device | str, progress: bool = False
+) -> nn.Module:
+    """A classifier after so many steps of AdamW, whose rate goes up and down in one cycle; the random state stays."""
+    images, labels = pictures
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Classifier(images.shape[1], classes).to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    order = torch.Generator().manual_seed(seed)
+    with torch.enable_grad():
+        for _ in track(range(steps), "teaching a classifier", steps, progress):
+            rows = torch.randint(len(images), (BATCH,), generator=order)
+            logits = network(_seen(images[rows].to(device)))[1]
+            optimizer.zero_grad()
+            F.cross_entropy(logits, labels[rows].to(device)).backward()
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, test: Labelled) -> float:
+    """The share of test pictures whose class it finds."""
+    device = next(network.parameters()).device
+    parts = zip(test[0].split(1024), test[1].split(1024), strict=True)
+    right = sum(int((network(_seen(x.to(device)))[1].argmax(1).cpu() == y).sum()) for x, y in parts)
+    return right / len(test[1])
+
+
+def _seen(images: Tensor) -> Tensor:
+    return to_float(resize(images, SIZE))

@@ -1,0 +1,85 @@
+"""Pages of one file each that ask nothing of the network: what was measured, runs side by side, a test for people."""
+
+import base64
+import io
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from torch import Tensor
+
+from gan_lab.atomic import replacing
+from gan_lab.imaging import to_pil
+
+HERE = Path(__file__).parent
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    made.filters["figure"] = lambda value: "" if value is None else f"{value:.4g}"
+    made.globals["style"] = (HERE / "style.css").read_text(encoding="utf-8")
+    return made
+
+
+def write_page(path: Path, template: str, **shown: Any) -> Path:
+    """Fills a template of this folder and writes it, wholly or not at all; returns its path."""
+    page = _environment().get_template(template).render(**shown)
+    with replacing(path, sync=False) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return path
+
+
+def embedded(image: Tensor, least: int = 96) -> str:
+    """A picture uint8 (1 or 3, H, W) as a PNG within an address; small ones enlarged by a whole factor."""
+    factor = max(1, math.ceil(least / max(image.shape[1:])))
+    larger = image.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    buffer = io.BytesIO()
+    to_pil(larger).save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def write_trial(path: Path, real: Tensor, made: Tensor, model: str, pairs: bool, seed: int = 0) -> Path:
+    """A page that shows people pictures and counts how often they take a made one for real.
+
+    Args:
+        path: of the page.
+        real, made: as many pictures each, uint8 (n, C, H, W).
+        model: its name, for the answers.
+        pairs: shows one of each side by side; otherwise single ones, real or made.
+        seed: of the order and the sides.
+    """
+    draw, questions = random.Random(seed), []
+    for a, b in zip(real, made, strict=True):
+        sources = [embedded(a), embedded(b)]
+        if pairs:
+            truth = draw.randrange(2)
+            questions.append({"sources": sources if truth == 0 else sources[::-1], "truth": truth})
+        else:
+            questions += [{"sources": [source], "truth": truth} for truth, source in enumerate(sources)]
+    draw.shuffle(questions)
+    trial = {"pairs": pairs, "model": model, "width": max(192, real.shape[-1]), "questions": questions}
+    title = f"Real, or made by {model}?"
+    # "<" would let a text end the script.
+    return write_page(path, "trial.html.j2", title=title, pairs=pairs, trial=json.dumps(trial).replace("<", "\\u003c"))
+
+
+def wilson(wrong: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The interval of a share, with 95 % confidence by default (Wilson 1927)."""
+    share, scale = wrong / n, 1 + z**2 / n
+    middle = (share + z**2 / (2 * n)) / scale
+    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def judged(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the answers that a page saved: how many were wrong, the error rate and its interval."""
+    found: Sequence[Mapping[str, Any]] = answers["answers"]
+    wrong = sum(not each["right"] for each in found)
+    low, high = wilson(wrong, len(found))
+    return {"n": len(found), "wrong": wrong, "error_rate": wrong / len(found), "low": low, "high": high}

@@ -1,0 +1,93 @@
+"""The page of one evaluation."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gan_lab.imaging import grid
+from gan_lab.metrics.exhibits import Exhibits
+from gan_lab.presenting import BESIDE, HEADINGS, rows
+from gan_lab.reports.charts import bars, curves
+from gan_lab.reports.pages import embedded, write_page
+from gan_lab.types import to_float
+
+
+def write_report(path: Path, title: str, against: str, record: Mapping[str, Any], shown: Exhibits | None) -> Path:
+    """Writes a page with every figure, charts of the curves, and the pictures where there are any.
+
+    Args:
+        path: of the page.
+        against: what was measured against what.
+        record: what ``Report.record`` gives.
+    """
+    found = rows(record["figures"])
+    return write_page(
+        path,
+        "report.html.j2",
+        title=title,
+        against=against,
+        rows=found,
+        beside=[end for end in BESIDE if any(end in row.beside for row in found)],
+        headings=HEADINGS,
+        extractor=next(iter(record["protocol"].get("extractors", {})), ""),
+        real_count=f"{record['protocol'].get('real', 0):,}",
+        charts=[*_spectrum(record), *_classes(record), *_shares(record)],
+        protocol=json.dumps(record["protocol"], indent=1, default=str, ensure_ascii=False),
+        **_pictures(shown),
+    )
+
+
+def _pictures(shown: Exhibits | None) -> dict[str, Any]:
+    if shown is None:
+        return {"grid": None, "best": [], "worst": [], "neighbours": []}
+    ranked = {
+        name: [
+            {"source": embedded(picture), "number": int(number), "value": float(value)}
+            for number, picture, value in zip(*part, strict=True)
+        ]
+        for name, part in (("best", shown.best), ("worst", shown.worst))
+    }
+    table = []
+    for number, (sample, pictures, distances) in enumerate(zip(shown.samples, *shown.neighbours, strict=True)):
+        row = [{"source": embedded(sample), "alt": f"sample {number}", "text": f"sample {number}"}]
+        for picture, distance in zip(pictures, distances.tolist(), strict=True):
+            row.append({"source": embedded(picture), "alt": "a real picture", "text": f"{distance:.3g}"})
+        table.append(row)
+    sheet = {"source": embedded(grid(to_float(shown.grid)), least=1), "count": len(shown.grid)}
+    return {"grid": sheet, "neighbours": table, **ranked}
+
+
+def _spectrum(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    found = {name: record["curves"].get(f"spectrum_{name}") for name in ("real", "fake")}
+    if not found["real"]:
+        return []
+    series = {"real": found["real"], "made": found["fake"]}
+    svg = curves("Power spectrum", series, "cycles along the shorter side", "power, dB")
+    text = (
+        "Mean power of the luma by frequency. Where the curves part, samples have too much or too little such detail."
+    )
+    return [{"title": "Power spectrum", "text": text, "svg": svg}]
+
+
+def _classes(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    charts = []
+    for name, mean in record["figures"].items():
+        if not name.endswith("_classes"):
+            continue
+        start = name.removesuffix("es").removesuffix("class") + "class_"
+        each = {key.removeprefix(start): value for key, value in record["figures"].items() if key.startswith(start)}
+        title = f"{name.removesuffix('_classes')} within each class"
+        text = "The line is their mean. On a part of the samples each, so higher than the whole distance."
+        charts.append({"title": title, "text": text, "svg": bars(title, each, name.removesuffix("_classes"), mean)})
+    return charts
+
+
+def _shares(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    charts = []
+    for name, shares in record["curves"].items():
+        if name.startswith("shares_") and 2 <= len(shares) <= 100:
+            title = f"Classes that the extractor {name.removeprefix('shares_')} finds"
+            svg = bars(title, {str(k): share for k, share in enumerate(shares)}, "share of samples")
+            charts.append({"title": title, "text": "What kinds of pictures there are among the samples.", "svg": svg})
+    return charts
