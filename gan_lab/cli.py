@@ -13,16 +13,10 @@ from typing import Any
 COMMANDS = ("train", "sample", "translate", "evaluate", "compare", "fetch")
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
-    *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b"),
-    *(
-        "real",
-        "fake",
-        *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("alexnet", "vgg16")),
-    ),
-    *(
-        f"extractor.{name}.weights"
-        for name in ("inception", "inception_clean", "inception_none", "resnet50", "dinov2", "clip")
-    ),
+    *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "real", "fake", "answers"),
+    *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("alexnet", "vgg16")),
+    *(f"extractor.{name}.weights" for name in ("inception", "inception_clean", "inception_none")),
+    *(f"extractor.{name}.weights" for name in ("resnet50", "dinov2", "clip")),
 }
 WORDS = ("null", "auto", "???")
 
@@ -62,6 +56,8 @@ def plain_entry(words: str, **keys: str | None) -> Callable[[Callable[..., Any]]
 
     def decorate(work: Callable[..., Any]) -> Callable[[], Any]:
         def main() -> Any:
+            if sys.argv[1:2] == ["-sc"]:  # the shell asks how to go on: without an answer it completes names of files
+                return None
             given = dict(keys)
             rest = []
             for argument in sys.argv[1:]:
@@ -165,7 +161,7 @@ def main() -> None:
 
 
 def _complete(arguments: Sequence[str]) -> None:
-    """Answers the shell, which asks about the whole line: its second word is the command, the rest is Hydra's."""
+    """Answers the shell, which asks about the whole line: its second word is the command, the rest is the command's."""
     program, command, rest = _split_line(os.environ.get("COMP_LINE", ""))
     query = "query" in "".join(arguments)
     if query and command not in COMMANDS:

@@ -1,14 +1,17 @@
 """Several evaluations in one table and on one page: the work behind ``gan_lab.compare``."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
+from torch import Tensor
 
 from gan_lab.imaging import from_pil
-from gan_lab.reports.compare import Run, differences, order, read_run, shared, ties
+from gan_lab.reports.compare import Run, differences, order, read_runs, shared, ties
 from gan_lab.reports.pages import embedded, write_page
 from gan_lab.types import UserError
 
@@ -17,14 +20,14 @@ def compare(paths: Sequence[str], by: str | None, output: str) -> list[Run]:
     """Prints and writes the figures of several evaluations, the best first; returns them in that order.
 
     Args:
-        paths: JSON files that gan_lab.evaluate wrote, or run folders that hold one.
+        paths: JSON files that gan_lab.evaluate wrote, or run folders that hold one; what is given twice counts once.
         by: the figure; None takes the first that all have.
         output: the page.
 
     Raises:
         UserError: for fewer than two, for files that hold none, and where they share no figure.
     """
-    runs = [read_run(_file(Path(path).expanduser())) for path in paths]
+    runs = read_runs(list(dict.fromkeys(_file(path) for path in paths)))
     if len(runs) < 2:
         raise UserError("There is nothing to compare: give two evaluations or more, files or run folders.")
     names = shared(runs)
@@ -34,16 +37,13 @@ def compare(paths: Sequence[str], by: str | None, output: str) -> list[Run]:
     runs = order(runs, by)
     best = {name: ties(runs, name) for name in names}
     warnings = differences(runs)
-    shown = Table("", *(run.name for run in runs), caption=f"sorted by {by}")
-    for name in names:
-        cells = [(_text(run, name), run.name in best[name]) for run in runs]
-        shown.add_row(name, *(f"[bold]{text}[/]" if is_best else text for text, is_best in cells))
-    Console().print(shown, *warnings, sep="\n")
+    # Names of runs are any text: what stands in brackets is no markup.
+    Console(markup=False, emoji=False).print(_table(runs, best, by), *warnings, sep="\n")
     rows = [
         {
             "name": run.name,
-            "cells": [{"text": _text(run, name), "best": run.name in best[name]} for name in names],
-            "counts": f"{run.protocol.get('samples', 0):,} / {run.protocol.get('real', 0):,}",
+            "cells": [{"text": _text(run, name), "best": run in best[name]} for name in names],
+            "counts": run.counts,
             "source": _samples(run),
         }
         for run in runs
@@ -54,14 +54,24 @@ def compare(paths: Sequence[str], by: str | None, output: str) -> list[Run]:
     return runs
 
 
-def _file(path: Path) -> Path:
-    """A run's folder stands for its newest evaluation."""
+def _file(given: str) -> Path:
+    """The absolute path of an evaluation; a run's folder stands for its newest."""
+    path = Path(os.path.abspath(Path(given).expanduser()))  # noqa: PTH100 (links keep the names that they were given)
     if not path.is_dir():
         return path
     found = sorted(path.glob("*evaluation.json"), key=lambda each: each.stat().st_mtime)
     if not found:
-        raise UserError(f"{path} holds no evaluation: run python -m gan_lab.evaluate checkpoint={path}.")
+        raise UserError(f"{given} holds no evaluation: run python -m gan_lab.evaluate checkpoint={given}.")
     return found[-1]
+
+
+def _table(runs: Sequence[Run], best: Mapping[str, Set[Run]], by: str) -> Table:
+    """A row for each figure, the best in bold."""
+    shown = Table(*(Column(name, overflow="fold") for name in ("", *(run.name for run in runs))))
+    shown.caption = f"sorted by {by}"
+    for name, winners in best.items():
+        shown.add_row(name, *(Text(_text(run, name), style="bold" if run in winners else "") for run in runs))
+    return shown
 
 
 def _text(run: Run, name: str) -> str:
@@ -70,9 +80,16 @@ def _text(run: Run, name: str) -> str:
 
 
 def _samples(run: Run) -> str | None:
-    """The run's own sheet of samples."""
+    """The run's own sheet of samples, if it has one that can be read."""
     path = run.folder / "samples.png"
-    if not path.is_file():
+    try:
+        image = _read(path) if path.is_file() else None
+    except Exception:  # a damaged file raises whatever its decoder happens to
         return None
+    return None if image is None else embedded(image, least=1)
+
+
+def _read(path: Path) -> Tensor:
+    """uint8 (3, H, W)."""
     with Image.open(path) as image:
-        return embedded(from_pil(image.convert("RGB")), least=1)
+        return from_pil(image.convert("RGB"))

@@ -1,7 +1,7 @@
 """Configurations: what they may say, what only this machine knows, and what is refused before anything is built."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -115,6 +115,17 @@ def _check_size(config: DictConfig, height: int, width: int) -> None:
             f"A critic with critic.layers={layers} needs pictures of {3 << layers} px and more, not {height}×{width}: "
             "give fewer layers, or a larger data.size."
         )
+
+
+def check_sampling(plain: Mapping[str, Any], *counts: str) -> None:
+    """Raises UserError unless these keys hold whole numbers from 1 up, and ``seed`` and ``truncation`` can serve."""
+    for key in counts:
+        if type(plain[key]) is not int or plain[key] < 1:
+            raise UserError(f"{key}={plain[key]} does not serve: give a whole number from 1 up.")
+    if type(plain["seed"]) is not int:
+        raise UserError(f"seed={plain['seed']} does not serve: give a whole number.")
+    if type(plain["truncation"]) not in (int, float) or not 0 < plain["truncation"] <= 1:
+        raise UserError(f"truncation={plain['truncation']} does not serve: give a number above 0 and up to 1.")
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""How good what a model makes is: the work behind ``gan_lab.evaluate`` and ``gan_lab.compare``."""
+"""How good what a model makes is: the work behind ``gan_lab.evaluate``."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -15,36 +17,39 @@ from torch import Tensor
 from gan_lab.build import TRUSTED, build
 from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measure_samples import SampleMeasure
+from gan_lab.callbacks.measure_translations import TranslationMeasure
 from gan_lab.callbacks.measures import measure_for
-from gan_lab.configuration import resolve
+from gan_lab.callbacks.sheets import POINTS, sheet_for
+from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
-from gan_lab.data.folders import folder_pictures
+from gan_lab.data.folders import Numbered, folder_pictures
+from gan_lab.data.sides import SPLITS, WHOLE
 from gan_lab.machine import device_of
+from gan_lab.metrics.exhibits import Plate, first_of
 from gan_lab.metrics.fidelity import Report
-from gan_lab.metrics.sources import Real, spread_numbers
+from gan_lab.metrics.sources import Real
 from gan_lab.presenting import table
-from gan_lab.reports.pages import write_trial
+from gan_lab.reports.pages import read_answers, write_trial
 from gan_lab.reports.report import write_report
 from gan_lab.runs import write_json
 from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import Mixture, RealImages, Samples, Translates, TwoDomains, UserError, to_float
 
+WAYS = (["checkpoint"], ["real", "fake"], ["answers"])
+"""Keys that say what is to be evaluated; each way alone."""
+
 
 class Shown:
     """Pictures that are there already, as if a model made them: number i is picture i, whatever the seed."""
 
-    def __init__(self, data: RealImages, device: torch.device) -> None:
+    def __init__(self, data: Numbered, device: torch.device) -> None:
         self.data, self.device = data, device
-
-    @cached_property
-    def _pictures(self) -> Tensor:
-        return torch.cat(list(self.data.images("train")))
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
         """Pictures start … start + n - 1, float32 (n, C, H, W) in [-1, 1]."""
-        return to_float(self._pictures[start : start + n])
+        return to_float(self.data.part(start, n))
 
 
 @dataclass(frozen=True)
@@ -53,48 +58,131 @@ class Task:
 
     Args:
         told: what the record says of it.
-        output: the JSON file.
+        base: the files' path without its endings.
+        against: what is measured against what, where the measure itself does not know it.
     """
 
     model: Any
     measure: Measure
     title: str
     told: Mapping[str, Any]
-    output: Path
+    base: Path
+    against: str = ""
 
 
-def evaluate(config: DictConfig) -> Report:
+def evaluate(config: DictConfig) -> Report | None:
     """Measures what a checkpoint makes against its data, or one folder of pictures against another, and writes the
-    figures with their protocol as JSON and as a page.
+    figures with their protocol as JSON and as a page. Of people's answers it writes how often they erred, and gives
+    None.
 
     Raises:
-        UserError: if the model does neither, or its data have no real pictures or are not where they were.
+        UserError: for keys that do not serve or do not go together, if the model neither samples nor translates, or if
+            its data have no real pictures or are not where they were.
     """
     plain = resolve(config)
-    if (plain["checkpoint"] is None) == (plain["fake"] is None):
+    _check(plain)
+    if plain["answers"] is not None:
+        _judge(plain)
+        return None
+    task = _of_checkpoint(plain) if plain["fake"] is None else _of_folders(plain)
+    if plain["trial"] and not isinstance(task.measure, SampleMeasure):
+        raise UserError("The test with people takes models that sample pictures: leave trial= away.")
+    began = time.monotonic()
+    report = task.measure.report(task.model)
+    seconds = round(time.monotonic() - began, 2)
+    _write({**task.told, "seconds": seconds, **_defined(report.record())}, task, plain)
+    return report
+
+
+def _check(plain: Mapping[str, Any]) -> None:
+    """Before anything is read."""
+    _check_way(plain)
+    check_sampling(plain, "batch_size", *(key for key in ("n", "limit", "trial") if plain[key] is not None))
+    if plain["split"] not in (*SPLITS, WHOLE):
+        raise UserError(f"split={plain['split']} does not serve: give one of {', '.join((*SPLITS, WHOLE))}.")
+
+
+def _check_way(plain: Mapping[str, Any]) -> None:
+    given = [key for way in WAYS for key in way if plain[key] is not None]
+    if not given:
         raise UserError(
             "There is nothing to measure: give checkpoint=…, or real=… and fake=…, two folders of pictures."
         )
-    task = _of_checkpoint(plain) if plain["fake"] is None else _of_folders(plain)
-    began = time.monotonic()
-    report = task.measure.report(task.model)
-    record = {**task.told, "seconds": round(time.monotonic() - began, 2), **report.record()}
-    task.output.parent.mkdir(parents=True, exist_ok=True)
-    write_json(task.output, record)
-    against = task.measure.against(report.protocol)
+    if given in (["real"], ["fake"]):
+        other = "real" if given == ["fake"] else "fake"
+        raise UserError(f"There is nothing to compare {given[0]}=… with: give {other}=…, a folder of pictures, too.")
+    if given not in WAYS:
+        raise UserError(
+            f"{'=…, '.join(given[:-1])}=… and {given[-1]}=… do not go together: give checkpoint=… alone, or real=… and "
+            "fake=…, or answers=… alone."
+        )
+
+
+def _judge(plain: Mapping[str, Any]) -> None:
+    path = Path(plain["answers"]).expanduser()
+    found = read_answers(path)
+    base = _base(plain["output"], path.with_name(f"{path.stem}-rate"), f"{path.stem}-rate")
+    output = _beside(base, ".json")
+    write_json(output, {"answers": str(path), **found})
+    rate, low, high = (f"{100 * found[key]:.1f} %" for key in ("error_rate", "low", "high"))
+    print(
+        f"{found['wrong']} of {found['n']} wrong: an error rate of {rate}, with 95 % confidence between {low} and "
+        f"{high}. Guessing errs in 50 %."
+    )
+    print(f"Wrote {output}")
+
+
+def _base(output: str | None, default: Path, name: str) -> Path:
+    """The path of all that is written, without its endings; the folder is made.
+
+    Args:
+        output: what the user gave: a file with or without an ending of ours, or a folder.
+        default: where nothing was given.
+        name: in a folder.
+
+    Raises:
+        UserError: if the folder cannot be made.
+    """
+    base = Path(output).expanduser() if output else default
+    if output and (base.is_dir() or output.endswith("/")):
+        base = base / name
+    elif output and base.suffix.lower() in (".json", ".html"):
+        base = base.with_suffix("")
+    try:
+        base.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{base.parent} cannot be made ({error.strerror}): give another output=….") from error
+    return base
+
+
+def _beside(base: Path, end: str) -> Path:
+    return base.with_name(f"{base.name}{end}")  # a dot in its name begins no ending
+
+
+def _defined(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the figures that are no numbers, as errors of one picture are; their names are kept."""
+    figures = {name: value for name, value in record["figures"].items() if math.isfinite(value)}
+    undefined = [name for name in record["figures"] if name not in figures]
+    return {**record, "figures": figures, **({"undefined": undefined} if undefined else {})}
+
+
+def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any]) -> None:
+    written = [_beside(task.base, ".json")]
+    write_json(written[0], record)
+    against = task.against or task.measure.against(record["protocol"])
     Console().print(table(record, against))
-    written = [task.output]
+    if "undefined" in record:
+        print(f"Without a finite value, as of too few pictures: {', '.join(record['undefined'])}")
+    trial = _trial(task, plain) if plain["trial"] else None
     if plain["page"]:
-        shown = task.measure.exhibits(task.model)
-        written.append(write_report(task.output.with_suffix(".html"), task.title, against, record, shown))
-    if plain["trial"]:
-        written.append(_trial(task, plain))
-    print(f"Wrote {', '.join(map(str, written))}")
-    return report
+        pictures = (_plate(task), task.measure.exhibits(task.model))
+        written.append(write_report(_beside(task.base, ".html"), task.title, against, record, *pictures, trial))
+    print(f"Wrote {', '.join(map(str, [*written, *([trial] if trial else [])]))}")
 
 
 def _of_checkpoint(plain: dict[str, Any]) -> Task:
     path = checkpoint_in(plain["checkpoint"])
+    base = _base(plain["output"], path.with_name(f"{path.stem}-evaluation"), "evaluation")
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Samples | Translates):
         raise UserError(
@@ -104,21 +192,20 @@ def _of_checkpoint(plain: dict[str, Any]) -> Task:
     if measure is None:
         raise UserError(f"The data of {path} do not suit a {type(model).__name__}: there is nothing to compare.")
     told = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0))}
-    output = Path(plain["output"] or path.with_name(f"{path.stem}-evaluation.json"))
-    return Task(model, measure, f"{path.parent.name}, {path.stem}", told, output)
+    return Task(model, measure, f"{path.absolute().parent.name}, {path.stem}", told, base)
 
 
 def _of_folders(plain: dict[str, Any]) -> Task:
-    if plain["real"] is None:
-        raise UserError("There is nothing to compare fake=… with: give real=…, a folder of pictures, too.")
+    base = _base(plain["output"], Path("evaluation"), "evaluation")
     real, fake = folder_pictures(plain["real"], plain["fake"], plain["size"])
-    model = Shown(fake, device_of(plain["device"]))
     n = min(plain["n"] or fake.count("train"), fake.count("train"))
+    model = Shown(fake, device_of(plain["device"]))
     measure = _measure(model, real, {**plain, "n": n, "split": "train"})
     assert measure is not None
-    output = Path(plain["output"] or "evaluation.json")
-    title = f"{Path(plain['fake']).name} against {Path(plain['real']).name}"
-    return Task(model, measure, title, {"fake": fake.describe()}, output)
+    names = [Path(plain[key]).expanduser().resolve().name for key in ("fake", "real")]
+    count = min(plain["limit"] or real.count("train"), real.count("train"))
+    against = f"{n:,} pictures of {names[0]} against {count:,} of {names[1]}"
+    return Task(model, measure, " against ".join(names), {"fake": fake.describe()}, base, against)
 
 
 def _measure(model: Any, data: Any, plain: Mapping[str, Any]) -> Measure | None:
@@ -128,14 +215,26 @@ def _measure(model: Any, data: Any, plain: Mapping[str, Any]) -> Measure | None:
     return measure_for(model, data, build(plain.get("metrics") or {}), extractors=extractors, **options)
 
 
+def _plate(task: Task) -> Plate | None:
+    """What the model makes, not chosen."""
+    measure = task.measure
+    if isinstance(measure, SampleMeasure):
+        return first_of(measure.source(task.model))
+    if isinstance(measure, TranslationMeasure):
+        return measure.plate(task.model)
+    model = SimpleNamespace(sample=partial(task.model.sample, truncation=measure.truncation))
+    sheet = sheet_for(model, measure.data, POINTS, measure.seed, None)
+    told = f"The first {POINTS:,} samples: blue within three deviations of a mode, red elsewhere; in grey, the data."
+    return sheet and Plate(sheet(), told)
+
+
 def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
     """The test with people, of real pictures spread over the split and the first samples."""
-    if not isinstance(task.measure, SampleMeasure):
-        raise UserError("The test with people takes models that sample pictures: leave trial= away.")
+    assert isinstance(task.measure, SampleMeasure)
     data, source = task.measure.data, task.measure.source(task.model)
     n = min(plain["trial"], source.n, data.count(plain["split"]))
-    real = Real(data, plain["split"]).pick(spread_numbers(data.count(plain["split"]), n))
-    path = task.output.with_name(f"{task.output.stem}-trial.html")
+    real = Real(data, plain["split"], n).pick(torch.arange(n))
+    path = _beside(task.base, "-trial.html")
     return write_trial(path, real, source.pick(torch.arange(n)), task.title, plain["pairs"], plain["seed"])
 
 

@@ -7,7 +7,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_lab.configuration import resolve
+from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, grid_of_kinds, save_animation, save_each, save_png, strip
@@ -33,20 +33,12 @@ def sample(config: DictConfig) -> None:
             f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
             + (f" (python -m gan_lab.translate checkpoint={path} input=…)." if isinstance(model, Translates) else ".")
         )
-    _check(plain)
+    check_sampling(plain, "n", "batch_size", "steps")
     output = Path(plain["output"])
     if plain["interpolate"] or output.suffix.lower() in ANIMATIONS:
         _walk(model, plain, output)
     else:
         _still(model, plain, output)
-
-
-def _check(plain: dict[str, Any]) -> None:
-    for key in ("n", "batch_size", "steps"):
-        if not isinstance(plain[key], int) or plain[key] < 1:
-            raise UserError(f"{key}={plain[key]} does not serve: give a whole number from 1 up.")
-    if not 0 < plain["truncation"] <= 1:
-        raise UserError(f"truncation={plain['truncation']} does not serve: give a number above 0 and up to 1.")
 
 
 def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:

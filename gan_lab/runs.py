@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -118,7 +119,7 @@ def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for key, value in node.items():
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
-        yield prefix, node
+        yield prefix, finite(node)  # as it would be read again
 
 
 def _is_running(folder: Path) -> bool:
@@ -133,9 +134,19 @@ def _is_running(folder: Path) -> bool:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON whole or not at all."""
+    """Writes JSON whole or not at all, with null for numbers that are not finite: JSON has no word for them."""
+    text = json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(path) as beside:
-        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def finite(node: Any) -> Any:
+    """Nested plain containers with None in place of numbers that are not finite."""
+    if isinstance(node, Mapping):
+        return {key: finite(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [finite(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""The path grammar: what a shell hands over reaches the program as it was written."""
+"""The path grammar and completion: what a shell hands over reaches the program as it was written."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gan_lab.cli import quote_paths
+from gan_lab.cli import main, quote_paths
 
 NAMES = ["photo(1).jpg", "a,b.jpg", "epoch=3.ckpt", "été.jpg", "2024", "a b", "it's", 'say "so"', "x\\", "x\\'y", "[1]",
          "{a:b}", "#1", "true", "a:b", "1e3", "100%", "*.png", "a\\\\'b", "null.png"]  # fmt: skip
@@ -32,3 +33,13 @@ def test_everything_else_is_left_alone(tmp_path):
     both = tmp_path / "a,b"
     both.touch()
     assert quote_paths(["-m", f"checkpoint={both}"])[1] == f"checkpoint='{both}'"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"), [("gan-lab fe", "fetch\n"), ("gan-lab compare runs/", ""), ("gan-lab fetch inc", "")]
+)
+def test_commands_are_completed_and_files_left_to_the_shell(line, answer, monkeypatch, capsys):
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])
+    main()
+    assert capsys.readouterr() == (answer, "")

@@ -96,13 +96,16 @@ def test_the_networks_themselves_can_be_looked_at_in_place_of_their_average(fold
         assert torch.equal(imaging.from_pil(Image.open(tmp_path / f"{name}.png")), made)
 
 
+SHORT = ("accuracy.n=100", "accuracy.steps=3", "path_length.n=4")
+
+
 def test_measuring_leaves_training_as_it_is(tmp_path, monkeypatch):
     command = [*TINY, "model=cgan", "debug=smoke"]
-    full = ["metrics=full", "metrics.accuracy.n=100", "metrics.accuracy.steps=3", "metrics.path_length.n=4"]
+    full = ["metrics=full", "metrics@quick=full", *(f"{tier}.{key}" for tier in ("metrics", "quick") for key in SHORT)]
     for name, measured in (("with", full), ("without", ["callbacks.fidelity=null"])):
         call(monkeypatch, train, *command, *measured, f"run_dir={tmp_path / name}")
     figures = json.loads((tmp_path / "with" / "metrics.jsonl").read_text().splitlines()[-1])["figures"]
-    assert {"cas", "path_length", "recall_grey"} <= set(figures)
+    assert {"cas", "path_length_colour", "recall_grey"} <= set(figures)
     states = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("with", "without")]
     for key in ("state_dict", "optimizer_states"):
         torch.testing.assert_close(*(state[key] for state in states), rtol=0, atol=0)

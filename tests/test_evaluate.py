@@ -1,12 +1,16 @@
-"""Evaluating a model that translates, over doubles of checkpoint and data."""
+"""Evaluating models, over doubles of checkpoint and data."""
 
 import json
 
 import pytest
+import torch
 from domains import Carrier, networks, two_sides
 
-from gan_lab import evaluating
+from gan_lab import evaluating, runs
+from gan_lab.callbacks import sheets
 from gan_lab.configuration import compose
+from gan_lab.data.points import PointsDataModule
+from gan_lab.imaging import scatter
 from gan_lab.types import UserError
 
 
@@ -34,6 +38,54 @@ def test_translations_are_measured_and_told(evaluate, capsys, monkeypatch):
     printed = capsys.readouterr().out
     for part in ("untranslated", "8 against 8", f"{record['figures']['fd_colour_a2b']:.4g}", "pd_colour_a2b", "Wrote"):
         assert part in printed
+
+
+@pytest.mark.parametrize(
+    ("model", "paired", "shown"),
+    [
+        (Carrier(lambda x: x, lambda x: -x), False, "one of a, its translation and the way back, then the same of b"),
+        (Carrier(lambda x: x), True, "the source, the output and the target"),
+        (Carrier(lambda x: x), False, "the source, the output"),
+    ],
+    ids=["both ways", "pairs", "one way"],
+)
+def test_translations_are_shown(evaluate, tmp_path, model, paired, shown):
+    evaluate(model, two_sides(a=9, b=9, paired=paired), "paired=false", "metrics=[distance]")
+    page = (tmp_path / "last-evaluation.html").read_text()
+    assert f"Test pictures spread over the set, not chosen: {shown}." in page and 'alt="pictures"' in page
+
+
+def test_a_test_with_people_of_translations_is_refused_before_anything_is_measured(evaluate):
+    model = Carrier(lambda x: x)
+    with pytest.raises(UserError, match="leave trial= away"):
+        evaluate(model, two_sides(), "trial=3")
+    assert not model.asked
+
+
+class OnePoint:
+    """Samples are (truncation, 0)."""
+
+    device = torch.device("cpu")
+
+    def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+        return torch.tensor([truncation, 0.0]).expand(n, 2)[..., None, None]
+
+
+def test_points_are_shown_as_they_are_measured(evaluate, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sheets, "scatter", lambda points, *how: drawn.append(points) or scatter(points, *how))
+    data = PointsDataModule("ring", spacing=1.0, deviation=0.02, reach=2.0, count=10, batch_size=5)
+    record = evaluate(OnePoint(), data, "n=10", "truncation=0.5")
+    assert record["figures"]["modes"] == 1 and drawn[0][-1].tolist() == [0.5, 0.0]
+    assert "blue within three deviations of a mode" in (tmp_path / "last-evaluation.html").read_text()
+
+
+def test_what_json_has_no_word_for_is_null_and_a_run_is_found_by_it(tmp_path):
+    config = {"clip": float("inf"), "rates": [1.0, float("nan")], "seed": 1}
+    runs.write_json(tmp_path / "x.json", config)
+    written = json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail)
+    assert written == {"clip": None, "rates": [1.0, None], "seed": 1}
+    assert runs.differing(config, written) == []
 
 
 def test_unequal_sets_are_no_pairs(evaluate):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from gan_lab.callbacks.every import Every
 from gan_lab.loggers import log_checkpoint
@@ -31,11 +31,17 @@ class Checkpoint(callbacks.Checkpoint):
     """
 
     def __init__(
-        self, folder: str, every: int = 50_000, minutes: float = 10, monitor: str | None = "quick_f*", mode: str = "min"
+        self,
+        folder: str,
+        every: int = 50_000,
+        minutes: float = 10,
+        monitor: str | None = "quick_*f[di]*",
+        mode: str = "min",
     ) -> None:
         self.folder, self.every, self.minutes = Path(folder), Every(every), minutes
         self.monitor, self.sign = monitor, 1 if mode == "min" else -1
         self.best: float | None = None
+        self.warned = False
         self.saved_at = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, *_: Any) -> None:
@@ -66,8 +72,14 @@ class Checkpoint(callbacks.Checkpoint):
         return True
 
     def _figure(self, trainer: Trainer) -> float | None:
-        names = (name for name in trainer.callback_metrics if fnmatch(name, self.monitor or ""))
-        name = next(names, None)
+        measured = [name for name in trainer.callback_metrics if name.startswith("quick_")]
+        name = next((name for name in trainer.callback_metrics if fnmatch(name, self.monitor or "")), None)
+        if self.monitor and name is None and measured and not self.warned:
+            self.warned = True
+            rank_zero_warn(
+                f"No figure is called {self.monitor}, so no best.ckpt is kept: give callbacks.checkpoint.monitor=one "
+                f"of {', '.join(measured)}."
+            )
         return None if name is None else float(trainer.callback_metrics[name])
 
     def state_dict(self) -> dict[str, Any]:

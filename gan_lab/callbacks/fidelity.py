@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
+from gan_lab.atomic import replacing
 from gan_lab.callbacks.checkpoint import StopOnSignal
 from gan_lab.callbacks.every import Every
 from gan_lab.callbacks.measure import Measure, Record
@@ -40,7 +41,7 @@ class Fidelity(Callback):
         folder: of the run.
         metrics: comparisons and probes by name, of the final tier.
         quick: those of the quick one.
-        quick_n: samples of the quick tier; None for as many as in the final one.
+        quick_n: samples of the quick tier at most; None for as many as in the final one.
         extractors: by name; by default ours for the data's channels.
         weights: files of LPIPS' trunks, by name.
         paired: whether picture i of "a" belongs to picture i of "b"; None takes what the data say.
@@ -70,9 +71,10 @@ class Fidelity(Callback):
         progress: bool = True,
     ) -> None:
         self.every, self.folder = Every(every), Path(folder)
-        # What was set of a part that was not chosen is no part.
+        # A mapping without a target holds settings of a metric that was not chosen.
         chosen = [{name: part for name, part in (parts or {}).items() if callable(part)} for parts in (quick, metrics)]
-        self.tiers = {"quick": (chosen[0], n if quick_n is None else quick_n), "final": (chosen[1], n)}
+        fewer = min((each for each in (n, quick_n) if each is not None), default=None)
+        self.tiers = {"quick": (chosen[0], fewer), "final": (chosen[1], n)}
         self.options: dict[str, Any] = {"extractors": extractors, "weights": weights, "paired": paired, "split": split}
         self.options |= {"limit": limit, "batch_size": batch_size, "seed": seed}
         self.options |= {"cache_dir": cache_dir, "progress": progress}
@@ -85,31 +87,31 @@ class Fidelity(Callback):
         if stage != "fit":
             return
         for tier, (parts, n) in self.tiers.items():
-            measure = measure_for(pl_module, data, parts, n, **self.options)
+            measure = measure_for(pl_module, data, parts, n, **self.options) if parts else None
             if measure is not None:
                 self.measures[tier] = measure
-        if not self.measures:
+        if not self.measures and any(parts for parts, _ in self.tiers.values()):
             rank_zero_info(f"{type(pl_module).__name__} on {type(data).__name__} is not measured: nothing to compare.")
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """What was measured after the checkpoint that is resumed gives way, as rows of the logs do."""
         path, seen = self.folder / "metrics.jsonl", pl_module.images_seen
         if trainer.is_global_zero and path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            path.write_text(
-                "".join(line for line in lines if json.loads(line)["images_seen"] <= seen), encoding="utf-8"
-            )
+            whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a crash may have cut the last line
+            kept = [line for line in whole.splitlines() if json.loads(line)["images_seen"] <= seen]
+            with replacing(path) as beside:
+                beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Where the budget is used up too, so that the checkpoint that is written next knows the last figures."""
         ends = trainer.should_stop and not _is_stopped(trainer)
-        if self.measures and (self.every.due(pl_module.images_seen) or ends):
+        if "quick" in self.measures and (self.every.due(pl_module.images_seen) or ends):
             self._measure(trainer, pl_module, "quick")
-        if self.measures and ends:
+        if "final" in self.measures and ends:
             self._measure(trainer, pl_module, "final")
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if not self.measures:
+        if "final" not in self.measures:
             return
         if not _is_stopped(trainer) and self._seen("final") != pl_module.images_seen:
             self._measure(trainer, pl_module, "final")

@@ -1,8 +1,7 @@
 """How models that sample are measured: against real pictures, or by modes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 from gan_lab.callbacks.measure import Measure, Record
@@ -10,9 +9,9 @@ from gan_lab.metrics.exhibits import Exhibits, exhibits
 from gan_lab.metrics.fidelity import Report, circumstances
 from gan_lab.metrics.gaussian import Gaussian
 from gan_lab.metrics.modes import Nearest, StackedDigits, count_modes
-from gan_lab.metrics.probes import Probe
+from gan_lab.metrics.probes import How, Probe
 from gan_lab.metrics.sources import Made, Real
-from gan_lab.metrics.suite import Suite, kind_of, named
+from gan_lab.metrics.suite import Suite, called, kind_of, named, options
 
 
 @dataclass
@@ -22,26 +21,38 @@ class SampleMeasure(Measure):
     judge: StackedDigits | None = None
     """Of data whose modes are known."""
 
+    weights: Mapping[str, str | None] = field(default_factory=dict)
+    """Files of LPIPS' trunks, by name."""
+
     suite: Suite | None = None
 
     def report(self, model: Any) -> Report:
         suite = self.suite = self.suite or self._suite(model)
         figures, curves = suite.measure(self.source(model))
-        for part in self.parts.values():
+        described: dict[str, Mapping[str, object]] = dict(suite.described)
+        for name, part in self.parts.items():
             if issubclass(kind_of(part), Probe):
-                figures |= self._asked(part(), model)
+                found, described[name] = self._asked(called(part, self._facts()), model)
+                figures |= found
         protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
         protocol |= {"judge": self.judge.describe()} if self.judge else {}
-        protocol |= {"metrics": {name: _told(part) for name, part in self.parts.items()}}
+        told = {name: options(part) | dict(described.get(name, {})) for name, part in self.parts.items()}
+        protocol |= {"metrics": told}
         return Report(figures, curves, protocol | circumstances(model, self.data.describe(), self.extractors))
 
-    def _asked(self, probe: Probe, model: Any) -> dict[str, float]:
+    def _facts(self) -> dict[str, Any]:
+        """What parts may ask for besides what a suite knows by itself."""
+        shape = (self.data.channels, self.data.height, self.data.width)
+        return {"weights": self.weights, "shape": shape} | ({"judge": self.judge} if self.judge else {})
+
+    def _asked(self, probe: Probe, model: Any) -> tuple[dict[str, float], Mapping[str, object]]:
         if not probe.suits(model, self.data):
-            return {}
+            return {}, {}
         probe.to(model.device)
-        probe.update(model, self.data, self.seed, self.batch_size, self.progress)
-        return {named(None, key): float(value) for key, value in probe.compute().items()}  # type: ignore[arg-type]
+        probe.update(model, self.data, How(self.seed, self.truncation, self.batch_size, self.progress))
+        values = probe.compute()
+        return {named(None, key): float(value) for key, value in values.items()}, probe.described  # type: ignore[arg-type]
 
     def source(self, model: Any) -> Made:
         """The samples that are measured."""
@@ -59,21 +70,14 @@ class SampleMeasure(Measure):
     def _suite(self, model: Any) -> Suite:
         parts = {name: part for name, part in self.parts.items() if not issubclass(kind_of(part), Probe)}
         gaussian = Gaussian(self.data, self.n, self.batch_size, model.device)
-        facts = {"judge": self.judge} if self.judge else {}
         how = (model.device, self.cache_dir, self.progress)
-        return Suite(parts, self.extractors, self._real(), {"gaussian": gaussian}, facts, *how)
+        return Suite(parts, self.extractors, self._real(), {"gaussian": gaussian}, self._facts(), *how)
 
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"], "real": protocol["real"]}
 
     def against(self, protocol: Record) -> str:
         return f"{protocol['samples']:,} samples against {protocol['real']:,} pictures of the {self.split} split"
-
-
-def _told(part: Any) -> dict[str, Any]:
-    """What a user chose of a part, in plain values."""
-    chosen: Mapping[str, Any] = part.keywords if isinstance(part, partial) else {}
-    return {key: value for key, value in chosen.items() if isinstance(value, int | float | str | bool | None)}
 
 
 @dataclass

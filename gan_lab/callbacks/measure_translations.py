@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gan_lab.callbacks.measure import Measure, Record
+from gan_lab.callbacks.sheets import sheet_for
+from gan_lab.metrics.exhibits import FIRST, Plate
 from gan_lab.metrics.fidelity import Report
 from gan_lab.metrics.suite import Suite
 from gan_lab.metrics.translation import Pairs, measure_translation, suites
@@ -22,6 +24,16 @@ class TranslationMeasure(Measure):
         self.suites = self.suites or suites(model, self.data, self.parts, self.extractors, self.n, *how)
         also = (self.seed, self.pairs, self.batch_size, model.device)
         return measure_translation(model, self.data, self.suites, self.n, *also)
+
+    def plate(self, model: Any) -> Plate:
+        """Test pictures, and what becomes of them."""
+        sheet = sheet_for(model, self.data, FIRST, self.seed, None)
+        assert sheet is not None
+        if len(model.directions) > 1:
+            cells = "one of a, its translation and the way back, then the same of b"
+        else:
+            cells = "the source, the output" + (" and the target" if self.data.paired else "")
+        return Plate(sheet(), f"Test pictures spread over the set, not chosen: {cells}.")
 
     def counts(self, protocol: Record) -> dict[str, int]:
         directions = protocol["directions"].items()

@@ -45,6 +45,7 @@ def measure_for(
     if n is None:
         n = COUNTED if isinstance(data, Mixture) or getattr(data, "stacked", False) else SAMPLES
     chosen = list((extractors or {}).values())
+    weights = dict(weights or {})
     if isinstance(model, Translates) and isinstance(data, TwoDomains):
         counts(model, data, n)
         grey = all(domain.channels == 1 and not domain.labels for domain in model.domains.values())
@@ -53,7 +54,9 @@ def measure_for(
         return TranslationMeasure(data, n, chosen, parts, **options, pairs=pairs)
     if isinstance(model, Samples) and isinstance(data, RealImages):
         judge = StackedDigits(Grey()) if getattr(data, "stacked", False) else None
-        return SampleMeasure(data, n, chosen or [default_for(data.channels)], parts, **options, judge=judge)
+        return SampleMeasure(
+            data, n, chosen or [default_for(data.channels)], parts, **options, judge=judge, weights=weights
+        )
     if isinstance(model, Samples) and isinstance(data, Mixture):
         return ModeMeasure(data, n, [], parts, **options)
     return None

@@ -1,8 +1,10 @@
 """Features of any network: torchvision's, timm's (DINOv2, CLIP), one's own."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,9 @@ from torch import Tensor, nn
 
 from gan_lab.metrics.extractors import Extractor, sha256
 from gan_lab.types import UserError
+
+LONGEST = 300
+"""Letters that are told of why weights do not fit."""
 
 
 class Backbone(Extractor):
@@ -25,6 +30,8 @@ class Backbone(Extractor):
             (N, C, H, W) are averaged over space, of tokens (N, T, C) the first is taken.
         size: of its input in pixels.
         mean, deviation: of its input, for pictures in [0, 1]; ImageNet's unless said.
+        adapt: the file's state and the network → the network's own state, where they differ (timm's
+            ``checkpoint_filter_fn`` takes the authors' files).
 
     Raises:
         UserError: for weights that cannot be read or do not fit, and a layer that is not there.
@@ -43,9 +50,11 @@ class Backbone(Extractor):
         size: int = 224,
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         deviation: Sequence[float] = (0.229, 0.224, 0.225),
+        adapt: Callable[[Any, nn.Module], Any] | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.size, self.sha256 = name, size, _loaded(network, weights)
+        self.name, self.size, self.sha256 = name, size, _loaded(network, weights, adapt)
+        self.seen_as = {"layer": layer, "size": size, "mean": list(mean), "deviation": list(deviation)}
         self.resizer = f"bicubic-antialias {size}"
         self.network = network.requires_grad_(False).eval()
         self.register_buffer("mean", torch.tensor(list(mean)).view(3, 1, 1))
@@ -59,6 +68,10 @@ class Backbone(Extractor):
                 raise UserError(f"The network has no layer {layer}: choose one within {names}.") from error
         self.dim = self.forward(torch.zeros(1, 3, size, size, dtype=torch.uint8))[0].shape[1]
 
+    def describe(self) -> dict[str, Any]:
+        structure = hashlib.sha256(str(self.network).encode()).hexdigest()[:16]  # activations leave no trace in weights
+        return {**super().describe(), **self.seen_as, "network": f"{type(self.network).__name__} {structure}"}
+
     def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
         size = (self.size, self.size)
         resized = F.interpolate(images.float(), size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
@@ -70,13 +83,14 @@ class Backbone(Extractor):
         return features.float(), features.new_zeros(len(features), 0)
 
 
-def _loaded(network: nn.Module, weights: str | Path) -> str:
+def _loaded(network: nn.Module, weights: str | Path, adapt: Callable[[Any, nn.Module], Any] | None) -> str:
     """Loads a network's state; the file's sha256."""
     path = Path(weights).expanduser()
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        network.load_state_dict(state)
+        network.load_state_dict(adapt(state, network) if adapt else state)
     except (OSError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}…"
         raise UserError(f"The weights {path} do not serve ({reason}): give the network's own state.") from error
     return sha256(path)

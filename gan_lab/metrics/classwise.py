@@ -49,7 +49,7 @@ class Hits(Gathered):
     def __init__(self, labels: Tensor, known: slice) -> None:
         super().__init__(digest(labels), str(known))
         self.labels, self.known = labels, known
-        self.sum_state("right", torch.zeros((), dtype=torch.int64))
+        self.sum_state("right", dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Logits (m, K)."""

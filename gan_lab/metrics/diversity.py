@@ -1,13 +1,13 @@
 """How unlike each other samples are: what collapse takes away, told by pairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 from gan_lab.metrics.gathering import Comparison, UnsuitedError, Values
-from gan_lab.metrics.perceptual import ColourDistance, Compare
+from gan_lab.metrics.perceptual import Compare, Perceptual, perceptual
 from gan_lab.metrics.tables import PictureTable
 from gan_lab.precision import full_precision
 from gan_lab.types import to_float
@@ -57,6 +57,8 @@ class Diversity(Comparison):
         chosen = [
             pairs(n, most, None if labels is None else labels[side]).flatten() for side, n in enumerate((real, fake))
         ]
+        if min(map(len, chosen)) < 4:
+            raise UnsuitedError("it needs at least 2 pairs of pictures on each side.")
         super().__init__(*(PictureTable(shape, n, own) for n, own in zip((real, fake), chosen, strict=True)))
         self.name, self.compare_pairs = name, compare_pairs
 
@@ -81,8 +83,8 @@ class Diversity(Comparison):
 def structural(shape: tuple[int, int, int]) -> Callable[[Tensor, Tensor], Tensor]:
     """MS-SSIM with as many of its five scales as the pictures' size allows, whose weights sum to the five's.
 
-    Odena et al. 2017, section 4.2: the mean over pairs of one class, lower for more diverse ones. At 161 px and more
-    it is theirs; below it is comparable only at one size.
+    Odena et al. 2017, section 4.2: the mean over pairs of one class, lower for more diverse ones. At 176 px and more
+    it is theirs; below it is comparable only at one size. Light is compared by its ratio, so black is 0.
     """
     shortest = min(shape[1:])
     if shortest < 11:
@@ -92,7 +94,8 @@ def structural(shape: tuple[int, int, int]) -> Callable[[Tensor, Tensor], Tensor
     betas = tuple(beta * rest for beta in BETAS[:scales])
 
     def compare(a: Tensor, b: Tensor) -> Tensor:
-        found = ms_ssim(a, b, data_range=2.0, betas=betas, reduction="none", normalize="relu")
+        first, second = ((each + 1) / 2 for each in (a, b))
+        found = ms_ssim(first, second, data_range=1.0, betas=betas, reduction="none", normalize="relu")
         return found.reshape(len(a))  # type: ignore[union-attr]
 
     return compare
@@ -113,10 +116,12 @@ class StructuralDiversity(Diversity):
 
 
 class PerceptualDiversity(Diversity):
-    """The mean perceptual distance of pairs, ``diversity``, the higher the more diverse.
+    """``diversity_<distance>``, the mean perceptual distance of pairs: the higher, the more diverse.
 
     Args:
-        distance: LPIPS where its trunk's weights are, else our colour network's; see ``metrics.perceptual``.
+        distance: None takes LPIPS over AlexNet or VGG16 where its weights are, else our colour network's; see
+            ``metrics.perceptual``.
+        weights: files of the networks, by name.
     """
 
     def __init__(
@@ -124,8 +129,11 @@ class PerceptualDiversity(Diversity):
         shape: tuple[int, int, int],
         real: int,
         fake: int,
-        distance: Compare | None = None,
+        distance: Perceptual | None = None,
         most: int = 1000,
         labels: tuple[Tensor, Tensor] | None = None,
+        weights: Mapping[str, str | None] | None = None,
     ) -> None:
-        super().__init__(shape, real, fake, "diversity", distance or ColourDistance(), most, labels)
+        distance = distance or perceptual(("alexnet", "vgg16"), min(shape[1:]), weights)
+        super().__init__(shape, real, fake, f"diversity_{distance.name}", distance, most, labels)
+        self.described = {"distance": distance.name, "sha256": distance.sha256}

@@ -1,12 +1,31 @@
-"""What a report shows of samples: the best and the worst, and which real pictures are nearest."""
+"""What a report shows: the first samples, the best and the worst, and which real pictures are nearest."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gan_lab.imaging import grid
 from gan_lab.metrics.neighbours import centred, nearest, realism
 from gan_lab.metrics.sources import Pickable
+from gan_lab.types import to_float
+
+FIRST = 64
+"""Samples on a plate."""
+
+
+@dataclass(frozen=True)
+class Plate:
+    """Many pictures as one, uint8 (1 or 3, H, W), and a sentence that says what it shows."""
+
+    picture: Tensor
+    told: str
+
+
+def first_of(fake: Pickable) -> Plate:
+    """The first pictures of a set, whatever they are."""
+    n = min(FIRST, fake.n)
+    return Plate(grid(to_float(fake.pick(torch.arange(n)))), f"The first {n}, not chosen.")
 
 
 @dataclass(frozen=True)
@@ -14,13 +33,11 @@ class Exhibits:
     """Pictures uint8 (n, C, H, W) and what is said of them.
 
     Args:
-        grid: the first samples.
         best, worst: (numbers, pictures, realism) of the most and the least real samples.
         samples: those whose neighbours are shown.
         neighbours: of each the nearest real pictures (n, k, C, H, W), and their distances (n, k).
     """
 
-    grid: Tensor
     best: tuple[Tensor, Tensor, Tensor]
     worst: tuple[Tensor, Tensor, Tensor]
     samples: Tensor
@@ -37,7 +54,6 @@ def exhibits(
     near = nearest(points, others, min(k, len(seen_real)))
     flat = real.pick(near.index.flatten().cpu())
     return Exhibits(
-        fake.pick(torch.arange(min(64, fake.n))),
         (best, fake.pick(best), order.values[:shown].cpu()),
         (worst, fake.pick(worst), order.values[-shown:].flip(0).cpu()),
         fake.pick(torch.arange(min(rows, fake.n))),

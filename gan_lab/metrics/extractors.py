@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +44,10 @@ class Extractor(nn.Module, ABC):
     sha256: str
     published: Mapping[str, str] = MappingProxyType({})
     knows: ClassVar[Mapping[str, slice]] = {}
+
+    def describe(self) -> dict[str, Any]:
+        """What its features depend on, in plain values: for protocols, and to know them again."""
+        return {key: getattr(self, key) for key in ("resizer", "sha256", "dim", "classes")}
 
     def figure(self, kind: str) -> str:
         """The name of a figure in these features: ``fd_grey`` of "fd"; ``fid`` in Inception's."""

@@ -41,7 +41,7 @@ def circumstances(model: Any, data: Mapping[str, Any], extractors: Sequence[Extr
 
 def _described(extractor: Extractor) -> dict[str, Any]:
     named = {name: extractor.figure(kind) for name, kind in (("distance", "fd"), ("kernel", "kd"), ("score", "cs"))}
-    return named | {key: getattr(extractor, key) for key in ("resizer", "sha256", "dim", "classes")}
+    return named | extractor.describe()
 
 
 def _version(package: str) -> str:

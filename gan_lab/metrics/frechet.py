@@ -111,11 +111,12 @@ class FeatureMoments(Gathered):
         super().__init__(dim, rooted, **metric)
         self.rooted = rooted
         self.root: Tensor | None = None
-        self.sum_state("total", torch.zeros(dim, dtype=torch.float64))
-        self.sum_state("outer", torch.zeros(dim, dim, dtype=torch.float64))
+        self.sum_state("total", dim)
+        self.sum_state("outer", dim, dim)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Features (n, d)."""
+        self.root = None
         features = values.to(self.total)
         self.total += features.sum(0)
         self.outer.addmm_(features.T, features)
@@ -130,6 +131,10 @@ class FeatureMoments(Gathered):
         if not self.rooted:
             return found
         return replace(found, root=factor(found.covariance) if self.root is None else self.root)
+
+    def reset(self) -> None:
+        super().reset()
+        self.root = None
 
     def merged(self) -> dict[str, Tensor]:
         root = self.compute().root
@@ -191,9 +196,9 @@ class GroupedMoments(Gathered):
     def __init__(self, dim: int, member: Tensor, groups: int) -> None:
         super().__init__(dim, groups, digest(member))
         self.member = member
-        self.sum_state("number", torch.zeros(groups, dtype=torch.int64))
-        self.sum_state("total", torch.zeros(groups, dim, dtype=torch.float64))
-        self.sum_state("outer", torch.zeros(groups, dim, dim, dtype=torch.float64))
+        self.sum_state("number", groups, dtype=torch.int64)
+        self.sum_state("total", groups, dim)
+        self.sum_state("outer", groups, dim, dim)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Features (n, d)."""

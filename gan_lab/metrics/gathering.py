@@ -1,8 +1,10 @@
 """The form of every figure: what is gathered of one set of pictures, and two such sets compared."""
 
+import functools
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -24,8 +26,10 @@ class UnsuitedError(UserError):
 class Gathered(Metric):
     """What is known of one set of numbered pictures, which arrive in any order and on any rank. States are sums.
 
+    What ``compute`` gives is no copy: it is valid until the next ``update``.
+
     Args:
-        about: what tells it from others of its class, in plain values: what is equal is gathered once.
+        about: what tells it from others of its class, in plain values. Of two that are equal only one is gathered.
         metric: what ``torchmetrics.Metric`` takes.
     """
 
@@ -35,16 +39,18 @@ class Gathered(Metric):
     def __init__(self, *about: object, **metric: Any) -> None:
         super().__init__(dist_sync_fn=_all_reduced, **metric)
         self.about = [type(self).__name__, *about]
-        self.sum_state("count", torch.zeros((), dtype=torch.int64))
+        self.sum_state("count", dtype=torch.int64)
 
-    def sum_state(self, name: str, zeros: Tensor) -> None:
-        """A state that is summed over ranks."""
-        self.add_state(name, zeros, dist_reduce_fx="sum")
+    def sum_state(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> None:
+        """A state of zeros that is summed over ranks. It takes memory from the first update on."""
+        self.add_state(name, torch.zeros((), dtype=dtype).expand(shape), dist_reduce_fx=_added)
 
     def update(self, values: Tensor, index: Tensor | None = None) -> None:
         """Values (m, …) of the pictures whose numbers are index (m,), each given once. Without an index they are
         numbered as they come, which serves one process alone.
         """
+        for name in self._defaults:
+            setattr(self, name, getattr(self, name).contiguous())
         if index is None:
             index = torch.arange(len(values)) + int(self.count)
         self.count += len(values)
@@ -65,12 +71,33 @@ class Gathered(Metric):
             setattr(self, name, states[name].to(self.count.device))
         self._computed, self._update_count, self._to_sync = None, 1, False
 
+    def reset(self) -> None:
+        super().reset()
+        self._to_sync = True
+
+    def _wrap_compute(self, compute: Callable[[], Any]) -> Callable[[], Any]:
+        """Torchmetrics would copy what is computed, even a table of features, and squeeze what has one element."""
+
+        @functools.wraps(compute)
+        def wrapped() -> Any:
+            if self._computed is None:
+                with self.sync_context(dist_sync_fn=_all_reduced, should_sync=self._to_sync):
+                    self._computed = compute()
+            return self._computed
+
+        return wrapped
+
 
 def _all_reduced(tensor: Tensor, group: Any = None) -> list[Tensor]:
     """The sum over ranks, once: torchmetrics would hold a copy of each rank's and add them up."""
-    total = tensor.clone()
+    total = tensor.clone(memory_format=torch.contiguous_format)
     dist.all_reduce(total, group=group)
     return [total]
+
+
+def _added(stacked: Tensor) -> Tensor:
+    """In their own type: torch.sum would make int64 of uint8."""
+    return stacked.sum(0, dtype=stacked.dtype)
 
 
 class Comparison(Metric):
@@ -79,6 +106,7 @@ class Comparison(Metric):
     Attributes:
         sees: what it takes of pictures: "features" (m, d), "logits" (m, K) or the uint8 "images" (m, C, H, W)
             themselves.
+        described: what the protocol says of it besides its options, in plain values.
         baseline: the keys of which the pixel Gaussian's samples have one too, ``<key>.gaussian``.
     """
 
@@ -86,6 +114,7 @@ class Comparison(Metric):
     is_differentiable = False
     sees: ClassVar[str] = "features"
     baseline: ClassVar[Sequence[str]] = ()
+    described: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self, real: Gathered, fake: Gathered) -> None:
         super().__init__()

@@ -6,11 +6,12 @@ distance is too large by about c / N, with a c of each model's own, so models ra
 
 from collections.abc import Sequence
 from functools import reduce
+from math import ceil
 
 import numpy as np
 import torch
 
-from gan_lab.metrics.frechet import FeatureMoments, GroupedMoments, Moments, Sums, distance
+from gan_lab.metrics.frechet import FeatureMoments, GroupedMoments, Moments, Sums, distance, factor
 from gan_lab.metrics.gathering import Comparison, UnsuitedError, Values
 
 GROUPS, SHARES, DEGREE = 24, (1, 2, 3, 4, 6), 2
@@ -28,6 +29,11 @@ class FrechetInfinity(Comparison):
     error of the distance as it is, ``fd.error``: both by leaving out each eighth of the samples in turn (jackknife).
     The real side is taken as it is.
 
+    The distance is a smooth function of 1 / N where N is above the number of dimensions that the features really have,
+    (Σ σ)² / Σ σ² of their standard deviations along the principal axes: d where all are equal, fewer where most hardly
+    vary. Tried on Gaussians of five spectra, what is extrapolated is right within its error where the sixths are that
+    large, and far off, by ten times its error, where they are half as large.
+
     Args:
         dim: d, the dimension of the features.
         fake: how many samples will come, over all ranks.
@@ -39,6 +45,10 @@ class FrechetInfinity(Comparison):
         super().__init__(FeatureMoments(dim, rooted=True), GroupedMoments(dim, torch.arange(fake) % GROUPS, GROUPS))
 
     def compare(self, real: Moments, fake: list[Sums]) -> Values:
+        """Raises UnsuitedError where the samples are too few for these features."""
+        needed = max(SHARES) * dimensions(real)
+        if sum(part.count for part in fake) < needed:
+            raise UnsuitedError(f"in these features {ceil(needed):,} samples are needed to extrapolate.")
         plain, extrapolated = zip(*(_both(real, fake, without) for without in (None, *range(BLOCKS))), strict=True)
         return {
             "fd": plain[0],
@@ -46,6 +56,12 @@ class FrechetInfinity(Comparison):
             "fd_inf": extrapolated[0],
             "fd_inf.error": _jackknife(extrapolated[1:]),
         }
+
+
+def dimensions(side: Moments) -> float:
+    """How many dimensions of equal spread would be as many: (Σ σ)² / Σ σ²."""
+    deviations = (factor(side.covariance) if side.root is None else side.root).norm(dim=1)
+    return float(deviations.sum() ** 2 / deviations.square().sum())
 
 
 def _both(real: Moments, parts: Sequence[Sums], without: int | None) -> tuple[float, float]:

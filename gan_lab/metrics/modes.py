@@ -27,10 +27,10 @@ class Modes(Gathered):
     counts: Tensor
     bad: Tensor
 
-    def __init__(self, modes: int) -> None:
-        super().__init__(modes)
-        self.sum_state("counts", torch.zeros(modes, dtype=torch.int64))
-        self.sum_state("bad", torch.zeros((), dtype=torch.int64))
+    def __init__(self, modes: int, *about: object) -> None:
+        super().__init__(modes, *about)
+        self.sum_state("counts", modes, dtype=torch.int64)
+        self.sum_state("bad", dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Modes (N,) of samples, -1 for none."""
@@ -41,8 +41,8 @@ class Modes(Gathered):
         """``modes`` found, the share of good samples, ``modes_good``, the Kullback-Leibler divergence of these from the
         uniform distribution in nats, ``modes_kl``, and one figure to go down, ``modes_missed``, 1 - good · found / K.
         """
-        counts = self.counts.double()
-        good, found = counts.sum() / (counts.sum() + self.bad), int((counts > 0).sum())
+        counts = self.counts.cpu().double()
+        good, found = counts.sum() / (counts.sum() + int(self.bad)), int((counts > 0).sum())
         share = counts / counts.sum().clamp(min=1)
         divergence = torch.special.xlogy(share, share * len(counts)).sum() if found else torch.tensor(math.inf)
         missed = 1 - float(good) * found / len(counts)
@@ -89,7 +89,7 @@ class Judged(Modes):
     """Counts uint8 pictures by the modes that a judge finds."""
 
     def __init__(self, judge: StackedDigits) -> None:
-        super().__init__(judge.modes)
+        super().__init__(judge.modes, judge.describe())
         self.judge = judge
 
     def add(self, values: Tensor, index: Tensor) -> None:

@@ -45,9 +45,11 @@ class Perceptual(nn.Module):
     """A distance in a network's eyes.
 
     Attributes:
+        name: as figures call it.
         sha256: of the network's weight file.
     """
 
+    name: str
     sha256: str
 
 
@@ -57,6 +59,8 @@ class ColourDistance(Perceptual):
     The squared distance of unit vectors, between 0 and 2 as the maps are not negative, averaged over space and over the
     stem and every block. It is no LPIPS, and comparable only with itself.
     """
+
+    name = "colour"
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,13 +88,13 @@ class LPIPS(Perceptual):
     def __init__(self, network: str, state: Mapping[str, Tensor], sha256: str) -> None:
         super().__init__()
         self.sha256 = sha256
-        name, _, bounds = TRUNKS[network]
+        self.name, _, bounds = TRUNKS[network]
         with torch.device("meta"):  # the classifier, which is most of the network, never comes to be
             layers = getattr(torchvision.models, network)().features
         trunk = {key.removeprefix("features."): t for key, t in state.items() if key.startswith("features.")}
         layers.load_state_dict(trunk, assign=True)
         self.parts = nn.ModuleList(layers[begin:end] for begin, end in pairwise(bounds))
-        learned = Path(torchmetrics.functional.image.__file__).with_name("lpips_models") / f"{name[6:]}.pth"
+        learned = Path(torchmetrics.functional.image.__file__).with_name("lpips_models") / f"{self.name[6:]}.pth"
         weights = torch.load(learned, map_location="cpu", weights_only=True)
         for number in range(len(self.parts)):
             self.register_buffer(f"weight{number}", weights[f"lin{number}.model.1.weight"][0])
@@ -131,6 +135,19 @@ def lpips(network: str, weights: str | None = None) -> LPIPS | None:
     return LPIPS(network, torch.load(path, map_location="cpu", weights_only=True), found)
 
 
+def perceptual(networks: Sequence[str], shortest: int, weights: Mapping[str, str | None] | None) -> Perceptual:
+    """LPIPS over the first of these networks whose weights are there, else ``ColourDistance``.
+
+    Args:
+        shortest: the pictures' shorter side; LPIPS needs 32 px.
+        weights: files of the networks, by name; see ``lpips``.
+    """
+    for network in networks:
+        if shortest >= SMALLEST[TRUNKS[network][0]] and (found := lpips(network, (weights or {}).get(network))):
+            return found
+    return ColourDistance()
+
+
 def l1(made: Tensor, real: Tensor) -> Tensor:
     """Mean absolute difference of pictures (N, C, H, W) in [-1, 1] → (N,)."""
     return (made.float() - real.float()).abs().mean((1, 2, 3))
@@ -144,8 +161,12 @@ def wrong(made: Tensor, real: Tensor) -> Tensor:
 
 
 def ssim(made: Tensor, real: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004: Gaussian window of 11, σ 1.5) of pictures in [-1, 1] → (N,)."""
-    found = structural_similarity_index_measure(made.float(), real.float(), data_range=2.0, reduction="none")
+    """Structural similarity (Wang et al. 2004: Gaussian window of 11, σ 1.5) of pictures in [-1, 1] → (N,).
+
+    It compares light by its ratio, so it is taken where black is 0.
+    """
+    a, b = ((each.float() + 1) / 2 for each in (made, real))
+    found = structural_similarity_index_measure(a, b, data_range=1.0, reduction="none")
     return found.reshape(len(made))  # type: ignore[union-attr]
 
 

@@ -27,7 +27,7 @@ class PowerSpectrum(Gathered):
         cycles = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None])
         self.ring = (cycles * min(height, width)).round().long()
         self.rings = min(height, width) // 2 + 1  # up to half a cycle a pixel; the corners beyond are left out
-        self.sum_state("power", torch.zeros(self.rings, dtype=torch.float64))
+        self.sum_state("power", self.rings)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Pictures (m, C, H, W) uint8."""
@@ -80,8 +80,8 @@ class PictureLooks(Gathered):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(list(shape))
-        self.sum_state("total", torch.zeros(len(LOOKS), dtype=torch.float64))
-        self.sum_state("squares", torch.zeros(len(LOOKS), dtype=torch.float64))
+        self.sum_state("total", len(LOOKS))
+        self.sum_state("squares", len(LOOKS))
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Pictures (m, C, H, W) uint8."""

@@ -46,10 +46,10 @@ class ClassifierScore(Gathered):
         if not 1 <= splits <= n:
             raise ValueError(f"{n} samples cannot be scored in {splits} splits: choose 1 to {n}.")
         self.part = _parts(n, splits, shuffle)
-        self.sum_state("number", torch.zeros(splits, dtype=torch.float64))
-        self.sum_state("mass", torch.zeros(splits, classes, dtype=torch.float64))
-        self.sum_state("negentropy", torch.zeros(splits, dtype=torch.float64))
-        self.sum_state("votes", torch.zeros(classes, dtype=torch.float64))
+        self.sum_state("number", splits)
+        self.sum_state("mass", splits, classes)
+        self.sum_state("negentropy", splits)
+        self.sum_state("votes", classes)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Logits (m, K) of the samples whose numbers in [0, n) are index (m,)."""

@@ -47,62 +47,43 @@ class Pickable(Pictures):
 
 
 class Real(Pickable):
-    """The pictures of a split.
+    """The pictures of a split, or some that are evenly spread over it, numbered anew.
 
     Args:
         data: the set.
         split: "train", "test" or "whole".
-        limit: so many at most, its first.
+        limit: so many at most.
+        domain: what the pictures are of, where it is not said by the set: of label maps, the classes' colours are seen.
     """
 
-    def __init__(self, data: RealImages, split: str, limit: int | None = None) -> None:
-        self.name, self.data, self.split = str(getattr(data, "name", "")), data, split
-        self.n = min(data.count(split), limit or data.count(split))
-        self.shape = (data.channels, data.height, data.width)
-        self.key = ["real", data.fingerprint(split), self.n]
-        self.labels = data.labels(split)[: self.n] if hasattr(data, "labels") and data.classes else None
+    def __init__(self, data: RealImages, split: str, limit: int | None = None, domain: Domain | None = None) -> None:
+        self.name, self.data, self.split, self.domain = str(getattr(data, "name", "")), data, split, domain
+        count = data.count(split)
+        self.n = min(count, limit or count)
+        self.chosen = spread_numbers(count, self.n)
+        channels = data.channels if domain is None else 3 if domain.labels else domain.channels
+        self.shape: tuple[int, int, int] = (channels, data.height, data.width)
+        self.key = ["real", data.fingerprint(split), self.n, domain.labels if domain else 0]
+        self.labels = data.labels(split)[self.chosen] if hasattr(data, "labels") and data.classes else None
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        start, (rank, world) = 0, ranks()
-        parts = self.data.images(self.split, self.n)
-        for number, images in enumerate(track(parts, "real pictures", self.n, progress and rank == 0, len)):
+        (rank, world), given = ranks(), spread(self.data, self.split, self.n)
+        parts = track(given, "real pictures", self.n, progress and rank == 0, lambda part: len(part[1]))
+        for number, (start, images) in enumerate(parts):
             if number % world == rank:
-                yield torch.arange(start, start + len(images)), images
-            start += len(images)
+                yield torch.arange(start, start + len(images)), self._seen(images)
 
     def pick(self, numbers: Tensor) -> Tensor:
-        shape = (self.data.channels, self.data.height, self.data.width)
-        found, start = torch.zeros(len(numbers), *shape, dtype=torch.uint8), 0
-        for images in self.data.images(self.split, int(numbers.max()) + 1):
-            here = (numbers >= start) & (numbers < start + len(images))
-            found[here] = images[numbers[here] - start]
+        wanted = self.chosen[numbers]
+        found, start = torch.zeros(len(numbers), *self.shape, dtype=torch.uint8), 0
+        for images in self.data.images(self.split, int(wanted.max()) + 1):
+            here = (wanted >= start) & (wanted < start + len(images))
+            found[here] = self._seen(images[wanted[here] - start])
             start += len(images)
         return found
 
-
-class Spread(Pictures):
-    """Pictures evenly spread over a split, numbered anew.
-
-    Args:
-        side: the set.
-        split: "train", "test" or "whole".
-        n: so many, or all where there are fewer.
-        domain: what the pictures are of: of label maps, the classes' colours are seen.
-    """
-
-    def __init__(self, side: RealImages, split: str, n: int, domain: Domain) -> None:
-        self.name, self.side, self.split, self.domain = str(getattr(side, "name", "")), side, split, domain
-        self.n = min(n, side.count(split))
-        self.shape = (3 if domain.labels else domain.channels, side.height, side.width)
-        self.key = ["spread", side.fingerprint(split), self.n, domain.labels]
-
-    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        rank, world = ranks()
-        given, show = spread(self.side, self.split, self.n), progress and rank == 0
-        parts = track(given, "real pictures", self.n, show, lambda part: len(part[1]))
-        for number, (start, images) in enumerate(parts):
-            if number % world == rank:
-                yield torch.arange(start, start + len(images)), seen(self.domain, images)
+    def _seen(self, images: Tensor) -> Tensor:
+        return images if self.domain is None else seen(self.domain, images)
 
 
 def seen(domain: Domain, pixels: Tensor) -> Tensor:

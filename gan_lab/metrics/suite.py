@@ -15,12 +15,13 @@ from gan_lab.metrics.gathering import Comparison, Gathered, UnsuitedError, Value
 from gan_lab.metrics.sources import Pictures
 from gan_lab.metrics.tables import FeatureTable
 from gan_lab.progress import console, track
+from gan_lab.types import UserError
 
 Device = torch.device | str
 Part = Callable[..., Any]
 """The class of a comparison or of a probe, or a partial of it with what the user chose."""
 
-_VERSION = 2
+_VERSION = 3
 """Of the path from picture to state: raise it where that path changes, and what was cached is computed anew."""
 
 
@@ -97,17 +98,22 @@ class Gathering:
                 keep([_VERSION, *pictures.key, name], states, cache_dir)
 
 
-def identity(extractor: Extractor | None) -> list[str]:
+def identity(extractor: Extractor | None) -> list[object]:
     """What tells its features from any other's."""
-    return [extractor.name, extractor.sha256, extractor.resizer] if extractor else []
+    return [extractor.name, extractor.describe()] if extractor else []
 
 
 class Suite:
     """Comparisons of made pictures with real ones.
 
-    A part is given, by name, what it asks for of: ``dim`` (of what it sees), ``shape`` (C, H, W), ``real`` and ``fake``
-    (how many pictures), ``labels`` (the classes of both sides' pictures), ``classes`` (K), ``known`` (where among the
-    extractor's logits the classes are) and of the ``facts``. What asks for something that is not to be had is left out.
+    A part is called with those of these that its parameters name, and left out where it needs one that is lacking:
+
+    - ``dim``: d of features, K of logits, for a part that sees these;
+    - ``shape``: (C, H, W);
+    - ``real``, ``fake``: how many pictures there are on each side;
+    - ``labels``: the classes of both sides' pictures, and ``classes``, K;
+    - ``known``: where among the extractor's logits the data's classes are;
+    - what the ``facts`` hold.
 
     Args:
         parts: by name.
@@ -118,6 +124,9 @@ class Suite:
         device: where extractors run.
         cache_dir: where what does not change is kept (default GAN_LAB_CACHE, else ~/.cache/gan_lab).
         progress: show bars.
+
+    Raises:
+        UserError: for extractors of one name, whose figures could not be told apart.
     """
 
     def __init__(
@@ -131,11 +140,15 @@ class Suite:
         cache_dir: str | Path | None = None,
         progress: bool = True,
     ) -> None:
+        names = [each.name for each in extractors]
+        if len(set(names)) < len(names):
+            raise UserError(f"Several extractors have one name: {', '.join(names)}. Give each a name of its own.")
         self.parts, self.extractors = parts, [each.to(device) for each in extractors]
         self.real, self.baselines, self.facts = real, dict(baselines or {}), dict(facts or {})
         self.device, self.cache_dir, self.progress = device, cache_dir, progress
         self.of_real, self.of_fake = Gathering(device), Gathering(device)
         self.known: dict[str, dict[tuple[Extractor | None, str], float | list[float]]] = {}
+        self.described: dict[str, Mapping[str, object]] = {}
         self.told: set[str] = set()
 
     def measure(self, fake: Pictures, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
@@ -150,8 +163,8 @@ class Suite:
         self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
         of_fake.go_through(fake, self.device, self.progress)
         found: Values = {}
-        for extractor, part in track(parts, "figures", len(parts), self.progress and ranks()[0] == 0):
-            values = part.compare(part.real.compute(), part.fake.compute())
+        for name, extractor, part in track(parts, "figures", len(parts), self.progress and ranks()[0] == 0):
+            values = self._compared(name, part)
             found |= {named(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
             found |= {named(who, key, infix, name): value for (who, key), value in self._of_baseline(name).items()}
@@ -176,14 +189,14 @@ class Suite:
             self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
             gathering.complete(self.baselines[name], self.device, self.cache_dir, self.progress)
             self.known[name] = {}
-            for extractor, part in parts:
-                values = part.compare(part.real.compute(), part.fake.compute())
-                self.known[name] |= {(extractor, key): values[key] for key in part.baseline}
+            for part_name, extractor, part in parts:
+                values = self._compared(part_name, part)
+                self.known[name] |= {(extractor, key): values[key] for key in part.baseline if key in values}
         return self.known[name]
 
     def _comparisons(
         self, fake: Pictures, of_fake: Gathering, baseline: bool = False
-    ) -> Iterator[tuple[Extractor | None, Comparison]]:
+    ) -> Iterator[tuple[str, Extractor | None, Comparison]]:
         """Those that suit these pictures, what they gather brought together; or only those with a baseline."""
         for name, part in self.parts.items():
             kind = kind_of(part)
@@ -197,26 +210,32 @@ class Suite:
                     continue
                 if made is None:
                     continue
+                self.described[name] = made.described
                 made.real = self.of_real.of(extractor, made.sees, made.real)
                 made.fake = of_fake.of(extractor, made.sees, made.fake)
-                yield extractor, made
+                yield name, extractor, made
+
+    def _compared(self, name: str, part: Comparison) -> Values:
+        try:
+            return part.compare(part.real.compute(), part.fake.compute())
+        except UnsuitedError as reason:
+            self._tell(f"{name} is left out: {reason}")
+            return {}
 
     def _made(self, part: Part, extractor: Extractor | None, fake: Pictures, sees: str) -> Comparison | None:
         offered: dict[str, Any] = {**self.facts, "real": self.real.n, "fake": fake.n}
         if self.real.shape == fake.shape:
             offered["shape"] = fake.shape
         if extractor:
-            offered["dim"] = extractor.dim if sees == "features" else extractor.classes
+            if sees == "features" or extractor.classes:
+                offered["dim"] = extractor.dim if sees == "features" else extractor.classes
             if self.real.name in extractor.knows:
                 offered["known"] = extractor.knows[self.real.name]
         if self.real.labels is not None and fake.labels is not None:
             offered["labels"] = self.real.labels, fake.labels
             offered["classes"] = int(torch.cat(offered["labels"]).max()) + 1
-        asked = inspect.signature(part).parameters
-        if any(each.default is each.empty and name not in offered for name, each in asked.items()):
-            return None
-        made: Comparison = part(**{name: value for name, value in offered.items() if name in asked})
-        return made
+        made: Comparison | None = called(part, offered)
+        return made.to(self.of_real.device) if made is not None else None
 
     def _tell(self, sentence: str) -> None:
         if sentence not in self.told and ranks()[0] == 0:
@@ -227,6 +246,26 @@ class Suite:
 def kind_of(part: Part) -> Any:
     """The class that it makes an object of."""
     return part.func if isinstance(part, partial) else part
+
+
+def called(part: Part, offered: Mapping[str, Any]) -> Any:
+    """What a part makes of those that its parameters name; None where it needs one that is not offered."""
+    asked = inspect.signature(part).parameters
+    if any(each.default is each.empty and name not in offered for name, each in asked.items()):
+        return None
+    return part(**{name: value for name, value in offered.items() if name in asked and name not in chosen(part)})
+
+
+def chosen(part: Part) -> Mapping[str, Any]:
+    """What the user chose of it."""
+    return part.keywords if isinstance(part, partial) else {}
+
+
+def options(part: Part) -> dict[str, Any]:
+    """What its plain parameters are, chosen or not: for protocols."""
+    defaults = {name: each.default for name, each in inspect.signature(part).parameters.items()}
+    plain = int | float | str | bool
+    return {name: value for name, value in defaults.items() if isinstance(value, plain)}
 
 
 def named(extractor: Extractor | None, key: str, *infixes: str) -> str:

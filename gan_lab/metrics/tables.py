@@ -19,8 +19,8 @@ class FeatureTable(Gathered):
 
     def __init__(self, dim: int, n: int) -> None:
         super().__init__(dim, n)
-        self.sum_state("rows", torch.zeros(n, dim))
-        self.sum_state("seen", torch.zeros(n, dtype=torch.int64))
+        self.sum_state("rows", n, dim, dtype=torch.float32)
+        self.sum_state("seen", n, dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Features (m, d)."""
@@ -52,7 +52,7 @@ class PictureTable(Gathered):
         super().__init__(list(shape), n, digest(chosen))
         self.place = torch.full((n,), -1)
         self.place[chosen] = torch.arange(len(chosen))
-        self.sum_state("pixels", torch.zeros(len(chosen), *shape, dtype=torch.uint8))
+        self.sum_state("pixels", len(chosen), *shape, dtype=torch.uint8)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Pictures (m, C, H, W) uint8."""

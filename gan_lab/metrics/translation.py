@@ -15,7 +15,7 @@ from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.fidelity import Report, circumstances
 from gan_lab.metrics.gathering import Gathered
 from gan_lab.metrics.perceptual import Compare, Perceptual, comparisons, l1, wrong
-from gan_lab.metrics.sources import Pictures, Spread, seen, spread
+from gan_lab.metrics.sources import Pictures, Real, seen, spread
 from gan_lab.metrics.suite import Device, Part, Suite, kind_of
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
@@ -80,9 +80,9 @@ def suites(
     of_features = {name: part for name, part in parts.items() if getattr(kind_of(part), "sees", "") == "features"}
     for direction, count in counts(model, data, n).items():
         source, target = ends(direction)
-        idle = Spread(data.sides[source], SPLIT, count.translated, model.domains[source])
-        own = Spread(data.sides[target], "train", count.floor, model.domains[target])
-        real = Spread(data.sides[target], SPLIT, count.real, model.domains[target])
+        idle = Real(data.sides[source], SPLIT, count.translated, model.domains[source])
+        own = Real(data.sides[target], "train", count.floor, model.domains[target])
+        real = Real(data.sides[target], SPLIT, count.real, model.domains[target])
         baselines = {"untranslated": idle, "real": own}
         found[direction] = Suite(of_features, extractors, real, baselines, None, device, cache_dir, progress)
     return found
@@ -108,7 +108,7 @@ class Mean(Gathered):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sum_state("total", torch.zeros((), dtype=torch.float64))
+        self.sum_state("total")
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """A figure a picture, (m,)."""

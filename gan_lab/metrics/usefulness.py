@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan_lab.metrics.cache import agreed, ranks
 from gan_lab.metrics.extractors import resize
 from gan_lab.metrics.gathering import Values
-from gan_lab.metrics.probes import Probe
+from gan_lab.metrics.probes import USUAL, How, Probe
 from gan_lab.metrics.sources import shared_blocks, spread, spread_numbers
 from gan_lab.metrics.tables import PictureTable
 from gan_lab.networks.classifier import Classifier
@@ -46,12 +46,12 @@ class ClassificationAccuracy(Probe):
         return isinstance(data, LabelledImages) and getattr(model, "classes", 0) == data.classes > 0
 
     @torch.no_grad()
-    def update(self, model: Any, data: Any, seed: int = 0, batch_size: int = 256, progress: bool = True) -> None:
-        self.progress = progress and ranks()[0] == 0
+    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+        self.progress = how.progress and ranks()[0] == 0
         self.data, self.made = data, PictureTable((data.channels, data.height, data.width), self.n).to(self.device)
-        for start, count in shared_blocks(self.n, batch_size, "samples to learn from", progress):
+        for start, count in shared_blocks(self.n, how.batch_size, "samples to learn from", how.progress):
             index = torch.arange(start, start + count)
-            made = model.sample(count, seed=seed, start=start, label=index % data.classes)
+            made = model.sample(count, how.seed, start, index % data.classes, how.truncation)
             self.made.update(to_uint8(made), index)
 
     def compute(self) -> Values:
@@ -59,6 +59,7 @@ class ClassificationAccuracy(Probe):
         assert self.made is not None
         made = self.made.compute().cpu(), torch.arange(self.n) % classes
         real, test = (_real(self.data, split, n) for split, n in (("train", self.n), ("test", None)))
+        self.described = {"real": len(real[1]), "test": len(test[1])}
         both = torch.cat([made[0], real[0]]), torch.cat([made[1], real[1]])
         found: Values = {}
         for name, pictures in (("cas", made), ("cas.real", real), ("cas.both", both)):
@@ -81,7 +82,7 @@ def taught(
     """A classifier after so many steps of AdamW, whose rate goes up and down in one cycle; the random state stays."""
     images, labels = pictures
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs as well
         network = Classifier(images.shape[1], classes).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gan_lab.atomic import replacing
 from gan_lab.imaging import to_pil
+from gan_lab.types import UserError
 
 HERE = Path(__file__).parent
 
@@ -75,6 +76,19 @@ def wilson(wrong: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     middle = (share + z**2 / (2 * n)) / scale
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / scale
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def read_answers(path: Path) -> dict[str, Any]:
+    """What a trial's page saved, and what ``judged`` finds in it: ``kind``, ``model``, ``n``, ``wrong``, ….
+
+    Raises:
+        UserError: if the file holds no answers.
+    """
+    try:
+        answers = json.loads(path.read_text(encoding="utf-8"))
+        return {"kind": answers["kind"], "model": answers["model"], **judged(answers)}
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise UserError(f"{path} holds no answers: give the file that the page of a test with people saved.") from error
 
 
 def judged(answers: Mapping[str, Any]) -> dict[str, Any]:

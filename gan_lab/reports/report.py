@@ -4,22 +4,33 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from gan_lab.imaging import grid
-from gan_lab.metrics.exhibits import Exhibits
+from gan_lab.metrics.exhibits import Exhibits, Plate
 from gan_lab.presenting import BESIDE, HEADINGS, rows
 from gan_lab.reports.charts import bars, curves
 from gan_lab.reports.pages import embedded, write_page
-from gan_lab.types import to_float
 
 
-def write_report(path: Path, title: str, against: str, record: Mapping[str, Any], shown: Exhibits | None) -> Path:
+def write_report(
+    path: Path,
+    title: str,
+    against: str,
+    record: Mapping[str, Any],
+    plate: Plate | None = None,
+    shown: Exhibits | None = None,
+    trial: Path | None = None,
+) -> Path:
     """Writes a page with every figure, charts of the curves, and the pictures where there are any.
 
     Args:
         path: of the page.
         against: what was measured against what.
-        record: what ``Report.record`` gives.
+        record: what ``Report.record`` gives; with ``fake`` where made pictures came from a folder, and the names
+            ``undefined`` of figures without a finite value.
+        plate: of what the model makes.
+        shown: single samples.
+        trial: the page of the test with people, in the same folder.
     """
     found = rows(record["figures"])
     return write_page(
@@ -31,7 +42,10 @@ def write_report(path: Path, title: str, against: str, record: Mapping[str, Any]
         beside=[end for end in BESIDE if any(end in row.beside for row in found)],
         headings=HEADINGS,
         extractor=next(iter(record["protocol"].get("extractors", {})), ""),
-        real_count=f"{record['protocol'].get('real', 0):,}",
+        nearest=_nearest(record),
+        undefined=", ".join(record.get("undefined", [])),
+        plate=plate and {"source": embedded(plate.picture, least=1), "told": plate.told},
+        trial=trial and {"address": quote(trial.name), "name": trial.name},
         charts=[*_spectrum(record), *_classes(record), *_shares(record)],
         protocol=json.dumps(record["protocol"], indent=1, default=str, ensure_ascii=False),
         **_pictures(shown),
@@ -40,7 +54,7 @@ def write_report(path: Path, title: str, against: str, record: Mapping[str, Any]
 
 def _pictures(shown: Exhibits | None) -> dict[str, Any]:
     if shown is None:
-        return {"grid": None, "best": [], "worst": [], "neighbours": []}
+        return {"best": [], "worst": [], "neighbours": []}
     ranked = {
         name: [
             {"source": embedded(picture), "number": int(number), "value": float(value)}
@@ -54,8 +68,20 @@ def _pictures(shown: Exhibits | None) -> dict[str, Any]:
         for picture, distance in zip(pictures, distances.tolist(), strict=True):
             row.append({"source": embedded(picture), "alt": "a real picture", "text": f"{distance:.3g}"})
         table.append(row)
-    sheet = {"source": embedded(grid(to_float(shown.grid)), least=1), "count": len(shown.grid)}
-    return {"grid": sheet, "neighbours": table, **ranked}
+    return {"neighbours": table, **ranked}
+
+
+def _nearest(record: Mapping[str, Any]) -> dict[str, str]:
+    """Among which real pictures neighbours were looked for, and whether a copy could be among them."""
+    count, split = f"{record['protocol'].get('real', 0):,}", record["protocol"].get("split", "train")
+    if "fake" in record:
+        seen = "A copy would stand beside itself, if these are the pictures that the model learned from."
+        return {"among": f"{count} pictures of the real folder", "copies": seen}
+    if split == "test":
+        seen = "The model did not learn from these: copies can be seen against the training split alone (split=train)."
+    else:
+        seen = "A copy would stand beside itself."
+    return {"among": f"{count} real pictures of the {'test' if split == 'test' else 'training'} split", "copies": seen}
 
 
 def _spectrum(record: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -1,4 +1,6 @@
 import json
+import warnings
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from gan_lab.callbacks import fidelity
+from gan_lab.callbacks.checkpoint import Checkpoint
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.metrics import sources
 from gan_lab.metrics.frechet import FrechetDistance
@@ -164,6 +167,33 @@ def test_the_state_is_plain_and_comes_back(run, tmp_path):
     other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert other.last == out.callback.last
     assert not other.every.due(63)
+
+
+def test_what_came_after_the_checkpoint_and_a_cut_line_give_way(run, tmp_path):
+    rows = [json.dumps({"tier": "quick", "images_seen": seen}) for seen in (0, 16)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(rows) + '\n{"tier": "quick", "ima')
+    run(made(tmp_path, every=0))
+    assert times(tmp_path) == [("quick", 0), ("final", 48)]
+
+
+def test_a_tier_of_no_metrics_makes_no_samples(run, tmp_path):
+    callback = Fidelity(16, 24, str(tmp_path), FINAL, {"accuracy": {"steps": 2}}, progress=False)
+    run(callback)
+    assert times(tmp_path) == [("final", 48)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("quick_*f[di]*", "quick_clean_fid"), ("quick_*f[di]*", "quick_fd_grey"), ("fid", None)]
+)
+def test_the_best_goes_by_a_pattern_and_a_figure_that_never_comes_is_told_once(tmp_path, pattern, name):
+    callback = Checkpoint(str(tmp_path), monitor=pattern)
+    figures = {"train/loss": torch.tensor(0.0), name or "quick_clean_fid": torch.tensor(3.0)}
+    trainer = SimpleNamespace(callback_metrics=figures)
+    with nullcontext() if name else pytest.warns(UserWarning, match="monitor=one of quick_clean_fid"):
+        assert callback._figure(trainer) == (3.0 if name else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        callback._figure(trainer)
 
 
 def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, monkeypatch):

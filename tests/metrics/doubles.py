@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,16 +15,28 @@ from domains import networks, two_sides
 
 from gan_lab.callbacks.measure_samples import SampleMeasure
 from gan_lab.callbacks.measure_translations import TranslationMeasure
+from gan_lab.metrics.classwise import WithinClasses
+from gan_lab.metrics.diversity import Diversity
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.frechet import FrechetDistance
+from gan_lab.metrics.infinity import FrechetInfinity
 from gan_lab.metrics.kernel import KernelDistance
-from gan_lab.metrics.neighbours import DensityCoverage, PrecisionRecall
-from gan_lab.metrics.pixels import SpectrumComparison
+from gan_lab.metrics.neighbours import Authenticity, DensityCoverage, PrecisionRecall
+from gan_lab.metrics.pixels import LooksComparison, SpectrumComparison
 from gan_lab.metrics.score import ClassifierScore, Score
 from gan_lab.metrics.translation import comparing
 
+
+def apart(a, b):
+    return (a - b).abs().mean((1, 2, 3))
+
+
 TWO = {"distance": FrechetDistance, "score": Score}
-ALL = {**TWO, "kernel": KernelDistance, "pr": PrecisionRecall, "dc": DensityCoverage, "spectrum": SpectrumComparison}
+ALL = {
+    **TWO, "kernel": KernelDistance, "infinity": FrechetInfinity, "pr": PrecisionRecall, "dc": DensityCoverage,
+    "copies": Authenticity, "spectrum": SpectrumComparison, "looks": LooksComparison,
+    "diversity": partial(Diversity, name="apart", compare_pairs=apart), "classes": WithinClasses,
+}  # fmt: skip
 
 
 class Projection(Extractor):
@@ -82,6 +95,17 @@ class Sampler:
         return 0.3 * truncation * torch.stack(rows)
 
 
+class LabelledPictures(Pictures):
+    classes = 2
+
+    def labels(self, split):
+        return torch.arange(len(self.pixels)) % 2
+
+
+class LabelledSampler(Sampler):
+    classes = 2
+
+
 def features(n=101, dim=16, classes=5):
     random = torch.Generator().manual_seed(3)
     mix = torch.randn(dim, dim, generator=random)
@@ -98,7 +122,11 @@ def share(rank, world, cache):
         distance.update(real[rows], True, rows)
         distance.update(fake[rows], False, rows)
         score.update(logits[rows], rows)
-    model, data, extractor = Sampler(), Pictures(), Projection()
+    few_points = FrechetDistance(real.shape[1], real=12, fake=10)  # fewer than dimensions
+    for rows in mine[mine < 12].split(1):
+        few_points.update(real[rows], True, rows)
+        few_points.update(fake[rows[rows < 10]], False, rows[rows < 10])
+    model, data, extractor = LabelledSampler(), LabelledPictures(), Projection()
     kept = {"cache_dir": cache, "progress": False}
     report = SampleMeasure(data, 101, [extractor], ALL, batch_size=16, **kept).report(model)
     few = SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
@@ -109,6 +137,7 @@ def share(rank, world, cache):
     translation = TranslationMeasure(sides, 100, [Projection(768)], ALL, **how).report(carrier)
     return {
         "distance": distance.compute()["fd"],
+        "distance_of_few": few_points.compute()["fd"],
         "score": [value.tolist() for value in score.compute()],
         "figures": report.figures | {f"few_{name}": value for name, value in few.figures.items()},
         "curves": report.curves,

@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
 from gan_lab.build import build
+from gan_lab.configuration import compose
 from gan_lab.metrics.backbones import Backbone
+from gan_lab.metrics.sources import Made, Real
+from gan_lab.metrics.suite import Suite
 from gan_lab.types import UserError
 
 
@@ -63,12 +67,46 @@ def test_torchvisions_networks_by_configuration(tmp_path):
     assert features.shape == (2, 512) and logits.shape == (2, 0)
 
 
+def test_whatever_changes_features_is_told_and_never_read_from_anothers_cache(weights, doubles, tmp_path):
+    """Networks without logits have no score, and all that the features depend on is in the cache's key."""
+
+    def measured(**how):
+        extractor = Backbone("small", network(), weights / "w.pth", size=8, **how)
+        real = Real(doubles.Pictures(), "train")
+        made = Suite(doubles.ALL, [extractor], real, cache_dir=tmp_path, progress=False)
+        return made.measure(Made(doubles.Sampler(), (3, 4, 4), 40))[0]
+
+    described = []
+    for how in ({}, {"mean": (0.5, 0.5, 0.5)}, {"deviation": (0.5, 0.5, 0.5)}, {"layer": "0.0"}, {"layer": "0.1"}):
+        figures = measured(**how)
+        assert "fd_small" in figures and "cs_small" not in figures
+        described.append(figures["fd_small"])
+    assert len(set(described)) == 5
+    with pytest.raises(UserError, match="one name"):
+        Suite({}, [Backbone("small", network(), weights / "w.pth", size=8)] * 2, Real(doubles.Pictures(), "train"))
+
+
+@pytest.mark.parametrize("name", ["dinov2", "clip"])
+def test_the_configured_vision_transformers_take_their_authors_files(tmp_path, name):
+    import timm
+
+    small = {"dinov2": "vit_small_patch14_dinov2", "clip": "vit_medium_patch32_clip_224"}[name]
+    node = compose([f"extractor={name}"], "evaluate").extractor[name]
+    node.network.model_name, node.weights = small, str(tmp_path / "w.pth")
+    authors = timm.create_model(small, num_classes=node.network.num_classes)  # at their own size, 518 px for DINOv2
+    state = authors.state_dict() | ({"mask_token": torch.zeros(1, 384)} if name == "dinov2" else {})
+    torch.save(state, tmp_path / "w.pth")
+    made = build(OmegaConf.to_container(node, resolve=True))
+    assert made.dim == {"dinov2": 384, "clip": 512}[name]
+    assert made.describe()["sha256"] and made.describe()["size"] == 224
+
+
 def test_what_does_not_serve_is_said_in_a_sentence(weights):
     (weights / "broken").write_bytes(b"nothing")
     for name in ("broken", "absent", "broken.safetensors"):
         with pytest.raises(UserError, match="do not serve"):
             Backbone("small", network(), weights / name)
-    with pytest.raises(UserError, match="do not serve"):
+    with pytest.raises(UserError, match=r"do not serve .*Missing key.*weight"):
         Backbone("small", nn.Linear(3, 3), weights / "w.pth")
     with pytest.raises(UserError, match="no layer nowhere"):
         Backbone("small", network(), weights / "w.pth", layer="nowhere")

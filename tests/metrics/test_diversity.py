@@ -4,8 +4,10 @@ import pytest
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
-from gan_lab.metrics.diversity import PerceptualDiversity, StructuralDiversity, pairs, structural
+from gan_lab.metrics import perceptual
+from gan_lab.metrics.diversity import BETAS, PerceptualDiversity, StructuralDiversity, pairs, structural
 from gan_lab.metrics.gathering import UnsuitedError
+from gan_lab.metrics.perceptual import Perceptual
 
 
 def pictures(n, alike=0.0, side=32, seed=0):
@@ -34,7 +36,7 @@ def test_no_picture_is_in_two_pairs_and_classes_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "sign"), [(StructuralDiversity, "ms_ssim", -1), (PerceptualDiversity, "diversity", 1)]
+    ("kind", "name", "sign"), [(StructuralDiversity, "ms_ssim", -1), (PerceptualDiversity, "diversity_colour", 1)]
 )
 def test_sets_that_are_alike_are_told(kind, name, sign):
     found = measured(kind, pictures(40), pictures(40, alike=0.9, seed=1))
@@ -47,15 +49,34 @@ def test_sets_that_are_alike_are_told(kind, name, sign):
 def test_the_figure_is_the_mean_over_the_pairs():
     fake = pictures(12)
     a, b = pairs(12, 1000)
-    compare = structural((3, 32, 32))
-    expected = compare(fake[a] / 127.5 - 1, fake[b] / 127.5 - 1).mean().item()
-    assert measured(StructuralDiversity, fake, fake)["ms_ssim"] == pytest.approx(expected, rel=1e-5)
+    betas = tuple(beta / sum(BETAS[:2]) * sum(BETAS) for beta in BETAS[:2])
+    expected = ms_ssim(fake[a].float(), fake[b].float(), data_range=255.0, betas=betas, normalize="relu").item()
+    assert measured(StructuralDiversity, fake, fake)["ms_ssim"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_large_pictures_have_all_five_scales():
-    a, b = (pictures(1, side=176, seed=seed) / 127.5 - 1 for seed in (0, 1))
-    expected = ms_ssim(a, b, data_range=2.0, normalize="relu").item()
-    assert structural((3, 176, 176))(a, b).item() == pytest.approx(expected, rel=1e-5)
+    a, b = (pictures(1, 0.5, side=176, seed=seed).float() for seed in (0, 1))
+    expected = ms_ssim(a, b, data_range=255.0, normalize="relu").item()
+    assert structural((3, 176, 176))(a / 127.5 - 1, b / 127.5 - 1).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_lpips_is_taken_where_its_weights_are_and_named(monkeypatch):
+    class Known(Perceptual):
+        name, sha256 = "lpips_vgg", "1" * 64
+
+        def forward(self, a, b):
+            return (a - b).abs().mean((1, 2, 3))
+
+    monkeypatch.setattr(perceptual, "lpips", lambda network, weights: Known() if weights == "there" else None)
+    made = PerceptualDiversity((3, 32, 32), 8, 8, weights={"vgg16": "there"})
+    assert (made.name, made.described) == ("diversity_lpips_vgg", {"distance": "lpips_vgg", "sha256": "1" * 64})
+    assert PerceptualDiversity((3, 32, 32), 8, 8, weights={}).name == "diversity_colour"
+    assert PerceptualDiversity((3, 28, 28), 8, 8, weights={"vgg16": "there"}).name == "diversity_colour"
+
+
+def test_single_pairs_have_no_error_and_are_passed_over():
+    with pytest.raises(UnsuitedError, match="2 pairs"):
+        PerceptualDiversity((3, 32, 32), 3, 8)
 
 
 def test_pictures_too_small_for_the_window_are_passed_over():

@@ -74,10 +74,13 @@ def test_several_processes_agree_with_one(doubles, tmp_path, world):
     assert [rank["seen_again"] for rank in ranks] == [12] + [0] * (world - 1)
     for rank in ranks:
         assert rank["distance"] == pytest.approx(one["distance"], rel=1e-9)
+        assert rank["distance_of_few"] == pytest.approx(one["distance_of_few"], rel=1e-9)
         assert rank["figures"] == pytest.approx(one["figures"], rel=1e-6)
         assert rank["curves"]["shares_fake"] == pytest.approx(one["curves"]["shares_fake"])
         assert rank["curves"]["spectrum_fake"] == pytest.approx(one["curves"]["spectrum_fake"], rel=1e-9)
         assert rank["translation"] == pytest.approx(one["translation"], rel=1e-5, abs=1e-7)
         for mine, its in zip(rank["score"], one["score"], strict=True):
             assert mine == pytest.approx(its, rel=1e-9)
+    figures = {"fd_inf_fake", "authenticity_fake", "apart", "brightness", "fd_fake_class_1", "few_fd_fake"}
+    assert figures <= set(one["figures"])
     assert not (tmp_path / "cache1").exists()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.metrics.frechet import frechet_distance
+from gan_lab.metrics.frechet import Moments, frechet_distance
 from gan_lab.metrics.gathering import UnsuitedError
-from gan_lab.metrics.infinity import FrechetInfinity
+from gan_lab.metrics.infinity import FrechetInfinity, dimensions
 
 DIM = 16
 
@@ -43,6 +43,30 @@ def test_errors_are_those_of_repeated_draws():
         )
 
 
+def flat(n, seed, dim=64):
+    """Two Gaussians at a distance of 0.3² dim, all of whose dimensions count."""
+    random = torch.Generator().manual_seed(seed)
+    metric = FrechetInfinity(dim, n)
+    metric.fake.update(1.3 * torch.randn(n, dim, generator=random, dtype=torch.float64), torch.arange(n))
+    return metric.compare(
+        Moments(10**6, torch.zeros(dim, dtype=torch.float64), torch.eye(dim).double()), metric.fake.compute()
+    )
+
+
+def test_as_few_samples_as_are_let_through_suffice():
+    found = [flat(400, seed) for seed in range(8)]
+    expected = 64 * 0.3**2
+    extrapolated, plain = (np.mean([each[key] for each in found]) for key in ("fd_inf", "fd"))
+    assert plain > expected + 2
+    assert extrapolated == pytest.approx(expected, abs=2 * found[0]["fd_inf.error"])
+
+
 def test_too_few_samples_are_passed_over():
     with pytest.raises(UnsuitedError, match="96 at least"):
         FrechetInfinity(DIM, 95)
+    with pytest.raises(UnsuitedError, match="384 samples are needed"):
+        flat(383, 0)
+
+
+def test_dimensions_that_hardly_vary_hardly_count():
+    assert dimensions(Moments(9, torch.zeros(2), torch.diag(torch.tensor([4.0, 1.0])))) == pytest.approx(9 / 5)

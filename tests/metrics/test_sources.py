@@ -5,7 +5,7 @@ import torch
 from domains import Side, pictures
 
 from gan_lab.metrics import sources
-from gan_lab.metrics.sources import Made, Real, Spread, spread
+from gan_lab.metrics.sources import Made, Real, spread
 from gan_lab.metrics.tables import FeatureTable, PictureTable
 from gan_lab.types import Domain, to_uint8
 
@@ -37,7 +37,7 @@ def test_parts_of_large_pictures_are_small(monkeypatch):
 
 def test_maps_are_seen_in_their_colours():
     ids, domain = torch.randint(0, 3, (4, 1, 4, 4), dtype=torch.uint8), Domain(labels=3)
-    ((index, seen),) = Spread(Side(test=ids), "test", 4, domain).batches(False)
+    ((index, seen),) = Real(Side(test=ids), "test", 4, domain).batches(False)
     assert index.tolist() == [0, 1, 2, 3]
     assert torch.equal(seen, to_uint8(domain.visible(domain.encode(ids))))
 
@@ -47,6 +47,18 @@ def test_any_pictures_can_be_picked(doubles):
     assert torch.equal(Real(data, "train").pick(numbers), data.pixels[numbers])
     made = Made(model, (3, 4, 4), 200, seed=2)
     assert torch.equal(made.pick(numbers), to_uint8(model.sample(151, seed=2))[numbers])
+
+
+def test_some_of_a_set_stand_for_all_of_it(doubles):
+    """Not its first ones, which in a set sorted by class would be of one."""
+    data = doubles.LabelledPictures()
+    data.labels = lambda split: torch.arange(200) // 100
+    some = Real(data, "train", 20)
+    index, images = (torch.cat(parts) for parts in zip(*some.batches(False), strict=True))
+    assert index.tolist() == list(range(20))
+    assert torch.equal(images, data.pixels[9::10])
+    assert some.labels.tolist() == [0] * 10 + [1] * 10
+    assert torch.equal(some.pick(torch.tensor([19, 2])), data.pixels[[199, 29]])
 
 
 def test_samples_are_numbered_from_nought_whatever_the_batch(doubles):

@@ -2,6 +2,7 @@
 
 import torch
 
+from gan_lab.metrics.probes import How
 from gan_lab.metrics.usefulness import ClassificationAccuracy
 
 K = 3
@@ -51,8 +52,10 @@ class Painter:
 def measured(model):
     probe = ClassificationAccuracy(n=120, steps=30)
     assert probe.suits(model, Data())
-    probe.update(model, Data(), 0, 50, False)
-    return probe.compute()
+    probe.update(model, Data(), How(batch_size=50, progress=False))
+    found = probe.compute()
+    assert probe.described == {"real": 120, "test": 90}
+    return found
 
 
 def test_good_samples_teach_and_wrong_ones_mislead():

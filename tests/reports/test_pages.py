@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.metrics.exhibits import Exhibits
+from gan_lab.metrics.exhibits import Exhibits, Plate
 from gan_lab.reports.charts import bars, curves, ticks
 from gan_lab.reports.pages import judged, wilson, write_page, write_trial
 from gan_lab.reports.report import write_report
@@ -69,23 +69,51 @@ def record():
 def exhibits():
     each = torch.arange(3), pictures(3, 3, 28, 28), torch.tensor([1.5, 1.2, 1.1])
     neighbours = pictures(2, 4, 3, 28, 28, seed=1), torch.rand(2, 4)
-    return Exhibits(pictures(16, 3, 28, 28), each, each, pictures(2, 3, 28, 28), neighbours)
+    return Exhibits(each, each, pictures(2, 3, 28, 28), neighbours)
 
 
 def test_a_report_shows_everything_and_asks_nobody(browser, tmp_path):
-    path = write_report(tmp_path / "report.html", "A <b>run</b>", "100 samples against 60,000", record(), exhibits())
+    plate = Plate(pictures(3, 64, 64), "The first 16, not chosen.")
+    told = "A <b>run</b>", "100 samples against 60,000", record(), plate, exhibits()
+    path = write_report(tmp_path / "report.html", *told)
     picture = browser.open(path)
     assert not browser.console and not browser.outside
     assert "A &lt;b&gt;run&lt;/b&gt;" in browser.document and "<script>bad" not in browser.document
-    for part in ("fd_grey", "18.9", "Power spectrum", "within each class", "Nearest real pictures", "least real"):
+    for part in (
+        "fd_grey",
+        "18.9",
+        "Power spectrum",
+        "within each class",
+        "Nearest real pictures",
+        "least real",
+        plate.told,
+    ):
         assert part in browser.document
     assert browser.document.count("<svg") == 3
     assert len(picture.getcolors(1 << 24)) > 500  # the pictures are there
 
 
 def test_a_report_without_pictures_is_whole(browser, tmp_path):
-    browser.open(write_report(tmp_path / "report.html", "A run", "against", {**record(), "curves": {}}, None))
+    browser.open(write_report(tmp_path / "report.html", "A run", "against", {**record(), "curves": {}}))
     assert not browser.console and "fd_grey" in browser.document and "Nearest" not in browser.document
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ("train", "the 60,000 real pictures of the training split, in grey features. A copy would stand beside itself"),
+        ("whole", "pictures of the training split, in"),
+        (
+            "test",
+            "pictures of the test split, in grey features. The model did not learn from these: copies can be seen",
+        ),
+    ],
+)
+def test_neighbours_say_whether_copies_could_be_among_them(tmp_path, split, told):
+    given = record()
+    given["protocol"]["split"] = split
+    page = write_report(tmp_path / "report.html", "A run", "against", given, shown=exhibits())
+    assert told in page.read_text()
 
 
 @pytest.mark.parametrize("pairs", [True, False], ids=["pairs", "single"])
