@@ -1,6 +1,5 @@
 """How good what a model makes is: the work behind ``gan_lab.evaluate``."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,7 +89,7 @@ def evaluate(config: DictConfig) -> Report | None:
     began = time.monotonic()
     report = task.measure.report(task.model)
     seconds = round(time.monotonic() - began, 2)
-    _write({**task.told, "seconds": seconds, **_defined(report.record())}, task, plain)
+    _write({**task.told, "seconds": seconds, **report.record()}, task, plain)
     return report
 
 
@@ -157,13 +156,6 @@ def _base(output: str | None, default: Path, name: str) -> Path:
 
 def _beside(base: Path, end: str) -> Path:
     return base.with_name(f"{base.name}{end}")  # a dot in its name begins no ending
-
-
-def _defined(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the figures that are no numbers, as errors of one picture are; their names are kept."""
-    figures = {name: value for name, value in record["figures"].items() if math.isfinite(value)}
-    undefined = [name for name in record["figures"] if name not in figures]
-    return {**record, "figures": figures, **({"undefined": undefined} if undefined else {})}
 
 
 def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """How good a model's samples are, in figures, and all it takes to make them again."""
 
 import importlib.metadata
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,7 +25,10 @@ class Report:
     protocol: dict[str, Any]
 
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without figures that are no numbers, as errors of one picture are; their names are kept, ``undefined``."""
+        figures = {name: value for name, value in self.figures.items() if math.isfinite(value)}
+        undefined = [name for name in self.figures if name not in figures]
+        return {**asdict(self), "figures": figures, **({"undefined": undefined} if undefined else {})}
 
 
 def circumstances(model: Any, data: Mapping[str, Any], extractors: Sequence[Extractor]) -> dict[str, Any]:

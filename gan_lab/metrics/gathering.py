@@ -43,7 +43,9 @@ class Gathered(Metric):
 
     def sum_state(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> None:
         """A state of zeros that is summed over ranks. It takes memory from the first update on."""
-        self.add_state(name, torch.zeros((), dtype=dtype).expand(shape), dist_reduce_fx=_added)
+        self.add_state(name, torch.zeros((), dtype=dtype), dist_reduce_fx=_added)
+        self._defaults[name] = torch.zeros((), dtype=dtype).expand(shape)  # add_state would spread it out
+        self._empty(name)
 
     def update(self, values: Tensor, index: Tensor | None = None) -> None:
         """Values (m, …) of the pictures whose numbers are index (m,), each given once. Without an index they are
@@ -74,6 +76,14 @@ class Gathered(Metric):
     def reset(self) -> None:
         super().reset()
         self._to_sync = True
+        for name in self._defaults:
+            self._empty(name)
+
+    def _empty(self, name: str) -> None:
+        default = self._defaults[name]
+        assert isinstance(default, Tensor)
+        own = default.to(self.device)
+        setattr(self, name, own.clone() if own.is_contiguous() else own)
 
     def _wrap_compute(self, compute: Callable[[], Any]) -> Callable[[], Any]:
         """Torchmetrics would copy what is computed, even a table of features, and squeeze what has one element."""
