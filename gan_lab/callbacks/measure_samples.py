@@ -50,7 +50,7 @@ class SampleMeasure(Measure):
         if not probe.suits(model, self.data):
             return {}, {}
         probe.to(model.device)
-        probe.update(model, self.data, How(self.seed, self.truncation, self.batch_size, self.progress))
+        probe.update(model, self.data, How(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir))
         values = probe.compute()
         return {named(None, key): float(value) for key, value in values.items()}, probe.described  # type: ignore[arg-type]
 

@@ -19,6 +19,7 @@ class How:
     truncation: float = 1.0
     batch_size: int = 256
     progress: bool = True
+    cache_dir: str | None = None
 
 
 USUAL = How()

@@ -272,4 +272,4 @@ def named(extractor: Extractor | None, key: str, *infixes: str) -> str:
     """The name of a figure: ``fd_grey``, ``fid_gaussian``, ``cs_grey_std``, ``kd_colour_a2b_untranslated_error``."""
     kind, _, of = key.partition(".")
     name = extractor.figure(kind) if extractor and kind else kind
-    return "_".join(each for each in (name, *infixes, of) if each)
+    return "_".join(each for each in (name, *infixes, of.replace(".", "_")) if each)

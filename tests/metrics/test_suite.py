@@ -153,6 +153,7 @@ def test_names(doubles):
     extractor = doubles.Projection()
     assert named(extractor, "kd.error", "a2b", "untranslated") == "kd_fake_a2b_untranslated_error"
     assert named(None, "spectrum.real") == "spectrum_real"
+    assert named(None, "cas.real.error") == "cas_real_error"
     assert named(extractor, ".label_accuracy") == "label_accuracy"
     extractor.published = {"fd": "fid"}
     assert named(extractor, "fd", "", "gaussian") == "fid_gaussian"

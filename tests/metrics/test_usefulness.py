@@ -1,7 +1,11 @@
 """A classifier learns from samples what there is to learn in them."""
 
+from functools import partial
+
+import pytest
 import torch
 
+from gan_lab.metrics import usefulness
 from gan_lab.metrics.probes import How
 from gan_lab.metrics.usefulness import ClassificationAccuracy
 
@@ -49,18 +53,26 @@ class Painter:
         return drawn((label + self.wrong) % K, seed=start) / 127.5 - 1
 
 
-def measured(model):
+@pytest.fixture
+def measured(tmp_path):
+    return partial(measure, cache_dir=str(tmp_path))
+
+
+def measure(model, cache_dir):
     probe = ClassificationAccuracy(n=120, steps=30)
     assert probe.suits(model, Data())
-    probe.update(model, Data(), How(batch_size=50, progress=False))
+    probe.update(model, Data(), How(batch_size=50, progress=False, cache_dir=cache_dir))
     found = probe.compute()
     assert probe.described == {"real": 120, "test": 90}
     return found
 
 
-def test_good_samples_teach_and_wrong_ones_mislead():
+def test_good_samples_teach_and_wrong_ones_mislead(measured, monkeypatch):
     before = torch.random.get_rng_state()
+    taught, calls = usefulness.taught, []
+    monkeypatch.setattr(usefulness, "taught", lambda *a: calls.append(1) or taught(*a))
     good, bad = measured(Painter()), measured(Painter(wrong=1))
+    assert len(calls) == 5  # of the real pictures once
     assert good["cas"] > 0.9 and good["cas.real"] > 0.9 and good["cas.both"] > 0.9
     assert bad["cas"] < 0.2 and bad["cas.real"] == good["cas.real"]
     assert good["cas.error"] == (good["cas"] * (1 - good["cas"]) / 90) ** 0.5
