@@ -30,5 +30,8 @@ def test_wheel(tmp_path):
     script = [sys.executable, str(site / "bin" / "gan-lab"), "sample"]
     run(*script, f"checkpoint={tmp_path}/run", f"output={tmp_path}/x.png", cwd="/", env=environment)
     assert (tmp_path / "x.png").stat().st_size > 500
+    few = ["n=64", "metrics=quick", f"output={tmp_path}/figures"]
+    run(sys.executable, "-m", "gan_lab.evaluate", f"checkpoint={tmp_path}/run", *few, cwd="/", env=environment)
+    assert (tmp_path / "figures.html").stat().st_size > 5000
     where = run(sys.executable, "-c", "import gan_lab; print(gan_lab.__file__)", cwd="/", env=environment)
     assert where.startswith(str(site))
