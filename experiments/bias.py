@@ -20,6 +20,8 @@ from torchvision.transforms.functional import gaussian_blur
 from gan_lab.data.presets import folder
 from gan_lab.machine import hardware, versions
 from gan_lab.metrics.extractors import Colour
+from gan_lab.metrics.frechet import distance, whole
+from gan_lab.metrics.gathering import UnsuitedError, Values
 from gan_lab.metrics.infinity import FrechetInfinity
 from gan_lab.metrics.sources import Real
 from gan_lab.reports.charts import Axes
@@ -42,14 +44,24 @@ def figures(real: Tensor, made: Tensor) -> Found:
         for part in made.split(size)[: len(made) // size]:
             metric.fake.reset()
             metric.fake.update(part)
-            draws.append(metric.compare(metric.real.compute(), metric.fake.compute()))
+            draws.append(compared(metric))
         found[size] = {"draws": len(draws)}
         for name, key in (("plain", "fd"), ("extrapolated", "fd_inf")):
-            values = [float(draw[key]) for draw in draws]  # type: ignore[arg-type]
-            errors = [float(draw[f"{key}.error"]) for draw in draws]  # type: ignore[arg-type]
-            found[size] |= {name: fmean(values), f"{name}_error": fmean(errors)}
-            found[size] |= {f"{name}_deviation": stdev(values)} if len(draws) > 1 else {}
+            values = [float(draw[key]) for draw in draws if key in draw]  # type: ignore[arg-type]
+            errors = [float(draw[f"{key}.error"]) for draw in draws if f"{key}.error" in draw]  # type: ignore[arg-type]
+            found[size] |= {name: fmean(values)} if values else {}
+            found[size] |= {f"{name}_error": fmean(errors)} if errors else {}
+            found[size] |= {f"{name}_deviation": stdev(values)} if len(values) > 1 else {}
     return found
+
+
+def compared(metric: FrechetInfinity) -> Values:
+    """Where there are too few to extrapolate from, the plain distance alone."""
+    real, fake = metric.real.compute(), metric.fake.compute()
+    try:
+        return metric.compare(real, fake)
+    except UnsuitedError:
+        return {"fd": distance(real, whole(fake))}
 
 
 def draw(found: dict[str, Found]) -> str:
