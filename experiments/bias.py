@@ -10,6 +10,7 @@ disjoint draws of N as there are test pictures for. Writes results/bias.json and
 
 import argparse
 import json
+from functools import reduce
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -20,7 +21,7 @@ from torchvision.transforms.functional import gaussian_blur
 from gan_lab.data.presets import folder
 from gan_lab.machine import hardware, versions
 from gan_lab.metrics.extractors import Colour
-from gan_lab.metrics.frechet import distance, whole
+from gan_lab.metrics.frechet import Sums, distance
 from gan_lab.metrics.gathering import UnsuitedError, Values
 from gan_lab.metrics.infinity import FrechetInfinity
 from gan_lab.metrics.sources import Real
@@ -61,7 +62,7 @@ def compared(metric: FrechetInfinity) -> Values:
     try:
         return metric.compare(real, fake)
     except UnsuitedError:
-        return {"fd": distance(real, whole(fake))}
+        return {"fd": distance(real, reduce(Sums.__add__, fake).moments())}
 
 
 def draw(found: dict[str, Found]) -> str:

@@ -32,7 +32,7 @@ class SampleMeasure(Measure):
         described: dict[str, Mapping[str, object]] = dict(suite.described)
         for name, part in self.parts.items():
             if issubclass(kind_of(part), Probe):
-                found, described[name] = self._asked(called(part, self._facts()), model)
+                found, described[name] = self._asked(called(part, self._facts() | {"shape": self._shape}), model)
                 figures |= found
         protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
@@ -43,11 +43,14 @@ class SampleMeasure(Measure):
 
     def _facts(self) -> dict[str, Any]:
         """What parts may ask for besides what a suite knows by itself."""
-        shape = (self.data.channels, self.data.height, self.data.width)
-        return {"weights": self.weights, "shape": shape} | ({"judge": self.judge} if self.judge else {})
+        return {"weights": self.weights} | ({"judge": self.judge} if self.judge else {})
 
-    def _asked(self, probe: Probe, model: Any) -> tuple[dict[str, float], Mapping[str, object]]:
-        if not probe.suits(model, self.data):
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.data.channels, self.data.height, self.data.width
+
+    def _asked(self, probe: Probe | None, model: Any) -> tuple[dict[str, float], Mapping[str, object]]:
+        if probe is None or not probe.suits(model, self.data):
             return {}, {}
         probe.to(model.device)
         probe.update(model, self.data, How(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir))
@@ -56,8 +59,7 @@ class SampleMeasure(Measure):
 
     def source(self, model: Any) -> Made:
         """The samples that are measured."""
-        shape = (self.data.channels, self.data.height, self.data.width)
-        return Made(model, shape, self.n, self.seed, self.truncation, self.batch_size)
+        return Made(model, self._shape, self.n, self.seed, self.truncation, self.batch_size)
 
     def exhibits(self, model: Any) -> Exhibits | None:
         """What a report shows, in the first extractor's eyes; None where no picture's features were kept."""

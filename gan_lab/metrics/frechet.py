@@ -3,9 +3,7 @@
 Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", equation 6, after Dowson and Landau 1982.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 import torch
@@ -237,8 +235,3 @@ class FrechetDistance(Comparison):
     def compare(self, real: Moments | Tensor, fake: Moments | Tensor) -> Values:
         """Raises UserError where a side has fewer than two points."""
         return {"fd": distance(real, fake)}
-
-
-def whole(groups: Sequence[Sums]) -> Moments:
-    """Of all groups together."""
-    return reduce(Sums.__add__, groups).moments()

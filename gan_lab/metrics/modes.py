@@ -1,7 +1,6 @@
 """How many modes a model finds, on data whose modes are known."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +11,6 @@ from gan_lab.metrics.gathering import Comparison, Gathered, Values
 from gan_lab.metrics.sources import shared_blocks
 from gan_lab.precision import full_precision
 from gan_lab.types import Samples
-
-Judge = Callable[[Tensor], Tensor]
-"""Samples (N, C, H, W) → the mode of each, int64 (N,), -1 where it is of none."""
 
 
 class Modes(Gathered):
@@ -125,7 +121,11 @@ def count_modes(
     device: Any = "cpu",
     progress: bool = True,
 ) -> dict[str, float]:
-    """The figures of ``Modes`` over samples 0 … n - 1 of the seed; a collective."""
+    """The figures of ``Modes`` over samples 0 … n - 1 of the seed; a collective.
+
+    Args:
+        judge: samples (N, C, H, W) → the mode of each, int64 (N,), -1 where it is of none; ``modes`` says how many are.
+    """
     metric = Modes(judge.modes).to(device)
     for start, count in shared_blocks(n, batch_size, "counting modes", progress):
         metric.update(judge(model.sample(count, seed=seed, start=start, truncation=truncation)))
