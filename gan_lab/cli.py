@@ -18,7 +18,7 @@ PATHS = {
     *(f"extractor.{name}.weights" for name in ("inception", "inception_clean", "inception_none")),
     *(f"extractor.{name}.weights" for name in ("resnet50", "dinov2", "clip")),
 }
-WORDS = ("null", "auto", "???")
+WORDS = ("null", "auto", "false", "???")
 
 
 def home(name: str) -> Path:
@@ -88,8 +88,6 @@ def _spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return work(config)
         except UserError as error:
             print(f"gan_lab: {error}", file=sys.stderr)
-            if is_multirun():  # the other jobs go on, and Hydra reports the failure at the end
-                raise
             sys.exit(2)
         except KeyboardInterrupt:
             sys.exit(130)

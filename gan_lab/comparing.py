@@ -4,15 +4,12 @@ import os
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
-from torch import Tensor
 
-from gan_lab.imaging import from_pil
 from gan_lab.reports.compare import Run, differences, order, read_runs, shared, ties
-from gan_lab.reports.pages import embedded, write_page
+from gan_lab.reports.pages import samples_in, write_page
 from gan_lab.types import UserError
 
 
@@ -44,7 +41,7 @@ def compare(paths: Sequence[str], by: str | None, output: str) -> list[Run]:
             "name": run.name,
             "cells": [{"text": _text(run, name), "best": run in best[name]} for name in names],
             "counts": run.counts,
-            "source": _samples(run),
+            "source": samples_in(run.folder),
         }
         for run in runs
     ]
@@ -77,19 +74,3 @@ def _table(runs: Sequence[Run], best: Mapping[str, Set[Run]], by: str) -> Table:
 def _text(run: Run, name: str) -> str:
     row = run.figures[name]
     return f"{row.value:.4g}" + (f" ± {row.spread:.2g}" if row.spread is not None else "")
-
-
-def _samples(run: Run) -> str | None:
-    """The run's own sheet of samples, if it has one that can be read."""
-    path = run.folder / "samples.png"
-    try:
-        image = _read(path) if path.is_file() else None
-    except Exception:  # a damaged file raises whatever its decoder happens to
-        return None
-    return None if image is None else embedded(image, least=1)
-
-
-def _read(path: Path) -> Tensor:
-    """uint8 (3, H, W)."""
-    with Image.open(path) as image:
-        return from_pil(image.convert("RGB"))

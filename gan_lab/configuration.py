@@ -4,11 +4,12 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.build import resolve as find
-from gan_lab.cli import add_searchpath, home, is_multirun, quote_paths
+from gan_lab.cli import add_searchpath, home, quote_paths
 from gan_lab.machine import auto_precision
 from gan_lab.resolvers import side
 from gan_lab.types import UserError
@@ -41,14 +42,8 @@ def settle(config: DictConfig) -> None:
     for key, reason in REFUSED.items():
         if config.trainer.get(key) is not None:
             raise UserError(f"trainer.{key} does not serve here: {reason}.")
-    several = (config.trainer.get("devices"), config.trainer.get("num_nodes")) not in ((1, 1), (1, None))
-    if several and config.trainer.get("strategy") == "auto":
+    if processes(config) > 1 and config.trainer.get("strategy") == "auto":
         config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
-    if several and is_multirun():
-        raise UserError(
-            "A sweep in one process cannot start DDP jobs, whose further ranks would run the whole sweep again: "
-            "start one gan_lab.train for each job, or sweep with trainer=default."
-        )
     _check_data(config)
     _check_remedies(config)
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
@@ -57,6 +52,16 @@ def settle(config: DictConfig) -> None:
         raise UserError(f"precision={config.precision} does not serve: give one of {', '.join(PRECISIONS)}.")
     if config.precision == "auto":
         config.precision = auto_precision(str(config.trainer.get("accelerator")))
+
+
+def processes(config: DictConfig) -> int:
+    """How many processes a run takes: one a device, on all nodes."""
+    devices, nodes = config.trainer.get("devices"), int(config.trainer.get("num_nodes") or 1)
+    if devices in ("auto", -1, "-1"):
+        here = 1 if config.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+    else:
+        here = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices or 1)
+    return here * nodes
 
 
 def _check_data(config: DictConfig) -> None:

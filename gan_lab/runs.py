@@ -83,7 +83,7 @@ def unfinished(runs: str | Path) -> Iterator[Path]:
     found = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
     for checkpoint in found:
         folder = checkpoint.parent
-        if _read(folder / "run.json").get("state") != "finished" and not _is_running(folder):
+        if read(folder / "run.json").get("state") != "finished" and not _is_running(folder):
             yield folder
 
 
@@ -91,12 +91,19 @@ def find(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path
     """The newest unfinished run of equal configuration; else None, the nearest one and the differing keys."""
     nearest: tuple[Path | None, list[str]] = (None, [])
     for folder in unfinished(runs):
-        keys = differing(config, _read(folder / "config.json"))
+        keys = differing(config, read(folder / "config.json"))
         if not keys:
             return folder, folder, []
         if nearest[0] is None or len(keys) < len(nearest[1]):
             nearest = (folder, keys)
     return None, *nearest
+
+
+def finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
+    """The newest finished run of equal configuration."""
+    found = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    ended = (path.parent for path in found if read(path).get("state") == "finished")
+    return next((folder for folder in ended if not differing(config, read(folder / "config.json"))), None)
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -149,7 +156,8 @@ def finite(node: Any) -> Any:
     return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file's mapping; empty where it is not there or not whole."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):

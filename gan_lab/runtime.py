@@ -166,8 +166,10 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
     """Records how the run ended, tells the user what to do next, and ends the process after a signal."""
     figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
     state = "stopped" if stop.received else "finished"
+    kept = next((callback for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
     if trainer.is_global_zero:
-        run.end(state, images_seen=model.images_seen, iteration=model.iteration, seconds=model.seconds, figures=figures)
+        counters = {"images_seen": model.images_seen, "iteration": model.iteration, "seconds": model.seconds}
+        run.end(state, **counters, figures=figures, best=kept.summary() if kept else {})
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
         # Lightning would kill the first process at once if another ended with a status of its own.
@@ -179,7 +181,7 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
     given = f"checkpoint={run.folder / runs.LAST}"
     translate = f"python -m gan_lab.translate {given} input=… output=…"
     rank_zero_info(f"Done: {translate if isinstance(model, Translates) else f'python -m gan_lab.sample {given} n=64'}")
-    return next((callback.best for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
+    return kept.best if kept else None
 
 
 def is_first_process() -> bool:

@@ -7,9 +7,9 @@ from gan_lab.cli import entry
 
 @entry("train")
 def main(config: Any) -> float | None:
-    from gan_lab import runtime
+    from gan_lab import sweeps
 
-    return runtime.train(config)
+    return sweeps.train(config)
 
 
 if __name__ == "__main__":

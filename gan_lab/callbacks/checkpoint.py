@@ -41,6 +41,7 @@ class Checkpoint(callbacks.Checkpoint):
         self.folder, self.every, self.minutes = Path(folder), Every(every), minutes
         self.monitor, self.sign = monitor, 1 if mode == "min" else -1
         self.best: float | None = None
+        self.name: str | None = None
         self.warned = False
         self.saved_at = time.monotonic()
 
@@ -71,6 +72,10 @@ class Checkpoint(callbacks.Checkpoint):
         self.best = figure
         return True
 
+    def summary(self) -> dict[str, Any]:
+        """The best figure's name and value; empty before there is one."""
+        return {} if self.best is None else {"name": self.name, "value": self.best}
+
     def _figure(self, trainer: Trainer) -> float | None:
         measured = [name for name in trainer.callback_metrics if name.startswith("quick_")]
         name = next((name for name in trainer.callback_metrics if fnmatch(name, self.monitor or "")), None)
@@ -80,14 +85,15 @@ class Checkpoint(callbacks.Checkpoint):
                 f"No figure is called {self.monitor}, so no best.ckpt is kept: give callbacks.checkpoint.monitor=one "
                 f"of {', '.join(measured)}."
             )
+        self.name = name or self.name
         return None if name is None else float(trainer.callback_metrics[name])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"every": self.every.state_dict(), "best": self.best}
+        return {"every": self.every.state_dict(), "best": self.best, "name": self.name}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.every.load_state_dict(state["every"])
-        self.best = state["best"]
+        self.best, self.name = state["best"], state.get("name")
 
 
 class StopOnSignal(Callback):

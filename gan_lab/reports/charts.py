@@ -82,3 +82,15 @@ def bars(title: str, values: Mapping[str, float], y_name: str, mean: float | Non
         _, y = axes.place(0, mean)
         marks.append(f'<line class="mean" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
     return axes.svg(title, "".join(marks), x_ticks=[])
+
+
+def alone(svg: str) -> str:
+    """A chart as a file of its own, readable on light and dark."""
+    how = f'xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" fill="#777"'
+    font = 'font-family="sans-serif" font-size="11"'
+    style = (
+        "<style>.grid,.mean{stroke:#bbb}.mean{stroke-dasharray:4 3}.bar{fill:#2a78c2}"
+        ".curve{fill:none;stroke-width:2}.c0{stroke:#2a78c2}.c1{stroke:#d2691e}"
+        "text.c0{stroke:none;fill:#2a78c2}text.c1{stroke:none;fill:#d2691e}</style>"
+    )
+    return svg.replace("<svg ", f"<svg {how} {font} ", 1).replace("<title>", f"{style}<title>", 1) + "\n"

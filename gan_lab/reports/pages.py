@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 from torch import Tensor
 
 from gan_lab.atomic import replacing
-from gan_lab.imaging import to_pil
+from gan_lab.imaging import from_pil, to_pil
 from gan_lab.types import UserError
 
 HERE = Path(__file__).parent
@@ -43,6 +44,16 @@ def embedded(image: Tensor, least: int = 96) -> str:
     buffer = io.BytesIO()
     to_pil(larger).save(buffer, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def samples_in(folder: Path) -> str | None:
+    """A run's sheet of samples as ``embedded`` gives it, if there is one that can be read."""
+    path = folder / "samples.png"
+    try:
+        with Image.open(path) as image:
+            return embedded(from_pil(image.convert("RGB")), least=1)
+    except Exception:  # a damaged file raises whatever its decoder happens to
+        return None
 
 
 def write_trial(path: Path, real: Tensor, made: Tensor, model: str, pairs: bool, seed: int = 0) -> Path:

@@ -1,0 +1,54 @@
+"""A job of a search that falls behind ends early."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+
+from gan_lab.callbacks.checkpoint import Checkpoint
+from gan_lab.callbacks.fidelity import Fidelity
+from gan_lab.metrics.cache import agreed, ranks
+from gan_lab.search import STUDY, journal
+
+
+class Pruning(Callback):
+    """Reports the figure that the best checkpoint goes by to an Optuna trial after every quick measurement, and stops
+    the run where its pruner says so.
+
+    Attributes:
+        pruned: whether it did.
+
+    Args:
+        folder: of the sweep, where the study is kept.
+        id: of the trial.
+    """
+
+    def __init__(self, folder: str, id: int) -> None:
+        self.folder, self.id, self.pruned = folder, id, False
+        self.reported: int | None = None
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        measured = next((each for each in trainer.callbacks if isinstance(each, Fidelity)), None)  # type: ignore[attr-defined]
+        kept = next((each for each in trainer.callbacks if isinstance(each, Checkpoint)), None)  # type: ignore[attr-defined]
+        record = measured.last.get("quick") if measured else None
+        if record is None or kept is None or record["images_seen"] == self.reported:
+            return
+        self.reported = record["images_seen"]
+        figure = kept.figure(trainer)
+        if figure is not None and agreed(self._falls_behind(figure[1], record["images_seen"]) if first() else None):
+            self.pruned = trainer.should_stop = True
+
+    def _falls_behind(self, value: float, images: int) -> bool:
+        from optuna import Trial, load_study
+
+        study = load_study(study_name=STUDY, storage=journal(self.folder))
+        trial = Trial(study, self.id)
+        trial.report(value, images)
+        if not trial.should_prune():
+            return False
+        trial.set_user_attr("pruned", True)
+        return True
+
+
+def first() -> bool:
+    """Whether this is rank zero."""
+    return ranks()[0] == 0

@@ -1,0 +1,164 @@
+"""Sweeps that learn from their jobs: a Hydra sweeper over Optuna itself, ``hydra/sweeper=optuna``.
+
+Ranges are written as Hydra knows them: ``model.g_lr=tag(log,interval(1e-5,1e-2))``, ``loss=choice(hinge,lsgan)``,
+``model.depth=range(2,6)``; whatever has a single value stays as it is. Every job reports its quick figures, and Optuna's
+pruner ends those that fall behind.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import DictConfig
+
+from gan_lab.types import UserError
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+JOURNAL, STUDY = "study.journal", "gan_lab"
+
+
+class Search(Sweeper):
+    """Asks Optuna for the settings of each job, and tells it what came of them.
+
+    Args:
+        n_trials: jobs in all, those of an earlier search in the same folder among them.
+        n_jobs: jobs launched together; more than one needs a launcher that runs them side by side.
+        direction: "minimize" or "maximize".
+        seed: of the sampler.
+        sampler, pruner: Optuna's, as ``_target_`` nodes without arguments that are objects; None for TPE, and for the
+            median of earlier jobs.
+    """
+
+    def __init__(
+        self,
+        n_trials: int = 20,
+        n_jobs: int = 1,
+        direction: str = "minimize",
+        seed: int | None = 0,
+        sampler: Any = None,
+        pruner: Any = None,
+    ) -> None:
+        self.n_trials, self.n_jobs, self.direction, self.seed = n_trials, n_jobs, direction, seed
+        self.sampler, self.pruner = sampler, pruner
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
+        self.config, self.hydra_context = config, hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launches the jobs, so many at a time."""
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*_given(self.config), *arguments])
+        fixed = [each.input_line for each in overrides if not each.is_sweep_override()]
+        space = [each for each in overrides if each.is_sweep_override()]
+        if not space:
+            raise UserError("There is nothing to search: give ranges such as model.g_lr=interval(1e-4,1e-2).")
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        study = self._study(folder)
+        done = len([trial for trial in study.trials if trial.state.is_finished()])
+        while done < self.n_trials:
+            trials = [study.ask() for _ in range(min(self.n_jobs, self.n_trials - done))]
+            batch = [[*fixed, *_chosen(trial, space), *_of_trial(folder, trial)] for trial in trials]
+            self.validate_batch_is_legal(batch)
+            results = self.launcher.launch(batch, initial_job_idx=done)
+            for trial, result in zip(trials, results, strict=True):
+                _tell(study, trial, result.return_value)
+            done += len(trials)
+        _told(study)
+
+    def _study(self, folder: Path) -> "Study":
+        try:
+            import optuna
+        except ImportError as error:
+            raise UserError("A search needs Optuna: pip install 'gan_lab[optuna]'.") from error
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(
+            study_name=STUDY,
+            storage=journal(folder),
+            load_if_exists=True,
+            direction=self.direction,
+            sampler=self.sampler or optuna.samplers.TPESampler(seed=self.seed),
+            pruner=self.pruner or optuna.pruners.MedianPruner(),
+        )
+
+
+Search.__module__ = "hydra_plugins.gan_lab"  # Hydra takes plugins from that package alone
+
+
+def journal(folder: str | Path) -> Any:
+    """Where the study is kept: a file that several processes may write to."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(Path(folder) / JOURNAL)))
+
+
+def _given(config: DictConfig) -> list[str]:
+    """``hydra.sweeper.params``, as Hydra's own sweeper has them."""
+    params = config.hydra.sweeper.get("params") or {}
+    return [f"{key}={value}" for key, value in params.items()]
+
+
+def _chosen(trial: "Trial", space: Sequence[Override]) -> list[str]:
+    return [f"{each.get_key_element()}={_suggested(trial, each)}" for each in space]
+
+
+def _suggested(trial: "Trial", override: Override) -> Any:
+    key, sweep = override.get_key_element().lstrip("+"), override.value()
+    if isinstance(sweep, IntervalSweep):
+        assert sweep.start is not None and sweep.end is not None
+        log = "log" in sweep.tags
+        if "int" in sweep.tags:
+            return trial.suggest_int(key, int(sweep.start), int(sweep.end), log=log)
+        return trial.suggest_float(key, float(sweep.start), float(sweep.end), log=log)
+    if isinstance(sweep, RangeSweep) and isinstance(sweep.start, int) and isinstance(sweep.step, int):
+        assert sweep.stop is not None
+        last = sweep.start + (int(sweep.stop) - 1 - sweep.start) // sweep.step * sweep.step
+        return trial.suggest_int(key, sweep.start, last, step=sweep.step)
+    if isinstance(sweep, ChoiceSweep | RangeSweep):
+        return trial.suggest_categorical(key, list(override.sweep_string_iterator()))
+    raise UserError(f"{override.input_line} is no range that can be searched: give interval(), range() or choice().")
+
+
+def _of_trial(folder: Path, trial: "Trial") -> list[str]:
+    return [f"trial.folder='{folder.absolute()}'", f"trial.id={trial._trial_id}"]
+
+
+def _tell(study: "Study", trial: "Trial", value: Any) -> None:
+    from optuna.trial import TrialState
+
+    pruned = next(each for each in study.trials if each.number == trial.number).user_attrs.get("pruned", False)
+    if pruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    elif value is None:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, float(value))
+
+
+def _told(study: "Study") -> None:
+    """The best setting, as arguments for a run."""
+    finished = [trial for trial in study.trials if trial.value is not None and trial.state.name == "COMPLETE"]
+    if not finished:
+        print("gan_lab: no job came to its end.", file=sys.stderr)
+        return
+    best = study.best_trial
+    setting = " ".join(f"{key}={value}" for key, value in best.params.items())
+    print(f"Best: job {best.number}, {best.value:.5g}: {setting}")
+
+
+def register() -> None:
+    """Makes the sweeper known to Hydra."""
+    Plugins.instance().register(Search)
+
+

@@ -1,0 +1,163 @@
+"""A sweep's jobs: what is finished is not done again, what is not goes on, and one that fails stops no other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from lightning.pytorch.utilities import rank_zero_info
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from gan_lab import runs, runtime
+from gan_lab.cli import is_multirun
+from gan_lab.configuration import processes, resolve, settle
+from gan_lab.reports.sweep import read_jobs, write_sweep
+from gan_lab.types import UserError
+
+JOBS = "jobs"
+"""The folder within a sweep's, with a JSON file a job."""
+
+
+def train(config: DictConfig) -> float | None:
+    """As ``runtime.train``; in a sweep, one job of it, which returns None where it failed and lets the others go on.
+
+    Raises:
+        SystemExit: where a signal stopped the job, and the sweep with it.
+    """
+    if not is_multirun():
+        return runtime.train(config)
+    with _recorded(config) as record:
+        found = _finished(config)
+        record["found"] = found is not None
+        config.run_dir = str(found) if found else config.run_dir
+        if found is None:
+            _train(config)
+        value = runs.read(Path(config.run_dir)).get("best", {}).get("value")
+        return None if value is None else float(value)
+    return None
+
+
+@contextmanager
+def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
+    """Writes down the job as it begins and as it ends; what goes wrong in it is told, and stays in it."""
+    job = HydraConfig.get()
+    path = Path(job.sweep.dir) / JOBS / f"{job.job.num:04d}.json"
+    record: dict[str, Any] = {"job": job.job.num, "overrides": list(job.overrides.task), "state": "running"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs.write_json(path, record)
+    began = time.monotonic()
+    try:
+        yield record
+        record["state"] = "finished"
+    except UserError as error:
+        record |= {"state": "failed", "error": str(error)}
+        print(f"gan_lab: job {job.job.num} failed: {error}", file=sys.stderr)
+    except Exception as error:
+        record |= {"state": "failed", "error": f"{type(error).__name__}: {error}".strip()}
+        traceback.print_exc()
+        print(f"gan_lab: job {job.job.num} failed, and the others go on.", file=sys.stderr)
+    except BaseException:
+        record["state"] = "stopped"
+        raise
+    finally:
+        runs.write_json(path, {**record, "run": config.run_dir, "seconds": time.monotonic() - began})
+
+
+def _finished(config: DictConfig) -> Path | None:
+    """The folder of an earlier run that was this very job; and where one began and did not end, it is to go on.
+
+    ``resume=false`` wants neither.
+    """
+    if config.resume is None:
+        config.resume = "auto"
+    if config.resume != "auto":
+        return None
+    settle(config)
+    # Some folder, for a value that holds the run's own is compared without it.
+    found = runs.finished(config.runs, resolve(OmegaConf.merge(config, {"run_dir": "run_dir"})))  # type: ignore[arg-type]
+    if found:
+        rank_zero_info(f"Finished before: {found}")
+    return found
+
+
+def _train(config: DictConfig) -> None:
+    if processes(config) > 1:
+        _apart(config)
+        return
+    _deal_device(config)
+    runtime.train(config)
+
+
+def _deal_device(config: DictConfig) -> None:
+    """Jobs that run side by side take the GPUs in turn."""
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and config.trainer.accelerator != "cpu":
+        config.trainer.devices = [int(HydraConfig.get().job.num) % gpus]
+
+
+def _apart(config: DictConfig) -> None:
+    """A job on several devices in a process group of its own: Lightning starts further ranks by the command that it
+    finds, which within a sweep would be the whole sweep's.
+
+    Raises:
+        RuntimeError: if it fails.
+        SystemExit: if it was stopped.
+    """
+    checkpoint = runtime.place(config)
+    overrides = [each for each in HydraConfig.get().overrides.task if not each.startswith(("run_dir=", "resume="))]
+    command = [sys.executable, "-m", "gan_lab.train", *overrides, f"run_dir={config.run_dir}"]
+    command.append(f"resume={checkpoint or 'false'}")
+    environment = {key: value for key, value in os.environ.items() if key not in (runtime.FOLDER, runtime.RESUMED)}
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    with _passing_on(process.pid):
+        status = process.wait()
+    if status in (130, 143):
+        sys.exit(status)
+    if status:
+        raise RuntimeError(f"the job's processes ended with status {status}")
+
+
+@contextmanager
+def _passing_on(group: int) -> Iterator[None]:
+    """Signals go to the job's own process group, which saves and ends."""
+    before = {
+        number: signal.signal(number, lambda number, _: os.killpg(group, number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Table(Callback):
+    """Tells of all jobs at the sweep's end."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """An earlier sweep in the same folder gives way; its runs stay."""
+        for path in (Path(str(config.hydra.sweep.dir)) / JOBS).glob("*.json"):
+            path.unlink()
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(str(config.hydra.sweep.dir))
+        jobs = read_jobs(folder / JOBS)
+        if not jobs:  # of another command than train
+            return
+        tables, written = write_sweep(folder, jobs)
+        Console().print(*tables, sep="\n")
+        print(f"Wrote {', '.join(map(str, written))}")
+        if failed := [job for job in jobs if job.state == "failed"]:
+            print(f"gan_lab: {len(failed)} of {len(jobs)} jobs failed:", file=sys.stderr)
+            print(*(f"  {job.number}: {job.error}" for job in failed), sep="\n", file=sys.stderr)
+            sys.exit(1)

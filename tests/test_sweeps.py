@@ -1,0 +1,91 @@
+"""Sweeps as a user gives them: jobs that end, fail, are found finished, go on, or run on two devices."""
+
+import csv
+import gc
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab.core.alternating import AlternatingModule
+from gan_lab.train import main as train
+
+TINY = ["data=digits", "debug=smoke", "network.base=4", "network.critic_base=4", "callbacks.samples=null"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("sweeps")
+
+
+@pytest.fixture
+def sweep(home, monkeypatch, capfd):
+    """Runs ``gan_lab.train -m``; gives the rows of its table, the exit status and what was printed."""
+
+    def call(name, *arguments):
+        monkeypatch.chdir(home)
+        monkeypatch.setattr(sys, "argv", ["gan_lab", "-m", *TINY, f"hydra.sweep.dir={name}", *arguments])
+        status = 0
+        try:
+            train()
+        except SystemExit as end:
+            status = end.code
+        with Path(name, "table.csv").open() as file:
+            return list(csv.DictReader(file)), status, capfd.readouterr()
+
+    return call
+
+
+SMALL = "data.size=8"
+GRID = ["model=dcgan,sngan", "loss=hinge,lsgan", "seed=1,2"]
+
+
+def test_every_job_has_a_row_and_one_that_fails_stops_no_other(sweep, home):
+    rows, status, told = sweep("first", *GRID, "data.size=8,7")
+    assert [row["state"] for row in rows] == ["finished", "failed"] * 8 and status == 1
+    assert [row["job"] for row in rows] == [str(number) for number in range(16)]
+    assert rows[6]["model"] == "dcgan" and rows[6]["loss"] == "lsgan" and rows[6]["seed"] == "2"
+    record = json.loads((home / rows[6]["run"] / "run.json").read_text())
+    assert float(rows[6]["fd_grey"]) == pytest.approx(record["figures"]["fd_grey"], rel=1e-4)
+    assert float(rows[6]["best quick_fd_grey"]) == pytest.approx(record["best"]["value"], rel=1e-4)
+    assert "data.size=8 works" in rows[7]["error"]
+    assert "8 of 16 jobs failed" in told.err and "dcgan" in told.out
+    with (home / "first" / "seeds.csv").open() as file:
+        seeds = list(csv.DictReader(file))
+    assert [row["seeds"] for row in seeds] == ["2"] * 4
+    pair = [float(row["fd_grey"]) for row in rows[:4:2]]
+    assert float(seeds[0]["fd_grey: mean"]) == pytest.approx(sum(pair) / 2, rel=1e-4)
+    assert {"table.svg", "index.html"} <= {path.name for path in (home / "first").iterdir()}
+
+
+def test_again_it_finds_what_is_finished_and_goes_on_with_what_is_not(sweep, home):
+    """The jobs of the first test, one of which seems to have been stopped."""
+    before, folders = sweep("first", *GRID, SMALL)[0], sorted(home.glob("runs/*/*"))
+    stopped = home / before[3]["run"] / "run.json"
+    stopped.write_text(json.dumps({**json.loads(stopped.read_text()), "state": "stopped"}))
+    rows, status, _ = sweep("again", *GRID, SMALL)
+    assert [row["state"] for row in rows] == ["finished" if n == 3 else "found finished" for n in range(8)]
+    assert [row["run"] for row in rows] == [row["run"] for row in before] and status == 0
+    assert sorted(home.glob("runs/*/*")) == folders
+    assert json.loads(stopped.read_text())["state"] == "finished"
+
+
+def test_a_job_is_the_run_it_would_be_alone_and_leaves_nothing_behind(sweep, home, monkeypatch):
+    rows, _, _ = sweep("pair", SMALL, "seed=5,6", "budget.images=256")
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, AlternatingModule)]
+    monkeypatch.setattr(sys, "argv", ["gan_lab", *TINY, SMALL, "seed=6", "budget.images=256", "run_dir=alone"])
+    train()
+    one, other = (torch.load(home / run / "last.ckpt", weights_only=True) for run in (rows[1]["run"], "alone"))
+    torch.testing.assert_close(one["state_dict"], other["state_dict"], rtol=0, atol=0)
+
+
+def test_jobs_on_two_devices_have_processes_of_their_own(sweep, home):
+    rows, status, _ = sweep("devices", "trainer=ddp_cpu", "seed=7,8", "data.size=8,7", "budget.images=256")
+    assert [row["state"] for row in rows] == ["finished", "failed", "finished", "failed"] and status == 1
+    for row in rows[::2]:
+        record = json.loads((home / row["run"] / "config.json").read_text())
+        assert record["trainer"]["devices"] == 2
+        assert float(row["fd_grey"]) > 0
