@@ -38,6 +38,7 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             importlib.import_module("gan_lab.resolvers")  # for --cfg, which composes and does no work
             _make_importable(Path.cwd())
             add_searchpath(home("experiments"))
+            importlib.import_module("gan_lab.search").register()
             sys.argv[1:] = quote_paths(sys.argv[1:])
             return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(_spoken(work))()
 

@@ -83,7 +83,7 @@ def unfinished(runs: str | Path) -> Iterator[Path]:
     found = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
     for checkpoint in found:
         folder = checkpoint.parent
-        if read(folder / "run.json").get("state") != "finished" and not _is_running(folder):
+        if read(folder / "run.json").get("state") not in ("finished", "pruned") and not _is_running(folder):
             yield folder
 
 

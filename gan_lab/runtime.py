@@ -4,12 +4,14 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities import rank_zero_info
@@ -18,10 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lab import runs
 from gan_lab.build import build
-from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.configuration import resolve, settle
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
+from gan_lab.launching import is_requeued, meet, requeue
 from gan_lab.machine import versions
+from gan_lab.metrics.cache import agreed
 from gan_lab.results import result
 from gan_lab.types import Translates, UserError
 
@@ -44,6 +48,9 @@ def train(config: DictConfig) -> float | None:
         SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
     """
     settle(config)
+    meet(str(config.trainer.get("accelerator")))
+    if config.resume is None and is_requeued():
+        config.resume = "auto"
     parts = resolve(config)
     seed_everything(parts["seed"], workers=True, verbose=False)
     data, model = build(parts["data"]), build(parts["model"])
@@ -82,13 +89,28 @@ def _status(error: BaseException) -> int | None:
 def place(config: DictConfig) -> Path | None:
     """Puts the run's folder into the configuration; returns the checkpoint to continue from, if any.
 
-    The first process decides; those that Lightning starts for further devices read it from the environment.
+    The first process decides. Those that Lightning starts for further devices read it from the environment; those that
+    somebody else started are told.
 
     Raises:
-        UserError: if there is no such checkpoint, or processes started from outside would have to guess.
+        UserError: if there is no such checkpoint, or the folder holds a run.
     """
-    if not is_first_process():
-        return _as_the_first_decided(config)
+    if not dist.is_initialized():
+        return _decided(config) if is_first_process() else _as_the_first_decided(config)
+    told: tuple[str, str | None, str] = ("", None, "")
+    if is_first_process():
+        try:
+            checkpoint = _decided(config)
+            told = (config.run_dir, str(checkpoint or "") or None, "")
+        except UserError as error:
+            told = ("", None, str(error))
+    config.run_dir, path, wrong = agreed(told)
+    if wrong:
+        raise UserError(wrong)
+    return Path(path) if path else None
+
+
+def _decided(config: DictConfig) -> Path | None:
     checkpoint = _to_resume(config)
     if checkpoint is not None:
         read(checkpoint)
@@ -117,13 +139,12 @@ def _to_resume(config: DictConfig) -> Path | None:
 
 
 def _as_the_first_decided(config: DictConfig) -> Path | None:
-    if FOLDER in os.environ:
-        config.run_dir = os.environ[FOLDER]
-        return Path(os.environ[RESUMED]) if os.environ[RESUMED] else None
-    if config.resume == "auto":
-        raise UserError("Processes started from outside cannot agree on resume=auto: name the run with resume=runs/….")
-    config.run_dir = config.run_dir or str(Path(config.runs) / config.name)
-    return checkpoint_in(config.resume) if config.resume else None
+    if FOLDER not in os.environ:
+        raise UserError(
+            "This process is no first one, and nobody told it which run it belongs to: start all with torchrun or srun."
+        )
+    config.run_dir = os.environ[FOLDER]
+    return Path(os.environ[RESUMED]) if os.environ[RESUMED] else None
 
 
 def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
@@ -165,13 +186,15 @@ class Record(Callback):
 def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: Any, stop: StopOnSignal) -> float | None:
     """Records how the run ended, tells the user what to do next, and ends the process after a signal."""
     figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    state = "stopped" if stop.received else "finished"
+    state = "stopped" if stop.received else "pruned" if is_cut_short(trainer) else "finished"
     kept = next((callback for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
     if trainer.is_global_zero:
         counters = {"images_seen": model.images_seen, "iteration": model.iteration, "seconds": model.seconds}
         run.end(state, **counters, figures=figures, best=kept.summary() if kept else {})
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
+        if stop.received == signal.SIGUSR1 and trainer.is_global_zero:
+            requeue()
         # Lightning would kill the first process at once if another ended with a status of its own.
         sys.exit(128 + stop.received if trainer.is_global_zero else 0)
     if plain["record"] and trainer.is_global_zero:

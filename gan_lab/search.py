@@ -1,14 +1,14 @@
 """Sweeps that learn from their jobs: a Hydra sweeper over Optuna itself, ``hydra/sweeper=optuna``.
 
 Ranges are written as Hydra knows them: ``model.g_lr=tag(log,interval(1e-5,1e-2))``, ``loss=choice(hinge,lsgan)``,
-``model.depth=range(2,6)``; whatever has a single value stays as it is. Every job reports its quick figures, and Optuna's
-pruner ends those that fall behind.
+``model.depth=range(2,6)``; whatever has a single value stays as it is. Every job reports its quick figures, and a
+pruner of Optuna's ends those that fall behind.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
@@ -16,12 +16,10 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
-from gan_lab.types import UserError
+from gan_lab.trials import STUDY, journal
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-
-JOURNAL, STUDY = "study.journal", "gan_lab"
 
 
 class Search(Sweeper):
@@ -34,19 +32,21 @@ class Search(Sweeper):
         seed: of the sampler.
         sampler, pruner: Optuna's, as ``_target_`` nodes without arguments that are objects; None for TPE, and for the
             median of earlier jobs.
+        params: ranges by key, as on the command line.
     """
 
     def __init__(
         self,
         n_trials: int = 20,
         n_jobs: int = 1,
-        direction: str = "minimize",
+        direction: Literal["minimize", "maximize"] = "minimize",
         seed: int | None = 0,
         sampler: Any = None,
         pruner: Any = None,
+        params: Mapping[str, Any] | None = None,
     ) -> None:
         self.n_trials, self.n_jobs, self.direction, self.seed = n_trials, n_jobs, direction, seed
-        self.sampler, self.pruner = sampler, pruner
+        self.sampler, self.pruner, self.params = sampler, pruner, dict(params or {})
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
         self.config, self.hydra_context = config, hydra_context
@@ -56,12 +56,13 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Launches the jobs, so many at a time."""
+        assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*_given(self.config), *arguments])
-        fixed = [each.input_line for each in overrides if not each.is_sweep_override()]
+        overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in self.params.items()), *arguments])
+        fixed = [str(each.input_line) for each in overrides if not each.is_sweep_override()]
         space = [each for each in overrides if each.is_sweep_override()]
         if not space:
-            raise UserError("There is nothing to search: give ranges such as model.g_lr=interval(1e-4,1e-2).")
+            raise _wrong("There is nothing to search: give ranges such as model.g_lr=interval(1e-4,1e-2).")
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         study = self._study(folder)
@@ -80,7 +81,7 @@ class Search(Sweeper):
         try:
             import optuna
         except ImportError as error:
-            raise UserError("A search needs Optuna: pip install 'gan_lab[optuna]'.") from error
+            raise _wrong("A search needs Optuna: pip install 'gan_lab[optuna]'.") from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         return optuna.create_study(
             study_name=STUDY,
@@ -93,20 +94,6 @@ class Search(Sweeper):
 
 
 Search.__module__ = "hydra_plugins.gan_lab"  # Hydra takes plugins from that package alone
-
-
-def journal(folder: str | Path) -> Any:
-    """Where the study is kept: a file that several processes may write to."""
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    return JournalStorage(JournalFileBackend(str(Path(folder) / JOURNAL)))
-
-
-def _given(config: DictConfig) -> list[str]:
-    """``hydra.sweeper.params``, as Hydra's own sweeper has them."""
-    params = config.hydra.sweeper.get("params") or {}
-    return [f"{key}={value}" for key, value in params.items()]
 
 
 def _chosen(trial: "Trial", space: Sequence[Override]) -> list[str]:
@@ -127,7 +114,7 @@ def _suggested(trial: "Trial", override: Override) -> Any:
         return trial.suggest_int(key, sweep.start, last, step=sweep.step)
     if isinstance(sweep, ChoiceSweep | RangeSweep):
         return trial.suggest_categorical(key, list(override.sweep_string_iterator()))
-    raise UserError(f"{override.input_line} is no range that can be searched: give interval(), range() or choice().")
+    raise _wrong(f"{override.input_line} is no range that can be searched: give interval(), range() or choice().")
 
 
 def _of_trial(folder: Path, trial: "Trial") -> list[str]:
@@ -157,8 +144,12 @@ def _told(study: "Study") -> None:
     print(f"Best: job {best.number}, {best.value:.5g}: {setting}")
 
 
+def _wrong(sentence: str) -> Exception:
+    from gan_lab.types import UserError  # not at the top: it brings torch, for which the shell's TAB should not wait
+
+    return UserError(sentence)
+
+
 def register() -> None:
     """Makes the sweeper known to Hydra."""
     Plugins.instance().register(Search)
-
-

@@ -42,7 +42,7 @@ def train(config: DictConfig) -> float | None:
         config.run_dir = str(found) if found else config.run_dir
         if found is None:
             _train(config)
-        value = runs.read(Path(config.run_dir)).get("best", {}).get("value")
+        value = runs.read(Path(config.run_dir) / "run.json").get("best", {}).get("value")
         return None if value is None else float(value)
     return None
 
@@ -58,7 +58,7 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
     began = time.monotonic()
     try:
         yield record
-        record["state"] = "finished"
+        record["state"] = runs.read(Path(config.run_dir) / "run.json").get("state", "finished")
     except UserError as error:
         record |= {"state": "failed", "error": str(error)}
         print(f"gan_lab: job {job.job.num} failed: {error}", file=sys.stderr)

@@ -27,11 +27,12 @@ ALLOWED = {
     "runs": BASE,
     "metrics": BASE | {"metrics", "editing", "imaging", "networks", "precision", "progress"},
     "presenting": set(),
-    "reports": BASE | {"reports", "imaging", "metrics", "presenting"},
+    "trials": set(),
+    "reports": BASE | {"reports", "imaging", "metrics", "presenting", "runs"},
     "photos": BASE | {"data", "imaging"},
     "outputs": BASE | {"data", "photos"},
     "editing": BASE | {"editing", "imaging", "precision", "progress", "networks"},
-    "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "presenting", "progress"},
+    "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "presenting", "progress", "trials"},
 }
 FREE = {
     "configuration",
@@ -40,6 +41,8 @@ FREE = {
     "translating",
     "evaluating",
     "comparing",
+    "search",
+    "sweeps",
     "results",
     "cli",
     "train",
@@ -50,7 +53,18 @@ FREE = {
     "fetch",
     "__init__",
 }
-HYDRA = {"configuration", "resolvers", "runtime", "inference", "translating", "evaluating", "results", "cli"}
+HYDRA = {
+    "configuration",
+    "resolvers",
+    "runtime",
+    "inference",
+    "translating",
+    "evaluating",
+    "results",
+    "cli",
+    "search",
+    "sweeps",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -62,21 +62,18 @@ class Checkpoint(callbacks.Checkpoint):
         return time.monotonic() - self.saved_at > 60 * self.minutes
 
     def _is_best(self, trainer: Trainer) -> bool:
-        figure = self._figure(trainer)
-        if (
-            figure is None
-            or not math.isfinite(figure)
-            or (self.best is not None and self.sign * figure >= self.sign * self.best)
-        ):
+        name, value = self.figure(trainer) or (None, math.nan)
+        if not math.isfinite(value) or (self.best is not None and self.sign * value >= self.sign * self.best):
             return False
-        self.best = figure
+        self.name, self.best = name, value
         return True
 
     def summary(self) -> dict[str, Any]:
         """The best figure's name and value; empty before there is one."""
         return {} if self.best is None else {"name": self.name, "value": self.best}
 
-    def _figure(self, trainer: Trainer) -> float | None:
+    def figure(self, trainer: Trainer) -> tuple[str, float] | None:
+        """The name and value of the figure that the best goes by, where it was measured."""
         measured = [name for name in trainer.callback_metrics if name.startswith("quick_")]
         name = next((name for name in trainer.callback_metrics if fnmatch(name, self.monitor or "")), None)
         if self.monitor and name is None and measured and not self.warned:
@@ -85,8 +82,7 @@ class Checkpoint(callbacks.Checkpoint):
                 f"No figure is called {self.monitor}, so no best.ckpt is kept: give callbacks.checkpoint.monitor=one "
                 f"of {', '.join(measured)}."
             )
-        self.name = name or self.name
-        return None if name is None else float(trainer.callback_metrics[name])
+        return None if name is None else (name, float(trainer.callback_metrics[name]))
 
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "best": self.best, "name": self.name}
@@ -97,16 +93,21 @@ class Checkpoint(callbacks.Checkpoint):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM end the run between two iterations, where it can be saved; a second one ends it at once.
+    """Ctrl-C, SIGTERM and SIGUSR1, which SLURM sends to a job whose time is nearly up (``--signal=USR1@120``), end the
+    run between two iterations, where it can be saved; a second one ends it at once.
 
     ``received`` is the signal's number, or None.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.previous: dict[int, Any] = {}
+
+    @property
+    def cuts_short(self) -> bool:
+        return self.received is not None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         # After Lightning has set its own handlers, which would stop between two players' steps.
@@ -130,3 +131,8 @@ class StopOnSignal(Callback):
             self.received = int(received) or None
         if self.received is not None:
             trainer.should_stop = True
+
+
+def is_cut_short(trainer: Trainer) -> bool:
+    """Whether a signal or a search ends the run before its budget does."""
+    return any(getattr(each, "cuts_short", False) for each in trainer.callbacks)  # type: ignore[attr-defined]

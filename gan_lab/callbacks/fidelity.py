@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
 from gan_lab.atomic import replacing
-from gan_lab.callbacks.checkpoint import StopOnSignal
+from gan_lab.callbacks.checkpoint import is_cut_short
 from gan_lab.callbacks.every import Every
 from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.callbacks.measures import measure_for
@@ -104,7 +104,7 @@ class Fidelity(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Where the budget is used up too, so that the checkpoint that is written next knows the last figures."""
-        ends = trainer.should_stop and not _is_stopped(trainer)
+        ends = trainer.should_stop and not is_cut_short(trainer)
         if "quick" in self.measures and (self.every.due(pl_module.images_seen) or ends):
             self._measure(trainer, pl_module, "quick")
         if "final" in self.measures and ends:
@@ -113,7 +113,7 @@ class Fidelity(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
         if "final" not in self.measures:
             return
-        if not _is_stopped(trainer) and self._seen("final") != pl_module.images_seen:
+        if not is_cut_short(trainer) and self._seen("final") != pl_module.images_seen:
             self._measure(trainer, pl_module, "final")
         if "final" in self.last and trainer.is_global_zero:
             Console().print(table(self.last["final"], self.measures["final"].against(self.last["final"]["protocol"])))
@@ -157,9 +157,3 @@ class Fidelity(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.every.load_state_dict(state_dict["every"])
         self.last = state_dict["last"]
-
-
-def _is_stopped(trainer: Trainer) -> bool:
-    """Whether a signal ends the run: whoever waits for it waits for no measurement, and a resumed run makes it."""
-    signals = (each for each in trainer.callbacks if isinstance(each, StopOnSignal))  # type: ignore[attr-defined]
-    return any(each.received is not None for each in signals)

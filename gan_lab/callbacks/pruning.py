@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, Trainer
 from gan_lab.callbacks.checkpoint import Checkpoint
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.metrics.cache import agreed, ranks
-from gan_lab.search import STUDY, journal
+from gan_lab.trials import STUDY, journal
 
 
 class Pruning(Callback):
@@ -18,15 +18,21 @@ class Pruning(Callback):
         pruned: whether it did.
 
     Args:
-        folder: of the sweep, where the study is kept.
+        folder: of the sweep, where the study is kept; None for a run that is no part of a search.
         id: of the trial.
     """
 
-    def __init__(self, folder: str, id: int) -> None:
+    def __init__(self, folder: str | None = None, id: int | None = None) -> None:
         self.folder, self.id, self.pruned = folder, id, False
         self.reported: int | None = None
 
+    @property
+    def cuts_short(self) -> bool:
+        return self.pruned
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        if self.folder is None:
+            return
         measured = next((each for each in trainer.callbacks if isinstance(each, Fidelity)), None)  # type: ignore[attr-defined]
         kept = next((each for each in trainer.callbacks if isinstance(each, Checkpoint)), None)  # type: ignore[attr-defined]
         record = measured.last.get("quick") if measured else None
@@ -40,8 +46,8 @@ class Pruning(Callback):
     def _falls_behind(self, value: float, images: int) -> bool:
         from optuna import Trial, load_study
 
-        study = load_study(study_name=STUDY, storage=journal(self.folder))
-        trial = Trial(study, self.id)
+        study = load_study(study_name=STUDY, storage=journal(str(self.folder)))
+        trial = Trial(study, int(self.id or 0))
         trial.report(value, images)
         if not trial.should_prune():
             return False

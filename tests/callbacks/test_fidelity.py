@@ -190,10 +190,10 @@ def test_the_best_goes_by_a_pattern_and_a_figure_that_never_comes_is_told_once(t
     figures = {"train/loss": torch.tensor(0.0), name or "quick_clean_fid": torch.tensor(3.0)}
     trainer = SimpleNamespace(callback_metrics=figures)
     with nullcontext() if name else pytest.warns(UserWarning, match="monitor=one of quick_clean_fid"):
-        assert callback._figure(trainer) == (3.0 if name else None)
+        assert callback.figure(trainer) == ((name, 3.0) if name else None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        callback._figure(trainer)
+        callback.figure(trainer)
 
 
 def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, monkeypatch):
