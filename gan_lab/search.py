@@ -8,13 +8,15 @@ pruner of Optuna's ends those that fall behind.
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.trials import STUDY, journal
 
@@ -30,8 +32,8 @@ class Search(Sweeper):
         n_jobs: jobs launched together; more than one needs a launcher that runs them side by side.
         direction: "minimize" or "maximize".
         seed: of the sampler.
-        sampler, pruner: Optuna's, as ``_target_`` nodes without arguments that are objects; None for TPE, and for the
-            median of earlier jobs.
+        sampler, pruner: Optuna's, as nodes with ``_target_`` (jobs build the pruner); None for TPE, and for the median of
+            earlier jobs.
         params: ranges by key, as on the command line.
     """
 
@@ -47,6 +49,7 @@ class Search(Sweeper):
     ) -> None:
         self.n_trials, self.n_jobs, self.direction, self.seed = n_trials, n_jobs, direction, seed
         self.sampler, self.pruner, self.params = sampler, pruner, dict(params or {})
+        self.of_pruner = [f"+trial.pruner={_in_grammar(pruner)}"] if pruner else []
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
         self.config, self.hydra_context = config, hydra_context
@@ -69,7 +72,7 @@ class Search(Sweeper):
         done = len([trial for trial in study.trials if trial.state.is_finished()])
         while done < self.n_trials:
             trials = [study.ask() for _ in range(min(self.n_jobs, self.n_trials - done))]
-            batch = [[*fixed, *_chosen(trial, space), *_of_trial(folder, trial)] for trial in trials]
+            batch = [[*fixed, *_chosen(trial, space), *self.of_pruner, *_of_trial(folder, trial)] for trial in trials]
             self.validate_batch_is_legal(batch)
             results = self.launcher.launch(batch, initial_job_idx=done)
             for trial, result in zip(trials, results, strict=True):
@@ -88,12 +91,12 @@ class Search(Sweeper):
             storage=journal(folder),
             load_if_exists=True,
             direction=self.direction,
-            sampler=self.sampler or optuna.samplers.TPESampler(seed=self.seed),
-            pruner=self.pruner or optuna.pruners.MedianPruner(),
+            sampler=instantiate(self.sampler) if self.sampler else optuna.samplers.TPESampler(seed=self.seed),
         )
 
 
-Search.__module__ = "hydra_plugins.gan_lab"  # Hydra takes plugins from that package alone
+PLUGINS = "hydra_plugins"
+Search.__module__ = f"{PLUGINS}.gan_lab"
 
 
 def _chosen(trial: "Trial", space: Sequence[Override]) -> list[str]:
@@ -115,6 +118,12 @@ def _suggested(trial: "Trial", override: Override) -> Any:
     if isinstance(sweep, ChoiceSweep | RangeSweep):
         return trial.suggest_categorical(key, list(override.sweep_string_iterator()))
     raise _wrong(f"{override.input_line} is no range that can be searched: give interval(), range() or choice().")
+
+
+def _in_grammar(node: Any) -> str:
+    """A mapping of plain values as Hydra's grammar has it."""
+    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return "{" + ",".join(f"{key}:{'null' if value is None else value}" for key, value in plain.items()) + "}"
 
 
 def _of_trial(folder: Path, trial: "Trial") -> list[str]:
@@ -151,5 +160,7 @@ def _wrong(sentence: str) -> Exception:
 
 
 def register() -> None:
-    """Makes the sweeper known to Hydra."""
+    """Makes the sweeper known to Hydra, which takes plugins from a package of its own alone, installed or not."""
     Plugins.instance().register(Search)
+    package = sys.modules.setdefault(PLUGINS, ModuleType(PLUGINS))
+    sys.modules[Search.__module__] = package.gan_lab = sys.modules[__name__]  # type: ignore[attr-defined]

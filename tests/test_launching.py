@@ -49,8 +49,6 @@ def test_processes_of_torchrun_share_one_run_and_agree_on_which_to_go_on_with(tm
         assert state(run)["state"] == "finished" and state(run)["images_seen"] == 512
         (run / "run.json").write_text(json.dumps({**state(run), "state": "stopped"}))
     assert "Resuming from" in done.stderr
-    wrong = subprocess.run([*command, "resume=/nowhere"], capture_output=True, text=True, timeout=240)
-    assert wrong.returncode != 0 and wrong.stderr.count("gan_lab: There is no checkpoint /nowhere") == 2
 
 
 class Nodes:

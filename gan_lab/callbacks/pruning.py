@@ -20,10 +20,11 @@ class Pruning(Callback):
     Args:
         folder: of the sweep, where the study is kept; None for a run that is no part of a search.
         id: of the trial.
+        pruner: Optuna's; None ends what is worse than the median of earlier jobs at the same number of images.
     """
 
-    def __init__(self, folder: str | None = None, id: int | None = None) -> None:
-        self.folder, self.id, self.pruned = folder, id, False
+    def __init__(self, folder: str | None = None, id: int | None = None, pruner: Any = None) -> None:
+        self.folder, self.id, self.pruner, self.pruned = folder, id, pruner, False
         self.reported: int | None = None
 
     @property
@@ -46,7 +47,7 @@ class Pruning(Callback):
     def _falls_behind(self, value: float, images: int) -> bool:
         from optuna import Trial, load_study
 
-        study = load_study(study_name=STUDY, storage=journal(str(self.folder)))
+        study = load_study(study_name=STUDY, storage=journal(str(self.folder)), pruner=self.pruner)
         trial = Trial(study, int(self.id or 0))
         trial.report(value, images)
         if not trial.should_prune():

@@ -61,6 +61,7 @@ def _job(record: Mapping[str, Any]) -> Job:
 def swept(jobs: Sequence[Job]) -> list[str]:
     """The keys in which jobs differ."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
+    keys = [key for key in keys if not key.startswith("trial.")]
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
@@ -71,7 +72,7 @@ def lines(jobs: Sequence[Job]) -> list[dict[str, str]]:
     return [
         {
             "job": str(job.number),
-            **{key: job.overrides.get(key, "") for key in keys},
+            **{key: _short(job.overrides.get(key, "")) for key in keys},
             "state": job.state,
             f"best {best}".strip(): _text(job.best),
             last or "last figure": _text(job.last),
@@ -82,6 +83,14 @@ def lines(jobs: Sequence[Job]) -> list[dict[str, str]]:
         }
         for job in jobs
     ]
+
+
+def _short(value: str) -> str:
+    """A number of many digits with six of them."""
+    try:
+        return value if len(value) <= 8 else f"{float(value):.6g}"
+    except ValueError:
+        return value
 
 
 def _name(figures: Any) -> str:

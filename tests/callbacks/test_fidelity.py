@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from gan_lab.callbacks import fidelity
-from gan_lab.callbacks.checkpoint import Checkpoint
+from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.metrics import sources
 from gan_lab.metrics.frechet import FrechetDistance
@@ -138,7 +138,7 @@ def test_where_the_budget_ends_is_measured_within_the_iteration(run, tmp_path):
 
 
 def test_a_run_stopped_by_a_signal_is_not_measured(run, tmp_path):
-    signals = fidelity.StopOnSignal()
+    signals = StopOnSignal()
 
     class Signal(fidelity.Callback):
         def on_train_batch_end(self, trainer, module, *_):
