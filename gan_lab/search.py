@@ -32,8 +32,8 @@ class Search(Sweeper):
         n_jobs: jobs launched together; more than one needs a launcher that runs them side by side.
         direction: "minimize" or "maximize".
         seed: of the sampler.
-        sampler, pruner: Optuna's, as nodes with ``_target_`` (jobs build the pruner); None for TPE, and for the median of
-            earlier jobs.
+        sampler, pruner: Optuna's, as nodes with ``_target_`` (jobs build the pruner); None for TPE, and for the median
+            of earlier jobs.
         params: ranges by key, as on the command line.
     """
 
