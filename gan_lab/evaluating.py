@@ -23,11 +23,13 @@ from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.folders import Numbered, folder_pictures
 from gan_lab.data.sides import SPLITS, WHOLE
+from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
-from gan_lab.metrics.exhibits import Plate, first_of
+from gan_lab.metrics.exhibits import Exhibits, Plate, first_of
 from gan_lab.metrics.fidelity import Report
 from gan_lab.metrics.sources import Real
 from gan_lab.presenting import table
+from gan_lab.ranks import first_alone, ranks
 from gan_lab.reports.pages import read_answers, write_trial
 from gan_lab.reports.report import write_report
 from gan_lab.runs import write_json
@@ -71,8 +73,8 @@ class Task:
 
 def evaluate(config: DictConfig) -> Report | None:
     """Measures what a checkpoint makes against its data, or one folder of pictures against another, and writes the
-    figures with their protocol as JSON and as a page. Of people's answers it writes how often they erred, and gives
-    None.
+    figures with their protocol as JSON and as a page; on several devices each takes a part, and what it gives is None.
+    Of people's answers it writes how often they erred, and gives None.
 
     Raises:
         UserError: for keys that do not serve or do not go together, if the model neither samples nor translates, or if
@@ -83,13 +85,19 @@ def evaluate(config: DictConfig) -> Report | None:
     if plain["answers"] is not None:
         _judge(plain)
         return None
+    return on_every_device(_evaluate, plain)
+
+
+def _evaluate(plain: dict[str, Any]) -> Report:
     task = _of_checkpoint(plain) if plain["fake"] is None else _of_folders(plain)
     if plain["trial"] and not isinstance(task.measure, SampleMeasure):
         raise UserError("The test with people takes models that sample pictures: leave trial= away.")
     began = time.monotonic()
     report = task.measure.report(task.model)
     seconds = round(time.monotonic() - began, 2)
-    _write({**task.told, "seconds": seconds, **report.record()}, task, plain)
+    exhibits = task.measure.exhibits(task.model) if plain["page"] else None  # of all ranks' features
+    if ranks()[0] == 0:
+        _write({**task.told, "seconds": seconds, **report.record()}, task, plain, exhibits)
     return report
 
 
@@ -158,7 +166,7 @@ def _beside(base: Path, end: str) -> Path:
     return base.with_name(f"{base.name}{end}")  # a dot in its name begins no ending
 
 
-def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any]) -> None:
+def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any], exhibits: Exhibits | None) -> None:
     written = [_beside(task.base, ".json")]
     write_json(written[0], record)
     against = task.against or task.measure.against(record["protocol"])
@@ -167,7 +175,7 @@ def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any]) -> N
         print(f"Without a finite value, as of too few pictures: {', '.join(record['undefined'])}")
     trial = _trial(task, plain) if plain["trial"] else None
     if plain["page"]:
-        pictures = (_plate(task), task.measure.exhibits(task.model))
+        pictures = (_plate(task), exhibits)
         written.append(write_report(_beside(task.base, ".html"), task.title, against, record, *pictures, trial))
     print(f"Wrote {', '.join(map(str, [*written, *([trial] if trial else [])]))}")
 
@@ -240,6 +248,7 @@ def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains | Mixt
         raise UserError(
             f"The data of {path}, a {type(data).__name__}, are not pictures that others can be compared with."
         )
-    data.prepare_data()  # type: ignore[union-attr]
+    with first_alone():
+        data.prepare_data()  # type: ignore[union-attr]
     data.setup("test")  # type: ignore[union-attr]
     return data

@@ -1,5 +1,7 @@
 """Pictures of a trained model: the work behind ``gan_lab.sample``."""
 
+from itertools import zip_longest
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, grid_of_kinds, save_animation, save_each, save_png, strip
+from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
+from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import Decodes, Samples, Translates, UserError
 
@@ -20,12 +24,18 @@ FILES = (".png", *ANIMATIONS)
 
 
 def sample(config: DictConfig) -> None:
-    """Writes samples of a checkpoint, and nothing but a checkpoint is needed.
+    """Writes samples of a checkpoint, and nothing but a checkpoint is needed; on several devices each makes a part.
 
     Raises:
         UserError: if the model does not sample, or a key does not serve.
     """
     plain = resolve(config)
+    checkpoint_in(plain["checkpoint"])
+    check_sampling(plain, "n", "batch_size", "steps")
+    on_every_device(_sample, plain, 1 if _moves(plain) else ceil(plain["n"] / plain["batch_size"]))
+
+
+def _sample(plain: dict[str, Any]) -> None:
     path = checkpoint_in(plain["checkpoint"])
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Samples):
@@ -33,32 +43,42 @@ def sample(config: DictConfig) -> None:
             f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
             + (f" (python -m gan_lab.translate checkpoint={path} input=…)." if isinstance(model, Translates) else ".")
         )
-    check_sampling(plain, "n", "batch_size", "steps")
     output = Path(plain["output"])
-    if plain["interpolate"] or output.suffix.lower() in ANIMATIONS:
-        _walk(model, plain, output)
+    if _moves(plain):
+        if ranks()[0] == 0:
+            _walk(model, plain, output)
     else:
         _still(model, plain, output)
 
 
+def _moves(plain: dict[str, Any]) -> bool:
+    """Whether a walk through the latents is asked for."""
+    return bool(plain["interpolate"]) or Path(plain["output"]).suffix.lower() in ANIMATIONS
+
+
 def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
     """Of a model with labels to choose among, all in turn unless one is asked for, and the sheet has a row for each."""
+    rank, world = ranks()
     sheet: list[Tensor] = []
     kinds = getattr(model, "kinds", 0) if plain["label"] is None else 0
     numbers = torch.arange(plain["start"], plain["start"] + plain["n"])
-    for part in numbers.split(plain["batch_size"]):
+    for part in numbers.split(plain["batch_size"])[rank::world]:
         start, label = int(part[0]), part % kinds if kinds else plain["label"]
         images = _pictures(model.sample(len(part), plain["seed"], start, label, plain["truncation"]).cpu())
         if plain["single"]:
             save_each(_folder(output), images, start)
         if plain["grid"]:
             sheet.append(images)
+    every = gathered(sheet)
+    if rank:
+        return
     if plain["single"]:
         print(f"Wrote {plain['n']} pictures to {_folder(output)}")
     if plain["grid"]:
         path = output if output.suffix.lower() == ".png" else output / "grid.png"
         in_rows = plain["n"] >= 2 * kinds > 0 and plain["columns"] is None
-        pictures = torch.cat(sheet)
+        # Parts were dealt out in turn.
+        pictures = torch.cat([part for turn in zip_longest(*every) for part in turn if part is not None])
         save_png(path, grid_of_kinds(pictures, numbers % kinds) if in_rows else grid(pictures, plain["columns"]))
         print(f"Wrote {path}")
 

@@ -1,13 +1,16 @@
 """What a finished run is recorded by: enough to trust its figure and to make it again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch import Trainer
 
 from gan_lab.cli import PATHS
 from gan_lab.machine import hardware, versions
+from gan_lab.reports.sweep import Job, lines, over_seeds
 
 
 def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, Any]:
@@ -15,7 +18,7 @@ def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, 
     sums = {type(c).__name__: c.summary() for c in trainer.callbacks if hasattr(c, "summary")}  # type: ignore[attr-defined]
     return {
         "name": plain["name"],
-        "command": " ".join(["python -m gan_lab.train", *_overrides()]),
+        "command": command(HydraConfig.get().overrides.task if HydraConfig.initialized() else []),
         "counters": {
             "images_seen": model.images_seen,
             "iteration": model.iteration,
@@ -32,17 +35,21 @@ def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, 
     }
 
 
-def _overrides() -> list[str]:
-    """What the user wrote after the command, the paths of this machine left out."""
-    from hydra.core.hydra_config import HydraConfig
+def of_sweep(jobs: Sequence[Job], overrides: Sequence[str]) -> dict[str, Any]:
+    """What a sweep is recorded by: the command, its table, figures over seeds, the hardware."""
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    rows = [{key: cell for key, cell in row.items() if key != "run"} for row in lines(jobs)]
+    circumstances = {"hardware": hardware(device), "versions": versions(), "date": date.today().isoformat()}
+    return {"command": command(["-m", *overrides]), "jobs": rows, "seeds": over_seeds(jobs), **circumstances}
 
-    if not HydraConfig.initialized():
-        return []
+
+def command(overrides: Sequence[str]) -> str:
+    """What the user wrote, the paths of this machine left out."""
     shown = []
-    for override in HydraConfig.get().overrides.task:
+    for override in overrides:
         key = override.split("=")[0]
         if key not in PATHS:
             shown.append(override)
         elif key.startswith("data."):
             shown.append(f"{key}=…")
-    return shown
+    return " ".join(["python -m gan_lab.train", *shown])

@@ -25,7 +25,7 @@ from gan_lab.configuration import resolve, settle
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
 from gan_lab.launching import is_requeued, meet, requeue
 from gan_lab.machine import versions
-from gan_lab.metrics.cache import agreed
+from gan_lab.ranks import agreed
 from gan_lab.results import result
 from gan_lab.types import Translates, UserError
 

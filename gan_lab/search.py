@@ -35,6 +35,7 @@ class Search(Sweeper):
         sampler, pruner: Optuna's, as nodes with ``_target_`` (jobs build the pruner); None for TPE, and for the median
             of earlier jobs.
         params: ranges by key, as on the command line.
+        start: the setting of the first job, by key; what is not in it is the sampler's choice.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Search(Sweeper):
         sampler: Any = None,
         pruner: Any = None,
         params: Mapping[str, Any] | None = None,
+        start: Mapping[str, Any] | None = None,
     ) -> None:
         self.n_trials, self.n_jobs, self.direction, self.seed = n_trials, n_jobs, direction, seed
         self.sampler, self.pruner, self.params = sampler, pruner, dict(params or {})
+        self.start = dict(start or {})
         self.of_pruner = [f"+trial.pruner={_in_grammar(pruner)}"] if pruner else []
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
@@ -69,6 +72,8 @@ class Search(Sweeper):
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         study = self._study(folder)
+        if self.start:
+            study.enqueue_trial(self.start, skip_if_exists=True)
         done = len([trial for trial in study.trials if trial.state.is_finished()])
         while done < self.n_trials:
             trials = [study.ask() for _ in range(min(self.n_jobs, self.n_trials - done))]

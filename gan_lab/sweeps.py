@@ -22,6 +22,7 @@ from gan_lab import runs, runtime
 from gan_lab.cli import is_multirun
 from gan_lab.configuration import processes, resolve, settle
 from gan_lab.reports.sweep import read_jobs, write_sweep
+from gan_lab.results import of_sweep
 from gan_lab.types import UserError
 
 JOBS = "jobs"
@@ -142,7 +143,14 @@ def _passing_on(group: int) -> Iterator[None]:
 
 
 class Table(Callback):
-    """Tells of all jobs at the sweep's end."""
+    """Tells of all jobs at the sweep's end.
+
+    Args:
+        record: the path of a JSON file that keeps the table, with what it was made by.
+    """
+
+    def __init__(self, record: str | None = None) -> None:
+        self.record = record
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """An earlier sweep in the same folder gives way; its runs stay."""
@@ -156,6 +164,9 @@ class Table(Callback):
             return
         tables, written = write_sweep(folder, jobs)
         Console().print(*tables, sep="\n")
+        if self.record:
+            written.append(Path(self.record))
+            runs.write_json(written[-1], of_sweep(jobs, list(config.hydra.overrides.task)))
         print(f"Wrote {', '.join(map(str, written))}")
         if failed := [job for job in jobs if job.state == "failed"]:
             print(f"gan_lab: {len(failed)} of {len(jobs)} jobs failed:", file=sys.stderr)

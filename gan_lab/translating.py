@@ -18,9 +18,11 @@ from gan_lab.core.checkpoint import load
 from gan_lab.data.files import Entry, open_entry
 from gan_lab.editing.sheet import Sheet
 from gan_lab.editing.translation import Tiling, Translator
+from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of, free_memory
 from gan_lab.outputs import Job, folder_of, plan
 from gan_lab.progress import track
+from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import Domain, Samples, Translates, UserError
 
@@ -30,12 +32,18 @@ SHOWN = 5
 
 
 def translate(config: DictConfig) -> None:
-    """Translates every picture of a file, folder or zip; those that cannot be read are listed, and the rest is done.
+    """Translates every picture of a file, folder or zip; those that cannot be read are listed, and the rest is done. On
+    several devices each takes a part.
 
     Raises:
         UserError: if the model does not translate, a key does not serve, or no picture at all could be translated.
     """
     plain = resolve(config)
+    checkpoint_in(plain["checkpoint"])
+    on_every_device(_translate, plain, 1 if Path(plain["input"]).suffix.lower() in photos.FORMATS else None)
+
+
+def _translate(plain: dict[str, Any]) -> None:
     source, output = (Path(plain[key]).expanduser() for key in ("input", "output"))
     path = checkpoint_in(plain["checkpoint"])
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
@@ -46,6 +54,8 @@ def translate(config: DictConfig) -> None:
     jobs, others = plan(source, output, work.there.target)
     folder_of(output).mkdir(parents=True, exist_ok=True)
     work.run(jobs)
+    if ranks()[0]:
+        return
     if len(work.report.left_out) == len(jobs):
         named = [f"{name} ({reason})" for name, reason in work.report.left_out.items()]
         raise UserError(f"No picture of {source} could be translated: {_listed(named)}.")
@@ -64,7 +74,8 @@ def _work(model: Translates, plain: Mapping[str, Any], output: Path) -> "Work":
     memory, device = plain["memory"], device_of(plain["device"])
     if memory is not None and not (isinstance(memory, int | float) and memory > 0):
         raise UserError(f"memory={memory} does not serve: give GiB, such as 4 or 0.5.")
-    budget = free_memory(device) // 2 if memory is None else int(memory * 2**30)
+    sharing = ranks()[1] if device.type == "cpu" else 1
+    budget = free_memory(device) // 2 // sharing if memory is None else int(memory * 2**30)
     tiling = Tiling(plain["tile"], plain["stats"], plain["scratch"], budget, folder_of(output))
     direction, size = plain["direction"], size_of(plain["size"])
     there = Translator(model, direction, size, tiling, plain["seed"])
@@ -106,6 +117,21 @@ class Report:
         for remark in remarks:
             self.told.setdefault(remark, []).append(name)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Report"], jobs: Sequence[Job]) -> "Report":
+        """Of several processes, in the order of the jobs."""
+        order = {job.name: number for number, job in enumerate(jobs)}
+        every: dict[str, list[str]] = {}
+        for remark, names in (item for part in parts for item in part.told.items()):
+            every.setdefault(remark, []).extend(names)
+        left_out = {name: reason for part in parts for name, reason in part.left_out.items()}
+        return cls(
+            sorted((name for part in parts for name in part.done), key=order.__getitem__),
+            sorted((name for part in parts for name in part.present), key=order.__getitem__),
+            {name: left_out[name] for name in sorted(left_out, key=order.__getitem__)},
+            {remark: sorted(names, key=order.__getitem__) for remark, names in every.items()},
+        )
+
     def lines(self, output: Path, others: int) -> Iterator[str]:
         """What the user reads at the end, the figures last."""
         for remark, names in self.told.items():
@@ -141,14 +167,21 @@ class Work:
     report: Report = field(default_factory=Report)
 
     def run(self, jobs: Sequence[Job]) -> None:
+        """Ranks take jobs in turn; afterwards each knows of all (a collective)."""
+        rank, world = ranks()
+        mine = list(enumerate(jobs))[rank::world]
         with ExitStack() as opened:
             files = {job.entry.file for job in jobs if job.entry.member is not None}
             zips = {file: opened.enter_context(ZipFile(file)) for file in files}
-            for number, job in enumerate(track(jobs, "Translating", len(jobs))):
+            for number, job in track(mine, "Translating", len(mine), show=rank == 0):
                 if job.output.exists() and not self.overwrite:
                     self._recall(job, zips)
                 else:
                     self._attempt(job, number, zips)
+        self.report = Report.joined(gathered(self.report), jobs)
+        if self.sheet is not None:
+            rows = {name: links for part in gathered(self.sheet.links) for name, links in part.items()}
+            self.sheet.links = {job.name: rows[job.name] for job in jobs if job.name in rows}
 
     def _attempt(self, job: Job, number: int, zips: dict[Path, ZipFile]) -> None:
         try:

@@ -13,6 +13,8 @@ ALLOWED = {
     "precision": set(),
     "machine": BASE,
     "progress": set(),
+    "ranks": set(),
+    "launching": BASE | {"machine"},
     "build": BASE,
     "imaging": BASE,
     "networks": {"networks"},
@@ -25,14 +27,15 @@ ALLOWED = {
     "loggers": BASE | {"imaging", "online"},
     "online": set(),
     "runs": BASE,
-    "metrics": BASE | {"metrics", "editing", "imaging", "networks", "precision", "progress"},
+    "metrics": BASE | {"metrics", "editing", "imaging", "networks", "precision", "progress", "ranks"},
     "presenting": set(),
     "trials": set(),
     "reports": BASE | {"reports", "imaging", "metrics", "presenting", "runs"},
     "photos": BASE | {"data", "imaging"},
     "outputs": BASE | {"data", "photos"},
     "editing": BASE | {"editing", "imaging", "precision", "progress", "networks"},
-    "callbacks": BASE | {"callbacks", "metrics", "imaging", "loggers", "editing", "presenting", "progress", "trials"},
+    "callbacks": BASE
+    | {"callbacks", "metrics", "imaging", "loggers", "editing", "presenting", "progress", "ranks", "trials"},
 }
 FREE = {
     "configuration",

@@ -1,4 +1,4 @@
-"""Processes that torchrun or SLURM starts, and one that dies."""
+"""Processes that torchrun or SLURM starts, one that dies, and those that sample and measure together."""
 
 import json
 import os
@@ -9,12 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
+from translators import checkpoint, node
+
+from gan_lab import evaluating, inference, runtime, translating
+from gan_lab.configuration import compose, resolve, settle
+from gan_lab.launching import on_every_device
+from gan_lab.types import UserError
 
 TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.critic_base=4", "debug=smoke",
-        "trainer.accelerator=cpu", "callbacks.samples=null"]  # fmt: skip
-LONG = ["budget.images=10000000", "callbacks.fidelity=null"]
+        "trainer.accelerator=cpu", "callbacks.samples=null", "callbacks.fidelity=null"]  # fmt: skip
+LONG = "budget.images=10000000"
 TRAIN = [sys.executable, "-m", "gan_lab.train"]
 
 
@@ -22,10 +30,6 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return str(free.getsockname()[1])
-
-
-def runs_in(folder):
-    return [path.parent for path in folder.glob("*/*/run.json")]
 
 
 def state(run):
@@ -39,16 +43,30 @@ def wait_for(something, seconds=120):
         time.sleep(0.1)
 
 
-def test_processes_of_torchrun_share_one_run_and_agree_on_which_to_go_on_with(tmp_path):
+def stopped(runs, *overrides):
+    """A run that was stopped, as several processes would have left it: one alone made it."""
+    run = runs / "one" / "run"
+    runtime.train(compose([*TINY, f"runs={runs}", f"run_dir={run}"]))
+    config = compose([*TINY, LONG, *overrides, f"runs={runs}", f"run_dir={run}"])
+    settle(config)
+    (run / "config.json").write_text(json.dumps(resolve(config)))
+    (run / "run.json").write_text(json.dumps({**state(run), "state": "stopped"}))
+    return run
+
+
+def test_processes_of_torchrun_agree_on_the_run_to_go_on_with(tmp_path):
+    run = stopped(tmp_path, "trainer.devices=2")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
-    command = [*torchrun, "-m", "gan_lab.train", *TINY, "trainer.devices=2", f"runs={tmp_path}"]
-    for _ in range(2):
-        done = subprocess.run([*command, "resume=auto"], capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr
-        (run,) = runs_in(tmp_path)
-        assert state(run)["state"] == "finished" and state(run)["images_seen"] == 512
-        (run / "run.json").write_text(json.dumps({**state(run), "state": "stopped"}))
-    assert "Resuming from" in done.stderr
+    command = [*torchrun, "-m", "gan_lab.train", *TINY, LONG, "trainer.devices=2", f"runs={tmp_path}", "resume=auto"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: state(run)["state"] == "running" or process.poll() is not None)
+    before = (run / "last.ckpt").stat().st_mtime
+    wait_for(lambda: (run / "last.ckpt").stat().st_mtime > before or process.poll() is not None)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=120)
+    assert f"Resuming from {run / 'last.ckpt'}" in told
+    assert list(tmp_path.glob("*/*")) == [run] and state(run)["state"] == "stopped", told
+    assert state(run)["images_seen"] > 512
 
 
 class Nodes:
@@ -60,12 +78,11 @@ class Nodes:
         scontrol = folder / "bin" / "scontrol"
         scontrol.write_text(f'#!/bin/sh\necho "$@" >> {self.asked}\n')
         scontrol.chmod(0o755)
-        self.port = free_port()
 
     def start(self, *arguments, restarts=0):
         shared = {"SLURM_JOB_ID": "4077", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2", "SLURM_NNODES": "2",
                   "SLURM_NTASKS_PER_NODE": "1", "SLURM_LOCALID": "0", "SLURM_NODELIST": "localhost",
-                  "SLURM_RESTART_COUNT": str(restarts), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": self.port,
+                  "SLURM_RESTART_COUNT": str(restarts), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(),
                   "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}  # fmt: skip
         command = [*TRAIN, *TINY, "trainer=slurm", f"runs={self.folder / 'runs'}", *arguments]
         return [
@@ -77,25 +94,24 @@ class Nodes:
         ]  # fmt: skip
 
 
-def test_two_nodes_share_one_run_and_a_job_whose_time_is_up_goes_on_after_its_requeue(tmp_path):
-    nodes = Nodes(tmp_path)
-    both = nodes.start("budget.images=12800", "callbacks.fidelity=null")
-    wait_for(lambda: list((tmp_path / "runs").glob("*/*/last.ckpt")) or any(p.poll() is not None for p in both))
+def test_two_nodes_go_on_after_a_requeue_and_wait_for_the_next_when_their_time_is_up(tmp_path):
+    nodes, run = (
+        Nodes(tmp_path),
+        stopped(tmp_path / "runs", "trainer=slurm", "trainer.num_nodes=2", "trainer.devices=1"),
+    )
+    both = nodes.start(LONG, restarts=1)
+    before = (run / "last.ckpt").stat().st_mtime
+    wait_for(lambda: (run / "last.ckpt").stat().st_mtime > before or any(p.poll() is not None for p in both))
     both[1].send_signal(signal.SIGUSR1)
     told = [process.communicate(timeout=120)[0] for process in both]
-    (run,) = runs_in(tmp_path / "runs")
-    assert state(run)["state"] == "stopped", told
+    assert list((tmp_path / "runs").glob("*/*")) == [run] and state(run)["state"] == "stopped", told
+    assert state(run)["images_seen"] > 512
     assert nodes.asked.read_text() == "requeue 4077\n"
-    assert json.loads((run / "config.json").read_text())["trainer"]["num_nodes"] == 2
-    again = nodes.start("budget.images=12800", "callbacks.fidelity=null", restarts=1)
-    told = [process.communicate(timeout=240)[0] for process in again]
-    assert [process.returncode for process in again] == [0, 0], told
-    assert runs_in(tmp_path / "runs") == [run] and state(run)["images_seen"] == 12800
 
 
 @pytest.mark.parametrize("who", ["first", "second"])
 def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
-    first = psutil.Popen([*TRAIN, *TINY, *LONG, "trainer.devices=2", f"runs={tmp_path}"], stderr=subprocess.DEVNULL)
+    first = psutil.Popen([*TRAIN, *TINY, LONG, "trainer.devices=2", f"runs={tmp_path}"], stderr=subprocess.DEVNULL)
     wait_for(lambda: list(tmp_path.glob("*/*/last.ckpt")) or first.poll() is not None)
     (second,) = (each for each in first.children() if "gan_lab.train" in " ".join(each.cmdline()))
     began = time.monotonic()
@@ -103,4 +119,49 @@ def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
     assert first.wait(timeout=30) != 0
     wait_for(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, 30)
     assert time.monotonic() - began < 30
-    assert Path(runs_in(tmp_path)[0] / "last.ckpt").stat().st_size
+    (kept,) = tmp_path.glob("*/*/last.ckpt")
+    assert kept.stat().st_size
+
+
+def everything(plain):
+    """Samples, measures and translates into a folder."""
+    folder, run, device = Path(plain["folder"]), plain["run"], f"device={plain['device']}"
+    keys = ["n=11", "batch_size=4", "single=true", f"output={folder}/samples"]
+    inference.sample(compose([f"checkpoint={run}", device, *keys], "sample"))
+    keys = ["n=64", "batch_size=16", "metrics=standard", f"output={folder}/figures"]
+    evaluating.evaluate(compose([f"checkpoint={run}", device, *keys], "evaluate"))
+    keys = [f"input={plain['photos']}", f"output={folder}/photos", "sheet=true"]
+    translating.translate(compose([f"checkpoint={plain['cyclegan']}", device, *keys], "translate"))
+
+
+def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
+    run, cyclegan, photos = tmp_path / "run", tmp_path / "cyclegan.ckpt", tmp_path / "photos"
+    runtime.train(compose([*TINY, f"run_dir={run}"]))
+    checkpoint(cyclegan, node("cyclegan.CycleGAN"))
+    photos.mkdir()
+    draw = np.random.default_rng(0)
+    for number in range(5):
+        Image.fromarray(draw.integers(256, size=(24, 16, 3), dtype=np.uint8)).save(photos / f"{number}.png")
+    (photos / "3.png").write_bytes(b"none")
+    plain = {"device": "cpu", "run": str(run), "cyclegan": str(cyclegan), "photos": str(photos)}
+    told = []
+    for devices in (1, 2):
+        capfd.readouterr()
+        on_every_device(everything, {**plain, "devices": devices, "folder": str(tmp_path / str(devices))})
+        told.append(capfd.readouterr().out.replace(str(tmp_path / str(devices)), ""))
+    assert told[0] == told[1] and "Translated 4 of 5 pictures" in told[0]
+    files = [sorted(path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*.*")) for name in "12"]
+    assert files[0] == files[1] and Path("samples/000010.png") in files[0]
+    for file in files[0]:
+        if file.suffix == ".png" or file.name == "index.html":
+            assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes(), file
+    one, two = (json.loads((tmp_path / name / "figures.json").read_text())["figures"] for name in "12")
+    assert one == pytest.approx(two, rel=1e-6)
+    with pytest.raises(UserError, match="no checkpoint nowhere"):
+        on_every_device(everything, {**plain, "devices": 2, "folder": "none", "run": "nowhere"})
+
+
+@pytest.mark.parametrize("devices", [0, "two", 10_000])
+def test_devices_that_are_not_there_are_refused(devices):
+    with pytest.raises(UserError, match=f"devices={devices} does not serve: give auto, or up to"):
+        on_every_device(everything, {"device": "cpu", "devices": devices})

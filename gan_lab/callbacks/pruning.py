@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, Trainer
 
 from gan_lab.callbacks.checkpoint import Checkpoint
 from gan_lab.callbacks.fidelity import Fidelity
-from gan_lab.metrics.cache import agreed, ranks
+from gan_lab.ranks import agreed, ranks
 from gan_lab.trials import STUDY, journal
 
 

@@ -6,24 +6,15 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import torch.distributed as dist
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from gan_lab.atomic import replacing
+from gan_lab.ranks import agreed, ranks
 
 Tensors = dict[str, Tensor]
-T = TypeVar("T")
-
-
-def ranks() -> tuple[int, int]:
-    """The rank of this process and the number of ranks."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
 
 
 def cached(key: Sequence[object], compute: Callable[[], Tensors], cache_dir: str | Path | None) -> Tensors:
@@ -48,14 +39,6 @@ def keep(key: Sequence[object], tensors: Tensors, cache_dir: str | Path | None) 
     """Rank zero writes them down."""
     if ranks()[0] == 0:
         _save(_path(key, cache_dir), tensors)
-
-
-def agreed(value: T) -> T:
-    """Rank zero's, on every rank; a collective."""
-    found = [value]
-    if ranks()[1] > 1:
-        dist.broadcast_object_list(found, src=0)
-    return found[0]
 
 
 def _path(key: Sequence[object], cache_dir: str | Path | None) -> Path:

@@ -13,9 +13,9 @@ import torchvision
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gan_lab.metrics.cache import ranks
 from gan_lab.metrics.extractors import WEIGHTS, Colour, sha256
 from gan_lab.progress import console
+from gan_lab.ranks import ranks
 from gan_lab.types import UserError
 
 Compare = Callable[[Tensor, Tensor], Tensor]

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.metrics.cache import ranks
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
+from gan_lab.ranks import ranks
 from gan_lab.types import Domain, RealImages, Samples, to_uint8
 
 PIXELS = 2**20

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.metrics.cache import find, keep, ranks
+from gan_lab.metrics.cache import find, keep
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.gathering import Comparison, Gathered, UnsuitedError, Values
 from gan_lab.metrics.sources import Pictures
 from gan_lab.metrics.tables import FeatureTable
 from gan_lab.progress import console, track
+from gan_lab.ranks import ranks
 from gan_lab.types import UserError
 
 Device = torch.device | str

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gan_lab.imaging import reflect_to, up
-from gan_lab.metrics.cache import ranks
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.fidelity import Report, circumstances
 from gan_lab.metrics.gathering import Gathered
@@ -19,6 +18,7 @@ from gan_lab.metrics.sources import Pictures, Real, seen, spread
 from gan_lab.metrics.suite import Device, Part, Suite, kind_of
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
+from gan_lab.ranks import ranks
 from gan_lab.types import Translates, TwoDomains, UserError
 
 Figures = dict[str, float]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.metrics.cache import agreed, cached, ranks
+from gan_lab.metrics.cache import cached
 from gan_lab.metrics.extractors import resize
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.probes import USUAL, How, Probe
@@ -18,6 +18,7 @@ from gan_lab.metrics.sources import shared_blocks, spread, spread_numbers
 from gan_lab.metrics.tables import PictureTable
 from gan_lab.networks.classifier import Classifier
 from gan_lab.progress import track
+from gan_lab.ranks import agreed, ranks
 from gan_lab.types import LabelledImages, to_float, to_uint8
 
 Labelled = tuple[Tensor, Tensor]
