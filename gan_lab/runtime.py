@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lab import runs
 from gan_lab.build import build
-from gan_lab.callbacks.checkpoint import Checkpoint, StopOnSignal, is_cut_short
+from gan_lab.callbacks.checkpoint import TIME_IS_UP, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.configuration import resolve, settle
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
 from gan_lab.launching import is_requeued, meet, requeue
@@ -193,7 +192,7 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         run.end(state, **counters, figures=figures, best=kept.summary() if kept else {})
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
-        if stop.received == signal.SIGUSR1 and trainer.is_global_zero:
+        if stop.received in TIME_IS_UP and trainer.is_global_zero:
             requeue()
         # Lightning would kill the first process at once if another ended with a status of its own.
         sys.exit(128 + stop.received if trainer.is_global_zero else 0)

@@ -21,6 +21,8 @@ from rich.console import Console
 from gan_lab import runs, runtime
 from gan_lab.cli import is_multirun
 from gan_lab.configuration import processes, resolve, settle
+from gan_lab.launching import environment, meet
+from gan_lab.ranks import agreed
 from gan_lab.reports.sweep import read_jobs, write_sweep
 from gan_lab.results import of_sweep
 from gan_lab.types import UserError
@@ -54,8 +56,10 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
     job = HydraConfig.get()
     path = Path(job.sweep.dir) / JOBS / f"{job.job.num:04d}.json"
     record: dict[str, Any] = {"job": job.job.num, "overrides": list(job.overrides.task), "state": "running"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_json(path, record)
+    first = runtime.is_first_process()
+    if first:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        runs.write_json(path, record)
     began = time.monotonic()
     try:
         yield record
@@ -71,7 +75,8 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
         record["state"] = "stopped"
         raise
     finally:
-        runs.write_json(path, {**record, "run": config.run_dir, "seconds": time.monotonic() - began})
+        if first:
+            runs.write_json(path, {**record, "run": config.run_dir, "seconds": time.monotonic() - began})
 
 
 def _finished(config: DictConfig) -> Path | None:
@@ -84,15 +89,17 @@ def _finished(config: DictConfig) -> Path | None:
     if config.resume != "auto":
         return None
     settle(config)
+    meet(str(config.trainer.get("accelerator")))
     # Some folder, for a value that holds the run's own is compared without it.
-    found = runs.finished(config.runs, resolve(OmegaConf.merge(config, {"run_dir": "run_dir"})))  # type: ignore[arg-type]
+    wanted = resolve(OmegaConf.merge(config, {"run_dir": "run_dir"}))  # type: ignore[arg-type]
+    found = agreed(runs.finished(config.runs, wanted))
     if found:
         rank_zero_info(f"Finished before: {found}")
     return found
 
 
 def _train(config: DictConfig) -> None:
-    if processes(config) > 1:
+    if processes(config) > 1 and environment() is None:
         _apart(config)
         return
     _deal_device(config)
@@ -154,13 +161,14 @@ class Table(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """An earlier sweep in the same folder gives way; its runs stay."""
-        for path in (Path(str(config.hydra.sweep.dir)) / JOBS).glob("*.json"):
-            path.unlink()
+        if runtime.is_first_process():
+            for path in (Path(str(config.hydra.sweep.dir)) / JOBS).glob("*.json"):
+                path.unlink()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(str(config.hydra.sweep.dir))
         jobs = read_jobs(folder / JOBS)
-        if not jobs:  # of another command than train
+        if not jobs or not runtime.is_first_process():  # of another command than train
             return
         tables, written = write_sweep(folder, jobs)
         Console().print(*tables, sep="\n")

@@ -102,7 +102,7 @@ def test_two_nodes_go_on_after_a_requeue_and_wait_for_the_next_when_their_time_i
     both = nodes.start(LONG, restarts=1)
     before = (run / "last.ckpt").stat().st_mtime
     wait_for(lambda: (run / "last.ckpt").stat().st_mtime > before or any(p.poll() is not None for p in both))
-    both[1].send_signal(signal.SIGUSR1)
+    both[1].send_signal(signal.SIGUSR2)
     told = [process.communicate(timeout=120)[0] for process in both]
     assert list((tmp_path / "runs").glob("*/*")) == [run] and state(run)["state"] == "stopped", told
     assert state(run)["images_seen"] > 512

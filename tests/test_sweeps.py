@@ -2,13 +2,21 @@
 
 import csv
 import gc
+import inspect
 import json
+import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import hydra
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from gan_lab import cli, sweeps
+from gan_lab.callbacks.checkpoint import TIME_IS_UP
+from gan_lab.configuration import compose
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.train import main as train
 
@@ -89,13 +97,45 @@ def test_a_job_on_two_devices_has_processes_of_its_own(sweep, home, monkeypatch)
     assert row["state"] == "finished" and status == 0
     record = json.loads((home / row["run"] / "config.json").read_text())
     assert record["trainer"]["devices"] == 2
-    failing = home / "failing"
+    failing = home / "script"
     failing.write_text("#!/bin/sh\nexit 3\n")
     failing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(failing))
     (row,), status, _ = sweep("failing", *keys, "seed=8")
     assert row["state"] == "failed" and status == 1
     assert "ended with status 3" in row["error"]
+
+
+def test_tasks_of_one_slurm_job_are_its_processes_already(monkeypatch):
+    config = compose([*TINY, "trainer=ddp_cpu"])
+    called = []
+    monkeypatch.setattr(sweeps.runtime, "train", called.append)
+    monkeypatch.setattr(sweeps, "environment", lambda: object())
+    sweeps._train(config)
+    assert called == [config]
+
+
+@pytest.mark.parametrize(("job", "device"), [(0, [0]), (4, [1])])
+def test_jobs_side_by_side_take_the_gpus_in_turn(monkeypatch, job, device):
+    config = compose([*TINY, "trainer.accelerator=auto"])
+    monkeypatch.setattr(sweeps.runtime, "train", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(sweeps.HydraConfig, "get", lambda: SimpleNamespace(job=SimpleNamespace(num=job)))
+    sweeps._train(config)
+    assert config.trainer.devices == device
+
+
+def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    with hydra.initialize_config_dir(str(cli.home("conf")), version_base="1.3"):
+        chosen = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu"]
+        config = hydra.compose("train", chosen, return_hydra_config=True)
+    known = inspect.signature(_make_sbatch_string).parameters
+    node = {key: value for key, value in config.hydra.launcher.items() if key in known}
+    asked = _make_sbatch_string("work", tmp_path, **OmegaConf.to_container(OmegaConf.create(node)))
+    assert {"#SBATCH --signal=USR2@120", "#SBATCH --requeue", "#SBATCH --partition=gpu"} <= set(asked.splitlines())
+    assert signal.SIGUSR2 in TIME_IS_UP
 
 
 def test_a_search_stays_in_its_ranges_and_goes_on_where_it_was(sweep, home):

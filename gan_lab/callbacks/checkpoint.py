@@ -15,6 +15,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from gan_lab.callbacks.every import Every
 from gan_lab.loggers import log_checkpoint
 
+TIME_IS_UP = (signal.SIGUSR1, signal.SIGUSR2)
+
 
 class Checkpoint(callbacks.Checkpoint):
     """Keeps ``last.ckpt`` and, by a figure of ``trainer.callback_metrics``, ``best.ckpt``. Comes after other callbacks.
@@ -93,13 +95,11 @@ class Checkpoint(callbacks.Checkpoint):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C, SIGTERM and SIGUSR1, which SLURM sends to a job whose time is nearly up (``--signal=USR1@120``), end the
+    """Ctrl-C, SIGTERM and what SLURM sends to a job whose time is nearly up (``--signal=USR2@120``, or USR1) end the
     run between two iterations, where it can be saved; a second one ends it at once.
 
     ``received`` is the signal's number, or None.
     """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -111,7 +111,9 @@ class StopOnSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         # After Lightning has set its own handlers, which would stop between two players' steps.
-        self.previous = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
+        self.previous = {
+            number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM, *TIME_IS_UP)
+        }
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         for number, handler in self.previous.items():
