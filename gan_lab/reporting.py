@@ -30,16 +30,19 @@ def report(paths: Sequence[str], output: str | None = None, against: str | None 
     """
     given = [Path(path).expanduser() for path in paths]
     other = _single(Path(against).expanduser()) if against else None
+    beside = Path(output).expanduser() if output else None
     if len(given) == 1 and is_run(_folder(given[0])):
         jobs, title, index = [job_of(0, read_run(_folder(given[0])), [])], "", None
     else:
-        jobs, title = _jobs(given)
-        index = Path(output or os.path.commonpath([path.absolute() for path in given])) / INDEX
+        shared = Path(os.path.commonpath([path.absolute() for path in given]))
+        jobs, title = _jobs(given, shared.name)
+        index = (beside or shared) / INDEX
     try:
-        written = _write(jobs, title, index, Path(output) if output else None, other)
+        written = _write(jobs, title, index, beside, other)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be written ({error.strerror}): give another output=….") from error
-    print(f"Wrote {', '.join(map(str, written[-1:]))}" + (f" and {len(written) - 1} pages of runs" if index else ""))
+    pages = {2: " and 1 page of a run"}.get(len(written), f" and {len(written) - 1} pages of runs")
+    print(f"Wrote {written[-1]}{pages if index else ''}")
     return written
 
 
@@ -54,16 +57,14 @@ def _single(path: Path) -> History:
     return read_run(_folder(path))
 
 
-def _jobs(paths: Sequence[Path]) -> tuple[list[Job], str]:
-    """What is below these paths, and what to call it."""
+def _jobs(paths: Sequence[Path], shared: str) -> tuple[list[Job], str]:
+    """What is below these paths, and what to call it: by the name of the folder that they share."""
     if len(paths) == 1 and (jobs := read_jobs(paths[0] / JOBS)):
-        return jobs, f"Sweep {paths[0].resolve().name}"
+        return jobs, f"Sweep {shared}"
     folders = dict.fromkeys(folder for path in paths for folder in _runs(path))
     histories = [read_run(folder) for folder in folders]
     keys = telling([each for each in differences(histories) if each[0] != "name"], COLUMNS)
-    return [
-        job_of(number, history, keys) for number, history in enumerate(histories)
-    ], f"Runs in {paths[0].resolve().name}"
+    return [job_of(number, history, keys) for number, history in enumerate(histories)], f"Runs in {shared}"
 
 
 def _runs(path: Path) -> list[Path]:

@@ -30,7 +30,7 @@ def short(value: float) -> str:
 def powers(low: float, high: float) -> list[float]:
     """Ticks of a logarithmic axis: powers of ten, over few of them also twice and five times these; at most seven."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    factors = (1, 2, 5) if high <= 100 * low else (1,)
     found = [10.0**power * factor for power in range(first, last + 1) for factor in factors]
     inside = [value for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
     return inside[:: -(-len(inside) // 7) or 1]

@@ -24,7 +24,7 @@ class History:
         told: what ``run.json`` says; ``images_seen`` and ``figures`` also of a run that has not ended.
         series: the columns of ``metrics.csv`` over images seen, without what is no finite number.
         lost: of each column how many values were none.
-        records: of ``metrics.jsonl``, each a measurement with its protocol.
+        records: of ``metrics.jsonl``, each a measurement with its protocol and the figures that are finite.
     """
 
     folder: Path
@@ -66,8 +66,8 @@ def read_run(folder: Path) -> History:
     told = _mapping(folder / "run.json")
     if "images_seen" not in told:
         told["images_seen"] = int(max((points[-1][0] for points in series.values() if points), default=0))
-    if not told.get("figures") and records:
-        told["figures"] = {name: value for record in records for name, value in record["figures"].items()}
+    figures = told.get("figures") or {name: value for each in records for name, value in each["figures"].items()}
+    told["figures"] = _finite(figures)
     return History(folder, _mapping(folder / "config.json"), told, series, lost, records)
 
 
@@ -104,13 +104,18 @@ def _number(told: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _finite(figures: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: _number(value) for name, value in figures.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
 def _records(path: Path) -> Iterator[Record]:
     """Lines that are whole measurements."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     for line in lines:
         try:
             record = json.loads(line)
-            figures = {name: float(value) for name, value in record["figures"].items()}
+            figures = _finite(record["figures"])
             yield {
                 **record,
                 "images_seen": int(record["images_seen"]),

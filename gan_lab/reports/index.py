@@ -65,7 +65,7 @@ def differences(runs: Sequence[History]) -> list[tuple[str, list[str]]]:
 
 
 def _ways(jobs: Mapping[str, Job]) -> list[dict[str, Any]]:
-    """Over images seen, the figure that best checkpoints go by, or the first; of no more runs than can be told apart."""
+    """Over images seen, the figure that the best goes by, or the first; of no more runs than can be told apart."""
     series: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, job in jobs.items():
         records = [record for record in job.history.records if record["figures"]] if job.history else []

@@ -61,7 +61,8 @@ def _is_final(name: str) -> bool:
 
 def read_jobs(folder: Path) -> list[Job]:
     """The jobs whose records are in a sweep's folder ``jobs``, by number."""
-    return [_job(read(path), folder.absolute().parent) for path in sorted(folder.glob("*.json"))]
+    records = (read(path) for path in sorted(folder.glob("*.json")))
+    return [_job(record, folder.absolute().parent) for record in records if "job" in record]
 
 
 def _job(record: Mapping[str, Any], sweep: Path) -> Job:
@@ -78,7 +79,7 @@ def _job(record: Mapping[str, Any], sweep: Path) -> Job:
 def _where(run: str, sweep: Path) -> Path | None:
     """A run's folder, which may have been moved together with its sweep: it ends as it did, beside or above that."""
     parts = Path(run).parts
-    ends = (Path(*parts[start:]) for start in range(len(parts) - min(1, len(parts) - 1)))
+    ends = (Path(*parts[start:]) for start in range(max(1, len(parts) - 1)))
     near = (folder / end for end in ends for folder in sweep.parents)
     return next((folder for folder in (*near, Path(run)) if is_run(folder)), None)
 
