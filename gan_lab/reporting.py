@@ -63,7 +63,7 @@ def _jobs(paths: Sequence[Path], shared: str) -> tuple[list[Job], str]:
         return jobs, f"Sweep {shared}"
     folders = dict.fromkeys(folder for path in paths for folder in _runs(path))
     histories = [read_run(folder) for folder in folders]
-    keys = telling([each for each in differences(histories) if each[0] != "name"], COLUMNS)
+    keys = telling(differences(histories), COLUMNS)
     return [job_of(number, history, keys) for number, history in enumerate(histories)], f"Runs in {shared}"
 
 

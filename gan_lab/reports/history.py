@@ -115,12 +115,7 @@ def _records(path: Path) -> Iterator[Record]:
     for line in lines:
         try:
             record = json.loads(line)
-            figures = _finite(record["figures"])
-            yield {
-                **record,
-                "images_seen": int(record["images_seen"]),
-                "figures": figures,
-                "protocol": record["protocol"],
-            }
+            found = {"images_seen": int(record["images_seen"]), "figures": _finite(record["figures"])}
+            yield {**record, **found, "protocol": dict(record["protocol"])}
         except (ValueError, LookupError, TypeError, AttributeError):
             continue

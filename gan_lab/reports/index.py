@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_lab.reports import compare
 from gan_lab.reports.charts import COLOURS, bars
 from gan_lab.reports.history import History
 from gan_lab.reports.jobs import Job, common, lines, over_seeds, shown, swept
 from gan_lab.reports.pages import picture, write_page
 from gan_lab.reports.plots import chart
-from gan_lab.reports.run import link, text
+from gan_lab.reports.run import last_record, link, text
 from gan_lab.runs import differing, flat
 
 THUMBNAIL = 416
@@ -41,12 +42,19 @@ def write_index(
         head=[kind, *head[1:]],
         jobs=[{"cells": cells, "page": page} for cells, page in zip(body, links, strict=True)],
         seeds=over_seeds(jobs),
+        warnings=_incomparable(told),
         chart=reached(jobs),
         charts=_ways(dict(zip(names, jobs, strict=True))),
         pictures=[{"name": name, "source": source, "page": page} for name, source, page in gallery if source],
         names=[name for name, job in zip(names, jobs, strict=True) if job.history],
         differing=differences(told),
     )
+
+
+def _incomparable(runs: Sequence[History]) -> list[str]:
+    """In what the protocols of the last figures differ, in a sentence each."""
+    records = {run.folder: last_record(run) for run in runs}
+    return compare.differences([compare.Run("", {}, r["protocol"], "", each) for each, r in records.items() if r])
 
 
 def _page(index: Path, job: Job, pages: Mapping[Path, Path] | None) -> dict[str, str] | None:
@@ -82,16 +90,20 @@ def called(jobs: Sequence[Job]) -> list[str]:
     keys = swept(jobs)
     settings = [" ".join(job.overrides[key] for key in keys if key in job.overrides) for job in jobs]
     titles = [job.title for job in jobs]
-    apart = (names for names in (settings, titles) if all(names) and len(set(names)) == len(names))
+    short = all(len(setting) <= 32 for setting in settings)
+    choices = [settings, titles] if short else [titles]
+    apart = (names for names in choices if all(names) and len(set(names)) == len(names))
     numbered = [f"{job.number} {setting}".strip() for job, setting in zip(jobs, settings, strict=True)]
     return next(apart, numbered) if all(titles) else numbered
 
 
 def telling(table: Sequence[tuple[str, list[str]]], most: int) -> list[str]:
-    """Of ``differences`` the first keys that tell runs apart, each in another way than those before it."""
+    """Of ``differences`` the first keys that tell in few letters what was trained, and each runs apart in a new way."""
     ways: dict[tuple[int, ...], str] = {}
     for key, values in table:
-        ways.setdefault(tuple(values.index(value) for value in values), key)
+        long = any(len(value) > 40 or "/" in value for value in values)
+        if not long and key != "name" and key.partition(".")[0] not in ("logger", "callbacks"):
+            ways.setdefault(tuple(values.index(value) for value in values), key)
     return list(ways.values())[:most]
 
 

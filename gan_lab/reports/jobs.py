@@ -10,7 +10,7 @@ from gan_lab.reports.history import History, is_run, read_run
 from gan_lab.reports.run import text
 from gan_lab.runs import flat, read
 
-JOBS, SEED = "jobs", "seed"
+JOBS, SEED, PART = "jobs", "seed", "._target_"
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,10 @@ def _where(run: str, sweep: Path) -> Path | None:
 
 
 def job_of(number: int, run: History, keys: Sequence[str]) -> Job:
-    """A run that need not be of a sweep; these settings of it stand for overrides."""
-    settings = dict(flat(run.config))
-    chosen = {key: text(settings[key]) for key in keys if key in settings}
+    """A run that need not be of a sweep; these settings of it stand for overrides, parts by their last names."""
+    settings = {key: text(value) for key, value in flat(run.config) if key in keys}
+    ends = {key: value.rpartition(".")[2] if key.endswith(PART) else value for key, value in settings.items()}
+    chosen = {key.removesuffix(PART): ends[key] for key in keys if key in ends}
     error = str(run.told.get("error", ""))
     return Job(number, chosen, run.state, error, str(run.folder), run, run.title)
 

@@ -127,12 +127,17 @@ def _when(run: History) -> str:
     return f" after {record['images_seen']:,} images" if record else ""
 
 
-def _records(run: History) -> Iterable[tuple[str, Record]]:
-    """The newest measurement of the final tier, else of the quick one; and that of the best checkpoint."""
+def last_record(run: History) -> Record | None:
+    """The newest measurement of the final tier, else of the quick one."""
     final = [record for record in run.records if record.get("tier") == "final"]
-    last, best = next(reversed(final or run.records), None), best_record(run)
+    return next(reversed(final or run.records), None)
+
+
+def _records(run: History) -> Iterable[tuple[str, Record]]:
+    """The last measurement, and that of the best checkpoint, where it is another time's."""
+    last, best = last_record(run), best_record(run)
     if last:
-        yield ("At the end" if final else "Last"), last
+        yield ("At the end" if last.get("tier") == "final" else "Last"), last
     if last and best and best["images_seen"] != last["images_seen"]:
         yield "Best", best
 

@@ -193,6 +193,14 @@ def test_all_runs_of_a_folder_and_what_sets_them_apart(sweep, tmp_path):
     assert "<td>method</td><td>sngan</td>" in pages[2].read_text()
 
 
+def test_runs_that_were_measured_otherwise_are_said_not_to_be_comparable(run, tmp_path):
+    other = make(tmp_path / "mine")
+    assert "not comparable" not in report([str(run), str(other)])[-1].read_text()
+    records = (other / "metrics.jsonl").read_text()
+    (other / "metrics.jsonl").write_text(records.replace('"samples": 100', '"samples": 90'))
+    assert "These runs differ in samples, so" in report([str(run), str(other)])[-1].read_text()
+
+
 def test_runs_that_were_moved_with_their_sweep_are_found(sweep, tmp_path):
     moved = tmp_path / "elsewhere" / "kept"
     moved.parent.mkdir()
