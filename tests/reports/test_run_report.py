@@ -128,6 +128,31 @@ def test_a_page_tells_the_facts_figures_and_protocol(run):
     assert len(spike) == 2  # both players' norms in one chart
 
 
+def test_the_machine_and_its_versions_are_told(run):
+    told(run, hardware="x86_64 CPU", versions={"torch": "2.15"})
+    known = dict(facts(read_run(run)))
+    assert (known["machine"], known["versions"]) == ("x86_64 CPU", "torch 2.15")
+
+
+def test_runs_that_translate_and_points_of_the_plane(run):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(
+        json.dumps({**config, "takes": "unpaired", "data": {"name": "ring", "size": [1, 1]}})
+    )
+    protocol = {"directions": {"a2b": {"translated": 50, "real": 40}}, "split": "test"}
+    record = {
+        "tier": "quick",
+        "images_seen": 9,
+        "figures": {"pd_a2b": 0.5, "modes": float("nan")},
+        "protocol": protocol,
+    }
+    broken = [json.dumps({**record, **each}) for each in ({"figures": []}, {"protocol": None}, {"images_seen": "x"})]
+    (run / "metrics.jsonl").write_text("\n".join([json.dumps(record), *broken, "[]"]))
+    text = report([str(run)])[0].read_text()
+    assert "gan_lab.translate checkpoint=" in text and "a2b 50 / 40" in text and "<dd>ring</dd>" in text
+    assert "<td>pd_a2b</td><td>0.5</td>" in text and "NaN" not in text
+
+
 def test_what_is_cut_off_or_not_there_yet_is_left_out(run):
     told(run, state="running", figures=None, best=None, images_seen=None, seconds=None)
     for name, whole in (("metrics.csv", "510,0.5,2"), ("metrics.jsonl", measured(510, "quick", {"fd": 1.0})[:50])):
