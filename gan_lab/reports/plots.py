@@ -45,12 +45,13 @@ def _place(column: str) -> tuple[str, str]:
 
 
 def _figures(run: History) -> Iterator[dict[str, Any]]:
-    """One chart a figure, both tiers in it."""
+    """One chart a figure: the quick tier's curve, and the final tier's last point."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for record in run.records:
         for row in rows(record["figures"]):
             series = found.setdefault(row.name.removeprefix("quick_"), {})
-            series.setdefault(row.name, []).append((record["images_seen"], row.value))
+            before = series.get(row.name, []) if record.get("tier") == "quick" else []
+            series[row.name] = [*before, (record["images_seen"], row.value)]
     for name, series in found.items():
         if any(len(points) > 1 for points in series.values()):
             yield chart(name, series)

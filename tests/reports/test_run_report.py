@@ -101,6 +101,10 @@ def test_a_slider_shows_the_pictures_and_curves_are_read_out(run, browser):
       slider.dispatchEvent(new Event("input"));
       const plot = [...document.querySelectorAll(".plot")].find(each => each.innerText.startsWith("Generator"));
       document.body.dataset.end = plot.querySelector("b").textContent;
+      const svg = plot.querySelector("svg"), box = svg.getBoundingClientRect();
+      svg.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX: box.left + box.width / 10 }));
+      document.body.dataset.first = plot.querySelector("b").textContent;
+      plot.dispatchEvent(new PointerEvent("pointerleave"));
       plot.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
       document.getElementById("log").click();
     </script></body>"""
@@ -110,7 +114,7 @@ def test_a_slider_shows_the_pictures_and_curves_are_read_out(run, browser):
     assert not browser.console and not browser.outside
     assert f'data-before="{grids[2]["source"]}"' in browser.document
     assert f'class="sheet" src="{grids[1]["source"]}" alt="samples after 250 images"' in browser.document
-    assert 'data-end="51.25"' in browser.document
+    assert 'data-end="51.25"' in browser.document and 'data-first="2.25"' in browser.document
     (generator,) = re.findall(r"<figcaption>Generator: losses</figcaption>.*?</figure>", browser.document, re.S)
     assert "after 490" in generator and "<b>50.25</b>" in generator
     (data,) = scripts(generator, "")
@@ -126,6 +130,8 @@ def test_a_page_tells_the_facts_figures_and_protocol(run):
         assert part in text, part
     spike = next(data for data in scripts(text, "") if 1e3 in data[-1][1])
     assert len(spike) == 2  # both players' norms in one chart
+    figures = next(data for data in scripts(text, "") if [250, 500] in data[0])
+    assert figures == [[[250, 500], [3, 4]], [[500], [2.5]]]
 
 
 def test_the_machine_and_its_versions_are_told(run):
