@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gan_lab.reports.compare import Run, differences, order, read_runs, shared, ties
-from gan_lab.reports.pages import samples_in, write_page
+from gan_lab.reports.pages import picture, write_page
 from gan_lab.types import UserError
 
 
@@ -41,7 +41,7 @@ def compare(paths: Sequence[str], by: str | None, output: str) -> list[Run]:
             "name": run.name,
             "cells": [{"text": _text(run, name), "best": run in best[name]} for name in names],
             "counts": run.counts,
-            "source": samples_in(run.folder),
+            "source": picture(run.folder / "samples.png"),
         }
         for run in runs
     ]

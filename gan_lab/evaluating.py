@@ -32,7 +32,7 @@ from gan_lab.presenting import table
 from gan_lab.ranks import first_alone, ranks
 from gan_lab.reports.pages import read_answers, write_trial
 from gan_lab.reports.report import write_report
-from gan_lab.runs import write_json
+from gan_lab.runs import title, write_json
 from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import Mixture, RealImages, Samples, Translates, TwoDomains, UserError, to_float
 
@@ -192,7 +192,7 @@ def _of_checkpoint(plain: dict[str, Any]) -> Task:
     if measure is None:
         raise UserError(f"The data of {path} do not suit a {type(model).__name__}: there is nothing to compare.")
     told = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0))}
-    return Task(model, measure, f"{path.absolute().parent.name}, {path.stem}", told, base)
+    return Task(model, measure, f"{title(path.parent)}, {path.stem}", told, base)
 
 
 def _of_folders(plain: dict[str, Any]) -> Task:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,6 +15,7 @@ from gan_lab.atomic import leftovers, replacing
 from gan_lab.types import UserError
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
 PASSING = {"resume", "run_dir", "record"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
 
@@ -78,12 +80,19 @@ def new_folder(runs: str | Path, name: str) -> Path:
     raise UserError(f"No new folder can be made in {runs}: give another with runs=….")
 
 
+def title(folder: Path) -> str:
+    """What a run's folder is called by people: method and data, as far as they are known, and its own name."""
+    folder = folder.absolute()
+    name = read(folder / "config.json").get("name") or (folder.parent.name if _STAMP.match(folder.name) else "")
+    return folder.name if name in folder.name else f"{name} {folder.name}"
+
+
 def unfinished(runs: str | Path) -> Iterator[Path]:
     """Folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
     found = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
     for checkpoint in found:
         folder = checkpoint.parent
-        if read(folder / "run.json").get("state") not in ("finished", "pruned") and not _is_running(folder):
+        if read(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
             yield folder
 
 
@@ -108,7 +117,7 @@ def finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """The dotted keys in which two resolved configurations differ, passing ones left out."""
-    a, b = dict(_flat(one)), dict(_flat(other))
+    a, b = dict(flat(one)), dict(flat(other))
     folders = (str(one.get("run_dir")), str(other.get("run_dir")))
     missing = object()
     keys = {key for key in a.keys() | b.keys() if a.get(key, missing) != b.get(key, missing)}
@@ -121,15 +130,17 @@ def _same_but_folder(a: Any, b: Any, folders: tuple[str, str]) -> bool:
     return isinstance(a, str) and isinstance(b, str) and a.replace(folders[0], "") == b.replace(folders[1], "")
 
 
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by dotted keys."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, finite(node)  # as it would be read again
 
 
-def _is_running(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
+    """Whether a process of this machine is training in a folder."""
     try:
         with (folder / ".lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -44,6 +44,7 @@ FREE = {
     "translating",
     "evaluating",
     "comparing",
+    "reporting",
     "search",
     "sweeps",
     "results",
@@ -53,6 +54,7 @@ FREE = {
     "translate",
     "evaluate",
     "compare",
+    "report",
     "fetch",
     "__init__",
 }
@@ -93,5 +95,5 @@ def test_layers(path):
 
 
 def test_entry_points_are_short():
-    for command in ("train", "sample", "translate", "evaluate", "compare", "fetch"):
+    for command in ("train", "sample", "translate", "evaluate", "compare", "report", "fetch"):
         assert len((PACKAGE / f"{command}.py").read_text().splitlines()) <= 40

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_lab.atomic import replacing
-from gan_lab.imaging import from_pil, to_pil
+from gan_lab.imaging import to_pil
 from gan_lab.types import UserError
 
 HERE = Path(__file__).parent
@@ -43,17 +43,43 @@ def embedded(image: Tensor, least: int = 96) -> str:
     larger = image.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
     buffer = io.BytesIO()
     to_pil(larger).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return _address(buffer.getvalue(), "png")
 
 
-def samples_in(folder: Path) -> str | None:
-    """A run's sheet of samples as ``embedded`` gives it, if there is one that can be read."""
-    path = folder / "samples.png"
+WIDEST, HEAVIEST = 768, 160_000
+"""Pixels and bytes of a picture of a run that stands in a page."""
+
+
+def picture(path: Path, widest: int = WIDEST) -> str | None:
+    """A picture's file as an address that holds it, made smaller where it is wide or heavy; None for a damaged one."""
     try:
         with Image.open(path) as image:
-            return embedded(from_pil(image.convert("RGB")), least=1)
+            image.load()
+            if image.format == "PNG" and image.width <= widest and path.stat().st_size <= HEAVIEST / 2:
+                return _address(path.read_bytes(), "png")
+            return _address(_lighter(image.convert("RGB"), widest), "webp")
     except Exception:  # a damaged file raises whatever its decoder happens to
         return None
+
+
+def _lighter(image: Image.Image, widest: int) -> bytes:
+    """As WebP, of less quality and then size until it is light enough."""
+    for width, quality in ((widest, 85), (widest, 70), (widest * 3 // 4, 60), (widest // 2, 50)):
+        size = min(image.width, width), max(1, round(image.height * min(1.0, width / image.width)))
+        buffer = io.BytesIO()
+        image.resize(size, Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=quality)
+        if buffer.tell() <= HEAVIEST:
+            break
+    return buffer.getvalue()
+
+
+def _address(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def as_script(content: Any) -> str:
+    """JSON to stand in a script, which no text in it ends."""
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def write_trial(path: Path, real: Tensor, made: Tensor, model: str, pairs: bool, seed: int = 0) -> Path:
@@ -77,8 +103,7 @@ def write_trial(path: Path, real: Tensor, made: Tensor, model: str, pairs: bool,
     draw.shuffle(questions)
     trial = {"pairs": pairs, "model": model, "width": max(192, real.shape[-1]), "questions": questions}
     title = f"Real, or made by {model}?"
-    # "<" would let a text end the script.
-    return write_page(path, "trial.html.j2", title=title, pairs=pairs, trial=json.dumps(trial).replace("<", "\\u003c"))
+    return write_page(path, "trial.html.j2", title=title, pairs=pairs, trial=as_script(trial))
 
 
 def wilson(wrong: int, n: int, z: float = 1.959964) -> tuple[float, float]:
