@@ -40,6 +40,9 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             add_searchpath(home("experiments"))
             importlib.import_module("gan_lab.search").register()
             sys.argv[1:] = quote_paths(sys.argv[1:])
+            if wrong := mistyped(sys.argv[1:]):
+                print(f"gan_lab: {wrong}", file=sys.stderr)
+                sys.exit(2)
             return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(_spoken(work))()
 
         return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
@@ -122,6 +125,22 @@ def _quote(argument: str, sweeps: bool) -> str:
     # Hydra reads \\ as \ only where it stands before a quote.
     escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), path)
     return f"{key}='{escaped}'"
+
+
+def mistyped(arguments: Sequence[str]) -> str | None:
+    """What is wrong with a list of choices, such as ``metrics=[fid,kdi]``: Hydra itself names the choices where one is
+    chosen alone. With folders of the user's own nothing is known to be wrong.
+    """
+    if any(argument.startswith(("-cd", "--config-dir", "hydra.searchpath")) for argument in arguments):
+        return None
+    for argument in arguments:
+        found = re.fullmatch(r"([\w/]+)(?:@[\w.]+)?=\[([\w, ]+)\]", argument)
+        folders = [home(place) / found[1] for place in ("conf", "experiments")] if found else []
+        choices = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+        wrong = [name for name in re.split(r"[, ]+", found[2].strip()) if name not in choices] if found else []
+        if found and choices and wrong:
+            return f"There is no {found[1]}={wrong[0]}: choose among {', '.join(choices)}."
+    return None
 
 
 def _make_importable(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Configurations: what they may say, what only this machine knows, and what is refused before anything is built."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,16 +43,29 @@ def settle(config: DictConfig) -> None:
     for key, reason in REFUSED.items():
         if config.trainer.get(key) is not None:
             raise UserError(f"trainer.{key} does not serve here: {reason}.")
+    _check_numbers(config)
     if processes(config) > 1 and config.trainer.get("strategy") == "auto":
         config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
     _check_data(config)
     _check_remedies(config)
-    if not isinstance(config.batch_size, int) or config.batch_size < 1:
-        raise UserError(f"batch_size={config.batch_size} does not serve: give a whole number from 1 up.")
     if config.precision not in PRECISIONS:
         raise UserError(f"precision={config.precision} does not serve: give one of {', '.join(PRECISIONS)}.")
     if config.precision == "auto":
         config.precision = auto_precision(str(config.trainer.get("accelerator")))
+
+
+def _check_numbers(config: DictConfig) -> None:
+    """Raises UserError where a word stands for a number, before anything computes with it."""
+    for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0)):
+        if type(config[key]) is not int or config[key] < least:
+            raise UserError(f"{key}={config[key]} does not serve: give a whole number from {least} up.")
+    size = config.data.get("size")
+    sides = [*size] if OmegaConf.is_list(size) else [size]
+    if size is not None and (len(sides) > 2 or any(type(side) is not int or side < 1 for side in sides)):
+        raise UserError(f"data.size={size} does not serve: give a number such as 64, or [height,width].")
+    devices = config.trainer.get("devices")
+    if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(,\d+)*,?", devices):
+        raise UserError(f"trainer.devices={devices} does not serve: give auto, a number, or a list such as [0,2].")
 
 
 def processes(config: DictConfig) -> int:

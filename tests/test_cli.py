@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gan_lab.cli import main, quote_paths
+from gan_lab.cli import main, mistyped, quote_paths
 
 NAMES = ["photo(1).jpg", "a,b.jpg", "epoch=3.ckpt", "été.jpg", "2024", "a b", "it's", 'say "so"', "x\\", "x\\'y", "[1]",
          "{a:b}", "#1", "true", "a:b", "1e3", "100%", "*.png", "a\\\\'b", "null.png"]  # fmt: skip
@@ -43,3 +43,11 @@ def test_commands_are_completed_and_files_left_to_the_shell(line, answer, monkey
     monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])
     main()
     assert capsys.readouterr() == (answer, "")
+
+
+def test_a_list_with_a_wrong_choice_names_the_right_ones():
+    assert mistyped(["model=dcgan", "metrics=[fid,kdi]"]).startswith("There is no metrics=kdi: choose among accuracy, ")
+    assert "grey" in mistyped(["extractor@quick=[ grey, colur ]"])
+    right = ["metrics=[fid,kid]", "data.size=[8,8]", "trust=[mine]", "remedy=[]", "metrics=[fid],[kid]"]
+    assert mistyped(right) is None
+    assert mistyped(["metrics=[mine]", "hydra.searchpath=[file://mine]"]) is None

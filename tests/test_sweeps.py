@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import hydra
 import pytest
 import torch
+import yaml
 from omegaconf import OmegaConf
 
 from gan_lab import cli, sweeps
@@ -136,6 +137,19 @@ def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):
     asked = _make_sbatch_string("work", tmp_path, **OmegaConf.to_container(OmegaConf.create(node)))
     assert {"#SBATCH --signal=USR2@120", "#SBATCH --requeue", "#SBATCH --partition=gpu"} <= set(asked.splitlines())
     assert signal.SIGUSR2 in TIME_IS_UP
+
+
+def test_agents_of_wandb_start_jobs_in_hydras_grammar():
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+    sweep = yaml.safe_load((cli.home("experiments") / "sweep" / "wandb" / "ring.yaml").read_text())
+    given = {key: {"value": ranges["min"]} for key, ranges in sweep["parameters"].items()}
+    words = {"${%s}" % name: value for name, value in create_sweep_command_args({"args": given}).items()}
+    command = [word for part in create_sweep_command(sweep["command"]) for word in words.get(part, [part])]
+    assert command[:4] == ["${env}", "${interpreter}", "-m", "${program}"] and sweep["program"] == "gan_lab.train"
+    config = compose(command[4:])
+    assert config.loss.penalties.r1.weight == 1e-4 and config.logger.wandb.project == "gan_lab"
+    assert sweep["metric"]["name"] == f"metric_train/{config.callbacks.checkpoint.monitor}"
 
 
 def test_a_search_stays_in_its_ranges_and_goes_on_where_it_was(sweep, home):
