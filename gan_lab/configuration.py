@@ -46,6 +46,8 @@ def settle(config: DictConfig) -> None:
     _check_numbers(config)
     if processes(config) > 1 and config.trainer.get("strategy") == "auto":
         config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
+    if config.trainer.get("sync_batchnorm") and not (torch.cuda.is_available() and config.trainer.accelerator != "cpu"):
+        raise UserError("trainer.sync_batchnorm=true needs GPUs, for torch synchronises no batch norm on the CPU.")
     _check_data(config)
     _check_remedies(config)
     if config.precision not in PRECISIONS:

@@ -25,10 +25,11 @@ class Run:
 
     Args:
         folder: made when the run begins, if it is not there.
+        facts: of what does not change in it, such as the hardware; they stand in ``run.json``.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, **facts: Any) -> None:
+        self.folder, self.facts = Path(folder), facts
         self.lock: IO[str] | None = None
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -55,9 +56,8 @@ class Run:
 
     def state(self, state: str, **more: Any) -> None:
         """Records "running", "finished", "stopped" or "failed", and whatever else is worth knowing."""
-        write_json(
-            self.folder / "run.json", {"state": state, "time": datetime.now().isoformat(timespec="seconds"), **more}
-        )
+        told = {"state": state, "time": datetime.now().isoformat(timespec="seconds"), **self.facts, **more}
+        write_json(self.folder / "run.json", told)
 
     def end(self, state: str, **more: Any) -> None:
         """Records how the run ended and gives the folder free."""

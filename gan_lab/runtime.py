@@ -25,7 +25,7 @@ from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
 from gan_lab.launching import is_requeued, meet, requeue
 from gan_lab.machine import versions
 from gan_lab.ranks import agreed
-from gan_lab.results import result
+from gan_lab.results import circumstances, result
 from gan_lab.types import Translates, UserError
 
 ON_PURPOSE = (
@@ -60,7 +60,7 @@ def train(config: DictConfig) -> float | None:
         )
     resumed = place(config)
     plain = resolve(config)
-    run = runs.Run(plain["run_dir"])
+    run = runs.Run(plain["run_dir"], **circumstances(config))
     if is_first_process():
         run.begin(plain)
         rank_zero_info(f"Run folder: {plain['run_dir']}")

@@ -23,12 +23,10 @@ from gan_lab.cli import is_multirun
 from gan_lab.configuration import processes, resolve, settle
 from gan_lab.launching import environment, meet
 from gan_lab.ranks import agreed
-from gan_lab.reports.sweep import read_jobs, write_sweep
+from gan_lab.reports.jobs import JOBS, read_jobs
+from gan_lab.reports.sweep import write_sweep
 from gan_lab.results import of_sweep
 from gan_lab.types import UserError
-
-JOBS = "jobs"
-"""The folder within a sweep's, with a JSON file a job."""
 
 
 def train(config: DictConfig) -> float | None:

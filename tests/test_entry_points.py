@@ -195,6 +195,7 @@ def test_load(folder):
         (["+trainer.max_steps=5"], "budget"),
         (["data.size=abc"], "data.size=abc"),
         (["trainer.devices=two"], "trainer.devices=two"),
+        (["trainer=ddp_cpu", "trainer.sync_batchnorm=true"], "needs GPUs"),
         (["metrics=[fidd]"], "density_coverage, distance"),
         (["+trainer.gradient_clip_val=1"], "model.clip"),
         (["model=cgan", "data=fake"], "data.classes"),

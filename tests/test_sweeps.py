@@ -144,7 +144,7 @@ def test_agents_of_wandb_start_jobs_in_hydras_grammar():
 
     sweep = yaml.safe_load((cli.home("experiments") / "sweep" / "wandb" / "ring.yaml").read_text())
     given = {key: {"value": ranges["min"]} for key, ranges in sweep["parameters"].items()}
-    words = {"${%s}" % name: value for name, value in create_sweep_command_args({"args": given}).items()}
+    words = {f"${{{name}}}": value for name, value in create_sweep_command_args({"args": given}).items()}
     command = [word for part in create_sweep_command(sweep["command"]) for word in words.get(part, [part])]
     assert command[:4] == ["${env}", "${interpreter}", "-m", "${program}"] and sweep["program"] == "gan_lab.train"
     config = compose(command[4:])

@@ -179,5 +179,6 @@ def _commands(run: History) -> list[str]:
     made = f"translate {given} input=… output=…" if translates else f"sample {given} n=64"
     found = [f"python -m gan_lab.{made}", f"python -m gan_lab.evaluate {given}"]
     if run.state != "finished" and (run.folder / LAST).is_file():
-        found.append(f"python -m gan_lab.train … resume={shlex.quote(str(run.folder))}   # … as it was begun")
+        begun = run.told.get("command") or "python -m gan_lab.train …"
+        found.append(f"{begun} resume={shlex.quote(str(run.folder))}")
     return found

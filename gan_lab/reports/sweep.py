@@ -11,7 +11,6 @@ from gan_lab.atomic import replacing
 from gan_lab.reports.charts import alone
 from gan_lab.reports.index import reached, write_index
 from gan_lab.reports.jobs import Job, lines, over_seeds, shown
-from gan_lab.reports.jobs import read_jobs as read_jobs
 
 
 def write_sweep(folder: Path, jobs: Sequence[Job]) -> tuple[list[Table], list[Path]]:

@@ -13,8 +13,9 @@ from gan_lab import report as entry
 from gan_lab.reporting import report
 from gan_lab.reports.charts import Axes, lines, powers, short, smoothed, thinned
 from gan_lab.reports.history import read_run
+from gan_lab.reports.jobs import read_jobs
 from gan_lab.reports.run import duration, evenly, facts
-from gan_lab.reports.sweep import read_jobs, write_sweep
+from gan_lab.reports.sweep import write_sweep
 from gan_lab.runs import title
 from gan_lab.types import UserError
 
