@@ -1,7 +1,7 @@
 """Sweeps that learn from their jobs: a Hydra sweeper over Optuna itself, ``hydra/sweeper=optuna``.
 
-Ranges are written as Hydra knows them: ``model.g_lr=tag(log,interval(1e-5,1e-2))``, ``loss=choice(hinge,lsgan)``,
-``model.depth=range(2,6)``; whatever has a single value stays as it is. Every job reports its quick figures, and a
+Ranges are written as Hydra knows them: ``model.g_optimizer.lr=tag(log,interval(1e-5,1e-2))``, ``loss=choice(hinge,lsgan)``,
+``network.base=range(16,64,16)``; whatever has a single value stays as it is. Every job reports its quick figures, and a
 pruner of Optuna's ends those that fall behind.
 """
 
@@ -68,7 +68,7 @@ class Search(Sweeper):
         fixed = [str(each.input_line) for each in overrides if not each.is_sweep_override()]
         space = [each for each in overrides if each.is_sweep_override()]
         if not space:
-            raise _wrong("There is nothing to search: give ranges such as model.g_lr=interval(1e-4,1e-2).")
+            raise _wrong("There is nothing to search: give ranges such as model.g_optimizer.lr=interval(1e-4,1e-2).")
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         study = self._study(folder)
