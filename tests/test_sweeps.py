@@ -142,7 +142,7 @@ def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):
 def test_agents_of_wandb_start_jobs_in_hydras_grammar():
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-    sweep = yaml.safe_load((cli.home("experiments") / "sweep" / "wandb" / "ring.yaml").read_text())
+    sweep = yaml.safe_load((cli.home("experiments") / "sweep" / "ring_wandb.yml").read_text())
     given = {key: {"value": ranges["min"]} for key, ranges in sweep["parameters"].items()}
     words = {f"${{{name}}}": value for name, value in create_sweep_command_args({"args": given}).items()}
     command = [word for part in create_sweep_command(sweep["command"]) for word in words.get(part, [part])]
