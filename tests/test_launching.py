@@ -13,9 +13,10 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from together import everything
 from translators import checkpoint, node
 
-from gan_lab import evaluating, inference, runtime, translating
+from gan_lab import runtime
 from gan_lab.configuration import compose, resolve, settle
 from gan_lab.launching import on_every_device
 from gan_lab.types import UserError
@@ -121,17 +122,6 @@ def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
     assert time.monotonic() - began < 30
     (kept,) = tmp_path.glob("*/*/last.ckpt")
     assert kept.stat().st_size
-
-
-def everything(plain):
-    """Samples, measures and translates into a folder."""
-    folder, run, device = Path(plain["folder"]), plain["run"], f"device={plain['device']}"
-    keys = ["n=11", "batch_size=4", "single=true", f"output={folder}/samples"]
-    inference.sample(compose([f"checkpoint={run}", device, *keys], "sample"))
-    keys = ["n=64", "batch_size=16", "metrics=standard", f"output={folder}/figures"]
-    evaluating.evaluate(compose([f"checkpoint={run}", device, *keys], "evaluate"))
-    keys = [f"input={plain['photos']}", f"output={folder}/photos", "sheet=true"]
-    translating.translate(compose([f"checkpoint={plain['cyclegan']}", device, *keys], "translate"))
 
 
 def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
