@@ -1,8 +1,8 @@
 """Sweeps that learn from their jobs: a Hydra sweeper over Optuna itself, ``hydra/sweeper=optuna``.
 
-Ranges are written as Hydra knows them: ``model.g_optimizer.lr=tag(log,interval(1e-5,1e-2))``, ``loss=choice(hinge,lsgan)``,
-``network.base=range(16,64,16)``; whatever has a single value stays as it is. Every job reports its quick figures, and a
-pruner of Optuna's ends those that fall behind.
+Ranges are written as Hydra knows them: ``model.g_optimizer.lr=tag(log,interval(1e-5,1e-2))``,
+``loss=choice(hinge,lsgan)``, ``network.base=range(16,64,16)``; whatever has a single value stays as it is. Every job
+reports its quick figures, and a pruner of Optuna's ends those that fall behind.
 """
 
 import sys

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from together import everything
+from together import everything, refuse
 from translators import checkpoint, node
 
 from gan_lab import runtime
@@ -147,8 +147,12 @@ def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
             assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes(), file
     one, two = (json.loads((tmp_path / name / "figures.json").read_text())["figures"] for name in "12")
     assert one == pytest.approx(two, rel=1e-6)
-    with pytest.raises(UserError, match="no checkpoint nowhere"):
-        on_every_device(everything, {**plain, "devices": 2, "folder": "none", "run": "nowhere"})
+
+
+def test_what_several_processes_refuse_is_said_once(capfd):
+    with pytest.raises(UserError, match="^There is no such thing: give another.$"):
+        on_every_device(refuse, {"device": "cpu", "devices": 2})
+    assert "no such thing" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("devices", [0, "two", 10_000])

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from gan_lab import evaluating, inference, translating
-from gan_lab.configuration import compose
+from gan_lab.types import UserError
 
 
 def everything(plain):
     """Samples, measures and translates into a folder."""
+    from gan_lab import evaluating, inference, translating  # here, for what refuses has no use for them
+    from gan_lab.configuration import compose
+
     folder, run, device = Path(plain["folder"]), plain["run"], f"device={plain['device']}"
     keys = ["n=11", "batch_size=4", "single=true", f"output={folder}/samples"]
     inference.sample(compose([f"checkpoint={run}", device, *keys], "sample"))
@@ -15,3 +17,7 @@ def everything(plain):
     evaluating.evaluate(compose([f"checkpoint={run}", device, *keys], "evaluate"))
     keys = [f"input={plain['photos']}", f"output={folder}/photos", "sheet=true"]
     translating.translate(compose([f"checkpoint={plain['cyclegan']}", device, *keys], "translate"))
+
+
+def refuse(plain):
+    raise UserError("There is no such thing: give another.")
