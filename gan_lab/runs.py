@@ -14,7 +14,7 @@ from gan_lab.atomic import leftovers, replacing
 from gan_lab.types import UserError
 
 LAST, BEST = "last.ckpt", "best.ckpt"
-PASSING = {"resume", "run_dir", "record"}
+PASSING = {"resume", "run_dir", "record", "logger"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
 
 

@@ -22,7 +22,7 @@ ALLOWED = {
     "core": BASE | {"core", "build", "precision", "losses", "networks", "augment"},
     "models": BASE | {"core", "losses", "networks", "augment"},
     "data": BASE | {"data", "progress"},
-    "loggers": BASE | {"imaging", "online"},
+    "loggers": BASE | {"loggers", "imaging", "online"},
     "online": set(),
     "runs": BASE,
     "metrics": BASE | {"metrics", "editing", "imaging", "networks", "precision", "progress"},

@@ -45,7 +45,7 @@ def test_csv_is_readable_after_every_save(tmp_path):
 
 
 def test_csv_reaches_the_disk_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_lab.loggers.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("gan_lab.loggers.csv.FLUSH_SECONDS", 0.0)
     CSV(tmp_path).log_metrics({"loss": 1.0}, 1)
     assert len(table(tmp_path)) == 1
 

@@ -16,6 +16,8 @@ from gan_lab.callbacks.checkpoint import is_cut_short
 from gan_lab.callbacks.every import Every
 from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.callbacks.measures import measure_for
+from gan_lab.callbacks.protocol import COLUMNS, lines_of
+from gan_lab.loggers import log_table
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.suite import Part
 from gan_lab.presenting import sentence, table
@@ -26,7 +28,8 @@ class Fidelity(Callback):
     """Measures what a model makes, on all ranks: while it trains few pictures by few figures, ``quick_…``, and at the
     end many by all of them.
 
-    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides; by name to
+    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides, and as one table
+    with what matters of their protocols; by name to
     ``trainer.callback_metrics``, so that the best checkpoint can go by any; and with their whole protocol, a JSON
     object a line, to ``metrics.jsonl`` in the folder. At the end of the fit a table is printed. A model that neither
     samples nor translates, or data that do not suit it, are passed over with one line.
@@ -146,6 +149,9 @@ class Fidelity(Callback):
             console.print(f"{record['images_seen']:,} images: {told}", highlight=False)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=record["images_seen"])
+        records = [json.loads(each) for each in (self.folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+        lines = [line for each in records for line in lines_of(each, measure.against(each["protocol"]))]
+        log_table(trainer.loggers, "metrics", COLUMNS, lines, record["images_seen"])
 
     def summary(self) -> dict[str, Any]:
         """The final record, for a recorded result; empty before it is made."""
