@@ -8,6 +8,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,27 +40,43 @@ def _in_netrc(host: str) -> bool:
 
 
 def _answers(url: str, seconds: float) -> bool:
-    """Whether the host says anything to a request. Name resolution has no time limit of its own, so all of it happens
-    in a thread that is given up.
+    """Whether the host says anything to a request."""
+    try:
+        limited(lambda: _ask(url, seconds), seconds)
+    except (urllib.error.HTTPError, http.client.HTTPException):
+        return True
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # W&B may trust another authority
+    except OSError:
+        return False
+    return True
+
+
+def _ask(url: str, seconds: float) -> None:
+    urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
+
+
+def limited(work: Callable[[], object], seconds: float) -> None:
+    """Does something that has no time limit of its own, such as resolving a name, in a thread that is given up.
+
+    Raises:
+        TimeoutError: if it is not done in time; else whatever the work raises.
     """
-    answered = threading.Event()
+    raised: list[Exception] = []
 
-    def ask() -> None:
+    def task() -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
-        except (urllib.error.HTTPError, http.client.HTTPException):
-            pass  # an answer too
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ssl.SSLError):  # W&B may trust another authority
-                return
-        except OSError:
-            return
-        answered.set()
+            work()
+        except Exception as error:
+            raised.append(error)
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=task, daemon=True)
     thread.start()
-    thread.join(seconds)
-    return answered.is_set()
+    thread.join(max(seconds, 0))
+    if raised:
+        raise raised[0]
+    if thread.is_alive():
+        raise TimeoutError(f"not done within {seconds:.3g} s")
 
 
 def let_go() -> None:
@@ -69,10 +86,5 @@ def let_go() -> None:
     """
     import wandb
 
-    def end() -> None:
-        with contextlib.suppress(Exception, SystemExit):
-            wandb.teardown()
-
-    thread = threading.Thread(target=end, daemon=True)
-    thread.start()
-    thread.join(0.5)
+    with contextlib.suppress(Exception):
+        limited(wandb.teardown, 0.5)

@@ -29,6 +29,7 @@ ALLOWED = {
     "presenting": set(),
     "trials": set(),
     "reports": BASE | {"reports", "imaging", "metrics", "presenting", "runs"},
+    "workspace": BASE | {"online"},
     "photos": BASE | {"data", "imaging"},
     "outputs": BASE | {"data", "photos"},
     "editing": BASE | {"editing", "imaging", "precision", "progress", "networks"},
@@ -51,6 +52,7 @@ FREE = {
     "evaluate",
     "compare",
     "fetch",
+    "dashboard",
     "__init__",
 }
 HYDRA = {
@@ -90,5 +92,5 @@ def test_layers(path):
 
 
 def test_entry_points_are_short():
-    for command in ("train", "sample", "translate", "evaluate", "compare", "fetch"):
+    for command in ("train", "sample", "translate", "evaluate", "compare", "fetch", "dashboard"):
         assert len((PACKAGE / f"{command}.py").read_text().splitlines()) <= 40

@@ -83,6 +83,7 @@ class Fidelity(Callback):
         self.options |= {"cache_dir": cache_dir, "progress": progress}
         self.measures: dict[str, Measure] = {}
         self.last: dict[str, dict[str, Any]] = {}
+        self.lines: list[list[Any]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Before training begins, so that what cannot be measured ends the run at once."""
@@ -149,17 +150,16 @@ class Fidelity(Callback):
             console.print(f"{record['images_seen']:,} images: {told}", highlight=False)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=record["images_seen"])
-        records = [json.loads(each) for each in (self.folder / "metrics.jsonl").read_text("utf-8").splitlines()]
-        lines = [line for each in records for line in lines_of(each, measure.against(each["protocol"]))]
-        log_table(trainer.loggers, "metrics", COLUMNS, lines, record["images_seen"])
+        self.lines += lines_of(record, measure.against(protocol))
+        log_table(trainer.loggers, "metrics", COLUMNS, self.lines, record["images_seen"])
 
     def summary(self) -> dict[str, Any]:
         """The final record, for a recorded result; empty before it is made."""
         return self.last.get("final", {})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"every": self.every.state_dict(), "last": self.last}
+        return {"every": self.every.state_dict(), "last": self.last, "lines": self.lines}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.every.load_state_dict(state_dict["every"])
-        self.last = state_dict["last"]
+        self.last, self.lines = state_dict["last"], list(state_dict.get("lines", []))

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from gan_lab.atomic import replacing
 from gan_lab.imaging import to_pil
 from gan_lab.loggers.showing import Row, keep, show_animation, show_image, show_table
-from gan_lab.online import lack, let_go
+from gan_lab.online import lack, let_go, limited
 
 
 class WandB(WandbLogger):
@@ -33,7 +34,7 @@ class WandB(WandbLogger):
         tags: that runs are found by; null ones are left out, and words in one string are parted by commas.
         log_model: keep the checkpoints handed to ``log_checkpoint`` as versions of an artifact.
         start_seconds: how long the server has at the start, before the run is recorded offline.
-        end_seconds: how long it has at the end to take what is left.
+        end_seconds: how long it has at the end to take what is left; more for large checkpoints over a slow line.
         init: further arguments of ``wandb.init`` (notes, job_type …).
     """
 
@@ -50,12 +51,14 @@ class WandB(WandbLogger):
         end_seconds: float = 60.0,
         **init: Any,
     ) -> None:
-        words = tags.split(",") if isinstance(tags, str) else tags
-        told: dict[str, Any] = {"entity": entity, "group": group, "tags": list(dict.fromkeys(filter(None, words))) or None}
+        words = dict.fromkeys(filter(None, tags.split(",") if isinstance(tags, str) else tags))
+        told: dict[str, Any] = {"entity": entity, "group": group, "tags": list(words) or None}
         super().__init__(name=name, save_dir=folder, project=project, **told, **init)
+        self._wandb_init.pop("anonymous")  # of no effect any more but a warning
         self.folder = Path(folder)
         self.keeps_model, self.start_seconds, self.end_seconds = log_model, start_seconds, end_seconds
         self.lost = False
+        self.spare = end_seconds / 4  # for handing over checkpoints; the rest is for the end itself
 
     @property
     @rank_zero_experiment
@@ -63,8 +66,8 @@ class WandB(WandbLogger):
         if self._experiment is None:
             self._prepare()
             self._begin()
-            self._experiment.define_metric("images")  # type: ignore[attr-defined]
-            self._experiment.define_metric("*", step_metric="images", step_sync=True)  # type: ignore[attr-defined]
+            self._send(lambda run: run.define_metric("images"))
+            self._send(lambda run: run.define_metric("*", step_metric="images", step_sync=True))
         return self._experiment
 
     def _prepare(self) -> None:
@@ -93,13 +96,15 @@ class WandB(WandbLogger):
 
         wandb.finish()
         # Quiet: else it asks for the user's name first, three times and without regard to the limit.
-        limits: dict[str, Any] = {"init_timeout": self.start_seconds * 4 / 5, "finish_timeout": self.end_seconds}
+        limits: dict[str, Any] = {"init_timeout": self.start_seconds * 4 / 5}
+        limits |= {"finish_timeout": self.end_seconds * 3 / 4}
         settings = wandb.Settings(**limits, finish_timeout_raises=True, quiet=True)
         try:
             self._experiment = wandb.init(**self._wandb_init, settings=settings)
-        except wandb.errors.Error as error:
+        except Exception as error:  # what is wrong with the arguments is so offline too, and ends the run
             let_go()
-            self._go_offline(f"its server refused or did not answer ({str(error).splitlines()[0]})")
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            self._go_offline(f"its server refused or did not answer ({first})")
             self._experiment = wandb.init(**self._wandb_init, settings=settings)
 
     def _send(self, message: Callable[[Any], object]) -> None:
@@ -128,7 +133,20 @@ class WandB(WandbLogger):
     def keep(self, checkpoint: Path, alias: str) -> None:
         """Stores a checkpoint as a version of the run's artifact, where ``log_model`` asks for it."""
         if self.keeps_model:
-            self._send(lambda run: run.log_model(str(checkpoint), name=f"model-{run.id}", aliases=[alias]))
+            self._send(lambda run: self._hand_over(run, checkpoint, alias))
+
+    def _hand_over(self, run: Any, checkpoint: Path, alias: str) -> None:
+        """W&B asks its server about artifacts, and waits: this is given up after a while."""
+
+        def hand_over() -> None:
+            run.log_model(str(checkpoint), name=f"model-{run.id}", aliases=[alias])
+
+        if getattr(run, "offline", True):
+            hand_over()
+            return
+        began = time.monotonic()
+        limited(hand_over, self.spare)
+        self.spare -= time.monotonic() - began
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
