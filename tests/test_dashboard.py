@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sys
+from typing import ClassVar
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ CASES = (["model=dcgan", "loss=wgan_gp"], ["model=gan", "data=gaussians"], ["mod
 class Noting(CSV):
     """Notes the names of what is no figure as well."""
 
-    names: set[str] = set()
+    names: ClassVar[set[str]] = set()
 
 
 for show in (show_image, show_animation, show_table):

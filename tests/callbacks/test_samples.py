@@ -131,7 +131,7 @@ def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
     frames = walk_for(walker, None, seed=0)
     assert frames.shape == (32, 1, 2 * 66 + 2, 4 * 66 + 2)
     steps = (frames.float() - frames.roll(1, 0).float()).abs().amax((1, 2, 3))
-    assert 0 < steps.min() and steps[0] <= steps[1:].max()  # no jump from the last to the first
+    assert steps.min() > 0 and steps[0] <= steps[1:].max()  # no jump from the last to the first
     assert [label for label in walker.asked if type(label) is int][:8] == [0, 1, 2, 0, 1, 2, 0, 1]
     assert shown == [("interpolation", tmp_path / "interpolation.gif", 20)]
     with Image.open(tmp_path / "interpolation.gif") as animation:
