@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-COMMANDS = ("train", "sample", "translate", "evaluate", "compare", "report", "fetch")
+COMMANDS = ("train", "sample", "translate", "evaluate", "compare", "report", "fetch", "dashboard")
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
     *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "real", "fake", "answers"),
@@ -54,7 +54,7 @@ def plain_entry(words: str, **keys: str | None) -> Callable[[Callable[..., Any]]
     """Makes a function of words and a few keys an entry point that needs no configuration.
 
     Args:
-        words: what the words are, for the usage.
+        words: what the words are, for the usage; empty where there need be none.
         keys: that may be given as ``key=value``, with their defaults.
     """
 
@@ -70,9 +70,12 @@ def plain_entry(words: str, **keys: str | None) -> Callable[[Callable[..., Any]]
                     given[key] = value
                 else:
                     rest.append(argument)
-            if not rest or rest[0] in ("-h", "--help"):
+            if not sys.argv[1:] or rest[:1] in (["-h"], ["--help"]) or (words and not rest):
                 usage = " ".join(f"[{key}=…]" for key in keys)
-                print(f"usage: python -m gan_lab.{Path(sys.argv[0]).stem} {words} {usage}", file=sys.stderr)
+                print(
+                    f"usage: python -m gan_lab.{Path(sys.argv[0]).stem} {words} {usage}".replace("  ", " "),
+                    file=sys.stderr,
+                )
                 sys.exit(0 if rest else 2)
             return _spoken(lambda given: work(rest, **given))(given)
 

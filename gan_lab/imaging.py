@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import pad as pad_image
 
@@ -65,6 +65,43 @@ def scatter(points: Tensor, colours: Tensor, side: int = 384, dot: int = 2) -> T
     for y, x in np.ndindex(dot, dot):
         sheet[place[inside, 1] + y, place[inside, 0] + x] = colours.numpy()[inside]
     return torch.from_numpy(sheet).permute(2, 0, 1)
+
+
+def heatmap(
+    values: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    limits: tuple[float, float] | None = None,
+    cell: tuple[int, int] = (96, 48),
+) -> Tensor:
+    """A table of numbers (R, K) as a picture, the higher the darker, uint8 (3, H, W); NaN stays blank.
+
+    Args:
+        rows, columns: what stands before and above them.
+        title: what the numbers are.
+        limits: values drawn white and dark; None takes the lowest and the highest.
+        cell: width and height in pixels.
+    """
+    known = values[~values.isnan()]
+    low, high = limits or ((float(known.min()), float(known.max())) if len(known) else (0.0, 1.0))
+    (width, height), font = cell, ImageFont.load_default(13)
+    sheet = Image.new("RGB", (width * (len(columns) + 1), height * (len(rows) + 2)), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((sheet.width / 2, height / 2), title, "black", font, anchor="mm")
+    for x, name in enumerate(columns, 1):
+        draw.text(((x + 0.5) * width, 1.5 * height), name, "black", font, anchor="mm")
+    for y, name in enumerate(rows, 2):
+        draw.text((width / 2, (y + 0.5) * height), name, "black", font, anchor="mm")
+        for x, value in enumerate(values[y - 2].tolist(), 1):
+            if not np.isnan(value):
+                dark = min(max((value - low) / ((high - low) or 1), 0), 1)
+                ground = tuple(round(255 + (full - 255) * dark) for full in (30, 80, 160))
+                box = (x * width, y * height, (x + 1) * width - 2, (y + 1) * height - 2)
+                draw.rectangle(box, ground)
+                middle = (x + 0.5) * width, (y + 0.5) * height
+                draw.text(middle, f"{value:.2f}", "white" if dark > 0.5 else "black", font, anchor="mm")
+    return from_pil(sheet)
 
 
 def strip(images: Tensor, pad: int = 2, scale: int | None = None) -> Tensor:

@@ -1,15 +1,37 @@
 """What interpolations in conf/ call, such as ``${first:${loss.optimizer.lr},2e-4}``: importing this registers them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 
 def first(*values: Any) -> Any:
     """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
     found = next((value for value in values if value is not None), None)
     return OmegaConf.create(found) if isinstance(found, list) else found  # which omegaconf itself does not wrap
+
+
+def present(*values: Any) -> ListConfig:
+    """Those that are not null, each once."""
+    return OmegaConf.create(list(dict.fromkeys(value for value in values if value is not None)))
+
+
+def chosen(group: str) -> str | None:
+    """The choice made in a group of the configuration, such as recipe; null where there is none, or no command line."""
+    from hydra.core.hydra_config import HydraConfig
+
+    choice = HydraConfig.get().runtime.choices.get(group) if HydraConfig.initialized() else None
+    return None if choice in (None, "null") else str(choice)
+
+
+def sweep_name() -> str | None:
+    """The name of the sweep's folder; null outside one."""
+    from hydra.core.hydra_config import HydraConfig
+
+    sweeps = HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
+    return Path(HydraConfig.get().sweep.dir).name if sweeps else None
 
 
 def unless(*values: Any) -> Any:
@@ -64,5 +86,7 @@ def fused(precision: str) -> bool:
     return precision != "16-mixed"
 
 
-for resolver in (first, unless, when, total, attention, side, depth, halvings, blocks, reduced, fused):
+CHOICES = (first, present, chosen, sweep_name, unless, when)
+FACTS = (total, attention, side, depth, halvings, blocks, reduced, fused)
+for resolver in (*CHOICES, *FACTS):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

@@ -16,7 +16,7 @@ from gan_lab.types import UserError
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
-PASSING = {"resume", "run_dir", "record"}
+PASSING = {"resume", "run_dir", "record", "logger"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
 
 

@@ -195,6 +195,23 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class Judges(Protocol):
+    """Has critics who tell real pictures of a domain from made ones."""
+
+    judged: Sequence[str]
+    """The domains that have a critic, of "a" and "b"."""
+
+    boundary: float | None
+    """Logits above it mean real; None where the objective draws no such line."""
+
+    def judge(self, image: Tensor, of: str, source: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) as a network sees them → logits (N, …) of the critic of domain ``of``, float32.
+
+        ``source`` (N, C', H, W) is what they were made from, or belong to; a critic may look at it too.
+        """
+
+
+@runtime_checkable
 class Predicts(Protocol):
     """Continues a sequence of pictures."""
 

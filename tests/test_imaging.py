@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.imaging import grid, grid_of_kinds, read_frames, save_animation, save_each, save_png, strip
+from gan_lab.imaging import grid, grid_of_kinds, heatmap, read_frames, save_animation, save_each, save_png, strip
 from gan_lab.types import UserError
 
 
@@ -106,3 +106,13 @@ def test_frames_are_thinned_and_brought_to_the_size_of_the_last(tmp_path):
     read = read_frames(sorted(tmp_path.iterdir()), limit=4, longest=20)
     assert read.shape == (4, 1, 10, 20)
     assert read[:, 0, 5, 5].tolist() == [0, 60, 120, 180]
+
+
+def test_a_heatmap_is_darker_where_numbers_are_higher_and_blank_where_there_are_none():
+    table = torch.tensor([[0.0, 1.0], [0.5, float("nan")]])
+    sheet = heatmap(table, ["first", "second"], ["x", "y"], "shares", limits=(0, 1), cell=(60, 40))
+    assert sheet.shape == (3, 4 * 40, 3 * 60)
+    corner = sheet[:, [2 * 40 + 3, 3 * 40 + 3]][:, :, [60 + 3, 120 + 3]].float().mean(0)
+    assert corner[0, 1] < corner[1, 0] < corner[0, 0] == corner[1, 1] == 255
+    alike = heatmap(torch.full((1, 1), -3.0), ["a"], ["b"], "logits")
+    assert alike[:, 2 * 48 + 3, 96 + 3].tolist() == [255] * 3

@@ -24,13 +24,14 @@ ALLOWED = {
     "core": BASE | {"core", "build", "precision", "losses", "networks", "augment"},
     "models": BASE | {"core", "losses", "networks", "augment"},
     "data": BASE | {"data", "progress"},
-    "loggers": BASE | {"imaging", "online"},
+    "loggers": BASE | {"loggers", "imaging", "online"},
     "online": set(),
     "runs": BASE,
     "metrics": BASE | {"metrics", "editing", "imaging", "networks", "precision", "progress", "ranks"},
     "presenting": set(),
     "trials": set(),
     "reports": BASE | {"reports", "imaging", "metrics", "presenting", "runs"},
+    "workspace": BASE | {"online"},
     "photos": BASE | {"data", "imaging"},
     "outputs": BASE | {"data", "photos"},
     "editing": BASE | {"editing", "imaging", "precision", "progress", "networks"},
@@ -56,6 +57,7 @@ FREE = {
     "compare",
     "report",
     "fetch",
+    "dashboard",
     "__init__",
 }
 HYDRA = {
@@ -95,5 +97,5 @@ def test_layers(path):
 
 
 def test_entry_points_are_short():
-    for command in ("train", "sample", "translate", "evaluate", "compare", "report", "fetch"):
+    for command in ("train", "sample", "translate", "evaluate", "compare", "report", "fetch", "dashboard"):
         assert len((PACKAGE / f"{command}.py").read_text().splitlines()) <= 40

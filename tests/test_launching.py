@@ -150,7 +150,7 @@ def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
 
 
 def test_what_several_processes_refuse_is_said_once(capfd):
-    with pytest.raises(UserError, match="^There is no such thing: give another.$"):
+    with pytest.raises(UserError, match=r"^There is no such thing: give another\.$"):
         on_every_device(refuse, {"device": "cpu", "devices": 2})
     assert "no such thing" not in capfd.readouterr().err
 

@@ -1,15 +1,31 @@
 import csv
+import json
 import os
 import socket
+import struct
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import hydra
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import WandbLogger
+from omegaconf import open_dict
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.hparams.api_pb2 import ListSessionGroupsRequest, Status
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
+from wandb_server import Server
 
-from gan_lab.loggers import CSV, TensorBoard, WandB, log_checkpoint, log_image
+from gan_lab.cli import add_searchpath, home
+from gan_lab.configuration import compose
+from gan_lab.imaging import save_animation
+from gan_lab.loggers import CSV, TensorBoard, WandB, log_animation, log_checkpoint, log_image, log_table
 
 PICTURE = torch.zeros(3, 4, 5, dtype=torch.uint8)
 
@@ -45,7 +61,7 @@ def test_csv_is_readable_after_every_save(tmp_path):
 
 
 def test_csv_reaches_the_disk_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_lab.loggers.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("gan_lab.loggers.csv.FLUSH_SECONDS", 0.0)
     CSV(tmp_path).log_metrics({"loss": 1.0}, 1)
     assert len(table(tmp_path)) == 1
 
@@ -94,9 +110,59 @@ def test_tensorboard_hides_what_came_after_the_checkpoint(tmp_path):
     assert [(e.step, e.value) for e in events(tmp_path).Scalars("loss")] == [(10, 410.0), (20, 420.0), (30, 130.0)]
 
 
-def test_pictures_pass_a_logger_that_shows_none(tmp_path):
-    log_image([CSV(tmp_path)], "samples", PICTURE, step=1)
-    assert not list(tmp_path.iterdir())
+def test_tensorboard_plays_animations_and_shows_tables(tmp_path):
+    save_animation(tmp_path / "walk.gif", torch.stack([PICTURE, PICTURE + 99]))
+    logger = TensorBoard(tmp_path)
+    log_animation([logger], "interpolation", tmp_path / "walk.gif", 9)
+    log_table([logger], "metrics", ["figure", "value"], [["a|b", 2.5], ["fid", None]], 9)
+    logger.finalize("success")
+    found = events(tmp_path)
+    (shown,) = found.Images("interpolation")
+    assert (shown.step, shown.height, shown.width) == (9, 4, 5)
+    assert shown.encoded_image_string == (tmp_path / "walk.gif").read_bytes()
+    (table,) = found.Tensors("metrics/text_summary")
+    assert table.tensor_proto.string_val == [b"figure|value\n---|---\na\\|b|2.5\nfid|"]
+
+
+def hyperparameters(folder: Path) -> list:
+    """What TensorBoard's HPARAMS page lists: a group of sessions for each set of hyperparameters."""
+    runs = EventMultiplexer().AddRunsFromDirectory(str(folder))
+    runs.Reload()
+    context = Context(SimpleNamespace(data_provider=MultiplexerDataProvider(runs, str(folder))))
+    ctx = RequestContext()
+    given = context.hparams_metadata(ctx, ""), context.hparams_from_data_provider(ctx, "", None)
+    experiment = context.experiment_from_metadata(ctx, "", True, *given)
+    request = ListSessionGroupsRequest(start_index=0, slice_size=9, allowed_statuses=list(Status.values()))
+    for metric in experiment.metric_infos:
+        request.col_params.add(metric=metric.name)
+    return list(Handler(ctx, context, "", request).run().session_groups)
+
+
+def test_tensorboard_lists_hyperparameters_with_figures_once_though_the_run_was_resumed(tmp_path):
+    config = {"model": {"lr": 1e-4, "name": "dcgan"}, "none": None, "betas": [0.5, 0.9]}
+    for value in (3.5, 2.5):
+        logger = TensorBoard(tmp_path)
+        logger.log_hyperparams(config)
+        logger.log_metrics({"metric_train/fd_grey": value}, step=round(100 / value))
+        logger.finalize("success")
+        time.sleep(1)  # files are read in the order of their names, which hold the second
+    (group,) = hyperparameters(tmp_path)
+    assert {name: value.string_value or value.number_value for name, value in group.hparams.items()} == {
+        "model.lr": 1e-4, "model.name": "dcgan", "betas": "[0.5, 0.9]"}  # fmt: skip
+    (session,) = group.sessions
+    assert session.status == Status.STATUS_SUCCESS
+    assert [(each.name.tag, each.value) for each in session.metric_values] == [("metric_train/fd_grey", 2.5)]
+    assert {path.name for path in (tmp_path / "tensorboard").iterdir() if path.is_dir()} == set()
+
+
+def test_what_a_logger_has_no_place_for_passes_it(tmp_path):
+    save_animation(tmp_path / "walk.gif", PICTURE[None])
+    logger = CSV(tmp_path / "run")
+    log_image([logger], "samples", PICTURE, step=1)
+    log_animation([logger], "interpolation", tmp_path / "walk.gif", 1)
+    log_table([logger], "metrics", ["figure"], [["fid"]], 1)
+    log_checkpoint([logger], tmp_path / "last.ckpt", "last")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture
@@ -115,14 +181,21 @@ def wandb_home(tmp_path, monkeypatch):
     wandb.teardown()
     yield tmp_path / "home"
     wandb.teardown()
-    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING"):
         os.environ.pop(name, None)
+
+
+def wandb_teardown() -> None:
+    """What the process would wait for at its end."""
+    import wandb
+
+    wandb.teardown()
 
 
 def use(logger: WandB) -> str:
     """What a run does with its logger; its id."""
-    logger.log_hyperparams({"seed": 1})
-    logger.log_metrics({"loss": 1.0}, step=64)
+    logger.log_hyperparams({"seed": 1, "model": {"lr": 0.1}})
+    logger.log_metrics({"train/generator/adversarial": 1.0}, step=64)
     log_image([logger], "samples", PICTURE, step=64)
     run_id = logger.experiment.id
     logger.finalize("success")
@@ -133,43 +206,135 @@ def offline_runs(folder: Path) -> list[Path]:
     return list((folder / "wandb").glob("offline-run-*/*.wandb"))
 
 
+def records(path: Path) -> list:
+    """What `wandb sync` reads of a run: records in blocks of 32 KiB, each part with its length and kind."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, found, parts, at = path.read_bytes(), [], b"", 7
+    assert data[:4] == b":W&B"
+    while at + 7 <= len(data):
+        if at % 32768 > 32768 - 7:
+            at += -at % 32768
+        length, kind = struct.unpack("<HB", data[at + 4 : at + 7])
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or its last part
+            found.append(Record.FromString(parts))
+            parts = b""
+    assert not parts
+    return found
+
+
 def test_wandb_offline_stays_in_the_run_folder_and_resumes_one_run(wandb_home, tmp_path, monkeypatch, recwarn):
     monkeypatch.setenv("WANDB_MODE", "offline")
     folder = tmp_path / "run"
-    checkpoint = folder / "last.ckpt"
+    checkpoint = folder / "best.ckpt"
     first = WandB(folder, log_model=True)
     assert isinstance(first, WandbLogger)
     folder.mkdir()
     checkpoint.write_text("weights")
-    log_checkpoint([first], checkpoint)
+    log_checkpoint([first], checkpoint, "best")
     assert use(first) == use(WandB(folder)) == (folder / "wandb_id").read_text()
     assert use(WandB(tmp_path / "other")) != (folder / "wandb_id").read_text()
     assert {path.name for path in tmp_path.iterdir()} <= {"run", "other", "home"}
     assert not [path for path in wandb_home.rglob("*") if path.is_file()]
-    assert not [w for w in recwarn if "offline" in str(w.message)]
-    assert list((folder / "wandb").glob("offline-run-*/files/media/images/samples*.png"))
+    assert not [w for w in recwarn if "Weights & Biases" in str(w.message)]
     assert [path for path in (folder / "wandb" / "data").rglob("*") if path.is_file() and path.read_text() == "weights"]
+
+
+def test_what_wandb_would_sync_is_whole(wandb_home, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (tmp_path / "last.ckpt").write_text("weights")
+    logger = WandB(tmp_path / "run", group="a sweep", tags=["dcgan", None, "dcgan", "digits"], log_model=True)
+    save_animation(tmp_path / "walk.gif", torch.stack([PICTURE, PICTURE + 99]))
+    log_animation([logger], "interpolation", tmp_path / "walk.gif", 32)
+    log_table([logger], "metrics", ["figure", "value"], [["fd_grey", 2.5], ["fid", None]], 32)
+    log_checkpoint([logger], tmp_path / "last.ckpt", "last")
+    use(logger)
+    wandb_teardown()
+    (path,) = offline_runs(tmp_path / "run")
+    found = records(path)
+    run = next(record.run for record in found if record.HasField("run"))
+    assert (run.run_group, list(run.tags), run.resumed) == ("a sweep", ["dcgan", "digits"], False)
+    config = {u.key: json.loads(u.value_json) for r in found for u in r.config.update}
+    assert config["seed"] == 1 and config["model"] == {"lr": 0.1}
+    rows = [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+        for record in found
+        if record.HasField("history")
+    ]
+    told = {name: (row["images"], value) for row in rows for name, value in row.items() if name != "images"}
+    assert told["train/generator/adversarial"] == (64, 1.0)
+    for name, kind in {"interpolation": "video-file", "metrics": "table-file", "samples": "image-file"}.items():
+        assert told[f"{name}/_type"][1] == kind
+        assert (path.parent / "files" / told[f"{name}/path"][1]).is_file()
+    assert told["interpolation/path"][0] == told["metrics/path"][0] == 32
+    globs = [r.metric for r in found if r.HasField("metric") and r.metric.glob_name == "*"]
+    assert globs and globs[-1].step_metric == "images"
+    kept = [record.artifact for record in found if record.HasField("artifact") and record.artifact.type == "model"]
+    assert [sorted(artifact.aliases) for artifact in kept] == [["last", "latest"]]
+
+
+def warned(caught) -> list[str]:
+    return [str(w.message) for w in caught if "Weights & Biases" in str(w.message)]
 
 
 def test_wandb_without_a_key_warns_once_and_records_offline(wandb_home, tmp_path):
     with pytest.warns(UserWarning, match="no key") as caught:
         use(WandB(tmp_path / "run"))
-    assert len([w for w in caught if "Weights & Biases" in str(w.message)]) == 1
+    assert len(warned(caught)) == 1
     assert offline_runs(tmp_path / "run")
 
 
-def test_wandb_without_a_network_warns_once_and_records_offline(wandb_home, tmp_path, monkeypatch):
+@pytest.mark.parametrize("server", ["none", "silent", "silent to what is posted"])
+def test_wandb_whose_server_does_not_answer_warns_once_and_records_offline(wandb_home, tmp_path, monkeypatch, server):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    with pytest.warns(UserWarning, match="cannot be reached") as caught:
-        use(WandB(tmp_path / "run"))
-    assert len([w for w in caught if "Weights & Biases" in str(w.message)]) == 1
-    assert offline_runs(tmp_path / "run")
+    with socket.create_server(("127.0.0.1", 0)) as listening, Server(speaks=False) as serving:
+        port = {"none": 9, "silent": listening.getsockname()[1]}.get(server, serving.server_port)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")
+        began = time.monotonic()
+        with pytest.warns(UserWarning, match="not answer") as caught:
+            use(WandB(tmp_path / "run", start_seconds=2, end_seconds=2))
+        wandb_teardown()
+        assert time.monotonic() - began < 2 + 2 + 5
+    assert len(warned(caught)) == 1
+    assert records(offline_runs(tmp_path / "run")[0])
+
+
+def test_wandb_whose_server_falls_silent_ends_in_time_with_one_warning(wandb_home, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    (tmp_path / "last.ckpt").write_text("weights")
+    with Server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        logger = WandB(tmp_path / "run", log_model=True, start_seconds=20, end_seconds=4)
+        logger.log_hyperparams({"seed": 1})
+        server.speaks = False
+        began = time.monotonic()
+        with pytest.warns(UserWarning) as caught:
+            logger.log_metrics({"loss": 1.0}, 64)
+            log_checkpoint([logger], tmp_path / "last.ckpt", "best")
+            log_checkpoint([logger], tmp_path / "last.ckpt", "last")
+            logger.finalize("success")
+        wandb_teardown()
+        assert time.monotonic() - began < 4 + 5
+    assert len(warned(caught)) == 1
+    (path,) = (tmp_path / "run" / "wandb").glob("run-*/*.wandb")
+    assert any(item.key == "loss" or "loss" in item.nested_key for r in records(path) for item in r.history.item)
+
+
+def test_a_run_goes_on_when_wandbs_service_is_lost(wandb_home, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    logger = WandB(tmp_path / "run")
+    monkeypatch.setattr(type(logger.experiment), "log", lambda *_: (_ for _ in ()).throw(ConnectionResetError("lost")))
+    with pytest.warns(UserWarning, match="ConnectionResetError: lost") as caught:
+        use(logger)
+        logger.log_metrics({"loss": 1.0}, 128)
+    assert len(warned(caught)) == 1
 
 
 def test_wandb_with_a_key_that_is_refused_records_offline(wandb_home, tmp_path, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+    with Server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", "no key")
         with pytest.warns(UserWarning, match="refused"):
             use(WandB(tmp_path / "run"))
@@ -180,3 +345,43 @@ def test_wandb_disabled_writes_no_run(wandb_home, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     use(WandB(tmp_path / "run"))
     assert not offline_runs(tmp_path / "run")
+
+
+@pytest.fixture
+def commanded():
+    """Composes as a command line would, Hydra's own part included."""
+
+    def command(*overrides, sweep=None):
+        add_searchpath(home("experiments"))
+        with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+            config = hydra.compose("train", ["logger=wandb", *overrides], return_hydra_config=True)
+        with open_dict(config):
+            config.hydra.mode = "MULTIRUN" if sweep else "RUN"
+            config.hydra.sweep.dir = sweep or "unused"
+        HydraConfig.instance().set_config(config)
+        return config.logger.wandb
+
+    yield command
+    HydraConfig.instance().cfg = None
+
+
+def test_wandb_groups_and_tags_by_recipe_and_sweep(commanded, monkeypatch):
+    for name in ("WANDB_RUN_GROUP", "WANDB_TAGS"):
+        monkeypatch.delenv(name, raising=False)
+    plain = commanded()
+    assert (plain.group, list(plain.tags)) == (None, ["dcgan", "digits", "nonsaturating"])
+    recipe = commanded("recipe=ring_r1")
+    assert (recipe.group, list(recipe.tags)) == ("ring_r1", ["gan", "ring", "r1", "ring_r1"])
+    assert commanded("recipe=ring_r1", sweep="runs/sweeps/today").group == "today"
+    own = commanded("recipe=ring_r1", "logger.wandb.group=mine", "logger.wandb.tags=[a]", sweep="runs/sweeps/today")
+    assert (own.group, list(own.tags)) == ("mine", ["a"])
+    monkeypatch.setenv("WANDB_RUN_GROUP", "ours")
+    monkeypatch.setenv("WANDB_TAGS", "b,c")
+    shell = commanded("recipe=ring_r1")
+    assert (shell.group, shell.tags) == ("ours", "b,c")
+    assert WandB("run", tags=shell.tags)._wandb_init["tags"] == ["b", "c"]
+
+
+def test_outside_a_command_line_there_is_no_group():
+    composed = compose(["logger=wandb"]).logger.wandb
+    assert (composed.group, list(composed.tags)) == (None, ["dcgan", "digits"])

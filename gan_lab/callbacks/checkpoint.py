@@ -57,8 +57,9 @@ class Checkpoint(callbacks.Checkpoint):
             self.saved_at = time.monotonic()
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        best = self.folder / "best.ckpt"
-        log_checkpoint(trainer.loggers, best if best.is_file() else self.folder / "last.ckpt")
+        for alias in ("best", "last"):
+            if (path := self.folder / f"{alias}.ckpt").is_file():
+                log_checkpoint(trainer.loggers, path, alias)
 
     def _is_late(self) -> bool:
         return time.monotonic() - self.saved_at > 60 * self.minutes

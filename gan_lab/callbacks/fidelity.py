@@ -16,6 +16,8 @@ from gan_lab.callbacks.checkpoint import is_cut_short
 from gan_lab.callbacks.every import Every
 from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.callbacks.measures import measure_for
+from gan_lab.callbacks.protocol import COLUMNS, lines_of
+from gan_lab.loggers import log_table
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.suite import Part
 from gan_lab.presenting import sentence, table
@@ -26,7 +28,8 @@ class Fidelity(Callback):
     """Measures what a model makes, on all ranks: while it trains few pictures by few figures, ``quick_…``, and at the
     end many by all of them.
 
-    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides; by name to
+    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides, and as one table
+    with what matters of their protocols; by name to
     ``trainer.callback_metrics``, so that the best checkpoint can go by any; and with their whole protocol, a JSON
     object a line, to ``metrics.jsonl`` in the folder. At the end of the fit a table is printed. A model that neither
     samples nor translates, or data that do not suit it, are passed over with one line.
@@ -80,6 +83,7 @@ class Fidelity(Callback):
         self.options |= {"cache_dir": cache_dir, "progress": progress}
         self.measures: dict[str, Measure] = {}
         self.last: dict[str, dict[str, Any]] = {}
+        self.lines: list[list[Any]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Before training begins, so that what cannot be measured ends the run at once."""
@@ -146,14 +150,16 @@ class Fidelity(Callback):
             console.print(f"{record['images_seen']:,} images: {told}", highlight=False)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=record["images_seen"])
+        self.lines += lines_of(record, measure.against(protocol))
+        log_table(trainer.loggers, "metrics", COLUMNS, self.lines, record["images_seen"])
 
     def summary(self) -> dict[str, Any]:
         """The final record, for a recorded result; empty before it is made."""
         return self.last.get("final", {})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"every": self.every.state_dict(), "last": self.last}
+        return {"every": self.every.state_dict(), "last": self.last, "lines": self.lines}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.every.load_state_dict(state_dict["every"])
-        self.last = state_dict["last"]
+        self.last, self.lines = state_dict["last"], list(state_dict.get("lines", []))

@@ -1,5 +1,6 @@
 """A monitor that stops a run that has broken, and speaks up where it learns nothing any more."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -42,6 +43,10 @@ class Health(Callback):
       is below 5 % of that between the pictures of the batch; or that between translations of 16 test pictures below
       5 % of that between the target's.
 
+    At the same checks, and at the end, it logs how far averaged networks are from the live ones,
+    ``health/ema_distance_<network>`` (relative, over all parameters), and at the checks those spreads, relative to
+    real pictures': ``health/spread_<kind>``.
+
     Args:
         every: images between looks at what is made; 0 never looks.
         check_every: iterations between readings of the device.
@@ -59,6 +64,7 @@ class Health(Callback):
         self.alike: dict[str, int] = {}
         self.clips = False
         self.warned: set[str] = set()
+        self.logged = -1
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.clips = getattr(module, "clip", None) is not None
@@ -70,11 +76,13 @@ class Health(Callback):
             self._stop_if_broken(trainer)
         self._watch_critic(outputs)
         if self.every.due(images_seen) and trainer.is_global_zero:
-            for kind, made, real in _looks(module, getattr(trainer, "datamodule", None), batch):
-                self._watch_spread(kind, made, real)
+            looks = _looks(module, getattr(trainer, "datamodule", None), batch)
+            self._log(trainer, module, {kind: self._watch_spread(kind, made, real) for kind, made, real in looks})
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self._stop_if_broken(trainer)
+        if trainer.is_global_zero and self.logged != module.images_seen:
+            self._log(trainer, module, {})
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         """A collective, as saving is: no rank may wait for one that has raised."""
@@ -148,7 +156,8 @@ class Health(Callback):
                 f"loss=r1 or loss=hinge, a lower {CRITIC}, or more data.",
             )
 
-    def _watch_spread(self, kind: str, made: Tensor, real: Tensor) -> None:
+    def _watch_spread(self, kind: str, made: Tensor, real: Tensor) -> float:
+        """The spread of what is made, relative to that of real pictures."""
         spread, usual = _distance(made), _distance(real)
         self.alike[kind] = self.alike.get(kind, 0) + 1 if spread < 0.05 * usual else 0
         if self.alike[kind] >= 2:
@@ -157,6 +166,17 @@ class Health(Callback):
                 f"The {kind} have collapsed to one image: they differ by {spread / usual:.1%} of what real pictures "
                 "do; try a checkpoint from before, lower learning rates, or another loss such as loss=r1.",
             )
+        return spread / usual if usual else math.nan
+
+    def _log(self, trainer: Trainer, module: Any, spreads: Mapping[str, float]) -> None:
+        """Spreads, and how far the averaged networks are from the live ones."""
+        self.logged = module.images_seen
+        told = {f"health/spread_{kind.replace(' ', '_')}": spread for kind, spread in spreads.items()}
+        if (ema := getattr(module, "ema", None)) is not None:
+            live = {name: getattr(module, name) for name in ema.networks}
+            told |= {f"health/ema_distance_{name}": value for name, value in ema.distance(live).items()}
+        for logger in trainer.loggers if told else []:
+            logger.log_metrics(told, step=module.images_seen)
 
     def _warn(self, kind: str, text: str) -> None:
         if kind not in self.warned:

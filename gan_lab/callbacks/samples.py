@@ -7,15 +7,16 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.callbacks.every import Every
-from gan_lab.callbacks.sheets import Sheet, sheet_for
+from gan_lab.callbacks.sheets import Sheet, sheet_for, walk_for
 from gan_lab.imaging import read_frames, save_animation, save_png
-from gan_lab.loggers import log_image
+from gan_lab.loggers import log_animation, log_image
 
 
 class SampleGrid(Callback):
     """Writes a grid of what the model makes of the same latents, or of the same test pictures, to
     ``<folder>/samples/<images seen>.png`` and to every logger: before training, every so many images, and at the end.
-    The last is also ``<folder>/samples.png``, and all of them together ``<folder>/samples.gif``.
+    The last is also ``<folder>/samples.png``, and all of them together ``<folder>/samples.gif``. Walks through the
+    latent space of a model that has one are, at the end, ``<folder>/interpolation.gif``.
 
     A conditional model on data with classes shows a class in each row, a model that translates a test picture in each:
     see ``sheets``. A model that does neither has no grid.
@@ -26,7 +27,7 @@ class SampleGrid(Callback):
         n: pictures in a grid.
         seed: of the latents, or of a translation's chance.
         columns: samples in a row; None makes the grid as square as it can be.
-        animate: make the animation.
+        animate: make the animations.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SampleGrid(Callback):
             self._show(trainer, module, self.sheet)
         if trainer.is_global_zero and self.animate:
             self._animate(module.images_seen)
+            self._walk(trainer, module)
 
     def _show(self, trainer: Trainer, module: Any, make: Sheet) -> None:
         """All ranks agree on the buffers first (a collective); rank zero makes the pictures."""
@@ -72,6 +74,13 @@ class SampleGrid(Callback):
         """Reads the grids from disk, so that those of the parts before a resume are among them."""
         grids = [path for path in sorted((self.folder / "samples").glob("*.png")) if int(path.stem) <= images_seen]
         save_animation(self.folder / "samples.gif", read_frames(grids), fps=8)
+
+    def _walk(self, trainer: Trainer, module: Any) -> None:
+        frames = walk_for(module, getattr(trainer, "datamodule", None), self.seed)
+        if frames is not None:
+            path = self.folder / "interpolation.gif"
+            save_animation(path, frames, fps=12)
+            log_animation(trainer.loggers, "interpolation", path, module.images_seen)
 
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "shown": self.shown}

@@ -7,14 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.editing.interpolation import interpolate
 from gan_lab.imaging import grid, scatter
 from gan_lab.metrics.modes import Nearest
 from gan_lab.metrics.sources import spread
 from gan_lab.metrics.translation import SPLIT, ends, translated
-from gan_lab.types import Mixture, Samples, Translates, TwoDomains
+from gan_lab.types import Decodes, Mixture, Samples, Translates, TwoDomains
 
 POINTS = 2560
 """Samples in a scatter picture."""
+
+WALKS, STOPS, STEPS = 8, 4, 8
+"""Side by side, latents passed through by each, and pictures from each of them to the next."""
 
 GREY, BLUE, RED = (200, 200, 200), (30, 80, 200), (210, 40, 40)
 
@@ -36,6 +40,21 @@ def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> 
     if isinstance(model, Samples):
         return lambda: _samples(model, n, seed, columns)
     return None
+
+
+def walk_for(model: Any, data: Any, seed: int) -> Tensor | None:
+    """Walks through the latent space that come back to their beginnings, side by side: frames uint8 (T, C, H, W).
+
+    A model with labels to choose among has a label a walk. None where there is no such space, or no picture.
+    """
+    if not isinstance(model, Decodes) or isinstance(data, Mixture):
+        return None
+    kinds = getattr(model, "kinds", 0)
+    walks = [
+        interpolate(model, seed, STOPS, STEPS, number % kinds if kinds else None, loop=True, start=number * STOPS)
+        for number in range(WALKS)
+    ]
+    return torch.stack([grid(frame, columns=WALKS // 2) for frame in torch.stack(walks, 1)])
 
 
 def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:

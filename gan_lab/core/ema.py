@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 
 class EMA(nn.Module):
@@ -33,6 +34,18 @@ class EMA(nn.Module):
         """The weight of the past after a step of ``images`` pictures, the ``images_seen`` counting them."""
         half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images_seen)
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0
+
+    @torch.no_grad()
+    def distance(self, live: Mapping[str, nn.Module]) -> dict[str, float]:
+        """How far each average is from its live network: the norm of the difference of all parameters, relative to the
+        live ones'.
+        """
+        found = {}
+        for name, network in self.networks.items():
+            its = [parameter.float() for parameter in live[name].parameters()]
+            apart = [a.float() - b for a, b in zip(network.parameters(), its, strict=True)]
+            found[name] = float(get_total_norm(apart) / get_total_norm(its))
+        return found
 
     @torch.no_grad()
     def update(self, live: Mapping[str, nn.Module], images: int, images_seen: int) -> None:

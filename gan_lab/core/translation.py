@@ -125,6 +125,29 @@ class TranslationModule(AlternatingModule):
                     made.append(network(picture).float())
             return torch.cat(made)
 
+    # The capability Judges.
+
+    @property
+    def judged(self) -> Sequence[str]:
+        """The domains that have a critic."""
+        return ("a", "b") if len(self.critics) > 1 else ("b",)
+
+    @property
+    def boundary(self) -> float | None:
+        return self.adversary.loss.boundary
+
+    def shown(self, image: Tensor, source: Tensor) -> Tensor:
+        """What a critic sees of pictures and of what they were made from: the pictures alone."""
+        return image
+
+    @torch.no_grad()
+    def judge(self, image: Tensor, of: str, source: Tensor) -> Tensor:
+        critic = getattr(self, self.critics[self.judged.index(of)])
+        image, source = image.to(self.device), source.to(self.device)
+        with torch.autocast(self.device.type, enabled=False), full_precision(), as_at_test(critic):
+            logits: Tensor = critic(self.shown(image, source)).float()
+        return logits
+
 
 @contextlib.contextmanager
 def as_at_test(network: nn.Module, dropout: int | None = None, batch_statistics: bool = False) -> Iterator[None]:

@@ -55,11 +55,14 @@ class Pix2Pix(TranslationModule):
         adversarial = self.adversarial * self.adversary.g(self._knowing(batch), fake, target)
         return Terms({"adversarial": adversarial, "l1": self.l1 * l1_loss(fake, target)})
 
+    def shown(self, image: Tensor, source: Tensor) -> Tensor:
+        return torch.cat([source, image], 1)
+
     def _knowing(self, batch: Batch) -> Critic:
         """The critic who knows the source."""
 
         def critic(target: Tensor) -> Tensor:
-            logits: Tensor = self.discriminator(torch.cat([batch["source"], target], 1))
+            logits: Tensor = self.discriminator(self.shown(target, batch["source"]))
             return logits.float()
 
         return critic

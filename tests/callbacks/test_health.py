@@ -1,17 +1,21 @@
+import csv
 import warnings
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from gan_lab.callbacks.health import Health, NonFinite
+from gan_lab.core.ema import EMA
+from gan_lab.loggers import CSV
 from gan_lab.types import UserError, to_uint8
 
 NAN, INF = float("nan"), float("inf")
 
 
 def trainer(precision="32-true"):
-    return SimpleNamespace(precision=precision, world_size=1, is_global_zero=True)
+    return SimpleNamespace(precision=precision, world_size=1, is_global_zero=True, loggers=[])
 
 
 def step(health, module, the_trainer=None, batch=None, **phases):
@@ -167,3 +171,28 @@ def test_state_survives_a_resume(recwarn):
     recwarn.clear()
     play(second, 20)
     assert not recwarn.list and second.every.last == first.every.last
+
+
+def test_spread_and_the_averages_distance_are_logged_at_looks_and_at_the_end(tmp_path):
+    """An average that is half of the live network is half of its norm away."""
+    live = nn.Linear(3, 2)
+    average = EMA({"generator": live}, half_life=1)
+    for parameter in average.parameters():
+        parameter.mul_(0.5)
+    samples = torch.randn(16, 3, 8, 8)
+    module = a_module(
+        sample=lambda n, seed=0, start=0, label=None, truncation=1.0: samples, ema=average, generator=live
+    )
+    the_trainer, health = trainer(), Health(every=64)
+    the_trainer.loggers = [CSV(tmp_path)]
+    for _ in range(2):
+        step(health, module, the_trainer, {"image": samples.clone()}, generator=GOOD)
+    health.on_train_end(the_trainer, module)
+    module.images_seen += 1
+    health.on_train_end(the_trainer, module)
+    the_trainer.loggers[0].save()
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["images"] for row in rows] == ["64", "128", "129"]
+    assert [float(row["health/ema_distance_generator"]) for row in rows] == pytest.approx([0.5] * 3)
+    assert [row["health/spread_samples"] for row in rows] == ["1", "1", ""]

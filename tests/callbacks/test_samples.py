@@ -6,7 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_lab.build import build
 from gan_lab.callbacks.samples import SampleGrid
+from gan_lab.callbacks.sheets import walk_for
+from gan_lab.configuration import compose
 from gan_lab.loggers import CSV
 
 
@@ -107,3 +110,36 @@ def test_a_model_that_cannot_sample_has_no_grid(tmp_path):
 def test_without_a_cadence_there_are_the_first_and_the_last(tmp_path, every):
     run(SampleGrid(every=every, folder=str(tmp_path), n=1), Painter(), to=200)
     assert names(tmp_path) == [0, 200]
+
+
+class Walker(Painter):
+    """Has a latent space, of whose first number the grey level is made."""
+
+    def latents(self, n, seed=0, start=0, truncation=1.0):
+        return torch.randn(n, 4, generator=torch.Generator().manual_seed(100 * seed + start))
+
+    def decode(self, latents, label=None):
+        self.asked.append(label)
+        return latents[:, :1, None, None].tanh().expand(-1, 1, 64, 64)
+
+
+def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("gan_lab.callbacks.samples.log_animation", lambda _, *what: shown.append(what))
+    walker = Walker(kinds=3)
+    run(SampleGrid(every=0, folder=str(tmp_path), n=4), walker, to=20)
+    frames = walk_for(walker, None, seed=0)
+    assert frames.shape == (32, 1, 2 * 66 + 2, 4 * 66 + 2)
+    steps = (frames.float() - frames.roll(1, 0).float()).abs().amax((1, 2, 3))
+    assert steps.min() > 0 and steps[0] <= steps[1:].max()  # no jump from the last to the first
+    assert [label for label in walker.asked if type(label) is int][:8] == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert shown == [("interpolation", tmp_path / "interpolation.gif", 20)]
+    with Image.open(tmp_path / "interpolation.gif") as animation:
+        assert animation.n_frames == 32
+
+
+def test_what_has_no_latent_space_or_no_picture_has_no_walk(tmp_path):
+    run(SampleGrid(every=0, folder=str(tmp_path), n=4), Painter(), to=20)
+    assert not (tmp_path / "interpolation.gif").exists()
+    assert walk_for(Painter(), None, 0) is None
+    assert walk_for(Walker(), build(compose(["model=gan", "data=gaussians"]).data), 0) is None

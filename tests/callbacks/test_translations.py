@@ -168,7 +168,8 @@ def test_translations_that_collapse_are_reported(flat, recwarn):
     health = Health(every=16)
     model = Carrier((lambda x: 0 * x + 0.3) if flat == "a2b" else (lambda x: x), lambda x: x)
     model.images_seen = model.iteration = 0
-    trainer = SimpleNamespace(precision="32-true", world_size=1, is_global_zero=True, datamodule=two_sides())
+    trainer = SimpleNamespace(precision="32-true", world_size=1, is_global_zero=True, loggers=[])
+    trainer.datamodule = two_sides()
     for _ in range(3):
         model.images_seen += 16
         health.on_train_batch_end(trainer, model, {"generator": {"adversarial": torch.tensor(0.7)}}, {"a": None}, 0)
