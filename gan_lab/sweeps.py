@@ -123,9 +123,9 @@ def _apart(config: DictConfig) -> None:
     overrides = [each for each in HydraConfig.get().overrides.task if not each.startswith(("run_dir=", "resume="))]
     command = [sys.executable, "-m", "gan_lab.train", *overrides, f"run_dir={config.run_dir}"]
     command.append(f"resume={checkpoint or 'false'}")
-    environment = {key: value for key, value in os.environ.items() if key not in (runtime.FOLDER, runtime.RESUMED)}
-    group = {"WANDB_RUN_GROUP": environment.get("WANDB_RUN_GROUP") or Path(HydraConfig.get().sweep.dir).name}
-    process = subprocess.Popen(command, env=environment | group, start_new_session=True)
+    variables = {key: value for key, value in os.environ.items() if key not in (runtime.FOLDER, runtime.RESUMED)}
+    group = {"WANDB_RUN_GROUP": variables.get("WANDB_RUN_GROUP") or Path(HydraConfig.get().sweep.dir).name}
+    process = subprocess.Popen(command, env=variables | group, start_new_session=True)
     with _passing_on(process.pid):
         status = process.wait()
     if status in (130, 143):
