@@ -1,4 +1,4 @@
-"""Writes the tables of experiments/README.md from results/*.json: `python experiments/table.py`."""
+"""Writes the tables of experiments/README.md from results/*.json and results/losses/*.json: `make results`."""
 
 import json
 import re
@@ -62,13 +62,34 @@ def of_equal_time(runs: dict[str, Any]) -> list[str]:
     return [*lines, line("pixel Gaussian", "", *gaussian, "", ""), ""]
 
 
+def compared(runs: dict[str, Any]) -> list[str]:
+    """The losses of `sweep=losses` over their seeds, the best first, each with a row of its first seed's samples."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, run in runs.items():
+        groups.setdefault(SEEDED.sub("", name), []).append(run)
+    lines = []
+    for name, each in sorted(groups.items(), key=lambda item: mean(map(distance_of, item[1]))):
+        values = [distance_of(run) for run in each]
+        seconds = mean(run["counters"]["seconds"] for run in each)
+        cells = [", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}"]
+        picture = f"![{name}](results/losses/{name}_seed{each[0]['seed']}.png)"
+        lines.append(line(name, *cells, f"{seconds / 60:.1f}", picture))
+    first = next(iter(runs.values()))
+    header = [f"loss, {first['counters']['images_seen']:,} images", "fd_grey", "mean ± deviation", "minutes", "samples"]
+    gaussian = f"{first['fidelity']['figures']['fd_grey_gaussian']:.2f}"
+    return [*heading(header), *lines, line("pixel Gaussian", "", gaussian, "", ""), ""]
+
+
+def distance_of(run: dict[str, Any]) -> float:
+    return float(run["fidelity"]["figures"]["fd_grey"])
+
+
 def repeated(runs: dict[str, Any]) -> list[str]:
     """Mean and deviation over seeds, and how far below the baseline of the same experiment."""
     groups: dict[str, list[float]] = {}
     for name, run in runs.items():
-        if "fd_grey" not in run["fidelity"]["figures"]:
-            continue
-        groups.setdefault(SEEDED.sub("", name), []).append(run["fidelity"]["figures"]["fd_grey"])
+        if "fd_grey" in run["fidelity"]["figures"]:
+            groups.setdefault(SEEDED.sub("", name), []).append(distance_of(run))
     groups = {name: values for name, values in groups.items() if len(values) > 1}
     lines = []
     for name, values in groups.items():
@@ -203,8 +224,13 @@ def line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def recorded(folder: str) -> dict[str, Any]:
+    """The records in a folder by name."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted((HERE / folder).glob("*.json"))}
+
+
 def main() -> None:
-    results = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))}
+    results, losses = recorded("results"), recorded("results/losses")
     runs = {name: result for name, result in results.items() if "fidelity" in result}
     both = {name: run for name, run in runs.items() if "directions" in run["fidelity"]["protocol"]}
     modes = {name: run for name, run in runs.items() if "modes" in run["fidelity"]["figures"]}
@@ -214,6 +240,7 @@ def main() -> None:
     minutes = {name: run for name, run in once.items() if of_minutes(name)}
     lines = sampled({name: run for name, run in once.items() if name not in both and name not in plane})
     lines += of_equal_time(minutes) if MINUTES in minutes else []
+    lines += compared(losses) if losses else []
     lines += repeated(runs)
     lines += asked(told) if told else []
     lines += counted(modes) if modes else []
