@@ -70,14 +70,13 @@ def compared(runs: dict[str, Any]) -> list[str]:
     lines = []
     for name, each in sorted(groups.items(), key=lambda item: mean(map(distance_of, item[1]))):
         values = [distance_of(run) for run in each]
-        seconds = mean(run["counters"]["seconds"] for run in each)
         cells = [", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}"]
         picture = f"![{name}](results/losses/{name}_seed{each[0]['seed']}.png)"
-        lines.append(line(name, *cells, f"{seconds / 60:.1f}", picture))
+        lines.append(line(name, *cells, picture))
     first = next(iter(runs.values()))
-    header = [f"loss, {first['counters']['images_seen']:,} images", "fd_grey", "mean ± deviation", "minutes", "samples"]
+    header = [f"loss, {first['counters']['images_seen']:,} images", "fd_grey", "mean ± deviation", "samples"]
     gaussian = f"{first['fidelity']['figures']['fd_grey_gaussian']:.2f}"
-    return [*heading(header), *lines, line("pixel Gaussian", "", gaussian, "", ""), ""]
+    return [*heading(header), *lines, line("pixel Gaussian", "", gaussian, ""), ""]
 
 
 def distance_of(run: dict[str, Any]) -> float:
