@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1) \
 	|| $(BIN)/python -m pip install --quiet -c constraints.txt $(1)
 
-.PHONY: help demo test browser test-kill lint types bench clean
+.PHONY: help demo test browser test-kill lint types bench results clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -29,6 +29,9 @@ types: .venv/develop  ## types
 
 bench: .venv/runtime  ## speed against bare PyTorch loops, as ratios of one interleaved run
 	$(BIN)/python experiments/bench.py
+
+results: .venv/runtime  ## the tables of README.md and experiments/README.md, from experiments/results/*.json
+	$(BIN)/python experiments/table.py
 
 test-kill: .venv/develop  ## kill a run twenty times and see that nothing is lost (five to nine minutes)
 	$(BIN)/python tests/kill.py

@@ -1,4 +1,4 @@
-"""Writes the tables of experiments/README.md from results/*.json: `python experiments/table.py`."""
+"""Writes the tables of experiments/README.md from results/*.json and results/losses/*.json: `make results`."""
 
 import json
 import re
@@ -62,13 +62,33 @@ def of_equal_time(runs: dict[str, Any]) -> list[str]:
     return [*lines, line("pixel Gaussian", "", *gaussian, "", ""), ""]
 
 
+def compared(runs: dict[str, Any]) -> list[str]:
+    """The losses of `sweep=losses` over their seeds, the best first, each with a row of its first seed's samples."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, run in runs.items():
+        groups.setdefault(SEEDED.sub("", name), []).append(run)
+    lines = []
+    for name, each in sorted(groups.items(), key=lambda item: mean(map(distance_of, item[1]))):
+        values = [distance_of(run) for run in each]
+        cells = [", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}"]
+        picture = f"![{name}](results/losses/{name}_seed{each[0]['seed']}.png)"
+        lines.append(line(name, *cells, picture))
+    first = next(iter(runs.values()))
+    header = [f"loss, {first['counters']['images_seen']:,} images", "fd_grey", "mean ± deviation", "samples"]
+    gaussian = f"{first['fidelity']['figures']['fd_grey_gaussian']:.2f}"
+    return [*heading(header), *lines, line("pixel Gaussian", "", gaussian, ""), ""]
+
+
+def distance_of(run: dict[str, Any]) -> float:
+    return float(run["fidelity"]["figures"]["fd_grey"])
+
+
 def repeated(runs: dict[str, Any]) -> list[str]:
     """Mean and deviation over seeds, and how far below the baseline of the same experiment."""
     groups: dict[str, list[float]] = {}
     for name, run in runs.items():
-        if "fd_grey" not in run["fidelity"]["figures"]:
-            continue
-        groups.setdefault(SEEDED.sub("", name), []).append(run["fidelity"]["figures"]["fd_grey"])
+        if "fd_grey" in run["fidelity"]["figures"]:
+            groups.setdefault(SEEDED.sub("", name), []).append(distance_of(run))
     groups = {name: values for name, values in groups.items() if len(values) > 1}
     lines = []
     for name, values in groups.items():
@@ -195,6 +215,27 @@ def timed(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def searched(results: dict[str, Any]) -> list[str]:
+    """The jobs of a search, in their order."""
+    lines = []
+    for name, result in results.items():
+        kept = [key for key in result["jobs"][0] if key not in ("minutes", "error")]
+        lines += heading([f"{name}: {kept[0]}", *kept[1:]])
+        lines += [*(line(*(job[key] for key in kept)) for job in result["jobs"]), ""]
+    return lines
+
+
+def scaled(results: dict[str, Any]) -> list[str]:
+    """What a second process gains."""
+    header = ["result", "of", "images/s: one process", "two", "two / twice one", "hardware"]
+    lines = [
+        line(name, of, f"{speed['one']}", f"{speed['two']}", f"**{speed['over_ideal']:.2f}**", result["hardware"])
+        for name, result in results.items()
+        for of, speed in result["scaling"].items()
+    ]
+    return [*heading(header), *lines, ""]
+
+
 def heading(cells: list[str]) -> list[str]:
     return [line(*cells), "|" + "---|" * len(cells)]
 
@@ -203,8 +244,13 @@ def line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def recorded(folder: str) -> dict[str, Any]:
+    """The records in a folder by name."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted((HERE / folder).glob("*.json"))}
+
+
 def main() -> None:
-    results = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))}
+    results, losses = recorded("results"), recorded("results/losses")
     runs = {name: result for name, result in results.items() if "fidelity" in result}
     both = {name: run for name, run in runs.items() if "directions" in run["fidelity"]["protocol"]}
     modes = {name: run for name, run in runs.items() if "modes" in run["fidelity"]["figures"]}
@@ -214,6 +260,7 @@ def main() -> None:
     minutes = {name: run for name, run in once.items() if of_minutes(name)}
     lines = sampled({name: run for name, run in once.items() if name not in both and name not in plane})
     lines += of_equal_time(minutes) if MINUTES in minutes else []
+    lines += compared(losses) if losses else []
     lines += repeated(runs)
     lines += asked(told) if told else []
     lines += counted(modes) if modes else []
@@ -224,6 +271,9 @@ def main() -> None:
     lines += ["", *segmented(streets)] if streets else [""]
     benches = {name: result for name, result in results.items() if name.startswith("bench")}
     lines += [*raced(benches), *timed(benches)]
+    for key, table in (("jobs", searched), ("scaling", scaled)):
+        found = {name: result for name, result in results.items() if key in result}
+        lines += table(found) if found else []
     readme = HERE / "README.md"
     text = readme.read_text().split(MARK)[0]
     readme.write_text(text + MARK + "\n\n" + "\n".join(lines).rstrip() + "\n")

@@ -1,16 +1,133 @@
-"""What is told of recorded runs is what their records say."""
+"""Recipes run, sweeps compose, headers say what they must, and what is told of runs is what was recorded."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+from cases import COMMON, THIN, limited, names, thin
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from gan_lab.build import build
+from gan_lab.configuration import compose, resolve, settle
+from gan_lab.data.arrays import Fake
+from gan_lab.data.domains import FakeSides
+from gan_lab.data.sides import sides
+from gan_lab.runtime import make_trainer
+
 ROOT = Path(__file__).parent.parent
+EXPERIMENTS = ROOT / "experiments"
 WRITTEN = ("README.md", "experiments/README.md")
+BATCH, ITERATIONS = 4, 2
+
+HEADER = {
+    "recipe": ["Paper", "Command", "Cost", "Expect", "Reached"],
+    "sweep": ["Question", "Command", "Cost", "Reached"],
+}
+HEADERS = [(folder, name) for folder in HEADER for name in names(folder)]
+FIGURE = re.compile(r"\b(fd_grey|fd_colour) (\d+\.\d+)")
+
+
+def header(folder, name):
+    """The header's paragraphs by their names, what the file is for under ""."""
+    lines = (EXPERIMENTS / folder / f"{name}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    found, key = {"": ""}, ""
+    for line in lines[1:]:
+        if not line.startswith("#"):
+            break
+        if named := re.match(r"# ([A-Z][a-z]+): ", line):
+            key = named[1]
+        found[key] = f"{found.get(key, '')} {line.removeprefix('#').strip().removeprefix(f'{key}:').strip()}".strip()
+    return found
+
+
+@pytest.mark.parametrize(("folder", "name"), HEADERS, ids=str)
+def test_a_header_has_its_named_lines_and_a_command_that_names_it(folder, name):
+    found = header(folder, name)
+    assert list(found) == ["", *HEADER[folder]] and all(found.values())
+    assert re.search(rf"python -m gan_lab\.train .*\b{folder}={name}\b", found["Command"])
+
+
+def test_every_method_has_a_recipe():
+    recipes = [(EXPERIMENTS / "recipe" / f"{name}.yaml").read_text() for name in names("recipe")]
+    assert {name for text in recipes for name in re.findall(r"- override /model: (\w+)", text)} == set(names("model"))
+
+
+@pytest.mark.parametrize("name", names("recipe"))
+def test_what_a_recipe_reached_is_what_was_recorded_or_that_it_was_not_run(name):
+    reached = header("recipe", name)["Reached"]
+    records = re.findall(r"results/(\w+\.json)", reached)
+    assert bool(records) != reached.startswith("not run here")
+    recorded = [json.loads((EXPERIMENTS / "results" / record).read_text()) for record in records]
+    figures = [each["fidelity"]["figures"] for each in recorded if "fidelity" in each]
+    for figure, value in FIGURE.findall(reached):
+        assert value in {f"{each[figure]:.{len(value.partition('.')[2])}f}" for each in figures}
+
+
+def narrow(config):
+    """What makes a recipe small, its own data in their own configuration."""
+    data = ["data.root=nowhere"] if OmegaConf.is_missing(config.data, "root") else []
+    if config.takes != "image":
+        data += ["data.size=16", "data.load_size=null", *THIN]
+    elif config.data.size != [1, 1]:
+        data.append("data.size=16")
+    return [*data, *thin(config)]
+
+
+def with_fake_pictures(data):
+    """A data module with random pixels where its pictures come from; points need none."""
+    if hasattr(data, "domains"):
+        data.source = FakeSides(8, data.domains, data.size, data.paired)
+    elif hasattr(data, "source"):
+        data.source = Fake(8, data.channels, sides(data.size), data.classes)
+    return data
+
+
+@pytest.mark.parametrize("name", names("recipe"))
+def test_every_recipe_composes_and_runs(name, tmp_path):
+    """Its own configuration, data and schedules, on fake pictures of the same kind: small ones, by narrow networks."""
+    config = compose([f"recipe={name}", *COMMON, "trainer=cpu", f"run_dir={tmp_path}", *limited(BATCH * ITERATIONS)])
+    config.merge_with_dotlist(narrow(config))
+    settle(config)
+    plain = resolve(config)
+    torch.manual_seed(0)
+    model, data = build(plain["model"]), with_fake_pictures(build(plain["data"]))
+    before = [value.detach().clone() for value in model.parameters()]
+    make_trainer(plain)[0].fit(model, datamodule=data)
+    assert (model.iteration, model.images_seen) == (ITERATIONS, BATCH * ITERATIONS)
+    assert all(value.isfinite().all() for value in model.parameters())
+    assert not all(map(torch.equal, before, model.parameters()))
+
+
+def jobs(name):
+    """The overrides of a sweep's first and last job: each key's first choice, or its range's ends."""
+    params = OmegaConf.load(EXPERIMENTS / "sweep" / f"{name}.yaml").hydra.sweeper.params
+    swept = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    ends = []
+    for each in swept:
+        value = each.value()
+        choices = list(each.sweep_string_iterator()) if each.is_discrete_sweep() else [value.start, value.end]
+        ends.append([f"{each.get_key_element()}={choice}" for choice in (choices[0], choices[-1])])
+    return zip(*ends, strict=True)
+
+
+@pytest.mark.parametrize("name", names("sweep"))
+def test_every_sweep_composes(name):
+    for job in jobs(name):
+        config = compose([f"sweep={name}", "runs=/nowhere", "run_dir=/nowhere", *job])
+        settle(config)
+        plain = resolve(config)
+        build(plain["model"])
 
 
 def test_the_tables_are_made_from_the_results(tmp_path):
-    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
     shutil.copy(ROOT / "README.md", tmp_path)
     subprocess.run([sys.executable, tmp_path / "experiments" / "table.py"], check=True)
     for name in WRITTEN:

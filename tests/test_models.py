@@ -1,4 +1,4 @@
-"""What every model, every loss and every recipe must do, by existing."""
+"""What every model and every loss must do, by existing."""
 
 import math
 
