@@ -29,8 +29,8 @@ def speed(devices: int, images: int, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=3200)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     speeds: dict[int, list[float]] = {1: [], 2: []}

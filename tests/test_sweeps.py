@@ -52,7 +52,7 @@ GRID = ["model=dcgan,sngan", "seed=1,2"]
 
 
 def test_every_job_has_a_row_and_one_that_fails_stops_no_other(sweep, home):
-    rows, status, told = sweep("first", *GRID, "data.size=8,7")
+    rows, status, told = sweep("first", *GRID, "data.size=8,7", "record=records/${method}_${seed}_${data.size}.json")
     assert [row["state"] for row in rows] == ["finished", "failed"] * 4 and status == 1
     assert [row["job"] for row in rows] == [str(number) for number in range(8)]
     assert rows[6]["model"] == "sngan" and rows[6]["seed"] == "2"
@@ -63,7 +63,8 @@ def test_every_job_has_a_row_and_one_that_fails_stops_no_other(sweep, home):
     assert "4 of 8 jobs failed" in told.err and "dcgan" in told.out
     with (home / "first" / "seeds.csv").open() as file:
         seeds = list(csv.DictReader(file))
-    assert [row["seeds"] for row in seeds] == ["2"] * 2
+    assert [row["seeds"] for row in seeds] == ["2"] * 2  # though each job has a record of its own
+    assert len(list((home / "records").glob("*.json"))) == 4
     pair = [float(row["fd_grey"]) for row in rows[:4:2]]
     assert float(seeds[0]["fd_grey: mean"]) == pytest.approx(sum(pair) / 2, rel=1e-4)
     assert {"table.svg", "index.html"} <= {path.name for path in (home / "first").iterdir()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_lab.reports.history import History, is_run, read_run
 from gan_lab.reports.run import text
-from gan_lab.runs import flat, read
+from gan_lab.runs import PASSING, flat, read
 
 JOBS, SEED, PART = "jobs", "seed", "._target_"
 
@@ -96,7 +96,7 @@ def job_of(number: int, run: History, keys: Sequence[str]) -> Job:
 def swept(jobs: Sequence[Job]) -> list[str]:
     """The keys in which jobs differ."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
-    keys = [key for key in keys if not key.startswith("trial.")]
+    keys = [key for key in keys if not key.startswith("trial.") and key.split(".")[0] not in PASSING]
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
