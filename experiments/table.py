@@ -70,13 +70,18 @@ def compared(runs: dict[str, Any]) -> list[str]:
     lines = []
     for name, each in sorted(groups.items(), key=lambda item: mean(map(distance_of, item[1]))):
         values = [distance_of(run) for run in each]
-        cells = [", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}"]
+        cells = [", ".join(f"{v:.2f}" for v in values), averaged(values)]
         picture = f"![{name}](results/losses/{name}_seed{each[0]['seed']}.png)"
         lines.append(line(name, *cells, picture))
     first = next(iter(runs.values()))
     header = [f"loss, {first['counters']['images_seen']:,} images", "fd_grey", "mean ± deviation", "samples"]
     gaussian = f"{first['fidelity']['figures']['fd_grey_gaussian']:.2f}"
     return [*heading(header), *lines, line("pixel Gaussian", "", gaussian, ""), ""]
+
+
+def averaged(values: list[float]) -> str:
+    """Mean and deviation; a single value has none."""
+    return f"**{mean(values):.2f}**" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def distance_of(run: dict[str, Any]) -> float:
@@ -99,7 +104,7 @@ def repeated(runs: dict[str, Any]) -> list[str]:
             gap = mean(groups[base]) - mean(values)
             side = "below" if gap > 0 else "above"
             below = [f"{abs(gap) / mean(groups[base]):.0%} {side} {base}", f"{gap / pooled:.1f}"]
-        cells = [name, ", ".join(f"{v:.2f}" for v in values), f"**{mean(values):.2f}** ± {stdev(values):.2f}", *below]
+        cells = [name, ", ".join(f"{v:.2f}" for v in values), averaged(values), *below]
         lines.append(line(*cells))
     header = ["over seeds", "fd_grey", "mean ± deviation", "against", "gap in pooled deviations"]
     return [*heading(header), *lines, ""] if lines else []
@@ -171,15 +176,8 @@ def translated(runs: dict[str, Any]) -> list[str]:
 
 def segmented(results: dict[str, Any]) -> list[str]:
     """What a segmenter that was taught on real pictures finds in those that are made from label maps."""
-    header = [
-        "result",
-        "mean IoU: real",
-        "made",
-        "made / real",
-        "made, against another map",
-        "test pictures",
-        "hardware",
-    ]
+    header = ["result", "mean IoU: real", "made", "made / real", "made, against another map", "test pictures",
+              "hardware"]  # fmt: skip
     lines = []
     for name, result in results.items():
         real, made, other = (result["mean_iou"][key] for key in ("real", "made", "made_from_another_map"))

@@ -16,6 +16,7 @@ PATHS = {
     *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "real", "fake", "answers"),
     *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("alexnet", "vgg16")),
     *(f"extractor.{name}.weights" for name in ("inception", "inception_clean", "inception_none")),
+    *("hydra.sweep.dir", "hydra.callbacks.sweep.record"),
     *(f"extractor.{name}.weights" for name in ("resnet50", "dinov2", "clip")),
 }
 WORDS = ("null", "auto", "false", "???")
@@ -43,7 +44,7 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             if wrong := mistyped(sys.argv[1:]):
                 print(f"gan_lab: {wrong}", file=sys.stderr)
                 sys.exit(2)
-            return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(_spoken(work))()
+            return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(spoken(work))()
 
         return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
 
@@ -77,14 +78,14 @@ def plain_entry(words: str, **keys: str | None) -> Callable[[Callable[..., Any]]
                     file=sys.stderr,
                 )
                 sys.exit(0 if rest else 2)
-            return _spoken(lambda given: work(rest, **given))(given)
+            return spoken(lambda given: work(rest, **given))(given)
 
         return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
 
     return decorate
 
 
-def _spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Errors of the user's making end with their sentence alone and status 2, Ctrl-C with 130; a sweep goes on."""
 
     @functools.wraps(work)
@@ -100,13 +101,6 @@ def _spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
             sys.exit(130)
 
     return task
-
-
-def is_multirun() -> bool:
-    """Whether this is one job of a sweep."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
 
 
 def quote_paths(arguments: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.build import resolve as find
 from gan_lab.cli import add_searchpath, home, quote_paths
+from gan_lab.launching import started_processes
 from gan_lab.machine import auto_precision
 from gan_lab.resolvers import side
 from gan_lab.types import UserError
@@ -44,6 +45,7 @@ def settle(config: DictConfig) -> None:
         if config.trainer.get(key) is not None:
             raise UserError(f"trainer.{key} does not serve here: {reason}.")
     _check_numbers(config)
+    _join_those_started(config)
     if processes(config) > 1 and config.trainer.get("strategy") == "auto":
         config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
     if config.trainer.get("sync_batchnorm") and not (torch.cuda.is_available() and config.trainer.accelerator != "cpu"):
@@ -70,11 +72,30 @@ def _check_numbers(config: DictConfig) -> None:
         raise UserError(f"trainer.devices={devices} does not serve: give auto, a number, or a list such as [0,2].")
 
 
+def _join_those_started(config: DictConfig) -> None:
+    """Of processes that torchrun or SLURM started each is one of the run's: a configuration for one takes them all.
+
+    Raises:
+        UserError: if it is for another number of several.
+    """
+    started = started_processes()
+    if started is None or processes(config) == started[0] * started[1]:
+        return
+    if processes(config) > 1:
+        raise UserError(
+            f"{started[0]} × {started[1]} processes were started, and trainer.devices={config.trainer.devices} with "
+            f"trainer.num_nodes={config.trainer.num_nodes} asks for {processes(config)}: leave both away."
+        )
+    config.trainer.devices, config.trainer.num_nodes = started
+
+
 def processes(config: DictConfig) -> int:
     """How many processes a run takes: one a device, on all nodes."""
     devices, nodes = config.trainer.get("devices"), int(config.trainer.get("num_nodes") or 1)
     if devices in ("auto", -1, "-1"):
         here = 1 if config.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+    elif isinstance(devices, str) and "," in devices:
+        here = len(devices.strip(",").split(","))
     else:
         here = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices or 1)
     return here * nodes

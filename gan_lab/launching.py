@@ -4,6 +4,7 @@ same; and what samples or measures has one of its own on every device.
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -42,9 +43,14 @@ def meet(accelerator: str) -> None:
         return
     on_gpus = torch.cuda.is_available() and accelerator != "cpu"
     if on_gpus:
-        torch.cuda.set_device(started.local_rank())
+        torch.cuda.set_device(_gpu(started.local_rank()))
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = started.main_address, str(started.main_port)
     dist.init_process_group(_backend(on_gpus), rank=started.global_rank(), world_size=started.world_size())
+
+
+def _gpu(local_rank: int) -> int:
+    """A task to which SLURM binds a GPU of its own sees no other."""
+    return local_rank % torch.cuda.device_count()
 
 
 def _backend(on_gpus: bool) -> str:
@@ -97,7 +103,7 @@ def _count(plain: Mapping[str, Any], parts: int | None) -> int:
 def _own(plain: Mapping[str, Any], local_rank: int) -> str:
     """The device of one of several processes."""
     kind = device_of(plain["device"]).type
-    return f"{kind}:{local_rank}" if kind == "cuda" else kind
+    return f"{kind}:{_gpu(local_rank)}" if kind == "cuda" else kind
 
 
 def _spread(work: Callable[[Plain], Any], plain: Plain, count: int) -> None:
@@ -145,10 +151,29 @@ def is_requeued() -> bool:
     return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
 
 
-def requeue() -> None:
-    """Puts this SLURM job into its queue again."""
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is None or shutil.which("scontrol") is None:
+def started_processes() -> tuple[int, int] | None:
+    """How many processes somebody else started on each node, and on how many nodes; None where nobody did."""
+    started = environment()
+    if started is None:
+        return None
+    nodes = int(os.environ.get("SLURM_NNODES") or 1)
+    here = os.environ.get(
+        "LOCAL_WORLD_SIZE" if isinstance(started, TorchElasticEnvironment) else "SLURM_NTASKS_PER_NODE"
+    )
+    each = int(here) if here and here.isdigit() else started.world_size() // nodes
+    return each, started.world_size() // each
+
+
+def requeue(received: int) -> None:
+    """Puts this job into its queue again: submitit's, which waits for the signal itself, else SLURM's."""
+    handler = signal.getsignal(received)
+    if callable(handler):
+        handler(received, None)
+        return
+    job, array = (os.environ.get(name) for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"))
+    if array:  # one of its tasks has the array's own id, by which all would be taken back
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    if job is None or shutil.which("scontrol") is None or int(os.environ.get("SLURM_PROCID") or 0):
         return
     subprocess.run(["scontrol", "requeue", job], check=False)
     rank_zero_info(f"SLURM job {job} waits in the queue again, and goes on from its last checkpoint.")

@@ -38,6 +38,8 @@ def first_alone() -> Iterator[None]:
     rank, world = ranks()
     if rank:
         dist.barrier()
-    yield
-    if world > 1 and not rank:
-        dist.barrier()
+    try:
+        yield
+    finally:
+        if world > 1 and not rank:
+            dist.barrier()

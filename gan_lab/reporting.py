@@ -1,6 +1,8 @@
 """Runs as pages of one file each, and a page over several: the work behind ``gan_lab.report``."""
 
+import itertools
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -100,14 +102,17 @@ def _write(
 
 
 def _pages(runs: Iterable[History], output: Path | None) -> Mapping[Path, Path]:
-    """Where each run's page goes; in one folder, by the names of method, data and run."""
+    """Where each run's page goes; in one folder, by the names of method, data and run, of which no two differ
+    in case alone.
+    """
     if output is None:
         return {run.folder: run.folder / REPORT for run in runs}
     pages: dict[Path, Path] = {}
+    taken = {Path(INDEX).stem}
     for run in runs:
-        name, number = run.title.replace(" ", "_"), 1
-        while output / f"{name}.html" in pages.values():
-            number += 1
-            name = f"{run.title.replace(' ', '_')}-{number}"
+        own = re.sub(r"[^\w.+=-]+", "_", run.title).lstrip(".")[:120]
+        numbered = (own if number == 1 else f"{own}-{number}" for number in itertools.count(1))
+        name = next(name for name in numbered if name.lower() not in taken)
+        taken.add(name.lower())
         pages[run.folder] = output / f"{name}.html"
     return pages

@@ -26,12 +26,24 @@ def chosen(group: str) -> str | None:
     return None if choice in (None, "null") else str(choice)
 
 
+def is_multirun() -> bool:
+    """Whether this is one job of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
+
+
 def sweep_name() -> str | None:
     """The name of the sweep's folder; null outside one."""
     from hydra.core.hydra_config import HydraConfig
 
-    sweeps = HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
-    return Path(HydraConfig.get().sweep.dir).name if sweeps else None
+    return Path(HydraConfig.get().sweep.dir).name if is_multirun() else None
+
+
+def title(name: str, folder: str | None) -> str:
+    """What reports call a run (``runs.title``): its name and its folder's own; the first alone before it is made."""
+    own = Path(folder or name).name
+    return own if name in own else f"{name} {own}"
 
 
 def unless(*values: Any) -> Any:
@@ -86,7 +98,7 @@ def fused(precision: str) -> bool:
     return precision != "16-mixed"
 
 
-CHOICES = (first, present, chosen, sweep_name, unless, when)
+CHOICES = (first, present, chosen, sweep_name, title, unless, when)
 FACTS = (total, attention, side, depth, halvings, blocks, reduced, fused)
 for resolver in (*CHOICES, *FACTS):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

@@ -18,6 +18,7 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
 PASSING = {"resume", "run_dir", "record", "logger"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
+DEVICES = "trainer.devices"
 
 
 class Run:
@@ -42,12 +43,8 @@ class Run:
         lock = self.lock = (self.folder / ".lock").open("w")
         # A forked loader worker outlives a killed run by seconds, and would keep the folder taken.
         os.register_at_fork(after_in_child=lock.close)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"Another process is training in {self.folder}: wait for it, or start a run of your own."
-            ) from None
+        if not _taken(lock):
+            raise UserError(f"Another process is training in {self.folder}: wait for it, or start a run of your own.")
         for name in (LAST, BEST):
             for left in leftovers(self.folder / name):
                 left.unlink()
@@ -65,6 +62,20 @@ class Run:
         if self.lock is not None:
             self.lock.close()
             self.lock = None
+
+
+def _taken(lock: IO[str], seconds: float = 2.0) -> bool:
+    """Others look for a moment whether the folder is free, by the same lock."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def new_folder(runs: str | Path, name: str) -> Path:
@@ -117,13 +128,19 @@ def finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """The dotted keys in which two resolved configurations differ, passing ones left out."""
-    a, b = dict(flat(one)), dict(flat(other))
+    a, b = ({**dict(flat(side)), DEVICES: _count(side)} for side in (one, other))
     folders = (str(one.get("run_dir")), str(other.get("run_dir")))
     missing = object()
     keys = {key for key in a.keys() | b.keys() if a.get(key, missing) != b.get(key, missing)}
     # A value that holds the run's own folder (a logger's) differs between any two runs.
     keys = {key for key in keys if not _same_but_folder(a.get(key), b.get(key), folders)}
     return sorted(key for key in keys if key.split(".")[0] not in PASSING)
+
+
+def _count(config: Mapping[str, Any]) -> Any:
+    """How many devices, not which."""
+    devices = (config.get("trainer") or {}).get("devices")
+    return len(devices) if isinstance(devices, list) else devices
 
 
 def _same_but_folder(a: Any, b: Any, folders: tuple[str, str]) -> bool:

@@ -48,8 +48,8 @@ def train(config: DictConfig) -> float | None:
     """
     settle(config)
     meet(str(config.trainer.get("accelerator")))
-    if config.resume is None and is_requeued():
-        config.resume = "auto"
+    if is_requeued() and not config.resume:
+        config.resume = "auto"  # with resume=false too, which was meant for its beginning
     parts = resolve(config)
     seed_everything(parts["seed"], workers=True, verbose=False)
     data, model = build(parts["data"]), build(parts["model"])
@@ -192,8 +192,8 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         run.end(state, **counters, figures=figures, best=kept.summary() if kept else {})
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
-        if stop.received in TIME_IS_UP and trainer.is_global_zero:
-            requeue()
+        if stop.received in TIME_IS_UP:
+            requeue(stop.received)
         # Lightning would kill the first process at once if another ended with a status of its own.
         sys.exit(128 + stop.received if trainer.is_global_zero else 0)
     if plain["record"] and trainer.is_global_zero:

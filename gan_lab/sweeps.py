@@ -1,13 +1,15 @@
 """A sweep's jobs: what is finished is not done again, what is not goes on, and one that fails stops no other."""
 
+import atexit
+import functools
+import gc
 import os
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,19 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from gan_lab import runs, runtime
-from gan_lab.cli import is_multirun
+from gan_lab.callbacks.checkpoint import TIME_IS_UP
 from gan_lab.configuration import processes, resolve, settle
 from gan_lab.launching import environment, meet
+from gan_lab.machine import versions
 from gan_lab.ranks import agreed
 from gan_lab.reports.jobs import JOBS, read_jobs
 from gan_lab.reports.sweep import write_sweep
+from gan_lab.resolvers import is_multirun
 from gan_lab.results import of_sweep
+from gan_lab.trials import JOURNAL
 from gan_lab.types import UserError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_IS_UP)
 
 
 def train(config: DictConfig) -> float | None:
@@ -58,7 +65,6 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
     if first:
         path.parent.mkdir(parents=True, exist_ok=True)
         runs.write_json(path, record)
-    began = time.monotonic()
     try:
         yield record
         record["state"] = runs.read(Path(config.run_dir) / "run.json").get("state", "finished")
@@ -74,7 +80,15 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
         raise
     finally:
         if first:
-            runs.write_json(path, {**record, "run": config.run_dir, "seconds": time.monotonic() - began})
+            runs.write_json(path, {**record, "run": config.run_dir})
+        _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Networks, optimizers and trainers refer to one another, and would stay until the collector happens to run."""
+    gc.collect()
+    torch._dynamo.reset()  # which compiles no more than so many networks
+    torch.cuda.empty_cache()
 
 
 def _finished(config: DictConfig) -> Path | None:
@@ -82,33 +96,38 @@ def _finished(config: DictConfig) -> Path | None:
 
     ``resume=false`` wants neither.
     """
+    settle(config)
+    meet(str(config.trainer.get("accelerator")))
     if config.resume is None:
         config.resume = "auto"
     if config.resume != "auto":
         return None
-    settle(config)
-    meet(str(config.trainer.get("accelerator")))
     # Some folder, for a value that holds the run's own is compared without it.
     wanted = resolve(OmegaConf.merge(config, {"run_dir": "run_dir"}))  # type: ignore[arg-type]
     found = agreed(runs.finished(config.runs, wanted))
     if found:
-        rank_zero_info(f"Finished before: {found}")
+        other = runs.read(found / "run.json").get("versions", versions()) != versions()
+        rank_zero_info(f"Finished before{', by other versions' if other else ''}: {found}")
     return found
 
 
 def _train(config: DictConfig) -> None:
-    if processes(config) > 1 and environment() is None:
+    if environment() is not None:
+        runtime.train(config)
+    elif processes(config) > 1:
         _apart(config)
-        return
-    _deal_device(config)
-    runtime.train(config)
+    else:
+        if config.trainer.devices in (1, "auto") and (dealt := _dealt(config)):
+            config.trainer.devices = dealt
+        runtime.train(config)
 
 
-def _deal_device(config: DictConfig) -> None:
-    """Jobs that run side by side take the GPUs in turn."""
-    gpus = torch.cuda.device_count()
-    if gpus > 1 and config.trainer.accelerator != "cpu":
-        config.trainer.devices = [int(HydraConfig.get().job.num) % gpus]
+def _dealt(config: DictConfig) -> list[int]:
+    """The GPUs that a job takes, for jobs may run side by side: those after the job before; none on the CPU."""
+    gpus, count = torch.cuda.device_count(), processes(config)
+    if gpus <= count or config.trainer.accelerator == "cpu" or config.trainer.num_nodes > 1:
+        return []
+    return [(int(HydraConfig.get().job.num) * count + number) % gpus for number in range(count)]
 
 
 def _apart(config: DictConfig) -> None:
@@ -120,15 +139,22 @@ def _apart(config: DictConfig) -> None:
         SystemExit: if it was stopped.
     """
     checkpoint = runtime.place(config)
-    overrides = [each for each in HydraConfig.get().overrides.task if not each.startswith(("run_dir=", "resume="))]
+    job = HydraConfig.get()
+    overrides = [each for each in job.overrides.task if not each.startswith(("run_dir=", "resume="))]
     command = [sys.executable, "-m", "gan_lab.train", *overrides, f"run_dir={config.run_dir}"]
     command.append(f"resume={checkpoint or 'false'}")
+    command += [each for each in job.overrides.hydra if each.startswith("hydra.searchpath")]
+    for source in job.runtime.config_sources:
+        command += ["--config-dir", source.path] if source.provider == "command-line" else []
     variables = {key: value for key, value in os.environ.items() if key not in (runtime.FOLDER, runtime.RESUMED)}
-    group = {"WANDB_RUN_GROUP": variables.get("WANDB_RUN_GROUP") or Path(HydraConfig.get().sweep.dir).name}
-    process = subprocess.Popen(command, env=variables | group, start_new_session=True)
+    variables["WANDB_RUN_GROUP"] = variables.get("WANDB_RUN_GROUP") or Path(job.sweep.dir).name
+    if type(config.trainer.devices) is int and (dealt := _dealt(config)):
+        seen = variables.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(seen[n] if len(seen) > n and seen[n] else str(n) for n in dealt)
+    process = subprocess.Popen(command, env=variables, start_new_session=True)
     with _passing_on(process.pid):
         status = process.wait()
-    if status in (130, 143):
+    if status - 128 in SIGNALS:
         sys.exit(status)
     if status:
         raise RuntimeError(f"the job's processes ended with status {status}")
@@ -137,10 +163,12 @@ def _apart(config: DictConfig) -> None:
 @contextmanager
 def _passing_on(group: int) -> Iterator[None]:
     """Signals go to the job's own process group, which saves and ends."""
-    before = {
-        number: signal.signal(number, lambda number, _: os.killpg(group, number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def passed_on(number: int, _: Any) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
+
+    before = {number: signal.signal(number, passed_on) for number in SIGNALS}
     try:
         yield
     finally:
@@ -149,7 +177,7 @@ def _passing_on(group: int) -> Iterator[None]:
 
 
 class Table(Callback):
-    """Tells of all jobs at the sweep's end.
+    """Tells of all jobs at the sweep's end, however it ends.
 
     Args:
         record: the path of a JSON file that keeps the table, with what it was made by.
@@ -159,23 +187,31 @@ class Table(Callback):
         self.record = record
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """An earlier sweep in the same folder gives way; its runs stay."""
-        if runtime.is_first_process():
-            for path in (Path(str(config.hydra.sweep.dir)) / JOBS).glob("*.json"):
+        """An earlier sweep in the same folder gives way, unless a search goes on; its runs stay."""
+        folder = Path(str(config.hydra.sweep.dir))
+        if runtime.is_first_process() and not (folder / JOURNAL).exists():
+            for path in (folder / JOBS).glob("*.json"):
                 path.unlink()
+        self.last = functools.partial(self._tell, folder, list(config.hydra.overrides.task))
+        atexit.register(self.last)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        folder = Path(str(config.hydra.sweep.dir))
+        atexit.unregister(self.last)
+        if failed := self.last():
+            sys.exit(failed)
+
+    def _tell(self, folder: Path, overrides: list[str]) -> int:
+        """Returns an exit status."""
         jobs = read_jobs(folder / JOBS)
         if not jobs or not runtime.is_first_process():  # of another command than train
-            return
+            return 0
         tables, written = write_sweep(folder, jobs)
         Console().print(*tables, sep="\n")
         if self.record:
             written.append(Path(self.record))
-            runs.write_json(written[-1], of_sweep(jobs, list(config.hydra.overrides.task)))
+            runs.write_json(written[-1], of_sweep(jobs, overrides))
         print(f"Wrote {', '.join(map(str, written))}")
         if failed := [job for job in jobs if job.state == "failed"]:
             print(f"gan_lab: {len(failed)} of {len(jobs)} jobs failed:", file=sys.stderr)
             print(*(f"  {job.number}: {job.error}" for job in failed), sep="\n", file=sys.stderr)
-            sys.exit(1)
+        return int(bool(failed))

@@ -1,7 +1,7 @@
 """The workspace that Weights & Biases shows a project in: sections of panels, made by code and not by hand."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,26 @@ from gan_lab.atomic import replacing
 from gan_lab.online import lack
 from gan_lab.types import UserError
 
+PLACED = ("adversarial", "grad_norm", "accuracy", "real", "fake")
+"""What terms of a phase begin with that have panels of their own; all others, a user's own too, are losses."""
+
+
+def unlike(words: Iterable[str]) -> str:
+    """A regular expression of what begins with none of these words, alone or before an underscore: RE2, in which W&B
+    reads it, knows no lookahead.
+    """
+    rests: dict[str, list[str]] = {}
+    for word in words:
+        rests.setdefault(word[:1], []).append(word[1:])
+    ended = rests.pop("", None) is not None
+    ways = [f"[^{''.join(rests)}{'_' * ended}]", *(f"{letter}{unlike(rest)}" for letter, rest in rests.items())]
+    return f"({'|'.join(ways if ended else [*ways, '$'])})"
+
+
 CURVES: Mapping[str, Mapping[str, str]] = {
     "losses": {
-        "Adversarial losses": "^train/[^/]+/adversarial",
-        "Penalties and other terms": "^train/[^/]+/([^afgr]|gradient|r[0-9])",
+        "Adversarial losses": "^train/[^/]+/adversarial(_|$)",
+        "Penalties and other terms": f"^train/[^/]+/{unlike(PLACED)}",
     },
     "fidelity": {
         "Fréchet distance, while training": "^metric_[a-z]+/quick_(fd|fid)",
@@ -24,9 +40,9 @@ CURVES: Mapping[str, Mapping[str, str]] = {
         "Cycles and identity": "^metric_[a-z]+/(quick_)?(cycle|identity)",
     },
     "health": {
-        "Gradient norms": "^train/[^/]+/grad_norm",
-        "Critic: share of right calls": "^train/[^/]+/accuracy",
-        "Critic: mean logits": "^train/[^/]+/(real|fake)",
+        "Gradient norms": "^train/[^/]+/grad_norm(_|$)",
+        "Critic: share of right calls": "^train/[^/]+/accuracy(_|$)",
+        "Critic: mean logits": "^train/[^/]+/(real|fake)(_|$)",
         "Distance of averaged from live networks": "^health/ema_distance_",
         "Spread of what is made, of real pictures 1": "^health/spread_",
         "Domains confused": "^confusion/",
@@ -96,5 +112,6 @@ def save(project: str, entity: str | None, name: str) -> str:
         made.entity = entity or wandb.Api(timeout=20).default_entity
         made.save()
     except Exception as error:
-        raise UserError(f"No workspace is made, since W&B refused it: {str(error).splitlines()[0]}.") from error
+        first = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise UserError(f"No workspace is made, since W&B refused it: {first}.") from error
     return str(made.url)

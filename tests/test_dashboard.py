@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sys
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -17,18 +18,20 @@ from gan_lab.configuration import compose, resolve, settle
 from gan_lab.loggers import CSV
 from gan_lab.loggers.showing import show_animation, show_image, show_table
 from gan_lab.runtime import make_trainer
+from gan_lab.types import UserError
+from gan_lab.workspace import CURVES, save
 
 CASES = (["model=dcgan", "loss=wgan_gp"], ["model=gan", "data=gaussians"], ["model=cyclegan"])
 
 
 class Noting(CSV):
-    """Notes the names of what is no figure as well."""
+    """Notes the names of what is no figure as well, as often as it is shown."""
 
-    names: ClassVar[set[str]] = set()
+    names: ClassVar[list[str]] = []
 
 
 for show in (show_image, show_animation, show_table):
-    show.register(Noting, lambda logger, name, *_: logger.names.add(name))
+    show.register(Noting, lambda logger, name, *_: logger.names.append(name))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,27 @@ def logged(tmp_path_factory):
         with (folder / "metrics.csv").open() as file:
             figures |= set(next(csv.reader(file)))
     return figures - {"images"}, Noting.names
+
+
+def panel(title):
+    (regex,) = [panels[title] for panels in CURVES.values() if title in panels]
+    return lambda term: bool(re.search(regex, f"train/generator/{term}"))
+
+
+def test_all_terms_are_losses_but_those_with_panels_of_their_own():
+    others = panel("Penalties and other terms")
+    own = "adversarial adversarial_a grad_norm accuracy accuracy_b real real_a fake fake_b"
+    assert not [term for term in own.split() if others(term)]
+    users = (
+        "feature_matching reconstruction r1 gradient_penalty realism fakery accurate adversary grad a r info cycle_a"
+    )
+    assert all(others(term) for term in users.split())
+    assert panel("Critic: mean logits")("fake_b") and not panel("Critic: mean logits")("realism")
+    assert not re.search(r"\(\?", "".join(CURVES["losses"].values()))  # RE2 knows no lookahead
+
+
+def test_the_table_of_figures_is_shown_once_a_run(logged):
+    assert logged[1].count("metrics") == len(CASES)
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -78,7 +102,7 @@ def test_every_panel_shows_what_runs_log_and_what_runs_log_is_shown(logged, tmp_
     assert {name.rpartition("/")[2] for name in missed} <= {"samples", "real", *(
         f"{kind}_{way}" for kind in ("translated", "real", "floor") for way in ("a2b", "b2a"))}  # fmt: skip
     media = {key for panel in panels for key in panel.get("mediaKeys", [])}
-    assert media == {"samples", "interpolation", "confusion"} == pictures - {"metrics"}
+    assert media == {"samples", "interpolation", "confusion"} == set(pictures) - {"metrics"}
     assert '"metrics"' in json.dumps([p for p in sections["fidelity"] if "metricRegex" not in p["config"]])
 
 
@@ -114,6 +138,15 @@ def test_a_server_that_refuses_is_said_in_a_sentence(monkeypatch, capsys, tmp_pa
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         status, error = call(monkeypatch, capsys, "project=x", "entity=me")
     assert status == 2 and "W&B refused it" in error.splitlines()[-1]
+
+
+def test_a_refusal_without_words_is_told_by_its_kind(monkeypatch):
+    monkeypatch.setattr("gan_lab.workspace.lack", lambda seconds: None)
+    monkeypatch.setattr(
+        "gan_lab.workspace.workspace", lambda *_: SimpleNamespace(save=lambda: (_ for _ in ()).throw(TimeoutError()))
+    )
+    with pytest.raises(UserError, match=r"W&B refused it: TimeoutError\.$"):
+        save("mine", "me", "x")
 
 
 def test_without_the_package_the_command_is_named(monkeypatch, capsys):

@@ -282,6 +282,27 @@ def test_the_whole_configuration_can_be_shown():
     assert yaml.safe_load(shown.stdout)["model"]["d_optimizer"]["betas"] == [0.5, 0.999], shown.stderr
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        ("--help", None, "loss: dragan, hinge, lsgan"),
+        ("--info", None, "Installed Hydra Plugins"),
+        ("loss=wgna", 1, "wgan_gp"),
+        ("los=wgan", 1, "+los=wgan"),
+        ("data.szie=8", 1, "data.szie"),
+    ],
+)
+def test_hydra_answers_as_its_users_know_it(asked, status, said, monkeypatch, capsys):
+    try:
+        call(monkeypatch, train, asked)
+    except SystemExit as end:
+        assert (end.code or None) == status
+    else:
+        assert status is None
+    told = capsys.readouterr()
+    assert said in (told.err if status else told.out)
+
+
 def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gan-lab", "train", "--help"])
     with pytest.raises(SystemExit) as end:

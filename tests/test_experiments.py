@@ -1,7 +1,9 @@
 """Recipes run, sweeps compose, headers say what they must, and what is told of runs is what was recorded."""
 
+import importlib
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -70,6 +72,26 @@ def test_what_a_recipe_reached_is_what_was_recorded_or_that_it_was_not_run(name)
         assert value in {f"{each[figure]:.{len(value.partition('.')[2])}f}" for each in figures}
 
 
+def given(name):
+    """The keys that a recipe's header names in parentheses."""
+    told = " ".join(header("recipe", name).values())
+    return [key for part in re.findall(r"\(([\w.@]+=[^()]*)\)", told) for key in part.split(", ")]
+
+
+@pytest.mark.parametrize("name", [name for name in names("recipe") if given(name)])
+def test_the_keys_that_a_header_names_work(name):
+    config = compose([f"recipe={name}", *given(name), "runs=/nowhere", "run_dir=/nowhere", "data.root=nowhere"])
+    settle(config)
+    fidelity = resolve(config)["callbacks"]["fidelity"]
+    for parts in (fidelity["extractors"], fidelity["metrics"]):
+        assert parts and all(importable(part["_target_"]) for part in parts.values())
+
+
+def importable(target):
+    module, _, name = target.rpartition(".")
+    return callable(getattr(importlib.import_module(module), name))
+
+
 def narrow(config):
     """What makes a recipe small, its own data in their own configuration."""
     data = ["data.root=nowhere"] if OmegaConf.is_missing(config.data, "root") else []
@@ -124,6 +146,15 @@ def test_every_sweep_composes(name):
         settle(config)
         plain = resolve(config)
         build(plain["model"])
+
+
+def test_losses_of_one_seed_have_no_deviation():
+    compared = runpy.run_path(str(EXPERIMENTS / "table.py"))["compared"]
+    run = {"seed": 0, "counters": {"images_seen": 9}, "fidelity": {"figures": {"fd_grey_gaussian": 18.9}}}
+    runs = {name: {**run, "fidelity": {"figures": {"fd_grey": value, "fd_grey_gaussian": 18.9}}}
+            for name, value in {"hinge_seed0": 1.0, "hinge_seed1": 2.0, "wgan_seed0": 3.0}.items()}  # fmt: skip
+    _, _, hinge, wgan, *_ = compared(runs)
+    assert "| 1.00, 2.00 | **1.50** ± 0.71 |" in hinge and "| 3.00 | **3.00** |" in wgan
 
 
 def test_the_tables_are_made_from_the_results(tmp_path):

@@ -16,7 +16,7 @@ from PIL import Image
 from together import everything, refuse
 from translators import checkpoint, node
 
-from gan_lab import runtime
+from gan_lab import launching, runtime
 from gan_lab.configuration import compose, resolve, settle
 from gan_lab.launching import on_every_device
 from gan_lab.types import UserError
@@ -108,6 +108,45 @@ def test_two_nodes_go_on_after_a_requeue_and_wait_for_the_next_when_their_time_i
     assert list((tmp_path / "runs").glob("*/*")) == [run] and state(run)["state"] == "stopped", told
     assert state(run)["images_seen"] > 512
     assert nodes.asked.read_text() == "requeue 4077\n"
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """As torchrun tells a process that it is one of two."""
+    told = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    for name, value in {**told, "TORCHELASTIC_RUN_ID": "test"}.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def test_a_configuration_for_one_process_takes_all_that_were_started(started):
+    config = compose(["trainer=cpu"])
+    settle(config)
+    assert (config.trainer.devices, config.trainer.num_nodes) == (2, 1)
+    assert config.trainer.strategy == "ddp_find_unused_parameters_true"
+
+
+def test_a_configuration_for_others_than_were_started_is_refused(started):
+    with pytest.raises(UserError, match=r"2 × 1 processes were started, and trainer\.devices=4"):
+        settle(compose(["trainer=cpu", "trainer.devices=4"]))
+
+
+@pytest.mark.parametrize(("array", "asked"), [({}, "7"), ({"ARRAY_JOB_ID": "5", "ARRAY_TASK_ID": "3"}, "5_3")])
+def test_of_a_slurm_array_one_task_alone_goes_into_the_queue_again(monkeypatch, array, asked):
+    for name, value in {"JOB_ID": "7", **array}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    called = []
+    monkeypatch.setattr(launching.shutil, "which", lambda _: "scontrol")
+    monkeypatch.setattr(launching.subprocess, "run", lambda command, check: called.append(command))
+    launching.requeue(signal.SIGUSR2)
+    assert called == [["scontrol", "requeue", asked]]
+
+
+def test_who_waits_for_the_signal_itself_is_told_of_it(monkeypatch):
+    """As submitit does, on a cluster and on this machine."""
+    told = []
+    monkeypatch.setattr(launching.signal, "getsignal", lambda _: lambda number, frame: told.append(number))
+    launching.requeue(signal.SIGUSR2)
+    assert told == [signal.SIGUSR2]
 
 
 @pytest.mark.parametrize("who", ["first", "second"])

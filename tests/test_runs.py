@@ -8,6 +8,11 @@ from gan_lab.configuration import compose
 from gan_lab.types import UserError
 
 
+def test_which_of_the_devices_a_run_took_is_no_difference():
+    one, other, more = ({"trainer": {"devices": devices}} for devices in (1, [3], [0, 1]))
+    assert runs.differing(one, other) == [] and runs.differing(one, more) == ["trainer.devices"]
+
+
 def make(folder, config, state="stopped", age=0):
     run = runs.Run(folder)
     run.begin({**config, "run_dir": str(folder)})

@@ -83,9 +83,13 @@ def test_again_it_finds_what_is_finished_and_goes_on_with_what_is_not(sweep, hom
 
 
 def test_a_job_is_the_run_it_would_be_alone_and_leaves_nothing_behind(sweep, home, monkeypatch):
-    rows, _, _ = sweep("pair", SMALL, "seed=5,6", "budget.images=256")
+    def models():
+        return {id(each) for each in gc.get_objects() if isinstance(each, AlternatingModule)}
+
     gc.collect()
-    assert not [each for each in gc.get_objects() if isinstance(each, AlternatingModule)]
+    before = models()
+    rows, _, _ = sweep("pair", SMALL, "seed=5,6", "budget.images=256")
+    assert models() <= before
     monkeypatch.setattr(sys, "argv", ["gan_lab", *TINY, SMALL, "seed=6", "budget.images=256", "run_dir=alone"])
     train()
     one, other = (torch.load(home / run / "last.ckpt", weights_only=True) for run in (rows[1]["run"], "alone"))
@@ -117,14 +121,30 @@ def test_tasks_of_one_slurm_job_are_its_processes_already(monkeypatch):
     assert called == [config]
 
 
-@pytest.mark.parametrize(("job", "device"), [(0, [0]), (4, [1])])
-def test_jobs_side_by_side_take_the_gpus_in_turn(monkeypatch, job, device):
-    config = compose([*TINY, "trainer.accelerator=auto"])
+@pytest.mark.parametrize(("job", "given", "taken"), [(0, 1, [0]), (4, 1, [1]), (4, [2], [2])])
+def test_jobs_side_by_side_take_the_gpus_in_turn(monkeypatch, job, given, taken):
+    config = compose([*TINY, "trainer.accelerator=auto", f"trainer.devices={given}"])
     monkeypatch.setattr(sweeps.runtime, "train", lambda _: None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(sweeps.HydraConfig, "get", lambda: SimpleNamespace(job=SimpleNamespace(num=job)))
     sweeps._train(config)
-    assert config.trainer.devices == device
+    assert config.trainer.devices == taken
+
+
+def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):
+    at_exit = []
+    monkeypatch.setattr(sweeps.atexit, "register", at_exit.append)
+
+    def stopped(config):
+        raise SystemExit(143)
+
+    monkeypatch.setattr(sweeps, "_train", stopped)
+    with pytest.raises(FileNotFoundError):  # there is no table yet
+        sweep("cut", SMALL, "seed=21,22")
+    at_exit[0]()
+    with (home / "cut" / "table.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["state"] == "stopped"
 
 
 def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):
@@ -151,16 +171,3 @@ def test_agents_of_wandb_start_jobs_in_hydras_grammar():
     config = compose(command[4:])
     assert config.loss.penalties.r1.weight == 1e-4 and config.logger.wandb.project == "gan_lab"
     assert sweep["metric"]["name"] == f"metric_train/{config.callbacks.checkpoint.monitor}"
-
-
-def test_a_search_stays_in_its_ranges_and_goes_on_where_it_was(sweep, home):
-    space = ["hydra/sweeper=optuna", SMALL, "budget.images=64", "seed=choice(11,12)",
-             "model.g_optimizer.lr=tag(log,interval(1e-4,1e-2))"]  # fmt: skip
-    rows, status, told = sweep("search", *space, "hydra.sweeper.n_trials=2")
-    assert [row["state"] for row in rows] == ["finished"] * 2 and status == 0
-    assert "Best: job" in told.out
-    pruner = "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:1.0}"
-    rows, _, _ = sweep("search", *space, "hydra.sweeper.n_trials=3", pruner)
-    assert [(row["job"], row["state"]) for row in rows] == [("2", "pruned")]
-    config = json.loads((home / rows[0]["run"] / "config.json").read_text())
-    assert config["seed"] in (11, 12) and 1e-4 <= config["model"]["g_optimizer"]["lr"] <= 1e-2

@@ -28,11 +28,11 @@ class Fidelity(Callback):
     """Measures what a model makes, on all ranks: while it trains few pictures by few figures, ``quick_…``, and at the
     end many by all of them.
 
-    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides, and as one table
-    with what matters of their protocols; by name to
-    ``trainer.callback_metrics``, so that the best checkpoint can go by any; and with their whole protocol, a JSON
-    object a line, to ``metrics.jsonl`` in the folder. At the end of the fit a table is printed. A model that neither
-    samples nor translates, or data that do not suit it, are passed over with one line.
+    Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides, and at the end of
+    the fit as one table with what matters of their protocols; by name to ``trainer.callback_metrics``, so that the best
+    checkpoint can go by any; and with their whole protocol, a JSON object a line, to ``metrics.jsonl`` in the folder.
+    At the end a table is printed. A model that neither samples nor translates, or data that do not suit it, are passed
+    over with one line.
 
     Attributes:
         last: the newest record of each tier, "quick" and "final": ``tier``, ``images_seen``, ``iteration``,
@@ -115,11 +115,12 @@ class Fidelity(Callback):
             self._measure(trainer, pl_module, "final")
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if "final" not in self.measures:
-            return
-        if not is_cut_short(trainer) and self._seen("final") != pl_module.images_seen:
+        due = "final" in self.measures and not is_cut_short(trainer)
+        if due and self._seen("final") != pl_module.images_seen:
             self._measure(trainer, pl_module, "final")
-        if "final" in self.last and trainer.is_global_zero:
+        if self.lines:  # whole, and so once: at every measurement it would be the square of them
+            log_table(trainer.loggers, "metrics", COLUMNS, self.lines, pl_module.images_seen)
+        if "final" in self.measures and "final" in self.last and trainer.is_global_zero:
             Console().print(table(self.last["final"], self.measures["final"].against(self.last["final"]["protocol"])))
 
     def _seen(self, tier: str) -> int | None:
@@ -151,7 +152,6 @@ class Fidelity(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=record["images_seen"])
         self.lines += lines_of(record, measure.against(protocol))
-        log_table(trainer.loggers, "metrics", COLUMNS, self.lines, record["images_seen"])
 
     def summary(self) -> dict[str, Any]:
         """The final record, for a recorded result; empty before it is made."""

@@ -32,7 +32,7 @@ class Pruning(Callback):
         return self.pruned
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        if self.folder is None:
+        if self.folder is None or trainer.should_stop:  # what is at its end has nothing left to prune
             return
         measured = next((each for each in trainer.callbacks if isinstance(each, Fidelity)), None)  # type: ignore[attr-defined]
         kept = next((each for each in trainer.callbacks if isinstance(each, Checkpoint)), None)  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ class WandB(WandbLogger):
         folder: the run's folder; nothing is written outside it.
         project: the W&B project.
         entity: the user or team it belongs to; None for the key's own.
-        name: the run's name there; None lets W&B invent one.
+        name: the run's name there; None lets W&B invent one (the configuration gives the folder's).
         group: of runs that are shown together.
         tags: that runs are found by; null ones are left out, and words in one string are parted by commas.
         log_model: keep the checkpoints handed to ``log_checkpoint`` as versions of an artifact.
@@ -58,6 +58,7 @@ class WandB(WandbLogger):
         self.folder = Path(folder)
         self.keeps_model, self.start_seconds, self.end_seconds = log_model, start_seconds, end_seconds
         self.lost = False
+        self.places: dict[str, str] = {}  # variables of the environment that are this run's, until it ends
         self.spare = end_seconds / 4  # for handing over checkpoints; the rest is for the end itself
 
     @property
@@ -79,7 +80,8 @@ class WandB(WandbLogger):
                 beside.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
         self._wandb_init["id"] = self._id = stored.read_text().strip()
         for variable, place in {"WANDB_CACHE_DIR": "cache", "WANDB_DATA_DIR": "data"}.items():
-            os.environ.setdefault(variable, str((self.folder / "wandb" / place).resolve()))
+            if variable not in os.environ:
+                os.environ[variable] = self.places[variable] = str((self.folder / "wandb" / place).resolve())
         # Reports of its own errors, which at the end would wait for a silent server once more.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         if self._wandb_init.get("mode", "online") == "online" and (lacking := lack(self.start_seconds / 5)):
@@ -151,10 +153,17 @@ class WandB(WandbLogger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Ends the W&B run, so that the next job of a sweep in this process begins its own."""
-        if self._experiment is None:
-            return
+        if self._experiment is not None:
+            self._end(self._experiment, status)
+        self._experiment = None
+        for variable, place in self.places.items():
+            if os.environ.get(variable) == place:
+                del os.environ[variable]
+        self.places = {}
+
+    def _end(self, run: Any, status: str) -> None:
         try:
-            self._experiment.finish(exit_code=0 if status == "success" else 1)
+            run.finish(exit_code=0 if status == "success" else 1)
         except Exception as error:
             let_go()
             why = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -165,7 +174,6 @@ class WandB(WandbLogger):
                     f"Weights & Biases may lack the end of this run, since {why}: wandb sync sends what is in "
                     f"{self.folder / 'wandb'}."
                 )
-        self._experiment = None
 
 
 @show_image.register

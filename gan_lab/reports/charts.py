@@ -159,15 +159,33 @@ def curves(title: str, series: Mapping[str, Sequence[float]], x_name: str, y_nam
     return lines(title, points, x_name, y_name).replace("</svg>", f"{''.join(names)}</svg>")
 
 
-def bars(title: str, values: Mapping[str, float], y_name: str, mean: float | None = None) -> str:
-    """A bar for each name, and a line across at the mean."""
-    axes = Axes((-0.5, len(values) - 0.5), (0, max([*values.values(), mean or 0]) * 1.05 or 1), "", y_name)
+def bars(
+    title: str,
+    values: Mapping[str, float],
+    y_name: str,
+    mean: float | None = None,
+    spreads: Mapping[str, float] | None = None,
+) -> str:
+    """A bar for each name, from zero up or down, and a line across at the mean.
+
+    Args:
+        spreads: by how much values spread, for marks from so far below to so far above them.
+    """
+    found = spreads or {}
+    ends = [0, mean or 0, *(value + sign * found.get(name, 0) for name, value in values.items() for sign in (-1, 1))]
+    spans = (1.05 * min(ends), 1.05 * max(ends)) if any(ends) else (0, 1)
+    axes = Axes((-0.5, len(values) - 0.5), spans, "", y_name)
     wide = 0.8 * (WIDTH - LEFT - RIGHT) / len(values)
     marks = []
     for number, (name, value) in enumerate(values.items()):
-        x, y = axes.place(number, value)
-        box = f'x="{x - wide / 2:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{HEIGHT - BOTTOM - y:.1f}"'
-        marks.append(f'<rect class="bar" {box}><title>{escape(name)}: {value:.4g}</title></rect>')
+        x, top = axes.place(number, max(value, 0))
+        _, bottom = axes.place(number, min(value, 0))
+        box = f'x="{x - wide / 2:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{bottom - top:.1f}"'
+        told = f"{value:.4g}" + (f" ± {found[name]:.2g}" if name in found else "")
+        marks.append(f'<rect class="bar" {box}><title>{escape(name)}: {told}</title></rect>')
+        if name in found:
+            low, high = (axes.place(number, value + sign * found[name])[1] for sign in (-1, 1))
+            marks.append(f'<line class="spread" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
         if len(values) <= 20:
             room = int((WIDTH - LEFT - RIGHT) / len(values) / 6)  # letters
             told = name if len(name) <= room else f"{name[: room - 1]}…"
@@ -182,5 +200,6 @@ def alone(svg: str) -> str:
     """A chart of bars as a file of its own, readable on light and dark."""
     how = f'xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" fill="#777"'
     font = 'font-family="sans-serif" font-size="11"'
-    style = "<style>.grid,.mean{stroke:#bbb}.mean{stroke-dasharray:4 3}.bar{fill:#2a78c2}</style>"
+    lines = ".grid,.mean{stroke:#bbb}.mean{stroke-dasharray:4 3}.spread{stroke:#777;stroke-width:2}"
+    style = f"<style>{lines}.bar{{fill:#2a78c2}}</style>"
     return svg.replace("<svg ", f"<svg {how} {font} ", 1).replace("<title>", f"{style}<title>", 1) + "\n"

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
+from gan_lab.presenting import Row, rows
 from gan_lab.reports import compare
 from gan_lab.reports.charts import COLOURS, bars
 from gan_lab.reports.history import History
-from gan_lab.reports.jobs import Job, common, lines, over_seeds, shown, swept
+from gan_lab.reports.jobs import Job, by_setting, columns, common, lines, over_seeds, shown, swept
 from gan_lab.reports.pages import picture, write_page
 from gan_lab.reports.plots import chart
 from gan_lab.reports.run import last_record, link, text
@@ -31,7 +33,7 @@ def write_index(
     """
     links = [_page(path, job, pages) for job in jobs]
     head, body = shown(lines(jobs))
-    names = called(jobs)
+    names, winners = called(jobs), best(jobs)
     told = [job.history for job in jobs if job.history]
     sources = [picture(job.history.folder / "samples.png", THUMBNAIL) if job.history else None for job in jobs]
     gallery = zip(names, sources, links, strict=True)
@@ -40,7 +42,14 @@ def write_index(
         "index.html.j2",
         title=title,
         head=[kind, *head[1:]],
-        jobs=[{"cells": cells, "page": page} for cells, page in zip(body, links, strict=True)],
+        jobs=[
+            {
+                "cells": [{"text": c, "best": n in winners.get(k, ())} for k, c in zip(head, cells, strict=True)],
+                "page": page,
+            }
+            for n, (cells, page) in enumerate(zip(body, links, strict=True))
+        ],
+        bold=any(winners.values()),
         seeds=over_seeds(jobs),
         warnings=_incomparable(told),
         chart=reached(jobs),
@@ -49,6 +58,24 @@ def write_index(
         names=[name for name, job in zip(names, jobs, strict=True) if job.history],
         differing=differences(told),
     )
+
+
+def best(jobs: Sequence[Job]) -> dict[str, set[int]]:
+    """By the head of a column of figures the places of the best, as ``compare`` finds them; none where all are."""
+    found = {}
+    for which, head in zip(("best", "last"), columns(jobs), strict=True):
+        figures = {place: getattr(job, which) for place, job in enumerate(jobs)}
+        name = common(figures.values())
+        runs = {}
+        for place, figure in figures.items():
+            told = rows(jobs[place].told.get("figures", {})) if which == "last" else []  # with its error
+            if figure:
+                row = next((row for row in told if row.name == name), Row(*figure))
+                runs[compare.Run("", {name: row}, {}, "", Path())] = place
+        ties = compare.ties(list(runs), name) if name else set()
+        if 0 < len(ties) < len(runs):
+            found[head] = {runs[run] for run in ties}
+    return found
 
 
 def _incomparable(runs: Sequence[History]) -> list[str]:
@@ -108,7 +135,12 @@ def telling(table: Sequence[tuple[str, list[str]]], most: int) -> list[str]:
 
 
 def reached(jobs: Sequence[Job]) -> str:
-    """The last figures as bars, where all have the same; else nothing."""
-    figures = {name: job.last[1] for name, job in zip(called(jobs), jobs, strict=True) if job.last}
+    """The last figures as bars, where all have the same: over seeds their means and deviations; else nothing."""
     name = common(job.last for job in jobs)
+    groups = {" ".join(filter(None, setting)): values for (setting, _), values in by_setting(jobs).items()}
+    if name and any(len(values) > 1 for values in groups.values()):
+        means = {setting: mean(values) for setting, values in groups.items()}
+        spreads = {setting: stdev(values) for setting, values in groups.items() if len(values) > 1}
+        return bars("What was reached: means over seeds, and deviations", means, name, spreads=spreads)
+    figures = {told: job.last[1] for told, job in zip(called(jobs), jobs, strict=True) if job.last}
     return bars("What the jobs reached", figures, name) if figures and name else ""

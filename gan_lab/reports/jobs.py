@@ -100,17 +100,22 @@ def swept(jobs: Sequence[Job]) -> list[str]:
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
-def lines(jobs: Sequence[Job]) -> list[dict[str, str]]:
-    """A line a job, with equal keys."""
-    keys = swept(jobs)
+def columns(jobs: Sequence[Job]) -> tuple[str, str]:
+    """The heads of the two columns of figures: the best on the way, and the last."""
     best, last = (common(getattr(job, which) for job in jobs) for which in ("best", "last"))
+    return f"best {best}".strip(), last or "last figure"
+
+
+def lines(jobs: Sequence[Job]) -> list[dict[str, str]]:
+    """A line a job, with equal keys; where figures differ in name, each stands with its own."""
+    keys, (best, last) = swept(jobs), columns(jobs)
     return [
         {
             "job": job.name,
             **{key: _short(job.overrides.get(key, "")) for key in keys},
             "state": job.state,
-            f"best {best}".strip(): _text(job.best),
-            last or "last figure": _text(job.last),
+            best: _text(job.best, named=best == "best"),
+            last: _text(job.last, named=last == "last figure"),
             "images": f"{job.told.get('images_seen', 0)}",
             "minutes": f"{job.told.get('seconds', 0) / 60:.1f}",
             "run": job.run,
@@ -134,28 +139,36 @@ def common(figures: Any) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
-def _text(figure: tuple[str, float] | None) -> str:
-    return "" if figure is None else f"{figure[1]:.5g}"
+def _text(figure: tuple[str, float] | None, named: bool) -> str:
+    return "" if figure is None else f"{figure[0]} {figure[1]:.5g}" if named else f"{figure[1]:.5g}"
+
+
+Setting = tuple[str, ...]
+
+
+def by_setting(jobs: Sequence[Job]) -> dict[tuple[Setting, str], list[float]]:
+    """The last figures over seeds, for every setting of the other keys and name of a figure; empty without seeds."""
+    keys = swept(jobs)
+    groups: dict[tuple[Setting, str], list[float]] = {}
+    if SEED in keys and len(keys) > 1:
+        for job in jobs:
+            if job.last and job.state.endswith("finished"):
+                setting = tuple(job.overrides.get(key, "") for key in keys if key != SEED)
+                groups.setdefault((setting, job.last[0]), []).append(job.last[1])
+    return groups
 
 
 def over_seeds(jobs: Sequence[Job]) -> list[dict[str, str]]:
     """The last figure's mean and deviation over seeds, for every setting of the other keys; empty without seeds."""
-    keys = swept(jobs)
-    if SEED not in keys or len(keys) < 2:
-        return []
-    others, name = [key for key in keys if key != SEED], common(job.last for job in jobs) or "last figure"
-    groups: dict[tuple[str, ...], list[float]] = {}
-    for job in jobs:
-        if job.last and job.state.endswith("finished"):
-            groups.setdefault(tuple(job.overrides.get(key, "") for key in others), []).append(job.last[1])
+    others, (_, last) = [key for key in swept(jobs) if key != SEED], columns(jobs)
     return [
         {
             **dict(zip(others, setting, strict=True)),
-            f"{name}: mean": f"{mean(values):.5g}",
+            f"{last}: mean": _text((name, mean(values)), named=last == "last figure"),
             "deviation": f"{stdev(values):.2g}" if len(values) > 1 else "",
             "seeds": str(len(values)),
         }
-        for setting, values in groups.items()
+        for (setting, name), values in by_setting(jobs).items()
     ]
 
 

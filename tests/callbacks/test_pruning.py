@@ -42,6 +42,14 @@ def test_what_falls_behind_ends_and_is_known_as_pruned(tmp_path, study):
     assert seen.intermediate_values == {16: 0.5, 32: 2.0} and seen.user_attrs["pruned"]
 
 
+def test_a_run_at_the_end_of_its_budget_is_not_pruned(tmp_path, study):
+    trial = study.ask()
+    trainer, measured = trainer_with(tmp_path, trial)
+    trainer.should_stop = True
+    measured(16, 7.0)
+    assert not is_cut_short(trainer) and "pruned" not in study.trials[0].user_attrs
+
+
 def test_a_run_that_is_no_job_of_a_search_reports_nothing():
     callback = Pruning()
     callback.on_train_batch_end(SimpleNamespace(), None)

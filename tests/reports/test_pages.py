@@ -124,3 +124,14 @@ def test_charts_hold_their_values():
     assert curves("c", {"a": [1.0, 2.0], "b": [3.0, 1.0]}, "x", "y").count("<polyline") == 2
     assert bars("b", {"0": 1.0, "<1>": 2.0}, "y", mean=1.5).count("<rect") == 2
     assert "&lt;1&gt;" in bars("b", {"<1>": 2.0}, "y")
+
+
+def test_bars_of_negative_figures_hang_from_zero():
+    svg = bars("b", {"up": 2.0, "down": -1.0}, "y", spreads={"up": 0.5})
+    boxes = re.findall(r'<rect .*? y="([\d.-]+)" width="[\d.]+" height="([\d.-]+)"', svg)
+    (up, high), (down, low) = ([float(number) for number in box] for box in boxes)
+    assert up + high == pytest.approx(down, abs=0.2)
+    assert high == pytest.approx(2 * low, abs=0.2) and low > 0
+    (ends,) = re.findall(r'class="spread" .*? y1="([\d.]+)" y2="([\d.]+)"', svg)
+    assert float(ends[0]) - up == pytest.approx(up - float(ends[1]), abs=0.2) == pytest.approx(high / 4, abs=0.2)
+    assert "nan" not in bars("b", {"none": 0.0}, "y")

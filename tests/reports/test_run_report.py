@@ -13,7 +13,9 @@ from gan_lab import report as entry
 from gan_lab.reporting import report
 from gan_lab.reports.charts import Axes, lines, powers, short, smoothed, thinned
 from gan_lab.reports.history import read_run
-from gan_lab.reports.jobs import read_jobs
+from gan_lab.reports.index import best, reached
+from gan_lab.reports.jobs import lines as lines_of
+from gan_lab.reports.jobs import over_seeds, read_jobs
 from gan_lab.reports.run import duration, evenly, facts
 from gan_lab.reports.sweep import write_sweep
 from gan_lab.runs import title
@@ -231,6 +233,57 @@ def test_runs_that_were_measured_otherwise_are_said_not_to_be_comparable(run, tm
     records = (other / "metrics.jsonl").read_text()
     (other / "metrics.jsonl").write_text(records.replace('"samples": 100', '"samples": 90'))
     assert "These runs differ in samples, so" in report([str(run), str(other)])[-1].read_text()
+
+
+def test_a_click_or_a_key_on_a_columns_head_sorts_and_the_best_stand_in_bold(sweep, browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told(tmp_path / "runs/dcgan-digits/2026-11-22_08-00-01", figures={"fd_grey": 10.0})
+    path = write_sweep(sweep, read_jobs(sweep / "jobs"))[1][-1]
+    text = path.read_text()
+    assert re.findall(r'<td class="best">([^<]+)</td>', text) == ["2"]  # on the way all were as good
+    clicks = """<script>
+      const jobs = () => [...document.querySelector(".sortable").rows].slice(1).map(row => row.cells[0].innerText);
+      const head = [...document.querySelectorAll(".sortable th button")].find(each => each.innerText === "fd_grey");
+      for (const name of ["up", "down"]) { head.click(); document.body.dataset[name] = jobs(); }
+      document.body.dataset.sorted = head.parentElement.getAttribute("aria-sort") + head.tabIndex;
+    </script></body>"""
+    (sweep / "sorted.html").write_text(text.replace("</body>", clicks))
+    browser.open(sweep / "sorted.html")
+    assert not browser.console
+    for part in ('data-up="0,2,3,1,4"', 'data-down="1,3,2,0,4"', 'data-sorted="descending0"'):  # 4 has no figure
+        assert part in browser.document, part
+
+
+def test_over_seeds_bars_are_means(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    svg = reached(read_jobs(sweep / "jobs"))
+    assert re.findall(r"<title>(\w+: [^<]+)</title></rect>", svg) == ["dcgan: 2.5 ± 0.71", "sngan: 4.5 ± 0.71"]
+
+
+def test_figures_of_different_names_stand_with_them(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told(tmp_path / "runs/dcgan-digits/2026-11-22_08-00-01", figures={"fd_colour": 7.5})
+    jobs = read_jobs(sweep / "jobs")
+    assert [line["last figure"] for line in lines_of(jobs)] == [
+        "fd_grey 2",
+        "fd_colour 7.5",
+        "fd_grey 4",
+        "fd_grey 5",
+        "",
+    ]
+    means = [(row["model"], row["last figure: mean"], row["seeds"]) for row in over_seeds(jobs)]
+    assert means == [("dcgan", "fd_grey 2", "1"), ("dcgan", "fd_colour 7.5", "1"), ("sngan", "fd_grey 4.5", "2")]
+    assert not reached(jobs) and not best(jobs)
+
+
+def test_pages_in_one_folder_have_flat_names_of_their_own(tmp_path):
+    folders = [make(tmp_path / "runs" / name) for name in ("x/same", "y/same", "index")]
+    for folder, name in zip(folders, ("../a/b?", "../A/B?", "index"), strict=True):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "name": name}))
+    *pages, index = report([str(tmp_path / "runs")], output=str(tmp_path / "out"))
+    assert sorted(page.name for page in pages) == ["_A_B_same-2.html", "_a_b_same.html", "index-2.html"]
+    assert {path.parent for path in (*pages, index)} == {tmp_path / "out"} and all(page.is_file() for page in pages)
 
 
 def test_runs_that_were_moved_with_their_sweep_are_found(sweep, tmp_path):
