@@ -1,6 +1,7 @@
 """The commands as a user gives them: right, wrong, interrupted, and with files of any name."""
 
 import json
+import logging
 import re
 import signal
 import subprocess
@@ -282,6 +283,17 @@ def test_the_whole_configuration_can_be_shown():
     assert yaml.safe_load(shown.stdout)["model"]["d_optimizer"]["betas"] == [0.5, 0.999], shown.stderr
 
 
+@pytest.fixture
+def logging_as_before():
+    """Hydra's ``--info`` sets handlers up, which would write to a stream that is closed after the test."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+
+
+@pytest.mark.usefixtures("logging_as_before")
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [

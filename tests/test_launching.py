@@ -55,17 +55,22 @@ def stopped(runs, *overrides):
     return run
 
 
-def test_processes_of_torchrun_agree_on_the_run_to_go_on_with(tmp_path):
-    run = stopped(tmp_path, "trainer.devices=2")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
-    command = [*torchrun, "-m", "gan_lab.train", *TINY, LONG, "trainer.devices=2", f"runs={tmp_path}", "resume=auto"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: state(run)["state"] == "running" or process.poll() is not None)
+def test_nodes_of_torchrun_agree_on_the_run_to_go_on_with(tmp_path):
+    """Two agents with node ranks of their own, and nothing said of devices."""
+    run, port = stopped(tmp_path, "trainer.devices=1", "trainer.num_nodes=2"), free_port()
     before = (run / "last.ckpt").stat().st_mtime
-    wait_for(lambda: (run / "last.ckpt").stat().st_mtime > before or process.poll() is not None)
-    process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=120)
-    assert f"Resuming from {run / 'last.ckpt'}" in told
+    agent = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc_per_node=1",
+             "--master_addr=127.0.0.1", f"--master_port={port}"]  # fmt: skip
+    command = ["-m", "gan_lab.train", *TINY, LONG, f"runs={tmp_path}", "resume=auto"]
+    agents = [
+        subprocess.Popen([*agent, f"--node_rank={rank}", *command], stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    wait_for(lambda: (run / "last.ckpt").stat().st_mtime > before or any(a.poll() is not None for a in agents))
+    for each in agents:
+        each.send_signal(signal.SIGTERM)
+    told = [each.communicate(timeout=120)[1] for each in agents]
+    assert f"Resuming from {run / 'last.ckpt'}" in told[0]
     assert list(tmp_path.glob("*/*")) == [run] and state(run)["state"] == "stopped", told
     assert state(run)["images_seen"] > 512
 
