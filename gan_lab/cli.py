@@ -44,7 +44,10 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             if wrong := mistyped(sys.argv[1:]):
                 print(f"gan_lab: {wrong}", file=sys.stderr)
                 sys.exit(2)
-            return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(spoken(work))()
+            try:
+                return hydra.main(version_base="1.3", config_path=str(home("conf")), config_name=config)(spoken(work))()
+            except KeyboardInterrupt:  # between the jobs of a sweep, or while a launcher waits for them
+                sys.exit(130)
 
         return functools.wraps(work, assigned=("__module__", "__doc__"))(main)
 

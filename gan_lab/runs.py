@@ -16,8 +16,9 @@ from gan_lab.types import UserError
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
-PASSING = {"resume", "run_dir", "record", "logger"}
+PASSING = {"resume", "run_dir", "record", "logger", "trial"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
+SEARCH = "callbacks.pruning."
 DEVICES = "trainer.devices"
 
 
@@ -134,7 +135,7 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     keys = {key for key in a.keys() | b.keys() if a.get(key, missing) != b.get(key, missing)}
     # A value that holds the run's own folder (a logger's) differs between any two runs.
     keys = {key for key in keys if not _same_but_folder(a.get(key), b.get(key), folders)}
-    return sorted(key for key in keys if key.split(".")[0] not in PASSING)
+    return sorted(key for key in keys if key.split(".")[0] not in PASSING and not key.startswith(SEARCH))
 
 
 def _count(config: Mapping[str, Any]) -> Any:

@@ -86,9 +86,20 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
 
 def _give_back_memory() -> None:
     """Networks, optimizers and trainers refer to one another, and would stay until the collector happens to run."""
-    gc.collect()
+    with _held_back():
+        gc.collect()
     torch._dynamo.reset()  # which compiles no more than so many networks
     torch.cuda.empty_cache()
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Ctrl-C comes after the block: in what the collector calls it would be lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _finished(config: DictConfig) -> Path | None:

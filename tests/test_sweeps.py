@@ -4,6 +4,7 @@ import csv
 import gc
 import inspect
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -129,6 +130,14 @@ def test_jobs_side_by_side_take_the_gpus_in_turn(monkeypatch, job, given, taken)
     monkeypatch.setattr(sweeps.HydraConfig, "get", lambda: SimpleNamespace(job=SimpleNamespace(num=job)))
     sweeps._train(config)
     assert config.trainer.devices == taken
+
+
+def test_ctrl_c_while_memory_is_given_back_comes_after_it():
+    done = False
+    with pytest.raises(KeyboardInterrupt), sweeps._held_back():
+        os.kill(os.getpid(), signal.SIGINT)
+        done = True
+    assert done
 
 
 def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):

@@ -9,7 +9,7 @@ from gan_lab.presenting import Row, rows
 from gan_lab.reports import compare
 from gan_lab.reports.charts import COLOURS, bars
 from gan_lab.reports.history import History
-from gan_lab.reports.jobs import Job, by_setting, columns, common, lines, over_seeds, shown, swept
+from gan_lab.reports.jobs import Job, by_setting, columns, common, lines, over_seeds, short, shown, swept
 from gan_lab.reports.pages import picture, write_page
 from gan_lab.reports.plots import chart
 from gan_lab.reports.run import last_record, link, text
@@ -115,10 +115,10 @@ def _ways(jobs: Mapping[str, Job]) -> list[dict[str, Any]]:
 def called(jobs: Sequence[Job]) -> list[str]:
     """Of each its number and what it was told to be; of runs that are no jobs this alone, if it tells them apart."""
     keys = swept(jobs)
-    settings = [" ".join(job.overrides[key] for key in keys if key in job.overrides) for job in jobs]
+    settings = [" ".join(short(job.overrides[key]) for key in keys if key in job.overrides) for job in jobs]
     titles = [job.title for job in jobs]
-    short = all(len(setting) <= 32 for setting in settings)
-    choices = [settings, titles] if short else [titles]
+    brief = all(len(setting) <= 32 for setting in settings)
+    choices = [settings, titles] if brief else [titles]
     apart = (names for names in choices if all(names) and len(set(names)) == len(names))
     numbered = [f"{job.number} {setting}".strip() for job, setting in zip(jobs, settings, strict=True)]
     return next(apart, numbered) if all(titles) else numbered

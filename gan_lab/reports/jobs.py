@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_lab.reports.history import History, is_run, read_run
 from gan_lab.reports.run import text
-from gan_lab.runs import PASSING, flat, read
+from gan_lab.runs import PASSING, differing, flat, read
 
 JOBS, SEED, PART = "jobs", "seed", "._target_"
 
@@ -96,7 +96,7 @@ def job_of(number: int, run: History, keys: Sequence[str]) -> Job:
 def swept(jobs: Sequence[Job]) -> list[str]:
     """The keys in which jobs differ."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
-    keys = [key for key in keys if not key.startswith("trial.") and key.split(".")[0] not in PASSING]
+    keys = [key for key in keys if key.split(".")[0] not in PASSING]
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
@@ -112,7 +112,7 @@ def lines(jobs: Sequence[Job]) -> list[dict[str, str]]:
     return [
         {
             "job": job.name,
-            **{key: _short(job.overrides.get(key, "")) for key in keys},
+            **{key: short(job.overrides.get(key, "")) for key in keys},
             "state": job.state,
             best: _text(job.best, named=best == "best"),
             last: _text(job.last, named=last == "last figure"),
@@ -125,7 +125,7 @@ def lines(jobs: Sequence[Job]) -> list[dict[str, str]]:
     ]
 
 
-def _short(value: str) -> str:
+def short(value: str) -> str:
     """A number of many digits with six of them."""
     try:
         return value if len(value) <= 8 else f"{float(value):.6g}"
@@ -147,15 +147,26 @@ Setting = tuple[str, ...]
 
 
 def by_setting(jobs: Sequence[Job]) -> dict[tuple[Setting, str], list[float]]:
-    """The last figures over seeds, for every setting of the other keys and name of a figure; empty without seeds."""
+    """The last figures over seeds, for every setting of the other keys and name of a figure; empty without seeds.
+
+    Runs that differ in what is not among the keys have no mean.
+    """
     keys = swept(jobs)
-    groups: dict[tuple[Setting, str], list[float]] = {}
+    groups: dict[tuple[Setting, str], list[Job]] = {}
     if SEED in keys and len(keys) > 1:
         for job in jobs:
             if job.last and job.state.endswith("finished"):
                 setting = tuple(job.overrides.get(key, "") for key in keys if key != SEED)
-                groups.setdefault((setting, job.last[0]), []).append(job.last[1])
-    return groups
+                groups.setdefault((setting, job.last[0]), []).append(job)
+    alike = {key: group for key, group in groups.items() if all(_but_for_seeds(group[0], each) for each in group)}
+    return {key: [job.last[1] for job in group if job.last] for key, group in alike.items()}
+
+
+def _but_for_seeds(one: Job, other: Job) -> bool:
+    """Whether two runs are of one configuration, seeds aside."""
+    if not (one.history and other.history):
+        return True
+    return all(key.rpartition(".")[2] == SEED for key in differing(one.history.config, other.history.config))
 
 
 def over_seeds(jobs: Sequence[Job]) -> list[dict[str, str]]:

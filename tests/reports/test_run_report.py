@@ -12,10 +12,10 @@ from PIL import Image
 from gan_lab import report as entry
 from gan_lab.reporting import report
 from gan_lab.reports.charts import Axes, lines, powers, short, smoothed, thinned
-from gan_lab.reports.history import read_run
+from gan_lab.reports.history import History, read_run
 from gan_lab.reports.index import best, reached
+from gan_lab.reports.jobs import Job, by_setting, over_seeds, read_jobs
 from gan_lab.reports.jobs import lines as lines_of
-from gan_lab.reports.jobs import over_seeds, read_jobs
 from gan_lab.reports.run import duration, evenly, facts
 from gan_lab.reports.sweep import write_sweep
 from gan_lab.runs import title
@@ -367,3 +367,14 @@ def test_a_logarithmic_axis():
 
 def test_durations():
     assert [duration(seconds) for seconds in (5.4, 61, 3600 * 2 + 60 * 3)] == ["5 s", "1 min 1 s", "2 h 3 min"]
+
+
+def test_runs_that_differ_in_more_than_seeds_have_no_mean(tmp_path):
+    def job(number, model, seed, rate, value):
+        told = {"state": "finished", "figures": {"fd_grey": value}}
+        run = History(tmp_path, {"seed": seed, "data": {"seed": seed}, "rate": rate}, told, {}, {}, [])
+        return Job(number, {"model": model, "seed": str(seed)}, "finished", "", "", run)
+
+    alike = [job(0, "dcgan", 1, 0.1, 2.0), job(1, "dcgan", 2, 0.1, 3.0)]
+    others = [job(2, "sngan", 1, 0.1, 4.0), job(3, "sngan", 2, 0.2, 5.0)]
+    assert by_setting([*alike, *others]) == {(("dcgan",), "fd_grey"): [2.0, 3.0]}
