@@ -1,7 +1,6 @@
 """The commands as a user gives them: right, wrong, interrupted, and with files of any name."""
 
 import json
-import logging
 import re
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 import gan_lab
@@ -275,53 +273,3 @@ def test_a_signal_saves_and_the_run_goes_on_where_it_stopped(number, status, tmp
     call(monkeypatch, train, *command, f"resume={run}", "budget.epochs=null", f"budget.images={images + 640}")
     assert torch.load(run / runs.LAST, weights_only=True)["counters"]["images_seen"] == images + 640
     assert list(tmp_path.glob("*/*")) == [run]
-
-
-def test_the_whole_configuration_can_be_shown():
-    command = [sys.executable, "-m", "gan_lab.train", "--cfg", "job", "--resolve"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert yaml.safe_load(shown.stdout)["model"]["d_optimizer"]["betas"] == [0.5, 0.999], shown.stderr
-
-
-@pytest.fixture
-def logging_as_before():
-    """Hydra's ``--info`` sets handlers up, which would write to a stream that is closed after the test."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-
-
-@pytest.mark.usefixtures("logging_as_before")
-@pytest.mark.parametrize(
-    ("asked", "status", "said"),
-    [
-        ("--help", None, "loss: dragan, hinge, lsgan"),
-        ("--info", None, "Installed Hydra Plugins"),
-        ("loss=wgna", 1, "wgan_gp"),
-        ("los=wgan", 1, "+los=wgan"),
-        ("data.szie=8", 1, "data.szie"),
-    ],
-)
-def test_hydra_answers_as_its_users_know_it(asked, status, said, monkeypatch, capsys):
-    try:
-        call(monkeypatch, train, asked)
-    except SystemExit as end:
-        assert (end.code or None) == status
-    else:
-        assert status is None
-    told = capsys.readouterr()
-    assert said in (told.err if status else told.out)
-
-
-def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gan-lab", "train", "--help"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 0
-    assert "fashion_mnist" in capsys.readouterr().out
-    monkeypatch.setenv("COMP_LINE", "gan-lab train model=dc")
-    monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])
-    cli.main()
-    assert "model=dcgan" in capsys.readouterr().out
