@@ -94,12 +94,19 @@ def _give_back_memory() -> None:
 
 @contextmanager
 def _held_back() -> Iterator[None]:
-    """Ctrl-C comes after the block: in what the collector calls it would be lost."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C comes after the block: in what the collector calls it would be lost.
+
+    Raises:
+        KeyboardInterrupt: after the block, if it came.
+    """
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if received:
+        raise KeyboardInterrupt
 
 
 def _finished(config: DictConfig) -> Path | None:
