@@ -41,7 +41,7 @@ class Pruning(Callback):
             return
         self.reported = record["images_seen"]
         figure = kept.figure(trainer)
-        if figure is not None and agreed(self._falls_behind(figure[1], record["images_seen"]) if first() else None):
+        if figure is not None and agreed(ranks()[0] == 0 and self._falls_behind(figure[1], record["images_seen"])):
             self.pruned = trainer.should_stop = True
 
     def _falls_behind(self, value: float, images: int) -> bool:
@@ -54,8 +54,3 @@ class Pruning(Callback):
             return False
         trial.set_user_attr("pruned", True)
         return True
-
-
-def first() -> bool:
-    """Whether this is rank zero."""
-    return ranks()[0] == 0
