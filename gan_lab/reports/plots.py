@@ -21,6 +21,12 @@ PERFORMANCE = {
     "perf/peak_memory_gib": "Peak memory, GiB",
 }
 
+HEALTH = {
+    "ema_distance_": "Distance of averaged from live networks",
+    "spread_": "Spread of what is made, of real pictures 1",
+}
+"""Charts of what the health monitor logs, by the beginnings of names."""
+
 
 def charts(run: History) -> list[dict[str, Any]]:
     """Figures, then losses by phase, then the rest."""
@@ -37,6 +43,9 @@ def _place(column: str) -> tuple[str, str]:
     """The chart that a column belongs to, and its name there."""
     top, _, rest = column.partition("/")
     phase, _, term = rest.rpartition("/")
+    for start, title in HEALTH.items():
+        if top == "health" and rest.startswith(start):
+            return title, rest.removeprefix(start)
     if top != "train" or not phase:
         return PERFORMANCE.get(column, column), term
     if term == "grad_norm":
