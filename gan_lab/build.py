@@ -24,6 +24,7 @@ TRUSTED = (
     "gan_lab.data.points",
     "gan_lab.data.presets",
     "gan_lab.losses",
+    "gan_lab.metrics.perceptual",
     "gan_lab.models",
     "gan_lab.networks",
     "torch.nn",

@@ -52,6 +52,7 @@ def settle(config: DictConfig) -> None:
         raise UserError("trainer.sync_batchnorm=true needs GPUs, for torch synchronises no batch norm on the CPU.")
     _check_data(config)
     _check_remedies(config)
+    _check_likelihood(config)
     if config.precision not in PRECISIONS:
         raise UserError(f"precision={config.precision} does not serve: give one of {', '.join(PRECISIONS)}.")
     if config.precision == "auto":
@@ -120,11 +121,29 @@ def _check_data(config: DictConfig) -> None:
         _check_size(config, side(config.data.size, 0) or 0, side(config.data.size, 1) or 0)
 
 
+def _check_likelihood(config: DictConfig) -> None:
+    """Raises UserError for a likelihood of other pictures than the data's, or for a loss where there is no critic."""
+    if config.get("loss") is not None and "loss" not in config.model:
+        raise UserError(f"model={config.method} has no critic that a loss= could be of: leave loss= away.")
+    if config.get("likelihood") is None:
+        return
+    two, bernoulli = bool(config.data.get("binarize")), "Bernoulli" in config.likelihood.get("_target_", "")
+    if bernoulli and not two:
+        raise UserError(
+            "likelihood=bernoulli is of two-coloured pictures: add data.binarize=static or dynamic, or choose "
+            "likelihood=logistic."
+        )
+    if two and not bernoulli:
+        raise UserError("Two-coloured pictures have a likelihood of their own: add likelihood=bernoulli.")
+
+
 def _check_remedies(config: DictConfig) -> None:
     """Raises UserError for remedies that the model or the loss has no place for."""
     penalties = (config.get("loss") or {}).get("penalties") or {}
     foreign = [key for key in ("augment", "wrappers", "replay") if key in config.model]
     foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
+    if config.takes == "image" and "generator" not in config.model and foreign:
+        raise UserError(f"model={config.method} has no {foreign[0]}: that remedy goes with GANs.")
     if config.takes != "image" and foreign:
         raise UserError(
             f"model={config.method} has no {foreign[0]}: of the remedies, clip, ttur and label_smoothing go with "

@@ -12,6 +12,7 @@ from torch import Tensor
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load
 from gan_lab.editing.interpolation import interpolate
+from gan_lab.editing.traversal import traverse, weightiest
 from gan_lab.imaging import grid, grid_of_kinds, save_animation, save_each, save_png, strip
 from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
@@ -32,7 +33,8 @@ def sample(config: DictConfig) -> None:
     plain = resolve(config)
     checkpoint_in(plain["checkpoint"])
     check_sampling(plain, "n", "batch_size", "steps")
-    on_every_device(_sample, plain, 1 if _moves(plain) else ceil(plain["n"] / plain["batch_size"]))
+    _check_traversal(plain)
+    on_every_device(_sample, plain, 1 if _walks(plain) else ceil(plain["n"] / plain["batch_size"]))
 
 
 def _sample(plain: dict[str, Any]) -> None:
@@ -44,16 +46,27 @@ def _sample(plain: dict[str, Any]) -> None:
             + (f" (python -m gan_lab.translate checkpoint={path} input=…)." if isinstance(model, Translates) else ".")
         )
     output = Path(plain["output"])
-    if _moves(plain):
+    if _walks(plain):
         if ranks()[0] == 0:
-            _walk(model, plain, output)
+            (_traverse if plain["traverse"] else _walk)(model, plain, output)
     else:
         _still(model, plain, output)
 
 
+def _walks(plain: dict[str, Any]) -> bool:
+    """Whether a walk through the latents is asked for, or one along each."""
+    return bool(plain["traverse"]) or _moves(plain)
+
+
 def _moves(plain: dict[str, Any]) -> bool:
-    """Whether a walk through the latents is asked for."""
     return bool(plain["interpolate"]) or Path(plain["output"]).suffix.lower() in ANIMATIONS
+
+
+def _check_traversal(plain: dict[str, Any]) -> None:
+    if type(plain["traverse"]) is not int or plain["traverse"] < 0:
+        raise UserError(f"traverse={plain['traverse']} does not serve: give a whole number of latents.")
+    if plain["traverse"] and _moves(plain):
+        raise UserError("traverse= writes a sheet and nothing that moves: leave interpolate= away, and name a folder.")
 
 
 def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
@@ -93,9 +106,29 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     frames = _pictures(interpolate(model, points=points, **{key: plain[key] for key in keys}))
     still = output if output.suffix.lower() == ".png" else _folder(output) / "interpolation.png"
     moving = output if output.suffix.lower() in ANIMATIONS else _folder(output) / "interpolation.gif"
+    write_walk(frames, still, moving, plain["fps"])
+
+
+def write_walk(frames: Tensor, still: Path, moving: Path, fps: float) -> None:
+    """Frames (T, C, H, W) in [-1, 1] as a strip and as an animation."""
     save_png(still, strip(frames))
-    save_animation(moving, torch.stack([grid(frame[None], pad=0) for frame in frames]), plain["fps"])
+    save_animation(moving, torch.stack([grid(frame[None], pad=0) for frame in frames]), fps)
     print(f"Wrote {still} and {moving}")
+
+
+def _traverse(model: Samples, plain: dict[str, Any], output: Path) -> None:
+    if not isinstance(model, Decodes):
+        raise UserError(f"A {type(model).__name__} has no latents to go along: leave traverse= away.")
+    around = model.latents(1, plain["seed"], plain["start"], plain["truncation"])
+    how = {key: plain[key] for key in ("label", "batch_size")}
+    ranked = weightiest(model, around, **how)
+    if len(ranked) < around.shape[1]:
+        print(f"Looked at {len(ranked)} of {around.shape[1]:,} latents, evenly spread.")
+    numbers = ranked[: plain["traverse"]]
+    made = traverse(model, around, numbers, **how)
+    path = output if output.suffix.lower() == ".png" else output / "traversal.png"
+    save_png(path, grid(_pictures(made.flatten(0, 1)), made.shape[1]))
+    print(f"Wrote {path}, in whose rows these latents go from -3 to 3: {', '.join(map(str, numbers.tolist()))}")
 
 
 def _pictures(made: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 Record = Mapping[str, Any]
 
-BESIDE = ("real", "untranslated", "gaussian")
+BESIDE = ("real", "untranslated", "gaussian", "reconstructed", "elbo")
 """What a figure may be compared with, by the ends of names."""
 
 SPREAD = ("error", "std")
@@ -84,7 +84,13 @@ def table(last: Record, against: str, best: Record | None = None) -> Table:
     return made
 
 
-HEADINGS = {"real": "real pictures", "untranslated": "untranslated", "gaussian": "pixel Gaussian"}
+HEADINGS = {
+    "real": "real pictures",
+    "untranslated": "untranslated",
+    "gaussian": "pixel Gaussian",
+    "reconstructed": "reconstructions",
+    "elbo": "by one sample",
+}
 
 
 def _after(record: Record) -> str:

@@ -78,6 +78,33 @@ def depth(*domains: Mapping[str, int]) -> int:
     return sum(domain.get("labels") or domain["channels"] for domain in domains)
 
 
+def given(channels: int, likelihood: Mapping[str, Any] | None) -> int:
+    """Maps that a decoder gives a likelihood: with a scale of its own for each value where none is stated."""
+    return channels * (2 if likelihood and "scale" in likelihood and likelihood["scale"] is None else 1)
+
+
+def levels(binarize: str | None) -> int:
+    """Values that a pixel's channel can have."""
+    return 2 if binarize else 256
+
+
+def quotient(a: int, times: int) -> int:
+    """A side that is halved so many times."""
+    return a >> times
+
+
+def shorter(a: int, b: int) -> int:
+    """Of two sides."""
+    return min(a, b)
+
+
+def ladder(height: int, width: int, groups: int, dim: int) -> int:
+    """Numbers in all groups of a ladder's latents."""
+    from gan_lab.networks.ladder import latents
+
+    return latents(height, width, groups, dim)
+
+
 def halvings(height: int, width: int) -> int:
     """How often both sides can be halved, 8 times at most."""
     return next(times for times in range(8, -1, -1) if not (height % (1 << times) or width % (1 << times)))
@@ -99,6 +126,6 @@ def fused(precision: str) -> bool:
 
 
 CHOICES = (first, present, chosen, sweep_name, title, unless, when)
-FACTS = (total, attention, side, depth, halvings, blocks, reduced, fused)
+FACTS = (total, attention, side, depth, given, levels, quotient, shorter, ladder, halvings, blocks, reduced, fused)
 for resolver in (*CHOICES, *FACTS):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

@@ -83,12 +83,19 @@ class Phase:
             another phase's parameters.
         every: the turn is taken in every so manieth iteration (the generator's ``every=5`` is a paper's n_critic = 5).
         fresh: whether it gets a batch of its own, and what ``draw`` makes of that.
+        begin, end: the share of the budget from which on, and until which, turns are taken.
     """
 
     name: str
     terms: Callable[[Batch, Drawn, Noise], Terms]
     every: int = 1
     fresh: bool = False
+    begin: float = 0.0
+    end: float = 1.0
+
+    def due(self, iteration: int, progress: float) -> bool:
+        """Whether the turn is taken in that iteration (from 0 on), at that share of the budget."""
+        return (iteration + 1) % self.every == 0 and self.begin <= progress < self.end
 
 
 @dataclass(frozen=True)
@@ -223,8 +230,65 @@ class Predicts(Protocol):
 class Restores(Protocol):
     """Fills what a mask leaves out."""
 
-    def restore(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Images (N, C, H, W), mask (N, 1, H, W) with 1 where the picture is known → the whole picture."""
+    def restore(
+        self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
+    ) -> Tensor:
+        """Images (N, C, H, W), mask (N, 1, H, W) with 1 where the picture is known → the whole picture, float32.
+
+        What is known stays as it is. Where chance takes part, picture i is number ``start`` + i of the seed.
+        """
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Makes a picture again from what it is encoded as."""
+
+    def reconstruct(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] → the same from their latents, float32, without chance.
+
+        ``label`` is a class for all or an int64 (N,), of models that are told it.
+        """
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """Says how likely a picture is."""
+
+    exact: bool
+    """Whether it is the likelihood itself; otherwise a lower bound."""
+
+    levels: int
+    """Values that a pixel's channel can have: 256, or 2 of two-coloured pictures."""
+
+    def log_likelihood(
+        self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
+    ) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] → the logarithm of the probability of each, float32 (N,), in nats.
+
+        Of a bound: by k importance-weighted samples (Burda et al. 2016, eq. 8; k = 1 is the ELBO), those of picture i
+        a function of (seed, ``start`` + i) alone.
+        """
+
+
+@runtime_checkable
+class Infers(Protocol):
+    """Encodes a picture as a distribution over latents."""
+
+    def infer(self, image: Tensor, label: int | Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) → means of the posterior (N, Z), and the KL divergence of each latent from its prior in
+        nats, (N, Z).
+        """
+
+
+@runtime_checkable
+class Quantizes(Protocol):
+    """Encodes a picture as entries of a codebook."""
+
+    entries: int
+    """K, of the codebook."""
+
+    def codes(self, image: Tensor) -> Tensor:
+        """Images (N, C, H, W) → which entries stand for them, int64 (N, h, w) in [0, K)."""
 
 
 @runtime_checkable

@@ -7,16 +7,24 @@ from typing import Any
 from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.metrics.exhibits import Exhibits, exhibits
 from gan_lab.metrics.fidelity import Report, circumstances
+from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.gaussian import Gaussian
 from gan_lab.metrics.modes import Nearest, StackedDigits, count_modes
 from gan_lab.metrics.probes import How, Probe
-from gan_lab.metrics.sources import Made, Real
+from gan_lab.metrics.sources import Made, Real, Reconstructed, tells
 from gan_lab.metrics.suite import Suite, called, kind_of, named, options
+from gan_lab.types import Reconstructs
+
+AGAIN = "reconstructed"
 
 
 @dataclass
 class SampleMeasure(Measure):
-    """Comparisons of n samples with real pictures, and what probes find."""
+    """Comparisons of n samples with real pictures, and what probes find.
+
+    Of a model that reconstructs, what it makes again of test pictures, n at most, is compared as the pixel Gaussian's
+    samples are: ``<figure>_reconstructed``.
+    """
 
     judge: StackedDigits | None = None
     """Of data whose modes are known."""
@@ -28,14 +36,17 @@ class SampleMeasure(Measure):
 
     def report(self, model: Any) -> Report:
         suite = self.suite = self.suite or self._suite(model)
+        again = self._again(model, suite)
         figures, curves = suite.measure(self.source(model))
         described: dict[str, Mapping[str, object]] = dict(suite.described)
         for name, part in self.parts.items():
             if issubclass(kind_of(part), Probe):
                 found, described[name] = self._asked(called(part, self._facts() | {"shape": self._shape}), model)
-                figures |= found
+                figures |= {key: value for key, value in found.items() if not isinstance(value, list)}
+                curves |= {key: value for key, value in found.items() if isinstance(value, list)}
         protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
+        protocol |= {AGAIN: {"split": again.split, "n": again.n}} if again else {}
         protocol |= {"judge": self.judge.describe()} if self.judge else {}
         told = {name: options(part) | dict(described.get(name, {})) for name, part in self.parts.items()}
         protocol |= {"metrics": told}
@@ -49,13 +60,23 @@ class SampleMeasure(Measure):
     def _shape(self) -> tuple[int, int, int]:
         return self.data.channels, self.data.height, self.data.width
 
-    def _asked(self, probe: Probe | None, model: Any) -> tuple[dict[str, float], Mapping[str, object]]:
+    def _again(self, model: Any, suite: Suite) -> Reconstructed | None:
+        """The reconstructions, which the suite compares anew each time, as the model changes."""
+        if not isinstance(model, Reconstructs) or not tells(model, self.data):
+            return None
+        again = Reconstructed(model, self.data, "test", self.n, self.batch_size)
+        if again.n < 2:
+            return None
+        suite.baselines[AGAIN] = again
+        suite.known.pop(AGAIN, None)
+        return again
+
+    def _asked(self, probe: Probe | None, model: Any) -> tuple[Values, Mapping[str, object]]:
         if probe is None or not probe.suits(model, self.data):
             return {}, {}
         probe.to(model.device)
         probe.update(model, self.data, How(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir))
-        values = probe.compute()
-        return {named(None, key): float(value) for key, value in values.items()}, probe.described  # type: ignore[arg-type]
+        return {named(None, key): value for key, value in probe.compute().items()}, probe.described
 
     def source(self, model: Any) -> Made:
         """The samples that are measured."""

@@ -18,6 +18,7 @@ from gan_lab.core.schedules import Schedule, Scheduled, remember
 from gan_lab.types import Batch, Drawn, Noise, Phase, UserError
 
 Outputs = dict[str, dict[str, Tensor]]
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class Remembers(Protocol):
@@ -55,7 +56,7 @@ class AlternatingModule(LightningModule):
 
     def __init__(
         self,
-        optimizers: Mapping[str, Callable[[Iterable[nn.Parameter]], Optimizer]],
+        optimizers: Mapping[str, MakeOptimizer],
         budget: Budget | None = None,
         ema: EMA | None = None,
         seed: int = 0,
@@ -118,8 +119,9 @@ class AlternatingModule(LightningModule):
     @final
     def training_step(self, batch: Batch, batch_idx: int) -> Outputs:
         """Every phase that is due takes its turn; then counters, averages and the budget move."""
-        due = [phase for phase in self.phases() if (self.iteration + 1) % phase.every == 0]
-        self.scheduled.move(self, self._optimizers(), self.progress)
+        progress = self.progress
+        due = [phase for phase in self.phases() if phase.due(self.iteration, progress)]
+        self.scheduled.move(self, self._optimizers(), progress)
         outputs = self._turns(batch, due)
         self._count(batch)
         if self.iteration % self.log_every == 0:
@@ -198,6 +200,8 @@ class AlternatingModule(LightningModule):
 
     def _log(self, outputs: Outputs) -> None:
         flat = {f"train/{phase}/{name}": value for phase, terms in outputs.items() for name, value in terms.items()}
+        if not flat:
+            return
         values = torch.stack([value.float() for value in flat.values()])
         if self._world() > 1:
             dist.all_reduce(values)

@@ -1,30 +1,21 @@
 """The GAN (Goodfellow et al. 2014), whole, with labels or without: most methods are YAML over it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from gan_lab.core.adversary import AdversarialLoss, Adversary, Critic, Penalty
-from gan_lab.core.alternating import AlternatingModule, Remembers
+from gan_lab.core.alternating import MakeOptimizer, Remembers
 from gan_lab.core.ema import EMA
-from gan_lab.core.latents import numbered
 from gan_lab.core.pool import Pool
+from gan_lab.core.sampling import LatentModule, Prior
 from gan_lab.core.schedules import Schedule
-from gan_lab.precision import full_precision
 from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 
-class Prior(Protocol):
-    """Random numbers and a count n → latents (n, Z)."""
-
-    def __call__(self, noise: Noise, n: int) -> Tensor: ...
-
-
-class GANModule(AlternatingModule):
+class GANModule(LatentModule):
     """A generator and a discriminator, trained in turn; samples come from the generator's moving average.
 
     Methods override ``draw``, ``critic``, ``d_terms`` or ``g_terms``. A conditional one makes each picture of the label
@@ -69,8 +60,8 @@ class GANModule(AlternatingModule):
         discriminator: nn.Module,
         prior: Prior,
         loss: AdversarialLoss,
-        g_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        d_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
         penalties: Mapping[str, Penalty | None] | None = None,
         classes: int = 0,
         augment: Mapping[str, Callable[[Tensor, Noise], Tensor] | None] | None = None,
@@ -90,6 +81,8 @@ class GANModule(AlternatingModule):
             for name, network in (("generator", generator), ("discriminator", discriminator))
         )
         super().__init__(
+            prior=prior,
+            classes=classes,
             optimizers={"discriminator": d_optimizer, "generator": g_optimizer},
             ema=EMA({"generator": generator}, ema_half_life, ema_ramp),
             schedules={
@@ -102,8 +95,7 @@ class GANModule(AlternatingModule):
         self.generator, self.discriminator = generator, discriminator
         self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
         self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
-        self.prior, self.replay, self.project, self.n_critic = prior, replay, project, n_critic
-        self.classes, self.fresh = classes, fresh_for_generator
+        self.replay, self.project, self.n_critic, self.fresh = replay, project, n_critic, fresh_for_generator
         if replay is not None and (classes or not self.replays):
             raise UserError(
                 f"Earlier fakes come without the labels or codes that this {type(self).__name__} judges them by: "
@@ -118,10 +110,6 @@ class GANModule(AlternatingModule):
 
     def draw(self, batch: Batch, noise: Noise) -> Drawn:
         return {"fake": self.generator(self.prior(noise, len(batch["image"])), *self.told(batch))}
-
-    def told(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What both networks are told besides: the labels, if the model is conditional."""
-        return (batch["label"],) if self.classes else ()
 
     def critic(self, images: Tensor, batch: Batch, noise: Noise) -> Tensor:
         """What the discriminator says of images: logits in float32, whatever the precision of the networks."""
@@ -164,53 +152,10 @@ class GANModule(AlternatingModule):
     def compilable(self) -> Sequence[nn.Module]:
         return [self.generator] if self.adversary.differentiates_twice else [self.generator, self.discriminator]
 
-    # Capabilities: Samples, Decodes.
-
-    @property
-    def kinds(self) -> int:
-        """How many labels there are to choose among when sampling; 0 without labels."""
-        return self.classes
-
-    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0) -> Tensor:
-        """Latents (n, Z) of samples start … start + n - 1 of the seed, shrunk towards the prior's mean."""
-        return truncation * numbered(lambda noise: self.prior(noise, 1), n, seed, start).to(self.device)
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Latents (n, Z) → images in [-1, 1], by the averaged generator in float32; without a label, of class 0.
-
-        Raises:
-            UserError: for a label that the model does not know.
-        """
-        labels = (
-            (self.checked(0 if label is None else label, len(latents)),) if label is not None or self.classes else ()
-        )
-        with torch.autocast(self.device.type, enabled=False), full_precision():
-            return self.averaged("generator")(latents.to(self.device), *labels).float().clamp(-1, 1)
-
-    def sample(
-        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
-    ) -> Tensor:
-        """Without a label, sample i of a conditional model is of class i mod K."""
-        if label is None and self.classes:
-            label = torch.arange(start, start + n) % self.classes
-        return self.decode(self.latents(n, seed, start, truncation), label)
-
-    def checked(self, label: int | Tensor, n: int) -> Tensor:
-        """The labels (n,) of n samples.
-
-        Raises:
-            UserError: for a label that the model does not know.
-        """
-        if not self.kinds:
-            raise UserError("This model was trained without labels: sample it without label=.")
-        whole = isinstance(label, Tensor) and label.dtype == torch.int64 and label.shape in ((), (n,))
-        if not whole and type(label) is not int:
-            raise UserError(f"label={label} does not serve: give one class, a whole number.")
-        labels = torch.as_tensor(label, device=self.device).expand(n)
-        if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.kinds:
-            raise UserError(f"label={label} does not serve: the model knows the classes 0 to {self.kinds - 1}.")
-        return labels
+    def picture(self, latents: Tensor, *labels: Tensor) -> Tensor:
+        """By the averaged generator."""
+        made: Tensor = self.averaged("generator")(latents, *labels)
+        return made
 
 
 def _of_what_is_on(

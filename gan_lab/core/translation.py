@@ -1,23 +1,20 @@
 """What methods that carry pictures from one domain to another share: networks by direction, and translating."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from gan_lab.core.adversary import AdversarialLoss, Adversary, Penalty
-from gan_lab.core.alternating import AlternatingModule
+from gan_lab.core.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.core.ema import EMA
 from gan_lab.core.noise import seed_of
 from gan_lab.core.schedules import Schedule
 from gan_lab.networks.layers import Dropout
 from gan_lab.precision import full_precision
 from gan_lab.types import Domain, UserError
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class TranslationModule(AlternatingModule):

@@ -11,7 +11,8 @@ from gan_lab.data.loader import Key, keyed_uniform
 from gan_lab.data.pictures import Bytes
 from gan_lab.types import Batch
 
-FLIP, TOP, LEFT = range(3)
+FLIP, TOP, LEFT, ANEW, ONCE = range(5)
+"""What a number is drawn for: the last word of its key."""
 
 
 class Views:

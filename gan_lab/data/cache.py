@@ -194,22 +194,34 @@ def _build(pictures: Pictures, frame: Frame, raw: Path, rest: Path) -> None:
 
 def _write(pictures: Pictures, frame: Frame, stream: BinaryIO) -> tuple[Scan, Bytes, Indices]:
     """The readable pictures one behind the other into the stream; what was found, their digests and shapes."""
-    scan, digests, shapes = Scan(transform=pictures.transform(frame)), [], []
+    scan, hashes, shapes = Scan(transform=pictures.transform(frame)), [], []
     for row, found in enumerate(pictures.render(frame)):
         if isinstance(found, Damaged):
             scan.unreadable[found.name] = found.reason
             continue
         scan.see(row, *found[1:])
         stream.write(np.ascontiguousarray(found.pixels).data)
-        digests.append(blake2b(np.ascontiguousarray(frame.centre(found.pixels)).data, digest_size=DIGEST).digest())
+        hashes.append(_digest(found.pixels, frame))
         shapes.append(found.pixels.shape[1:])
     if len(scan.unreadable) > TOLERATED * len(pictures):
         raise UserError(
             f"{len(scan.unreadable)} of {len(pictures)} pictures cannot be read, more than 1 %: "
             f"remove or mend {scan.unread(5)}."
         )
-    digest = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST)
-    return scan, digest, np.array(shapes, np.int64).reshape(-1, 2)
+    return scan, _joined(hashes), np.array(shapes, np.int64).reshape(-1, 2)
+
+
+def digests(pixels: Bytes, frame: Frame) -> Bytes:
+    """A hash of the central part of each picture, uint8 (N, 16); pixels are (N, C, H, W)."""
+    return _joined([_digest(picture, frame) for picture in pixels])
+
+
+def _digest(picture: Bytes, frame: Frame) -> bytes:
+    return blake2b(np.ascontiguousarray(frame.centre(picture)).data, digest_size=DIGEST).digest()
+
+
+def _joined(hashes: list[bytes]) -> Bytes:
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, DIGEST)
 
 
 def _labels(pictures: Pictures, scan: Scan) -> Indices | None:

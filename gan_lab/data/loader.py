@@ -44,10 +44,20 @@ def keyed_uniform(rows: Indices, *key: int) -> NDArray[np.float64]:
     Source: the mixing function of SplitMix64 (Steele, Lea & Flood, Fast splittable pseudorandom number generators,
     OOPSLA 2014), applied once for each word of the key.
     """
+    return (keyed_words(rows, *key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def keyed_words(rows: Indices, *key: int) -> NDArray[np.uint64]:
+    """64 random bits for each row, of which ``keyed_uniform`` makes a number."""
     state = rows.astype(np.uint64)
     for word in key:
         state = _mix(state ^ _mix(np.array([word & WORD], np.uint64)))
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return state
+
+
+def keyed_grid(rows: Indices, n: int, *key: int) -> NDArray[np.uint64]:
+    """The words of n places in each row, (len(rows), n): place i has ``keyed_words(rows, *key, i)``."""
+    return _mix(keyed_words(rows, *key)[:, None] ^ _mix(np.arange(n, dtype=np.uint64)))
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

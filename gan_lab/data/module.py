@@ -4,15 +4,28 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from gan_lab.data.batches import PictureBatches
+from gan_lab.data.binary import DrawnAnew, drawn_once
 from gan_lab.data.cache import Rendered, render
-from gan_lab.data.loader import KeyedBatches, KeyedLoader, position
-from gan_lab.data.pictures import Frame, Pictures, Source
-from gan_lab.data.sides import SPLITS, WHOLE, Side, check_choice, check_counts, enlarged, sides, tell, train_and_test
+from gan_lab.data.loader import Keyed, KeyedBatches, KeyedLoader, position
+from gan_lab.data.pictures import Frame, Indices, Pictures, Source
+from gan_lab.data.sides import (
+    SPLITS,
+    WHOLE,
+    Side,
+    check_choice,
+    check_counts,
+    chosen,
+    enlarged,
+    sides,
+    tell,
+    train_and_test,
+)
 from gan_lab.types import Batch, UserError, to_float
 
 
@@ -37,6 +50,11 @@ class ImageDataModule(LightningDataModule):
         cache: of decoded pixels: "memory", "disk" (memory-mapped), or "auto", disk for files and for large sets.
         cache_dir: where "disk" keeps them; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
         split_seed: of the held-out split and of ``limit``: not ``seed``, for runs must be measured against the same.
+        binarize: makes each value v 255 with probability v / 255, else 0. "static": drawn once, before crops and flips,
+            by ``binarize_seed``; a picture's draw in "whole" is that in "train", with any ``limit``. "dynamic":
+            training gets another draw in every epoch, by ``seed``, and whatever else looks sees the static one. The
+            static pixels stay in memory, whatever ``cache`` says.
+        binarize_seed: of the static draws: not ``seed``, for runs must be measured against the same.
 
     Raises:
         UserError: for a value that cannot work; when the data are read, for what the source refuses, for classes that
@@ -62,8 +80,12 @@ class ImageDataModule(LightningDataModule):
         cache: str = "auto",
         cache_dir: str | None = None,
         split_seed: int = 0,
+        binarize: str | None = None,
+        binarize_seed: int = 0,
     ) -> None:
         super().__init__()
+        if binarize is not None:
+            check_choice("binarize", binarize, ("static", "dynamic"))
         check_choice("crop", crop, ("center", "random"))
         check_choice("cache", cache, ("auto", "memory", "disk"))
         check_counts(channels=channels, batch_size=batch_size, limit=limit)
@@ -72,7 +94,9 @@ class ImageDataModule(LightningDataModule):
         self.batch_size, self.workers, self.seed, self.split_seed = batch_size, workers, seed, split_seed
         self.limit, self.flip, self.crop = limit, flip, crop
         self.cache, self.cache_dir = cache, cache_dir
-        self._rendered: dict[str, Rendered] = {}
+        self.binarize, self.binarize_seed = binarize, binarize_seed
+        self._decoded: dict[str, Rendered] = {}
+        self._drawn: dict[str, Rendered] = {}
 
     @property
     def classes(self) -> int:
@@ -97,25 +121,44 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def _side(self) -> Side:
         facts = {"classes": self.classes, "limit": self.limit, "flip": self.flip, "split_seed": self.split_seed}
-        return Side(str(self.name), self.rendered, self.channels, self.size, facts)
+        drawn = {"binarize": self.binarize, "binarize_seed": self.binarize_seed} if self.binarize else {}
+        return Side(str(self.name), self.rendered, self.channels, self.size, {**facts, **drawn})
 
     def rendered(self, split: str) -> Rendered:
-        """The pixels and labels of a split, decoded now if they were not before."""
+        """The pixels and labels of a split as metrics see them, made now if they were not before."""
+        if not self.binarize:
+            return self.decoded(split)
+        split = self._same(split)
+        if split not in self._drawn:
+            decoded, number = self.decoded(split), SPLITS.index("test" if split == "test" else "train")
+            self._drawn[split] = drawn_once(decoded, self._rows(split, decoded), self.binarize_seed, number)
+        return self._drawn[split]
+
+    def decoded(self, split: str) -> Rendered:
+        """The same before ``binarize``."""
+        split = self._same(split)
+        if split not in self._decoded:
+            self._decoded[split] = render(self._splits[split], self.frame, self.cache, self.cache_dir)
+        return self._decoded[split]
+
+    def _same(self, split: str) -> str:
+        """The split, or "train" where that is the whole."""
         check_choice("split", split, (*SPLITS, WHOLE))
-        if split == WHOLE and self._splits[WHOLE] is self._splits["train"]:
-            split = "train"
-        if split not in self._rendered:
-            self._rendered[split] = render(self._splits[split], self.frame, self.cache, self.cache_dir)
-        return self._rendered[split]
+        return "train" if split == WHOLE and self._splits[WHOLE] is self._splits["train"] else split
+
+    def _rows(self, split: str, decoded: Rendered) -> Indices:
+        """Where each picture stands in the split, or of training in the whole, unreadable ones counted; (N,)."""
+        rows = np.array(decoded.scan.rows)
+        return chosen(len(self._splits[WHOLE]), self.limit, self.split_seed)[rows] if split == "train" else rows
 
     def prepare_data(self) -> None:
         """Fetches and decodes what is not yet there, on one rank, and says what was found."""
         for split in SPLITS:
-            tell(f"{self.name}, {split}", self.rendered(split))
+            tell(f"{self.name}, {split}", self.decoded(split))
 
     def setup(self, stage: str) -> None:
         for split in SPLITS:
-            self.rendered(split)
+            self.decoded(split)
 
     def train_dataloader(self) -> KeyedLoader:
         """Batches of this rank's part, without end, from the one that the module's ``iteration`` counts.
@@ -123,11 +166,11 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: if there are fewer pictures than a batch takes, or the ranks cannot share one evenly.
         """
-        rendered = self.rendered("train")
+        anew = self.binarize == "dynamic"
+        rendered = self.decoded("train") if anew else self.rendered("train")
         batches = KeyedBatches(len(rendered), self.batch_size, self.seed, **position(self.trainer))
-        return KeyedLoader(
-            PictureBatches(rendered, self.flip, self.seed, labelled=self.classes > 0), batches, self.workers
-        )
+        data: Keyed = PictureBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
+        return KeyedLoader(DrawnAnew(data, self.seed) if anew else data, batches, self.workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {**batch, "image": to_float(batch["image"])}
@@ -141,7 +184,7 @@ class ImageDataModule(LightningDataModule):
 
     def labels(self, split: str) -> Tensor:
         """The classes (N,) of what ``images`` yields, int64; empty where the set has none."""
-        found = self.rendered(split).labels
+        found = self.decoded(split).labels
         return torch.from_numpy(found) if found is not None and self.classes else torch.zeros(0, dtype=torch.int64)
 
     def fingerprint(self, split: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_lab.data.batches import in_order
 from gan_lab.data.cache import Rendered
 from gan_lab.data.loader import permutation
-from gan_lab.data.pictures import Pictures
+from gan_lab.data.pictures import Indices, Pictures
 from gan_lab.types import UserError
 
 CROP_ROOM = 286 / 256
@@ -104,8 +104,13 @@ def train_and_test(
     train, test = (found["train"], found["test"]) if "train" in found else _held_out(found["all"], name, split_seed)
     found = {"train": train, "test": test, WHOLE: train}
     if limit is not None and limit < len(train):
-        found["train"] = train.take(np.sort(permutation(len(train), split_seed)[:limit]))
+        found["train"] = train.take(chosen(len(train), limit, split_seed))
     return found
+
+
+def chosen(n: int, limit: int | None, split_seed: int) -> Indices:
+    """Which of n training pictures are left by ``limit``, in order."""
+    return np.sort(permutation(n, split_seed)[:limit])
 
 
 def _held_out(pictures: Pictures, name: str, split_seed: int) -> tuple[Pictures, Pictures]:

@@ -49,11 +49,33 @@ def path(latents: Tensor, steps: int, loop: bool = False, between: Between = sle
     """
     stops = torch.cat([latents, latents[:1]]) if loop else latents
     t = torch.arange(steps, device=latents.device, dtype=latents.dtype).div(steps).unsqueeze(-1)
-    walk = [between(a.expand(steps, -1), b.expand(steps, -1), t) for a, b in pairwise(stops)]
-    return torch.cat(walk if loop else [*walk, latents[-1:]])
+    stretches = [between(a.expand(steps, -1), b.expand(steps, -1), t) for a, b in pairwise(stops)]
+    return torch.cat(stretches if loop else [*stretches, latents[-1:]])
 
 
 @torch.no_grad()
+def walk(
+    model: Decodes,
+    latents: Tensor,
+    steps: int = 16,
+    label: int | Tensor | None = None,
+    loop: bool = False,
+    between: Between = slerp,
+    batch_size: int = 64,
+) -> Tensor:
+    """Pictures on a walk through latents (K, Z), float32 (T, C, H, W), on the CPU.
+
+    See ``path`` for T. ``label`` is the class of all pictures, or the classes (K,) of the latents: then each picture is
+    of the class of the nearer one.
+    """
+    points = path(latents, steps, loop, between)
+    if not isinstance(label, Tensor):
+        return torch.cat([model.decode(part, label).cpu() for part in points.split(batch_size)])
+    nearer = label[(torch.arange(len(points)) + steps // 2) // steps % len(latents)]
+    parts = zip(points.split(batch_size), nearer.split(batch_size), strict=True)
+    return torch.cat([model.decode(part, labels).cpu() for part, labels in parts])
+
+
 def interpolate(
     model: Decodes,
     seed: int = 0,
@@ -70,5 +92,4 @@ def interpolate(
 
     See ``path`` for T. ``label`` is the class of all of them.
     """
-    walk = path(model.latents(points, seed, start, truncation), steps, loop, between)
-    return torch.cat([model.decode(part, label).cpu() for part in walk.split(batch_size)])
+    return walk(model, model.latents(points, seed, start, truncation), steps, label, loop, between, batch_size)

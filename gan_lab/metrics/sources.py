@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
 from gan_lab.ranks import ranks
-from gan_lab.types import Domain, RealImages, Samples, to_uint8
+from gan_lab.types import Domain, RealImages, Reconstructs, Samples, to_float, to_uint8
 
 PIXELS = 2**20
 """No part of a set holds more, single pictures aside: 256 pictures of 64×64, or 16 of 256×256."""
@@ -128,6 +128,61 @@ class Made(Pickable):
         with torch.no_grad(), full_precision():
             each = [self.model.sample(1, start=number, **self.how) for number in numbers.tolist()]
         return to_uint8(torch.cat(each)).cpu()
+
+
+class Reconstructed(Pictures):
+    """What a model makes again of pictures that are evenly spread over a split.
+
+    Args:
+        n: so many at most; None takes all.
+    """
+
+    name = "reconstructions"
+
+    def __init__(
+        self, model: Reconstructs, data: RealImages, split: str = "test", n: int | None = None, batch_size: int = 256
+    ) -> None:
+        self.model, self.data, self.split, self.batch_size = model, data, split, batch_size
+        self.n = some(data, split, n)
+        self.shape = (data.channels, data.height, data.width)
+
+    def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        for index, images, label in shown(
+            self.model, self.data, self.split, self.n, self.batch_size, self.name, progress
+        ):
+            with torch.no_grad(), full_precision():
+                made = self.model.reconstruct(images, label)
+            yield index, to_uint8(made)
+
+
+def tells(model: Any, data: Any) -> bool:
+    """Whether the data are pictures, with the classes that the model is told, if it is told any."""
+    classes = getattr(model, "classes", 0)
+    return isinstance(data, RealImages) and (not classes or (hasattr(data, "labels") and data.classes == classes))
+
+
+def some(data: RealImages, split: str, n: int | None) -> int:
+    """How many pictures a split has, n at most."""
+    count = data.count(split)
+    return min(count, n or count)
+
+
+def shown(
+    model: Any, data: Any, split: str, n: int, size: int, description: str, progress: bool = True
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """A rank's share of n pictures that are evenly spread over a split, as a model is shown them: their numbers (m,),
+    float32 (m, C, H, W) in [-1, 1] on its device, and their classes (m,) where it is told them.
+
+    Args:
+        size: pictures in a part at most.
+    """
+    (rank, world), device = ranks(), model.device
+    told = data.labels(split)[spread_numbers(data.count(split), n)] if getattr(model, "classes", 0) else None
+    parts = track(spread(data, split, n, size), description, n, progress and rank == 0, lambda part: len(part[1]))
+    for number, (start, images) in enumerate(parts):
+        if number % world == rank:
+            index = torch.arange(start, start + len(images))
+            yield index, to_float(images.to(device)), None if told is None else told[index].to(device)
 
 
 def shared_blocks(n: int, batch_size: int, description: str, progress: bool = True) -> Iterator[tuple[int, int]]:

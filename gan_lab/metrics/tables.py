@@ -1,5 +1,7 @@
 """What is kept picture by picture: what figures over pairs need."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -62,3 +64,10 @@ class PictureTable(Gathered):
     def compute(self) -> Tensor:
         """uint8 (m, C, H, W), over all ranks (a collective), in the order in which they were chosen."""
         return self.pixels
+
+
+def mean_and_error(values: Tensor) -> dict[str, float]:
+    """Of figures of single pictures (n,) the mean, by "", and its standard error, by ".error"."""
+    values = values.cpu().double()
+    error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else math.nan
+    return {"": values.mean().item(), ".error": error}

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from gan_lab.editing.interpolation import interpolate, lerp, path, slerp
+from gan_lab.editing.interpolation import interpolate, lerp, path, slerp, walk
 from gan_lab.types import Decodes
 
 A, B = torch.tensor([3.0, 0.0, 0.0]), torch.tensor([0.0, 3.0, 0.0])
@@ -66,3 +66,14 @@ def test_interpolate_decodes_the_walk_in_batches():
     walk = path(model.latents(3, seed=7), steps=4)
     frames = interpolate(model, seed=7, points=3, steps=4, label=2, batch_size=2)
     torch.testing.assert_close(frames, walk[:, :1, None, None] + 2)
+
+
+def test_a_walk_through_latents_of_different_classes_is_of_the_nearer_ones():
+    class Shown(Plane):
+        def decode(self, latents, label=None):
+            return label.float()[:, None, None, None]
+
+    latents, label = torch.randn(3, 4), torch.tensor([5, 6, 7])
+    classes = walk(Shown(), latents, 4, label, batch_size=2).flatten().tolist()
+    assert classes == [5, 5, 6, 6, 6, 6, 7, 7, 7]
+    assert walk(Shown(), latents, 4, label, loop=True).flatten().tolist() == [*classes, 7, 5, 5][:12]

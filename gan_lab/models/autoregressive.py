@@ -1,0 +1,95 @@
+"""Autoregressive models of pixels: PixelCNN and PixelRNN (van den Oord et al. 2016) by the network they are given."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.core.alternating import MakeOptimizer
+from gan_lab.core.ancestry import draw, nats
+from gan_lab.core.ema import EMA
+from gan_lab.core.sampling import SamplingModule
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, to_float, to_uint8
+
+
+class Autoregressive(SamplingModule):
+    """Each value given those before it in raster order: p(x) = Π p(xᵢ | x₁ … xᵢ₋₁), exactly (2016a, eq. 1).
+
+    Satisfies ``Samples``, ``Explains`` and ``Restores``. Pictures are made by the network's moving average.
+
+    Args:
+        network: values (N, C, H, W) in [0, K), and labels → logits (N, K, C, H, W); see ``networks.ancestral.Draws``.
+        shape: (C, H, W) of pictures.
+        levels: K; of fewer than 256 each stands for as many neighbouring ones of a picture's.
+        optimizer: parameters → optimizer.
+        ema_half_life: in images.
+        ema_ramp: its upper bound as a share of the images seen; None sets none.
+        sampling: what ``SamplingModule`` takes.
+    """
+
+    exact = True
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shape: Sequence[int],
+        levels: int,
+        optimizer: MakeOptimizer,
+        ema_half_life: float = 10_000,
+        ema_ramp: float | None = 0.05,
+        **sampling: Any,
+    ) -> None:
+        ema = EMA({"network": network}, ema_half_life, ema_ramp)
+        super().__init__(optimizers={"network": optimizer}, ema=ema, **sampling)
+        self.network, self.levels = network, levels
+        self.shape: tuple[int, int, int] = tuple(shape)  # type: ignore[assignment]
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase("network", self.terms)]
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [self.network]
+
+    def compilable(self) -> Sequence[nn.Module]:
+        return [self.network]
+
+    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        likely = nats(self.network, self.values(batch["image"]), *self.told(batch)).mean()
+        return Terms({"nll": likely}, {"bits": likely / (math.prod(self.shape) * math.log(2))})
+
+    def values(self, images: Tensor) -> Tensor:
+        """Images in [-1, 1] → values in [0, K), int64."""
+        return to_uint8(images).long() * self.levels // 256
+
+    def pictures(self, values: Tensor) -> Tensor:
+        """Values in [0, K) → images in [-1, 1]."""
+        return to_float((values * 255 / (self.levels - 1)).round())
+
+    def log_likelihood(
+        self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
+    ) -> Tensor:
+        """Of the picture in K levels; k and the seed play no part."""
+        labels = self.labelled(label, len(image))
+        with self.at_rest():
+            return -nats(self.averaged("network"), self.values(image.to(self.device)), *labels)
+
+    def sample(
+        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Without a label, sample i of a conditional model is of class i mod K."""
+        labels = self.labelled(self.in_turn(label, n, start), n)
+        with self.at_rest():
+            return self.pictures(draw(self.averaged("network"), self.shape, n, seed, start, truncation, labels))
+
+    def restore(
+        self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
+    ) -> Tensor:
+        """What is drawn heeds what is known above it and to its left in its row, and no more."""
+        image, known = image.to(self.device), mask.to(self.device) > 0
+        n, labels = len(image), self.labelled(label, len(image))
+        with self.at_rest():
+            given = {"labels": labels, "known": self.values(image), "mask": known}
+            made = draw(self.averaged("network"), tuple(image.shape[1:]), n, seed, start, **given)  # type: ignore[arg-type]
+            return torch.where(known, image, self.pictures(made))

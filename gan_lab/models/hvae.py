@@ -1,0 +1,30 @@
+"""A hierarchical variational autoencoder, after NVAE (Vahdat and Kautz 2020) and the very deep VAE (Child 2021)."""
+
+from typing import Any
+
+from torch import Tensor
+
+from gan_lab.models.vae import VAE, Inferred
+
+
+class HVAE(VAE):
+    """Latents in groups from coarse to fine, each of whose priors knows those above it.
+
+    What is called latents are the standard normal numbers ε that priors make theirs of: z = μ(z above) + σ(z above) ε.
+
+    Args:
+        encoder: images → maps at each scale.
+        decoder: ε (N, Z) → what the likelihood is given, with ``infer(seen, epsilon)``.
+        vae: what ``VAE`` takes.
+    """
+
+    def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
+        """In one pass down, each group's posterior beside its prior (NVAE, section 2 and eq. 3)."""
+        found = decoder.infer(encoded, epsilon, *labels)
+        return Inferred(found.given, found.kl, found.ratio.sum(1))
+
+    def posterior(self, images: Tensor, epsilon: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each group's divergence is taken where those above are drawn."""
+        decoder: Any = self.averaged("decoder")
+        found = decoder.infer(self.averaged("encoder")(images, *labels), epsilon, *labels)
+        return found.draw, found.kl

@@ -1,0 +1,35 @@
+"""The importance-weighted autoencoder (Burda, Grosse and Salakhutdinov 2016): a tighter bound from several draws."""
+
+import math
+from typing import Any
+
+from gan_lab.models.vae import VAE, logs
+from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
+
+
+class IWAE(VAE):
+    """Maximises the bound by k importance-weighted samples of each picture (eq. 8).
+
+    Args:
+        samples: k.
+        vae: what ``VAE`` takes.
+
+    Raises:
+        UserError: for β or free bits, which this bound has no place for.
+    """
+
+    def __init__(self, samples: int = 5, **vae: Any) -> None:
+        super().__init__(**vae)
+        if self.beta != 1 or self.free_bits:
+            raise UserError("The importance-weighted bound has no KL term of its own: leave beta and free_bits away.")
+        self.samples = samples
+
+    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        images, labels = batch["image"], self.told(batch)
+        n, k = len(images), self.samples
+        epsilon = self.prior(noise, n * k).view(n, k, -1)
+        encoded, seen = self.encoder(images, *labels), self.within(images, noise)
+        weights, bounds = self.log_weights(self.decoder, seen, encoded, epsilon, *labels)
+        bound = (weights.logsumexp(1) - math.log(k)).mean()
+        kl = self.inferred(self.decoder, encoded, epsilon[:, 0], *labels).kl.sum(1).mean()
+        return Terms({"bound": -bound}, logs(images, kl, -(bounds.mean() + kl)))

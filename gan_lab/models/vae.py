@@ -1,0 +1,144 @@
+"""The variational autoencoder (Kingma and Welling 2014), with labels (Sohn et al. 2015) and β (Higgins et al. 2017)."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from gan_lab.core.alternating import MakeOptimizer
+from gan_lab.core.autoencoder import Autoencoder, divergence
+from gan_lab.core.latents import numbered
+from gan_lab.losses.likelihoods import BIN
+from gan_lab.losses.penalties import over_ranks
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+
+ROWS = 4096
+"""Latents that are decoded at once for a bound."""
+
+
+class Likelihood(Protocol):
+    """See ``gan_lab.losses.likelihoods``."""
+
+    levels: int
+    noisy: bool
+
+    def log_prob(self, given: Tensor, images: Tensor) -> Tensor: ...
+
+    def mean(self, given: Tensor) -> Tensor: ...
+
+
+class Inferred(NamedTuple):
+    """What one draw of the latents of N pictures says.
+
+    Args:
+        given: what the decoder says of each value.
+        kl: of each latent's posterior from its prior in nats, (N, Z).
+        ratio: log p(z) - log q(z | x) at the draw, (N,).
+    """
+
+    given: Tensor
+    kl: Tensor
+    ratio: Tensor
+
+
+class VAE(Autoencoder):
+    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.types.Explains`` too.
+
+    Args:
+        encoder: images → means and logarithms of variances (N, 2Z).
+        decoder: latents (N, Z) → what the likelihood is given of each value.
+        likelihood: of pictures.
+        optimizer: parameters → optimizer.
+        beta: weight of the KL divergence; a schedule of ``beta`` anneals it.
+        free_bits: nats that each latent's divergence, averaged over the batch, may have without cost (Kingma et al.
+            2016, eq. 15).
+        autoencoder: what ``Autoencoder`` takes.
+    """
+
+    exact = False
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        optimizer: MakeOptimizer,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        **autoencoder: Any,
+    ) -> None:
+        super().__init__(encoder, decoder, optimizers={"autoencoder": optimizer}, **autoencoder)
+        self.likelihood, self.levels = likelihood, likelihood.levels
+        self.beta, self.free_bits = beta, free_bits
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase("autoencoder", self.terms)]
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [self.encoder, self.decoder]
+
+    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        """The bound's two parts (eq. 3)."""
+        images, labels = batch["image"], self.told(batch)
+        found = self.inferred(self.decoder, self.encoder(images, *labels), self.prior(noise, len(images)), *labels)
+        reconstruction = -self.likelihood.log_prob(found.given, self.within(images, noise)).mean()
+        losses = {"reconstruction": reconstruction, "kl": self.beta * charged(found.kl, self.free_bits)}
+        return Terms(losses, logs(images, found.kl.sum(1).mean(), reconstruction))
+
+    def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
+        """What the draw z = μ + σε of each picture's latents says (section 2.4), ε (N, Z)."""
+        mean, log_variance = encoded.float().chunk(2, 1)
+        z = mean + (log_variance / 2).exp() * epsilon
+        ratio = (epsilon.square() + log_variance - z.square()).sum(1) / 2
+        return Inferred(decoder(z, *labels), divergence(mean, log_variance), ratio)
+
+    def shown(self, decoded: Tensor) -> Tensor:
+        return self.likelihood.mean(decoded)
+
+    def within(self, images: Tensor, noise: Noise) -> Tensor:
+        """Pictures as the likelihood needs them: a density's with uniform noise within each level."""
+        return images + BIN * (noise.uniform(*images.shape) - 0.5) if self.likelihood.noisy else images
+
+    def log_weights(
+        self, decoder: nn.Module, images: Tensor, encoded: Any, epsilon: Tensor, *labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """For draws ε (N, k, Z) log p(x, z) - log q(z | x), and the same by the closed form of KL, both (N, k)."""
+        k = epsilon.shape[1]
+        images, *labels = (each.repeat_interleave(k, 0) for each in (images, *labels))  # type: ignore[assignment]
+        encoded = tree_map(lambda each: each.repeat_interleave(k, 0), encoded)
+        found = self.inferred(decoder, encoded, epsilon.flatten(0, 1), *labels)
+        explained = self.likelihood.log_prob(found.given, images)
+        return (explained + found.ratio).view(-1, k), (explained - found.kl.sum(1)).view(-1, k)
+
+    # The capability Explains.
+
+    def log_likelihood(
+        self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
+    ) -> Tensor:
+        n, labels = len(image), self.labelled(label, len(image))
+        epsilon = numbered(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
+        levels = numbered(lambda noise: self.within(image[:1].cpu(), noise) - image[:1].cpu(), n, seed, start, "level")
+        image = (image.cpu() + levels).to(self.device)
+        with self.at_rest():
+            encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
+            parts = epsilon.split(max(1, ROWS // max(n, 1)), 1)
+            found = [self.log_weights(decoder, image, encoded, part, *labels) for part in parts]
+            weights, bounds = (torch.cat(each, 1) for each in zip(*found, strict=True))
+            return bounds[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
+
+
+def charged(kl: Tensor, free_bits: float) -> Tensor:
+    """The divergences (N, Z), averaged over the global batch, of those latents that exceed what is free; a scalar."""
+    mean = kl.mean(0)
+    if not free_bits:
+        return mean.sum()
+    return torch.where(over_ranks(mean.detach()) > free_bits, mean, free_bits).sum()
+
+
+def logs(images: Tensor, kl: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
+    """The divergence and the bound at β = 1 in nats a picture, and the bound in bits a value."""
+    elbo = -(reconstruction + kl)
+    return {"kl_nats": kl, "elbo": elbo, "bits": -elbo / (images[0].numel() * math.log(2))}

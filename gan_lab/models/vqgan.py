@@ -1,0 +1,100 @@
+"""VQGAN (Esser, Rombach and Ommer 2021): a codebook whose pictures are judged by a perceptual distance and a critic."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from gan_lab.core.adversary import AdversarialLoss, Adversary, Penalty
+from gan_lab.core.alternating import MakeOptimizer, Remembers
+from gan_lab.losses.penalties import over_ranks
+from gan_lab.models.vqvae import VQVAE
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+
+
+class VQGAN(VQVAE):
+    """Three phases: the autoencoder; a critic of patches, which begins late; the prior, here a PixelCNN.
+
+    Args:
+        discriminator: images → logits (N, 1, h', w').
+        loss, penalties: the adversarial objective.
+        d_optimizer: parameters → optimizer.
+        perceptual: makes a distance of images, (a, b) → (N,); called once, when training begins.
+        perception: weight of that distance beside L1.
+        adversarial: the critic's weight in the autoencoder's turn, times the adaptive one (section 3.1, λ).
+        critic_begin: the share of the budget after which there is a critic.
+        project: applied to the discriminator after each of its steps.
+        vqvae: what ``VQVAE`` takes.
+    """
+
+    def __init__(
+        self,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        d_optimizer: MakeOptimizer,
+        perceptual: Callable[[], nn.Module],
+        penalties: dict[str, Penalty | None] | None = None,
+        perception: float = 1.0,
+        adversarial: float = 0.8,
+        critic_begin: float = 0.15,
+        project: Callable[[nn.Module], None] | None = None,
+        **vqvae: Any,
+    ) -> None:
+        super().__init__(optimizers={"critic": d_optimizer}, **vqvae)
+        self.discriminator, self.project = discriminator, project
+        self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
+        self.perceptual, self.perception = perceptual, perception
+        self.eyes: list[nn.Module] = []  # no part of the model: fixed, and made anew from its own file
+        self.adversarial, self.critic_begin = adversarial, critic_begin
+
+    def phases(self) -> Sequence[Phase]:
+        autoencoder, prior = super().phases()
+        critic = Phase("critic", self.d_terms, begin=self.critic_begin, end=self.prior_begin)
+        return [autoencoder, prior, critic]
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [self.discriminator] if phase == "critic" else super().trainable(phase)
+
+    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        terms = super().terms(batch, drawn, noise)
+        if self.progress < self.critic_begin:
+            return terms
+        adversarial = self.adversary.g(self._critic, drawn["made"], batch["image"])
+        weight = self._adaptive(terms.losses["reconstruction"] + terms.losses["perception"], adversarial)
+        losses = {**terms.losses, "adversarial": self.adversarial * weight * adversarial}
+        return Terms(losses, {**terms.logs, "adaptive_weight": weight})
+
+    def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
+        if not self.eyes:
+            self.eyes.append(self.perceptual().to(images.device))
+        with torch.autocast(images.device.type, enabled=False):
+            seen = self.eyes[0](images, made.float()).mean()
+        return {"reconstruction": l1_loss(made.float(), images), "perception": self.perception * seen}
+
+    def _adaptive(self, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
+        """How many times stronger the one pulls at the decoder's last layer than the other does (eq. 7)."""
+        decoder: Any = self.decoder
+        pulls = [
+            over_ranks(torch.autograd.grad(loss, decoder.last.weight, retain_graph=True)[0]).norm()
+            for loss in (reconstruction, adversarial)
+        ]
+        return (pulls[0] / (pulls[1] + 1e-4)).clamp(0, 1e4).detach()
+
+    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        return self.adversary.d(self._critic, batch["image"], drawn["made"], noise, self.iteration)
+
+    def _critic(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.discriminator(images)
+        return logits.float()
+
+    def stepped(self, phase: str) -> None:
+        if phase == "critic" and self.project is not None:
+            self.project(self.discriminator)
+
+    def memories(self) -> dict[str, Remembers]:
+        return self.adversary.memories()
+
+    def compilable(self) -> Sequence[nn.Module]:
+        return [*super().compilable(), *([] if self.adversary.differentiates_twice else [self.discriminator])]

@@ -1,0 +1,157 @@
+"""VQ-VAE (van den Oord et al. 2017): pictures as entries of a codebook, and a prior over these that is learnt next."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_lab.core.alternating import MakeOptimizer
+from gan_lab.core.ancestry import draw, nats
+from gan_lab.core.ema import EMA
+from gan_lab.core.sampling import SamplingModule
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+
+
+class VQVAE(SamplingModule):
+    """Until a share of the budget the autoencoder learns, from then on the prior over its codes.
+
+    Satisfies ``Samples``, ``Decodes``, ``Encodes``, ``Reconstructs``, ``Restores`` and ``Quantizes``; what is called
+    latents are the codebook's vectors, flat. Pictures are made by the moving averages of all networks. Labels are told
+    to the prior alone.
+
+    Args:
+        encoder: images (N, C, H, W) → vectors (N, D, h, w).
+        decoder: vectors → images.
+        quantizer: vectors → entries of the codebook, see ``gan_lab.networks.quantizer.Quantizer``.
+        prior: codes (N, 1, h, w), and labels → logits (N, K, 1, h, w); see ``networks.ancestral.Draws``.
+        size: (h, w).
+        optimizer, prior_optimizer: parameters → optimizer.
+        commitment: weight β of the encoder's distance from the entries (eq. 3).
+        prior_begin: the share of the budget after which the prior learns.
+        ema_half_life: in images.
+        ema_ramp: its upper bound as a share of the images seen; None sets none.
+        optimizers: of further players, by phase.
+        sampling: what ``SamplingModule`` takes.
+    """
+
+    shares_graph = "autoencoder"
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        quantizer: Any,
+        prior: nn.Module,
+        size: Sequence[int],
+        optimizer: MakeOptimizer,
+        prior_optimizer: MakeOptimizer,
+        commitment: float = 0.25,
+        prior_begin: float = 0.5,
+        ema_half_life: float = 10_000,
+        ema_ramp: float | None = 0.05,
+        optimizers: Mapping[str, MakeOptimizer] | None = None,
+        **sampling: Any,
+    ) -> None:
+        networks = {"encoder": encoder, "decoder": decoder, "quantizer": quantizer, "prior": prior}
+        super().__init__(
+            optimizers={"autoencoder": optimizer, "prior": prior_optimizer, **(optimizers or {})},
+            ema=EMA(networks, ema_half_life, ema_ramp),
+            **sampling,
+        )
+        self.encoder, self.decoder, self.quantizer, self.prior = encoder, decoder, quantizer, prior
+        self.size: tuple[int, int, int] = (1, *size)  # type: ignore[assignment]
+        self.commitment, self.prior_begin = commitment, prior_begin
+        self.entries = int(quantizer.entries)
+
+    def phases(self) -> Sequence[Phase]:
+        autoencoder = Phase("autoencoder", self.terms, end=self.prior_begin)
+        return [autoencoder, Phase("prior", self.prior_terms, begin=self.prior_begin)]
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        return [self.prior] if phase == "prior" else [self.encoder, self.quantizer, self.decoder]
+
+    def compilable(self) -> Sequence[nn.Module]:
+        return [self.encoder, self.decoder, self.prior]
+
+    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+        if self.progress >= self.prior_begin:
+            return {}
+        encoded = self.encoder(batch["image"])
+        vectors, codes = self.quantizer(encoded)
+        return {"encoded": encoded, "codes": codes, "made": self.decoder(vectors)}
+
+    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        """Equation 3."""
+        commitment, codebook = self.quantizer.distance(drawn["encoded"], drawn["codes"])
+        losses = {**self.unlike(batch["image"], drawn["made"]), "commitment": self.commitment * commitment}
+        losses |= {"codebook": codebook} if codebook.requires_grad else {}
+        return Terms(losses, self.quantizer.learn(drawn["encoded"], drawn["codes"], noise))
+
+    def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
+        """How far the reconstructions are from the pictures."""
+        return {"reconstruction": F.mse_loss(made.float(), images)}
+
+    def prior_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+        """The codes' likelihood, in nats a picture."""
+        with torch.no_grad():
+            codes = self._codes(batch["image"])
+        likely = nats(self.prior, codes[:, None], *self.told(batch)).mean()
+        return Terms({"nll": likely}, {"nats_a_code": likely / codes[0].numel()})
+
+    def _codes(self, images: Tensor) -> Tensor:
+        """Codes (N, h, w), by the averages."""
+        codes: Tensor = self.averaged("quantizer").nearest(self.averaged("encoder")(images))  # type: ignore[operator]
+        return codes
+
+    # Capabilities.
+
+    def codes(self, image: Tensor) -> Tensor:
+        with self.at_rest():
+            return self._codes(image.to(self.device))
+
+    def embedded(self, codes: Tensor) -> Tensor:
+        """Codes (n, h, w) → the entries, flat, (n, Z)."""
+        vectors: Tensor = self.averaged("quantizer").embed(codes)  # type: ignore[operator]
+        return vectors.flatten(1)
+
+    def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] → the entries that stand for them, flat, (N, Z)."""
+        with self.at_rest():
+            return self.embedded(self.codes(image))
+
+    def latents(
+        self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
+    ) -> Tensor:
+        """Entries (n, Z), flat, of samples start … start + n - 1 of the seed, as the prior draws them."""
+        labels = self.labelled(self.in_turn(label, n, start), n)
+        with self.at_rest():
+            return self.embedded(draw(self.averaged("prior"), self.size, n, seed, start, truncation, labels)[:, 0])
+
+    def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Vectors (n, Z), flat → images in [-1, 1], in float32; a label plays no part."""
+        with self.at_rest():
+            vectors = latents.to(self.device).unflatten(1, (-1, *self.size[1:]))
+            return self.averaged("decoder")(vectors).float().clamp(-1, 1)
+
+    def sample(
+        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Without a label, sample i of a conditional model is of class i mod K."""
+        return self.decode(self.latents(n, seed, start, truncation, label))
+
+    def reconstruct(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(image))
+
+    def restore(
+        self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
+    ) -> Tensor:
+        """Codes of places that are known in whole are kept, and the prior draws the others in raster order."""
+        image, known = image.to(self.device), (mask.to(self.device) > 0).float()
+        n, side = len(image), image.shape[-1] // self.size[-1]
+        kept = -F.max_pool2d(-known, side) > 0
+        with self.at_rest():
+            given = {"labels": self.labelled(label, n), "known": self.codes(image)[:, None], "mask": kept}
+            codes = draw(self.averaged("prior"), self.size, n, seed, start, **given)  # type: ignore[arg-type]
+            return torch.where(known > 0, image, self.decode(self.embedded(codes[:, 0])))

@@ -1,0 +1,296 @@
+"""The gated PixelCNN (van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders"), and what
+networks that give each value from the ones before it share.
+
+Before means in raster order, and the channels of a pixel in their own.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_lab.networks.layers import Dropout
+
+
+def groups(maps: int, channels: int) -> Tensor:
+    """Which of the C channels each map stands for: C runs of maps, as equal as can be (2016a, section 3.3)."""
+    return torch.arange(maps) * channels // maps
+
+
+@dataclass
+class Strip:
+    """What a ``RowConv`` keeps of the current row while values are drawn.
+
+    Attributes:
+        maps: of the row's pixels and of ``reach`` zeros left of them, (N, reach + W, maps in).
+        taps: the kernel, ((reach + 1) · maps in, maps out).
+    """
+
+    maps: Tensor
+    taps: Tensor
+    reach: int
+
+    def put(self, j: int, x: Tensor) -> None:
+        self.maps[:, j + self.reach] = x
+
+    def pixel(self, j: int, given: Tensor) -> Tensor:
+        """The convolution at column j, without its bias, added to ``given`` (N, maps out)."""
+        return torch.addmm(given, self.maps[:, j : j + self.reach + 1].flatten(1), self.taps)
+
+
+class RowConv(nn.Conv2d):
+    """Convolution over a pixel and the ``reach`` ones left of it, (N, maps in, H, W) → (N, maps out, H, W).
+
+    Of the pixel itself a map sees the groups up to its own (mask B), or, if ``strict``, before its own (mask A).
+
+    Args:
+        before, after: the group of each map that comes in and goes out, see ``groups``.
+        reach, strict: see above.
+    """
+
+    bias: Tensor
+    mask: Tensor | None
+
+    def __init__(self, before: Tensor, after: Tensor, reach: int = 0, strict: bool = False) -> None:
+        super().__init__(len(before), len(after), (1, reach + 1))
+        self.reach = reach
+        own = before < after[:, None] if strict else before <= after[:, None]
+        mask = torch.ones(self.weight.shape)
+        mask[..., -1] = own[..., None]
+        self.register_buffer("mask", None if own.all() else mask, persistent=False)
+
+    def taps(self) -> Tensor:
+        return self.weight if self.mask is None else self.weight * self.mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (self.reach, 0)) if self.reach else x, self.taps(), self.bias)
+
+    def strip(self, n: int, width: int) -> Strip:
+        maps = self.weight.new_zeros(n, self.reach + width, self.in_channels)
+        return Strip(maps, self.taps()[:, :, 0].permute(2, 1, 0).flatten(0, 1).contiguous(), self.reach)
+
+
+class Head(nn.Module):
+    """Maps (N, …, H, W) → logits (N, K, C, H, W): twice a rectifier and a 1×1 convolution.
+
+    Args:
+        before: the group of each map that comes in.
+        width: maps between the two.
+        channels, levels: C, K.
+    """
+
+    def __init__(self, before: Tensor, width: int, channels: int, levels: int) -> None:
+        super().__init__()
+        self.shape = (levels, channels)
+        self.hidden = RowConv(before, groups(width, channels))
+        self.out = RowConv(groups(width, channels), torch.arange(channels).repeat(levels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(F.relu(self.hidden(F.relu(x)))).unflatten(1, self.shape)
+
+    def pixel(self, x: Tensor) -> Tensor:
+        """Maps (N, …) of one pixel → logits (N, K, C)."""
+        return self(x[:, :, None, None])[..., 0, 0]
+
+
+class Raster(nn.Module):
+    """Values (N, C, H, W) in 0 to K - 1 → logits (N, K, C, H, W) of each given the ones before it.
+
+    To draw values one after the other, ``begin`` takes the tensor that they are written to, ``row`` is called at the
+    start of each row and ``pixel`` at each pixel of it, once for each channel. They keep what they have computed of
+    earlier pixels, so that a pixel costs a few small products of matrices. Their logits are ``forward``'s, but for
+    dropout, which they leave out.
+
+    Args:
+        levels: K.
+        embed: numbers that a value is embedded in, for codes without an order; 0 scales values to [-1, 1].
+    """
+
+    def __init__(self, levels: int, embed: int) -> None:
+        super().__init__()
+        self.levels = levels
+        self.codes = nn.Embedding(levels, embed) if embed else None
+
+    def inputs(self, values: Tensor) -> Tensor:
+        """What the first layer sees, maps (N, C, H, W), or (N, C · embed, H, W)."""
+        if self.codes is None:
+            return values.to(next(self.parameters()).dtype) * (2 / (self.levels - 1)) - 1
+        return self.codes(values).movedim(4, 2).flatten(1, 2)
+
+    def enter(self, strip: Strip, values: Tensor, i: int, j: int) -> Tensor:
+        """``inputs`` (N, …) at (i, j), into the strip as well, and again what is left of it, for it is finished now."""
+        start = max(j - 1, 0)
+        x = self.inputs(values[:, :, i : i + 1, start : j + 1])[:, :, 0]
+        for column in range(start, j + 1):
+            strip.put(column, x[:, :, column - start])
+        return x[:, :, -1]
+
+    def logits(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """``forward`` from what ``inputs`` gives."""
+        raise NotImplementedError
+
+    def forward(self, values: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.logits(self.inputs(values), labels)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same in the memory layout in which few maps are convolved fastest (a third faster on a CPU)."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def gate(x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Maps (N, 2 · maps, …) → (N, maps, …), eq. 2."""
+    signal, opening = (x if bias is None else x + bias).chunk(2, 1)
+    return torch.tanh(signal) * torch.sigmoid(opening)
+
+
+@dataclass
+class Memory:
+    """What a layer keeps while values are drawn.
+
+    Attributes:
+        strip: of the horizontal stack.
+        biases: see ``Layer.biases``.
+        above: the rows above the current one that the vertical kernel reaches, (N, …, rows - 1, W).
+        given: what the horizontal stack gets from the vertical one in the current row, (W, N, 2 · maps).
+    """
+
+    strip: Strip
+    biases: tuple[Tensor | None, Tensor | None]
+    above: Tensor
+    given: Tensor
+
+
+class Layer(nn.Module):
+    """One layer of both stacks (figure 2). What comes into the vertical one at row i has seen the rows above i.
+
+    Args:
+        before: the group of each map that comes in.
+        after: the group of each map that goes out of the horizontal stack.
+        size: (rows, columns) of the vertical kernel, whose last row is the current one.
+        classes, dropout: see ``PixelCNN``.
+        first: the horizontal stack does not see the value itself, and nothing is added to what comes in.
+    """
+
+    def __init__(
+        self, before: Tensor, after: Tensor, size: tuple[int, int], classes: int, dropout: float, first: bool = False
+    ) -> None:
+        super().__init__()
+        self.first, maps = first, len(after)
+        self.vertical = nn.Conv2d(len(before), 2 * maps, size, padding=(0, size[1] // 2))
+        self.across = nn.Conv2d(maps, 2 * maps, 1, bias=False)
+        self.horizontal = RowConv(before, after.repeat(2), size[1] // 2, strict=first)
+        self.out = RowConv(after, after)
+        self.dropout = Dropout(dropout)
+        self.classes = nn.Parameter(torch.zeros(classes, 4 * maps)) if classes else None
+
+    def biases(self, labels: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Of the vertical and the horizontal gates (section 2.3), (N, 2 · maps, 1, 1) each, if there are classes."""
+        if self.classes is None:
+            return None, None
+        vertical, horizontal = self.classes[labels][:, :, None, None].chunk(2, 1)
+        return vertical, horizontal
+
+    def forward(self, v: Tensor, h: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        vertical, horizontal = self.biases(labels)
+        v = gate(self.vertical(F.pad(v, (0, 0, self.vertical.kernel_size[0] - 1, 0))), vertical)
+        y = gate(self.horizontal(h) + self.across(v), horizontal)
+        y = self.out(self.dropout(y))
+        return v, y if self.first else h + y
+
+    def begin(self, n: int, width: int, labels: Tensor | None) -> Memory:
+        conv = self.vertical
+        above = conv.weight.new_zeros(n, conv.in_channels, conv.kernel_size[0] - 1, width)
+        return Memory(self.horizontal.strip(n, width), self.biases(labels), above, above.new_empty(0))
+
+    def row(self, memory: Memory, v: Tensor) -> Tensor:
+        """The row's maps (N, …, 1, W) in the vertical stack → the next ones."""
+        vertical, horizontal = memory.biases
+        rows = torch.cat([memory.above, v], 2)
+        memory.above = rows[:, :, 1:]
+        v = gate(self.vertical(rows), vertical)
+        given = self.across(v) + self.horizontal.bias[:, None, None]
+        given = given if horizontal is None else given + horizontal
+        memory.given = given[:, :, 0].permute(2, 0, 1).contiguous()
+        return v
+
+    def pixel(self, memory: Memory, h: Tensor, j: int) -> Tensor:
+        """The maps (N, …) of column j in the horizontal stack → the next ones."""
+        memory.strip.put(j, h)
+        y = self.out(gate(memory.strip.pixel(j, memory.given[j]))[:, :, None, None])[:, :, 0, 0]
+        return y if self.first else h + y
+
+
+@dataclass
+class State:
+    """What the network keeps while values are drawn: where they are written to, and each layer's memory."""
+
+    values: Tensor
+    layers: list[Memory]
+
+
+class PixelCNN(Raster):
+    """Values (N, C, H, W), and labels (N,) if there are classes → logits (N, K, C, H, W).
+
+    A vertical stack sees the rows above, a horizontal one the pixels left of a value and the vertical stack, so that
+    there is no blind spot. With several channels the horizontal stack's maps stand in C groups (2016a, section 3.3).
+
+    Args:
+        channels, height, width: of the pictures; the network itself takes any height and width.
+        levels: K.
+        maps: of each stack.
+        layers: how many, the first among them.
+        kernel: side of a kernel before what is not to be seen is cut off, odd.
+        first: the first layer's.
+        head: maps between the last layer and the logits.
+        classes: number of labels; then each gate has a bias for each.
+        embed: see ``Raster``.
+        dropout: share of the gates' outputs dropped in the horizontal stack.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        levels: int = 256,
+        maps: int = 64,
+        layers: int = 10,
+        kernel: int = 3,
+        first: int = 7,
+        head: int = 64,
+        classes: int = 0,
+        embed: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(levels, embed)
+        seen, after = groups(channels * max(embed, 1), channels), groups(maps, channels)
+        self.layers = nn.ModuleList([Layer(seen, after, (first // 2, first), classes, dropout, first=True)])
+        for _ in range(layers - 1):
+            self.layers.append(Layer(after, after, (kernel // 2 + 1, kernel), classes, dropout))
+        self.head = Head(after, head, channels, levels)
+
+    def logits(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        v, h = F.pad(x, (0, 0, 1, -1)), x
+        for layer in self.layers:
+            v, h = layer(channels_last(v), channels_last(h), labels)
+        return self.head(h)
+
+    def begin(self, values: Tensor, labels: Tensor | None = None) -> State:
+        """The state before the first row; values (N, C, H, W) is where the caller writes what it draws."""
+        return State(values, [layer.begin(len(values), values.shape[3], labels) for layer in self.layers])
+
+    def row(self, state: State, i: int) -> None:
+        """Takes up row i, once all above it are written; rows come in turn."""
+        above = max(i - 1, 0)
+        v = self.inputs(state.values[:, :, above : above + 1]) * (i > 0)
+        for layer, memory in zip(self.layers, state.layers, strict=True):
+            v = layer.row(memory, v)
+
+    def pixel(self, state: State, i: int, j: int) -> Tensor:
+        """Logits (N, K, C) of the pixel: a channel's once the channels before it are written. Columns come in turn."""
+        h = self.enter(state.layers[0].strip, state.values, i, j)
+        for layer, memory in zip(self.layers, state.layers, strict=True):
+            h = layer.pixel(memory, h, j)
+        return self.head.pixel(h)
