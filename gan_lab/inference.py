@@ -118,7 +118,7 @@ def write_walk(frames: Tensor, still: Path, moving: Path, fps: float) -> None:
 
 def _traverse(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if not isinstance(model, Decodes):
-        raise UserError(f"A {type(model).__name__} has no latents to go along: leave traverse= away.")
+        raise UserError(f"This {type(model).__name__} has no latents to go along: leave traverse= away.")
     around = model.latents(1, plain["seed"], plain["start"], plain["truncation"])
     how = {key: plain[key] for key in ("label", "batch_size")}
     ranked = weightiest(model, around, **how)

@@ -188,9 +188,8 @@ def _completed(model: Restores, given: Given, plain: Mapping[str, Any]) -> tuple
     each = [_completions(model, given, known, seed, plain) for seed in seeds]
     share = 1 - known.mean().item()
     error = torch.stack([mse(made, real) for made in each]).mean().item() / share
-    print(
-        f"Completed {len(real)} pictures, {plain['hide']} hidden, {len(each)} times: MSE {error:.4f} there on average"
-    )
+    count = f"{len(each)} × {len(real)} pictures"
+    print(f"Completed {count} with the {plain['hide']} hidden: MSE {error:.4f} there on average")
     return torch.cat(each), [real, torch.where(known > 0, real, GREY), *each]
 
 

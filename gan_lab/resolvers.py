@@ -98,13 +98,6 @@ def shorter(a: int, b: int) -> int:
     return min(a, b)
 
 
-def ladder(height: int, width: int, groups: int, dim: int) -> int:
-    """Numbers in all groups of a ladder's latents."""
-    from gan_lab.networks.ladder import latents
-
-    return latents(height, width, groups, dim)
-
-
 def halvings(height: int, width: int) -> int:
     """How often both sides can be halved, 8 times at most."""
     return next(times for times in range(8, -1, -1) if not (height % (1 << times) or width % (1 << times)))
@@ -126,6 +119,6 @@ def fused(precision: str) -> bool:
 
 
 CHOICES = (first, present, chosen, sweep_name, title, unless, when)
-FACTS = (total, attention, side, depth, given, levels, quotient, shorter, ladder, halvings, blocks, reduced, fused)
+FACTS = (total, attention, side, depth, given, levels, quotient, shorter, halvings, blocks, reduced, fused)
 for resolver in (*CHOICES, *FACTS):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

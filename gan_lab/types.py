@@ -176,8 +176,8 @@ class Decodes(Protocol):
 class Encodes(Protocol):
     """Finds the latents of given pictures."""
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] → latents (N, Z)."""
+    def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], of conditional models with their classes → latents (N, Z)."""
 
 
 @runtime_checkable

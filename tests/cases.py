@@ -12,6 +12,8 @@ from gan_lab.configuration import compose, resolve, settle
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
 THIN = ["generator.filters=4", "critic.filters=4", "critic.layers=1", "model.ema_half_life=10"]
+CODERS = {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "groups": 1, "dim": 2}
+RASTERS = {"maps": 6, "layers": 2, "head": 6}
 SMALL = {
     "image": ["data=fake", "data.channels=3", "data.size=16"],
     "unpaired": ["data=fake_unpaired", "data.size=16", *THIN],
@@ -35,6 +37,11 @@ CASES = [
     ["model=sngan", "conditional=true"],
     ["model=cyclegan", "generator=unet"],
     *(["model=r3gan", f"loss={loss}"] for loss in ("wgan_gp", "hinge")),
+    ["model=vae", "coder=conv", "likelihood=gaussian", "model.free_bits=0.1"],
+    ["model=vae", "likelihood=bernoulli", "data.binarize=dynamic"],
+    ["model=hvae", "conditional=true"],
+    ["model=vqvae", "conditional=true", "model.quantizer.decay=null"],
+    *([f"model={model}", "conditional=true", "data.binarize=static"] for model in ("pixelcnn", "pixelrnn")),
 ]
 
 
@@ -51,8 +58,20 @@ def thin(config: DictConfig) -> list[str]:
     network = config.get("network") or {}
     made = ["network.base=4", "network.critic_base=4"] if "base" in network else []
     made += ["network.widths=16"] if "group" in network else []
+    made += _thin_coders(config)
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
     return made + (["model.pool=4"] if "pool" in config.model else [])  # which fills, and shows old pictures
+
+
+def _thin_coders(config: DictConfig) -> list[str]:
+    """The same of autoencoders and autoregressive networks."""
+    coder, model = config.get("coder") or {}, config.model
+    made = [f"coder.{key}={value}" for key, value in CODERS.items() if key in coder]
+    made += ["coder.latent=3"] if "groups" not in coder and coder else []
+    made += ["codebook.entries=8", "codebook.dim=4", "codebook.maps=8"] if "codebook" in config else []
+    for name in ("network", "prior"):
+        made += [f"model.{name}.{key}={value}" for key, value in RASTERS.items() if key in (model.get(name) or {})]
+    return made + [f"critic.{key}=4" for key in ("base", "filters") if key in (config.get("critic") or {})]
 
 
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:

@@ -1,6 +1,7 @@
 """One of two processes: trains every model for three iterations and writes down what it then holds."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,20 @@ from torch import nn
 
 from gan_lab.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.build import build
+from gan_lab.core.alternating import AlternatingModule
 from gan_lab.core.budget import Budget
 from gan_lab.core.gan import GANModule
 from gan_lab.core.latents import Normal
 from gan_lab.core.pool import Pool
 from gan_lab.losses.adversarial import Relativistic
+from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
+from gan_lab.models.vae import VAE
+from gan_lab.models.vqvae import VQVAE
+from gan_lab.networks import vqvae
+from gan_lab.networks.coders import MLPDecoder, MLPEncoder
+from gan_lab.networks.pixelcnn import PixelCNN
+from gan_lab.networks.quantizer import Quantizer
 from gan_lab.runtime import make_trainer
 
 BATCH, ITERATIONS = 4, 3
@@ -34,12 +43,35 @@ def free_of_batch_statistics(parts: dict) -> GANModule:
 
 
 PENALTIES = [R1(1.0), R2(1.0), GradientPenalty(1.0), DRAGAN(1.0), LeCam(), Consistency(Mirror())]
-EXACT = {
+GANS = {
     **{type(penalty).__name__: {"penalties": {"penalty": penalty}} for penalty in PENALTIES},
     "augment": {"augment": {"diff": DiffAugment(probability=0.7), "noise": InstanceNoise()}},
     "replay": {"replay": Pool(3)},
 }
-"""What must not care how many processes share the batch, by name: parts of a GAN."""
+
+
+def autoencoder() -> VAE:
+    """With free bits, which look at the whole batch's divergences."""
+    coders = MLPEncoder(8, 3, 16, 16, [8]), MLPDecoder(4, 3, 16, 16, [8])
+    sgd = partial(torch.optim.SGD, lr=1e-6)
+    return VAE(*coders, Gaussian(1.0), sgd, free_bits=0.02, prior=Normal(4), budget=Budget(images=BATCH * ITERATIONS))
+
+
+def codebook() -> VQVAE:
+    """Whose entries begin anew at vectors of the whole batch, and whose prior follows."""
+    coders = vqvae.Encoder(3, 16, 16, dim=4, maps=8), vqvae.Decoder(3, dim=4, maps=8)
+    prior = PixelCNN(1, 4, 4, levels=8, maps=4, layers=2, head=4, embed=2)
+    sgd = partial(torch.optim.SGD, lr=0.01)
+    budget = Budget(images=BATCH * ITERATIONS)
+    return VQVAE(*coders, Quantizer(8, 4, restart=0.9), prior, (4, 4), sgd, sgd, prior_begin=0.5, budget=budget)
+
+
+EXACT: dict[str, Callable[[], AlternatingModule]] = {
+    **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
+    "free bits": autoencoder,
+    "codebook": codebook,
+}
+"""What must not care how many processes share the batch, by name."""
 
 
 def main(folder: str, devices: int) -> None:
@@ -55,13 +87,12 @@ def main(folder: str, devices: int) -> None:
             devices,
         )
     configuration = plain(["model=dcgan"], folder, *limited(BATCH * ITERATIONS), *trainers, "precision=32-true")
-    for name, parts in EXACT.items():
+    for name, made in EXACT.items():
         torch.manual_seed(0)
-        module = free_of_batch_statistics(parts)
-        fit(configuration, module, Path(folder), f"exact {name}", devices)
+        fit(configuration, made(), Path(folder), f"exact {name}", devices)
 
 
-def fit(configuration: dict, module: GANModule | None, folder: Path, name: str, devices: int) -> None:
+def fit(configuration: dict, module: AlternatingModule | None, folder: Path, name: str, devices: int) -> None:
     torch.manual_seed(0)
     trainer, _ = make_trainer(configuration)
     module = module or build(configuration["model"])

@@ -130,7 +130,7 @@ def test_completions(vae, pictures, tmp_path, monkeypatch, capsys):
     folder, out = saved(tmp_path / "in", pictures), tmp_path / "out"
     keys = [f"checkpoint={vae}", f"input={folder}", f"output={out}", "hide=bottom", "samples=2", "single=true"]
     call(monkeypatch, *keys, "seed=7", "batch_size=2")
-    assert "Completed 3 pictures, bottom hidden, 2 times: MSE 0." in capsys.readouterr().out
+    assert "Completed 2 × 3 pictures with the bottom hidden: MSE 0." in capsys.readouterr().out
     assert Image.open(out / "sheet.png").size == (3 * CELL + 2, 4 * CELL + 2)
     given = np.array(Image.open(out / "sheet.png"))[CELL + 2 : 2 * CELL, 2:CELL]
     assert (given[SIDE // 2 * 5 :] == 128).all() and given[: SIDE // 2 * 5].std() > 10

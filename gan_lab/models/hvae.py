@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gan_lab.core.latents import Normal
 from gan_lab.models.vae import VAE, Inferred
 
 
@@ -15,8 +16,12 @@ class HVAE(VAE):
     Args:
         encoder: images → maps at each scale.
         decoder: ε (N, Z) → what the likelihood is given, with ``infer(seen, epsilon)``.
+        prior: no other than as many standard normal numbers as the decoder takes.
         vae: what ``VAE`` takes.
     """
+
+    def __init__(self, encoder: Any, decoder: Any, *, prior: None = None, **vae: Any) -> None:
+        super().__init__(encoder, decoder, prior=Normal(decoder.latent), **vae)
 
     def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
         """In one pass down, each group's posterior beside its prior (NVAE, section 2 and eq. 3)."""

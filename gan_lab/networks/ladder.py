@@ -134,7 +134,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.sizes = scales(height, width)
         self.dim, self.per_scale, self.whole = dim, groups, (height, width)
-        self.latent = latents(height, width, groups, dim)
+        self.latent = sum(groups * dim * h * w for h, w in self.sizes)
         self.begin = nn.Parameter(torch.zeros(max(1, classes), maps, *self.sizes[0]))
         self.groups = nn.ModuleList(Group(maps, dim) for _ in range(groups * len(self.sizes)))
         self.grow = nn.ModuleList(nn.Conv2d(maps, maps, 3, 1, 1) for _ in self.sizes)
@@ -165,11 +165,6 @@ class Decoder(nn.Module):
             following = [*self.sizes, self.whole][scale + 1]
             state = grow(F.interpolate(state, size=following, mode="nearest"))
         return self.out(state), told
-
-
-def latents(height: int, width: int, groups: int, dim: int) -> int:
-    """Z: numbers in all groups of a ladder."""
-    return sum(groups * dim * h * w for h, w in scales(height, width))
 
 
 def soft(log_scale: Tensor, bound: float = 5.0) -> Tensor:

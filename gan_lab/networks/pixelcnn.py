@@ -5,6 +5,7 @@ Before means in raster order, and the channels of a pixel in their own.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +67,10 @@ class RowConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(F.pad(x, (self.reach, 0)) if self.reach else x, self.taps(), self.bias)
 
+    def pixel(self, x: Tensor) -> Tensor:
+        """One pixel's maps (N, maps in) → (N, maps out), where ``reach`` is 0."""
+        return F.linear(x, self.taps()[:, :, 0, 0], self.bias)
+
     def strip(self, n: int, width: int) -> Strip:
         maps = self.weight.new_zeros(n, self.reach + width, self.in_channels)
         return Strip(maps, self.taps()[:, :, 0].permute(2, 1, 0).flatten(0, 1).contiguous(), self.reach)
@@ -91,7 +96,7 @@ class Head(nn.Module):
 
     def pixel(self, x: Tensor) -> Tensor:
         """Maps (N, …) of one pixel → logits (N, K, C)."""
-        return self(x[:, :, None, None])[..., 0, 0]
+        return self.out.pixel(F.relu(self.hidden.pixel(F.relu(x)))).unflatten(1, self.shape)
 
 
 class Raster(nn.Module):
@@ -184,6 +189,9 @@ class Layer(nn.Module):
         self.out = RowConv(after, after)
         self.dropout = Dropout(dropout)
         self.classes = nn.Parameter(torch.zeros(classes, 4 * maps)) if classes else None
+        with torch.no_grad():  # a gate lets less than half pass: with torch's own weights little gets through the stack
+            for conv, gain in ((self.vertical, 3), (self.across, 2), (self.horizontal, 2)):
+                conv.weight.mul_(gain)
 
     def biases(self, labels: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Of the vertical and the horizontal gates (section 2.3), (N, 2 · maps, 1, 1) each, if there are classes."""
@@ -218,7 +226,7 @@ class Layer(nn.Module):
     def pixel(self, memory: Memory, h: Tensor, j: int) -> Tensor:
         """The maps (N, …) of column j in the horizontal stack → the next ones."""
         memory.strip.put(j, h)
-        y = self.out(gate(memory.strip.pixel(j, memory.given[j]))[:, :, None, None])[:, :, 0, 0]
+        y = self.out.pixel(gate(memory.strip.pixel(j, memory.given[j])))
         return y if self.first else h + y
 
 
@@ -248,6 +256,8 @@ class PixelCNN(Raster):
         embed: see ``Raster``.
         dropout: share of the gates' outputs dropped in the horizontal stack.
     """
+
+    layers: Any  # a ModuleList of Layer, which its type cannot say
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """The Row LSTM (van den Oord et al. 2016a, "Pixel Recurrent Neural Networks")."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,7 +85,7 @@ class Layer(nn.Module):
         memory.strip.put(j, x)
         hidden, cell = step(memory.strip.pixel(j, memory.given[j]), memory.before[j])
         memory.hidden[j], memory.cell[j] = hidden, cell
-        return x + self.out(hidden[:, :, None, None])[:, :, 0, 0]
+        return x + self.out.pixel(hidden)
 
 
 @dataclass
@@ -124,6 +125,8 @@ class RowLSTM(Raster):
         embed: see ``pixelcnn.Raster``.
         dropout: share of the hidden states dropped on their way out of a layer.
     """
+
+    layers: Any  # a ModuleList of Layer, which its type cannot say
 
     def __init__(
         self,

@@ -75,12 +75,12 @@ class Quantizer(nn.Module):
         Sums are over all ranks, and what is drawn does not depend on how many there are.
         """
         flat, codes = x.movedim(1, -1).flatten(0, -2).float(), codes.flatten()
-        chosen = F.one_hot(codes, self.entries).float()
-        seen = _summed(chosen.sum(0))
+        seen = _summed(torch.bincount(codes, minlength=self.entries).float())
         keep = 0.99 if self.decay is None else self.decay
         self.counts.lerp_(seen, 1 - keep)
         if self.decay is not None:
-            self.sums.lerp_(_summed(chosen.t() @ flat), 1 - keep)
+            sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
+            self.sums.lerp_(_summed(sums), 1 - keep)
             self.weight.copy_(self.sums / self.counts.clamp(min=1e-5)[:, None])
         usual = seen.sum() / self.entries
         told = {"perplexity": perplexity(seen), "usage": (self.counts > 0.03 * usual).float().mean()}

@@ -15,12 +15,14 @@ HIGHER_IS_BETTER = dict.fromkeys(
     (
         *("cs", "is", "precision", "recall", "density", "coverage", "authenticity", "diversity"),
         *("label_accuracy", "cas", "modes", "ssim", "psnr"),
+        *("reconstruction_psnr", "reconstruction_ssim", "codebook_usage", "codebook_perplexity"),
     ),
     True,
 ) | dict.fromkeys(
     (
         *("fd", "fid", "kd", "kid", "spectrum", "ms_ssim", "path_length", "modes_kl", "modes_missed"),
         *("pd", "lpips", "l1", "wrong", "cycle", "identity"),
+        *("nll", "bits", "reconstruction_mse", "reconstruction_pd", "reconstruction_lpips"),
     ),
     False,
 )

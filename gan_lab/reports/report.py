@@ -46,7 +46,7 @@ def write_report(
         undefined=", ".join(record.get("undefined", [])),
         plate=plate and {"source": embedded(plate.picture, least=1), "told": plate.told},
         trial=trial and {"address": quote(trial.name), "name": trial.name},
-        charts=[*_spectrum(record), *_classes(record), *_shares(record)],
+        charts=[*_spectrum(record), *_classes(record), *_shares(record), *_latents(record)],
         protocol=json.dumps(record["protocol"], indent=1, default=str, ensure_ascii=False),
         **_pictures(shown),
     )
@@ -94,6 +94,21 @@ def _spectrum(record: Mapping[str, Any]) -> list[dict[str, str]]:
         "Mean power of the luma by frequency. Where the curves part, samples have too much or too little such detail."
     )
     return [{"title": "Power spectrum", "text": text, "svg": svg}]
+
+
+LATENTS = {
+    "kl_per_latent": ("What latents carry", "latents, the most telling first", "nats",
+                      "The mean divergence of each latent from its prior: those at 0 say nothing of the picture."),
+    "codebook_use": ("Use of the codebook", "entries, the most used first", "share of codes",
+                     "How often each entry stands for a part of a test picture."),
+}  # fmt: skip
+
+
+def _latents(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    found = [
+        (record["curves"][name], *words) for name, words in LATENTS.items() if len(record["curves"].get(name, [])) > 1
+    ]
+    return [{"title": title, "text": text, "svg": curves(title, {y: each}, x, y)} for each, title, x, y, text in found]
 
 
 def _classes(record: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -1,0 +1,58 @@
+"""Likelihoods are probabilities: they sum, or integrate, to one over what a value can be."""
+
+import math
+
+import pytest
+import torch
+
+from gan_lab.losses.likelihoods import BIN, Bernoulli, DiscretizedLogistic, Gaussian
+
+LEVELS = (torch.arange(256) * 2 / 255 - 1).view(-1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("scale", [None, 0.05])
+@pytest.mark.parametrize("location", [-3.0, -1.0, -0.3, 0.0, 0.7, 1.0, 2.0])
+@pytest.mark.parametrize("log_scale", [-9.0, -4.0, -1.0, 2.0])
+def test_a_discretized_logistic_sums_to_one_over_the_levels(location, log_scale, scale):
+    given = torch.tensor([location, log_scale] if scale is None else [location]).view(1, -1, 1, 1).expand(256, -1, 1, 1)
+    assert DiscretizedLogistic(scale).log_prob(given, LEVELS).double().exp().sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_discretized_logistic_is_the_difference_of_cumulative_probabilities():
+    location, scale = torch.tensor(0.1, dtype=torch.float64), 0.2
+    inner = LEVELS[1:-1].double()
+    logistic = [torch.sigmoid((inner + side * BIN / 2 - location) / scale) for side in (1, -1)]
+    found = DiscretizedLogistic(scale).log_prob(location.float().expand(254, 1, 1, 1), LEVELS[1:-1])
+    torch.testing.assert_close(found.double(), (logistic[0] - logistic[1]).log().flatten(), atol=1e-4, rtol=0)
+
+
+def test_a_bernoulli_sums_to_one_over_two_colours():
+    given = torch.tensor([[[[0.3, -2.0]]]]).expand(4, -1, -1, -1)
+    colours = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).view(4, 1, 1, 2)
+    assert Bernoulli().log_prob(given, colours).exp().sum().item() == pytest.approx(1)
+    assert Bernoulli().mean(given)[0, 0, 0].tolist() == pytest.approx([2 / (1 + math.exp(-0.3)) - 1, -0.761594])
+
+
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_a_gaussian_integrates_to_one_over_values_in_units_of_a_level(scale):
+    values = torch.linspace(-4, 4, 20001).view(-1, 1, 1, 1)
+    given = torch.tensor([0.2, math.log(0.3)] if scale is None else [0.2]).view(1, -1, 1, 1).expand(20001, -1, 1, 1)
+    density = Gaussian(scale).log_prob(given, values).double().exp()
+    assert density.sum().item() * (8 / 20000) / BIN == pytest.approx(1, abs=1e-5)
+
+
+def test_a_networks_scale_has_a_floor():
+    """Else a value that never changes would draw a density without bound."""
+    sharp, sharper = (torch.tensor([0.0, s]).view(1, 2, 1, 1) for s in (-7.0, -30.0))
+    zero = torch.zeros(1, 1, 1, 1)
+    assert Gaussian().log_prob(sharper, zero).item() == Gaussian().log_prob(sharp, zero).item()
+
+
+def test_channels_stand_before_the_second_numbers():
+    given = torch.tensor([0.1, 0.2, 0.3, -1.0, -2.0, -3.0]).view(1, 6, 1, 1)
+    images = torch.tensor([0.0, 0.1, 0.2]).view(1, 3, 1, 1)
+    each = [
+        Gaussian().log_prob(torch.tensor([m, s]).view(1, 2, 1, 1), images[:, c : c + 1])
+        for c, (m, s) in enumerate([(0.1, -1.0), (0.2, -2.0), (0.3, -3.0)])
+    ]
+    torch.testing.assert_close(Gaussian().log_prob(given, images), torch.stack(each).sum(0))

@@ -1,0 +1,183 @@
+"""Bounds against what they bound: models whose likelihood is known in closed form."""
+
+import math
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lab.core.latents import Normal
+from gan_lab.core.noise import Keyed
+from gan_lab.losses.likelihoods import BIN, Bernoulli, Gaussian
+from gan_lab.models.hvae import HVAE
+from gan_lab.models.iwae import IWAE
+from gan_lab.models.vae import VAE, charged
+from gan_lab.networks import ladder
+from gan_lab.networks.coders import MLPDecoder, MLPEncoder
+from gan_lab.types import UserError
+
+SCALE, WEIGHTS = 0.5, torch.tensor([[0.8, 0.0], [0.0, 0.6], [0.4, 0.0]])
+"""x = W z + s ε over three values and two latents; W's columns are orthogonal, so that the posterior is diagonal."""
+
+ADAM = partial(torch.optim.Adam, lr=1e-2)
+
+
+class Linear(nn.Module):
+    """The posterior of z given x, or, ``off`` by so much, another; and x given z."""
+
+    def __init__(self, off=0.0):
+        super().__init__()
+        precision = 1 + WEIGHTS.square().sum(0) / SCALE**2
+        self.to_mean = (WEIGHTS / SCALE**2 / precision).t()
+        self.log_variance, self.off = -precision.log(), off
+
+    def forward(self, images):
+        mean = images.flatten(1) @ self.to_mean.t() + self.off
+        return torch.cat([mean, self.log_variance.expand(len(images), -1)], 1)
+
+
+class Emission(nn.Module):
+    def forward(self, latents):
+        return (latents @ WEIGHTS.t()).view(-1, 3, 1, 1)
+
+
+def model(off=0.0):
+    return VAE(Linear(off), Emission(), Gaussian(SCALE), ADAM, prior=Normal(2))
+
+
+def evidence(images):
+    """log N(x; 0, W Wᵀ + s² I), in the units of a level."""
+    covariance = WEIGHTS @ WEIGHTS.t() + SCALE**2 * torch.eye(3)
+    marginal = torch.distributions.MultivariateNormal(torch.zeros(3), covariance)
+    return marginal.log_prob(images.flatten(1)) + 3 * math.log(BIN)
+
+
+@pytest.fixture
+def images():
+    return torch.randn(5, 3, 1, 1, generator=torch.Generator().manual_seed(0)) / 2
+
+
+def draws(k):
+    return torch.randn(5, k, 2, generator=torch.Generator().manual_seed(1))
+
+
+def test_with_the_true_posterior_every_draw_weighs_the_evidence(images):
+    vae = model()
+    weights, bounds = vae.log_weights(vae.decoder, images, vae.encoder(images), draws(20_000))
+    torch.testing.assert_close(weights, evidence(images)[:, None].expand_as(weights), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(bounds.mean(1), evidence(images), atol=0.05, rtol=0)
+
+
+def test_with_another_the_bound_falls_short_by_their_divergence(images):
+    """KL(q ‖ p(z | x)) of Gaussians of equal covariance: half the square of the means' distance in its units."""
+    vae = model(off=0.7)
+    weights, bounds = vae.log_weights(vae.decoder, images, vae.encoder(images), draws(40_000))
+    short = (0.7**2 / vae.encoder.log_variance.exp() / 2).sum()
+    for each in (weights, bounds):
+        torch.testing.assert_close(each.mean(1), evidence(images) - short, atol=0.1, rtol=0)
+
+
+def test_more_draws_bring_the_bound_to_the_evidence(images):
+    vae = model(off=0.7)
+    weights, _ = vae.log_weights(vae.decoder, images, vae.encoder(images), draws(40_000))
+    bounds = [(weights.view(5, -1, k).logsumexp(2) - math.log(k)).mean(1) for k in (1, 10, 100, 40_000)]
+    assert all((low < high).all() for low, high in pairwise(bounds))
+    torch.testing.assert_close(bounds[-1], evidence(images), atol=0.1, rtol=0)
+
+
+def test_the_training_terms_are_the_bound(images):
+    vae = model(off=0.7)
+    terms = vae.terms({"image": images}, {}, Keyed(0, "a"))
+    torch.testing.assert_close(terms.total, -terms.logs["elbo"])
+    assert terms.logs["bits"].item() == pytest.approx(-terms.logs["elbo"].item() / (3 * math.log(2)), rel=1e-5)
+
+
+def small(cls=VAE, **more):
+    torch.manual_seed(0)
+    coders = MLPEncoder(8, 1, 4, 4, [16]), MLPDecoder(4, 1, 4, 4, [16])
+    return cls(encoder=coders[0], decoder=coders[1], likelihood=Bernoulli(), optimizer=ADAM, prior=Normal(4), **more)
+
+
+@pytest.fixture
+def binary():
+    return (torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(2)) > 0.5).float() * 2 - 1
+
+
+def test_a_pictures_bound_depends_on_its_number_alone(binary):
+    vae = small()
+    whole = vae.log_likelihood(binary, k=7, seed=3)
+    parts = [vae.log_likelihood(binary[i : i + 2], k=7, seed=3, start=i) for i in (0, 2, 4)]
+    torch.testing.assert_close(torch.cat(parts), whole)
+    assert not torch.allclose(vae.log_likelihood(binary, k=7, seed=4), whole)
+
+
+def test_iwae_of_one_draw_estimates_the_bound_and_of_many_more(binary):
+    losses = [small(IWAE, samples=k).terms({"image": binary}, {}, Keyed(0, "a")).total.item() for k in (1, 50)]
+    assert losses[1] < losses[0]
+    with pytest.raises(UserError, match="no KL term"):
+        small(IWAE, beta=2.0)
+
+
+def test_free_bits_are_without_cost_and_without_gradient():
+    kl = torch.tensor([[0.1, 0.9], [0.2, 1.1]], requires_grad=True)
+    total = charged(kl, 0.5)
+    total.backward()
+    assert total.item() == pytest.approx(0.5 + 1.0)
+    assert kl.grad.tolist() == [[0, 0.5], [0, 0.5]]
+
+
+def test_known_pixels_stay_and_the_rest_is_made(binary):
+    mask = torch.zeros(6, 1, 4, 4)
+    mask[..., :2, :] = 1
+    made = small().restore(binary, mask, seed=1)
+    assert torch.equal(made[..., :2, :], binary[..., :2, :]) and made[..., 2:, :].abs().max() < 1
+    torch.testing.assert_close(small().restore(binary[2:3], mask[2:3], seed=1, start=2), made[2:3])
+
+
+# A ladder of latents.
+
+
+@pytest.fixture
+def tower():
+    torch.manual_seed(0)
+    size = (1, 16, 16)
+    coders = ladder.Encoder(*size, maps=8, cells=1), ladder.Decoder(*size, maps=8, groups=2, dim=2)
+    for parameter in [p for coder in coders for p in coder.parameters()]:  # some of which begin at nothing
+        nn.init.normal_(parameter, 0, 0.1)
+    return HVAE(*coders, likelihood=Bernoulli(), optimizer=ADAM)
+
+
+def test_a_ladder_has_at_least_three_groups_whatever_the_size():
+    for size in ((16, 16), (28, 28), (32, 32), (20, 36)):
+        assert len(ladder.Decoder(1, *size, maps=8).groups) >= 3
+        pictures = torch.randn(2, 3, *size)
+        decoder = ladder.Decoder(3, *size, maps=8, dim=1)
+        seen = ladder.Encoder(3, *size, maps=8)(pictures)
+        assert decoder.infer(seen, torch.randn(2, decoder.latent)).given.shape == pictures.shape
+
+
+def test_a_draw_and_what_is_made_of_it_are_one(tower):
+    """Down the ladder with the posterior, and from the standard numbers that it tells, the same picture."""
+    images = torch.randn(3, 1, 16, 16)
+    epsilon = torch.randn(3, tower.decoder.latent)
+    found = tower.decoder.infer(tower.encoder(images), epsilon)
+    torch.testing.assert_close(tower.decoder(found.draw), found.given, atol=1e-4, rtol=1e-4)
+
+
+def test_the_ladders_divergence_is_the_mean_of_its_ratio(tower):
+    images = torch.randn(1, 1, 16, 16)
+    top = sum(2 * 2 * h * w for h, w in ladder.scales(16, 16)[:1])  # whose prior hangs on no draw
+    epsilon = torch.randn(4000, tower.decoder.latent)
+    seen = [maps.expand(4000, -1, -1, -1) for maps in tower.encoder(images)]
+    with torch.no_grad():
+        found = tower.decoder.infer(seen, epsilon)
+    first = slice(0, top // 2)
+    assert found.kl[0, first].sum().item() == pytest.approx(-found.ratio[:, first].sum(1).mean().item(), abs=0.15)
+    assert (found.kl >= -1e-5).all()
+
+
+def test_reconstructing_is_decoding_what_is_encoded(tower):
+    images = torch.randn(2, 1, 16, 16)
+    torch.testing.assert_close(tower.decode(tower.encode(images)), tower.reconstruct(images))
