@@ -1,4 +1,4 @@
-"""Draws what `sweep=tradeoff` recorded: the distortion -log p(x | z) over the rate KL, a line for each number of latents."""
+"""Draws what `sweep=tradeoff` recorded: distortion -log p(x | z) over the rate KL, a line a number of latents."""
 
 import json
 import re

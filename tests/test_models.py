@@ -12,7 +12,7 @@ from gan_lab.build import build
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.runtime import make_trainer
-from gan_lab.types import Samples, Translates
+from gan_lab.types import Explains, Reconstructs, Restores, Samples, Translates
 
 BATCH = 4
 
@@ -25,6 +25,10 @@ def fit(configuration, callback=None, resume=None):
     model = build(configuration["model"])
     trainer.fit(model, datamodule=build(configuration["data"]), ckpt_path=resume, weights_only=True)
     return trainer, model
+
+
+def image_shape(configuration):
+    return [configuration["image"][key] for key in ("channels", "height", "width")]
 
 
 def live(model):
@@ -89,14 +93,32 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
     for name, value in model.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name]), name
     if isinstance(loaded, Samples):
-        data = configuration["image"]
         samples = loaded.sample(5, seed=3)
-        assert samples.shape == (5, data["channels"], data["height"], data["width"])
+        assert samples.shape == (5, *image_shape(configuration))
         assert samples.dtype == torch.float32
         assert samples.abs().max() <= 1
         torch.testing.assert_close(model.sample(5, seed=3), samples, atol=1e-5, rtol=0)
         # Sample i is the same whatever it is made together with.
         torch.testing.assert_close(loaded.sample(2, seed=3, start=3), samples[3:], atol=1e-5, rtol=0)
+    pictures = (
+        (torch.rand(3, *image_shape(configuration)) > 0.5) * 2.0 - 1 if configuration["takes"] == "image" else None
+    )
+    if isinstance(loaded, Reconstructs):
+        again = loaded.reconstruct(pictures)
+        assert again.shape == pictures.shape and again.dtype == torch.float32 and again.abs().max() <= 1
+        torch.testing.assert_close(model.reconstruct(pictures), again, atol=1e-5, rtol=0)
+    if isinstance(loaded, Explains):
+        nats = loaded.log_likelihood(pictures, k=3, seed=3)
+        assert nats.shape == (3,) and nats.dtype == torch.float32 and nats.isfinite().all() and (nats < 0).all()
+        torch.testing.assert_close(
+            loaded.log_likelihood(pictures[1:], k=3, seed=3, start=1), nats[1:], rtol=1e-5, atol=0
+        )
+    if isinstance(loaded, Restores):
+        mask = torch.zeros(3, 1, *pictures.shape[2:])
+        mask[:, :, : pictures.shape[2] // 2] = 1
+        whole = loaded.restore(pictures, mask, seed=3)
+        assert whole.shape == pictures.shape and whole.abs().max() <= 1
+        assert torch.equal(whole * mask, pictures * mask)
     if isinstance(loaded, Translates):
         for direction in loaded.directions:
             source, to = loaded.domains[direction[0]], direction[-1]

@@ -140,7 +140,7 @@ class Raster(nn.Module):
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same in the memory layout in which few maps are convolved fastest (a third faster on a CPU)."""
+    """The same in the memory layout in which a CPU convolves so few maps fastest."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -169,6 +169,9 @@ class Memory:
 
 class Layer(nn.Module):
     """One layer of both stacks (figure 2). What comes into the vertical one at row i has seen the rows above i.
+
+    The horizontal stack gets the vertical one's maps behind their gate, the paper's before it: half the weights, and
+    no worse where both were tried.
 
     Args:
         before: the group of each map that comes in.

@@ -1,0 +1,77 @@
+"""VQ-VAE and VQGAN: stages in their order, codes and pictures, the adaptive weight."""
+
+import pytest
+import torch
+from cases import limited, plain
+from test_models import fit
+from torch import nn
+
+from gan_lab.build import build
+from gan_lab.core.noise import Keyed
+from gan_lab.runtime import make_trainer
+
+SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
+
+
+@pytest.fixture
+def trained(tmp_path):
+    return fit(plain(["model=vqvae", "conditional=true"], tmp_path, *limited(8), *SIZE))[1]
+
+
+def test_the_codebook_stays_while_the_prior_learns(tmp_path):
+    configuration = plain(["model=vqvae"], tmp_path, *limited(16), "model.prior_begin=0.5")
+    seen = []
+
+    class Watched(type(build(configuration["model"]))):
+        def stepped(self, phase):
+            seen.append((phase, self.quantizer.weight.clone(), next(self.prior.parameters()).detach().clone()))
+
+    model = build(configuration["model"])
+    model.__class__ = Watched
+    make_trainer(configuration)[0].fit(model, datamodule=build(configuration["data"]))
+    assert [phase for phase, *_ in seen] == ["autoencoder", "autoencoder", "prior", "prior"]
+    assert not torch.equal(seen[0][1], seen[1][1]) and torch.equal(seen[1][1], seen[3][1])
+    assert torch.equal(seen[0][2], seen[1][2]) and not torch.equal(seen[2][2], seen[3][2])
+
+
+def test_a_picture_is_its_codes(trained):
+    pictures = torch.rand(3, 3, 16, 16) * 2 - 1
+    codes = trained.codes(pictures)
+    assert codes.shape == (3, 4, 4) and codes.max() < trained.entries
+    torch.testing.assert_close(trained.decode(trained.embedded(codes)), trained.reconstruct(pictures))
+    latents = trained.latents(2, seed=1, label=2)
+    torch.testing.assert_close(trained.decode(latents), trained.sample(2, seed=1, label=2))
+
+
+def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypatch):
+    pictures, mask = torch.rand(1, 3, 16, 16) * 2 - 1, torch.ones(1, 1, 16, 16)
+    mask[..., 9, 5] = 0  # one pixel of the place in row 2, column 1
+    given = {}
+    monkeypatch.setattr("gan_lab.models.vqvae.draw", lambda *_, known, mask, **__: given.update(mask=mask) or known)
+    trained.restore(pictures, mask)
+    assert given["mask"].sum() == 15 and not given["mask"][0, 0, 2, 1]
+
+
+def test_the_adaptive_weight_is_the_ratio_of_pulls_at_the_last_layer(tmp_path):
+    model = build(plain(["model=vqgan"], tmp_path, *limited(8))["model"])
+    features = torch.randn(2, model.decoder.last.in_channels, 4, 4)
+    made = model.decoder.last(features)
+    pulls = [torch.autograd.grad(loss, model.decoder.last.weight, retain_graph=True)[0].norm()
+             for loss in (made.square().mean(), made.mean())]  # fmt: skip
+    weight = model._adaptive(made.square().mean(), made.mean())
+    torch.testing.assert_close(weight, pulls[0] / (pulls[1] + 1e-4))
+    assert not weight.requires_grad
+
+
+def test_the_critic_begins_late_and_what_perceives_is_no_part_of_the_model(tmp_path, monkeypatch):
+    configuration = plain(["model=vqgan"], tmp_path, *limited(16), "model.critic_begin=0.25", "model.prior_begin=0.75")
+    model = build(configuration["model"])
+    monkeypatch.setattr(type(model), "progress", 0.0)
+    batch = {"image": torch.rand(4, 3, 16, 16) * 2 - 1}
+    terms = model.terms(batch, model.draw(batch, Keyed(0, "a")), Keyed(0, "b"))
+    assert set(terms.losses) == {"reconstruction", "perception", "commitment"}
+    monkeypatch.setattr(type(model), "progress", 0.25)
+    terms = model.terms(batch, model.draw(batch, Keyed(0, "a")), Keyed(0, "b"))
+    assert "adversarial" in terms.losses and terms.losses["perception"].requires_grad
+    assert model.eyes and not any(isinstance(part, type(model.eyes[0])) for part in model.modules())
+    assert isinstance(model.eyes[0], nn.Module)
