@@ -14,6 +14,9 @@ MARK = "<!-- made from results/*.json by table.py: what is below is not written 
 SEEDED = re.compile(r"_seed\d+$")
 """Ends the names of a result's repetitions."""
 
+LIKELY = {"nll", "nll_elbo", "reconstruction_mse"}
+"""Figures that autoencoders and autoregressive models have."""
+
 MINUTES = "fashion_minutes"
 """The recipe that those of equal time stand on, DCGAN's own."""
 
@@ -148,6 +151,41 @@ def asked(runs: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def explained(runs: dict[str, Any]) -> list[str]:
+    """Likelihood beside distance: nats and bits of test pictures, exact or bounds, and what is made again of them."""
+    header = ["result", "N test", "nats: exact", "bound", "bound by k draws", "same pictures, one draw", "bits a value"]
+    header += ["KL", "active", "distance: samples", "reconstructions", "PSNR, dB", "codebook in use"]
+    of_set = sorted(runs.items(), key=lambda item: str(item[1]["fidelity"]["protocol"]["data"]["name"]))
+    return [*heading(header), *(line(name, *likely(result["fidelity"])) for name, result in of_set), ""]
+
+
+def likely(measured: dict[str, Any]) -> list[str]:
+    """The cells of one result."""
+    figures, protocol = measured["figures"], measured["protocol"]
+    (extractor,) = protocol["extractors"].values()
+    told = protocol["metrics"].get("likelihood", {"n": 0, "k": 1})
+    distance, many = extractor["distance"], f"nll_iw{told['k']}"
+    subset = f" (k = {told['k']}, N = {told['n_weighted']:,})" if many in figures else ""
+    bits = "bits" if "bits" in figures else "bits_elbo"
+    shown = {"nll": ".2f", "nll_elbo": ".2f", many: ".2f", f"{many}_elbo": ".2f", bits: ".3f", "kl": ".1f",
+             "active_units": ".0f", distance: ".2f", f"{distance}_reconstructed": ".2f", "reconstruction_psnr": ".1f",
+             "codebook_usage": ".0%"}  # fmt: skip
+    cells = [f"{figures[key]:{how}}" if key in figures else "" for key, how in shown.items()]
+    return [f"{told['n']:,}" if told["n"] else "", *cells[:2], cells[2] + subset, *cells[3:]]
+
+
+def traded(runs: dict[str, Any]) -> list[str]:
+    """`sweep=tradeoff`: rate and distortion by β, for each number of latents."""
+    lines = []
+    for name, run in runs.items():
+        figures = run["fidelity"]["figures"]
+        beta, latents = name.removeprefix("beta").split("_latent")
+        nats = [f"{value:.1f}" for value in (figures["kl"], figures["nll_elbo"] - figures["kl"], figures["nll_elbo"])]
+        lines.append((int(latents), float(beta), [*nats, f"{figures['active_units']:.0f}"]))
+    header = ["latents", "β", "rate: KL", "distortion", "sum: bound in nats", "active"]
+    return [*heading(header), *(line(str(latents), f"{beta:g}", *cells) for latents, beta, cells in sorted(lines)), ""]
+
+
 def directions(name: str, result: dict[str, Any]) -> list[str]:
     """A row for each direction of a translating run."""
     measured, lines = result["fidelity"], []
@@ -248,7 +286,7 @@ def recorded(folder: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    results, losses = recorded("results"), recorded("results/losses")
+    results, losses, trades = recorded("results"), recorded("results/losses"), recorded("results/tradeoff")
     runs = {name: result for name, result in results.items() if "fidelity" in result}
     both = {name: run for name, run in runs.items() if "directions" in run["fidelity"]["protocol"]}
     modes = {name: run for name, run in runs.items() if "modes" in run["fidelity"]["figures"]}
@@ -259,6 +297,9 @@ def main() -> None:
     lines = sampled({name: run for name, run in once.items() if name not in both and name not in plane})
     lines += of_equal_time(minutes) if MINUTES in minutes else []
     lines += compared(losses) if losses else []
+    latent = {name: run for name, run in once.items() if LIKELY & run["fidelity"]["figures"].keys()}
+    lines += explained(latent) if latent else []
+    lines += traded(trades) if trades else []
     lines += repeated(runs)
     lines += asked(told) if told else []
     lines += counted(modes) if modes else []

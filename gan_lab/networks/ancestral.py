@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Draws(Protocol):
-    """What such a network can: see ``pixelcnn.Raster``."""
+    """What such a network can: see ``raster.Raster``."""
 
     def __call__(self, values: Tensor, labels: Tensor | None = None) -> Tensor: ...
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.networks.layers import Dropout
-from gan_lab.networks.pixelcnn import Head, Raster, RowConv, Strip, groups
+from gan_lab.networks.raster import Head, Raster, RowConv, Strip, groups
 
 
 def step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +122,7 @@ class RowLSTM(Raster):
         first: side of the first convolution before what is not to be seen is cut off, odd.
         head: maps between the last layer and the logits.
         classes: number of labels; then the gates have a bias for each.
-        embed: see ``pixelcnn.Raster``.
+        embed: see ``raster.Raster``.
         dropout: share of the hidden states dropped on their way out of a layer.
     """
 
