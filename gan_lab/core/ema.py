@@ -43,6 +43,8 @@ class EMA(nn.Module):
         found = {}
         for name, network in self.networks.items():
             its = [parameter.float() for parameter in live[name].parameters()]
+            if not its:  # a codebook of moving averages
+                continue
             apart = [a.float() - b for a, b in zip(network.parameters(), its, strict=True)]
             found[name] = float(get_total_norm(apart) / get_total_norm(its))
         return found

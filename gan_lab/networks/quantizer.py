@@ -8,6 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+HARDLY = 1e-3
+"""The use of an entry before it is used: so little that all but those that the first batch chooses begin anew there."""
+
+
 class Quantized(NamedTuple):
     """Entries (N, D, h, w) in place of vectors, with the vectors' gradient (straight through), and which, (N, h, w)."""
 
@@ -20,7 +24,8 @@ class Quantizer(nn.Module):
 
     Entries move towards the vectors that choose them: as moving averages of those (section A.1), in ``learn``, or,
     without a decay, by the gradient of ``distance``. Entries that hardly any vector chooses begin anew at vectors of
-    the batch (Dhariwal et al. 2020, section 3.2).
+    the batch (Dhariwal et al. 2020, section 3.2), the likelier the farther these are from their own entry, by weighted
+    draws without replacement (Efraimidis and Spirakis 2006) of k-means++ (Arthur and Vassilvitskii 2007).
 
     Args:
         entries: K.
@@ -41,8 +46,8 @@ class Quantizer(nn.Module):
             self.weight = nn.Parameter(begin)
         else:
             self.register_buffer("weight", begin)
-            self.register_buffer("sums", begin.clone())
-        self.register_buffer("counts", torch.ones(entries))
+            self.register_buffer("sums", HARDLY * begin)
+        self.register_buffer("counts", torch.full((entries,), HARDLY))
 
     def forward(self, x: Tensor) -> Quantized:
         x = x.float()
@@ -70,7 +75,7 @@ class Quantizer(nn.Module):
 
     @torch.no_grad()
     def learn(self, x: Tensor, codes: Tensor, noise: Any) -> dict[str, Tensor]:
-        """Moves the entries, once a step; tells the perplexity of the batch's codes and the share of entries in use.
+        """Moves the entries, once a step; tells the perplexity of the batch's codes and the share of entries that it uses.
 
         Sums are over all ranks, and what is drawn does not depend on how many there are.
         """
@@ -81,16 +86,17 @@ class Quantizer(nn.Module):
         if self.decay is not None:
             sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
             self.sums.lerp_(_summed(sums), 1 - keep)
-            self.weight.copy_(self.sums / self.counts.clamp(min=1e-5)[:, None])
-        usual = seen.sum() / self.entries
-        told = {"perplexity": perplexity(seen), "usage": (self.counts > 0.03 * usual).float().mean()}
+            used = (self.counts > HARDLY / 1e3)[:, None]
+            self.weight.copy_(torch.where(used, self.sums / self.counts[:, None], self.weight))
         if self.restart:
-            self._restart(flat, noise.uniform(len(x), len(flat) // len(x)).flatten(), usual)
-        return told
+            apart = (flat - self.weight[codes]).square().sum(1)
+            uniform = noise.uniform(len(x), len(flat) // len(x)).flatten()
+            self._restart(flat, uniform.log() / (apart + 1e-12), self.restart * seen.sum() / self.entries)
+        return {"perplexity": perplexity(seen), "usage": (seen > 0).float().mean()}
 
-    def _restart(self, flat: Tensor, order: Tensor, usual: Tensor) -> None:
-        """Entries in little use take the vectors of the batch that come first in a random order over all ranks."""
-        dead = (self.counts < self.restart * usual).nonzero()[:, 0]
+    def _restart(self, flat: Tensor, order: Tensor, least: Tensor) -> None:
+        """Entries in less use than the least take the vectors that come first in an order over all ranks' batches."""
+        dead = (self.counts < least).nonzero()[:, 0]
         if not len(dead):
             return
         best, rows = order.topk(min(len(dead), len(order)))
@@ -98,9 +104,9 @@ class Quantizer(nn.Module):
         fresh = vectors[best.topk(min(len(dead), len(best))).indices]
         dead = dead[: len(fresh)]
         self.weight.data[dead] = fresh
-        self.counts[dead] = usual
+        self.counts[dead] = 2 * least  # which is gone after a while, where nothing chooses them
         if self.decay is not None:
-            self.sums[dead] = fresh * usual
+            self.sums[dead] = fresh * 2 * least
 
 
 def perplexity(counts: Tensor) -> Tensor:

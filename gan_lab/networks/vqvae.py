@@ -60,7 +60,9 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Vectors (N, D, h, w) → images (N, C, 2^s h, 2^s w): a 3×3, residual blocks, transposed convolutions 4×4, tanh.
+    """Vectors (N, D, h, w) → images (N, C, 2^s h, 2^s w): a 3×3, residual blocks, transposed convolutions 4×4, a 3×3.
+
+    Nothing bounds the values: while few entries are in use, a tanh would come to rest at the background's level.
 
     Args:
         channels: of the images.
@@ -74,7 +76,7 @@ class Decoder(nn.Module):
         for pair in pairwise(widths):
             layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, 4, 2, 1)]
         self.last = nn.Conv2d(widths[-1], channels, 3, 1, 1)
-        self.layers = nn.Sequential(*layers, nn.ReLU(), self.last, nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.ReLU(), self.last)
 
     def forward(self, vectors: Tensor) -> Tensor:
         return self.layers(vectors)
