@@ -142,8 +142,10 @@ def _check_remedies(config: DictConfig) -> None:
     penalties = (config.get("loss") or {}).get("penalties") or {}
     foreign = [key for key in ("augment", "wrappers", "replay") if key in config.model]
     foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
-    if config.takes == "image" and "generator" not in config.model and foreign:
-        raise UserError(f"model={config.method} has no {foreign[0]}: that remedy goes with GANs.")
+    if config.takes == "image" and "generator" not in config.model:
+        foreign += [key for key in ("g_optimizer",) if key in config.model]
+        if foreign:
+            raise UserError(f"model={config.method} has no {foreign[0]}: that remedy goes with GANs.")
     if config.takes != "image" and foreign:
         raise UserError(
             f"model={config.method} has no {foreign[0]}: of the remedies, clip, ttur and label_smoothing go with "
@@ -195,10 +197,10 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: if a key that must be given is not, or an interpolation leads nowhere.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
     try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error

@@ -36,6 +36,11 @@ def test_a_loss_says_what_a_model_only_prefers():
         (["model=gan", "data=ring", "remedy=consistency"], "give loss.penalties.consistency=null"),
         (["model=cgan", "data=stacked_mnist"], "states none.*such as data=mnist"),
         (["model=sngan", "data=fake", "remedy=label_smoothing"], "Hinge has no target to smooth.*loss=minimax"),
+        (["model=vae", "likelihood=bernoulli"], "add data.binarize=static"),
+        (["model=vae", "data.binarize=dynamic"], "add likelihood=bernoulli"),
+        (["model=pixelcnn", "loss=hinge"], "no critic.*leave loss= away"),
+        (["model=vae", "remedy=diffaugment"], "has no augment.*goes with GANs"),
+        (["model=vae", "remedy=ttur"], "has no g_optimizer.*goes with GANs"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_read(overrides, sentence):

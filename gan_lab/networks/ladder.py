@@ -25,7 +25,13 @@ class Drawn(NamedTuple):
 
 
 def scales(height: int, width: int) -> list[tuple[int, int]]:
-    """The sizes that have latents, the coarsest first: half the picture's and below, down to 4 to 7 px."""
+    """The sizes that have latents, the coarsest first: half the picture's and below, down to 4 to 7 px.
+
+    Raises:
+        ValueError: for pictures that cannot be halved.
+    """
+    if min(height, width) < 8:
+        raise ValueError(f"A ladder of latents takes pictures of 8 px and more, not {height}×{width}: choose model=vae.")
     return halved(height, width)[:0:-1]
 
 
