@@ -71,7 +71,7 @@ def table(last: Record, against: str, best: Record | None = None) -> Table:
     """
     found = rows(last["figures"])
     beside = [end for end in BESIDE if any(end in row.beside for row in found)]
-    made = Table("", f"made{_after(last)}", "±", *(HEADINGS[end] for end in beside), caption=against)
+    made = Table("", f"made{_after(last)}", "±", *(HEADINGS[end] for end in beside), caption=against, padding=0)
     if best is not None and best["images_seen"] != last["images_seen"]:
         made.add_column(f"best{_after(best)}")
     made.columns[0].overflow, made.columns[0].no_wrap = "fold", True
@@ -81,6 +81,8 @@ def table(last: Record, against: str, best: Record | None = None) -> Table:
         if len(made.columns) > len(cells) + 1:
             cells.append(f"{best[row.name]:.4g}" if best and row.name in best else "")
         made.add_row(row.name, *cells)
+    for column in made.columns[1:]:  # where it is narrow, names and headings give way before digits do
+        column.min_width = max((len(str(cell)) for cell in column.cells), default=1)
     return made
 
 
@@ -88,7 +90,7 @@ HEADINGS = {
     "real": "real pictures",
     "untranslated": "untranslated",
     "gaussian": "pixel Gaussian",
-    "reconstructed": "reconstructions",
+    "reconstructed": "made again",
     "elbo": "by one sample",
 }
 

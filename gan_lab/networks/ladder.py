@@ -31,7 +31,9 @@ def scales(height: int, width: int) -> list[tuple[int, int]]:
         ValueError: for pictures that cannot be halved.
     """
     if min(height, width) < 8:
-        raise ValueError(f"A ladder of latents takes pictures of 8 px and more, not {height}×{width}: choose model=vae.")
+        raise ValueError(
+            f"A ladder of latents takes pictures of 8 px and more, not {height}×{width}: choose model=vae."
+        )
     return halved(height, width)[:0:-1]
 
 
