@@ -125,7 +125,14 @@ def _check_likelihood(config: DictConfig) -> None:
     """Raises UserError for a likelihood of other pictures than the data's, or for a loss where there is no critic."""
     if config.get("loss") is not None and "loss" not in config.model:
         raise UserError(f"model={config.method} has no critic that a loss= could be of: leave loss= away.")
-    if config.get("likelihood") is None:
+    uses = OmegaConf.to_container(config.model)
+    assert isinstance(uses, dict)
+    for group, key, value in (("likelihood", "likelihood", "${likelihood}"), ("coder", "encoder", "${coder.encoder}")):
+        if config.get(group) is not None and uses.get(key) != value:
+            raise UserError(f"model={config.method} has no use for {group}=: leave it away.")
+    if config.get("coder") is not None and "latent" not in config.coder and uses.get("prior") is not None:
+        raise UserError("coder=ladder goes with model=hvae: give coder=mlp or conv.")
+    if config.get("likelihood") is None or config.data.get("binarize") not in (None, "static", "dynamic"):
         return
     two, bernoulli = bool(config.data.get("binarize")), "Bernoulli" in config.likelihood.get("_target_", "")
     if bernoulli and not two:
@@ -187,6 +194,8 @@ def check_sampling(plain: Mapping[str, Any], *counts: str) -> None:
             raise UserError(f"{key}={plain[key]} does not serve: give a whole number from 1 up.")
     if type(plain["seed"]) is not int:
         raise UserError(f"seed={plain['seed']} does not serve: give a whole number.")
+    if "fps" in plain and (type(plain["fps"]) not in (int, float) or plain["fps"] <= 0):
+        raise UserError(f"fps={plain['fps']} does not serve: give a number above 0.")
     if type(plain["truncation"]) not in (int, float) or not 0 < plain["truncation"] <= 1:
         raise UserError(f"truncation={plain['truncation']} does not serve: give a number above 0 and up to 1.")
 

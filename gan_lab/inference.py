@@ -11,14 +11,14 @@ from torch import Tensor
 
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load
-from gan_lab.editing.interpolation import interpolate
+from gan_lab.editing.interpolation import interpolate, lerp, slerp
 from gan_lab.editing.traversal import traverse, weightiest
 from gan_lab.imaging import grid, grid_of_kinds, save_animation, save_each, save_png, strip
 from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
 from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Decodes, Samples, Translates, UserError
+from gan_lab.types import Decodes, Quantizes, Samples, Translates, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -103,7 +103,8 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if points < 2:
         raise UserError(f"interpolate={points} does not serve: a walk needs at least 2 latents.")
     keys = ("seed", "steps", "label", "start", "truncation", "batch_size")
-    frames = _pictures(interpolate(model, points=points, **{key: plain[key] for key in keys}))
+    between = lerp if isinstance(model, Quantizes) else slerp  # a codebook's entries lie on no sphere
+    frames = _pictures(interpolate(model, points=points, between=between, **{key: plain[key] for key in keys}))
     still = output if output.suffix.lower() == ".png" else _folder(output) / "interpolation.png"
     moving = output if output.suffix.lower() in ANIMATIONS else _folder(output) / "interpolation.gif"
     write_walk(frames, still, moving, plain["fps"])
@@ -119,6 +120,8 @@ def write_walk(frames: Tensor, still: Path, moving: Path, fps: float) -> None:
 def _traverse(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if not isinstance(model, Decodes):
         raise UserError(f"This {type(model).__name__} has no latents to go along: leave traverse= away.")
+    if isinstance(model, Quantizes):
+        raise UserError(f"The latents of a {type(model).__name__} are entries of a codebook: leave traverse= away.")
     around = model.latents(1, plain["seed"], plain["start"], plain["truncation"])
     how = {key: plain[key] for key in ("label", "batch_size")}
     ranked = weightiest(model, around, **how)

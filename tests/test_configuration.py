@@ -40,6 +40,10 @@ def test_a_loss_says_what_a_model_only_prefers():
         (["model=vae", "data.binarize=dynamic"], "add likelihood=bernoulli"),
         (["model=pixelcnn", "loss=hinge"], "no critic.*leave loss= away"),
         (["model=vae", "remedy=diffaugment"], "has no augment.*goes with GANs"),
+        (["model=vae_gan", "likelihood=logistic"], "no use for likelihood="),
+        (["model=vqvae", "coder=conv"], "no use for coder="),
+        (["model=dcgan", "coder=mlp"], "no use for coder="),
+        (["model=vae", "coder=ladder"], "goes with model=hvae"),
         (["model=vae", "remedy=ttur"], "has no g_optimizer.*goes with GANs"),
     ],
 )

@@ -176,6 +176,19 @@ def test_what_is_set_of_callbacks_that_are_left_out_does_no_harm(tmp_path):
     assert not [each for each in trainer.callbacks if isinstance(each, Fidelity)]
 
 
+def test_compiled_networks_train_beside_an_adaptive_weight(tmp_path):
+    few = ["codebook.halvings=1", "model.critic_begin=0.25", "compile=true"]
+    _, model = fit(plain(["model=vqgan"], tmp_path, *limited(4 * BATCH), *few))
+    assert model.encoder._compiled_call_impl is not None and model.decoder._compiled_call_impl is None
+
+
+def test_micro_batches_train_as_the_whole_batch(tmp_path):
+    one, two = (fit(plain(["model=iwae"], tmp_path, *limited(2 * BATCH), f"model.micro_batches={n}", "precision=32-true",
+                          "data.size=8", "model.ema_half_life=0"))[1] for n in (1, 2))  # fmt: skip
+    for name, value in live(one).items():
+        torch.testing.assert_close(live(two)[name], value, atol=1e-4, rtol=1e-3, msg=name)
+
+
 def test_compiled_networks_train(tmp_path):
     _, model = fit(plain(["model=dcgan", "loss=r1"], tmp_path, *limited(BATCH), "data.size=8", "compile=true"))
     assert model.generator._compiled_call_impl is not None

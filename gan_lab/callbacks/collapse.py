@@ -60,10 +60,12 @@ WORDS = {
     "kl_nats": (
         "The posterior has collapsed to the prior: over the last {window} turns a picture's latents carried "
         "{mean:.2g} nats on average, so the decoder ignores them, and samples do not depend on them. Try a weight that "
-        "grows (model.schedules.beta), model.free_bits=0.1, a smaller model.beta, or a weaker decoder."
+        "grows or free bits (vae: model.schedules.beta, model.free_bits=0.1), a smaller model.beta, a weaker decoder."
     ),
     "usage": (
-        "The codebook has died: over the last {window} turns {mean:.1%} of its entries were in use on average, so "
-        "pictures are told apart by few codes. Try model.quantizer.restart, fewer entries, or a lower learning rate."
+        "The codebook has died: over the last {window} turns {mean:.1%} of the entries that a batch could use were in "
+        "use on average, so pictures are told apart by few codes. Try model.quantizer.restart, fewer entries, or a "
+        "lower learning rate."
     ),
 }
+"""What is said, by the term that tells it."""

@@ -67,7 +67,7 @@ class Autoencoder(LatentModule):
     def restore(
         self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> Tensor:
-        """By a Markov chain between picture and latents (Rezende et al. 2014, appendix F), begun at a sample."""
+        """By a Markov chain of pictures, at their mean, and latents, from a sample on (Rezende et al. 2014, app. F)."""
         image, known = image.to(self.device), mask.to(self.device) > 0
         made = self.decode(self.latents(len(image), seed, start), label)
         labels = self.labelled(label, len(image))

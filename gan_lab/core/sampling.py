@@ -59,7 +59,7 @@ class SamplingModule(AlternatingModule):
             UserError: for a label that the model does not know.
         """
         if not self.kinds:
-            raise UserError("This model was trained without labels: sample it without label=.")
+            raise UserError("This model was trained without labels: leave label= away.")
         whole = isinstance(label, Tensor) and label.dtype == torch.int64 and label.shape in ((), (n,))
         if not whole and type(label) is not int:
             raise UserError(f"label={label} does not serve: give one class, a whole number.")

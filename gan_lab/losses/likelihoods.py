@@ -46,7 +46,7 @@ class Gaussian:
     levels, noisy = 256, True
 
     def __init__(self, scale: float | None = None) -> None:
-        self.scale = scale
+        self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
 
     def log_prob(self, given: Tensor, images: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class DiscretizedLogistic:
     levels, noisy = 256, False
 
     def __init__(self, scale: float | None = None) -> None:
-        self.scale = scale
+        self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
 
     def log_prob(self, given: Tensor, images: Tensor) -> Tensor:
@@ -87,6 +87,12 @@ class DiscretizedLogistic:
     def mean(self, given: Tensor) -> Tensor:
         """The location, within the range: the mean but for what lies beyond the ends."""
         return _located(given, self.scale)[0].clamp(-1, 1)
+
+
+def _positive(scale: float | None) -> float | None:
+    if scale is not None and not scale > 0:
+        raise ValueError(f"likelihood.scale={scale} does not serve: give a number above 0, or null.")
+    return scale
 
 
 def _located(given: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:

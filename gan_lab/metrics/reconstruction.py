@@ -76,7 +76,8 @@ class Reconstruction(Probe):
         found = dict(zip(self.compared, map(mean_and_error, compared), strict=True))
         ratio, usual = made.mean() / real.mean(), real.mean().item()
         # of a ratio of means: the error of what it leaves over (delta method)
-        found["sharpness"] = {"": ratio.item(), ".error": mean_and_error(made - ratio * real)[".error"] / usual}
+        if usual:  # flat pictures have none
+            found["sharpness"] = {"": ratio.item(), ".error": mean_and_error(made - ratio * real)[".error"] / usual}
         return {f"reconstruction_{name}{end}": value for name, each in found.items() for end, value in each.items()}
 
     def reset(self) -> None:

@@ -11,7 +11,7 @@ from gan_lab.core.alternating import MakeOptimizer
 from gan_lab.core.ancestry import draw, nats
 from gan_lab.core.ema import EMA
 from gan_lab.core.sampling import SamplingModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, to_float, to_uint8
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError, to_float, to_uint8
 
 
 class Autoregressive(SamplingModule):
@@ -43,6 +43,8 @@ class Autoregressive(SamplingModule):
     ) -> None:
         ema = EMA({"network": network}, ema_half_life, ema_ramp)
         super().__init__(optimizers={"network": optimizer}, ema=ema, **sampling)
+        if not 2 <= levels <= 256:
+            raise UserError(f"model.levels={levels} does not serve: give a whole number from 2 to 256.")
         self.network, self.levels = network, levels
         self.shape: tuple[int, int, int] = tuple(shape)  # type: ignore[assignment]
 

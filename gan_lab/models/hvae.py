@@ -6,6 +6,7 @@ from torch import Tensor
 
 from gan_lab.core.latents import Normal
 from gan_lab.models.vae import VAE, Inferred
+from gan_lab.types import UserError
 
 
 class HVAE(VAE):
@@ -21,6 +22,8 @@ class HVAE(VAE):
     """
 
     def __init__(self, encoder: Any, decoder: Any, *, prior: None = None, **vae: Any) -> None:
+        if not hasattr(decoder, "infer"):
+            raise UserError("A hierarchy of latents needs a decoder that infers them: leave coder= away.")
         super().__init__(encoder, decoder, prior=Normal(decoder.latent), **vae)
 
     def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:

@@ -20,8 +20,12 @@ class IWAE(VAE):
 
     def __init__(self, samples: int = 5, **vae: Any) -> None:
         super().__init__(**vae)
-        if self.beta != 1 or self.free_bits:
-            raise UserError("The importance-weighted bound has no KL term of its own: leave beta and free_bits away.")
+        if type(samples) is not int or samples < 1:
+            raise UserError(f"samples={samples} does not serve: give a whole number from 1 up.")
+        if self.beta != 1 or self.free_bits or "beta" in self.scheduled.schedules:
+            raise UserError(
+                "The importance-weighted bound has no KL term of its own: leave beta, its schedule and free_bits away."
+            )
         self.samples = samples
 
     def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:

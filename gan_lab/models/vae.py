@@ -120,8 +120,9 @@ class VAE(Autoencoder):
     ) -> Tensor:
         n, labels = len(image), self.labelled(label, len(image))
         epsilon = numbered(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
-        levels = numbered(lambda noise: self.within(image[:1].cpu(), noise) - image[:1].cpu(), n, seed, start, "level")
-        image = (image.cpu() + levels).to(self.device)
+        level = torch.zeros(1, *image.shape[1:])
+        image = image.to(self.device)
+        image = image + numbered(lambda noise: self.within(level, noise), n, seed, start, "level").to(self.device)
         with self.at_rest():
             encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
             parts = epsilon.split(max(1, ROWS // max(n, 1)), 1)

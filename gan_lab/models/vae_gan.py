@@ -24,6 +24,7 @@ class VAEGAN(Autoencoder):
         beta: weight of the KL divergence.
         gamma: weight γ of likeness against the adversarial term in the decoder's turn (section 3.3).
         project: applied to the discriminator after each of its steps.
+        n_critic: the critic's turns for each of the others'.
         autoencoder: what ``Autoencoder`` takes.
     """
 
@@ -42,18 +43,19 @@ class VAEGAN(Autoencoder):
         beta: float = 1.0,
         gamma: float = 1e-2,
         project: Callable[[nn.Module], None] | None = None,
+        n_critic: int = 1,
         **autoencoder: Any,
     ) -> None:
         optimizers = {"encoder": encoder_optimizer, "decoder": decoder_optimizer, "critic": d_optimizer}
         super().__init__(encoder, decoder, optimizers=optimizers, **autoencoder)
         self.discriminator: Any = discriminator
         self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
-        self.beta, self.gamma, self.project = beta, gamma, project
+        self.beta, self.gamma, self.project, self.n_critic = beta, gamma, project, n_critic
 
     def phases(self) -> Sequence[Phase]:
         return [
-            Phase("encoder", self.e_terms),
-            Phase("decoder", self.g_terms),
+            Phase("encoder", self.e_terms, self.n_critic),
+            Phase("decoder", self.g_terms, self.n_critic),
             Phase("critic", self.d_terms),
         ]
 

@@ -11,7 +11,7 @@ from gan_lab.core.adversary import AdversarialLoss, Adversary, Penalty
 from gan_lab.core.alternating import MakeOptimizer, Remembers
 from gan_lab.losses.penalties import over_ranks
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 
 class VQGAN(VQVAE):
@@ -26,7 +26,11 @@ class VQGAN(VQVAE):
         adversarial: the critic's weight in the autoencoder's turn, times the adaptive one (section 3.1, λ).
         critic_begin: the share of the budget after which there is a critic.
         project: applied to the discriminator after each of its steps.
+        n_critic: of the loss; no other than 1.
         vqvae: what ``VQVAE`` takes.
+
+    Raises:
+        UserError: for a loss with more critic steps, and a critic that would begin with the prior or after it.
     """
 
     def __init__(
@@ -40,9 +44,14 @@ class VQGAN(VQVAE):
         adversarial: float = 0.8,
         critic_begin: float = 0.15,
         project: Callable[[nn.Module], None] | None = None,
+        n_critic: int = 1,
         **vqvae: Any,
     ) -> None:
         super().__init__(optimizers={"critic": d_optimizer}, **vqvae)
+        if n_critic != 1:
+            raise UserError("VQGAN's critic takes one step for each of the autoencoder's: give loss.n_critic=1.")
+        if not 0 <= critic_begin < self.prior_begin:
+            raise UserError(f"critic_begin={critic_begin} does not serve: give a share below prior_begin.")
         self.discriminator, self.project = discriminator, project
         self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
         self.perceptual, self.perception = perceptual, perception
@@ -97,4 +106,5 @@ class VQGAN(VQVAE):
         return self.adversary.memories()
 
     def compilable(self) -> Sequence[nn.Module]:
-        return [*super().compilable(), *([] if self.adversary.differentiates_twice else [self.discriminator])]
+        """Not what the adaptive weight goes back through before the step does: a compiled graph serves once."""
+        return [self.encoder, self.prior]

@@ -11,7 +11,7 @@ from gan_lab.core.alternating import MakeOptimizer
 from gan_lab.core.ancestry import draw, nats
 from gan_lab.core.ema import EMA
 from gan_lab.core.sampling import SamplingModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 
 class VQVAE(SamplingModule):
@@ -64,6 +64,8 @@ class VQVAE(SamplingModule):
         self.size: tuple[int, int, int] = (1, *size)  # type: ignore[assignment]
         self.commitment, self.prior_begin = commitment, prior_begin
         self.entries = int(quantizer.entries)
+        if not 0 < prior_begin < 1:
+            raise UserError(f"prior_begin={prior_begin} does not serve: give a share of the budget such as 0.5.")
 
     def phases(self) -> Sequence[Phase]:
         autoencoder = Phase("autoencoder", self.terms, end=self.prior_begin)
@@ -87,7 +89,8 @@ class VQVAE(SamplingModule):
         commitment, codebook = self.quantizer.distance(drawn["encoded"], drawn["codes"])
         losses = {**self.unlike(batch["image"], drawn["made"]), "commitment": self.commitment * commitment}
         losses |= {"codebook": codebook} if codebook.requires_grad else {}
-        return Terms(losses, self.quantizer.learn(drawn["encoded"], drawn["codes"], noise))
+        share = 1 / self.micro_batches
+        return Terms(losses, self.quantizer.learn(drawn["encoded"], drawn["codes"], noise, share))
 
     def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
         """How far the reconstructions are from the pictures."""
@@ -95,21 +98,17 @@ class VQVAE(SamplingModule):
 
     def prior_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
         """The codes' likelihood, in nats a picture."""
-        with torch.no_grad():
-            codes = self._codes(batch["image"])
+        codes = self.codes(batch["image"])
         likely = nats(self.prior, codes[:, None], *self.told(batch)).mean()
         return Terms({"nll": likely}, {"nats_a_code": likely / codes[0].numel()})
-
-    def _codes(self, images: Tensor) -> Tensor:
-        """Codes (N, h, w), by the averages."""
-        codes: Tensor = self.averaged("quantizer").nearest(self.averaged("encoder")(images))  # type: ignore[operator]
-        return codes
 
     # Capabilities.
 
     def codes(self, image: Tensor) -> Tensor:
         with self.at_rest():
-            return self._codes(image.to(self.device))
+            encoded = self.averaged("encoder")(image.to(self.device))
+            codes: Tensor = self.averaged("quantizer").nearest(encoded)  # type: ignore[operator]
+            return codes
 
     def embedded(self, codes: Tensor) -> Tensor:
         """Codes (n, h, w) → the entries, flat, (n, Z)."""
@@ -117,7 +116,8 @@ class VQVAE(SamplingModule):
         return vectors.flatten(1)
 
     def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] → the entries that stand for them, flat, (N, Z)."""
+        """Images (N, C, H, W) in [-1, 1] → the entries that stand for them, flat, (N, Z); a label plays no part."""
+        self.labelled(label, len(image))
         with self.at_rest():
             return self.embedded(self.codes(image))
 
@@ -131,6 +131,7 @@ class VQVAE(SamplingModule):
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Vectors (n, Z), flat → images in [-1, 1], in float32; a label plays no part."""
+        self.labelled(label, len(latents))
         with self.at_rest():
             vectors = latents.to(self.device).unflatten(1, (-1, *self.size[1:]))
             return self.averaged("decoder")(vectors).float().clamp(-1, 1)
@@ -142,7 +143,7 @@ class VQVAE(SamplingModule):
         return self.decode(self.latents(n, seed, start, truncation, label))
 
     def reconstruct(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
-        return self.decode(self.encode(image))
+        return self.decode(self.encode(image, label), label)
 
     def restore(
         self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
@@ -152,6 +153,6 @@ class VQVAE(SamplingModule):
         n, side = len(image), image.shape[-1] // self.size[-1]
         kept = -F.max_pool2d(-known, side) > 0
         with self.at_rest():
-            given = {"labels": self.labelled(label, n), "known": self.codes(image)[:, None], "mask": kept}
+            given = {"labels": self.labelled(label, n), "known": self.codes(image * known)[:, None], "mask": kept}
             codes = draw(self.averaged("prior"), self.size, n, seed, start, **given)  # type: ignore[arg-type]
             return torch.where(known > 0, image, self.decode(self.embedded(codes[:, 0])))

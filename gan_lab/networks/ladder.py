@@ -45,6 +45,7 @@ class Cell(nn.Module):
         inner = max(1, maps // squeeze)
         last = nn.Conv2d(inner, maps, 1)
         nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.layers = nn.Sequential(
             *normed(maps), nn.Conv2d(maps, inner, 1), *normed(inner), nn.Conv2d(inner, inner, 3, 1, 1),
             *normed(inner), last,

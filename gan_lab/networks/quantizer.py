@@ -7,7 +7,6 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 HARDLY = 1e-3
 """The use of an entry before it is used: so little that all but those that the first batch chooses begin anew there."""
 
@@ -74,14 +73,16 @@ class Quantizer(nn.Module):
         return F.mse_loss(x, entries.detach()), moves
 
     @torch.no_grad()
-    def learn(self, x: Tensor, codes: Tensor, noise: Any) -> dict[str, Tensor]:
-        """Moves the entries, once a step; tells the perplexity of the batch's codes and the share of entries that it uses.
+    def learn(self, x: Tensor, codes: Tensor, noise: Any, share: float = 1.0) -> dict[str, Tensor]:
+        """Moves the entries; tells the perplexity of the batch's codes, and the share of entries that it uses, of those
+        that it could.
 
-        Sums are over all ranks, and what is drawn does not depend on how many there are.
+        Sums are over all ranks, and what is drawn does not depend on how many there are. Of a micro-batch, ``share`` of
+        a step, the averages move by as much of one.
         """
         flat, codes = x.movedim(1, -1).flatten(0, -2).float(), codes.flatten()
         seen = _summed(torch.bincount(codes, minlength=self.entries).float())
-        keep = 0.99 if self.decay is None else self.decay
+        keep = (0.99 if self.decay is None else self.decay) ** share
         self.counts.lerp_(seen, 1 - keep)
         if self.decay is not None:
             sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
@@ -92,7 +93,7 @@ class Quantizer(nn.Module):
             apart = (flat - self.weight[codes]).square().sum(1)
             uniform = noise.uniform(len(x), len(flat) // len(x)).flatten()
             self._restart(flat, uniform.log() / (apart + 1e-12), self.restart * seen.sum() / self.entries)
-        return {"perplexity": perplexity(seen), "usage": (seen > 0).float().mean()}
+        return {"perplexity": perplexity(seen), "usage": (seen > 0).sum() / seen.sum().clamp(max=self.entries)}
 
     def _restart(self, flat: Tensor, order: Tensor, least: Tensor) -> None:
         """Entries in less use than the least take the vectors that come first in an order over all ranks' batches."""
