@@ -183,8 +183,8 @@ def test_compiled_networks_train_beside_an_adaptive_weight(tmp_path):
 
 
 def test_micro_batches_train_as_the_whole_batch(tmp_path):
-    one, two = (fit(plain(["model=iwae"], tmp_path, *limited(2 * BATCH), f"model.micro_batches={n}", "precision=32-true",
-                          "data.size=8", "model.ema_half_life=0"))[1] for n in (1, 2))  # fmt: skip
+    how = [*limited(2 * BATCH), "precision=32-true", "data.size=8", "model.ema_half_life=0"]
+    one, two = (fit(plain(["model=iwae"], tmp_path, *how, f"model.micro_batches={n}"))[1] for n in (1, 2))
     for name, value in live(one).items():
         torch.testing.assert_close(live(two)[name], value, atol=1e-4, rtol=1e-3, msg=name)
 
