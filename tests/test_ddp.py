@@ -12,6 +12,7 @@ from cases import CASES
 from ddp_worker import EXACT
 
 WORKER = Path(__file__).with_name("ddp_worker.py")
+pytestmark = pytest.mark.timeout(1200)  # the launch that goes through all models counts as the first test's
 
 
 def launch(folder, devices):
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ddp")
     for devices in (2, 1):
         for process in launch(folder, devices):
-            output, _ = process.communicate(timeout=600)
+            output, _ = process.communicate(timeout=900)
             assert process.returncode == 0, output[-4000:]
     return folder
 
