@@ -4,6 +4,7 @@ Before means in raster order, and the channels of a pixel in their own (van den 
 Neural Networks", section 3).
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -128,9 +129,9 @@ class Raster(nn.Module):
             strip.put(column, x[:, :, column - start])
         return x[:, :, -1]
 
+    @abstractmethod
     def logits(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """``forward`` from what ``inputs`` gives."""
-        raise NotImplementedError
 
     def forward(self, values: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.logits(self.inputs(values), labels)
