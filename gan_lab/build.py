@@ -6,13 +6,18 @@ positional ones, and ``_partial_: true`` leaves the call to whoever gets the obj
 """
 
 import importlib
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
-from types import FunctionType, ModuleType
-from typing import Any
+from types import FunctionType, ModuleType, NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+from torch import Tensor
 
 from gan_lab.types import UserError
+
+PLAIN = {bool: "true or false", int: "a whole number", float: "a number", NoneType: "null"}
 
 TRUSTED = (
     "gan_lab.augment",
@@ -61,6 +66,8 @@ def _is_word(key: Any) -> bool:
 def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
     path = str(node["_target_"])
     target = resolve(path, trust)
+    if wrong := _misfit(target, values):
+        raise UserError(f"{wrong} of {path}.")
     made = partial(target, *build(node.get("_args_", []), trust), **values)
     if node.get("_partial_"):
         return made
@@ -70,6 +77,35 @@ def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] 
         raise UserError(str(error)) from error
     except TypeError as error:
         raise UserError(f"{path} does not take these arguments: {error}.") from error
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError) as error:
+        if not _inside(path, ("gan_lab", "torch", "torchvision")):
+            raise  # of who writes parts: where it went wrong matters
+        raise UserError(f"{path} cannot be made of these values: {error}.") from error
+
+
+def _misfit(target: Any, values: Mapping[str, Any]) -> str | None:
+    """What is wrong with a value, where an argument is annotated as a number or a truth value and it is none."""
+    stated: dict[str, Any] = {}
+    for each in getattr(target, "__mro__", (target,)):  # classes hand on what they do not name
+        try:
+            parameters = inspect.signature(each.__init__ if isinstance(each, type) else each).parameters
+        except (TypeError, ValueError):  # written in C
+            continue
+        stated = {name: parameter.annotation for name, parameter in parameters.items()} | stated
+    for name, value in values.items():
+        kind = stated.get(name)
+        kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        serve = [kind for kind in PLAIN if kind in kinds]
+        if serve and {*kinds} <= {*PLAIN, Tensor} and not any(_is_a(kind, value) for kind in serve):
+            return f"{name}={value} does not serve: give {' or '.join(PLAIN[kind] for kind in serve)} as {name}"
+    return None
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    """Of numbers as people write them: 1e6 is a whole one, and 1 is a number, but true is none."""
+    if kind is int or kind is float:
+        return type(value) is int or (type(value) is float and (kind is float or value.is_integer()))
+    return isinstance(value, kind)
 
 
 def resolve(path: str, trust: Sequence[str] | None = None) -> Any:

@@ -128,19 +128,27 @@ def _quote(argument: str, sweeps: bool) -> str:
 
 
 def mistyped(arguments: Sequence[str]) -> str | None:
-    """What is wrong with a list of choices, such as ``metrics=[fid,kdi]``: Hydra itself names the choices where one is
-    chosen alone. With folders of the user's own nothing is known to be wrong.
+    """What is wrong with a list of choices, such as ``metrics=[fid,kdi]``, or with null for none: Hydra itself names
+    the choices where one is chosen alone. With folders of the user's own nothing is known to be wrong.
     """
     if any(argument.startswith(("-cd", "--config-dir", "hydra.searchpath")) for argument in arguments):
         return None
     for argument in arguments:
-        found = re.fullmatch(r"([\w/]+)(?:@[\w.]+)?=\[([\w, ]+)\]", argument)
-        folders = [home(place) / found[1] for place in ("conf", "experiments")] if found else []
-        choices = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-        wrong = [name for name in re.split(r"[, ]+", found[2].strip()) if name not in choices] if found else []
-        if found and choices and wrong:
-            return f"There is no {found[1]}={wrong[0]}: choose among {', '.join(choices)}."
+        found = re.fullmatch(r"([\w/]+)(?:@[\w.]+)?=(?:\[([\w, ]+)\]|null)", argument)
+        known = choices(found[1]) if found else []
+        if not found or not known:
+            continue
+        if not found[2]:
+            return f"{argument} does not serve: choose among {', '.join(known)}, or give [] for none."
+        wrong = [name for name in re.split(r"[, ]+", found[2].strip()) if name not in known]
+        if wrong:
+            return f"There is no {found[1]}={wrong[0]}: choose among {', '.join(known)}."
     return None
+
+
+def choices(group: str) -> list[str]:
+    """Of a group of ours, by name; empty where there is none of that name."""
+    return sorted({path.stem for place in ("conf", "experiments") for path in (home(place) / group).glob("*.yaml")})
 
 
 def _make_importable(folder: Path) -> None:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.build import resolve as find
-from gan_lab.cli import add_searchpath, home, quote_paths
+from gan_lab.cli import add_searchpath, choices, home, quote_paths
 from gan_lab.launching import started_processes
 from gan_lab.machine import auto_precision
 from gan_lab.resolvers import side
@@ -130,6 +130,8 @@ def _check_likelihood(config: DictConfig) -> None:
     for group, key, value in (("likelihood", "likelihood", "${likelihood}"), ("coder", "encoder", "${coder.encoder}")):
         if config.get(group) is not None and uses.get(key) != value:
             raise UserError(f"model={config.method} has no use for {group}=: leave it away.")
+        if config.get(group) is None and uses.get(key) == value:
+            raise UserError(f"model={config.method} needs a {group}: give one of {', '.join(choices(group))}.")
     if config.get("coder") is not None and "latent" not in config.coder and uses.get("prior") is not None:
         raise UserError("coder=ladder goes with model=hvae: give coder=mlp or conv.")
     if config.get("likelihood") is None or config.data.get("binarize") not in (None, "static", "dynamic"):
@@ -196,6 +198,9 @@ def check_sampling(plain: Mapping[str, Any], *counts: str) -> None:
         raise UserError(f"seed={plain['seed']} does not serve: give a whole number.")
     if "fps" in plain and (type(plain["fps"]) not in (int, float) or plain["fps"] <= 0):
         raise UserError(f"fps={plain['fps']} does not serve: give a number above 0.")
+    for key in ("grid", "single"):
+        if type(plain.get(key, True)) is not bool:
+            raise UserError(f"{key}={plain[key]} does not serve: give true or false.")
     if type(plain["truncation"]) not in (int, float) or not 0 < plain["truncation"] <= 1:
         raise UserError(f"truncation={plain['truncation']} does not serve: give a number above 0 and up to 1.")
 

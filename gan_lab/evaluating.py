@@ -186,11 +186,11 @@ def _of_checkpoint(plain: dict[str, Any]) -> Task:
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Samples | Translates):
         raise UserError(
-            f"{path} holds a {type(model).__name__}, which neither samples nor translates: nothing to measure."
+            f"{path} holds the model {type(model).__name__}, which neither samples nor translates: nothing to measure."
         )
     measure = _measure(model, data_of(path, plain), plain)
     if measure is None:
-        raise UserError(f"The data of {path} do not suit a {type(model).__name__}: there is nothing to compare.")
+        raise UserError(f"The data of {path} do not suit {type(model).__name__}: there is nothing to compare.")
     told = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0))}
     return Task(model, measure, f"{title(path.parent)}, {path.stem}", told, base)
 
@@ -241,12 +241,14 @@ def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
 def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains | Mixture:
     """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
     node = dict(read(path)["gan_lab"]["data"])
+    if plain["root"] and "root" not in node:
+        raise UserError(f"The data of {path} lie in no folder: leave root= away.")
     if plain["root"]:
         node["root"] = plain["root"]
     data = build(node, [*TRUSTED, *plain["trust"]])
     if not isinstance(data, RealImages | TwoDomains | Mixture):
         raise UserError(
-            f"The data of {path}, a {type(data).__name__}, are not pictures that others can be compared with."
+            f"The data of {path}, {type(data).__name__}, are not pictures that others can be compared with."
         )
     with first_alone():
         data.prepare_data()  # type: ignore[union-attr]

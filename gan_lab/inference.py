@@ -42,7 +42,7 @@ def _sample(plain: dict[str, Any]) -> None:
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Samples):
         raise UserError(
-            f"{path} holds a {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
+            f"{path} holds the model {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
             + (f" (python -m gan_lab.translate checkpoint={path} input=…)." if isinstance(model, Translates) else ".")
         )
     output = Path(plain["output"])
@@ -98,7 +98,7 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
 
 def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if not isinstance(model, Decodes):
-        raise UserError(f"A {type(model).__name__} has no latent space to walk through: leave interpolate= away.")
+        raise UserError(f"{type(model).__name__} has no latent space to walk through: leave interpolate= away.")
     points = plain["interpolate"] or 4
     if points < 2:
         raise UserError(f"interpolate={points} does not serve: a walk needs at least 2 latents.")
@@ -119,10 +119,10 @@ def write_walk(frames: Tensor, still: Path, moving: Path, fps: float) -> None:
 
 def _traverse(model: Samples, plain: dict[str, Any], output: Path) -> None:
     if not isinstance(model, Decodes):
-        raise UserError(f"This {type(model).__name__} has no latents to go along: leave traverse= away.")
+        raise UserError(f"{type(model).__name__} has no latents to go along: leave traverse= away.")
     if isinstance(model, Quantizes):
-        raise UserError(f"The latents of a {type(model).__name__} are entries of a codebook: leave traverse= away.")
-    around = model.latents(1, plain["seed"], plain["start"], plain["truncation"])
+        raise UserError(f"The latents of {type(model).__name__} are entries of a codebook: leave traverse= away.")
+    around = model.latents(1, plain["seed"], plain["start"], plain["truncation"], plain["label"])
     how = {key: plain[key] for key in ("label", "batch_size")}
     ranked = weightiest(model, around, **how)
     if len(ranked) < around.shape[1]:

@@ -122,7 +122,7 @@ def _check_model(model: Any, path: Path, plain: Mapping[str, Any]) -> None:
     elif plain["interpolate"] and not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         lacks = "has no encodings of pictures to walk between: leave interpolate= away"
     if lacks:
-        raise UserError(f"{path} holds a {type(model).__name__}, which {lacks}.")
+        raise UserError(f"{path} holds the model {type(model).__name__}, which {lacks}.")
 
 
 def _instead(model: Any, path: Path) -> str:
@@ -222,9 +222,7 @@ def sheet(rows: Sequence[Tensor], columns: int) -> Tensor:
 
 def _walk(model: Any, given: Given, plain: Mapping[str, Any], output: Path) -> None:
     parts = given.parts(plain["batch_size"], device_of(plain["device"]))
-    # Encodes is not told labels
-    told = isinstance(model, Infers)
-    encoded = [model.infer(images, label)[0] if told else model.encode(images) for _, images, label in parts]
-    between = slerp if told else lerp  # what is no Gaussian has no sphere to stay on
-    frames = walk(model, torch.cat(encoded), plain["steps"], given.label, False, between, plain["batch_size"])
+    encoded = torch.cat([model.encode(images, label) for _, images, label in parts])
+    between = slerp if isinstance(model, Infers) else lerp  # what is no Gaussian has no sphere to stay on
+    frames = walk(model, encoded, plain["steps"], given.label, False, between, plain["batch_size"])
     write_walk(frames, output / "interpolation.png", output / "interpolation.gif", plain["fps"])

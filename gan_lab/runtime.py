@@ -228,12 +228,14 @@ def switched(model: Any, plain: Mapping[str, Any]) -> Any:
     """A loaded model with the switches ``ema``, ``dropout`` and ``batch_statistics`` as the command line asks.
 
     Raises:
-        UserError: if the model has no such switches.
+        UserError: if the model has no such switches, or ``ema`` is neither true nor false.
     """
+    if type(plain["ema"]) is not bool:
+        raise UserError(f"ema={plain['ema']} does not serve: give true or false.")
     model.raw = not plain["ema"]
     asked = {name: plain[name] for name in ("dropout", "batch_statistics") if plain.get(name) is not None}
     if asked and not hasattr(model, "switch_at_test"):
-        raise UserError(f"A {type(model).__name__} has no such switch: leave {' and '.join(asked)} away.")
+        raise UserError(f"{type(model).__name__} has no such switch: leave {' and '.join(asked)} away.")
     if asked:
         model.switch_at_test(**asked)
     return model

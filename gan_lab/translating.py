@@ -49,7 +49,9 @@ def _translate(plain: dict[str, Any]) -> None:
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Translates):
         works = "gan_lab.sample makes pictures with it" if isinstance(model, Samples) else "train model=cyclegan, say"
-        raise UserError(f"{path} holds a {type(model).__name__}, which knows no other domain to carry to: {works}.")
+        raise UserError(
+            f"{path} holds the model {type(model).__name__}, which knows no other domain to carry to: {works}."
+        )
     work = _work(model, plain, output)
     jobs, others = plan(source, output, work.there.target)
     folder_of(output).mkdir(parents=True, exist_ok=True)

@@ -165,8 +165,10 @@ class Samples(Protocol):
 class Decodes(Protocol):
     """Has a latent space that can be walked through."""
 
-    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0) -> Tensor:
-        """Latents (n, Z) of samples start … start + n - 1 of the seed."""
+    def latents(
+        self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
+    ) -> Tensor:
+        """Latents (n, Z) of samples start … start + n - 1 of the seed; in some spaces they have the label in them."""
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Latents (n, Z) → images (n, C, H, W) in [-1, 1]."""

@@ -19,6 +19,7 @@ from gan_lab.core.pool import Pool
 from gan_lab.losses.adversarial import Relativistic
 from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
+from gan_lab.models.iwae import IWAE
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks import vqvae
@@ -50,11 +51,12 @@ GANS = {
 }
 
 
-def autoencoder() -> VAE:
-    """With free bits, which look at the whole batch's divergences."""
+def autoencoder(method: type[VAE] = VAE, **how: float) -> VAE:
+    """Free bits look at the whole batch's divergences."""
     coders = MLPEncoder(8, 3, 16, 16, [8]), MLPDecoder(4, 3, 16, 16, [8])
     sgd = partial(torch.optim.SGD, lr=1e-6)
-    return VAE(*coders, Gaussian(1.0), sgd, free_bits=0.02, prior=Normal(4), budget=Budget(images=BATCH * ITERATIONS))
+    networks = {"encoder": coders[0], "decoder": coders[1], "likelihood": Gaussian(1.0), "optimizer": sgd}
+    return method(**networks, **how, prior=Normal(4), budget=Budget(images=BATCH * ITERATIONS))
 
 
 def codebook() -> VQVAE:
@@ -68,7 +70,8 @@ def codebook() -> VQVAE:
 
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
-    "free bits": autoencoder,
+    "free bits": partial(autoencoder, free_bits=0.02),
+    "importance weights": partial(autoencoder, IWAE, samples=3),
     "codebook": codebook,
 }
 """What must not care how many processes share the batch, by name."""

@@ -59,6 +59,39 @@ def test_what_is_wrong_is_said():
         build({"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 28, "width": 28})
 
 
+QUANTIZER = {"_target_": "gan_lab.networks.quantizer.Quantizer"}
+VQGAN = {"_target_": "gan_lab.models.vqgan.VQGAN"}
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        ({**QUANTIZER, "restart": "x"}, r"restart=x .* give a number as restart of gan_lab\.networks"),
+        ({**QUANTIZER, "entries": 1.5}, "entries=1.5 .* a whole number"),
+        ({**QUANTIZER, "decay": True}, "decay=True .* a number or null"),
+        ({**QUANTIZER, "dim": -3}, "cannot be made of these values: .*negative"),
+        ({**VQGAN, "commitment": "x"}, "commitment=x"),  # which it hands on to what it extends
+        ({"_target_": "gan_lab.networks.coders.ConvDecoder", "tanh": 1}, "tanh=1 .* true or false"),
+        ({"_target_": "gan_lab.core.latents.Normal", "dim": 0}, "0 latents do not serve"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_named(node, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(node)
+
+
+def test_numbers_are_taken_as_people_write_them():
+    assert build({**QUANTIZER, "entries": 8, "restart": 1, "decay": None}).restart == 1
+    assert build({"_target_": "gan_lab.core.latents.Normal", "dim": 4.0}).dim == 4
+
+
+def test_of_classes_of_the_users_own_what_goes_wrong_shows_where(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "unsound.py").write_text("def make(): return [][0]\n")
+    with pytest.raises(IndexError):
+        build({"_target_": "unsound.make"})
+
+
 def test_what_goes_wrong_inside_a_module_is_not_called_its_absence(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "in_need.py").write_text("import no_such_package\n\nclass MyGAN: ...\n")

@@ -13,7 +13,7 @@ class Normal:
     """z ~ N(0, I), of ``dim`` numbers."""
 
     def __init__(self, dim: int) -> None:
-        self.dim = dim
+        self.dim = _some(dim)
 
     def __call__(self, noise: Noise, n: int) -> Tensor:
         return noise.normal(n, self.dim)
@@ -23,10 +23,16 @@ class Uniform:
     """z ~ U(-1, 1), of ``dim`` numbers (the prior of the GAN and DCGAN papers)."""
 
     def __init__(self, dim: int) -> None:
-        self.dim = dim
+        self.dim = _some(dim)
 
     def __call__(self, noise: Noise, n: int) -> Tensor:
         return noise.uniform(n, self.dim) * 2 - 1
+
+
+def _some(dim: int) -> int:
+    if dim < 1:
+        raise ValueError(f"{dim} latents do not serve: give a whole number from 1 up.")
+    return dim
 
 
 def numbered(draw: Callable[[Noise], Tensor], n: int, seed: int, start: int, what: str = "sample") -> Tensor:

@@ -91,8 +91,12 @@ class LatentModule(SamplingModule):
         """Latents (n, Z) and labels (n,) → images (n, C, H, W), by the networks that pictures are made by."""
         raise UserError(f"{type(self).__name__} makes no pictures of latents: a method returns them from picture().")
 
-    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0) -> Tensor:
-        """Latents (n, Z) of samples start … start + n - 1 of the seed, shrunk towards the prior's mean."""
+    def latents(
+        self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
+    ) -> Tensor:
+        """Latents (n, Z) of samples start … start + n - 1 of the seed, shrunk towards the prior's mean; a label plays
+        no part.
+        """
         return truncation * numbered(lambda noise: self.prior(noise, 1), n, seed, start).to(self.device)
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:

@@ -92,4 +92,5 @@ def interpolate(
 
     See ``path`` for T. ``label`` is the class of all of them.
     """
-    return walk(model, model.latents(points, seed, start, truncation), steps, label, loop, between, batch_size)
+    latents = model.latents(points, seed, start, truncation, label)
+    return walk(model, latents, steps, label, loop, between, batch_size)

@@ -94,7 +94,7 @@ class Translator:
     ) -> None:
         if direction not in model.directions:
             known = " or ".join(f"direction={known}" for known in model.directions)
-            raise UserError(f"This {type(model).__name__} does not translate {direction}: give {known}.")
+            raise UserError(f"{type(model).__name__} does not translate {direction}: give {known}.")
         self.source, self.target = model.domains[direction[0]], model.domains[direction[-1]]
         self.model, self.to, self.size, self.tiling, self.seed = model, direction[-1], size, tiling, seed
         self.network = model.translator(self.to)

@@ -82,8 +82,10 @@ class InfoGAN(GANModule):
     def kinds(self) -> int:
         return self.codes
 
-    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0) -> Tensor:
-        """Noise, shrunk, and codes, (n, Z + codes + shades)."""
+    def latents(
+        self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
+    ) -> Tensor:
+        """Noise, shrunk, and codes, (n, Z + codes + shades); ``decode`` sets a label."""
         code = numbered(lambda noise: noise.integers(1, self.codes), n, seed, start, "code")
         shade = numbered(lambda noise: 2 * noise.uniform(1, self.shades) - 1, n, seed, start, "shade")
         latents = super().latents(n, seed, start, truncation)

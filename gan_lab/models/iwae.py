@@ -33,7 +33,6 @@ class IWAE(VAE):
         n, k = len(images), self.samples
         epsilon = self.prior(noise, n * k).view(n, k, -1)
         encoded, seen = self.encoder(images, *labels), self.within(images, noise)
-        weights, bounds = self.log_weights(self.decoder, seen, encoded, epsilon, *labels)
+        weights, explained, kl = self.log_weights(self.decoder, seen, encoded, epsilon, *labels)
         bound = (weights.logsumexp(1) - math.log(k)).mean()
-        kl = self.inferred(self.decoder, encoded, epsilon[:, 0], *labels).kl.sum(1).mean()
-        return Terms({"bound": -bound}, logs(images, kl, -(bounds.mean() + kl)))
+        return Terms({"bound": -bound}, logs(images, kl.mean(), -explained.mean()))

@@ -13,7 +13,7 @@ from gan_lab.core.autoencoder import Autoencoder, divergence
 from gan_lab.core.latents import numbered
 from gan_lab.losses.likelihoods import BIN
 from gan_lab.losses.penalties import over_ranks
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 ROWS = 4096
 """Latents that are decoded at once for a bound."""
@@ -104,20 +104,25 @@ class VAE(Autoencoder):
 
     def log_weights(
         self, decoder: nn.Module, images: Tensor, encoded: Any, epsilon: Tensor, *labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """For draws ε (N, k, Z) log p(x, z) - log q(z | x), and the same by the closed form of KL, both (N, k)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """For draws ε (N, k, Z) log p(x, z) - log q(z | x), its part log p(x | z), and the divergence by its closed
+        form, all (N, k).
+        """
         k = epsilon.shape[1]
         images, *labels = (each.repeat_interleave(k, 0) for each in (images, *labels))  # type: ignore[assignment]
         encoded = tree_map(lambda each: each.repeat_interleave(k, 0), encoded)
         found = self.inferred(decoder, encoded, epsilon.flatten(0, 1), *labels)
         explained = self.likelihood.log_prob(found.given, images)
-        return (explained + found.ratio).view(-1, k), (explained - found.kl.sum(1)).view(-1, k)
+        kl = found.kl.sum(1)
+        return (explained + found.ratio).view(-1, k), explained.view(-1, k), kl.view(-1, k)
 
     # The capability Explains.
 
     def log_likelihood(
         self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
     ) -> Tensor:
+        if k < 1:
+            raise UserError(f"k={k} samples do not serve: give a whole number from 1 up.")
         n, labels = len(image), self.labelled(label, len(image))
         epsilon = numbered(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
         level = torch.zeros(1, *image.shape[1:])
@@ -127,8 +132,8 @@ class VAE(Autoencoder):
             encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
             parts = epsilon.split(max(1, ROWS // max(n, 1)), 1)
             found = [self.log_weights(decoder, image, encoded, part, *labels) for part in parts]
-            weights, bounds = (torch.cat(each, 1) for each in zip(*found, strict=True))
-            return bounds[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
+            weights, explained, kl = (torch.cat(each, 1) for each in zip(*found, strict=True))
+            return (explained - kl)[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
 
 
 def charged(kl: Tensor, free_bits: float) -> Tensor:

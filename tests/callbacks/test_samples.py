@@ -115,7 +115,7 @@ def test_without_a_cadence_there_are_the_first_and_the_last(tmp_path, every):
 class Walker(Painter):
     """Has a latent space, of whose first number the grey level is made."""
 
-    def latents(self, n, seed=0, start=0, truncation=1.0):
+    def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return torch.randn(n, 4, generator=torch.Generator().manual_seed(100 * seed + start))
 
     def decode(self, latents, label=None):

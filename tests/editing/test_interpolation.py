@@ -53,7 +53,7 @@ def test_path_passes_through_its_points():
 class Plane:
     """Decodes a latent to one pixel that shows its first number."""
 
-    def latents(self, n, seed=0, start=0, truncation=1.0):
+    def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
 
     def decode(self, latents, label=None):

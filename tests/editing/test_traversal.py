@@ -16,7 +16,7 @@ class Weighing:
     def __init__(self, weights):
         self.weights, self.largest = torch.tensor(weights), 0
 
-    def latents(self, n, seed=0, start=0, truncation=1.0):
+    def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return truncation * torch.randn(n, len(self.weights), generator=torch.Generator().manual_seed(seed))
 
     def decode(self, latents, label=None):

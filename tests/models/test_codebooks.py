@@ -8,6 +8,7 @@ from torch import nn
 
 from gan_lab.build import build
 from gan_lab.core.noise import Keyed
+from gan_lab.editing.interpolation import interpolate, lerp
 from gan_lab.runtime import make_trainer
 
 SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
@@ -41,6 +42,8 @@ def test_a_picture_is_its_codes(trained):
     torch.testing.assert_close(trained.decode(trained.embedded(codes)), trained.reconstruct(pictures))
     latents = trained.latents(2, seed=1, label=2)
     torch.testing.assert_close(trained.decode(latents), trained.sample(2, seed=1, label=2))
+    walked = interpolate(trained, seed=1, points=2, steps=1, label=2, between=lerp)
+    torch.testing.assert_close(walked, trained.sample(2, seed=1, label=2))
 
 
 def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypatch):
