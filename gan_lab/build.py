@@ -88,7 +88,7 @@ def _misfit(target: Any, values: Mapping[str, Any]) -> str | None:
     stated: dict[str, Any] = {}
     for each in getattr(target, "__mro__", (target,)):  # classes hand on what they do not name
         try:
-            parameters = inspect.signature(each.__init__ if isinstance(each, type) else each).parameters
+            parameters = inspect.signature(each).parameters
         except (TypeError, ValueError):  # written in C
             continue
         stated = {name: parameter.annotation for name, parameter in parameters.items()} | stated
