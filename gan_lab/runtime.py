@@ -26,7 +26,10 @@ from gan_lab.launching import is_requeued, meet, requeue
 from gan_lab.machine import versions
 from gan_lab.ranks import agreed
 from gan_lab.results import circumstances, result
-from gan_lab.types import Translates, UserError
+from gan_lab.types import Reconstructs, Restores, Translates, UserError
+
+NAMED = 8
+"""Keys that are told of those in which an unfinished run differs."""
 
 ON_PURPOSE = (
     ".*does not have many workers",
@@ -133,7 +136,8 @@ def _to_resume(config: DictConfig) -> Path | None:
         return found / runs.LAST
     rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")
     if near is not None:
-        rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(keys)}.")
+        shown = [*keys[:NAMED], *([f"{len(keys) - NAMED} more"] if len(keys) > NAMED else [])]
+        rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(shown)}.")
     return None
 
 
@@ -201,8 +205,11 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         if (run.folder / "samples.png").is_file():
             shutil.copyfile(run.folder / "samples.png", Path(plain["record"]).with_suffix(".png"))
     given = f"checkpoint={run.folder / runs.LAST}"
-    translate = f"python -m gan_lab.translate {given} input=… output=…"
-    rank_zero_info(f"Done: {translate if isinstance(model, Translates) else f'python -m gan_lab.sample {given} n=64'}")
+    translate, sample = f"gan_lab.translate {given} input=… output=…", f"gan_lab.sample {given} n=64"
+    rank_zero_info(f"Done: python -m {translate if isinstance(model, Translates) else sample}")
+    if isinstance(model, Reconstructs | Restores):
+        completes = "" if isinstance(model, Reconstructs) else " hide=bottom"
+        rank_zero_info(f"  or: python -m gan_lab.reconstruct {given}{completes}")
     return kept.best if kept else None
 
 
