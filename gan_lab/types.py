@@ -224,8 +224,11 @@ class Judges(Protocol):
 class Predicts(Protocol):
     """Continues a sequence of pictures."""
 
+    given: int
+    """Frames that it was trained to be given; it takes any number from 1 up."""
+
     def predict(self, frames: Tensor, steps: int) -> Tensor:
-        """Frames (N, T, C, H, W) → the next ``steps`` frames (N, steps, C, H, W)."""
+        """Frames (N, T, C, H, W) in [-1, 1] → the next ``steps`` frames (N, steps, C, H, W), float32 in [-1, 1]."""
 
 
 @runtime_checkable
@@ -325,6 +328,31 @@ class LabelledImages(RealImages, Protocol):
 
     def labels(self, split: str) -> Tensor:
         """The classes (N,) of what ``images`` yields, int64."""
+
+
+@runtime_checkable
+class RealClips(Protocol):
+    """The side of a data module of sequences that metrics and callbacks see: clips without random transforms."""
+
+    channels: int
+    height: int
+    width: int
+    length: int
+    """T, frames of a clip."""
+
+    def clips(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
+        """Batches (n, T, C, H, W) uint8 of a split, "train" or "test", in a fixed order, ``limit`` clips at most; of an
+        endless set "train" is as many clips as an epoch has.
+        """
+
+    def count(self, split: str) -> int:
+        """The number of clips in the split."""
+
+    def fingerprint(self, split: str) -> str:
+        """A hash of the split's pixels: equal if and only if ``clips`` yields the same."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the data are, for a protocol: name, counts of the splits, size, frames of a clip."""
 
 
 @runtime_checkable
