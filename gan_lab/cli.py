@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-COMMANDS = ("train", "sample", "reconstruct", "translate", "evaluate", "compare", "report", "fetch", "dashboard")
+COMMANDS = (
+    *("train", "sample", "reconstruct", "predict", "translate", "evaluate", "compare", "report", "fetch", "dashboard"),
+)
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
     *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "real", "fake", "answers"),

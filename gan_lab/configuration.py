@@ -23,7 +23,19 @@ REFUSED = {
     "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
 }
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
-KINDS = {"image": "pictures of one kind", "unpaired": "two domains of unpaired pictures", "paired": "pairs of pictures"}
+KINDS = {
+    "image": "pictures of one kind",
+    "frames": "sequences of pictures",
+    "unpaired": "two domains of unpaired pictures",
+    "paired": "pairs of pictures",
+}
+FITTING = {
+    "image": "digits",
+    "frames": "moving_digits",
+    "unpaired": "plain2striped",
+    "paired": "plain2striped_paired",
+}
+"""Sets that need no download."""
 
 
 def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
@@ -105,11 +117,11 @@ def processes(config: DictConfig) -> int:
 def _check_data(config: DictConfig) -> None:
     """Raises UserError for a model and data that do not go together."""
     given = {None: "image", False: "unpaired", True: "paired"}[config.data.get("paired")]
+    given = "frames" if "length" in config.data else given
     if config.takes != given:
-        fitting = {"image": "digits", "unpaired": "plain2striped", "paired": "plain2striped_paired"}[config.takes]
         raise UserError(
             f"model={config.method} learns from {KINDS[config.takes]}, and data={config.data.name} has {KINDS[given]}: "
-            f"choose such as data={fitting}."
+            f"choose such as data={FITTING[config.takes]}."
         )
 
     if config.conditional and not config.data.get("classes"):
@@ -133,7 +145,10 @@ def _check_likelihood(config: DictConfig) -> None:
         if config.get(group) is None and uses.get(key) == value:
             raise UserError(f"model={config.method} needs a {group}: give one of {', '.join(choices(group))}.")
     if config.get("coder") is not None and "latent" not in config.coder and uses.get("prior") is not None:
-        raise UserError("coder=ladder goes with model=hvae: give coder=mlp or conv.")
+        family = config.coder.decoder._target_.split(".")[-2]
+        raise UserError(
+            f"coder={family} goes with model={'hvae' if family == 'ladder' else family}: give coder=mlp or conv."
+        )
     if config.get("likelihood") is None or config.data.get("binarize") not in (None, "static", "dynamic"):
         return
     two, bernoulli = bool(config.data.get("binarize")), "Bernoulli" in config.likelihood.get("_target_", "")

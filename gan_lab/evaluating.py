@@ -3,9 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -16,16 +14,14 @@ from torch import Tensor
 from gan_lab.build import TRUSTED, build
 from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measure_samples import SampleMeasure
-from gan_lab.callbacks.measure_translations import TranslationMeasure
 from gan_lab.callbacks.measures import measure_for
-from gan_lab.callbacks.sheets import POINTS, sheet_for
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.folders import Numbered, folder_pictures
 from gan_lab.data.sides import SPLITS, WHOLE
 from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
-from gan_lab.metrics.exhibits import Exhibits, Plate, first_of
+from gan_lab.metrics.exhibits import Exhibits
 from gan_lab.metrics.fidelity import Report
 from gan_lab.metrics.sources import Real
 from gan_lab.presenting import table
@@ -34,7 +30,17 @@ from gan_lab.reports.pages import read_answers, write_trial
 from gan_lab.reports.report import write_report
 from gan_lab.runs import title, write_json
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Mixture, RealImages, Samples, Translates, TwoDomains, UserError, to_float
+from gan_lab.types import (
+    Mixture,
+    Predicts,
+    RealClips,
+    RealImages,
+    Samples,
+    Translates,
+    TwoDomains,
+    UserError,
+    to_float,
+)
 
 WAYS = (["checkpoint"], ["real", "fake"], ["answers"])
 """Keys that say what is to be evaluated; each way alone."""
@@ -77,7 +83,7 @@ def evaluate(config: DictConfig) -> Report | None:
     Of people's answers it writes how often they erred, and gives None.
 
     Raises:
-        UserError: for keys that do not serve or do not go together, if the model neither samples nor translates, or if
+        UserError: for keys that do not serve or do not go together, if the model makes nothing to compare, or if
             its data have no real pictures or are not where they were.
     """
     plain = resolve(config)
@@ -175,7 +181,7 @@ def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any], exhi
         print(f"Without a finite value, as of too few pictures: {', '.join(record['undefined'])}")
     trial = _trial(task, plain) if plain["trial"] else None
     if plain["page"]:
-        pictures = (_plate(task), exhibits)
+        pictures = (task.measure.plate(task.model), exhibits)
         written.append(write_report(_beside(task.base, ".html"), task.title, against, record, *pictures, trial))
     print(f"Wrote {', '.join(map(str, [*written, *([trial] if trial else [])]))}")
 
@@ -184,9 +190,10 @@ def _of_checkpoint(plain: dict[str, Any]) -> Task:
     path = checkpoint_in(plain["checkpoint"])
     base = _base(plain["output"], path.with_name(f"{path.stem}-evaluation"), "evaluation")
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
-    if not isinstance(model, Samples | Translates):
+    if not isinstance(model, Samples | Translates | Predicts):
         raise UserError(
-            f"{path} holds the model {type(model).__name__}, which neither samples nor translates: nothing to measure."
+            f"{path} holds the model {type(model).__name__}, which neither samples, translates nor "
+            "predicts: nothing to measure."
         )
     measure = _measure(model, data_of(path, plain), plain)
     if measure is None:
@@ -215,19 +222,6 @@ def _measure(model: Any, data: Any, plain: Mapping[str, Any]) -> Measure | None:
     return measure_for(model, data, build(plain.get("metrics") or {}), extractors=extractors, **options)
 
 
-def _plate(task: Task) -> Plate | None:
-    """What the model makes, not chosen."""
-    measure = task.measure
-    if isinstance(measure, SampleMeasure):
-        return first_of(measure.source(task.model))
-    if isinstance(measure, TranslationMeasure):
-        return measure.plate(task.model)
-    model = SimpleNamespace(sample=partial(task.model.sample, truncation=measure.truncation))
-    sheet = sheet_for(model, measure.data, POINTS, measure.seed, None)
-    told = f"The first {POINTS:,} samples: blue within three deviations of a mode, red elsewhere; in grey, the data."
-    return sheet and Plate(sheet(), told)
-
-
 def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
     """The test with people, of real pictures spread over the split and the first samples."""
     assert isinstance(task.measure, SampleMeasure)
@@ -238,7 +232,7 @@ def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
     return write_trial(path, real, source.pick(torch.arange(n)), task.title, plain["pairs"], plain["seed"])
 
 
-def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains | Mixture:
+def data_of(path: Path, plain: dict[str, Any]) -> RealImages | RealClips | TwoDomains | Mixture:
     """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
     node = dict(read(path)["gan_lab"]["data"])
     if plain["root"] and "root" not in node:
@@ -246,7 +240,7 @@ def data_of(path: Path, plain: dict[str, Any]) -> RealImages | TwoDomains | Mixt
     if plain["root"]:
         node["root"] = plain["root"]
     data = build(node, [*TRUSTED, *plain["trust"]])
-    if not isinstance(data, RealImages | TwoDomains | Mixture):
+    if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
         raise UserError(
             f"The data of {path}, {type(data).__name__}, are not pictures that others can be compared with."
         )

@@ -1,5 +1,6 @@
 """Pictures of a trained model: the work behind ``gan_lab.sample``."""
 
+from collections.abc import Callable
 from itertools import zip_longest
 from math import ceil
 from pathlib import Path
@@ -18,7 +19,7 @@ from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
 from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Decodes, Quantizes, Samples, Translates, UserError
+from gan_lab.types import Animates, Decodes, Predicts, Quantizes, Samples, Translates, Unfolds, UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -32,37 +33,49 @@ def sample(config: DictConfig) -> None:
     """
     plain = resolve(config)
     checkpoint_in(plain["checkpoint"])
-    check_sampling(plain, "n", "batch_size", "steps")
-    _check_traversal(plain)
-    on_every_device(_sample, plain, 1 if _walks(plain) else ceil(plain["n"] / plain["batch_size"]))
+    check_sampling(plain, "n", "batch_size", "steps", "frames")
+    _check_kinds(plain)
+    on_every_device(_sample, plain, 1 if _alone(plain) else ceil(plain["n"] / plain["batch_size"]))
 
 
 def _sample(plain: dict[str, Any]) -> None:
     path = checkpoint_in(plain["checkpoint"])
-    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
-    if not isinstance(model, Samples):
+    model: Any = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    sequences = isinstance(model, Animates)
+    if not sequences and not isinstance(model, Samples):
         raise UserError(
             f"{path} holds the model {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
-            + (f" (python -m gan_lab.translate checkpoint={path} input=…)." if isinstance(model, Translates) else ".")
+            f"{_instead(model, path)}."
         )
-    output = Path(plain["output"])
-    if _walks(plain):
-        if ranks()[0] == 0:
-            (_traverse if plain["traverse"] else _walk)(model, plain, output)
-    else:
-        _still(model, plain, output)
+    alone = _sequences if sequences else _alone(plain)
+    if alone is None:
+        _still(model, plain, Path(plain["output"]))
+    elif ranks()[0] == 0:
+        alone(model, plain, Path(plain["output"]))
 
 
-def _walks(plain: dict[str, Any]) -> bool:
-    """Whether a walk through the latents is asked for, or one along each."""
-    return bool(plain["traverse"]) or _moves(plain)
+def _instead(model: Any, path: Path) -> str:
+    """What the model can do."""
+    work = "translate" if isinstance(model, Translates) else "predict" if isinstance(model, Predicts) else None
+    return f" (python -m gan_lab.{work} checkpoint={path} input=…)" if work else ""
+
+
+def _alone(plain: dict[str, Any]) -> Callable[[Any, dict[str, Any], Path], None] | None:
+    """What one device does for all: a walk through the latents, one along each, pictures step by step."""
+    if plain["canvases"]:
+        return _unfold
+    return _traverse if plain["traverse"] else _walk if _moves(plain) else None
 
 
 def _moves(plain: dict[str, Any]) -> bool:
     return bool(plain["interpolate"]) or Path(plain["output"]).suffix.lower() in ANIMATIONS
 
 
-def _check_traversal(plain: dict[str, Any]) -> None:
+def _check_kinds(plain: dict[str, Any]) -> None:
+    if type(plain["canvases"]) is not bool:
+        raise UserError(f"canvases={plain['canvases']} does not serve: give true or false.")
+    if type(plain["exchange"]) is not int or plain["exchange"] < 0:
+        raise UserError(f"exchange={plain['exchange']} does not serve: give a whole number of contents.")
     if type(plain["traverse"]) is not int or plain["traverse"] < 0:
         raise UserError(f"traverse={plain['traverse']} does not serve: give a whole number of latents.")
     if plain["traverse"] and _moves(plain):
@@ -105,9 +118,44 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     keys = ("seed", "steps", "label", "start", "truncation", "batch_size")
     between = lerp if isinstance(model, Quantizes) else slerp  # a codebook's entries lie on no sphere
     frames = _pictures(interpolate(model, points=points, between=between, **{key: plain[key] for key in keys}))
-    still = output if output.suffix.lower() == ".png" else _folder(output) / "interpolation.png"
-    moving = output if output.suffix.lower() in ANIMATIONS else _folder(output) / "interpolation.gif"
-    write_walk(frames, still, moving, plain["fps"])
+    write_walk(frames, *_names(output, "interpolation"), plain["fps"])
+
+
+def _sequences(model: Animates, plain: dict[str, Any], output: Path) -> None:
+    """Sequences, or so many contents with the motions of all."""
+    if plain["interpolate"] or plain["traverse"]:
+        raise UserError(f"{type(model).__name__} makes sequences: leave interpolate= and traverse= away.")
+    how, crossed = (plain["frames"], plain["seed"]), plain["exchange"]
+    if crossed:
+        made = [model.animate(crossed, *how, plain["start"], plain["start"] + motion) for motion in range(crossed)]
+        clips = torch.stack([each.cpu() for each in made], 1).flatten(0, 1)  # a content's beside each other
+    else:
+        parts = torch.arange(plain["start"], plain["start"] + plain["n"]).split(plain["batch_size"])
+        clips = torch.cat([model.animate(len(part), *how, int(part[0])).cpu() for part in parts])
+    _write_clips(clips, *_names(output, "sequences"), crossed or None, plain["fps"])
+
+
+def _unfold(model: Samples, plain: dict[str, Any], output: Path) -> None:
+    """Pictures after every step, in a row each, and side by side as an animation."""
+    if not isinstance(model, Unfolds):
+        raise UserError(f"{type(model).__name__} makes pictures at once: leave canvases= away.")
+    parts = torch.arange(plain["start"], plain["start"] + plain["n"]).split(plain["batch_size"])
+    drawn = [model.canvases(len(part), plain["seed"], int(part[0]), plain["label"]).cpu() for part in parts]
+    _write_clips(torch.cat(drawn), *_names(output, "canvases"), None, plain["fps"])
+
+
+def _write_clips(clips: Tensor, still: Path, moving: Path, columns: int | None, fps: float) -> None:
+    """Clips (N, T, C, H, W) in strips below each other, and side by side as an animation."""
+    save_png(still, grid(clips.flatten(0, 1), clips.shape[1]))
+    save_animation(moving, torch.stack([grid(frame, columns) for frame in clips.unbind(1)]), fps)
+    print(f"Wrote {still} and {moving}")
+
+
+def _names(output: Path, name: str) -> tuple[Path, Path]:
+    """Of a picture and of an animation: one of them as the user calls it, or both in the folder."""
+    still = output if output.suffix.lower() == ".png" else _folder(output) / f"{name}.png"
+    moving = output if output.suffix.lower() in ANIMATIONS else _folder(output) / f"{name}.gif"
+    return still, moving
 
 
 def write_walk(frames: Tensor, still: Path, moving: Path, fps: float) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 Record = Mapping[str, Any]
 
-BESIDE = ("real", "untranslated", "gaussian", "reconstructed", "elbo")
+BESIDE = ("real", "untranslated", "gaussian", "reconstructed", "elbo", "repeat", "black")
 """What a figure may be compared with, by the ends of names."""
 
 SPREAD = ("error", "std")
@@ -92,6 +92,8 @@ HEADINGS = {
     "gaussian": "pixel Gaussian",
     "reconstructed": "made again",
     "elbo": "by one sample",
+    "repeat": "last frame again",
+    "black": "black frames",
 }
 
 

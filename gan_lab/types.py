@@ -232,6 +232,26 @@ class Predicts(Protocol):
 
 
 @runtime_checkable
+class Animates(Protocol):
+    """Makes sequences of pictures from nothing."""
+
+    def animate(self, n: int, steps: int, seed: int = 0, start: int = 0, motion: int | None = None) -> Tensor:
+        """Sequences start … start + n - 1 of the seed, float32 (n, steps, C, H, W) in [-1, 1].
+
+        All move as sequence number ``motion`` of the seed does; with None each moves as its own. Sequence i is a
+        function of (seed, i, motion) alone, and its first frames do not hang on how many there are.
+        """
+
+
+@runtime_checkable
+class Unfolds(Protocol):
+    """Makes pictures step by step."""
+
+    def canvases(self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None) -> Tensor:
+        """Samples start … start + n - 1 of the seed after each step, float32 (n, T, C, H, W) in [-1, 1]."""
+
+
+@runtime_checkable
 class Restores(Protocol):
     """Fills what a mask leaves out."""
 

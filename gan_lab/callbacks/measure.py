@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.metrics.exhibits import Exhibits
+from gan_lab.metrics.exhibits import Exhibits, Plate
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.fidelity import Report
-from gan_lab.metrics.suite import Part
+from gan_lab.metrics.gathering import Values
+from gan_lab.metrics.probes import How, Probe
+from gan_lab.metrics.suite import Part, called, kind_of, named
 
 Record = Mapping[str, Any]
 """What a report's ``record`` gives, and ``images_seen`` where a run measures."""
@@ -55,6 +57,29 @@ class Measure(ABC):
     @abstractmethod
     def against(self, protocol: Record) -> str:
         """What was measured against what, in a few words."""
+
+    def asked(self, model: Any, facts: Mapping[str, Any]) -> tuple[Values, dict[str, Mapping[str, object]]]:
+        """What those of the parts find that are probes, by name, and what is to be said of each in the protocol.
+
+        Args:
+            facts: what they may ask for.
+        """
+        found: Values = {}
+        described: dict[str, Mapping[str, object]] = {}
+        for name, part in self.parts.items():
+            probe = called(part, facts) if issubclass(kind_of(part), Probe) else None
+            if probe is None or not probe.suits(model, self.data):
+                continue
+            how = How(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir)
+            probe.to(model.device)
+            probe.update(model, self.data, how)
+            found |= {named(None, key): value for key, value in probe.compute().items()}
+            described[name] = probe.described
+        return found, described
+
+    @abstractmethod
+    def plate(self, model: Any) -> Plate | None:
+        """What the model makes, not chosen."""
 
     def exhibits(self, model: Any) -> Exhibits | None:
         """What a report shows, of the pictures that ``report`` measured, where there is anything to show."""

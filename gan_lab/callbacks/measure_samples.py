@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from gan_lab.callbacks.measure import Measure, Record
-from gan_lab.metrics.exhibits import Exhibits, exhibits
+from gan_lab.callbacks.sheets import POINTS, sheet_for
+from gan_lab.metrics.exhibits import Exhibits, Plate, exhibits, first_of
 from gan_lab.metrics.fidelity import Report, circumstances
-from gan_lab.metrics.gathering import Values
+from gan_lab.metrics.gathering import curves_of, figures_of
 from gan_lab.metrics.gaussian import Gaussian
 from gan_lab.metrics.modes import Nearest, StackedDigits, count_modes
-from gan_lab.metrics.probes import How, Probe
+from gan_lab.metrics.probes import Probe
 from gan_lab.metrics.sources import Made, Real, Reconstructed, tells
-from gan_lab.metrics.suite import Suite, called, kind_of, named, options
+from gan_lab.metrics.suite import Suite, kind_of, options
 from gan_lab.types import Reconstructs
 
 AGAIN = "reconstructed"
@@ -39,11 +42,10 @@ class SampleMeasure(Measure):
         again = self._again(model, suite)
         figures, curves = suite.measure(self.source(model))
         described: dict[str, Mapping[str, object]] = dict(suite.described)
-        for name, part in self.parts.items():
-            if issubclass(kind_of(part), Probe):
-                found, described[name] = self._asked(called(part, self._facts() | {"shape": self._shape}), model)
-                figures |= {key: value for key, value in found.items() if not isinstance(value, list)}
-                curves |= {key: value for key, value in found.items() if isinstance(value, list)}
+        found, of_probes = self.asked(model, self._facts() | {"shape": self._shape})
+        figures |= figures_of(found)
+        curves |= curves_of(found)
+        described |= of_probes
         protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
         protocol |= {AGAIN: {"split": again.split, "n": again.n}} if again else {}
@@ -71,16 +73,12 @@ class SampleMeasure(Measure):
         suite.known.pop(AGAIN, None)
         return again
 
-    def _asked(self, probe: Probe | None, model: Any) -> tuple[Values, Mapping[str, object]]:
-        if probe is None or not probe.suits(model, self.data):
-            return {}, {}
-        probe.to(model.device)
-        probe.update(model, self.data, How(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir))
-        return {named(None, key): value for key, value in probe.compute().items()}, probe.described
-
     def source(self, model: Any) -> Made:
         """The samples that are measured."""
         return Made(model, self._shape, self.n, self.seed, self.truncation, self.batch_size)
+
+    def plate(self, model: Any) -> Plate | None:
+        return first_of(self.source(model))
 
     def exhibits(self, model: Any) -> Exhibits | None:
         """What a report shows, in the first extractor's eyes; None where no picture's features were kept."""
@@ -113,6 +111,14 @@ class ModeMeasure(Measure):
         protocol = {"samples": self.n, "split": self.split, "seed": self.seed, "truncation": self.truncation}
         protocol |= {"precision": "fp32", "good_within": 3}
         return Report(figures, {}, protocol | circumstances(model, self.data.describe(), []))
+
+    def plate(self, model: Any) -> Plate | None:
+        sampler = SimpleNamespace(sample=partial(model.sample, truncation=self.truncation))
+        sheet = sheet_for(sampler, self.data, POINTS, self.seed, None)
+        told = (
+            f"The first {POINTS:,} samples: blue within three deviations of a mode, red elsewhere; in grey, the data."
+        )
+        return sheet and Plate(sheet(), told)
 
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"]}

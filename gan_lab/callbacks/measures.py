@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from gan_lab.callbacks.measure import Measure
+from gan_lab.callbacks.measure_clips import PredictionMeasure
 from gan_lab.callbacks.measure_samples import ModeMeasure, SampleMeasure
 from gan_lab.callbacks.measure_translations import TranslationMeasure
 from gan_lab.metrics.extractors import Extractor, Grey, default_for
 from gan_lab.metrics.modes import StackedDigits
 from gan_lab.metrics.suite import Part
 from gan_lab.metrics.translation import comparing, counts
-from gan_lab.types import Mixture, RealImages, Samples, Translates, TwoDomains, UserError
+from gan_lab.types import Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains, UserError
 
 SAMPLES, COUNTED = 10_000, 25_600
 """How many are measured unless it is said, and where modes are counted (the literature's number)."""
@@ -57,6 +58,8 @@ def measure_for(
         return SampleMeasure(
             data, n, chosen or [default_for(data.channels)], parts, **options, judge=judge, weights=weights
         )
+    if isinstance(model, Predicts) and isinstance(data, RealClips):
+        return PredictionMeasure(data, n, [], parts, **options, weights=weights)
     if isinstance(model, Samples) and isinstance(data, Mixture):
         return ModeMeasure(data, n, [], parts, **options)
     return None

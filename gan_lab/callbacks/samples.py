@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.callbacks.every import Every
-from gan_lab.callbacks.sheets import Sheet, sheet_for, walk_for
+from gan_lab.callbacks.sheets import Sheet, moving_for, sheet_for
 from gan_lab.imaging import read_frames, save_animation, save_png
 from gan_lab.loggers import log_animation, log_image
 
@@ -16,7 +16,8 @@ class SampleGrid(Callback):
     """Writes a grid of what the model makes of the same latents, or of the same test pictures, to
     ``<folder>/samples/<images seen>.png`` and to every logger: before training, every so many images, and at the end.
     The last is also ``<folder>/samples.png``, and all of them together ``<folder>/samples.gif``. Walks through the
-    latent space of a model that has one are, at the end, ``<folder>/interpolation.gif``.
+    latent space of a model that has one are, at the end, ``<folder>/interpolation.gif``, and predictions of a model of
+    sequences ``<folder>/prediction.gif``.
 
     A conditional model on data with classes shows a class in each row, a model that translates a test picture in each:
     see ``sheets``. A model that does neither has no grid.
@@ -76,11 +77,12 @@ class SampleGrid(Callback):
         save_animation(self.folder / "samples.gif", read_frames(grids), fps=8)
 
     def _walk(self, trainer: Trainer, module: Any) -> None:
-        frames = walk_for(module, getattr(trainer, "datamodule", None), self.seed)
-        if frames is not None:
-            path = self.folder / "interpolation.gif"
+        moving = moving_for(module, getattr(trainer, "datamodule", None), self.seed)
+        if moving is not None:
+            name, frames = moving
+            path = self.folder / f"{name}.gif"
             save_animation(path, frames, fps=12)
-            log_animation(trainer.loggers, "interpolation", path, module.images_seen)
+            log_animation(trainer.loggers, name, path, module.images_seen)
 
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "shown": self.shown}

@@ -8,14 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.editing.interpolation import interpolate
+from gan_lab.editing.sequences import compared
 from gan_lab.imaging import grid, scatter
 from gan_lab.metrics.modes import Nearest
-from gan_lab.metrics.sources import spread
+from gan_lab.metrics.sources import spread, spread_clips
 from gan_lab.metrics.translation import SPLIT, ends, translated
-from gan_lab.types import Decodes, Mixture, Samples, Translates, TwoDomains
+from gan_lab.types import Animates, Decodes, Mixture, Predicts, RealClips, Samples, Translates, TwoDomains, to_float
 
 POINTS = 2560
 """Samples in a scatter picture."""
+
+SIDE_BY_SIDE, ABREAST = 6, 16
+"""Predictions in an animation, and sequences."""
 
 WALKS, STOPS, STEPS = 8, 4, 8
 """Side by side, latents passed through by each, and pictures from each of them to the next."""
@@ -37,18 +41,32 @@ def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> 
         return lambda: _translations(model, data, n, seed)
     if isinstance(model, Samples) and isinstance(data, Mixture):
         return lambda: _scatter(model, data, POINTS, seed)
+    if isinstance(model, Predicts) and isinstance(data, RealClips):
+        return lambda: _predictions(model, data, n)
+    if isinstance(model, Animates) and isinstance(data, RealClips):
+        return lambda: _sequences(model, data.length, max(1, n // data.length), seed)
     if isinstance(model, Samples):
         return lambda: _samples(model, n, seed, columns)
     return None
 
 
-def walk_for(model: Any, data: Any, seed: int) -> Tensor | None:
-    """Walks through the latent space that come back to their beginnings, side by side: frames uint8 (T, C, H, W).
+def moving_for(model: Any, data: Any, seed: int) -> tuple[str, Tensor] | None:
+    """What of this model and data moves, and what it is called: frames uint8 (T, C, H, W). None where nothing does."""
+    if isinstance(model, Predicts) and isinstance(data, RealClips):
+        cells = _continued(model, data, SIDE_BY_SIDE).flatten(0, 1)
+        return "prediction", torch.stack([grid(frame, columns=SIDE_BY_SIDE) for frame in cells.unbind(1)])
+    if isinstance(model, Animates) and isinstance(data, RealClips):
+        clips = model.animate(ABREAST, data.length, seed).cpu()
+        return "sequences", torch.stack([grid(frame) for frame in clips.unbind(1)])
+    if isinstance(model, Decodes) and not isinstance(data, Mixture):
+        return "interpolation", _walks(model, seed)
+    return None
 
-    A model with labels to choose among has a label a walk. None where there is no such space, or no picture.
+
+def _walks(model: Decodes, seed: int) -> Tensor:
+    """Walks through the latent space that come back to their beginnings, side by side; a model with labels to choose
+    among has a label a walk.
     """
-    if not isinstance(model, Decodes) or isinstance(data, Mixture):
-        return None
     kinds = getattr(model, "kinds", 0)
     walks = [
         interpolate(model, seed, STOPS, STEPS, number % kinds if kinds else None, loop=True, start=number * STOPS)
@@ -66,6 +84,25 @@ def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
     columns = columns or n // rows
     labels = torch.arange(rows).repeat_interleave(columns)
     return grid(model.sample(len(labels), seed=seed, label=labels), columns)
+
+
+def _sequences(model: Animates, steps: int, n: int, seed: int) -> Tensor:
+    """Sequences in a row each."""
+    return grid(model.animate(n, steps, seed).flatten(0, 1), steps)
+
+
+def _predictions(model: Predicts, data: RealClips, n: int) -> Tensor:
+    """Test clips in three rows each: what came, what was predicted, and the error, white where it is large."""
+    cells = _continued(model, data, max(1, n // (3 * data.length)))
+    return grid(cells.transpose(0, 1).flatten(0, 2), data.length)
+
+
+def _continued(model: Predicts, data: RealClips, count: int) -> Tensor:
+    """Test clips beside what is predicted of them, and the error, float (3, N, T, C, H, W)."""
+    clips = to_float(torch.cat([part for _, part in spread_clips(data, SPLIT, min(count, data.count(SPLIT)), 64)]))
+    device = getattr(model, "device", "cpu")
+    given, truth = clips[:, : model.given], clips[:, model.given :]
+    return compared(given, model.predict(given.to(device), truth.shape[1]).cpu(), truth)
 
 
 def _scatter(model: Samples, data: Mixture, n: int, seed: int) -> Tensor:

@@ -96,7 +96,7 @@ class KeyedBatches(Sampler[Key]):
     ) -> None:
         if n < batch_size * batches:
             wanted = f"batch_size={batch_size}" if batches == 1 else f"{batches} batches of batch_size={batch_size}"
-            raise UserError(f"The training set has {n} pictures, fewer than {wanted}: give a smaller one.")
+            raise UserError(f"The training set has {n} examples, fewer than {wanted}: give a smaller one.")
         if batch_size % world_size:
             raise UserError(
                 f"batch_size={batch_size} cannot be shared by {world_size} devices: give a multiple of them."

@@ -8,13 +8,16 @@ from typing import Any
 from gan_lab.data import torchvision_sets
 from gan_lab.data.archives import ARCHIVES
 from gan_lab.data.arrays import Digits, Fake, Stacked
+from gan_lab.data.clips import ClipsDataModule, FakeClips
 from gan_lab.data.domains import Derived, FakeSides, Paired, TwoFolders, Unpaired
 from gan_lab.data.download import fetch
 from gan_lab.data.drawn import Animals
 from gan_lab.data.edges import Edges
 from gan_lab.data.files import Folder
 from gan_lab.data.module import ImageDataModule
+from gan_lab.data.moving import MovingDigits
 from gan_lab.data.pictures import Source
+from gan_lab.data.recordings import Recordings
 from gan_lab.data.sides import check_choice, sides
 from gan_lab.data.translation import TranslationDataModule
 from gan_lab.types import Domain, UserError
@@ -159,3 +162,30 @@ def fake_sides(
     made = {side: Domain(**domain) for side, domain in domains.items()}
     source = FakeSides(count, made, sides(size), paired)
     return TranslationDataModule(source, domains=domains, size=size, paired=paired, **options)
+
+
+def moving_digits(
+    root: str | None,
+    count: int,
+    test_count: int,
+    digits: int,
+    speed: Sequence[float],
+    test_file: str | None,
+    split_seed: int,
+    **options: Any,
+) -> ClipsDataModule:
+    """Digits that bounce off the borders, drawn without end: MNIST's, or those that come with scikit-learn."""
+    source = MovingDigits(root, count, test_count, digits, speed, test_file, split_seed)
+    return ClipsDataModule(source, **options)
+
+
+def frames(
+    root: str, stride: int, hop: int, split_seed: int, cache: str, cache_dir: str | None, **options: Any
+) -> ClipsDataModule:
+    """Recordings: videos, animations, arrays and folders of frames."""
+    return ClipsDataModule(Recordings(root, stride, hop, split_seed, cache, cache_dir), **options)
+
+
+def fake_clips(count: int, **options: Any) -> ClipsDataModule:
+    """``count`` clips of random pixels, for tests."""
+    return ClipsDataModule(FakeClips(count), **options)

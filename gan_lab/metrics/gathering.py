@@ -19,6 +19,14 @@ Values = dict[str, float | list[float]]
 are curves, for a report to draw."""
 
 
+def figures_of(values: Values) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not isinstance(value, list)}
+
+
+def curves_of(values: Values) -> dict[str, list[float]]:
+    return {name: value for name, value in values.items() if isinstance(value, list)}
+
+
 class UnsuitedError(UserError):
     """A comparison that cannot be made of such pictures: it is passed over, and its sentence told."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_lab.metrics.cache import find, keep
 from gan_lab.metrics.extractors import Extractor
-from gan_lab.metrics.gathering import Comparison, Gathered, UnsuitedError, Values
+from gan_lab.metrics.gathering import Comparison, Gathered, UnsuitedError, Values, curves_of, figures_of
 from gan_lab.metrics.sources import Pictures
 from gan_lab.metrics.tables import FeatureTable
 from gan_lab.progress import console, track
@@ -169,8 +169,7 @@ class Suite:
             found |= {named(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
             found |= {named(who, key, infix, name): value for (who, key), value in self._of_baseline(name).items()}
-        figures = {name: value for name, value in found.items() if not isinstance(value, list)}
-        return figures, {name: value for name, value in found.items() if isinstance(value, list)}
+        return figures_of(found), curves_of(found)
 
     def tables(self, extractor: Extractor) -> tuple[Tensor, Tensor] | None:
         """Features of the real (m, d) and the last made pictures (n, d), where a part kept them one by one."""

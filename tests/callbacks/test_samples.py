@@ -8,7 +8,7 @@ from PIL import Image
 
 from gan_lab.build import build
 from gan_lab.callbacks.samples import SampleGrid
-from gan_lab.callbacks.sheets import walk_for
+from gan_lab.callbacks.sheets import moving_for
 from gan_lab.configuration import compose
 from gan_lab.loggers import CSV
 
@@ -128,7 +128,8 @@ def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_lab.callbacks.samples.log_animation", lambda _, *what: shown.append(what))
     walker = Walker(kinds=3)
     run(SampleGrid(every=0, folder=str(tmp_path), n=4), walker, to=20)
-    frames = walk_for(walker, None, seed=0)
+    name, frames = moving_for(walker, None, seed=0)
+    assert name == "interpolation"
     assert frames.shape == (32, 1, 2 * 66 + 2, 4 * 66 + 2)
     steps = (frames.float() - frames.roll(1, 0).float()).abs().amax((1, 2, 3))
     assert steps.min() > 0 and steps[0] <= steps[1:].max()  # no jump from the last to the first
@@ -141,5 +142,5 @@ def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
 def test_what_has_no_latent_space_or_no_picture_has_no_walk(tmp_path):
     run(SampleGrid(every=0, folder=str(tmp_path), n=4), Painter(), to=20)
     assert not (tmp_path / "interpolation.gif").exists()
-    assert walk_for(Painter(), None, 0) is None
-    assert walk_for(Walker(), build(compose(["model=gan", "data=gaussians"]).data), 0) is None
+    assert moving_for(Painter(), None, 0) is None
+    assert moving_for(Walker(), build(compose(["model=gan", "data=gaussians"]).data), 0) is None

@@ -64,7 +64,7 @@ def test_batches_of_one_iteration_follow_each_other_on_every_rank():
 
 
 def test_what_cannot_make_a_batch_is_refused():
-    with pytest.raises(UserError, match="3 pictures, fewer than batch_size=4"):
+    with pytest.raises(UserError, match="3 examples, fewer than batch_size=4"):
         KeyedBatches(3, 4, 0)
     with pytest.raises(UserError, match="batch_size=4 cannot be shared by 3 devices"):
         KeyedBatches(30, 4, 0, 0, 3)

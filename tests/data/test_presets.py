@@ -9,6 +9,7 @@ from gan_lab.build import TRUSTED, build
 from gan_lab.cli import home
 from gan_lab.configuration import compose
 from gan_lab.data.archives import ARCHIVES
+from gan_lab.data.clips import ClipsDataModule
 from gan_lab.data.module import ImageDataModule
 from gan_lab.data.points import PointsDataModule
 from gan_lab.data.translation import TranslationDataModule
@@ -18,7 +19,7 @@ NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
 
 @cache
 def plain(name):
-    config = compose([f"data={name}", *(["data.root=nowhere"] if name == "folder" else [])])
+    config = compose([f"data={name}", *(["data.root=nowhere"] if name in ("folder", "frames") else [])])
     return OmegaConf.to_container(config.data, resolve=True)
 
 
@@ -27,8 +28,8 @@ def test_a_configuration_makes_its_module(name):
     stated = plain(name)
     data = build(stated, TRUSTED)
     assert stated["name"] == data.name == name
-    kind = PointsDataModule if "layout" in stated else ImageDataModule
-    assert isinstance(data, TranslationDataModule if "domains" in stated else kind)
+    kinds = {"layout": PointsDataModule, "domains": TranslationDataModule, "length": ClipsDataModule}
+    assert isinstance(data, next((kind for key, kind in kinds.items() if key in stated), ImageDataModule))
     if "domains" in stated:
         assert stated["paired"] is data.paired
         assert stated["domains"] == {side: vars(domain) for side, domain in data.domains.items()}

@@ -1,0 +1,116 @@
+"""How near predicted frames are to those that came, frame by frame, beside what no model is needed for."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.metrics.gathering import Values
+from gan_lab.metrics.perceptual import SMALLEST, Perceptual, perceptual, ssim
+from gan_lab.metrics.probes import USUAL, How, Probe
+from gan_lab.metrics.reconstruction import psnr
+from gan_lab.metrics.sources import shared_clips
+from gan_lab.metrics.tables import FeatureTable, mean_and_error
+from gan_lab.precision import full_precision
+from gan_lab.types import Predicts, RealClips, UserError, to_float
+
+SPLIT = "test"
+BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "repeat": lambda given, steps: given[:, -1:].expand(-1, steps, -1, -1, -1),
+    "black": lambda given, steps: torch.full_like(given[:, :1], -1).expand(-1, steps, -1, -1, -1),
+}
+"""What is predicted without a model, of the given frames (N, T, C, H, W): the last of them again, and nothing."""
+
+WHO = ("", *BASELINES)
+"""Who predicts: the model, and they."""
+
+
+class Prediction(Probe):
+    """Test clips: a model is given the first frames, and what it makes of the rest is compared with what came.
+
+    ``mse_a_frame`` and ``mae_a_frame`` are the literature's summed forms: squared and absolute differences of values in
+    [0, 1], summed over a frame and averaged over frames and clips (Srivastava et al. 2015; Wang et al. 2017). SSIM,
+    PSNR in dB and a perceptual distance are means over frames. Each has ``.error`` over clips, ``.repeat`` and
+    ``.black``, and a curve over time, ``<figure>_by_frame``.
+
+    Args:
+        n: clips, spread over the split; None takes all, or ``most``.
+        distance: None takes LPIPS where its weights are, else our colour network's; see ``metrics.perceptual``.
+        shape: (C, H, W) of frames.
+        weights: files of the networks, by name.
+        most: how many a measurement takes at most.
+
+    Raises:
+        UserError: for no clips.
+    """
+
+    def __init__(
+        self,
+        n: int | None = None,
+        distance: Perceptual | None = None,
+        shape: tuple[int, int, int] | None = None,
+        weights: Mapping[str, str | None] | None = None,
+        most: int | None = None,
+    ) -> None:
+        super().__init__()
+        if n is not None and n < 1:
+            raise UserError(f"Predictions are measured on 1 clip at least, not {n}.")
+        shortest = min(shape[1:]) if shape else 0
+        self.n, self.distance = n or most, distance or perceptual(("vgg16", "alexnet"), shortest, weights)
+        called = "pd_colour" if self.distance.name == "colour" else self.distance.name
+        self.compared: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse_a_frame": squared, "mae_a_frame": absolute}
+        self.compared |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
+        self.compared |= {"psnr": psnr, called: self.distance}
+        self.table: FeatureTable | None = None
+        self.steps = 0
+
+    def suits(self, model: Any, data: Any) -> bool:
+        return isinstance(model, Predicts) and isinstance(data, RealClips) and data.length > model.given
+
+    @torch.no_grad()
+    @full_precision()
+    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+        count = data.count(SPLIT)
+        n, self.steps = min(count, self.n or count), data.length - model.given
+        self.described = {"n": n, "split": SPLIT, "given": model.given, "predicted": self.steps}
+        self.described |= {"distance": self.distance.name, "sha256": self.distance.sha256}
+        self.table = FeatureTable(len(WHO) * len(self.compared) * self.steps, n).to(self.device)
+        for index, clips in shared_clips(data, SPLIT, n, max(1, how.batch_size // data.length), how.progress):
+            given, truth = to_float(clips.to(self.device)).split([model.given, self.steps], 1)
+            made = [model.predict(given, self.steps), *(each(given, self.steps) for each in BASELINES.values())]
+            self.table.update(torch.cat([self._compared(each, truth) for each in made], 1), index)
+
+    def _compared(self, made: Tensor, truth: Tensor) -> Tensor:
+        """Every comparison of every frame, (N, comparisons · steps)."""
+        flat = made.flatten(0, 1), truth.flatten(0, 1)
+        return torch.cat([compare(*flat).view(len(made), -1) for compare in self.compared.values()], 1)
+
+    def compute(self) -> Values:
+        assert self.table is not None
+        every = self.table.compute().cpu().double().unflatten(1, (len(WHO), len(self.compared), self.steps))
+        found: Values = {}
+        for who, made in zip(WHO, every.unbind(1), strict=True):
+            for name, values in zip(self.compared, made.unbind(1), strict=True):
+                found |= {f"{name}.{who}": values.mean().item()} if who else _told(name, values)
+        return found
+
+    def reset(self) -> None:
+        super().reset()
+        self.table = None
+
+
+def _told(name: str, values: Tensor) -> Values:
+    """The mean of what was found of each clip and frame (N, T), its error over clips, and its course over time."""
+    figures: Values = {f"{name}{end}": value for end, value in mean_and_error(values.mean(1)).items()}
+    return figures | {f"{name}_by_frame": values.mean(0).tolist()}
+
+
+def squared(made: Tensor, truth: Tensor) -> Tensor:
+    """Squared differences of values in [0, 1], summed over pictures (N, C, H, W) in [-1, 1] → (N,)."""
+    return ((made.float() - truth.float()) / 2).square().sum((1, 2, 3))
+
+
+def absolute(made: Tensor, truth: Tensor) -> Tensor:
+    """Absolute differences of values in [0, 1], summed over pictures (N, C, H, W) in [-1, 1] → (N,)."""
+    return ((made.float() - truth.float()) / 2).abs().sum((1, 2, 3))

@@ -1,0 +1,107 @@
+"""Predictions whose error is known."""
+
+from functools import partial
+
+import pytest
+import torch
+from asking import Asked, asked, asked_on_ranks
+
+from gan_lab.metrics.perceptual import Perceptual
+from gan_lab.metrics.prediction import Prediction
+from gan_lab.metrics.sources import spread_clips
+from gan_lab.types import to_float
+
+SHAPE, LENGTH = (1, 12, 12), 5
+
+
+class Absolute(Perceptual):
+    name, sha256 = "absolute", ""
+
+    def forward(self, a, b):
+        return (a - b).abs().mean((1, 2, 3))
+
+
+class Clips:
+    """Random clips."""
+
+    channels, height, width = SHAPE
+    length = LENGTH
+
+    def __init__(self, n):
+        random = torch.Generator().manual_seed(3)
+        self.made = torch.randint(256, (n, LENGTH, *SHAPE), generator=random, dtype=torch.uint8)
+
+    def clips(self, split, limit=None):
+        assert split == "test"
+        yield from self.made[:limit].split(4)
+
+    def count(self, split):
+        return len(self.made)
+
+    def fingerprint(self, split):
+        return "clips"
+
+    def describe(self):
+        return {"name": "clips"}
+
+
+class Off(Asked):
+    """Predicts what it knows to come, off by so much a frame further away, in [-1, 1]."""
+
+    given = 2
+
+    def __init__(self, data, by):
+        self.clips, self.by = to_float(data.made), by
+
+    def predict(self, frames, steps):
+        rows = [int((self.clips[:, :2] == each).flatten(1).all(1).nonzero()) for each in frames]
+        return self.clips[rows, 2 : 2 + steps] + self.by * torch.arange(1, steps + 1).view(-1, 1, 1, 1)
+
+
+make = partial(Prediction, distance=Absolute(), shape=SHAPE)
+
+
+def test_the_summed_form_is_over_values_in_0_to_1():
+    data = Clips(9)
+    found = asked(make(), Off(data, 0.2), data)
+    pixels, off = 12 * 12, torch.tensor([0.1, 0.2, 0.3])  # of values in [0, 1]
+    assert found["mse_a_frame_by_frame"] == pytest.approx((pixels * off.square()).tolist(), rel=1e-4)
+    assert found["mse_a_frame"] == pytest.approx((pixels * off.square()).mean().item(), rel=1e-4)
+    assert found["mae_a_frame"] == pytest.approx((pixels * off).mean().item(), rel=1e-4)
+    assert found["absolute"] == pytest.approx(0.4, rel=1e-4)
+    assert found["psnr_by_frame"] == pytest.approx((-20 * off.log10()).tolist(), rel=1e-4)
+    assert found["mse_a_frame.error"] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_baselines_are_the_last_frame_and_black():
+    data = Clips(9)
+    found = asked(make(), Off(data, 0.0), data)
+    values = data.made.double() / 255
+    black, repeated = values[:, 2:].square(), (values[:, 2:] - values[:, 1:2]).square()
+    assert found["mse_a_frame"] == pytest.approx(0, abs=1e-6)
+    assert found["mse_a_frame.black"] == pytest.approx(black.sum((2, 3, 4)).mean().item(), rel=1e-5)
+    assert found["mse_a_frame.repeat"] == pytest.approx(repeated.sum((2, 3, 4)).mean().item(), rel=1e-5)
+
+
+def test_ranks_share_the_clips(monkeypatch):
+    data = Clips(9)
+    alone = asked(make(), Off(data, 0.2), data)
+    shared = asked_on_ranks(monkeypatch, make, Off(data, 0.2), data, batch_size=10)
+    assert shared.keys() == alone.keys()
+    assert all(shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-6) for name in alone)
+
+
+def test_fewer_clips_are_spread_over_the_split():
+    data = Clips(9)
+    parts = [*spread_clips(data, "test", 3, 2)]
+    assert torch.equal(torch.cat([part for _, part in parts]), data.made[[2, 5, 8]])
+    prediction = make(n=3, most=2)
+    asked(prediction, Off(data, 0.2), data)
+    assert prediction.described["n"] == 3 and prediction.described["given"] == 2
+
+
+def test_what_does_not_predict_or_has_nothing_to_predict_is_passed_over():
+    data = Clips(1)
+    assert not make().suits(Asked(), data)
+    data.length = 2
+    assert not make().suits(Off(data, 0.0), data)
