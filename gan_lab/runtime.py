@@ -26,7 +26,7 @@ from gan_lab.launching import is_requeued, meet, requeue
 from gan_lab.machine import versions
 from gan_lab.ranks import agreed
 from gan_lab.results import circumstances, result
-from gan_lab.types import Reconstructs, Restores, Translates, UserError
+from gan_lab.types import Predicts, Reconstructs, Restores, Translates, UserError
 
 NAMED = 8
 """Keys that are told of those in which an unfinished run differs."""
@@ -205,8 +205,9 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         if (run.folder / "samples.png").is_file():
             shutil.copyfile(run.folder / "samples.png", Path(plain["record"]).with_suffix(".png"))
     given = f"checkpoint={run.folder / runs.LAST}"
-    translate, sample = f"gan_lab.translate {given} input=… output=…", f"gan_lab.sample {given} n=64"
-    rank_zero_info(f"Done: python -m {translate if isinstance(model, Translates) else sample}")
+    kinds = {Translates: "translate {} input=… output=…", Predicts: "predict {} input=…"}
+    work = next((work for kind, work in kinds.items() if isinstance(model, kind)), "sample {} n=64")
+    rank_zero_info(f"Done: python -m gan_lab.{work.format(given)}")
     if isinstance(model, Reconstructs | Restores):
         completes = "" if isinstance(model, Reconstructs) else " hide=bottom"
         rank_zero_info(f"  or: python -m gan_lab.reconstruct {given}{completes}")

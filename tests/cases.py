@@ -12,10 +12,22 @@ from gan_lab.configuration import compose, resolve, settle
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
 THIN = ["generator.filters=4", "critic.filters=4", "critic.layers=1", "model.ema_half_life=10"]
-CODERS = {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "groups": 1, "dim": 2}
+CODERS = {
+    "base": 4,
+    "widths": "[16]",
+    "maps": 8,
+    "cells": 1,
+    "groups": 1,
+    "dim": 2,
+    "steps": 3,
+    "units": 8,
+    "latent": 3,
+}
+FORECASTERS = {"kernel": 3, "hidden": 8, "blocks": 2, "kernels": "[3]", "groups": 2}
 RASTERS = {"maps": 6, "layers": 2, "head": 6}
 SMALL = {
     "image": ["data=fake", "data.channels=3", "data.size=16"],
+    "frames": ["data=fake_clips", "data.channels=3", "data.size=16", "data.length=4"],
     "unpaired": ["data=fake_unpaired", "data.size=16", *THIN],
     "paired": ["data=fake_paired", "data.size=16", *THIN],
 }
@@ -40,6 +52,7 @@ CASES = [
     ["model=vae", "coder=conv", "likelihood=gaussian", "model.free_bits=0.1"],
     ["model=vae", "likelihood=bernoulli", "data.binarize=dynamic"],
     ["model=hvae", "conditional=true"],
+    ["model=draw", "conditional=true", "likelihood=gaussian", "coder.write=null"],
     ["model=vqvae", "conditional=true", "model.quantizer.decay=null"],
     *([f"model={model}", "conditional=true", "data.binarize=static"] for model in ("pixelcnn", "pixelrnn")),
 ]
@@ -58,7 +71,7 @@ def thin(config: DictConfig) -> list[str]:
     network = config.get("network") or {}
     made = ["network.base=4", "network.critic_base=4"] if "base" in network else []
     made += ["network.widths=16"] if "group" in network else []
-    made += _thin_coders(config)
+    made += _thin_coders(config) + _thin_sequences(config)
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
     return made + (["model.pool=4"] if "pool" in config.model else [])  # which fills, and shows old pictures
 
@@ -67,11 +80,20 @@ def _thin_coders(config: DictConfig) -> list[str]:
     """The same of autoencoders and autoregressive networks."""
     coder, model = config.get("coder") or {}, config.model
     made = [f"coder.{key}={value}" for key, value in CODERS.items() if key in coder]
-    made += ["coder.latent=3"] if "groups" not in coder and coder else []
     made += ["codebook.entries=8", "codebook.dim=4", "codebook.maps=8"] if "codebook" in config else []
     for name in ("network", "prior"):
         made += [f"model.{name}.{key}={value}" for key, value in RASTERS.items() if key in (model.get(name) or {})]
     return made + [f"critic.{key}=4" for key in ("base", "filters") if key in (config.get("critic") or {})]
+
+
+def _thin_sequences(config: DictConfig) -> list[str]:
+    """The same of networks that continue or make sequences."""
+    if config.takes != "frames":
+        return []
+    network = config.model.get("network") or {}
+    made = [f"model.network.{key}={value}" for key, value in FORECASTERS.items() if key in network]
+    made += ["model.given=2"] if "given" in config.model else []
+    return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
 
 
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:

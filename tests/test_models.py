@@ -12,7 +12,7 @@ from gan_lab.build import build
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.runtime import make_trainer
-from gan_lab.types import Explains, Reconstructs, Restores, Samples, Translates
+from gan_lab.types import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
 
 BATCH = 4
 
@@ -119,6 +119,18 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
         whole = loaded.restore(pictures, mask, seed=3)
         assert whole.shape == pictures.shape and whole.abs().max() <= 1
         assert torch.equal(whole * mask, pictures * mask)
+    if isinstance(loaded, Predicts):
+        frames = torch.rand(3, loaded.given, *image_shape(configuration)) * 2 - 1
+        made = loaded.predict(frames, 5)
+        assert made.shape == (3, 5, *image_shape(configuration)) and made.dtype == torch.float32
+        assert made.abs().max() <= 1
+        torch.testing.assert_close(model.predict(frames, 5), made, atol=1e-5, rtol=0)
+        assert loaded.predict(frames[:, :1], 1).shape == (3, 1, *image_shape(configuration))
+    if isinstance(loaded, Animates):
+        clips = loaded.animate(4, 5, seed=3)
+        assert clips.shape == (4, 5, *image_shape(configuration)) and clips.dtype == torch.float32
+        torch.testing.assert_close(model.animate(4, 5, seed=3), clips, atol=1e-5, rtol=0)
+        torch.testing.assert_close(loaded.animate(2, 3, seed=3, start=2), clips[2:, :3], atol=1e-5, rtol=0)
     if isinstance(loaded, Translates):
         for direction in loaded.directions:
             source, to = loaded.domains[direction[0]], direction[-1]

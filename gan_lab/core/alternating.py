@@ -1,5 +1,6 @@
 """How any method here trains: players take turns in one manually optimised step; only this file knows how."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, final
@@ -15,6 +16,7 @@ from gan_lab.core.budget import Budget
 from gan_lab.core.ema import EMA
 from gan_lab.core.noise import Keyed, seed_layers, seed_of
 from gan_lab.core.schedules import Schedule, Scheduled, remember
+from gan_lab.precision import full_precision
 from gan_lab.types import Batch, Drawn, Noise, Phase, UserError
 
 Outputs = dict[str, dict[str, Tensor]]
@@ -113,6 +115,12 @@ class AlternatingModule(LightningModule):
         """The network that pictures are made by; see ``averages``."""
         network: nn.Module = self.ema.networks[name] if self.ema is not None and self.averages else getattr(self, name)
         return network
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Without gradients and in float32: how pictures are made and measured."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), full_precision():
+            yield
 
     # One iteration.
 
@@ -243,7 +251,9 @@ class AlternatingModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         if self.channels_last:
-            self.to(memory_format=torch.channels_last)
+            for weight in (*self.parameters(), *self.buffers()):
+                if weight.ndim == 4:  # torch's own way refuses a module that has any of five dimensions
+                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.compiles:
             for network in self.compilable():
                 network.compile()

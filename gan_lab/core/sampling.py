@@ -1,7 +1,5 @@
 """What methods that make pictures from nothing share: labels to choose among, and latents that are numbered."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -9,7 +7,6 @@ from torch import Tensor
 
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.core.latents import numbered
-from gan_lab.precision import full_precision
 from gan_lab.types import Batch, Noise, UserError
 
 
@@ -67,12 +64,6 @@ class SamplingModule(AlternatingModule):
         if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.kinds:
             raise UserError(f"label={label} does not serve: the model knows the classes 0 to {self.kinds - 1}.")
         return labels
-
-    @contextlib.contextmanager
-    def at_rest(self) -> Iterator[None]:
-        """Without gradients and in float32: how pictures are made and measured."""
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), full_precision():
-            yield
 
 
 class LatentModule(SamplingModule):

@@ -75,9 +75,12 @@ class Dropout(nn.Dropout):
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
     """Weights of convolutions from N(0, std), of batch norms from N(1, std), biases 0 (Radford et al. 2016)."""
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, std)
-        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d) and layer.weight is not None:
+        elif (
+            isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm | nn.InstanceNorm2d)
+            and layer.weight is not None
+        ):
             nn.init.normal_(layer.weight, 1.0, std)
         bias = getattr(layer, "bias", None)
         if isinstance(bias, nn.Parameter):

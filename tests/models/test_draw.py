@@ -1,0 +1,114 @@
+"""DRAW: canvases step by step, and the bound of latents that follow one another."""
+
+import pytest
+import torch
+from cases import limited, plain
+from torch import nn
+
+from gan_lab.build import build
+from gan_lab.configuration import compose, settle
+from gan_lab.types import Decodes, Encodes, Explains, Infers, Reconstructs, Restores, Samples, UserError
+
+STEPS = 3
+KINDS = {
+    "two-coloured": ["likelihood=bernoulli", "data.binarize=static"],
+    "coloured": ["data.channels=3"],
+    "labels": ["conditional=true", "data.classes=3"],
+}
+
+
+def make(folder, kind, *more):
+    torch.manual_seed(0)
+    case = plain(["model=draw"], folder, *limited(8), "data.channels=1", *KINDS[kind], *more)
+    model = build(case["model"])
+    for parameter in model.averaged("decoder").parameters():
+        nn.init.normal_(parameter, 0, 0.3)
+    return model
+
+
+@pytest.fixture(params=KINDS)
+def model(request, tmp_path):
+    return make(tmp_path, request.param)
+
+
+@pytest.fixture
+def digits(tmp_path):
+    return make(tmp_path, "two-coloured")
+
+
+def pictures(n):
+    return torch.randn(n, 1, 16, 16, generator=torch.Generator().manual_seed(1)).sign()
+
+
+def test_it_can_do_what_a_variational_autoencoder_can(model):
+    for capability in (Samples, Decodes, Encodes, Infers, Reconstructs, Restores, Explains):
+        assert isinstance(model, capability)
+
+
+def test_the_last_canvas_is_the_sample(model):
+    drawn = model.canvases(4, seed=3, start=2)
+    assert drawn.shape == (4, STEPS, *model.sample(1).shape[1:]) and drawn.dtype == torch.float32
+    assert drawn.abs().max() <= 1 and not drawn.requires_grad
+    torch.testing.assert_close(drawn[:, -1], model.sample(4, seed=3, start=2))
+    assert not torch.allclose(drawn[:, 0], drawn[:, -1])
+    assert model.canvases(0).shape == (0, *drawn.shape[1:])
+
+
+def test_a_canvas_is_of_its_seed_and_number_alone(model):
+    whole = model.canvases(5, seed=3)
+    torch.testing.assert_close(model.canvases(2, seed=3, start=3), whole[3:])
+    assert not torch.allclose(model.canvases(5, seed=4), whole)
+
+
+def test_canvases_of_a_label(tmp_path):
+    model = make(tmp_path, "labels")
+    for label in (1, torch.tensor([2, 0, 1])):
+        torch.testing.assert_close(model.canvases(3, label=label)[:, -1], model.sample(3, label=label))
+    with pytest.raises(UserError, match="classes 0 to 2"):
+        model.canvases(3, label=3)
+
+
+def test_the_latents_are_of_the_prior_and_a_picture_is_made_again_of_its_own(digits):
+    images = pictures(3)
+    mean, kl = digits.infer(images)
+    assert mean.shape == kl.shape == digits.latents(3).shape == (3, digits.decoder.latent)
+    torch.testing.assert_close(digits.decode(mean), digits.reconstruct(images))
+
+
+def test_the_divergence_is_the_mean_of_the_ratio_over_all_steps(digits):
+    """Each step's closed form hangs on the draws before it; their mean is that of log q - log p."""
+    images, n = pictures(1).expand(20_000, -1, -1, -1), 20_000
+    decoder = digits.averaged("decoder")
+    epsilon = torch.randn(n, decoder.latent, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        found = digits.inferred(decoder, images, epsilon)
+    assert found.kl[:, 2:].std(0).min() > 0
+    assert found.kl.sum(1).mean().item() == pytest.approx(-found.ratio.mean().item(), abs=0.1)
+
+
+def test_averages_follow_the_network(tmp_path):
+    model = make(tmp_path, "two-coloured", "model.ema_half_life=0")
+    assert model.averaged("encoder") is model.encoder and [*model.ema.networks] == ["decoder"]
+    model.ema.update({"decoder": model.decoder}, 4, 4)
+    for one, two in zip(model.averaged("decoder").parameters(), model.decoder.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["model=vae", "coder=draw"], "goes with model=draw"),
+        (["model=draw", "coder=ladder"], "draws step by step"),
+        (["model=draw", "coder=mlp"], "draws step by step"),
+        (["model=draw", "coder.steps=0"], "coder.steps=0"),
+    ],
+)
+def test_what_does_not_go_together_is_named(tmp_path, words, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(plain(words, tmp_path, *limited(8))["model"])
+
+
+def test_the_papers_own_size_composes():
+    config = compose(["model=draw", "data=mnist", "data.root=nowhere", "likelihood=bernoulli", "data.binarize=static"])
+    settle(config)
+    assert (config.coder.steps, config.coder.read, config.coder.write) == (64, 2, 5)

@@ -1,0 +1,135 @@
+"""What is learnt of a clip, how often the truth is fed, and what a forecast is."""
+
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import nn
+
+from gan_lab.core.budget import Budget
+from gan_lab.core.noise import Keyed
+from gan_lab.core.schedules import Cosine
+from gan_lab.models.forecasting import Forecaster
+from gan_lab.networks.forecasting import ConvLSTM
+from gan_lab.types import Predicts, UserError
+
+N, LENGTH, GIVEN, SHAPE = 4, 7, 3, (1, 4, 4)
+STEPS = LENGTH - GIVEN
+CLIPS = torch.rand(N, LENGTH, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+class Standing(nn.Module):
+    """Gives ``value``, or the truth, plus the one weight it has; within the frames given too if ``whole``. Notes what
+    it is fed.
+    """
+
+    def __init__(self, value=None, whole=False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.value, self.whole, self.calls = value, whole, []
+
+    def forward(self, frames, steps, truth=None, fed=None):
+        self.calls.append((truth, fed))
+        made = frames.new_zeros(len(frames), steps, *frames.shape[2:]) if truth is None else truth[:, :steps]
+        if self.whole:
+            made = torch.cat([frames[:, 1:], made], 1)
+        return (made if self.value is None else torch.full_like(made, self.value)) + self.weight
+
+
+def forecaster(network, **options):
+    return Forecaster(network, GIVEN, partial(torch.optim.Adam, lr=0.0), **options)
+
+
+def terms(network, **options):
+    return forecaster(network, **options).terms({"frames": CLIPS}, {}, Keyed(0))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_truth_costs_nothing(whole):
+    found = terms(Standing(whole=whole), l1=1.0)
+    assert found.total.item() == found.logs["mse_a_frame"].item() == 0
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_black_frames_cost_what_is_white_summed_over_a_frame_and_averaged_over_those_forecast(whole):
+    found, values = terms(Standing(-1.0, whole), l1=0.5), (CLIPS.double() + 1) / 2
+    predicted = values[:, 1 if whole else GIVEN :]
+    assert found.losses["mse"].item() == pytest.approx(predicted.square().mean().item(), rel=1e-6)
+    assert found.losses["l1"].item() == pytest.approx(0.5 * predicted.mean().item(), rel=1e-6)
+    summed = values[:, GIVEN:].square().sum() / (N * STEPS)
+    assert found.logs["mse_a_frame"].item() == pytest.approx(summed.item(), rel=1e-6)
+    assert list(terms(Standing(-1.0)).losses) == ["mse"]
+
+
+def test_the_network_is_given_the_first_frames_and_told_the_others():
+    network = Standing()
+    forecaster(network, feeding=0.3).terms({"frames": CLIPS.repeat(500, 1, 1, 1, 1)}, {}, Keyed(0))
+    ((truth, fed),) = network.calls
+    assert truth.equal(CLIPS.repeat(500, 1, 1, 1, 1)[:, GIVEN:])
+    assert fed.shape == (2000, STEPS - 1) and fed.dtype == torch.bool
+    assert ((fed.float().mean(0) - 0.3).abs() < 5 * (0.3 * 0.7 / 2000) ** 0.5).all()
+
+
+def test_feeding_follows_its_schedule():
+    network = Standing()
+    schedules = {"feeding": Cosine(start=1.0, end=0.0, until=0.5)}
+    model = forecaster(network, feeding=0.8, schedules=schedules, budget=Budget(images=8 * N))
+    clips = [{"frames": clip} for clip in CLIPS.repeat(8, 1, 1, 1, 1)]
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
+    trainer = Trainer(accelerator="cpu", max_epochs=-1, use_distributed_sampler=False, **quiet)
+    seen = []
+    network.register_forward_pre_hook(lambda *_: seen.append(model.feeding))
+    trainer.fit(model, torch.utils.data.DataLoader(clips, N))
+    assert seen == pytest.approx([0.8 * Cosine(until=0.5)(i / 8) for i in range(8)])
+    assert seen[0] == 0.8 and seen[4:] == [0] * 4
+    assert not any(fed.any() for _, fed in network.calls[4:])
+
+
+def test_a_forecast_is_by_the_average_clamped_and_of_any_length():
+    model = forecaster(Standing(3.0, whole=True))
+    assert isinstance(model, Predicts) and model.given == GIVEN
+    for given, steps in ((1, 1), (2, 5), (9, 3)):
+        made = model.predict(torch.zeros(2, given, *SHAPE), steps)
+        assert made.shape == (2, steps, *SHAPE) and made.dtype == torch.float32 and not made.requires_grad
+        assert made.unique().tolist() == [1]
+    model.ema.networks["network"].value = 0.5
+    assert model.predict(CLIPS, 2).unique().tolist() == [0.5]
+
+
+def test_a_forecast_has_no_chance_and_stays_in_float32():
+    torch.manual_seed(0)
+    model = forecaster(ConvLSTM(*SHAPE, patch=2, maps=4, layers=1, kernel=3))
+    expected = model.predict(CLIPS, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.predict(CLIPS, 3).equal(expected)
+    torch.testing.assert_close(model.predict(CLIPS[2:3], 3), expected[2:3])
+
+
+def test_a_dot_that_moves_is_learnt_to_move():
+    """It goes one pixel right a frame, around the edge; the error is far below that of black frames, which is 1."""
+    torch.manual_seed(0)
+    clips = torch.full((16, 6, 1, 4, 4), -1.0)
+    for i in range(16):
+        for t in range(6):
+            clips[i, t, 0, i // 4, (i + t) % 4] = 1
+    model = Forecaster(ConvLSTM(*SHAPE, patch=2, maps=16, layers=1, kernel=3), GIVEN, torch.optim.Adam)
+    optimizer = torch.optim.Adam(model.network.parameters(), 0.02)
+    for i in range(100):
+        found = model.terms({"frames": clips}, {}, Keyed(i))
+        optimizer.zero_grad()
+        found.total.backward()
+        optimizer.step()
+    assert found.logs["mse_a_frame"].item() < 0.1
+
+
+def test_what_cannot_be_forecast_is_refused():
+    with pytest.raises(UserError, match=r"data\.length=3 frames .* model\.given=3: data\.length=4 and more"):
+        forecaster(Standing()).terms({"frames": CLIPS[:, :3]}, {}, Keyed(0))
+    for frames, steps in ((CLIPS, 0), (CLIPS[:, :0], 2)):
+        with pytest.raises(UserError, match="numbers from 1 up"):
+            forecaster(Standing()).predict(frames, steps)
+    with pytest.raises(UserError, match=r"model\.given=0"):
+        Forecaster(Standing(), 0, torch.optim.Adam)
+    with pytest.raises(UserError, match=r"model\.feeding=1\.5"):
+        forecaster(Standing(), feeding=1.5)

@@ -1,0 +1,76 @@
+"""MoCoGAN: contents that stay, motions that can be exchanged, critics who see the same clips."""
+
+import pytest
+import torch
+from cases import limited, plain
+
+from gan_lab.build import build
+from gan_lab.core.noise import Keyed
+from gan_lab.networks.mocogan import ClipDiscriminator, Generator
+
+
+class Codes(torch.nn.Module):
+    """Shows the latents themselves as pixels."""
+
+    def forward(self, latents):
+        return latents[:, :, None, None]
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    return build(plain(["model=mocogan"], tmp_path, *limited(8))["model"]).eval()
+
+
+def shown(model):
+    """The model with frames that show their codes, (N, T, content + motion)."""
+    model.generator.frame = Codes()
+    return model
+
+
+def test_each_motion_code_is_the_grus_step_from_the_one_before():
+    generator, noise = Generator(Codes(), motion=3), torch.randn(2, 4, 3)
+    one = generator.motion(noise[:, 1], noise[:, 0])
+    two = generator.motion(noise[:, 2], one)
+    three = generator.motion(noise[:, 3], two)
+    torch.testing.assert_close(generator.codes(noise), torch.stack([one, two, three], 1))
+
+
+def test_a_clip_has_one_content_and_moves(model):
+    clips = shown(model).generator(torch.randn(2, 5), torch.randn(2, 7, 10))[..., 0, 0]
+    assert clips.shape == (2, 6, 15)
+    assert (clips[:, :, :5] == clips[:, :1, :5]).all() and (clips[:, 1:, 5:] != clips[:, :-1, 5:]).all()
+
+
+def test_contents_and_motions_can_be_exchanged(model):
+    model.ema = None
+    codes = [shown(model).animate(3, 4, seed=1, motion=motion)[..., 0, 0] for motion in (None, 0, 1)]
+    content, motion = ([each.split([50, 10], 2)[part] for each in codes] for part in (0, 1))
+    assert torch.equal(content[0], content[1]) and torch.equal(content[0], content[2])
+    for number, shared in enumerate(motion[1:]):
+        torch.testing.assert_close(shared, motion[0][number].expand(3, -1, -1), msg="all move as that one does")
+    assert not torch.equal(motion[0][0], motion[0][1])
+
+
+def test_the_critic_of_frames_sees_those_of_the_clips(model):
+    real, fake, at = torch.randn(2, 4, 3, 16, 16), torch.randn(2, 4, 3, 16, 16), torch.tensor([3, 1])
+    judged = model._judged({"frames": real}, {"fake": fake, "at": at})
+    (_, real_frames, fake_frames), (_, real_clips, fake_clips) = judged["frame"], judged["clip"]
+    assert torch.equal(real_frames, torch.stack([real[0, 3], real[1, 1]])) and real_clips is real
+    assert torch.equal(fake_frames, torch.stack([fake[0, 3], fake[1, 1]])) and fake_clips is fake
+
+
+def test_the_generator_learns_from_both_critics(model):
+    batch = {"frames": torch.rand(4, 4, 3, 16, 16) * 2 - 1}
+    model.train()
+    drawn = model.draw(batch, Keyed(0, "draw"))
+    terms = model.g_terms(batch, drawn, Keyed(0, "g"))
+    assert set(terms.losses) == {"adversarial_frame", "adversarial_clip"}
+    terms.total.backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in model.generator.motion.parameters())
+
+
+@pytest.mark.parametrize(("length", "logits"), [(1, 1), (4, 1), (8, 1), (16, 4)])
+def test_clips_of_any_length_are_judged(length, logits):
+    critic = ClipDiscriminator(1, 32, 32, length, base=4)
+    assert critic(torch.randn(2, length, 1, 32, 32)).shape == (2, 1, logits)

@@ -1,0 +1,166 @@
+"""DRAW's network: windows against plain loops, latents against closed forms, steps against one another."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from gan_lab.losses.likelihoods import Bernoulli, DiscretizedLogistic
+from gan_lab.networks.draw import Network, Picture, Read, Write, _posterior, filterbank
+
+HEIGHT, WIDTH, STEPS, DIM = 6, 9, 3, 2
+LABELS = torch.tensor([0, 2, 1, 1])
+
+
+def network(channels=1, likelihood=None, **more):
+    """A small network whose parameters are large enough for pictures to differ."""
+    torch.manual_seed(0)
+    options = {"steps": STEPS, "dim": DIM, "units": 5, "read": 2, "write": 3} | more
+    made = Network(channels, HEIGHT, WIDTH, likelihood or Bernoulli(), **options)
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, 0, 0.4)
+    return made
+
+
+def normal(*shape, seed=1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(channels=1):
+    return normal(4, channels, HEIGHT, WIDTH).sign()
+
+
+variants = pytest.mark.parametrize(
+    "options",
+    [{}, {"read": None, "write": None}, {"read": 1, "write": 1}, {"channels": 3, "likelihood": DiscretizedLogistic()}],
+    ids=["windows", "plain", "single", "scales"],
+)
+
+
+def test_filters_are_those_of_a_plain_loop():
+    """Equations 19 to 26 as they are printed, pixels and filters counted from 1."""
+    size, told = 4, normal(3, 5) / 2
+    found = filterbank(told, size, HEIGHT, WIDTH)
+    for n, (g_x, g_y, log_variance, log_stride, log_intensity) in enumerate(told.tolist()):
+        stride = (max(HEIGHT, WIDTH) - 1) / (size - 1) * math.exp(log_stride)
+        for filters, length, g in ((found.rows, HEIGHT, g_y), (found.columns, WIDTH, g_x)):
+            centre = (length + 1) / 2 * (g + 1)
+            for i in range(1, size + 1):
+                mean = centre + (i - size / 2 - 0.5) * stride
+                heights = [math.exp(-((a - mean) ** 2) / (2 * math.exp(log_variance))) for a in range(1, length + 1)]
+                expected = torch.tensor(heights) / sum(heights)
+                torch.testing.assert_close(filters[n, 0, i - 1], expected, atol=1e-3, rtol=1e-2)
+        assert found.intensity[n].item() == pytest.approx(math.exp(log_intensity), rel=1e-2)
+
+
+def aim(part, *told):
+    """Makes a window the same for all states."""
+    nn.init.zeros_(part.window.weight)
+    part.window.bias.data = torch.tensor(told, dtype=torch.float32)
+
+
+def test_what_is_written_through_narrow_filters_is_read_again():
+    """Filters of no width a pixel apart: a patch lands on the canvas as it is, at its place, and comes back."""
+    size, units, state = 3, 4, normal(2, 4)
+    write, read = Write(1, HEIGHT, WIDTH, units, size), Read(1, HEIGHT, WIDTH, units, size)
+    apart = math.atanh(math.log((size - 1) / (WIDTH - 1)) / 10) * 10  # a pixel, where ±10 is the bound
+    place = [2 * 4 / (WIDTH + 1) - 1, 2 * 3 / (HEIGHT + 1) - 1]  # column 4, row 3
+    aim(write, *place, -9.0, apart, 0.7)
+    aim(read, *place, -9.0, apart, 0.7)
+    canvas = write(state)
+    patch = write.patch(state).view(2, 1, size, size)
+    intensity = filterbank(read.window(state), size, HEIGHT, WIDTH).intensity
+    expected = torch.zeros(2, 1, HEIGHT, WIDTH)
+    expected[:, :, 1:4, 2:5] = patch / intensity
+    torch.testing.assert_close(canvas, expected)
+    glimpse = read(canvas, 2 * canvas, state).view(2, 2, size, size)
+    torch.testing.assert_close(glimpse, torch.cat([patch, 2 * patch], 1))
+
+
+def test_a_window_anywhere_and_of_any_width_is_finite():
+    for extreme in (-1e6, 1e6):
+        for i in range(5):
+            told = torch.zeros(1, 5)
+            told[0, i] = extreme
+            found = filterbank(told.requires_grad_(), 3, HEIGHT, WIDTH)
+            (found.rows.square().sum() + found.columns.square().sum() + found.intensity.log().sum()).backward()
+            assert all(each.isfinite().all() for each in (*found, told.grad))
+            torch.testing.assert_close(found.rows.sum(3), torch.ones(1, 1, 3))
+
+
+def test_the_divergence_is_the_closed_form_and_the_ratio_that_of_the_densities():
+    told, epsilon = normal(4, 6), normal(4, 3, seed=2)
+    z, kl, ratio = _posterior(told, epsilon)
+    mean, scale = told[:, :3], (5 * (told[:, 3:] / 5).tanh()).exp()
+    posterior, prior = Normal(mean, scale), Normal(torch.zeros(3), torch.ones(3))
+    torch.testing.assert_close(z, mean + scale * epsilon)
+    torch.testing.assert_close(kl, kl_divergence(posterior, prior))
+    torch.testing.assert_close(ratio, prior.log_prob(z) - posterior.log_prob(z), atol=1e-5, rtol=1e-5)
+
+
+@variants
+def test_what_is_drawn_of_inferred_latents_is_what_was_inferred(options):
+    """The decoder alone, from the draw, goes through the same canvases as beside the encoder."""
+    made = network(classes=3, **options)
+    images, epsilon = pictures(options.get("channels", 1)), normal(4, made.latent)
+    found = made.infer(images, epsilon, LABELS)
+    assert found.draw.shape == found.kl.shape == found.ratio.shape == (4, STEPS * DIM)
+    torch.testing.assert_close(made(found.draw, LABELS), found.given)
+    canvases = made.canvases(found.draw, LABELS)
+    assert canvases.shape == (4, STEPS, len(made.canvas[0]), HEIGHT, WIDTH)
+    torch.testing.assert_close(canvases[:, -1], found.given)
+    assert not torch.allclose(canvases[:, -1], canvases[:, -2])
+
+
+def test_the_canvas_after_a_step_depends_on_no_later_latents():
+    made, epsilon = network(), normal(4, STEPS * DIM)
+    other = torch.cat([epsilon[:, : 2 * DIM], normal(4, DIM, seed=3)], 1)
+    one, two = made.canvases(epsilon), made.canvases(other)
+    assert torch.equal(one[:, :2], two[:, :2]) and not torch.allclose(one[:, 2], two[:, 2])
+
+
+def test_the_encoder_sees_the_picture_and_what_the_canvas_lacks(monkeypatch):
+    made, images, seen = network(), pictures(), []
+
+    def read(images, error, state):
+        seen.append((images, error))
+        return own(images, error, state)
+
+    own = made.read.forward
+    monkeypatch.setattr(made.read, "forward", read)
+    found = made.infer(images, normal(4, made.latent))
+    drawn = [made.canvas.expand(4, -1, -1, -1), *made.canvases(found.draw).unbind(1)]
+    for (picture, error), canvas in zip(seen, drawn, strict=False):
+        assert torch.equal(picture, images)
+        torch.testing.assert_close(error, images - (2 * canvas.sigmoid() - 1))
+    assert len(seen) == STEPS
+
+
+@variants
+def test_gradient_reaches_every_parameter(options):
+    made = network(classes=3, **options)
+    found = made.infer(pictures(options.get("channels", 1)), normal(4, made.latent), LABELS)
+    (found.given.square().sum() + found.kl.sum()).backward()
+    # A window of one filter has no stride.
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in made.parameters())
+
+
+def test_a_label_tells_what_is_drawn_and_what_is_inferred():
+    made, images, epsilon = network(classes=3), pictures(), normal(4, STEPS * DIM)
+    assert not torch.allclose(made(epsilon, LABELS), made(epsilon, LABELS.flip(0)))
+    one, two = (made.infer(images, epsilon, labels) for labels in (LABELS, LABELS.flip(0)))
+    assert not torch.allclose(one.draw, two.draw)
+    torch.testing.assert_close(made(epsilon[:1], LABELS[:1]), made(epsilon, LABELS)[:1])
+
+
+def test_the_encoder_hands_the_picture_on():
+    images = pictures()
+    assert Picture()(images, LABELS) is images and not [*Picture().parameters()]
+
+
+def test_numbers_below_one_are_named():
+    for name in ("steps", "dim", "units", "read", "write"):
+        with pytest.raises(ValueError, match=f"coder.{name}=0"):
+            network(**{name: 0})
