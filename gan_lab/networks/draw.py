@@ -4,6 +4,7 @@ After Gregor et al. 2015, "DRAW: A Recurrent Neural Network For Image Generation
 T glimpses are steps here: Z latents each, of prior N(0, I), so that standard normal numbers are latents.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,9 @@ from gan_lab.networks.layers import beside
 
 BOUND = 10.0
 """Of the logarithms that place a window, either way: beyond it their exponentials would not be finite at all times."""
+
+HASTE = 10.0
+"""The first canvas learns at so many times the rate of other weights: what all pictures share is not drawn."""
 
 
 class Likelihood(Protocol):
@@ -41,24 +45,61 @@ class Filters(NamedTuple):
 
 
 def filterbank(told: Tensor, size: int, height: int, width: int) -> Filters:
-    """Where the filters lie that g̃_X, g̃_Y, log σ², log δ̃ and log γ, (N, 5), speak of (eq. 19-26); of side K = size."""
+    """The filters that g̃_X, g̃_Y, log σ², log δ̃ and log γ, (N, 5), speak of (eq. 19-26), for a window of side K = size.
+
+    Of a single filter the stride δ has no meaning.
+    """
     told = told.float()
     across, down = told[:, :2].unbind(1)
-    log_variance, log_stride, log_intensity = soft(told[:, 2:], BOUND).unbind(1)
-    stride = (max(height, width) - 1) / max(size - 1, 1) * log_stride.exp()  # eq. 24; of one filter it has no meaning
+    log_variance, log_stride, log_intensity = told[:, 2:].clamp(-BOUND, BOUND).unbind(1)
+    stride = _widest(size, height, width) * log_stride.exp()
     rows = _gaussians((height + 1) / 2 * (down + 1), stride, log_variance, size, height)  # eq. 23
     columns = _gaussians((width + 1) / 2 * (across + 1), stride, log_variance, size, width)  # eq. 22
     return Filters(rows[:, None], columns[:, None], log_intensity.exp()[:, None, None, None])
+
+
+def _widest(size: int, height: int, width: int) -> float:
+    """The stride at which the window spans the picture's longer side (eq. 24)."""
+    return (max(height, width) - 1) / max(size - 1, 1)
 
 
 def _gaussians(centre: Tensor, stride: Tensor, log_variance: Tensor, size: int, length: int) -> Tensor:
     """The filters over pixels 1 to ``length`` of one axis, each of sum 1, (N, K, length) (eq. 19 and 25)."""
     offsets = torch.arange(size, device=centre.device) - (size - 1) / 2
     means = centre[:, None] + stride[:, None] * offsets
-    pixels = torch.arange(1, length + 1, device=centre.device)
-    apart = (pixels - means[..., None]).square()
-    # The Gaussian over its sum, as a softmax: also where the whole filter lies far beyond the picture.
-    return (-apart / (2 * log_variance.exp()[:, None, None])).softmax(2)
+    pixels = torch.arange(1.0, length + 1, device=centre.device)
+    sharpness = (-log_variance).exp()[:, None, None] / 2
+    # The Gaussian over its sum is a softmax, which holds where the whole filter lies far beyond the picture, too.
+    return (-sharpness * (pixels - means[..., None]).square()).softmax(2)
+
+
+class Window(nn.Module):
+    """The decoder's state (N, U) → the filters of a window that it places (eq. 21).
+
+    To begin with, all windows lie in the middle and span the picture, their filters a quarter of the stride wide. One
+    that writes has an intensity at which a filter's peak is 1: fainter ones are slow to learn, as all that is drawn
+    then depends on the intensity alone.
+
+    Args:
+        height, width: of the picture.
+        units: U.
+        size: K.
+        writes: whether it writes.
+    """
+
+    def __init__(self, height: int, width: int, units: int, size: int, writes: bool) -> None:
+        super().__init__()
+        self.shape = (size, height, width)
+        self.place = nn.Linear(units, 5)
+        nn.init.xavier_uniform_(self.place.weight, 0.1)
+        variance = max((_widest(*self.shape) / 4) ** 2, 1e-2)
+        with torch.no_grad():
+            self.place.bias.zero_()
+            self.place.bias[2] = math.log(variance)
+            self.place.bias[4] = -math.log(2 * math.pi * variance) if writes else 0
+
+    def forward(self, state: Tensor) -> Filters:
+        return filterbank(self.place(state), *self.shape)
 
 
 class Read(nn.Module):
@@ -72,16 +113,15 @@ class Read(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, units: int, size: int | None) -> None:
         super().__init__()
-        self.size, self.shape = size, (height, width)
         self.out = 2 * channels * (size * size if size else height * width)
-        self.window = nn.Linear(units, 5) if size else None
+        self.window = Window(height, width, units, size, writes=False) if size else None
 
     def forward(self, images: Tensor, error: Tensor, state: Tensor) -> Tensor:
         seen = torch.cat([images, error], 1)
-        if self.window is None or self.size is None:
-            return seen.flatten(1)
-        rows, columns, intensity = filterbank(self.window(state), self.size, *self.shape)
-        return (intensity * (rows @ seen @ columns.mT)).flatten(1)
+        if self.window is not None:
+            rows, columns, intensity = self.window(state)
+            seen = intensity * (rows @ seen @ columns.mT)
+        return seen.flatten(1)
 
 
 class Write(nn.Module):
@@ -95,18 +135,28 @@ class Write(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, units: int, size: int | None) -> None:
         super().__init__()
-        self.size, self.shape = size, (height, width)
-        self.patch = nn.Linear(units, channels * (size * size if size else height * width))
-        self.channels = channels
-        self.window = nn.Linear(units, 5) if size else None
+        self.shape = (channels, size, size) if size else (channels, height, width)
+        self.patch = nn.Linear(units, math.prod(self.shape))
+        nn.init.xavier_uniform_(self.patch.weight)
+        self.window = Window(height, width, units, size, writes=True) if size else None
 
     def forward(self, state: Tensor) -> Tensor:
-        patch = self.patch(state)
-        if self.window is None or self.size is None:
-            return patch.view(-1, self.channels, *self.shape)
-        rows, columns, intensity = filterbank(self.window(state), self.size, *self.shape)
-        patch = patch.view(-1, self.channels, self.size, self.size)
+        patch: Tensor = self.patch(state).unflatten(1, self.shape)
+        if self.window is None:
+            return patch
+        rows, columns, intensity = self.window(state)
         return (rows.mT @ patch @ columns) / intensity
+
+
+def _recurrent(inputs: int, units: int) -> nn.LSTMCell:
+    """An LSTM whose gates hear their inputs from the start (Glorot and Bengio 2010), and which forgets little at first
+    (Jozefowicz et al. 2015).
+    """
+    cell = nn.LSTMCell(inputs, units)
+    for name, parameter in cell.named_parameters():
+        nn.init.xavier_uniform_(parameter) if name.startswith("weight") else nn.init.zeros_(parameter)
+    nn.init.ones_(cell.bias_ih[units : 2 * units])
+    return cell
 
 
 class Network(nn.Module):
@@ -153,9 +203,10 @@ class Network(nn.Module):
         self.latent = steps * dim
         maps = channels * likelihood.parameters
         self.read = Read(channels, height, width, units, read)
-        self.encoder = nn.LSTMCell(self.read.out + units + classes, units)
+        self.encoder = _recurrent(self.read.out + units + classes, units)
         self.posterior = nn.Linear(units, 2 * dim)
-        self.decoder = nn.LSTMCell(dim + classes, units)
+        nn.init.xavier_uniform_(self.posterior.weight)
+        self.decoder = _recurrent(dim + classes, units)
         self.write = Write(maps, height, width, units, write)
         self.canvas = nn.Parameter(torch.zeros(1, maps, height, width))
         self.begin = nn.Parameter(torch.zeros(4, units))  # the hidden state and the cell of encoder and of decoder
@@ -179,7 +230,7 @@ class Network(nn.Module):
     ) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
         """After each step the canvas (eq. 3-8), and what ``Drawn`` tells of its latents; without pictures nothing."""
         n = len(epsilon)
-        canvas = self.canvas.expand(n, -1, -1, -1)
+        canvas = HASTE * self.canvas.expand(n, -1, -1, -1)
         *looked, hidden, cell = (each.expand(n, -1) for each in self.begin)
         for z in epsilon.split(self.dim, 1):
             told: tuple[Tensor, ...] = ()
@@ -188,7 +239,7 @@ class Network(nn.Module):
                 seen = beside(torch.cat([glimpse, hidden], 1), labels, self.classes)
                 looked = [*self.encoder(seen, (looked[0], looked[1]))]
                 told = _posterior(self.posterior(looked[0]), z)
-                z = told[0]  # noqa: PLW2901
+                z = told[0]
             hidden, cell = self.decoder(beside(z, labels, self.classes), (hidden, cell))
             canvas = canvas + self.write(hidden)
             yield canvas, told

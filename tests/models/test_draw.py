@@ -100,12 +100,12 @@ def test_averages_follow_the_network(tmp_path):
         (["model=vae", "coder=draw"], "goes with model=draw"),
         (["model=draw", "coder=ladder"], "draws step by step"),
         (["model=draw", "coder=mlp"], "draws step by step"),
-        (["model=draw", "coder.steps=0"], "coder.steps=0"),
+        (["model=draw", "coder=draw", "coder.steps=0"], "coder.steps=0"),
     ],
 )
 def test_what_does_not_go_together_is_named(tmp_path, words, sentence):
     with pytest.raises(UserError, match=sentence):
-        build(plain(words, tmp_path, *limited(8))["model"])
+        build(plain(words[:2], tmp_path, *limited(8), *words[2:])["model"])
 
 
 def test_the_papers_own_size_composes():

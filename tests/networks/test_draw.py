@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from gan_lab.losses.likelihoods import Bernoulli, DiscretizedLogistic
-from gan_lab.networks.draw import Network, Picture, Read, Write, _posterior, filterbank
+from gan_lab.networks.draw import HASTE, Network, Picture, Read, Write, _posterior, filterbank
 
 HEIGHT, WIDTH, STEPS, DIM = 6, 9, 3, 2
 LABELS = torch.tensor([0, 2, 1, 1])
@@ -51,29 +51,28 @@ def test_filters_are_those_of_a_plain_loop():
                 mean = centre + (i - size / 2 - 0.5) * stride
                 heights = [math.exp(-((a - mean) ** 2) / (2 * math.exp(log_variance))) for a in range(1, length + 1)]
                 expected = torch.tensor(heights) / sum(heights)
-                torch.testing.assert_close(filters[n, 0, i - 1], expected, atol=1e-3, rtol=1e-2)
-        assert found.intensity[n].item() == pytest.approx(math.exp(log_intensity), rel=1e-2)
+                torch.testing.assert_close(filters[n, 0, i - 1], expected, atol=1e-6, rtol=1e-4)
+        assert found.intensity[n].item() == pytest.approx(math.exp(log_intensity), rel=1e-5)
 
 
 def aim(part, *told):
     """Makes a window the same for all states."""
-    nn.init.zeros_(part.window.weight)
-    part.window.bias.data = torch.tensor(told, dtype=torch.float32)
+    nn.init.zeros_(part.window.place.weight)
+    part.window.place.bias.data = torch.tensor(told, dtype=torch.float32)
 
 
 def test_what_is_written_through_narrow_filters_is_read_again():
     """Filters of no width a pixel apart: a patch lands on the canvas as it is, at its place, and comes back."""
     size, units, state = 3, 4, normal(2, 4)
     write, read = Write(1, HEIGHT, WIDTH, units, size), Read(1, HEIGHT, WIDTH, units, size)
-    apart = math.atanh(math.log((size - 1) / (WIDTH - 1)) / 10) * 10  # a pixel, where ±10 is the bound
+    apart = math.log((size - 1) / (WIDTH - 1))  # a pixel
     place = [2 * 4 / (WIDTH + 1) - 1, 2 * 3 / (HEIGHT + 1) - 1]  # column 4, row 3
     aim(write, *place, -9.0, apart, 0.7)
     aim(read, *place, -9.0, apart, 0.7)
     canvas = write(state)
     patch = write.patch(state).view(2, 1, size, size)
-    intensity = filterbank(read.window(state), size, HEIGHT, WIDTH).intensity
     expected = torch.zeros(2, 1, HEIGHT, WIDTH)
-    expected[:, :, 1:4, 2:5] = patch / intensity
+    expected[:, :, 1:4, 2:5] = patch / math.exp(0.7)
     torch.testing.assert_close(canvas, expected)
     glimpse = read(canvas, 2 * canvas, state).view(2, 2, size, size)
     torch.testing.assert_close(glimpse, torch.cat([patch, 2 * patch], 1))
@@ -131,7 +130,7 @@ def test_the_encoder_sees_the_picture_and_what_the_canvas_lacks(monkeypatch):
     own = made.read.forward
     monkeypatch.setattr(made.read, "forward", read)
     found = made.infer(images, normal(4, made.latent))
-    drawn = [made.canvas.expand(4, -1, -1, -1), *made.canvases(found.draw).unbind(1)]
+    drawn = [HASTE * made.canvas.expand(4, -1, -1, -1), *made.canvases(found.draw).unbind(1)]
     for (picture, error), canvas in zip(seen, drawn, strict=False):
         assert torch.equal(picture, images)
         torch.testing.assert_close(error, images - (2 * canvas.sigmoid() - 1))
@@ -143,7 +142,6 @@ def test_gradient_reaches_every_parameter(options):
     made = network(classes=3, **options)
     found = made.infer(pictures(options.get("channels", 1)), normal(4, made.latent), LABELS)
     (found.given.square().sum() + found.kl.sum()).backward()
-    # A window of one filter has no stride.
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in made.parameters())
 
 
