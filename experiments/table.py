@@ -34,7 +34,7 @@ def row(name: str, result: dict[str, Any]) -> str:
         distance,
         f"**{figures[distance]:.2f}**",
         f"{figures[f'{distance}_gaussian']:.2f}",
-        f"{figures[score]:.2f} ({figures[f'{score}_real']:.2f})",
+        f"{figures[score]:.2f} ({figures[f'{score}_real']:.2f})" if score in figures else "",
         f"{protocol['samples']:,} / {protocol['real']:,} {protocol['split']}",
         f"{result['counters']['images_seen']:,}",
         f"{result['counters']['seconds'] / 60:.1f}",
