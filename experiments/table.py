@@ -8,7 +8,9 @@ from statistics import mean, stdev
 from typing import Any
 
 HERE = Path(__file__).parent
-DEMO, DEMO_END = "<!-- demo: made by experiments/table.py -->", "<!-- /demo -->"
+MADE, END = "<!-- {}: made by experiments/table.py -->", "<!-- /{} -->"
+"""Around what stands in the README of the project, by name."""
+
 MARK = "<!-- made from results/*.json by table.py: what is below is not written by hand -->"
 
 SEEDED = re.compile(r"_seed\d+$")
@@ -32,7 +34,7 @@ def row(name: str, result: dict[str, Any]) -> str:
         distance,
         f"**{figures[distance]:.2f}**",
         f"{figures[f'{distance}_gaussian']:.2f}",
-        f"{figures[score]:.2f} ({figures[f'{score}_real']:.2f})",
+        f"{figures[score]:.2f} ({figures[f'{score}_real']:.2f})" if score in figures else "",
         f"{protocol['samples']:,} / {protocol['real']:,} {protocol['split']}",
         f"{result['counters']['images_seen']:,}",
         f"{result['counters']['seconds'] / 60:.1f}",
@@ -317,21 +319,48 @@ def main() -> None:
     text = readme.read_text().split(MARK)[0]
     readme.write_text(text + MARK + "\n\n" + "\n".join(lines).rstrip() + "\n")
     if "digits" in results:
-        put_demo(results["digits"], HERE.parent / "README.md")
+        put("demo", demo(results["digits"]))
+    put("likelihood", "\n".join(binarised(once)))
 
 
-def put_demo(result: dict[str, Any], readme: Path) -> None:
-    """The sentence of the first screen, between its marks."""
+def binarised(runs: dict[str, Any]) -> list[str]:
+    """What models of likelihood reach on MNIST, binarised once: the likeliest first."""
+    rows = []
+    for name, result in runs.items():
+        figures, protocol = result["fidelity"]["figures"], result["fidelity"]["protocol"]
+        nats = figures.get("nll", figures.get("nll_elbo"))
+        if nats is None or not protocol["data"].get("binarize"):
+            continue
+        told = protocol["metrics"]["likelihood"]
+        many = figures.get(f"nll_iw{told['k']}")
+        cells = [f"{nats:.2f} ({'exact' if 'nll' in figures else 'bound'})"]
+        cells += [
+            f"{many:.2f} (k = {told['k']})" if many else "",
+            f"{figures.get('bits', figures.get('bits_elbo')):.3f}",
+        ]
+        cells += [f"{figures['fd_grey']:.2f}", f"{result['counters']['seconds'] / 60:.0f}"]
+        rows.append((nats, line(f"[{name}](experiments/recipe/{name}.yaml)", *cells)))
+    header = ["recipe", "-log p(x) in nats", "by k draws, on some", "bits a value", "`fd_grey` of samples", "minutes"]
+    return [*heading(header), *(cells for _, cells in sorted(rows))]
+
+
+def put(name: str, text: str) -> None:
+    """Writes what is between the marks of that name in the README of the project."""
+    readme = HERE.parent / "README.md"
+    before, mark, rest = readme.read_text().partition(MADE.format(name))
+    _, end, after = rest.partition(END.format(name))
+    readme.write_text(f"{before}{mark}\n{text}\n{end}{after}")
+
+
+def demo(result: dict[str, Any]) -> str:
+    """The sentence of the first screen."""
     measured = result["fidelity"]
     figures, protocol = measured["figures"], measured["protocol"]
-    sentence = (
+    return (
         f"`fd_grey` **{figures['fd_grey']:.2f}** over {protocol['samples']:,} samples against {protocol['real']:,} "
         f"pictures of the training split (a Gaussian fitted to the pixels: {figures['fd_grey_gaussian']:.2f}),\n"
         f"after {result['counters']['seconds']:.0f} s on {result['hardware']}."
     )
-    before, mark, rest = readme.read_text().partition(DEMO)
-    _, end, after = rest.partition(DEMO_END)
-    readme.write_text(f"{before}{mark}\n{sentence}\n{end}{after}")
 
 
 if __name__ == "__main__":

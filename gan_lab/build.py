@@ -66,9 +66,7 @@ def _is_word(key: Any) -> bool:
 def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
     path = str(node["_target_"])
     target = resolve(path, trust)
-    if wrong := _misfit(target, values):
-        raise UserError(f"{wrong} of {path}.")
-    made = partial(target, *build(node.get("_args_", []), trust), **values)
+    made = partial(target, *build(node.get("_args_", []), trust), **_fitted(path, target, values))
     if node.get("_partial_"):
         return made
     try:
@@ -83,22 +81,45 @@ def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] 
         raise UserError(f"{path} cannot be made of these values: {error}.") from error
 
 
-def _misfit(target: Any, values: Mapping[str, Any]) -> str | None:
-    """What is wrong with a value, where an argument is annotated as a number or a truth value and it is none."""
+def _fitted(path: str, target: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, whole numbers as such where they were written like 1e6.
+
+    Raises:
+        UserError: where an argument of ours, or of an optimizer, is annotated as a number or a truth value and the
+            value is none.
+    """
+    if not _inside(path, ("gan_lab", "torch.optim")):  # annotations of others do not always hold
+        return dict(values)
+    stated = _annotations(target)
+    found = dict(values)
+    for name, value in values.items():
+        kinds = _kinds(stated.get(name))
+        serve = [kind for kind in PLAIN if kind in kinds]
+        if not serve or not {*kinds} <= {*PLAIN, Tensor} or isinstance(value, Tensor):
+            continue
+        if not any(_is_a(kind, value) for kind in serve):
+            words = " or ".join(PLAIN[kind] for kind in serve)
+            raise UserError(f"{name}={value} does not serve: give {words} as {name} of {path}.")
+        if type(value) is float and float not in serve:
+            found[name] = int(value)
+    return found
+
+
+def _annotations(target: Any) -> dict[str, Any]:
+    """Of a function's arguments by name, or of a class's, which may hand on what it does not name itself."""
     stated: dict[str, Any] = {}
-    for each in getattr(target, "__mro__", (target,)):  # classes hand on what they do not name
+    for each in getattr(target, "__mro__", (target,)):
         try:
             parameters = inspect.signature(each).parameters
         except (TypeError, ValueError):  # written in C
             continue
         stated = {name: parameter.annotation for name, parameter in parameters.items()} | stated
-    for name, value in values.items():
-        kind = stated.get(name)
-        kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-        serve = [kind for kind in PLAIN if kind in kinds]
-        if serve and {*kinds} <= {*PLAIN, Tensor} and not any(_is_a(kind, value) for kind in serve):
-            return f"{name}={value} does not serve: give {' or '.join(PLAIN[kind] for kind in serve)} as {name}"
-    return None
+    return stated
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    """What a union is of, or the annotation alone."""
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
 def _is_a(kind: type, value: Any) -> bool:

@@ -19,7 +19,17 @@ from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
 from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Animates, Decodes, Predicts, Quantizes, Samples, Translates, Unfolds, UserError
+from gan_lab.types import (
+    Animates,
+    Decodes,
+    Predicts,
+    Quantizes,
+    Samples,
+    Translates,
+    Traverses,
+    Unfolds,
+    UserError,
+)
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -166,20 +176,18 @@ def write_walk(frames: Tensor, still: Path, moving: Path, fps: float) -> None:
 
 
 def _traverse(model: Samples, plain: dict[str, Any], output: Path) -> None:
-    if not isinstance(model, Decodes):
-        raise UserError(f"{type(model).__name__} has no latents to go along: leave traverse= away.")
-    if isinstance(model, Quantizes):
-        raise UserError(f"The latents of {type(model).__name__} are entries of a codebook: leave traverse= away.")
+    if not isinstance(model, Traverses):
+        raise UserError(f"{type(model).__name__} has no latents that could go along one by one: leave traverse= away.")
     around = model.latents(1, plain["seed"], plain["start"], plain["truncation"], plain["label"])
     how = {key: plain[key] for key in ("label", "batch_size")}
     ranked = weightiest(model, around, **how)
     if len(ranked) < around.shape[1]:
-        print(f"Looked at {len(ranked)} of {around.shape[1]:,} latents, evenly spread.")
+        print(f"Looked at {len(ranked)} of {around.shape[1]:,} latents.")
     numbers = ranked[: plain["traverse"]]
     made = traverse(model, around, numbers, **how)
     path = output if output.suffix.lower() == ".png" else output / "traversal.png"
     save_png(path, grid(_pictures(made.flatten(0, 1)), made.shape[1]))
-    print(f"Wrote {path}, in whose rows these latents go from -3 to 3: {', '.join(map(str, numbers.tolist()))}")
+    print(f"Wrote {path}, in whose rows these latents go from end to end: {', '.join(map(str, numbers.tolist()))}")
 
 
 def _pictures(made: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """From configurations to objects: a run's life, from its first refusal to its last line."""
 
 import contextlib
+import inspect
 import logging
 import os
 import shutil
@@ -27,6 +28,9 @@ from gan_lab.machine import versions
 from gan_lab.ranks import agreed
 from gan_lab.results import circumstances, result
 from gan_lab.types import Predicts, Reconstructs, Restores, Translates, UserError
+
+SWITCHES = ("dropout", "batch_statistics", "draws")
+"""Of how a model makes pictures, which some models have."""
 
 NAMED = 8
 """Keys that are told of those in which an unfinished run differs."""
@@ -233,17 +237,20 @@ def checkpoint_in(path: str | Path) -> Path:
 
 
 def switched(model: Any, plain: Mapping[str, Any]) -> Any:
-    """A loaded model with the switches ``ema``, ``dropout`` and ``batch_statistics`` as the command line asks.
+    """A loaded model with ``ema`` and the ``SWITCHES`` as the command line asks.
 
     Raises:
-        UserError: if the model has no such switches, or ``ema`` is neither true nor false.
+        UserError: if the model has no such switch, or a value is neither true nor false.
     """
-    if type(plain["ema"]) is not bool:
-        raise UserError(f"ema={plain['ema']} does not serve: give true or false.")
-    model.raw = not plain["ema"]
-    asked = {name: plain[name] for name in ("dropout", "batch_statistics") if plain.get(name) is not None}
-    if asked and not hasattr(model, "switch_at_test"):
-        raise UserError(f"{type(model).__name__} has no such switch: leave {' and '.join(asked)} away.")
+    asked = {name: plain[name] for name in ("ema", *SWITCHES) if plain.get(name) is not None}
+    for name, value in asked.items():
+        if type(value) is not bool:
+            raise UserError(f"{name}={value} does not serve: give true or false.")
+    model.raw = not asked.pop("ema")
+    known = inspect.signature(model.switch_at_test).parameters if hasattr(model, "switch_at_test") else {}
+    foreign = [name for name in asked if name not in known]
+    if foreign:
+        raise UserError(f"{type(model).__name__} has no such switch: leave {' and '.join(foreign)} away.")
     if asked:
         model.switch_at_test(**asked)
     return model

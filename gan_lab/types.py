@@ -175,6 +175,14 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
+class Traverses(Decodes, Protocol):
+    """Has latents that can move one at a time."""
+
+    def reach(self) -> Tensor:
+        """From minus to plus so much each may go without leaving what the model knows, (Z,); 0 holds it still."""
+
+
+@runtime_checkable
 class Encodes(Protocol):
     """Finds the latents of given pictures."""
 
@@ -299,9 +307,14 @@ class Explains(Protocol):
 class Infers(Protocol):
     """Encodes a picture as a distribution over latents."""
 
-    def infer(self, image: Tensor, label: int | Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def infer(
+        self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) → means of the posterior (N, Z), and the KL divergence of each latent from its prior in
         nats, (N, Z).
+
+        Where a latent's prior hangs on others it is taken at one draw of these, of picture i a function of (seed,
+        ``start`` + i).
         """
 
 

@@ -82,7 +82,22 @@ def test_values_of_the_wrong_kind_are_named(node, sentence):
 
 def test_numbers_are_taken_as_people_write_them():
     assert build({**QUANTIZER, "entries": 8, "restart": 1, "decay": None}).restart == 1
-    assert build({"_target_": "gan_lab.core.latents.Normal", "dim": 4.0}).dim == 4
+    dim = build({"_target_": "gan_lab.core.latents.Normal", "dim": 2e1}).dim
+    assert dim == 20 and type(dim) is int
+
+
+def test_others_annotations_bind_nobody():
+    rate = {"_target_": "torch.tensor", "data": 0.5}
+    adam = {"_target_": "torch.optim.Adam", "_partial_": True}
+    parameters = [torch.zeros(1, requires_grad=True)]
+    assert build({**adam, "lr": rate})(parameters).param_groups[0]["lr"] == 0.5
+    with pytest.raises(UserError, match="lr=fast does not serve: give a number as lr of torch"):
+        build({**adam, "lr": "fast"})
+    erasing = {
+        "_target_": "torchvision.transforms.v2.RandomErasing",
+        "value": "random",
+    }  # which is annotated as a float
+    assert build(erasing, TRUSTED).p == 0.5
 
 
 def test_of_classes_of_the_users_own_what_goes_wrong_shows_where(tmp_path, monkeypatch):

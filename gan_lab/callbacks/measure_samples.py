@@ -48,6 +48,7 @@ class SampleMeasure(Measure):
         described |= of_probes
         protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
+        protocol |= {"draws": model.draws} if hasattr(model, "draws") else {}
         protocol |= {AGAIN: {"split": again.split, "n": again.n}} if again else {}
         protocol |= {"judge": self.judge.describe()} if self.judge else {}
         told = {name: options(part) | dict(described.get(name, {})) for name, part in self.parts.items()}

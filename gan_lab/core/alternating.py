@@ -8,6 +8,7 @@ from typing import Any, Protocol, final
 import torch
 import torch.distributed as dist
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
@@ -260,6 +261,11 @@ class AlternatingModule(LightningModule):
 
     def on_train_start(self) -> None:
         self.clock = time.monotonic()
+        for phase in self.phases():
+            if phase.begin and self.budget is None:
+                raise UserError(f"The {phase.name} begins at a share of the budget: give the model a budget.")
+            if phase.begin > self.progress:
+                rank_zero_info(f"The {phase.name} begins to learn after {phase.begin:.0%} of the budget.")
         if self.progress >= 1:  # resumed where the budget was used up
             self.trainer.should_stop = True
 

@@ -12,6 +12,8 @@ from gan_lab.types import Noise
 class Normal:
     """z ~ N(0, I), of ``dim`` numbers."""
 
+    reach = 3.0
+
     def __init__(self, dim: int) -> None:
         self.dim = _some(dim)
 
@@ -21,6 +23,8 @@ class Normal:
 
 class Uniform:
     """z ~ U(-1, 1), of ``dim`` numbers (the prior of the GAN and DCGAN papers)."""
+
+    reach = 1.0
 
     def __init__(self, dim: int) -> None:
         self.dim = _some(dim)

@@ -13,6 +13,9 @@ from gan_lab.types import Batch, Noise, UserError
 class Prior(Protocol):
     """Random numbers and a count n → latents (n, Z)."""
 
+    reach: float
+    """From minus to plus so much nearly all of each latent lies."""
+
     def __call__(self, noise: Noise, n: int) -> Tensor: ...
 
 
@@ -89,6 +92,10 @@ class LatentModule(SamplingModule):
         no part.
         """
         return truncation * numbered(lambda noise: self.prior(noise, 1), n, seed, start).to(self.device)
+
+    def reach(self) -> Tensor:
+        """From minus to plus so much each latent goes, (Z,)."""
+        return torch.full((self.latents(1).shape[1],), self.prior.reach, device=self.device)
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Latents (n, Z) → images in [-1, 1], in float32; without a label, of class 0.

@@ -1,7 +1,8 @@
 """Likelihoods of pictures given what a decoder says of each value.
 
 Each is called with ``given`` (N, P·C, H, W), P numbers for each value (all channels' first numbers come first), and
-images (N, C, H, W) in [-1, 1]; ``log_prob`` gives nats (N,), summed over values, and ``mean`` the expected picture.
+images (N, C, H, W) in [-1, 1]; ``log_prob`` gives nats (N,), summed over values, ``mean`` the expected picture, and
+``draw`` the picture at uniform numbers (N, C, H, W) in [0, 1), by the inverse of each value's distribution function.
 ``levels`` says how many values there are: of two, or of the 256 of 8-bit pictures. Where ``noisy`` is true the
 likelihood is a density, and pictures need noise within their levels for it to bound their probability: see
 ``Gaussian``.
@@ -32,6 +33,9 @@ class Bernoulli:
     def mean(self, given: Tensor) -> Tensor:
         return given.float().sigmoid() * 2 - 1
 
+    def draw(self, given: Tensor, uniform: Tensor) -> Tensor:
+        return (uniform < given.float().sigmoid()).float() * 2 - 1
+
 
 class Gaussian:
     """A density over values in [-1, 1] (Kingma and Welling 2014, appendix C.2).
@@ -56,6 +60,10 @@ class Gaussian:
 
     def mean(self, given: Tensor) -> Tensor:
         return _located(given, self.scale)[0].clamp(-1, 1)
+
+    def draw(self, given: Tensor, uniform: Tensor) -> Tensor:
+        mean, log_scale = _located(given, self.scale)
+        return (mean + log_scale.exp() * torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))).clamp(-1, 1)
 
 
 class DiscretizedLogistic:
@@ -87,6 +95,12 @@ class DiscretizedLogistic:
     def mean(self, given: Tensor) -> Tensor:
         """The location, within the range: the mean but for what lies beyond the ends."""
         return _located(given, self.scale)[0].clamp(-1, 1)
+
+    def draw(self, given: Tensor, uniform: Tensor) -> Tensor:
+        """At a level of 8-bit pictures."""
+        mean, log_scale = _located(given, self.scale)
+        found = (mean + log_scale.exp() * uniform.logit(1e-6)).clamp(-1, 1)
+        return ((found + 1) / BIN).round() * BIN - 1
 
 
 def _positive(scale: float | None) -> float | None:

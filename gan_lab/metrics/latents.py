@@ -83,7 +83,7 @@ class ActiveUnits(Probe):
         self.described = {"n": n, "split": SPLIT, "active_above": ACTIVE}
         self.sums = PosteriorSums(_latents(model, data)).to(_summing(self.device))
         for index, images, label in shown(model, data, SPLIT, n, how.batch_size, "latents", how.progress):
-            self.sums.update(torch.stack(model.infer(images, label), 1), index)
+            self.sums.update(torch.stack(model.infer(images, label, how.seed, int(index[0])), 1), index)
 
     def compute(self) -> Values:
         assert self.sums is not None

@@ -66,8 +66,10 @@ class Autoregressive(SamplingModule):
         return to_uint8(images).long() * self.levels // 256
 
     def pictures(self, values: Tensor) -> Tensor:
-        """Values in [0, K) → images in [-1, 1]."""
-        return to_float((values * 255 / (self.levels - 1)).round())
+        """Values in [0, K) → images in [-1, 1], spread from black to white, each by a level that it stands for."""
+        spread = (values * 255 / (self.levels - 1)).round()
+        first, after = ((256 * value / self.levels).ceil() for value in (values, values + 1))
+        return to_float(spread.clamp(first, after - 1))
 
     def log_likelihood(
         self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0

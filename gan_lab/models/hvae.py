@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_lab.core.latents import Normal
 from gan_lab.models.vae import VAE, Inferred
@@ -24,7 +24,13 @@ class HVAE(VAE):
     def __init__(self, encoder: Any, decoder: Any, *, prior: None = None, **vae: Any) -> None:
         if not hasattr(decoder, "infer"):
             raise UserError("A hierarchy of latents needs a decoder that infers them: leave coder= away.")
+        if prior is not None:
+            raise UserError("A hierarchy of latents has priors of its own: leave model.prior away.")
         super().__init__(encoder, decoder, prior=Normal(decoder.latent), **vae)
+
+    def compilable(self) -> list[nn.Module]:
+        """Not the decoder, whose way down with a posterior is no forward that could be compiled in its place."""
+        return [self.encoder]
 
     def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
         """In one pass down, each group's posterior beside its prior (NVAE, section 2 and eq. 3)."""

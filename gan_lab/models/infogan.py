@@ -91,6 +91,13 @@ class InfoGAN(GANModule):
         latents = super().latents(n, seed, start, truncation)
         return self._joined(latents, code.to(latents.device), truncation * shade.to(latents))
 
+    def reach(self) -> Tensor:
+        """Codes stay as they are, of which one alone is ever on."""
+        reach = super().reach()
+        reach[-self.codes - self.shades :] = 0
+        reach[len(reach) - self.shades :] = 1
+        return reach
+
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """A label replaces the latents' code."""
         if label is not None:

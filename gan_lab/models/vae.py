@@ -15,8 +15,8 @@ from gan_lab.losses.likelihoods import BIN
 from gan_lab.losses.penalties import over_ranks
 from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
-ROWS = 4096
-"""Latents that are decoded at once for a bound."""
+ROWS, VALUES = 4096, 1 << 22
+"""Latents that are decoded at once for a bound, and values of the pictures that they make, at most."""
 
 
 class Likelihood(Protocol):
@@ -28,6 +28,8 @@ class Likelihood(Protocol):
     def log_prob(self, given: Tensor, images: Tensor) -> Tensor: ...
 
     def mean(self, given: Tensor) -> Tensor: ...
+
+    def draw(self, given: Tensor, uniform: Tensor) -> Tensor: ...
 
 
 class Inferred(NamedTuple):
@@ -53,12 +55,14 @@ class VAE(Autoencoder):
         likelihood: of pictures.
         optimizer: parameters → optimizer.
         beta: weight of the KL divergence; a schedule of ``beta`` anneals it.
-        free_bits: nats that each latent's divergence, averaged over the batch, may have without cost (Kingma et al.
-            2016, eq. 15).
+        free_bits: nats that each latent's divergence, averaged over the batch (of micro-batches over each), may have
+            without cost (Kingma et al. 2016, eq. 15).
         autoencoder: what ``Autoencoder`` takes.
     """
 
     exact = False
+    draws = False
+    """Whether samples are drawn of what the likelihood says of each value; else they are its mean."""
 
     def __init__(
         self,
@@ -91,6 +95,11 @@ class VAE(Autoencoder):
     def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
         """What the draw z = μ + σε of each picture's latents says (section 2.4), ε (N, Z)."""
         mean, log_variance = encoded.float().chunk(2, 1)
+        if mean.shape != epsilon.shape:
+            raise UserError(
+                f"The encoder tells of {mean.shape[1]} latents and the prior of {epsilon.shape[1]}: give "
+                "model.prior.dim the number of coder.latent."
+            )
         z = mean + (log_variance / 2).exp() * epsilon
         ratio = (epsilon.square() + log_variance - z.square()).sum(1) / 2
         return Inferred(decoder(z, *labels), divergence(mean, log_variance), ratio)
@@ -116,7 +125,24 @@ class VAE(Autoencoder):
         kl = found.kl.sum(1)
         return (explained + found.ratio).view(-1, k), explained.view(-1, k), kl.view(-1, k)
 
-    # The capability Explains.
+    # Capabilities.
+
+    def switch_at_test(self, draws: bool) -> None:
+        """Samples are drawn of what the likelihood says of each value, or they are its mean."""
+        self.draws = draws
+
+    def sample(
+        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Without a label, sample i of a conditional model is of class i mod K."""
+        if not self.draws:
+            return super().sample(n, seed, start, label, truncation)
+        latents, labels = self.latents(n, seed, start, truncation), self.labelled(self.in_turn(label, n, start), n)
+        with self.at_rest():
+            given = self.averaged("decoder")(latents, *labels)
+            shape = self.likelihood.mean(given).shape[1:]
+            uniform = numbered(lambda noise: noise.uniform(1, *shape), n, seed, start, "draw").to(self.device)
+            return self.likelihood.draw(given, uniform)
 
     def log_likelihood(
         self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
@@ -125,13 +151,13 @@ class VAE(Autoencoder):
             raise UserError(f"k={k} samples do not serve: give a whole number from 1 up.")
         n, labels = len(image), self.labelled(label, len(image))
         epsilon = numbered(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
-        level = torch.zeros(1, *image.shape[1:])
-        image = image.to(self.device)
-        image = image + numbered(lambda noise: self.within(level, noise), n, seed, start, "level").to(self.device)
+        level, image = torch.zeros(1, *image.shape[1:]), image.to(self.device)
+        within = image + numbered(lambda noise: self.within(level, noise), n, seed, start, "level").to(self.device)
         with self.at_rest():
             encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
-            parts = epsilon.split(max(1, ROWS // max(n, 1)), 1)
-            found = [self.log_weights(decoder, image, encoded, part, *labels) for part in parts]
+            rows = min(ROWS, VALUES // level.numel())
+            parts = epsilon.split(max(1, rows // max(n, 1)), 1)
+            found = [self.log_weights(decoder, within, encoded, part, *labels) for part in parts]
             weights, explained, kl = (torch.cat(each, 1) for each in zip(*found, strict=True))
             return (explained - kl)[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
 

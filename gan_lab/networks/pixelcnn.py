@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.networks.layers import Dropout
-from gan_lab.networks.raster import Head, Raster, RowConv, Strip, groups
+from gan_lab.networks.raster import Head, Raster, RowConv, Strip, groups, odd
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -150,6 +150,7 @@ class PixelCNN(Raster):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(levels, embed)
+        odd(kernel=kernel, first=first)
         seen, after = groups(channels * max(embed, 1), channels), groups(maps, channels)
         self.layers = nn.ModuleList([Layer(seen, after, (first // 2, first), classes, dropout, first=True)])
         for _ in range(layers - 1):

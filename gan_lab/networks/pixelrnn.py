@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.networks.layers import Dropout
-from gan_lab.networks.raster import Head, Raster, RowConv, Strip, groups
+from gan_lab.networks.raster import Head, Raster, RowConv, Strip, groups, odd
 
 
 def step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,6 +144,7 @@ class RowLSTM(Raster):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(levels, embed)
+        odd(kernel=kernel, first=first)
         seen, after = groups(channels * max(embed, 1), channels), groups(2 * maps, channels)
         self.above = nn.Conv2d(len(seen), 2 * maps, (first // 2, first), padding=(0, first // 2), bias=False)
         self.left = RowConv(seen, after, first // 2, strict=True)

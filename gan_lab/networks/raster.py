@@ -17,6 +17,13 @@ def groups(maps: int, channels: int) -> Tensor:
     return torch.arange(maps) * channels // maps
 
 
+def odd(**sides: int) -> None:
+    """Raises ValueError unless all are: a kernel has a middle."""
+    for name, side in sides.items():
+        if side % 2 != 1:
+            raise ValueError(f"{name}={side} does not serve: give an odd number.")
+
+
 @dataclass
 class Strip:
     """What a ``RowConv`` keeps of the current row while values are drawn.

@@ -42,6 +42,8 @@ class Encoder(nn.Module):
         blocks: int = 2,
     ) -> None:
         super().__init__()
+        if halvings < 1:
+            raise ValueError(f"codebook.halvings={halvings} does not serve: give a whole number from 1 up.")
         grain = 1 << halvings
         if height % grain or width % grain:
             raise ValueError(

@@ -133,6 +133,7 @@ def test_infogans_terms_are_likelihoods_of_the_codes_that_made_the_fakes():
 
 def test_a_label_replaces_infogans_code_and_truncation_leaves_it_whole():
     model = make(InfoGAN, **networks(2 + 4 + 1, 0), codes=4, shades=1)
+    assert model.reach().tolist() == [3, 3, 0, 0, 0, 0, 1], "a code is on alone, a shade lies between -1 and 1"
     latents = model.latents(50, truncation=0.5)
     assert latents[:, 2:6].sum(1).tolist() == [1] * 50
     assert latents[:, 6].abs().max() <= 0.5

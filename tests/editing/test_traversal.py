@@ -7,7 +7,7 @@ from variational import SIDE, checkpoint
 
 from gan_lab.editing.traversal import LOOKED_AT, traverse, weightiest
 from gan_lab.sample import main
-from gan_lab.types import Decodes
+from gan_lab.types import Traverses
 
 
 class Weighing:
@@ -19,6 +19,9 @@ class Weighing:
     def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return truncation * torch.randn(n, len(self.weights), generator=torch.Generator().manual_seed(seed))
 
+    def reach(self):
+        return torch.full((len(self.weights),), 3.0)
+
     def decode(self, latents, label=None):
         self.largest = max(self.largest, len(latents))
         return (latents * self.weights + (label or 0))[:, None, None]
@@ -26,7 +29,7 @@ class Weighing:
 
 def test_latents_come_in_the_order_of_what_they_change():
     model = Weighing([0.1, -2.0, 0.0, 1.0])
-    assert isinstance(model, Decodes)
+    assert isinstance(model, Traverses)
     assert weightiest(model, model.latents(1), batch_size=3).tolist() == [1, 3, 0, 2]
     assert model.largest <= 3
 
@@ -49,6 +52,14 @@ def test_of_many_latents_some_are_looked_at_evenly_spread():
     assert numbers.diff().min() >= 3 and numbers.diff().max() <= 4
 
 
+def test_what_may_not_move_stays():
+    model = Weighing([1.0, 5.0, 2.0])
+    model.reach = lambda: torch.tensor([3.0, 0.0, 1.0])
+    assert weightiest(model, model.latents(1)).tolist() == [0, 2]
+    made = traverse(model, model.latents(1), torch.tensor([2]), steps=3)[0, :, 0, 0, 2]
+    torch.testing.assert_close(made, torch.tensor([-2.0, 0.0, 2.0]))
+
+
 def call(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["gan_lab", *arguments])
     return main()
@@ -62,7 +73,7 @@ def test_sampling_writes_a_sheet(tmp_path, monkeypatch, capsys):
     assert [file.name for file in (tmp_path / "2").iterdir()] == ["traversal.png"]
     assert Image.open("2/traversal.png").size == (11 * (SIDE * 5 + 2) + 2, 4 * (SIDE * 5 + 2) + 2), "4 latents are all"
     assert (tmp_path / "0/traversal.png").read_bytes() != (tmp_path / "2/traversal.png").read_bytes()
-    assert "these latents go from -3 to 3: " in capsys.readouterr().out
+    assert "these latents go from end to end: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -56,3 +56,22 @@ def test_channels_stand_before_the_second_numbers():
         for c, (m, s) in enumerate([(0.1, -1.0), (0.2, -2.0), (0.3, -3.0)])
     ]
     torch.testing.assert_close(Gaussian().log_prob(given, images), torch.stack(each).sum(0))
+
+
+EVENLY = ((torch.arange(100_000) + 0.5) / 100_000).view(-1, 1, 1, 1)
+
+
+def test_levels_are_drawn_as_often_as_they_are_likely():
+    given = torch.tensor([0.9, -2.0]).view(1, 2, 1, 1)
+    drawn = DiscretizedLogistic().draw(given.expand(len(EVENLY), -1, -1, -1), EVENLY)
+    levels = ((drawn + 1) / BIN).round().long().flatten()
+    torch.testing.assert_close(levels * BIN - 1, drawn.flatten(), atol=1e-5, rtol=0)
+    likely = DiscretizedLogistic().log_prob(given.expand(256, -1, -1, -1), LEVELS).exp()
+    torch.testing.assert_close(levels.bincount(minlength=256) / len(EVENLY), likely, atol=2e-5, rtol=0)
+    white = Bernoulli().draw(torch.full_like(EVENLY, 0.8473), EVENLY)
+    assert set(white.unique().tolist()) == {-1, 1} and (white > 0).float().mean().item() == pytest.approx(0.7, abs=1e-4)
+
+
+def test_gaussian_draws_have_its_mean_and_deviation():
+    drawn = Gaussian(0.1).draw(torch.full_like(EVENLY, 0.2), EVENLY)
+    assert drawn.mean().item() == pytest.approx(0.2, abs=1e-4) and drawn.std().item() == pytest.approx(0.1, rel=1e-3)

@@ -20,7 +20,7 @@ class Linear(Asked):
         seen = to_float(pixels).flatten(1)[:, :3]
         self.scale = (VARIANCES / seen.var(0, correction=0)).sqrt()
 
-    def infer(self, image, label=None):
+    def infer(self, image, label=None, seed=0, start=0):
         mean = image.flatten(1)[:, :3] * self.scale
         one = torch.tensor(DEVIATION)
         return mean, 0.5 * (mean.square() + one**2 - 1) - one.log()

@@ -25,7 +25,7 @@ def test_the_likelihoods_of_all_two_coloured_pictures_of_four_pixels_sum_to_one(
     assert made(network).log_likelihood(pictures).double().exp().sum().item() == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("levels", [2, 5, 256])
+@pytest.mark.parametrize("levels", [2, 5, 31, 200, 255, 256])
 def test_values_stand_for_levels_and_come_back(levels):
     model = made(levels=levels)
     values = torch.arange(levels)

@@ -10,6 +10,7 @@ from gan_lab.build import build
 from gan_lab.core.noise import Keyed
 from gan_lab.editing.interpolation import interpolate, lerp
 from gan_lab.runtime import make_trainer
+from gan_lab.types import UserError
 
 SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
 
@@ -44,6 +45,12 @@ def test_a_picture_is_its_codes(trained):
     torch.testing.assert_close(trained.decode(latents), trained.sample(2, seed=1, label=2))
     walked = interpolate(trained, seed=1, points=2, steps=1, label=2, between=lerp)
     torch.testing.assert_close(walked, trained.sample(2, seed=1, label=2))
+
+
+def test_what_no_encoder_or_kernel_can_be_is_refused():
+    for wrong in ("codebook.halvings=0", "model.prior.kernel=4"):
+        with pytest.raises(UserError, match="does not serve"):
+            build(plain(["model=vqvae"], "nowhere", *limited(4), wrong)["model"])
 
 
 def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypatch):

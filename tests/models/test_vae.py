@@ -97,7 +97,8 @@ def test_the_training_terms_are_the_bound(images):
 def small(cls=VAE, **more):
     torch.manual_seed(0)
     coders = MLPEncoder(8, 1, 4, 4, [16]), MLPDecoder(4, 1, 4, 4, [16])
-    return cls(encoder=coders[0], decoder=coders[1], likelihood=Bernoulli(), optimizer=ADAM, prior=Normal(4), **more)
+    how = {"likelihood": Bernoulli(), "optimizer": ADAM, "prior": Normal(4)} | more
+    return cls(encoder=coders[0], decoder=coders[1], **how)
 
 
 @pytest.fixture
@@ -135,6 +136,17 @@ def test_iwae_minimises_the_bound_of_so_many_draws(images):
 def test_the_importance_weighted_bound_has_no_place_for_beta():
     with pytest.raises(UserError, match="no KL term"):
         small(IWAE, beta=2.0)
+
+
+def test_samples_are_means_or_drawn():
+    vae = small()
+    means = vae.sample(4, seed=3)
+    vae.switch_at_test(draws=True)
+    drawn = torch.stack([vae.sample(4, seed=3, start=4 * i) for i in range(500)]).flatten(0, 1)
+    assert means.abs().max() < 1 and set(drawn.unique().tolist()) == {-1, 1}
+    torch.testing.assert_close(vae.sample(2, seed=3, start=2), drawn[2:4])
+    vae.switch_at_test(draws=False)
+    torch.testing.assert_close(drawn.mean(0), vae.sample(2000, seed=3).mean(0), atol=0.1, rtol=0)
 
 
 def test_free_bits_are_without_cost_and_without_gradient():
@@ -193,6 +205,35 @@ def test_the_ladders_divergence_is_the_mean_of_its_ratio(tower):
     first = slice(0, top // 2)
     assert found.kl[0, first].sum().item() == pytest.approx(-found.ratio[:, first].sum(1).mean().item(), abs=0.15)
     assert (found.kl >= -1e-5).all()
+
+
+def test_divergences_are_taken_where_the_latents_above_are_drawn(tower):
+    """On the mean over draws the bound is what the pictures cost without them, less these."""
+    images = torch.randn(2, 1, 16, 16)
+    drawn = torch.stack([tower.infer(images, seed=seed)[1] for seed in range(200)])
+    with torch.no_grad():
+        seen = [maps.repeat(1000, 1, 1, 1) for maps in tower.encoder(images)]
+        trained = tower.decoder.infer(seen, torch.randn(2000, tower.decoder.latent)).kl.view(1000, 2, -1)
+    error = (drawn.sum(2).var(0) / 200 + trained.sum(2).var(0) / 1000).sqrt()
+    assert ((drawn.sum(2).mean(0) - trained.sum(2).mean(0)).abs() < 4 * error + 1e-4).all()
+    assert drawn.sum(2).std(0).min() > 1e-3, "they hang on the draw"
+    torch.testing.assert_close(tower.infer(images[1:], seed=3, start=1)[1], tower.infer(images, seed=3)[1][1:])
+
+
+def test_a_prior_of_other_latents_is_refused(binary):
+    with pytest.raises(UserError, match="tells of 4 latents and the prior of 5"):
+        small(prior=Normal(5)).terms({"image": binary}, {}, Keyed(0, "a"))
+
+
+def test_large_pictures_take_fewer_draws_at_once(binary, monkeypatch):
+    whole = small().log_likelihood(binary, k=20, seed=3)
+    monkeypatch.setattr("gan_lab.models.vae.VALUES", 16 * 12)
+    asked = []
+    monkeypatch.setattr(
+        MLPDecoder, "forward", lambda self, z, own=MLPDecoder.forward: asked.append(len(z)) or own(self, z)
+    )
+    torch.testing.assert_close(small().log_likelihood(binary, k=20, seed=3), whole)
+    assert asked == [12] * 10
 
 
 def test_reconstructing_is_decoding_what_is_encoded(tower):
