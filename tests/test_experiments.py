@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from gan_lab.build import build
 from gan_lab.configuration import compose, resolve, settle
 from gan_lab.data.arrays import Fake
+from gan_lab.data.clips import FakeClips
 from gan_lab.data.domains import FakeSides
 from gan_lab.data.sides import sides
 from gan_lab.runtime import make_trainer
@@ -95,7 +96,9 @@ def importable(target):
 def narrow(config):
     """What makes a recipe small, its own data in their own configuration."""
     data = ["data.root=nowhere"] if OmegaConf.is_missing(config.data, "root") else []
-    if config.takes != "image":
+    if config.takes == "frames":
+        data += ["data.size=16", "data.length=4"]
+    elif config.takes != "image":
         data += ["data.size=16", "data.load_size=null", *THIN]
     elif config.data.size != [1, 1]:
         data.append("data.size=16")
@@ -106,6 +109,8 @@ def with_fake_pictures(data):
     """A data module with random pixels where its pictures come from; points need none."""
     if hasattr(data, "domains"):
         data.source = FakeSides(8, data.domains, data.size, data.paired)
+    elif hasattr(data, "length"):
+        data.source = FakeClips(8)
     elif hasattr(data, "source"):
         data.source = Fake(8, data.channels, sides(data.size), data.classes)
     return data

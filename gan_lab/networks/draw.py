@@ -18,7 +18,7 @@ BOUND = 10.0
 """Of the logarithms that place a window, either way: beyond it their exponentials would not be finite at all times."""
 
 HASTE = 10.0
-"""The first canvas learns at so many times the rate of other weights: what all pictures share is not drawn."""
+"""c_0 is so many times what is learned of it, to learn faster than windows: what all pictures share is its part."""
 
 
 class Likelihood(Protocol):
@@ -64,7 +64,7 @@ def _widest(size: int, height: int, width: int) -> float:
 
 
 def _gaussians(centre: Tensor, stride: Tensor, log_variance: Tensor, size: int, length: int) -> Tensor:
-    """The filters over pixels 1 to ``length`` of one axis, each of sum 1, (N, K, length) (eq. 19 and 25)."""
+    """The filters over pixels 1 to ``length`` of one axis, each of sum 1, (N, K, length) (eq. 19, 20, 25, 26)."""
     offsets = torch.arange(size, device=centre.device) - (size - 1) / 2
     means = centre[:, None] + stride[:, None] * offsets
     pixels = torch.arange(1.0, length + 1, device=centre.device)
@@ -77,8 +77,8 @@ class Window(nn.Module):
     """The decoder's state (N, U) → the filters of a window that it places (eq. 21).
 
     To begin with, all windows lie in the middle and span the picture, their filters a quarter of the stride wide. One
-    that writes has an intensity at which a filter's peak is 1: fainter ones are slow to learn, as all that is drawn
-    then depends on the intensity alone.
+    that writes has an intensity at which a filter's peak is 1: fainter ones, as intensities of 1 make them, have to
+    grow first, which they do all at once and past what serves.
 
     Args:
         height, width: of the picture.
@@ -246,7 +246,7 @@ class Network(nn.Module):
 
 
 def _posterior(told: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The draw, its divergence and its ratio (see ``Drawn``) under N(μ, σ²), of μ and log σ (eq. 1, 2 and 10)."""
+    """The draw, its divergence and its ratio (see ``Drawn``) under N(μ, σ²), of μ and log σ (eq. 1, 2 and 11)."""
     mean, log_scale = told.float().chunk(2, 1)
     log_scale = soft(log_scale)
     z = mean + log_scale.exp() * epsilon

@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from gan_lab.losses.likelihoods import Bernoulli, DiscretizedLogistic
-from gan_lab.networks.draw import HASTE, Network, Picture, Read, Write, _posterior, filterbank
+from gan_lab.networks.draw import HASTE, Network, Picture, Read, Window, Write, _posterior, filterbank
 
 HEIGHT, WIDTH, STEPS, DIM = 6, 9, 3, 2
 LABELS = torch.tensor([0, 2, 1, 1])
@@ -53,6 +53,16 @@ def test_filters_are_those_of_a_plain_loop():
                 expected = torch.tensor(heights) / sum(heights)
                 torch.testing.assert_close(filters[n, 0, i - 1], expected, atol=1e-6, rtol=1e-4)
         assert found.intensity[n].item() == pytest.approx(math.exp(log_intensity), rel=1e-5)
+
+
+def test_a_window_begins_in_the_middle_spans_the_picture_and_writes_in_full():
+    window = Window(28, 28, 4, 5, writes=True)
+    rows, columns, intensity = window(torch.zeros(1, 4))
+    torch.testing.assert_close(rows, columns)
+    at = (rows[0, 0] * torch.arange(28)).sum(1)
+    assert at[2].item() == pytest.approx(13.5) and at[0] < 2 and at[4] > 25
+    assert ((rows[0, 0, 2].max() ** 2) / intensity).item() == pytest.approx(1, abs=0.1)
+    assert Window(28, 28, 4, 5, writes=False)(torch.zeros(1, 4)).intensity.item() == 1
 
 
 def aim(part, *told):
