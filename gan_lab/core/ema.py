@@ -57,7 +57,8 @@ class EMA(nn.Module):
             mine, its = ([*n.parameters(), *n.buffers()] for n in (network, live[name]))
             pairs = [*zip(mine, its, strict=True)]
             floats = [(a, b) for a, b in pairs if a.is_floating_point()]
-            torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
+            if floats:  # a network may hand on what it is given
+                torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
             for a, b in pairs:
                 if not a.is_floating_point():
                     a.copy_(b)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lab.models.hvae import HVAE
 from gan_lab.types import UserError
@@ -23,12 +23,6 @@ class DRAW(HVAE):
         if not hasattr(decoder, "canvases"):
             raise UserError("DRAW needs a decoder that draws step by step: leave coder= away.")
         super().__init__(encoder, decoder, **hvae)
-        if self.ema is not None and not [*encoder.parameters()]:
-            del self.ema.networks["encoder"]  # which leaves nothing to average
-
-    def averaged(self, name: str) -> nn.Module:
-        averages = self.ema is None or name in self.ema.networks
-        return super().averaged(name) if averages else getattr(self, name)
 
     def canvases(self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None) -> Tensor:
         """Samples start … start + n - 1 of the seed after each step, (n, T, C, H, W) in [-1, 1], float32.
