@@ -156,7 +156,16 @@ def asked(runs: dict[str, Any]) -> list[str]:
 def explained(runs: dict[str, Any]) -> list[str]:
     """Likelihood beside distance: nats and bits of test pictures, exact or bounds, and what is made again of them."""
     header = ["result", "N test", "nats: exact", "bound", "bound by k draws", "same pictures, one draw", "bits a value"]
-    header += ["KL", "active", "distance: samples", "reconstructions", "PSNR, dB", "codebook in use"]
+    header += [
+        "KL",
+        "active",
+        "distance: samples",
+        "reconstructions",
+        "PSNR, dB",
+        "`pd_colour`",
+        "sharpness",
+        "codebook in use",
+    ]
     of_set = sorted(runs.items(), key=lambda item: str(item[1]["fidelity"]["protocol"]["data"]["name"]))
     return [*heading(header), *(line(name, *likely(result["fidelity"])) for name, result in of_set), ""]
 
@@ -171,7 +180,7 @@ def likely(measured: dict[str, Any]) -> list[str]:
     bits = "bits" if "bits" in figures else "bits_elbo"
     shown = {"nll": ".2f", "nll_elbo": ".2f", many: ".2f", f"{many}_elbo": ".2f", bits: ".3f", "kl": ".1f",
              "active_units": ".0f", distance: ".2f", f"{distance}_reconstructed": ".2f", "reconstruction_psnr": ".1f",
-             "codebook_usage": ".0%"}  # fmt: skip
+             "reconstruction_pd_colour": ".3f", "reconstruction_sharpness": ".2f", "codebook_usage": ".0%"}  # fmt: skip
     cells = [f"{figures[key]:{how}}" if key in figures else "" for key, how in shown.items()]
     return [f"{told['n']:,}" if told["n"] else "", *cells[:2], cells[2] + subset, *cells[3:]]
 
