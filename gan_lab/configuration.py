@@ -134,7 +134,9 @@ def _check_data(config: DictConfig) -> None:
 
 
 def _check_likelihood(config: DictConfig) -> None:
-    """Raises UserError for a likelihood of other pictures than the data's, or for a loss where there is no critic."""
+    """Raises UserError for a likelihood of other pictures than the data's, and for a loss, a likelihood or a coder that
+    the model has no place for, or lacks.
+    """
     if config.get("loss") is not None and "loss" not in config.model:
         raise UserError(f"model={config.method} has no critic that a loss= could be of: leave loss= away.")
     uses = OmegaConf.to_container(config.model)

@@ -242,11 +242,11 @@ def switched(model: Any, plain: Mapping[str, Any]) -> Any:
     Raises:
         UserError: if the model has no such switch, or a value is neither true nor false.
     """
-    asked = {name: plain[name] for name in ("ema", *SWITCHES) if plain.get(name) is not None}
-    for name, value in asked.items():
+    asked = {name: plain[name] for name in SWITCHES if plain.get(name) is not None}
+    for name, value in {"ema": plain["ema"], **asked}.items():
         if type(value) is not bool:
             raise UserError(f"{name}={value} does not serve: give true or false.")
-    model.raw = not asked.pop("ema")
+    model.raw = not plain["ema"]
     known = inspect.signature(model.switch_at_test).parameters if hasattr(model, "switch_at_test") else {}
     foreign = [name for name in asked if name not in known]
     if foreign:

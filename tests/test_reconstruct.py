@@ -116,6 +116,13 @@ def test_files_are_as_two_coloured_as_the_data(pictures, tmp_path, monkeypatch, 
     assert set(np.unique(originals)) == {0, 255}
 
 
+@pytest.mark.parametrize("value", ["maybe", "null", "1"])
+def test_a_switch_is_on_or_off(vae, value, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said = refused(monkeypatch, capsys, f"checkpoint={vae}", f"ema={value}")
+    assert f"ema={value.replace('null', 'None')} does not serve: give true or false" in said
+
+
 @pytest.mark.parametrize(
     ("hidden", "rows", "columns"),
     [("bottom", [2, 3, 4], [0, 1, 2, 3]), ("top", [0, 1], [0, 1, 2, 3]), ("left", [0, 1, 2, 3, 4], [0, 1]),

@@ -55,18 +55,13 @@ class Autoencoder(LatentModule):
     def infer(
         self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> tuple[Tensor, Tensor]:
-        epsilon = numbered(lambda noise: self.prior(noise, 1), len(image), seed, start, "infer").to(self.device)
+        still = torch.zeros(len(image), self.latents(1).shape[1], device=self.device)
         with self.at_rest():
-            image, labels = image.to(self.device), self.labelled(label, len(image))
-            mean, _ = self.posterior(image, torch.zeros_like(epsilon), *labels)
-            _, divergences = self.posterior(image, epsilon, *labels)
-            return mean, divergences
+            return self.posterior(image.to(self.device), still, *self.labelled(label, len(image)))
 
     def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] → the means of their latents, (N, Z)."""
-        still = torch.zeros(len(image), self.latents(1).shape[1], device=self.device)
-        with self.at_rest():
-            return self.posterior(image.to(self.device), still, *self.labelled(label, len(image)))[0]
+        return self.infer(image, label)[0]
 
     def reconstruct(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
         return self.decode(self.encode(image, label), label)

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab.core.latents import Normal
+from gan_lab.core.latents import Normal, numbered
 from gan_lab.models.vae import VAE, Inferred
 from gan_lab.types import UserError
 
@@ -36,6 +36,19 @@ class HVAE(VAE):
         """In one pass down, each group's posterior beside its prior (NVAE, section 2 and eq. 3)."""
         found = decoder.infer(encoded, epsilon, *labels)
         return Inferred(found.given, found.kl, found.ratio.sum(1))
+
+    def infer(
+        self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Means where all latents are at theirs; divergences where those above are drawn."""
+        mean, _ = super().infer(image, label)
+        epsilon = numbered(lambda noise: self.prior(noise, 1), len(image), seed, start, "infer").to(self.device)
+        with self.at_rest():
+            labels = self.labelled(label, len(image))
+            return mean, self.posterior(image.to(self.device), epsilon, *labels)[1]
+
+    def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        return super().infer(image, label)[0]
 
     def posterior(self, images: Tensor, epsilon: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
         """Each group's divergence is taken where those above are drawn."""
