@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.capabilities import TwoDomains
 from gan_lab.core.checkpoint import load
 from gan_lab.evaluating import data_of
 from gan_lab.machine import hardware
-from gan_lab.types import TwoDomains, to_float, to_uint8
+from gan_lab.types import to_float, to_uint8
 
 
 class Segmenter(nn.Module):

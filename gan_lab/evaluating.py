@@ -15,6 +15,7 @@ from gan_lab.build import TRUSTED, build
 from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measure_samples import SampleMeasure
 from gan_lab.callbacks.measures import measure_for
+from gan_lab.capabilities import Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.folders import Numbered, folder_pictures
@@ -30,17 +31,7 @@ from gan_lab.reports.pages import read_answers, write_trial
 from gan_lab.reports.report import write_report
 from gan_lab.runs import title, write_json
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import (
-    Mixture,
-    Predicts,
-    RealClips,
-    RealImages,
-    Samples,
-    Translates,
-    TwoDomains,
-    UserError,
-    to_float,
-)
+from gan_lab.types import UserError, to_float
 
 WAYS = (["checkpoint"], ["real", "fake"], ["answers"])
 """Keys that say what is to be evaluated; each way alone."""

@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from gan_lab.capabilities import Animates, Decodes, Predicts, Quantizes, Samples, Translates, Traverses, Unfolds
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load
 from gan_lab.editing.interpolation import interpolate, lerp, slerp
@@ -19,17 +20,7 @@ from gan_lab.launching import on_every_device
 from gan_lab.machine import device_of
 from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import (
-    Animates,
-    Decodes,
-    Predicts,
-    Quantizes,
-    Samples,
-    Translates,
-    Traverses,
-    Unfolds,
-    UserError,
-)
+from gan_lab.types import UserError
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)

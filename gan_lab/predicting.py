@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from gan_lab.capabilities import Predicts, RealClips, Samples
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.pictures import MODES, Frame
@@ -23,7 +24,7 @@ from gan_lab.metrics.prediction import BASELINES, squared
 from gan_lab.metrics.sources import spread_clips
 from gan_lab.precision import full_precision
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Predicts, RealClips, Samples, UserError, to_float
+from gan_lab.types import UserError, to_float
 
 
 @dataclass(frozen=True)

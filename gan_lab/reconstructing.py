@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from gan_lab.capabilities import Decodes, Encodes, Infers, RealImages, Reconstructs, Restores, Samples, Translates
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.batches import ONCE
@@ -28,19 +29,7 @@ from gan_lab.metrics.sources import some, spread, spread_numbers
 from gan_lab.outputs import plan
 from gan_lab.precision import full_precision
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import (
-    Decodes,
-    Domain,
-    Encodes,
-    Infers,
-    RealImages,
-    Reconstructs,
-    Restores,
-    Samples,
-    Translates,
-    UserError,
-    to_float,
-)
+from gan_lab.types import Domain, UserError, to_float
 
 HIDDEN = ("bottom", "top", "left", "right", "center")
 GREY = 0.0

@@ -21,13 +21,14 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lab import runs
 from gan_lab.build import build
 from gan_lab.callbacks.checkpoint import TIME_IS_UP, Checkpoint, StopOnSignal, is_cut_short
+from gan_lab.capabilities import Predicts, Reconstructs, Restores, Translates
 from gan_lab.configuration import resolve, settle
 from gan_lab.core.checkpoint import AtomicCheckpointIO, load_weights, read
 from gan_lab.launching import is_requeued, meet, requeue
 from gan_lab.machine import versions
 from gan_lab.ranks import agreed
 from gan_lab.results import circumstances, result
-from gan_lab.types import Predicts, Reconstructs, Restores, Translates, UserError
+from gan_lab.types import UserError
 
 SWITCHES = ("dropout", "batch_statistics", "draws")
 """Of how a model makes pictures, which some models have."""

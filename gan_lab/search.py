@@ -259,7 +259,7 @@ def _optuna() -> Any:
 
 
 def _wrong(sentence: str) -> Exception:
-    from gan_lab.types import UserError  # not at the top: it brings torch, for which the shell's TAB should not wait
+    from gan_lab.types import UserError
 
     return UserError(sentence)
 

@@ -13,6 +13,7 @@ from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from gan_lab import photos
+from gan_lab.capabilities import Samples, Translates
 from gan_lab.configuration import resolve
 from gan_lab.core.checkpoint import load
 from gan_lab.data.files import Entry, open_entry
@@ -24,7 +25,7 @@ from gan_lab.outputs import Job, folder_of, plan
 from gan_lab.progress import track
 from gan_lab.ranks import gathered, ranks
 from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Domain, Samples, Translates, UserError
+from gan_lab.types import Domain, UserError
 
 COLUMNS = ("input", "output", "cycle")
 SHOWN = 5

@@ -8,9 +8,10 @@ import pytest
 from gan_lab.cli import COMMANDS
 
 PACKAGE = Path(__file__).parent.parent / "gan_lab"
-BASE = {"types", "atomic"}
+BASE = {"types", "capabilities", "atomic"}
 ALLOWED = {
     "types": set(),
+    "capabilities": {"types"},
     "atomic": set(),
     "precision": set(),
     "machine": BASE,

@@ -10,9 +10,9 @@ from lightning.pytorch import Callback
 import gan_lab
 from gan_lab.build import build
 from gan_lab.callbacks.fidelity import Fidelity
+from gan_lab.capabilities import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
 from gan_lab.core.alternating import AlternatingModule
 from gan_lab.runtime import make_trainer
-from gan_lab.types import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
 
 BATCH = 4
 

@@ -9,7 +9,7 @@ from gan_lab.types import Domain
 
 
 class Model:
-    """What ``gan_lab.types.Translates`` asks for, around one network."""
+    """What ``gan_lab.capabilities.Translates`` asks for, around one network."""
 
     def __init__(self, network, a=None, b=None, multiple=None):
         self.network, self.multiple = network.eval(), multiple or network.multiple

@@ -8,11 +8,11 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
 from gan_lab.callbacks.every import Every
+from gan_lab.capabilities import Judges, Translates, TwoDomains
 from gan_lab.imaging import heatmap
 from gan_lab.loggers import log_image
 from gan_lab.metrics.sources import spread
 from gan_lab.metrics.translation import SPLIT, translated
-from gan_lab.types import Judges, Translates, TwoDomains
 
 Judgements = dict[tuple[str, str], float]
 """By what was shown, such as "made b", and by the domain whose critic saw it."""

@@ -10,8 +10,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lab.callbacks.every import Every
+from gan_lab.capabilities import Samples, Translates, TwoDomains
 from gan_lab.metrics.translation import SPLIT, ends, translated
-from gan_lab.types import Samples, Translates, TwoDomains, UserError, to_float
+from gan_lab.types import UserError, to_float
 
 Term = tuple[str, str]
 Outputs = Mapping[str, Mapping[str, Tensor]]

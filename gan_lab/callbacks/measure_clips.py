@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.callbacks.sheets import sheet_for
+from gan_lab.capabilities import Predicts
 from gan_lab.metrics.exhibits import FIRST, Plate
 from gan_lab.metrics.fidelity import Report, circumstances
 from gan_lab.metrics.gathering import curves_of, figures_of
 from gan_lab.metrics.suite import options
-from gan_lab.types import Predicts
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 
 from gan_lab.callbacks.measure import Measure, Record
 from gan_lab.callbacks.sheets import POINTS, sheet_for
+from gan_lab.capabilities import Reconstructs
 from gan_lab.metrics.exhibits import Exhibits, Plate, exhibits, first_of
 from gan_lab.metrics.fidelity import Report, circumstances
 from gan_lab.metrics.gathering import curves_of, figures_of
@@ -16,7 +17,6 @@ from gan_lab.metrics.modes import Nearest, StackedDigits, count_modes
 from gan_lab.metrics.probes import Probe
 from gan_lab.metrics.sources import Made, Real, Reconstructed, tells
 from gan_lab.metrics.suite import Suite, kind_of, options
-from gan_lab.types import Reconstructs
 
 AGAIN = "reconstructed"
 

@@ -7,11 +7,12 @@ from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measure_clips import PredictionMeasure
 from gan_lab.callbacks.measure_samples import ModeMeasure, SampleMeasure
 from gan_lab.callbacks.measure_translations import TranslationMeasure
+from gan_lab.capabilities import Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains
 from gan_lab.metrics.extractors import Extractor, Grey, default_for
 from gan_lab.metrics.modes import StackedDigits
 from gan_lab.metrics.suite import Part
 from gan_lab.metrics.translation import comparing, counts
-from gan_lab.types import Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains, UserError
+from gan_lab.types import UserError
 
 SAMPLES, COUNTED = 10_000, 25_600
 """How many are measured unless it is said, and where modes are counted (the literature's number)."""

@@ -7,13 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.capabilities import Animates, Decodes, Mixture, Predicts, RealClips, Samples, Translates, TwoDomains
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.editing.sequences import compared
 from gan_lab.imaging import grid, scatter
 from gan_lab.metrics.modes import Nearest
 from gan_lab.metrics.sources import spread, spread_clips
 from gan_lab.metrics.translation import SPLIT, ends, translated
-from gan_lab.types import Animates, Decodes, Mixture, Predicts, RealClips, Samples, Translates, TwoDomains, to_float
+from gan_lab.types import to_float
 
 POINTS = 2560
 """Samples in a scatter picture."""

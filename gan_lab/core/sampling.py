@@ -70,7 +70,7 @@ class SamplingModule(AlternatingModule):
 
 
 class LatentModule(SamplingModule):
-    """Makes pictures of latents; satisfies ``gan_lab.types.Samples`` and ``Decodes``. Methods state ``picture``.
+    """Makes pictures of latents; satisfies ``gan_lab.capabilities.Samples`` and ``Decodes``. Methods state ``picture``.
 
     Args:
         prior: random numbers → latents.

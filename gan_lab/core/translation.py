@@ -18,7 +18,7 @@ from gan_lab.types import Domain, UserError
 
 
 class TranslationModule(AlternatingModule):
-    """Translates with one generator or two, each against critics; satisfies ``gan_lab.types.Translates``.
+    """Translates with one generator or two, each against critics; satisfies ``gan_lab.capabilities.Translates``.
 
     Players are the phases ``critic`` and ``generator``; methods state their order and terms.
 

@@ -130,7 +130,9 @@ class ClipBatches:
 
 
 class ClipsDataModule(LightningDataModule):
-    """Clips of one set in batches ``frames`` float32 (N, T, C, H, W) in [-1, 1]; satisfies ``gan_lab.types.RealClips``.
+    """Clips of one set in batches ``frames`` float32 (N, T, C, H, W) in [-1, 1].
+
+    Satisfies ``gan_lab.capabilities.RealClips``.
 
     Args:
         source: where the clips come from.

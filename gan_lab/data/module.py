@@ -32,7 +32,8 @@ from gan_lab.types import Batch, UserError, to_float
 class ImageDataModule(LightningDataModule):
     """Pictures of one set, decoded once, in batches ``image`` float32 (N, C, H, W) in [-1, 1] and ``label`` int64 (N,).
 
-    Satisfies ``gan_lab.types.RealImages``. A set without a test split gets one: a tenth of it, 10,000 pictures at most.
+    Satisfies ``gan_lab.capabilities.RealImages``. A set without a test split gets one: a tenth of it, 10,000 pictures
+    at most.
 
     Args:
         source: where the pictures come from.

@@ -22,7 +22,7 @@ WHOLE = "whole"
 
 
 class Side:
-    """Pictures in a fixed order, without random transforms (satisfies ``gan_lab.types.RealImages``).
+    """Pictures in a fixed order, without random transforms (satisfies ``gan_lab.capabilities.RealImages``).
 
     Args:
         name: of the set, in logs.

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
+from gan_lab.capabilities import RealImages
 from gan_lab.data.batches import SideBatches, Views
 from gan_lab.data.cache import Ragged, Rendered, render
 from gan_lab.data.loader import Abreast, KeyedBatches, KeyedLoader, keyed_uniform, position
 from gan_lab.data.pictures import Frame, Pictures, TwoSided
 from gan_lab.data.sides import SPLITS, Side, check_choice, check_counts, enlarged, sides, tell, train_and_test
-from gan_lab.types import Batch, Domain, RealImages, UserError
+from gan_lab.types import Batch, Domain, UserError
 
 PREPROCESS = {
     "resize_and_crop": "stretch",
@@ -28,7 +29,7 @@ PAIR = {"source": "a", "target": "b"}
 
 
 class TranslationDataModule(LightningDataModule):
-    """Pictures of domains "a" and "b", decoded once (satisfies ``gan_lab.types.TwoDomains``).
+    """Pictures of domains "a" and "b", decoded once (satisfies ``gan_lab.capabilities.TwoDomains``).
 
     Batches are ``a`` and ``b`` (N, depth, H, W) where they are unpaired, ``source`` and ``target`` where they are
     paired, as ``Domain.encode`` makes them. Unpaired sides are drawn independently, each without repetition until it is

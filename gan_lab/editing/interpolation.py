@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from gan_lab.types import Decodes
+from gan_lab.capabilities import Decodes
 
 Between = Callable[[Tensor, Tensor, float | Tensor], Tensor]
 

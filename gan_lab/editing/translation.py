@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from gan_lab.capabilities import Translates
 from gan_lab.editing.blending import blend
 from gan_lab.editing.fixed import tiles
 from gan_lab.editing.maps import InMemory, Make, OnDisk
@@ -18,7 +19,7 @@ from gan_lab.editing.pixels import Canvas, Pixels, resize
 from gan_lab.editing.tiling import Passes
 from gan_lab.imaging import reflect_to, up
 from gan_lab.precision import full_precision
-from gan_lab.types import Translates, UserError
+from gan_lab.types import UserError
 
 SMALLEST = 8
 """Shorter sides are padded to this length: a residual generator reflects at a quarter of it."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan_lab.types import Traverses
+from gan_lab.capabilities import Traverses
 
 LOOKED_AT = 512
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import RealImages
 from gan_lab.metrics.frechet import FeatureMoments, factor
 from gan_lab.metrics.sources import Made, Pictures
-from gan_lab.types import RealImages, to_float
+from gan_lab.types import to_float
 
 _WHOLE = 4096
 

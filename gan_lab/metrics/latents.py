@@ -5,11 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import Infers, Quantizes
 from gan_lab.metrics.gathering import Gathered, Values
 from gan_lab.metrics.probes import USUAL, How, Probe
 from gan_lab.metrics.sources import shown, some, tells
 from gan_lab.precision import full_precision
-from gan_lab.types import Infers, Quantizes, UserError
+from gan_lab.types import UserError
 
 SPLIT = "test"
 ACTIVE = 0.01

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import Explains
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.probes import USUAL, How, Probe
 from gan_lab.metrics.sources import shown, some, tells
 from gan_lab.metrics.tables import FeatureTable, mean_and_error
 from gan_lab.precision import full_precision
-from gan_lab.types import Explains, UserError
+from gan_lab.types import UserError
 
 SPLIT = "test"
 AT_ONCE = 4096

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import Samples
 from gan_lab.metrics.extractors import Grey
 from gan_lab.metrics.gathering import Comparison, Gathered, Values
 from gan_lab.metrics.sources import shared_blocks
 from gan_lab.precision import full_precision
-from gan_lab.types import Samples
 
 
 class Modes(Gathered):

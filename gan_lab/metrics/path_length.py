@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gan_lab.capabilities import Decodes
 from gan_lab.editing.interpolation import slerp
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.perceptual import Perceptual, perceptual
@@ -16,7 +17,7 @@ from gan_lab.metrics.probes import USUAL, How, Probe
 from gan_lab.metrics.sources import shared_blocks
 from gan_lab.metrics.tables import FeatureTable
 from gan_lab.precision import full_precision
-from gan_lab.types import Decodes, UserError
+from gan_lab.types import UserError
 
 DISCARDED = 0.01
 """Of the lengths at either end, as in the authors' code: single jumps would carry the mean."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import Predicts, RealClips
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.metrics.probes import USUAL, How, Probe
@@ -13,7 +14,7 @@ from gan_lab.metrics.reconstruction import psnr
 from gan_lab.metrics.sources import shared_clips
 from gan_lab.metrics.tables import FeatureTable, mean_and_error
 from gan_lab.precision import full_precision
-from gan_lab.types import Predicts, RealClips, UserError, to_float
+from gan_lab.types import UserError, to_float
 
 SPLIT = "test"
 BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import Reconstructs
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.metrics.pixels import LOOKS, looks
@@ -13,7 +14,7 @@ from gan_lab.metrics.probes import USUAL, How, Probe
 from gan_lab.metrics.sources import shown, some, tells
 from gan_lab.metrics.tables import FeatureTable, mean_and_error
 from gan_lab.precision import full_precision
-from gan_lab.types import Reconstructs, UserError, to_uint8
+from gan_lab.types import UserError, to_uint8
 
 SPLIT = "test"
 EXACT = 1e-10

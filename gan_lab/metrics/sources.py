@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import RealClips, RealImages, Reconstructs, Samples
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
 from gan_lab.ranks import ranks
-from gan_lab.types import Domain, RealClips, RealImages, Reconstructs, Samples, to_float, to_uint8
+from gan_lab.types import Domain, to_float, to_uint8
 
 PIXELS = 2**20
 """No part of a set holds more, single pictures aside: 256 pictures of 64×64, or 16 of 256×256."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.capabilities import Translates, TwoDomains
 from gan_lab.imaging import reflect_to, up
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.fidelity import Report, circumstances
@@ -19,7 +20,7 @@ from gan_lab.metrics.suite import Device, Part, Suite, kind_of
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
 from gan_lab.ranks import ranks
-from gan_lab.types import Translates, TwoDomains, UserError
+from gan_lab.types import UserError
 
 Figures = dict[str, float]
 Pairs = Mapping[str, Mapping[str, Compare]]

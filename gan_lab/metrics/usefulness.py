@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.capabilities import LabelledImages
 from gan_lab.metrics.cache import cached
 from gan_lab.metrics.extractors import resize
 from gan_lab.metrics.gathering import Values
@@ -19,7 +20,7 @@ from gan_lab.metrics.tables import PictureTable
 from gan_lab.networks.classifier import Classifier
 from gan_lab.progress import track
 from gan_lab.ranks import agreed, ranks
-from gan_lab.types import LabelledImages, to_float, to_uint8
+from gan_lab.types import to_float, to_uint8
 
 Labelled = tuple[Tensor, Tensor]
 """Pictures (N, C, H, W) uint8 and their classes (N,)."""

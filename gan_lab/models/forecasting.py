@@ -11,7 +11,7 @@ from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
 
 
 class Forecaster(AlternatingModule):
-    """Learns to predict each frame; satisfies ``gan_lab.types.Predicts``, by the network's moving average.
+    """Learns to predict each frame; satisfies ``gan_lab.capabilities.Predicts``, by the network's moving average.
 
     Args:
         network: frames, steps, and the truth where it is fed → predictions; see ``gan_lab.networks.forecasting``.

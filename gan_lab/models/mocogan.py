@@ -14,7 +14,7 @@ from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
 
 
 class MoCoGAN(AlternatingModule):
-    """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.types.Animates``.
+    """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.capabilities.Animates``.
 
     Args:
         generator: contents (N, Z) and noise (N, 1 + T, M) → frames (N, T, C, H, W).

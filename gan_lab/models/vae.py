@@ -47,7 +47,7 @@ class Inferred(NamedTuple):
 
 
 class VAE(Autoencoder):
-    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.types.Explains`` too.
+    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.capabilities.Explains`` too.
 
     Args:
         encoder: images → means and logarithms of variances (N, 2Z).

@@ -10,8 +10,9 @@ from translators import node
 
 from gan_lab.build import build
 from gan_lab.callbacks.confusion import Confusion, judgements
+from gan_lab.capabilities import Judges
 from gan_lab.loggers import CSV
-from gan_lab.types import Domain, Judges
+from gan_lab.types import Domain
 
 
 class Judged(Carrier):

@@ -17,9 +17,10 @@ from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.callbacks.health import Health
 from gan_lab.callbacks.samples import SampleGrid
 from gan_lab.callbacks.sheets import sheet_for
+from gan_lab.capabilities import Translates, TwoDomains
 from gan_lab.metrics.frechet import FrechetDistance
 from gan_lab.metrics.kernel import KernelDistance
-from gan_lab.types import Domain, Translates, TwoDomains, UserError
+from gan_lab.types import Domain, UserError
 
 
 class Module(Carrier, LightningModule):

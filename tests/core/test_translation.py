@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from gan_lab.capabilities import Translates
 from gan_lab.core.translation import TranslationModule, as_at_test
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.losses.penalties import R1
 from gan_lab.networks.layers import Dropout
-from gan_lab.types import Translates, UserError
+from gan_lab.types import UserError
 
 PICTURES = {"channels": 3, "labels": 0}
 

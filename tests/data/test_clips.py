@@ -8,11 +8,12 @@ import torch
 from omegaconf import OmegaConf
 
 from gan_lab.build import TRUSTED, build
+from gan_lab.capabilities import RealClips
 from gan_lab.configuration import compose
 from gan_lab.data import presets
 from gan_lab.data.clips import ClipBatches, Stored
 from gan_lab.data.video import Recording
-from gan_lab.types import RealClips, UserError
+from gan_lab.types import UserError
 
 OPTIONS = {"stride": 1, "hop": 1, "split_seed": 0, "cache": "memory", "cache_dir": None}
 

@@ -7,10 +7,11 @@ import torch
 import torchvision
 from lightning.pytorch import LightningModule, Trainer
 
+from gan_lab.capabilities import RealImages
 from gan_lab.data import presets
 from gan_lab.data.arrays import Arrays
 from gan_lab.data.module import ImageDataModule
-from gan_lab.types import RealImages, UserError, to_uint8
+from gan_lab.types import UserError, to_uint8
 
 
 class Numbered:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from gan_lab.capabilities import RealClips
 from gan_lab.data import presets
 from gan_lab.data.cache import Rendered
 from gan_lab.data.loader import keyed_uniform
 from gan_lab.data.moving import Moving, read_test_file
 from gan_lab.data.pictures import Frame, Scan
-from gan_lab.types import RealClips, UserError
+from gan_lab.types import UserError
 
 OPTIONS = {"root": None, "count": 40, "test_count": 6, "digits": 2, "speed": [2, 5], "test_file": None, "split_seed": 0}
 

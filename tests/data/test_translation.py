@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_lab.capabilities import RealImages, TwoDomains
 from gan_lab.data import presets
 from gan_lab.data.arrays import Arrays
 from gan_lab.data.translation import TranslationDataModule
-from gan_lab.types import Domain, RealImages, TwoDomains, UserError
+from gan_lab.types import Domain, UserError
 
 PLAIN = {"a": {"channels": 1, "labels": 0}, "b": {"channels": 1, "labels": 0}}
 COLOUR = {"a": {"channels": 3, "labels": 0}, "b": {"channels": 3, "labels": 0}}

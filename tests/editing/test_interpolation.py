@@ -4,8 +4,8 @@ from itertools import pairwise
 import pytest
 import torch
 
+from gan_lab.capabilities import Decodes
 from gan_lab.editing.interpolation import interpolate, lerp, path, slerp, walk
-from gan_lab.types import Decodes
 
 A, B = torch.tensor([3.0, 0.0, 0.0]), torch.tensor([0.0, 3.0, 0.0])
 

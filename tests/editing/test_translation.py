@@ -3,10 +3,11 @@ import pytest
 import torch
 from translators import Model, generator, lively
 
+from gan_lab.capabilities import Translates
 from gan_lab.editing.parts import take_apart
 from gan_lab.editing.translation import Tiling, Translator, resize
 from gan_lab.networks.unet import Generator as UNet
-from gan_lab.types import Domain, Translates, UserError, to_float, to_uint8
+from gan_lab.types import Domain, UserError, to_float, to_uint8
 
 
 def pixels(height, width, channels=3, high=256):

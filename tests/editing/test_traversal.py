@@ -5,9 +5,9 @@ import torch
 from PIL import Image
 from variational import SIDE, checkpoint
 
+from gan_lab.capabilities import Traverses
 from gan_lab.editing.traversal import LOOKED_AT, traverse, weightiest
 from gan_lab.sample import main
-from gan_lab.types import Traverses
 
 
 class Weighing:

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from gan_lab.callbacks.measure_samples import SampleMeasure
+from gan_lab.capabilities import LabelledImages
 from gan_lab.metrics.classwise import LabelAccuracy, WithinClasses
 from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.frechet import frechet_distance
 from gan_lab.metrics.gathering import UnsuitedError
-from gan_lab.types import LabelledImages, to_uint8
+from gan_lab.types import to_uint8
 
 K, N = 3, 90
 

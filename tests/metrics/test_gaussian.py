@@ -1,8 +1,9 @@
 import torch
 
+from gan_lab.capabilities import Samples
 from gan_lab.metrics import gaussian
 from gan_lab.metrics.gaussian import PixelGaussian
-from gan_lab.types import Samples, to_float
+from gan_lab.types import to_float
 
 
 def expected(data):

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
+from gan_lab.capabilities import Mixture
 from gan_lab.data.points import PointsDataModule
 from gan_lab.metrics.extractors import Grey
 from gan_lab.metrics.modes import Modes, ModesFound, Nearest, StackedDigits, count_modes
-from gan_lab.types import Mixture, UserError
+from gan_lab.types import UserError
 
 OPTIONS = {"spacing": 2.0, "deviation": 0.05, "reach": 5.0, "count": 1000, "batch_size": 10}
 

@@ -6,8 +6,9 @@ from cases import limited, plain
 from torch import nn
 
 from gan_lab.build import build
+from gan_lab.capabilities import Decodes, Encodes, Explains, Infers, Reconstructs, Restores, Samples
 from gan_lab.configuration import compose, settle
-from gan_lab.types import Decodes, Encodes, Explains, Infers, Reconstructs, Restores, Samples, UserError
+from gan_lab.types import UserError
 
 STEPS = 3
 KINDS = {
