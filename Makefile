@@ -28,8 +28,9 @@ lint: .venv/develop  ## style
 types: .venv/develop  ## types
 	$(BIN)/mypy
 
-bench: .venv/runtime  ## speed against bare PyTorch loops, as ratios of one interleaved run
+bench: .venv/runtime  ## speed against bare PyTorch loops, as ratios of one interleaved run; memory of checkpointing
 	$(BIN)/python experiments/bench.py
+	$(BIN)/python experiments/bench_memory.py
 
 results: .venv/runtime  ## the tables of README.md and experiments/README.md, from experiments/results/*.json
 	$(BIN)/python experiments/table.py

@@ -19,6 +19,9 @@ SEEDED = re.compile(r"_seed\d+$")
 LIKELY = {"nll", "nll_elbo", "reconstruction_mse"}
 """Figures that autoencoders and autoregressive models have."""
 
+KEYS = "predicted", "frames"
+"""Of protocols: of what continues sequences, and of what makes them."""
+
 MINUTES = "fashion_minutes"
 """The recipe that those of equal time stand on, DCGAN's own."""
 
@@ -223,6 +226,42 @@ def translated(runs: dict[str, Any]) -> list[str]:
     return [*heading(header), *(line for item in runs.items() for line in directions(*item)), ""]
 
 
+def continued(runs: dict[str, Any]) -> list[str]:
+    """Predictions of frames, beside the last frame again and black ones."""
+    header = ["result", "squared error a frame", "last frame again", "black", "of the last frame's", "absolute error",
+              "SSIM", "PSNR, dB", "`pd_colour`", "`fd_video`", "last frame again", "frames", "test clips",
+              "clips learned", "minutes"]  # fmt: skip
+    lines = []
+    for name, result in runs.items():
+        figures, protocol = result["fidelity"]["figures"], result["fidelity"]["protocol"]
+        error, idle = figures["mse_a_frame"], figures["mse_a_frame_repeat"]
+        shown = {"mae_a_frame": ".1f", "ssim": ".3f", "psnr": ".1f", "pd_colour": ".3f", "fd_video": ".2f",
+                 "fd_video_repeat": ".2f"}  # fmt: skip
+        cells = [
+            name, f"**{error:.1f}**", f"{idle:.1f}", f"{figures['mse_a_frame_black']:.1f}", f"{error / idle:.2f}",
+            *(f"{figures[key]:{how}}" if key in figures else "" for key, how in shown.items()),
+            f"{protocol['given']} → {protocol['predicted']}", f"{protocol['clips']:,}",
+            f"{result['counters']['images_seen']:,}", f"{result['counters']['seconds'] / 60:.0f}",
+        ]  # fmt: skip
+        lines.append(line(*cells))
+    return [*heading(header), *lines, ""]
+
+
+def animated(runs: dict[str, Any]) -> list[str]:
+    """Sequences made from nothing."""
+    header = ["result", "`fd_video`", "real clips' last frames", "black", "one digit throughout", "real clips",
+              "sequences / real", "clips learned", "minutes"]  # fmt: skip
+    lines = []
+    for name, result in runs.items():
+        figures, protocol = result["fidelity"]["figures"], result["fidelity"]["protocol"]
+        three = [f"{figures[f'fd_video{end}']:.2f}" for end in ("", "_repeat", "_black")]
+        steady = [f"{figures[key]:.1%}" if key in figures else "" for key in ("one_digit", "one_digit_real")]
+        counts = f"{protocol['samples']:,} / {protocol['real']:,}"
+        seen, minutes = f"{result['counters']['images_seen']:,}", f"{result['counters']['seconds'] / 60:.0f}"
+        lines.append(line(name, f"**{three[0]}**", *three[1:], *steady, counts, seen, minutes))
+    return [*heading(header), *lines, ""]
+
+
 def segmented(results: dict[str, Any]) -> list[str]:
     """What a segmenter that was taught on real pictures finds in those that are made from label maps."""
     header = ["result", "mean IoU: real", "made", "made / real", "made, against another map", "test pictures",
@@ -283,6 +322,18 @@ def scaled(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def recomputed(results: dict[str, Any]) -> list[str]:
+    """What a training step holds and takes if what time steps compute is kept, or computed again."""
+    header = ["result", "of", "peak MiB: kept", "recomputed", "ratio", "seconds a step: kept", "recomputed", "hardware"]
+    lines = []
+    for name, result in results.items():
+        for of, figures in result["memory"].items():
+            peaks, seconds = ([figures[key][how] for how in ("kept", "recomputed")] for key in ("peak_mib", "seconds"))
+            cells = [*(f"{peak:.0f}" for peak in peaks), f"**{figures['recomputed_over_kept']:.2f}**"]
+            lines.append(line(name, of, *cells, *(f"{each:.2f}" for each in seconds), result["hardware"]))
+    return [*heading(header), *lines, ""]
+
+
 def heading(cells: list[str]) -> list[str]:
     return [line(*cells), "|" + "---|" * len(cells)]
 
@@ -305,7 +356,9 @@ def main() -> None:
     plane = {name for name, run in modes.items() if not run["fidelity"]["protocol"]["extractors"]}
     once = {name: run for name, run in runs.items() if not SEEDED.search(name)}
     minutes = {name: run for name, run in once.items() if of_minutes(name)}
-    lines = sampled({name: run for name, run in once.items() if name not in both and name not in plane})
+    forecasts, clips = ({name: run for name, run in once.items() if key in run["fidelity"]["protocol"]} for key in KEYS)
+    elsewhere = both.keys() | plane | forecasts.keys() | clips.keys()
+    lines = sampled({name: run for name, run in once.items() if name not in elsewhere})
     lines += of_equal_time(minutes) if MINUTES in minutes else []
     lines += compared(losses) if losses else []
     latent = {name: run for name, run in once.items() if LIKELY & run["fidelity"]["figures"].keys()}
@@ -315,13 +368,15 @@ def main() -> None:
     lines += asked(told) if told else []
     lines += counted(modes) if modes else []
     lines += translated(both) if both else []
+    lines += continued(forecasts) if forecasts else []
+    lines += animated(clips) if clips else []
     lines += heading(["result", "command", "hardware"])
     lines += [f"| {name} | `{result['command']}` | {result['hardware']} |" for name, result in runs.items()]
     streets = {name: result for name, result in results.items() if "mean_iou" in result}
     lines += ["", *segmented(streets)] if streets else [""]
     benches = {name: result for name, result in results.items() if name.startswith("bench")}
     lines += [*raced(benches), *timed(benches)]
-    for key, table in (("jobs", searched), ("scaling", scaled)):
+    for key, table in (("jobs", searched), ("scaling", scaled), ("memory", recomputed)):
         found = {name: result for name, result in results.items() if key in result}
         lines += table(found) if found else []
     readme = HERE / "README.md"

@@ -15,7 +15,7 @@ from gan_lab.build import TRUSTED, build
 from gan_lab.callbacks.measure import Measure
 from gan_lab.callbacks.measure_samples import SampleMeasure
 from gan_lab.callbacks.measures import measure_for
-from gan_lab.capabilities import Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains
+from gan_lab.capabilities import Animates, Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.folders import Numbered, folder_pictures
@@ -181,11 +181,8 @@ def _of_checkpoint(plain: dict[str, Any]) -> Task:
     path = checkpoint_in(plain["checkpoint"])
     base = _base(plain["output"], path.with_name(f"{path.stem}-evaluation"), "evaluation")
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
-    if not isinstance(model, Samples | Translates | Predicts):
-        raise UserError(
-            f"{path} holds the model {type(model).__name__}, which neither samples, translates nor "
-            "predicts: nothing to measure."
-        )
+    if not isinstance(model, Samples | Translates | Predicts | Animates):
+        raise UserError(f"{path} holds the model {type(model).__name__}, which makes no pictures: nothing to measure.")
     measure = _measure(model, data_of(path, plain), plain)
     if measure is None:
         raise UserError(f"The data of {path} do not suit {type(model).__name__}: there is nothing to compare.")

@@ -20,8 +20,8 @@ from gan_lab.evaluating import data_of
 from gan_lab.imaging import grid, save_animation, save_each, save_png
 from gan_lab.inference import ANIMATIONS
 from gan_lab.machine import device_of
+from gan_lab.metrics.clips import spread_clips
 from gan_lab.metrics.prediction import BASELINES, squared
-from gan_lab.metrics.sources import spread_clips
 from gan_lab.precision import full_precision
 from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import UserError, to_float

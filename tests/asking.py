@@ -2,7 +2,7 @@
 
 import torch
 
-from gan_lab.metrics import sources
+from gan_lab.metrics import clips, sources
 from gan_lab.metrics.gathering import Gathered
 from gan_lab.metrics.probes import How
 
@@ -24,7 +24,8 @@ def asked_on_ranks(monkeypatch, make, model, data, world=2, **how):
     probes = [make() for _ in range(world)]
     for rank, probe in enumerate(probes):
         with monkeypatch.context() as patch:
-            patch.setattr(sources, "ranks", lambda rank=rank: (rank, world))
+            for module in (sources, clips):
+                patch.setattr(module, "ranks", lambda rank=rank: (rank, world))
             probe.update(model, data, How(progress=False, **how))
     for first, *others in zip(*([m for m in p.modules() if isinstance(m, Gathered)] for p in probes), strict=True):
         for name in first._defaults:

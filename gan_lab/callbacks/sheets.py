@@ -11,8 +11,9 @@ from gan_lab.capabilities import Animates, Decodes, Mixture, Predicts, RealClips
 from gan_lab.editing.interpolation import interpolate
 from gan_lab.editing.sequences import compared
 from gan_lab.imaging import grid, scatter
+from gan_lab.metrics.clips import spread_clips
 from gan_lab.metrics.modes import Nearest
-from gan_lab.metrics.sources import spread, spread_clips
+from gan_lab.metrics.sources import spread
 from gan_lab.metrics.translation import SPLIT, ends, translated
 from gan_lab.types import to_float
 

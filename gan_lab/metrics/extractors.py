@@ -28,7 +28,7 @@ class Extractor(nn.Module, ABC):
     """Always in evaluation mode, without gradients, in float32 whatever the surrounding autocast.
 
     Attributes:
-        name: what the user chooses it by: "grey", "colour" or "inception".
+        name: what the user chooses it by: "grey", "colour", "video" or "inception".
         dim: dimension of the features.
         classes: K, the number of logits.
         resizer: how pictures of other sizes become the network's input.
@@ -157,13 +157,13 @@ class Colour(_Small):
         return to_float(resize(images, 32)).expand(-1, 3, -1, -1)
 
 
-class Clips(_Small):
-    """Knows moving digits and pictures under a moving camera, and how they move (experiments/train_clip_extractor.py).
+class Video(_Small):
+    """Knows moving digits and pictures under a moving camera, and how they move (experiments/train_video_extractor.py).
 
     Any number of frames; grey ones are seen with three equal channels.
     """
 
-    name = "clips"
+    name = "video"
     resizer = "each frame bilinear-antialias 32"
     axes, kind = 5, ClipClassifier
 

@@ -7,22 +7,16 @@ import torch
 from torch import Tensor
 
 from gan_lab.capabilities import Predicts, RealClips
+from gan_lab.metrics.clips import BASELINES, shared_clips
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.metrics.probes import USUAL, How, Probe
 from gan_lab.metrics.reconstruction import psnr
-from gan_lab.metrics.sources import shared_clips
 from gan_lab.metrics.tables import FeatureTable, mean_and_error
 from gan_lab.precision import full_precision
 from gan_lab.types import UserError, to_float
 
 SPLIT = "test"
-BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "repeat": lambda given, steps: given[:, -1:].expand(-1, steps, -1, -1, -1),
-    "black": lambda given, steps: torch.full_like(given[:, :1], -1).expand(-1, steps, -1, -1, -1),
-}
-"""What is predicted without a model, of the given frames (N, T, C, H, W): the last of them again, and nothing."""
-
 WHO = ("", *BASELINES)
 """Who predicts: the model, and they."""
 

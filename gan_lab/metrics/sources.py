@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.capabilities import RealClips, RealImages, Reconstructs, Samples
+from gan_lab.capabilities import RealImages, Reconstructs, Samples
 from gan_lab.precision import full_precision
 from gan_lab.progress import track
 from gan_lab.ranks import ranks
@@ -218,26 +218,3 @@ def spread(side: RealImages, split: str, n: int, size: int = 256) -> Iterator[tu
             yield start, part
             start += len(part)
         passed += len(images)
-
-
-def spread_clips(data: RealClips, split: str, n: int, size: int) -> Iterator[tuple[int, Tensor]]:
-    """So many clips evenly spread over the split, uint8 (m, T, C, H, W), each part with the number of its first one."""
-    count, passed, start = data.count(split), 0, 0
-    for clips in data.clips(split):
-        numbers = torch.arange(passed, passed + len(clips))
-        kept = clips[(numbers + 1) * n // count > numbers * n // count]
-        for part in kept.split(size) if len(kept) else ():
-            yield start, part
-            start += len(part)
-        passed += len(clips)
-
-
-def shared_clips(
-    data: RealClips, split: str, n: int, size: int, progress: bool = True
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """A rank's share of n clips that are evenly spread over a split: their numbers (m,), uint8 (m, T, C, H, W)."""
-    rank, world = ranks()
-    parts = track(spread_clips(data, split, n, size), "clips", n, progress and rank == 0, lambda part: len(part[1]))
-    for number, (start, clips) in enumerate(parts):
-        if number % world == rank:
-            yield torch.arange(start, start + len(clips)), clips

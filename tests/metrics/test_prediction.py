@@ -5,13 +5,13 @@ from functools import partial
 import pytest
 import torch
 from asking import Asked, asked, asked_on_ranks
+from sequences import Off, RandomClips
 
+from gan_lab.metrics.clips import spread_clips
 from gan_lab.metrics.perceptual import Perceptual
 from gan_lab.metrics.prediction import Prediction
-from gan_lab.metrics.sources import spread_clips
-from gan_lab.types import to_float
 
-SHAPE, LENGTH = (1, 12, 12), 5
+SHAPE = 1, 12, 12
 
 
 class Absolute(Perceptual):
@@ -21,48 +21,11 @@ class Absolute(Perceptual):
         return (a - b).abs().mean((1, 2, 3))
 
 
-class Clips:
-    """Random clips."""
-
-    channels, height, width = SHAPE
-    length = LENGTH
-
-    def __init__(self, n):
-        random = torch.Generator().manual_seed(3)
-        self.made = torch.randint(256, (n, LENGTH, *SHAPE), generator=random, dtype=torch.uint8)
-
-    def clips(self, split, limit=None):
-        assert split == "test"
-        yield from self.made[:limit].split(4)
-
-    def count(self, split):
-        return len(self.made)
-
-    def fingerprint(self, split):
-        return "clips"
-
-    def describe(self):
-        return {"name": "clips"}
-
-
-class Off(Asked):
-    """Predicts what it knows to come, off by so much a frame further away, in [-1, 1]."""
-
-    given = 2
-
-    def __init__(self, data, by):
-        self.clips, self.by = to_float(data.made), by
-
-    def predict(self, frames, steps):
-        rows = [int((self.clips[:, :2] == each).flatten(1).all(1).nonzero()) for each in frames]
-        return self.clips[rows, 2 : 2 + steps] + self.by * torch.arange(1, steps + 1).view(-1, 1, 1, 1)
-
-
 make = partial(Prediction, distance=Absolute(), shape=SHAPE)
 
 
 def test_the_summed_form_is_over_values_in_0_to_1():
-    data = Clips(9)
+    data = RandomClips(9)
     found = asked(make(), Off(data, 0.2), data)
     pixels, off = 12 * 12, torch.tensor([0.1, 0.2, 0.3])  # of values in [0, 1]
     assert found["mse_a_frame_by_frame"] == pytest.approx((pixels * off.square()).tolist(), rel=1e-4)
@@ -74,7 +37,7 @@ def test_the_summed_form_is_over_values_in_0_to_1():
 
 
 def test_the_baselines_are_the_last_frame_and_black():
-    data = Clips(9)
+    data = RandomClips(9)
     found = asked(make(), Off(data, 0.0), data)
     values = data.made.double() / 255
     black, repeated = values[:, 2:].square(), (values[:, 2:] - values[:, 1:2]).square()
@@ -84,7 +47,7 @@ def test_the_baselines_are_the_last_frame_and_black():
 
 
 def test_ranks_share_the_clips(monkeypatch):
-    data = Clips(9)
+    data = RandomClips(9)
     alone = asked(make(), Off(data, 0.2), data)
     shared = asked_on_ranks(monkeypatch, make, Off(data, 0.2), data, batch_size=10)
     assert shared.keys() == alone.keys()
@@ -92,7 +55,7 @@ def test_ranks_share_the_clips(monkeypatch):
 
 
 def test_fewer_clips_are_spread_over_the_split():
-    data = Clips(9)
+    data = RandomClips(9)
     parts = [*spread_clips(data, "test", 3, 2)]
     assert torch.equal(torch.cat([part for _, part in parts]), data.made[[2, 5, 8]])
     prediction = make(n=3, most=2)
@@ -101,7 +64,7 @@ def test_fewer_clips_are_spread_over_the_split():
 
 
 def test_what_does_not_predict_or_has_nothing_to_predict_is_passed_over():
-    data = Clips(1)
+    data = RandomClips(1)
     assert not make().suits(Asked(), data)
     data.length = 2
     assert not make().suits(Off(data, 0.0), data)

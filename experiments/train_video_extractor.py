@@ -1,6 +1,6 @@
-"""Train the small network behind ``fd_clips`` and write it as a safetensors file.
+"""Train the small network behind ``fd_video`` and write it as a safetensors file.
 
-    python experiments/train_clip_extractor.py MNIST_FOLDER CIFAR_FOLDER
+    python experiments/train_video_extractor.py MNIST_FOLDER CIFAR_FOLDER
 
 The folders are those of ``train_extractor.py``. Half of the clips are digits that move over a black ground, half are
 pictures under a moving camera; the network tells what is shown, where it goes, and how: steadily, not at all, by jumps,
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from train_extractor import WEIGHTS, Pictures, read_idx, read_zip, uniform
 
-from gan_lab.metrics.extractors import Clips
+from gan_lab.metrics.extractors import Video
 from gan_lab.networks.clips import ClipClassifier
 
 SIDE, LONGEST = 32, 16
@@ -114,7 +114,7 @@ def train(sets: tuple[Pictures, Pictures], steps: int, n: int) -> ClipClassifier
 
 
 @torch.no_grad()
-def accuracies(extractor: Clips, sets: tuple[Pictures, Pictures]) -> dict[str, float]:
+def accuracies(extractor: Video, sets: tuple[Pictures, Pictures]) -> dict[str, float]:
     """Of what is shown (digits, objects), how it moves, and where to."""
     torch.manual_seed(1)
     right: dict[str, list[Tensor]] = {"digits": [], "objects": [], "how": [], "where": []}
@@ -135,16 +135,16 @@ def main() -> None:
     parser.add_argument("cifar", type=Path)
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--output", type=Path, default=WEIGHTS / "clips.safetensors")
+    parser.add_argument("--output", type=Path, default=WEIGHTS / "video.safetensors")
     given = parser.parse_args()
     torch.manual_seed(0)
     network = train((read_idx(given.mnist, "train"), read_zip(given.cifar / "train.zip")), given.steps, given.batch)
     state = {key: t.half() if t.ndim > 1 else t for key, t in network.state_dict().items()}
-    header = {"name": "clips", "channels": "3", "classes": str(PARTS["where"].stop)}
+    header = {"name": "video", "channels": "3", "classes": str(PARTS["where"].stop)}
     header |= {"widths": ",".join(map(str, WIDTHS)), "parts": str({key: [p.start, p.stop] for key, p in PARTS.items()})}
     save_file({key: t.contiguous() for key, t in state.items()}, given.output, header)
     held = read_idx(given.mnist, "t10k"), read_zip(given.cifar / "test.zip")
-    found = accuracies(Clips(given.output), held)
+    found = accuracies(Video(given.output), held)
     save_file(
         {k: t.contiguous() for k, t in state.items()}, given.output, header | {k: f"{v:.4f}" for k, v in found.items()}
     )
