@@ -1,7 +1,7 @@
 """Memory and time of back-propagation through 20 frames, 10 given and 10 predicted, as recipe=moving_convlstm and
 moving_predrnn have it: what time steps compute is kept, or computed again (`model.network.checkpointing=true`).
 
-`python experiments/bench_memory.py` (in `make bench`; two minutes on a core) writes results/bench_memory.json. Every
+`python experiments/bench_memory.py` is part of `make bench` and takes four minutes of one core. Every
 measurement is a process of its own; they take turns, and medians are compared. A step is forward and backward, without
 the optimizer. Its memory is the most that the process held in it, less what it held before: on a GPU what PyTorch had
 allocated; on a CPU resident memory, which only Linux tells, with the gaps that its allocator leaves between tensors.
@@ -107,12 +107,11 @@ def compared(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    results = Path(__file__).parent / "results"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=3, help="processes of each kind (default 3)")
     parser.add_argument("--steps", type=int, default=3, help="timed in each (default 3)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--output", type=Path, default=results / "bench_memory.json", help="default %(default)s")
+    parser.add_argument("--output", type=Path, help="also write the figures as JSON")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     found: dict[str, dict[str, list[dict[str, float]]]]
@@ -128,8 +127,9 @@ def main() -> None:
         "batch": BATCH, "frames": FRAMES, "size": SIZE, "precision": auto_precision(device.type),
         "hardware": hardware(device), "versions": versions(), "date": date.today().isoformat(),
     }  # fmt: skip
-    print("\n".join(recomputed({arguments.output.stem: report})))
-    arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+    print("\n".join(recomputed({"bench_memory": report})))
+    if arguments.output:
+        arguments.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
