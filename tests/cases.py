@@ -2,6 +2,7 @@
 parts that meet nowhere else.
 """
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -96,9 +97,17 @@ def _thin_sequences(config: DictConfig) -> list[str]:
     return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
 
 
+@cache
+def composed(*overrides: str) -> DictConfig:
+    """Composing takes longer than training: what several tests ask for is composed once."""
+    return compose(overrides)
+
+
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:
     """The case's configuration on small fake pictures, on the CPU, in plain containers."""
-    config = compose([*case, *small(*case), *COMMON, "trainer=cpu", f"run_dir={folder}", "runs=/nowhere", *more])
+    here = ["trainer=cpu", "run_dir=/nowhere", "runs=/nowhere"]
+    config = deepcopy(composed(*case, *small(*case), *COMMON, *here, *more))
+    config.run_dir = str(folder)
     settle(config)
     return resolve(config)
 
