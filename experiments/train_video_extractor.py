@@ -133,20 +133,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", type=Path)
     parser.add_argument("cifar", type=Path)
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--output", type=Path, default=WEIGHTS / "video.safetensors")
     given = parser.parse_args()
     torch.manual_seed(0)
     network = train((read_idx(given.mnist, "train"), read_zip(given.cifar / "train.zip")), given.steps, given.batch)
     state = {key: t.half() if t.ndim > 1 else t for key, t in network.state_dict().items()}
-    header = {"name": "video", "channels": "3", "classes": str(PARTS["where"].stop)}
-    header |= {"widths": ",".join(map(str, WIDTHS)), "parts": str({key: [p.start, p.stop] for key, p in PARTS.items()})}
+    labels = {key: [part.start, part.stop] for key, part in PARTS.items()}
+    header = {"name": "video", "channels": "3", "classes": str(PARTS["where"].stop), "labels": str(labels)}
+    header |= {"widths": ",".join(map(str, WIDTHS)), "data": "MNIST and CIFAR-10, in motion", "seed": "0"}
+    command = f"python experiments/train_video_extractor.py MNIST_FOLDER CIFAR_FOLDER --steps {given.steps}"
+    header |= {"epochs": f"{given.steps} batches of {given.batch}", "command": command}
     save_file({key: t.contiguous() for key, t in state.items()}, given.output, header)
     held = read_idx(given.mnist, "t10k"), read_zip(given.cifar / "test.zip")
     found = accuracies(Video(given.output), held)
     save_file(
-        {k: t.contiguous() for k, t in state.items()}, given.output, header | {k: f"{v:.4f}" for k, v in found.items()}
+        {k: t.contiguous() for k, t in state.items()},
+        given.output,
+        header | {f"accuracy_{k}": f"{v:.4f}" for k, v in found.items()},
     )
     print(", ".join(f"{key} {value:.1%}" for key, value in found.items()))
 
