@@ -148,11 +148,8 @@ def main() -> None:
     save_file({key: t.contiguous() for key, t in state.items()}, given.output, header)
     held = read_idx(given.mnist, "t10k"), read_zip(given.cifar / "test.zip")
     found = accuracies(Video(given.output), held)
-    save_file(
-        {k: t.contiguous() for k, t in state.items()},
-        given.output,
-        header | {f"accuracy_{k}": f"{v:.4f}" for k, v in found.items()},
-    )
+    header |= {f"accuracy_{key}": f"{value:.4f}" for key, value in found.items()}
+    save_file({key: t.contiguous() for key, t in state.items()}, given.output, header)
     print(", ".join(f"{key} {value:.1%}" for key, value in found.items()))
 
 

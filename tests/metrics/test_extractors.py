@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_digits
+from train_extractor import read_idx
+from train_video_extractor import PARTS, clips, known
 
 from gan_lab.metrics import extractors
 from gan_lab.metrics.extractors import WEIGHTS
@@ -19,7 +21,7 @@ from gan_lab.types import UserError
 
 @functools.cache
 def extractor_of(name):
-    return {"grey": extractors.Grey, "colour": extractors.Colour}[name]()
+    return {"grey": extractors.Grey, "colour": extractors.Colour, "video": extractors.Video}[name]()
 
 
 def pictures(*shape, seed=0):
@@ -43,7 +45,7 @@ def accuracy(name, images, labels, among=slice(None)):
 # The shipped files
 
 
-@pytest.mark.parametrize(("name", "limit"), [("grey", 1_000_000), ("colour", 4_000_000)])
+@pytest.mark.parametrize(("name", "limit"), [("grey", 1_000_000), ("colour", 4_000_000), ("video", 1_000_000)])
 def test_the_shipped_file_is_small_and_says_what_it_is(name, limit):
     assert (WEIGHTS / f"{name}.safetensors").stat().st_size <= limit
     header = extractor_of(name).header
@@ -75,6 +77,16 @@ def test_colour_knows_cifar(shared_data):
     assert accuracy("colour", torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), labels) >= 0.80
 
 
+def test_video_knows_digits_it_never_saw_and_how_they_move(shared_data):
+    torch.manual_seed(0)
+    shown, told = clips(read_idx(shared_data / "mnist", "t10k"), True, 200, 16)
+    logits = extractor_of("video")((shown * 255).round().to(torch.uint8))[1]
+    right = {key: logits[:, part].argmax(1) == told[key] for key, part in PARTS.items()}
+    right["where"] = right["where"][known(told)]
+    shares = {key: each.double().mean().item() for key, each in right.items()}
+    assert shares["what"] >= 0.85 and shares["how"] >= 0.75 and shares["where"] >= 0.9
+
+
 # The door
 
 
@@ -95,6 +107,21 @@ def test_a_grey_picture_and_its_rgb_copy_have_the_same_features(name):
     grey = pictures(4, 1, 40, 24)
     one, three = extractor_of(name)(grey)[0], extractor_of(name)(grey.repeat(1, 3, 1, 1))[0]
     torch.testing.assert_close(one, three, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (7, 1, 20, 45), (20, 1, 32, 32)])
+def test_clips_of_any_length_enter_and_grey_ones_are_seen_as_rgb(shape):
+    model, shown = extractor_of("video"), pictures(3, *shape)
+    features, logits = model(shown)
+    assert features.shape == (3, model.dim) and logits.shape == (3, model.classes) and features.isfinite().all()
+    torch.testing.assert_close(model(shown[1:])[0], features[1:], atol=1e-5, rtol=1e-5)
+    if shape[1] == 1:
+        torch.testing.assert_close(model(shown.expand(-1, -1, 3, -1, -1))[0], features, atol=1e-5, rtol=1e-5)
+
+
+def test_a_clip_backwards_has_other_features():
+    shown = pictures(1, 8, 1, 32, 32)
+    assert not torch.allclose(extractor_of("video")(shown)[0], extractor_of("video")(shown.flip(1))[0], atol=1e-3)
 
 
 def test_grey_sees_the_luma_of_rgb():
@@ -161,6 +188,8 @@ def test_stages_halve_and_end_in_the_features():
 def test_wrong_pictures_are_refused():
     with pytest.raises(UserError, match="1 or 3 channels"):
         extractor_of("grey")(pictures(1, 2, 32, 32))
+    with pytest.raises(UserError, match="video takes clips"):
+        extractor_of("video")(pictures(1, 3, 32, 32))
     with pytest.raises(TypeError, match="uint8"):
         extractor_of("grey")(torch.zeros(1, 1, 32, 32))
 
