@@ -27,7 +27,7 @@ class Prediction(Probe):
     ``mse_a_frame`` and ``mae_a_frame`` are the literature's summed forms: squared and absolute differences of values in
     [0, 1], summed over a frame and averaged over frames and clips (Srivastava et al. 2015; Wang et al. 2017). SSIM,
     PSNR in dB and a perceptual distance are means over frames. Each has ``.error`` over clips, ``.repeat`` and
-    ``.black``, and a curve over time, ``<figure>_by_frame``.
+    ``.black``, and, of all three, a curve over time, ``<figure>_by_frame``.
 
     Args:
         n: clips, spread over the split; None takes all, or ``most``.
@@ -87,7 +87,7 @@ class Prediction(Probe):
         found: Values = {}
         for who, made in zip(WHO, every.unbind(1), strict=True):
             for name, values in zip(self.compared, made.unbind(1), strict=True):
-                found |= {f"{name}.{who}": values.mean().item()} if who else _told(name, values)
+                found |= _told(name, values, who)
         return found
 
     def reset(self) -> None:
@@ -95,10 +95,12 @@ class Prediction(Probe):
         self.table = None
 
 
-def _told(name: str, values: Tensor) -> Values:
-    """The mean of what was found of each clip and frame (N, T), its error over clips, and its course over time."""
-    figures: Values = {f"{name}{end}": value for end, value in mean_and_error(values.mean(1)).items()}
-    return figures | {f"{name}_by_frame": values.mean(0).tolist()}
+def _told(name: str, values: Tensor, who: str) -> Values:
+    """The mean of what was found of each clip and frame (N, T), a model's error over clips, and its course over time."""
+    course: Values = {f"{name}_by_frame.{who}".rstrip("."): values.mean(0).tolist()}
+    if who:
+        return {f"{name}.{who}": values.mean().item(), **course}
+    return {f"{name}{end}": value for end, value in mean_and_error(values.mean(1)).items()} | course
 
 
 def squared(made: Tensor, truth: Tensor) -> Tensor:

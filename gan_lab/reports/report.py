@@ -46,7 +46,7 @@ def write_report(
         undefined=", ".join(record.get("undefined", [])),
         plate=plate and {"source": embedded(plate.picture, least=1), "told": plate.told},
         trial=trial and {"address": quote(trial.name), "name": trial.name},
-        charts=[*_spectrum(record), *_classes(record), *_shares(record), *_latents(record)],
+        charts=[*_spectrum(record), *_classes(record), *_shares(record), *_latents(record), *_over_time(record)],
         protocol=json.dumps(record["protocol"], indent=1, default=str, ensure_ascii=False),
         **_pictures(shown),
     )
@@ -109,6 +109,23 @@ def _latents(record: Mapping[str, Any]) -> list[dict[str, str]]:
         (record["curves"][name], *words) for name, words in LATENTS.items() if len(record["curves"].get(name, [])) > 1
     ]
     return [{"title": title, "text": text, "svg": curves(title, {y: each}, x, y)} for each, title, x, y, text in found]
+
+
+OVER_TIME = "_by_frame"
+"""Ends the names of curves of what is predicted."""
+
+
+def _over_time(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Of each figure beside what it is compared with, frame after frame."""
+    charts, found = [], record["curves"]
+    for name, made in found.items():
+        if name.endswith(OVER_TIME) and len(made) > 1:
+            beside = {HEADINGS[end]: found[f"{name}_{end}"] for end in BESIDE if f"{name}_{end}" in found}
+            figure = name.removesuffix(OVER_TIME)
+            title = f"{figure} over time"
+            svg = curves(title, {"predicted": made, **beside}, "frames after the last one given", figure)
+            charts.append({"title": title, "text": "The mean over test clips.", "svg": svg})
+    return charts
 
 
 def _classes(record: Mapping[str, Any]) -> list[dict[str, str]]:

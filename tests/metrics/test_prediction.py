@@ -44,6 +44,8 @@ def test_the_baselines_are_the_last_frame_and_black():
     assert found["mse_a_frame"] == pytest.approx(0, abs=1e-6)
     assert found["mse_a_frame.black"] == pytest.approx(black.sum((2, 3, 4)).mean().item(), rel=1e-5)
     assert found["mse_a_frame.repeat"] == pytest.approx(repeated.sum((2, 3, 4)).mean().item(), rel=1e-5)
+    course = repeated.sum((2, 3, 4)).mean(0).tolist()
+    assert found["mse_a_frame_by_frame.repeat"] == pytest.approx(course, rel=1e-5)
 
 
 def test_ranks_share_the_clips(monkeypatch):

@@ -64,6 +64,14 @@ def test_a_report_without_pictures_is_whole(browser, tmp_path):
     assert not browser.console and "fd_grey" in browser.document and "Nearest" not in browser.document
 
 
+def test_errors_over_time_stand_beside_those_of_the_baselines(browser, tmp_path):
+    shown = {"psnr_by_frame": [20.0, 18.0, 15.0], "psnr_by_frame_repeat": [19.0, 14.0, 11.0], "ssim_by_frame": [0.9]}
+    browser.open(write_report(tmp_path / "report.html", "A run", "against", {**record(), "curves": shown}))
+    assert "psnr over time" in browser.document and "ssim over time" not in browser.document  # of a single frame
+    chart = re.search(r"<svg.*?psnr.*?</svg>", browser.document, re.DOTALL)[0]
+    assert "predicted" in chart and "last frame again" in chart and "black" not in chart
+
+
 @pytest.mark.parametrize(
     ("split", "told"),
     [
