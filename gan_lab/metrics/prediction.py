@@ -96,7 +96,7 @@ class Prediction(Probe):
 
 
 def _told(name: str, values: Tensor, who: str) -> Values:
-    """The mean of what was found of each clip and frame (N, T), a model's error over clips, and its course over time."""
+    """The mean of what was found of each clip and frame (N, T), its error over clips, and its course over time."""
     course: Values = {f"{name}_by_frame.{who}".rstrip("."): values.mean(0).tolist()}
     if who:
         return {f"{name}.{who}": values.mean().item(), **course}
