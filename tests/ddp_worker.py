@@ -18,19 +18,23 @@ from gan_lab.core.budget import Budget
 from gan_lab.core.gan import GANModule
 from gan_lab.core.latents import Normal
 from gan_lab.core.pool import Pool
-from gan_lab.losses.adversarial import Relativistic
+from gan_lab.losses.adversarial import NonSaturating, Relativistic
 from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
+from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
+from gan_lab.models.mocogan import MoCoGAN
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks import vqvae
 from gan_lab.networks.coders import MLPDecoder, MLPEncoder
+from gan_lab.networks.forecasting import ConvLSTM
+from gan_lab.networks.mocogan import Generator
 from gan_lab.networks.pixelcnn import PixelCNN
 from gan_lab.networks.quantizer import Quantizer
 from gan_lab.runtime import make_trainer
 
-BATCH, ITERATIONS = 4, 3
+BATCH, ITERATIONS, LENGTH = 4, 3, 4
 
 
 def free_of_batch_statistics(parts: dict) -> GANModule:
@@ -70,13 +74,32 @@ def codebook() -> VQVAE:
     return VQVAE(*coders, Quantizer(8, 4, restart=0.9), prior, (4, 4), sgd, sgd, prior_begin=0.5, budget=budget)
 
 
+def forecaster() -> Forecaster:
+    """Whose network is fed true frames by chance."""
+    network, sgd = ConvLSTM(3, 16, 16, patch=4, maps=4, layers=1, kernel=3), partial(torch.optim.SGD, lr=1.0)
+    return Forecaster(network, 2, sgd, feeding=0.5, budget=Budget(images=BATCH * ITERATIONS))
+
+
+def animator() -> MoCoGAN:
+    """Whose frames for the critic of pictures are chosen by chance."""
+    frame = nn.Sequential(nn.Linear(5, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16)))
+    critics = [nn.Sequential(nn.Flatten(), nn.Linear(frames * 3 * 16 * 16, 1)) for frames in (1, LENGTH)]
+    sgd, budget = partial(torch.optim.SGD, lr=0.1), Budget(images=BATCH * ITERATIONS)
+    return MoCoGAN(Generator(frame, 2), *critics, 3, 2, NonSaturating(), sgd, sgd, budget=budget)
+
+
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
     "free bits": partial(autoencoder, free_bits=0.02),
     "importance weights": partial(autoencoder, IWAE, samples=3),
     "codebook": codebook,
+    "scheduled sampling": forecaster,
+    "clips": animator,
 }
 """What must not care how many processes share the batch, by name."""
+
+OF_CLIPS = {"scheduled sampling", "clips"}
+"""Those that learn from sequences."""
 
 
 def main(folder: str, devices: int) -> None:
@@ -91,10 +114,11 @@ def main(folder: str, devices: int) -> None:
             " ".join(case),
             devices,
         )
-    configuration = plain(["model=dcgan"], folder, *limited(BATCH * ITERATIONS), *trainers, "precision=32-true")
+    whole = [*limited(BATCH * ITERATIONS), *trainers, "precision=32-true"]
+    pictures, clips = (plain([f"model={model}"], folder, *whole) for model in ("dcgan", "convlstm"))
     for name, made in EXACT.items():
         torch.manual_seed(0)
-        fit(configuration, made(), Path(folder), f"exact {name}", devices)
+        fit(clips if name in OF_CLIPS else pictures, made(), Path(folder), f"exact {name}", devices)
 
 
 def fit(configuration: dict, module: AlternatingModule | None, folder: Path, name: str, devices: int) -> None:
