@@ -38,7 +38,7 @@ class DiffAugment:
 
 
 class InstanceNoise:
-    """Gaussian noise on every pixel (Sønderby et al. 2017; Roth et al. 2017).
+    """Gaussian noise on every pixel, of clips too (Sønderby et al. 2017; Roth et al. 2017).
 
     Args:
         std: its deviation; it can follow a schedule.

@@ -167,6 +167,8 @@ def _check_remedies(config: DictConfig) -> None:
     """Raises UserError for remedies that the model or the loss has no place for."""
     penalties = (config.get("loss") or {}).get("penalties") or {}
     foreign = [key for key in ("augment", "wrappers", "replay") if key in config.model]
+    if "clip_critic" in config.model and set(config.model.get("augment") or ()) <= {"noise"}:
+        foreign = [key for key in foreign if key != "augment"]  # noise suits clips as it suits pictures
     foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
     if config.takes == "image" and "generator" not in config.model:
         foreign += [key for key in ("g_optimizer",) if key in config.model]

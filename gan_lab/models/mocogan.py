@@ -1,6 +1,6 @@
 """MoCoGAN (Tulyakov et al. 2018): clips of one content code and a walk of motion codes, against two critics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,8 @@ class MoCoGAN(AlternatingModule):
         content: Z.
         motion: M.
         loss, penalties: the adversarial objective of both.
+        augment: by name, (pictures or clips, noise) → the same, in front of each critic, real and fake alike; null
+            entries are left out.
         g_optimizer, d_optimizer: parameters → optimizer.
         n_critic: critics' steps for each of the generator's.
         ema_half_life: of the generator's average, in images.
@@ -43,6 +45,7 @@ class MoCoGAN(AlternatingModule):
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
         penalties: Mapping[str, Penalty | None] | None = None,
+        augment: Mapping[str, Callable[[Tensor, Noise], Tensor] | None] | None = None,
         n_critic: int = 1,
         ema_half_life: float = 10_000,
         ema_ramp: float | None = 0.05,
@@ -52,6 +55,7 @@ class MoCoGAN(AlternatingModule):
         super().__init__(optimizers=optimizers, ema=EMA({"generator": generator}, ema_half_life, ema_ramp), **core)
         self.generator, self.frame_critic, self.clip_critic = generator, frame_critic, clip_critic
         self.content, self.motion, self.n_critic = content, motion, n_critic
+        self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
         self.adversary = Adversary(loss, penalties, {"frame critic": frame_critic, "clip critic": clip_critic})
 
     def phases(self) -> Sequence[Phase]:
@@ -69,23 +73,35 @@ class MoCoGAN(AlternatingModule):
         """Of both critics (eq. 3)."""
         losses: dict[str, Tensor] = {}
         logs: dict[str, Tensor] = {}
-        for name, (critic, real, fake) in self._judged(batch, drawn).items():
+        for name, (critic, real, fake) in self._judged(batch, drawn, noise).items():
             terms = self.adversary.d(critic, real, fake, noise, self.iteration)
             losses |= {f"{key}_{name}": loss for key, loss in terms.losses.items()}
             logs |= {f"{key}_{name}": log for key, log in terms.logs.items()}
         return Terms(losses, logs)
 
     def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        judged = self._judged(batch, drawn).items()
+        judged = self._judged(batch, drawn, noise).items()
         return Terms(
             {f"adversarial_{name}": self.adversary.g(critic, fake, real) for name, (critic, real, fake) in judged}
         )
 
-    def _judged(self, batch: Batch, drawn: Drawn) -> dict[str, tuple[Critic, Tensor, Tensor]]:
+    def _judged(self, batch: Batch, drawn: Drawn, noise: Noise) -> dict[str, tuple[Critic, Tensor, Tensor]]:
         """Each critic with what it sees, real and made: one frame of each clip, by chance, and the whole clip."""
         real, fake, rows = batch["frames"], drawn["fake"], torch.arange(len(drawn["at"]), device=drawn["at"].device)
         frames = real[rows, drawn["at"]], fake[rows, drawn["at"]]
-        return {"frame": (_said(self.frame_critic), *frames), "clip": (_said(self.clip_critic), real, fake)}
+        frame_critic, clip_critic = (self._shown(each, noise) for each in (self.frame_critic, self.clip_critic))
+        return {"frame": (frame_critic, *frames), "clip": (clip_critic, real, fake)}
+
+    def _shown(self, critic: nn.Module, noise: Noise) -> Critic:
+        """The critic behind what is done to all that it sees; logits in float32."""
+
+        def said(shown: Tensor) -> Tensor:
+            for each in self.augment.values():
+                shown = each(shown, noise)
+            logits: Tensor = critic(shown).float()
+            return logits
+
+        return said
 
     def memories(self) -> Mapping[str, Remembers]:
         return self.adversary.memories()
@@ -103,7 +119,3 @@ class MoCoGAN(AlternatingModule):
         with self.at_rest():
             made: Tensor = self.averaged("generator")(content, noise)
             return made.float().clamp(-1, 1)
-
-
-def _said(critic: nn.Module) -> Critic:
-    return lambda shown: critic(shown).float()

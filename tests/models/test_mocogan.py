@@ -54,10 +54,20 @@ def test_contents_and_motions_can_be_exchanged(model):
 
 def test_the_critic_of_frames_sees_those_of_the_clips(model):
     real, fake, at = torch.randn(2, 4, 3, 16, 16), torch.randn(2, 4, 3, 16, 16), torch.tensor([3, 1])
-    judged = model._judged({"frames": real}, {"fake": fake, "at": at})
+    judged = model._judged({"frames": real}, {"fake": fake, "at": at}, Keyed(0, "d"))
     (_, real_frames, fake_frames), (_, real_clips, fake_clips) = judged["frame"], judged["clip"]
     assert torch.equal(real_frames, torch.stack([real[0, 3], real[1, 1]])) and real_clips is real
     assert torch.equal(fake_frames, torch.stack([fake[0, 3], fake[1, 1]])) and fake_clips is fake
+
+
+def test_what_critics_see_is_augmented_real_and_made(model):
+    batch = {"frames": torch.rand(4, 4, 3, 16, 16) * 2 - 1}
+    drawn, seen = model.draw(batch, Keyed(0, "draw")), []
+    model.augment = {"black": lambda shown, noise: seen.append(shown.shape[1:]) or torch.zeros_like(shown)}
+    model.d_terms(batch, drawn, Keyed(0, "d"))
+    model.g_terms(batch, drawn, Keyed(0, "g"))
+    picture, clip = (3, 16, 16), (4, 3, 16, 16)
+    assert seen == [picture, picture, clip, clip, picture, clip]
 
 
 def test_the_generator_learns_from_both_critics(model):
