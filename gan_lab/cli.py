@@ -15,7 +15,8 @@ COMMANDS = (
 )
 PATHS = {
     *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
-    *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "real", "fake", "answers"),
+    *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "data.test_file"),
+    *("real", "fake", "answers"),
     *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("alexnet", "vgg16")),
     *(f"extractor.{name}.weights" for name in ("inception", "inception_clean", "inception_none")),
     *("hydra.sweep.dir", "hydra.callbacks.sweep.record"),

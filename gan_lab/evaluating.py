@@ -221,12 +221,15 @@ def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
 
 
 def data_of(path: Path, plain: dict[str, Any]) -> RealImages | RealClips | TwoDomains | Mixture:
-    """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now."""
+    """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now, ``data`` what else of
+    them is to be another way.
+    """
     node = dict(read(path)["gan_lab"]["data"])
     if plain["root"] and "root" not in node:
         raise UserError(f"The data of {path} lie in no folder: leave root= away.")
     if plain["root"]:
         node["root"] = plain["root"]
+    node |= plain["data"]
     data = build(node, [*TRUSTED, *plain["trust"]])
     if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
         raise UserError(

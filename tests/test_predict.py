@@ -57,6 +57,13 @@ def clip():
     return torch.randint(256, (6, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
+def test_the_data_can_be_another_way(forecaster, tmp_path, monkeypatch, capsys):
+    few = ["n=9", f"output={tmp_path}", "frames=1"]
+    call(monkeypatch, f"checkpoint={forecaster}", "+data.count=6", *few)
+    assert "Predicted 1 frames of 3 sequences" in capsys.readouterr().out
+    assert "colour" in refused(monkeypatch, capsys, f"checkpoint={forecaster}", "+data.colour=1", *few)
+
+
 def test_clips_of_the_data_beside_the_truth(forecaster, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     call(monkeypatch, f"checkpoint={forecaster}", "n=2", "frames=3")
