@@ -1,10 +1,10 @@
 """How near predicted frames are to those that came, frame by frame, beside what no model is needed for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_lab.capabilities import Predicts, RealClips
 from gan_lab.metrics.clips import BASELINES, shared_clips
@@ -17,6 +17,9 @@ from gan_lab.precision import full_precision
 from gan_lab.types import UserError, to_float
 
 SPLIT = "test"
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""Made and true frames (M, C, H, W) in [-1, 1] → a number of each, (M,)."""
+
 WHO = ("", *BASELINES)
 """Who predicts: the model, and they."""
 
@@ -26,11 +29,13 @@ class Prediction(Probe):
 
     ``mse_a_frame`` and ``mae_a_frame`` are the literature's summed forms: squared and absolute differences of values in
     [0, 1], summed over a frame and averaged over frames and clips (Srivastava et al. 2015; Wang et al. 2017). SSIM,
-    PSNR in dB and a perceptual distance are means over frames. Each has ``.error`` over clips, ``.repeat`` and
-    ``.black``, and, of all three, a curve over time, ``<figure>_by_frame``.
+    PSNR in dB and a perceptual distance, of fewer clips, are means over frames. Each has ``.error`` over clips,
+    ``.repeat`` and ``.black``, and, of all three, a curve over time, ``<figure>_by_frame``.
 
     Args:
         n: clips, spread over the split; None takes all, or ``most``.
+        n_perceptual: clips that the perceptual distance is taken of, for it takes far longer than the rest; 0 leaves
+            it out.
         distance: None takes LPIPS where its weights are, else our colour network's; see ``metrics.perceptual``.
         shape: (C, H, W) of frames.
         weights: files of the networks, by name.
@@ -43,6 +48,7 @@ class Prediction(Probe):
     def __init__(
         self,
         n: int | None = None,
+        n_perceptual: int = 100,
         distance: Perceptual | None = None,
         shape: tuple[int, int, int] | None = None,
         weights: Mapping[str, str | None] | None = None,
@@ -51,13 +57,16 @@ class Prediction(Probe):
         super().__init__()
         if n is not None and n < 1:
             raise UserError(f"Predictions are measured on 1 clip at least, not {n}.")
+        if n_perceptual < 0:
+            raise UserError(f"n_perceptual={n_perceptual} does not serve: give a number of clips, or 0 for none.")
         shortest = min(shape[1:]) if shape else 0
-        self.n, self.distance = n or most, distance or perceptual(("vgg16", "alexnet"), shortest, weights)
+        self.n, self.n_perceptual = n or most, n_perceptual
+        self.distance = distance or perceptual(("vgg16", "alexnet"), shortest, weights)
         called = "pd_colour" if self.distance.name == "colour" else self.distance.name
-        self.compared: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse_a_frame": squared, "mae_a_frame": absolute}
-        self.compared |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
-        self.compared |= {"psnr": psnr, called: self.distance}
-        self.table: FeatureTable | None = None
+        each: dict[str, Compare] = {"mse_a_frame": squared, "mae_a_frame": absolute}
+        each |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
+        self.compared: Sequence[dict[str, Compare]] = [each | {"psnr": psnr}, {called: self.distance}]
+        self.tables: Any = nn.ModuleList()
         self.steps = 0
 
     def suits(self, model: Any, data: Any) -> bool:
@@ -68,31 +77,35 @@ class Prediction(Probe):
     def update(self, model: Any, data: Any, how: How = USUAL) -> None:
         count = data.count(SPLIT)
         n, self.steps = min(count, self.n or count), data.length - model.given
-        self.described = {"n": n, "split": SPLIT, "given": model.given, "predicted": self.steps}
-        self.described |= {"distance": self.distance.name, "sha256": self.distance.sha256}
-        self.table = FeatureTable(len(WHO) * len(self.compared) * self.steps, n).to(self.device)
+        numbers = [n, min(n, self.n_perceptual)]
+        self.described = {"n": n, "n_perceptual": numbers[1], "split": SPLIT, "given": model.given}
+        self.described |= {"predicted": self.steps, "distance": self.distance.name, "sha256": self.distance.sha256}
+        parts = zip(self.compared, numbers, strict=True)
+        self.tables = nn.ModuleList(self._table(compared, model, data, n, how) for compared, n in parts if n)
+
+    def _table(self, compared: dict[str, Compare], model: Any, data: Any, n: int, how: How) -> FeatureTable:
+        """Every comparison of every frame of n clips, (n, who · comparisons · steps)."""
+        table = FeatureTable(len(WHO) * len(compared) * self.steps, n).to(self.device)
         for index, clips in shared_clips(data, SPLIT, n, max(1, how.batch_size // data.length), how.progress):
             given, truth = to_float(clips.to(self.device)).split([model.given, self.steps], 1)
             made = [model.predict(given, self.steps), *(each(given, self.steps) for each in BASELINES.values())]
-            self.table.update(torch.cat([self._compared(each, truth) for each in made], 1), index)
-
-    def _compared(self, made: Tensor, truth: Tensor) -> Tensor:
-        """Every comparison of every frame, (N, comparisons · steps)."""
-        flat = made.flatten(0, 1), truth.flatten(0, 1)
-        return torch.cat([compare(*flat).view(len(made), -1) for compare in self.compared.values()], 1)
+            pairs = [(each.flatten(0, 1), truth.flatten(0, 1)) for each in made]
+            found = [compare(*pair).view(len(clips), -1) for pair in pairs for compare in compared.values()]
+            table.update(torch.cat(found, 1), index)
+        return table
 
     def compute(self) -> Values:
-        assert self.table is not None
-        every = self.table.compute().cpu().double().unflatten(1, (len(WHO), len(self.compared), self.steps))
         found: Values = {}
-        for who, made in zip(WHO, every.unbind(1), strict=True):
-            for name, values in zip(self.compared, made.unbind(1), strict=True):
-                found |= _told(name, values, who)
+        for compared, table in zip(self.compared, self.tables, strict=False):
+            every = table.compute().cpu().double().unflatten(1, (len(WHO), len(compared), self.steps))
+            for who, made in zip(WHO, every.unbind(1), strict=True):
+                for name, values in zip(compared, made.unbind(1), strict=True):
+                    found |= _told(name, values, who)
         return found
 
     def reset(self) -> None:
         super().reset()
-        self.table = None
+        self.tables = nn.ModuleList()
 
 
 def _told(name: str, values: Tensor, who: str) -> Values:
