@@ -20,6 +20,9 @@ from gan_lab.types import to_float
 POINTS = 2560
 """Samples in a scatter picture."""
 
+PREDICTED = 4
+"""Clips at least, on the sheet of predictions."""
+
 SIDE_BY_SIDE, ABREAST = 6, 16
 """Predictions in an animation, and sequences."""
 
@@ -95,7 +98,7 @@ def _sequences(model: Animates, steps: int, n: int, seed: int) -> Tensor:
 
 def _predictions(model: Predicts, data: RealClips, n: int) -> Tensor:
     """Test clips in three rows each: what came, what was predicted, and the error, white where it is large."""
-    cells = _continued(model, data, max(1, n // (3 * data.length)))
+    cells = _continued(model, data, max(PREDICTED, n // (3 * data.length)))
     return grid(cells.transpose(0, 1).flatten(0, 2), data.length)
 
 
