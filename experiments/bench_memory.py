@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from table import recomputed
+from benches import recomputed
 from torch import Tensor
 
 from gan_lab.build import build
