@@ -124,6 +124,12 @@ def _check_data(config: DictConfig) -> None:
             f"choose such as data={FITTING[config.takes]}."
         )
 
+    length, shown = config.data.get("length"), config.model.get("given")
+    if type(length) is int and type(shown) is int and length <= shown:
+        raise UserError(
+            f"data.length={length} leaves no frames to forecast after model.given={shown}: data.length={shown + 1} and "
+            "more works."
+        )
     if config.conditional and not config.data.get("classes"):
         raise UserError(
             f"model={config.method} is told the classes of pictures, and data={config.data.name} states none: choose "

@@ -43,6 +43,10 @@ def _sample(plain: dict[str, Any]) -> None:
     path = checkpoint_in(plain["checkpoint"])
     model: Any = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     sequences = isinstance(model, Animates)
+    if plain["exchange"] and not sequences:
+        raise UserError(
+            f"{type(model).__name__} makes no sequences whose contents it could exchange: leave exchange= away."
+        )
     if not sequences and not isinstance(model, Samples):
         raise UserError(
             f"{path} holds the model {type(model).__name__}, which makes no pictures from nothing: it cannot sample"
@@ -79,6 +83,8 @@ def _check_kinds(plain: dict[str, Any]) -> None:
         raise UserError(f"exchange={plain['exchange']} does not serve: give a whole number of contents.")
     if type(plain["traverse"]) is not int or plain["traverse"] < 0:
         raise UserError(f"traverse={plain['traverse']} does not serve: give a whole number of latents.")
+    if plain["canvases"] and (plain["interpolate"] or plain["traverse"]):
+        raise UserError("canvases=true shows how pictures are made: leave interpolate= and traverse= away.")
     if plain["traverse"] and _moves(plain):
         raise UserError("traverse= writes a sheet and nothing that moves: leave interpolate= away, and name a folder.")
 
@@ -124,8 +130,7 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
 
 def _sequences(model: Animates, plain: dict[str, Any], output: Path) -> None:
     """Sequences, or so many contents with the motions of all."""
-    if plain["interpolate"] or plain["traverse"]:
-        raise UserError(f"{type(model).__name__} makes sequences: leave interpolate= and traverse= away.")
+    _leave_away(model, plain, "makes sequences", interpolate=0, traverse=0, canvases=False, label=None, truncation=1)
     how, crossed = (plain["frames"], plain["seed"]), plain["exchange"]
     if crossed:
         made = [model.animate(crossed, *how, plain["start"], plain["start"] + motion) for motion in range(crossed)]
@@ -136,10 +141,18 @@ def _sequences(model: Animates, plain: dict[str, Any], output: Path) -> None:
     _write_clips(clips, *_names(output, "sequences"), crossed or None, plain["fps"])
 
 
+def _leave_away(model: Any, plain: dict[str, Any], does: str, **usual: Any) -> None:
+    """Raises UserError for keys that are of no use with what the model does, unless they are as usual."""
+    foreign = [f"{key}=" for key, value in {**usual, "single": False}.items() if plain[key] != value]
+    if foreign:
+        raise UserError(f"{type(model).__name__} {does} here: leave {' and '.join(foreign)} away.")
+
+
 def _unfold(model: Samples, plain: dict[str, Any], output: Path) -> None:
     """Pictures after every step, in a row each, and side by side as an animation."""
     if not isinstance(model, Unfolds):
         raise UserError(f"{type(model).__name__} makes pictures at once: leave canvases= away.")
+    _leave_away(model, plain, "draws step by step", truncation=1)
     parts = torch.arange(plain["start"], plain["start"] + plain["n"]).split(plain["batch_size"])
     drawn = [model.canvases(len(part), plain["seed"], int(part[0]), plain["label"]).cpu() for part in parts]
     _write_clips(torch.cat(drawn), *_names(output, "canvases"), None, plain["fps"])

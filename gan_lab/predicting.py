@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_lab.capabilities import Predicts, RealClips, Samples
+from gan_lab.capabilities import Animates, Predicts, RealClips, Samples
 from gan_lab.configuration import check_sampling, resolve
 from gan_lab.core.checkpoint import load, read
 from gan_lab.data.pictures import MODES, Frame
@@ -25,6 +25,9 @@ from gan_lab.metrics.prediction import BASELINES, squared
 from gan_lab.precision import full_precision
 from gan_lab.runtime import checkpoint_in, switched
 from gan_lab.types import UserError, to_float
+
+ABREAST = 16
+"""Sequences in an animation."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,8 @@ def predict(config: DictConfig) -> None:
     path = checkpoint_in(plain["checkpoint"])
     model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Predicts):
-        works = (
-            f"gan_lab.sample checkpoint={path} makes pictures" if isinstance(model, Samples) else "train model=simvp"
-        )
+        makes = isinstance(model, Samples | Animates)
+        works = f"gan_lab.sample checkpoint={path} shows what it makes" if makes else "train model=simvp"
         raise UserError(f"{path} holds the model {type(model).__name__}, which continues no sequences: {works}.")
     found = _of_data(path, model, plain) if plain["input"] is None else _of_input(path, plain)
     made = _continued(model, found.given, plain)
@@ -88,7 +90,8 @@ def _of_input(path: Path, plain: Mapping[str, Any]) -> Sequences:
     if node.get("channels") not in MODES or not node.get("size"):
         raise UserError(f"{path} does not say of what size and colour its frames are: leave input= away.")
     frame = Frame(sides(node["size"]), sides(node["size"]), node["channels"])
-    frames = torch.from_numpy(read_recording(Path(plain["input"]).expanduser(), frame))[:: plain["stride"]]
+    most = plain["after"] and (plain["after"] + plain["frames"]) * plain["stride"]
+    frames = torch.from_numpy(read_recording(Path(plain["input"]).expanduser(), frame, most))[:: plain["stride"]]
     return _parted(to_float(frames)[None], plain["after"] or len(frames), f"input={plain['input']}")
 
 
@@ -118,15 +121,16 @@ def _tell(found: Sequences, made: Tensor) -> None:
 
 
 def _write(rows: Tensor, made: Tensor, plain: Mapping[str, Any]) -> None:
-    """The sheet, a block of rows for each sequence, and the animation, a column for each."""
+    """The sheet, a block of rows for each sequence, and the animation, a column for each of the first ones."""
     output = Path(plain["output"]).expanduser()
     ending = output.suffix.lower()
     folder = output.parent if ending in (".png", *ANIMATIONS) else output
     still = output if ending == ".png" else folder / "prediction.png"
     moving = output if ending in ANIMATIONS else folder / "prediction.gif"
     save_png(still, grid(rows.transpose(0, 1).flatten(0, 2), rows.shape[2]))
-    columns = rows.flatten(0, 1).unbind(1)
-    save_animation(moving, torch.stack([grid(frame, rows.shape[1]) for frame in columns]), plain["fps"])
+    abreast = rows[:, :ABREAST]
+    columns = abreast.flatten(0, 1).unbind(1)
+    save_animation(moving, torch.stack([grid(frame, abreast.shape[1]) for frame in columns]), plain["fps"])
     print(f"Wrote {still} and {moving}")
     if plain["single"]:
         save_each(folder, made.flatten(0, 1))

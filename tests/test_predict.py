@@ -131,6 +131,26 @@ def test_models_that_do_something_else_say_what(forecaster, animator, tmp_path, 
     assert "makes sequences" in said
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["canvases=true"], "makes sequences here: leave canvases= away"),
+        (["label=3", "truncation=0.5"], "leave label= and truncation= away"),
+        (["single=true"], "leave single= away"),
+        (["canvases=true", "interpolate=3"], "leave interpolate= and traverse= away"),
+    ],
+)
+def test_keys_of_no_use_for_sequences_are_refused(animator, keys, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(monkeypatch, capsys, f"checkpoint={animator}", *keys, command=sample)
+
+
+def test_an_animation_shows_the_first_of_many_sequences(forecaster, tmp_path, monkeypatch):
+    call(monkeypatch, f"checkpoint={forecaster}", "n=18", "frames=1", f"output={tmp_path}")
+    assert Image.open(tmp_path / "prediction.gif").size == (16 * CELL + 2, 3 * CELL + 2)
+    assert Image.open(tmp_path / "prediction.png").size == (3 * CELL + 2, 18 * 3 * CELL + 2)
+
+
 def test_sequences_are_sampled_as_strips_and_animations(animator, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call(monkeypatch, f"checkpoint={animator}", "n=4", "frames=5", "batch_size=3", command=sample)

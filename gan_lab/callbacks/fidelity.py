@@ -31,8 +31,8 @@ class Fidelity(Callback):
     Figures go to every logger as ``metric_<split>/<name>`` over images seen, beside N of both sides, and at the end of
     the fit as one table with what matters of their protocols; by name to ``trainer.callback_metrics``, so that the best
     checkpoint can go by any; and with their whole protocol, a JSON object a line, to ``metrics.jsonl`` in the folder.
-    At the end a table is printed. A model that neither samples nor translates, or data that do not suit it, are passed
-    over with one line.
+    At the end a table is printed. A model that makes no pictures, or data that do not suit it, are passed over with one
+    line.
 
     Attributes:
         last: the newest record of each tier, "quick" and "final": ``tier``, ``images_seen``, ``iteration``,

@@ -127,7 +127,8 @@ class AnimationMeasure(ClipMeasure):
         return Animated(model, self.data.length, self.n, self.seed, self.batch_size)
 
     def continued(self, model: Any, name: str) -> Continued:
-        return Continued(BASELINES[name], self.data.length, self.data.length, model.device, name, **self._clips)
+        few = self._clips | {"n": min(self.n, self.limit or self.n)}
+        return Continued(BASELINES[name], self.data.length, self.data.length, model.device, name, **few)
 
     @property
     def _clips(self) -> dict[str, Any]:

@@ -154,10 +154,22 @@ def listing(root: Path, key: str = "data.root") -> list[Entry]:
     return entries
 
 
+def walked(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders from a root on and the names of their files; through links too, each folder once."""
+    seen: set[Path] = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        place = Path(folder).resolve()
+        if place in seen:
+            below.clear()  # a link back: what is in there has its names already
+        else:
+            seen.add(place)
+            yield Path(folder), names
+
+
 def _in_folder(root: Path) -> Iterator[Entry]:
-    for folder, _, names in os.walk(root, followlinks=True):
+    for folder, names in walked(root):
         for name in names:
-            file = Path(folder, name)
+            file = folder / name
             if _is_picture(parts := file.relative_to(root).parts):
                 yield Entry(parts, file)
     for split in ("train", *TESTS):

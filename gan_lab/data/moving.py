@@ -6,7 +6,7 @@ sec. 4.2: digits move through a frame of 64 × 64, each with a random start and 
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from math import pi
+from math import inf, pi
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,7 +181,7 @@ class MovingDigits:
 def _bounds(speed: Sequence[float]) -> tuple[float, float]:
     """Least and most, if they are."""
     pair = list(speed) if isinstance(speed, Sequence) else []
-    if len(pair) != 2 or not all(isinstance(each, int | float) for each in pair) or not 0 <= pair[0] <= pair[1]:
+    if len(pair) != 2 or not all(type(each) in (int, float) for each in pair) or not 0 <= pair[0] <= pair[1] < inf:
         raise UserError(f"data.speed={speed} does not serve: give least and most pixels a frame, such as [2,5].")
     return float(pair[0]), float(pair[1])
 

@@ -6,7 +6,8 @@ Shapes are written with T frames, C channels, H height, W width.
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_lab.data.cache import Rendered, render
 from gan_lab.data.decoding import eight_bit, opaque
-from gan_lab.data.files import ENDINGS, TESTS, Entry, Files
+from gan_lab.data.files import ENDINGS, TESTS, Entry, Files, walked
 from gan_lab.data.pictures import Bytes, Damaged, Decoded, Frame, Indices, Pictures
 from gan_lab.types import UserError
 
@@ -42,11 +43,13 @@ class Recording:
         path: a folder, or the file that holds all frames.
         name: what it is called in messages.
         stills: the pictures that are its frames, in their order; empty where the file holds them.
+        most: frames that are read at most; None reads all.
     """
 
     path: Path
     name: str
     stills: Sequence[Path] = ()
+    most: int | None = None
     labels: Indices | None = None
     costly: bool = True
 
@@ -73,7 +76,7 @@ class Recording:
             UserError: if there are none, if they differ in size, and if one cannot be read.
         """
         first: Decoded | None = None
-        for number, found in enumerate(self._decoded(frame), 1):
+        for number, found in enumerate(islice(self._decoded(frame), self.most), 1):
             first = first or found
             (width, height), (known_width, known_height) = found[1:3], first[1:3]
             if (width, height) != (known_width, known_height):
@@ -108,13 +111,13 @@ def _unreadable(path: Path, reason: str) -> UserError:
     return UserError(f"{path} cannot be read ({reason}): mend it, or take it away.")
 
 
-def read_recording(path: Path, frame: Frame) -> Bytes:
-    """All frames of one recording, uint8 (T, C, H, W), scaled as the frame says.
+def read_recording(path: Path, frame: Frame, most: int | None = None) -> Bytes:
+    """The frames of one recording, uint8 (T, C, H, W), scaled as the frame says; all, or so many at most.
 
     Raises:
         UserError: if there is nothing, or no recording, or one that cannot be read.
     """
-    return cast(Bytes, decoded(recording(path), frame, "memory").pixels)
+    return cast(Bytes, decoded(replace(recording(path), most=most), frame, "memory").pixels)
 
 
 def decoded(found: Recording, frame: Frame, cache: str = "auto", folder: str | None = None) -> Rendered:
@@ -170,12 +173,12 @@ def _below(root: Path, key: str) -> list[Recording]:
     if root.is_file():
         return [_in_file(root, root.name)]
     found: list[Recording] = []
-    for folder, _, names in os.walk(root, followlinks=True):
-        parts = Path(folder).relative_to(root).parts
+    for folder, names in walked(root):
+        parts = folder.relative_to(root).parts
         if not any(_hidden(part) for part in parts):
-            found += _in_folder(Path(folder), names, "/".join(parts))
+            found += _in_folder(folder, names, "/".join(parts))
     if not found:
-        raise UserError(f"{key}={root} has no recordings in it: give folders of frames, or {ACCEPTED}.")
+        raise UserError(f"{key}={root} has no recordings in it: give {ACCEPTED}.")
     return sorted(found, key=lambda each: natural(each.name))
 
 
@@ -261,6 +264,8 @@ def _array(path: Path, frame: Frame) -> Iterator[Decoded]:
             f"{path} has {frames.dtype} of shape {frames.shape}: give uint8 of shape (T, H, W), (T, H, W, 3) or "
             "(T, 3, H, W)."
         )
+    if 0 in frames.shape[1:]:
+        raise UserError(f"{path} has frames without pixels, of shape {frames.shape}: give other ones.")
     if frames.ndim == 4:
         frames = np.moveaxis(frames, _channels(frames), 3)
     for picture in frames:
@@ -284,8 +289,12 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
         if isinstance(found, np.ndarray):
             return found
         with found:
+            if not found.files:
+                raise UserError(f"{path} has no array in it: give another file.")
             name = found.files[0] if len(found.files) == 1 else key
             return np.asarray(found[name])
+    except UserError:
+        raise
     except KeyError as error:
         raise UserError(f"{path} has several arrays and none is called {key}: name one so.") from error
     except Exception as problem:  # a damaged archive raises whatever its decoder happens to

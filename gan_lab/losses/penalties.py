@@ -55,9 +55,15 @@ class GradientPenalty:
         self.weight, self.every = weight, every
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
-        epsilon = noise.uniform(len(real), 1, 1, 1)
+        epsilon = one_each(real, noise)
         between = (epsilon * real + (1 - epsilon) * fake).detach().float().requires_grad_()
         return (input_gradient(critic(between), between).norm(dim=1) - 1).square()
+
+
+def one_each(images: Tensor, noise: Any) -> Tensor:
+    """A number uniform in [0, 1) for each picture or clip, of as many axes as they have."""
+    numbers: Tensor = noise.uniform(len(images), *[1] * (images.ndim - 1))
+    return numbers
 
 
 class DRAGAN(GradientPenalty):
@@ -70,7 +76,7 @@ class DRAGAN(GradientPenalty):
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
         mean, square = over_ranks(torch.stack([real.mean(), real.square().mean()]).detach())
         deviation = (square - mean.square()).clamp(min=0).sqrt()
-        far = 0.5 * deviation * noise.uniform(len(real), 1, 1, 1)
+        far = 0.5 * deviation * one_each(real, noise)
         near = (real + far * noise.uniform(*real.shape)).detach().float().requires_grad_()
         return (input_gradient(critic(near), near).norm(dim=1) - 1).square()
 

@@ -1,6 +1,6 @@
 """How near predicted frames are to those that came, frame by frame, beside what no model is needed for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -60,12 +60,15 @@ class Prediction(Probe):
         if n_perceptual < 0:
             raise UserError(f"n_perceptual={n_perceptual} does not serve: give a number of clips, or 0 for none.")
         shortest = min(shape[1:]) if shape else 0
-        self.n, self.n_perceptual = n or most, n_perceptual
-        self.distance = distance or perceptual(("vgg16", "alexnet"), shortest, weights)
-        called = "pd_colour" if self.distance.name == "colour" else self.distance.name
+        self.n = min((each for each in (n, most) if each is not None), default=None)
+        self.n_perceptual = n_perceptual
         each: dict[str, Compare] = {"mse_a_frame": squared, "mae_a_frame": absolute}
         each |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
-        self.compared: Sequence[dict[str, Compare]] = [each | {"psnr": psnr}, {called: self.distance}]
+        self.compared: list[dict[str, Compare]] = [each | {"psnr": psnr}]
+        if n_perceptual:
+            self.distance = distance or perceptual(("vgg16", "alexnet"), shortest, weights)
+            called = "pd_colour" if self.distance.name == "colour" else self.distance.name
+            self.compared.append({called: self.distance})
         self.tables: Any = nn.ModuleList()
         self.steps = 0
 
@@ -79,9 +82,11 @@ class Prediction(Probe):
         n, self.steps = min(count, self.n or count), data.length - model.given
         numbers = [n, min(n, self.n_perceptual)]
         self.described = {"n": n, "n_perceptual": numbers[1], "split": SPLIT, "given": model.given}
-        self.described |= {"predicted": self.steps, "distance": self.distance.name, "sha256": self.distance.sha256}
-        parts = zip(self.compared, numbers, strict=True)
-        self.tables = nn.ModuleList(self._table(compared, model, data, n, how) for compared, n in parts if n)
+        self.described |= {"predicted": self.steps}
+        if self.n_perceptual:
+            self.described |= {"distance": self.distance.name, "sha256": self.distance.sha256}
+        parts = zip(self.compared, numbers, strict=False)
+        self.tables = nn.ModuleList(self._table(compared, model, data, n, how) for compared, n in parts)
 
     def _table(self, compared: dict[str, Compare], model: Any, data: Any, n: int, how: How) -> FeatureTable:
         """Every comparison of every frame of n clips, (n, who · comparisons · steps)."""
@@ -96,7 +101,7 @@ class Prediction(Probe):
 
     def compute(self) -> Values:
         found: Values = {}
-        for compared, table in zip(self.compared, self.tables, strict=False):
+        for compared, table in zip(self.compared, self.tables, strict=True):
             every = table.compute().cpu().double().unflatten(1, (len(WHO), len(compared), self.steps))
             for who, made in zip(WHO, every.unbind(1), strict=True):
                 for name, values in zip(compared, made.unbind(1), strict=True):

@@ -27,7 +27,7 @@ class DRAW(HVAE):
     def canvases(self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None) -> Tensor:
         """Samples start … start + n - 1 of the seed after each step, (n, T, C, H, W) in [-1, 1], float32.
 
-        The last is what ``sample`` gives of the same numbers.
+        The last is what ``sample`` gives of the same numbers, where it does not draw each pixel (``draws``).
 
         Raises:
             UserError: for a label that the model does not know.

@@ -26,6 +26,7 @@ class MoCoGAN(AlternatingModule):
         augment: by name, (pictures or clips, noise) → the same, in front of each critic, real and fake alike; null
             entries are left out.
         g_optimizer, d_optimizer: parameters → optimizer.
+        project: applied to both critics after each of their steps (weight clipping).
         n_critic: critics' steps for each of the generator's.
         ema_half_life: of the generator's average, in images.
         ema_ramp: its upper bound as a share of the images seen; None sets none.
@@ -46,6 +47,7 @@ class MoCoGAN(AlternatingModule):
         d_optimizer: MakeOptimizer,
         penalties: Mapping[str, Penalty | None] | None = None,
         augment: Mapping[str, Callable[[Tensor, Noise], Tensor] | None] | None = None,
+        project: Callable[[nn.Module], None] | None = None,
         n_critic: int = 1,
         ema_half_life: float = 10_000,
         ema_ramp: float | None = 0.05,
@@ -54,7 +56,7 @@ class MoCoGAN(AlternatingModule):
         optimizers = {"critics": d_optimizer, "generator": g_optimizer}
         super().__init__(optimizers=optimizers, ema=EMA({"generator": generator}, ema_half_life, ema_ramp), **core)
         self.generator, self.frame_critic, self.clip_critic = generator, frame_critic, clip_critic
-        self.content, self.motion, self.n_critic = content, motion, n_critic
+        self.content, self.motion, self.n_critic, self.project = content, motion, n_critic, project
         self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
         self.adversary = Adversary(loss, penalties, {"frame critic": frame_critic, "clip critic": clip_critic})
 
@@ -102,6 +104,11 @@ class MoCoGAN(AlternatingModule):
             return logits
 
         return said
+
+    def stepped(self, phase: str) -> None:
+        if phase == "critics" and self.project is not None:
+            self.project(self.frame_critic)
+            self.project(self.clip_critic)
 
     def memories(self) -> Mapping[str, Remembers]:
         return self.adversary.memories()

@@ -216,6 +216,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
         ({"digits": 0}, r"data\.digits=0 "),
         ({"length": 0}, r"data\.length=0 "),
         ({"speed": [5, 2]}, r"data\.speed=\[5, 2\] .*such as \[2,5\]"),
+        ({"speed": [2, float("inf")]}, r"data\.speed=\[2, inf\] "),
         ({"speed": 3}, r"data\.speed=3 "),
         ({"speed": "25"}, r"data\.speed=25 "),
         ({"classes": 10}, r"data\.classes=10 .*no classes"),

@@ -229,6 +229,8 @@ BAD = {
     "channels": (lambda p: array(p / "a.npy", np.zeros((3, 4, 5, 6), np.uint8)), r"shape \(3, 4, 5, 6\)"),
     "dtype": (lambda p: array(p / "a.npy", np.zeros((3, 8, 8))), r"float64 of shape \(3, 8, 8\): give uint8"),
     "no frames": (lambda p: array(p / "a.npy", np.zeros((0, 8, 8), np.uint8)), r"a\.npy has no frames in it"),
+    "empty archive": (lambda p: archive(p / "a.npz"), r"has no array in it"),
+    "no pixels": (lambda p: archive(p / "a.npz", frames=np.zeros((5, 0, 20), np.uint8)), r"frames without pixels"),
     "keys": (lambda p: archive(p / "a.npz", x=np.zeros(1), y=np.zeros(1)), r"several arrays and none is called frames"),
     "objects": (lambda p: array(p / "a.npy", np.array([{}])), r"a\.npy cannot be read"),
     "no archive": (lambda p: text(p / "a.npz"), r"a\.npz cannot be read"),
@@ -249,6 +251,21 @@ def test_what_is_no_recording_is_refused_in_a_sentence(tmp_path, case):
     with pytest.raises(UserError, match=what) as refusal:
         read_recording(make(tmp_path), frame())
     assert "\n" not in str(refusal.value) and str(refusal.value).endswith(".")
+
+
+def test_a_link_back_adds_nothing(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        np.save(tmp_path / split / "a.npy", np.zeros((5, 8, 8), np.uint8))
+    (tmp_path / "train" / "back").symlink_to(tmp_path / "train")
+    assert [each.name for each in recordings(tmp_path)["train"]] == ["a.npy"]
+
+
+def test_only_so_many_frames_are_read(tmp_path):
+    frames = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    np.save(tmp_path / "a.npy", frames)
+    read = read_recording(tmp_path / "a.npy", Frame((8, 8), (8, 8), 1), 4)
+    assert np.array_equal(read[:, 0], frames[:4])
 
 
 def test_a_root_without_recordings_is_refused(tmp_path):

@@ -43,6 +43,15 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
     torch.testing.assert_close(call(GradientPenalty(), quadratic, real, fake), expected)
 
 
+@pytest.mark.parametrize("length", [N, N + 1])
+def test_gradient_penalty_of_clips_has_an_epsilon_a_clip(length):
+    real, fake = torch.randn(2, N, length, 1, 3, 3).unbind()
+    epsilon = Keyed(0).uniform(N, 1, 1, 1, 1)
+    expected = ((epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1) - 1) ** 2
+    found = call(GradientPenalty(), lambda clips: clips.square().sum((1, 2, 3, 4)) / 2, real, fake)
+    torch.testing.assert_close(found, expected)
+
+
 def test_dragan_is_taken_around_the_data():
     """With ∇D = x̂ it is (‖x + ½ α std(x) u‖ - 1)², α and u from the turn's random numbers."""
     real, fake, noise = points(1), points(2), Keyed(0)

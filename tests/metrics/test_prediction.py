@@ -60,9 +60,17 @@ def test_fewer_clips_are_spread_over_the_split():
     data = RandomClips(9)
     parts = [*spread_clips(data, "test", 3, 2)]
     assert torch.equal(torch.cat([part for _, part in parts]), data.made[[2, 5, 8]])
-    prediction = make(n=3, most=2)
-    asked(prediction, Off(data, 0.2), data)
-    assert prediction.described["n"] == 3 and prediction.described["given"] == 2
+    for n, most, taken in ((3, 5, 3), (5, 3, 3), (None, None, 9)):
+        prediction = make(n=n, most=most, n_perceptual=2)
+        found = asked(prediction, Off(data, 0.2), data)
+        described = prediction.described
+        assert described["n"] == taken and described["n_perceptual"] == 2 and described["given"] == 2
+        assert found["absolute"] == pytest.approx(0.4, rel=1e-4)
+
+
+def test_the_perceptual_distance_can_be_left_out():
+    data, prediction = RandomClips(3), make(n_perceptual=0)
+    assert "absolute" not in asked(prediction, Off(data, 0.2), data) and "distance" not in prediction.described
 
 
 def test_what_does_not_predict_or_has_nothing_to_predict_is_passed_over():

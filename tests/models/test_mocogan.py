@@ -6,6 +6,7 @@ from cases import limited, plain
 
 from gan_lab.build import build
 from gan_lab.core.noise import Keyed
+from gan_lab.losses.penalties import WeightClip
 from gan_lab.networks.mocogan import ClipDiscriminator, Generator
 
 
@@ -68,6 +69,14 @@ def test_what_critics_see_is_augmented_real_and_made(model):
     model.g_terms(batch, drawn, Keyed(0, "g"))
     picture, clip = (3, 16, 16), (4, 3, 16, 16)
     assert seen == [picture, picture, clip, clip, picture, clip]
+
+
+def test_weights_of_both_critics_are_clipped_after_their_steps(model):
+    model.project, moved = WeightClip(0.01), [model.frame_critic, model.clip_critic]
+    model.stepped("generator")
+    assert all(max(p.abs().max() for p in critic.parameters()) > 0.01 for critic in moved)
+    model.stepped("critics")
+    assert all(max(p.abs().max() for p in critic.parameters()) <= 0.01 for critic in moved)
 
 
 def test_the_generator_learns_from_both_critics(model):
