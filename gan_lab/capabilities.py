@@ -106,11 +106,20 @@ class Predicts(Protocol):
 class Animates(Protocol):
     """Makes sequences of pictures from nothing."""
 
-    def animate(self, n: int, steps: int, seed: int = 0, start: int = 0, motion: int | None = None) -> Tensor:
+    def animate(
+        self,
+        n: int,
+        steps: int,
+        seed: int = 0,
+        start: int = 0,
+        motion: int | None = None,
+        label: int | Tensor | None = None,
+    ) -> Tensor:
         """Sequences start … start + n - 1 of the seed, float32 (n, steps, C, H, W) in [-1, 1].
 
-        All move as sequence number ``motion`` of the seed does; with None each moves as its own. Sequence i is a
-        function of (seed, i, motion) alone, and its first frames do not hang on how many there are.
+        All move as sequence number ``motion`` of the seed does; with None each moves as its own. ``label`` is a class
+        for all or an int64 (n,). Sequence i is a function of (seed, i, motion, label) alone, and its first frames do
+        not hang on how many there are.
         """
 
 

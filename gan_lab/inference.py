@@ -130,14 +130,15 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
 
 def _sequences(model: Animates, plain: dict[str, Any], output: Path) -> None:
     """Sequences, or so many contents with the motions of all."""
-    _leave_away(model, plain, "makes sequences", interpolate=0, traverse=0, canvases=False, label=None, truncation=1)
-    how, crossed = (plain["frames"], plain["seed"]), plain["exchange"]
+    _leave_away(model, plain, "makes sequences", interpolate=0, traverse=0, canvases=False, truncation=1)
+    how, crossed, label = (plain["frames"], plain["seed"]), plain["exchange"], plain["label"]
     if crossed:
-        made = [model.animate(crossed, *how, plain["start"], plain["start"] + motion) for motion in range(crossed)]
+        motions = range(plain["start"], plain["start"] + crossed)
+        made = [model.animate(crossed, *how, plain["start"], motion, label) for motion in motions]
         clips = torch.stack([each.cpu() for each in made], 1).flatten(0, 1)  # a content's beside each other
     else:
         parts = torch.arange(plain["start"], plain["start"] + plain["n"]).split(plain["batch_size"])
-        clips = torch.cat([model.animate(len(part), *how, int(part[0])).cpu() for part in parts])
+        clips = torch.cat([model.animate(len(part), *how, int(part[0]), label=label).cpu() for part in parts])
     _write_clips(clips, *_names(output, "sequences"), crossed or None, plain["fps"])
 
 

@@ -51,6 +51,7 @@ CASES = [
     ["model=cyclegan", "generator=unet"],
     *(["model=r3gan", f"loss={loss}"] for loss in ("wgan_gp", "hinge")),
     *(["model=mocogan", f"loss={loss}"] for loss in ("wgan", "wgan_gp")),
+    ["model=mocogan", "conditional=true"],
     ["model=vae", "coder=conv", "likelihood=gaussian", "model.free_bits=0.1"],
     ["model=vae", "likelihood=bernoulli", "data.binarize=dynamic"],
     ["model=hvae", "conditional=true"],

@@ -110,7 +110,7 @@ def with_fake_pictures(data):
     if hasattr(data, "domains"):
         data.source = FakeSides(8, data.domains, data.size, data.paired)
     elif hasattr(data, "length"):
-        data.source = FakeClips(8)
+        data.source = FakeClips(8, data.classes)
     elif hasattr(data, "source"):
         data.source = Fake(8, data.channels, sides(data.size), data.classes)
     return data

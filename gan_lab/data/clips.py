@@ -24,6 +24,10 @@ AT_ONCE = 32  # clips that metrics see together
 class Clips(Protocol):
     """The clips of one split."""
 
+    @property
+    def classes(self) -> int:
+        """K, of clips that each have a class; 0 of others."""
+
     def __len__(self) -> int:
         """Their number; of an endless set, in an epoch."""
 
@@ -31,6 +35,9 @@ class Clips(Protocol):
         """The clips of these rows, uint8 (n, T, C, H, W), in memory of their own. Those of an endless set are others in
         every epoch.
         """
+
+    def label(self, epoch: int, rows: Indices) -> Indices:
+        """The classes of the same clips, int64 (n,), where they have any."""
 
     def fingerprint(self) -> str:
         """A hash: equal if and only if ``take`` gives the same."""
@@ -66,16 +73,26 @@ class Stored:
     Args:
         frames: uint8 (N, T, C, H, W).
         what: they are, in words.
+        labels: their classes, int64 (N,), where they have any.
     """
 
     frames: Bytes
     what: str
+    labels: Indices | None = None
+
+    @property
+    def classes(self) -> int:
+        return 0 if self.labels is None else int(self.labels.max()) + 1
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def take(self, epoch: int, rows: Indices) -> Bytes:
         return np.array(self.frames[rows])
+
+    def label(self, epoch: int, rows: Indices) -> Indices:
+        assert self.labels is not None
+        return self.labels[rows]
 
     def fingerprint(self) -> str:
         digest = blake2b(f"{self.frames.shape}".encode(), digest_size=16)
@@ -92,24 +109,26 @@ class FakeClips:
 
     Args:
         count: clips of the training split; the test split has half as many.
+        classes: K, which clips are of in turn; 0 of clips without classes.
     """
 
     facts: Mapping[str, Any] = {}
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, classes: int = 0) -> None:
         check_counts(count=count)
-        self.count = count
+        self.count, self.classes = count, classes
 
     def splits(self, frame: Frame, length: int, seed: int) -> dict[str, Clips]:
         counts = self.count, max(1, self.count // 2)
         return {split: self._made(counts[i], (length, frame.channels, *frame.box), i) for i, split in enumerate(SPLITS)}
 
     def _made(self, count: int, shape: tuple[int, ...], seed: int) -> Stored:
-        return Stored(np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8), "random pixels")
+        pixels = np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+        return Stored(pixels, "random pixels", np.arange(count) % self.classes if self.classes else None)
 
 
 class ClipBatches:
-    """``frames`` uint8 (n, T, C, H, W) (satisfies ``Keyed``).
+    """``frames`` uint8 (n, T, C, H, W), and of clips with classes ``label`` int64 (n,) (satisfies ``Keyed``).
 
     Args:
         clips: of the training split.
@@ -126,7 +145,8 @@ class ClipBatches:
         if self.flip:
             chosen = keyed_uniform(rows, self.seed, epoch, FLIP) < 0.5
             frames[chosen] = frames[chosen][..., ::-1]
-        return {"frames": torch.from_numpy(frames)}
+        told = {"label": torch.from_numpy(self.clips.label(epoch, rows))} if self.clips.classes else {}
+        return {"frames": torch.from_numpy(frames), **told}
 
 
 class ClipsDataModule(LightningDataModule):
@@ -144,7 +164,7 @@ class ClipsDataModule(LightningDataModule):
         seed: of the order, the flips, and what is drawn for training.
         flip: mirrors clips from left to right at random.
         workers: processes that make batches.
-        classes: as every set states them: clips have none.
+        classes: K of clips that each have a class, which batches then have as ``label``; 0 of others.
 
     Raises:
         UserError: for a value that cannot work, and when the data are read, for what the source refuses.
@@ -165,16 +185,23 @@ class ClipsDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         check_counts(channels=channels, length=length, batch_size=batch_size)
-        if classes:
-            raise UserError(f"data.classes={classes} does not serve: clips have no classes, so leave it at 0.")
         self.source, self.name, self.channels, self.classes = source, name, channels, classes
         self.height, self.width = self.size = sides(size)
         self.length, self.batch_size, self.seed, self.flip, self.workers = length, batch_size, seed, flip, workers
 
     @cached_property
     def splits(self) -> Mapping[str, Clips]:
-        """The clips of "train" and of "test", read now if they were not before."""
-        return self.source.splits(Frame(self.size, self.size, self.channels), self.length, self.seed)
+        """The clips of "train" and of "test", read now if they were not before.
+
+        Raises:
+            UserError: if other classes are stated than training clips have.
+        """
+        found = self.source.splits(Frame(self.size, self.size, self.channels), self.length, self.seed)
+        known = found["train"].classes
+        if self.classes not in (0, known):
+            has = f"are of {known} classes" if known else "have no classes, as those of one moving digit do"
+            raise UserError(f"data.classes={self.classes} does not serve: these clips {has}, so give {known}.")
+        return found
 
     def _split(self, split: str) -> Clips:
         check_choice("split", split, SPLITS)

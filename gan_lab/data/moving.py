@@ -86,6 +86,14 @@ class Moving:
         """Which digits are in the clips of a key, int64 (n, digits)."""
         return self.labels[self._chosen(key)]
 
+    @property
+    def classes(self) -> int:
+        return 10 if self.digits == 1 else 0
+
+    def label(self, epoch: int, rows: Indices) -> Indices:
+        """Of clips of one digit each."""
+        return self.classes_of((epoch, rows))[:, 0]
+
     def _chosen(self, key: Key) -> Indices:
         return (self._drawn(key, DIGIT) * len(self.pixels)).astype(np.int64)
 

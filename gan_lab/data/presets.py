@@ -186,6 +186,6 @@ def frames(
     return ClipsDataModule(Recordings(root, stride, hop, split_seed, cache, cache_dir), **options)
 
 
-def fake_clips(count: int, **options: Any) -> ClipsDataModule:
+def fake_clips(count: int, classes: int = 0, **options: Any) -> ClipsDataModule:
     """``count`` clips of random pixels, for tests."""
-    return ClipsDataModule(FakeClips(count), **options)
+    return ClipsDataModule(FakeClips(count, classes), classes=classes, **options)

@@ -84,6 +84,7 @@ class Recorded:
     length: int
     stride: int
     hop: int | None
+    classes: int = 0
 
     @cached_property
     def places(self) -> Indices:
@@ -98,6 +99,9 @@ class Recorded:
 
     def take(self, epoch: int, rows: Indices) -> Bytes:
         return np.stack([self._of(self.footage[which].rendered.pixels, start) for which, start in self.places[rows]])
+
+    def label(self, epoch: int, rows: Indices) -> Indices:
+        raise NotImplementedError("Recordings have no classes.")
 
     def _of(self, frames: Any, start: int) -> Bytes:
         """A clip's share of what there is for each frame of its recording."""

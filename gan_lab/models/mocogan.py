@@ -7,14 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.core.adversary import AdversarialLoss, Adversary, Critic, Penalty
-from gan_lab.core.alternating import AlternatingModule, MakeOptimizer, Remembers
+from gan_lab.core.alternating import MakeOptimizer, Remembers
 from gan_lab.core.ema import EMA
 from gan_lab.core.latents import numbered
+from gan_lab.core.sampling import SamplingModule
 from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
 
 
-class MoCoGAN(AlternatingModule):
+class MoCoGAN(SamplingModule):
     """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.capabilities.Animates``.
+
+    A conditional one makes each clip of the label of the real one beside it, which the critic of frames is told too.
 
     Args:
         generator: contents (N, Z) and noise (N, 1 + T, M) → frames (N, T, C, H, W).
@@ -30,7 +33,7 @@ class MoCoGAN(AlternatingModule):
         n_critic: critics' steps for each of the generator's.
         ema_half_life: of the generator's average, in images.
         ema_ramp: its upper bound as a share of the images seen; None sets none.
-        core: what ``AlternatingModule`` takes.
+        core: what ``SamplingModule`` takes.
     """
 
     shares_graph = "generator"
@@ -69,7 +72,7 @@ class MoCoGAN(AlternatingModule):
     def draw(self, batch: Batch, noise: Noise) -> Drawn:
         n, steps = batch["frames"].shape[:2]
         codes = noise.normal(n, self.content), noise.normal(n, 1 + steps, self.motion)
-        return {"fake": self.generator(*codes), "at": noise.integers(n, steps)}
+        return {"fake": self.generator(*codes, *self.told(batch)), "at": noise.integers(n, steps)}
 
     def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
         """Of both critics (eq. 3)."""
@@ -91,16 +94,16 @@ class MoCoGAN(AlternatingModule):
         """Each critic with what it sees, real and made: one frame of each clip, by chance, and the whole clip."""
         real, fake, rows = batch["frames"], drawn["fake"], torch.arange(len(drawn["at"]), device=drawn["at"].device)
         frames = real[rows, drawn["at"]], fake[rows, drawn["at"]]
-        frame_critic, clip_critic = (self._shown(each, noise) for each in (self.frame_critic, self.clip_critic))
-        return {"frame": (frame_critic, *frames), "clip": (clip_critic, real, fake)}
+        frame_critic = self._shown(self.frame_critic, noise, *self.told(batch))
+        return {"frame": (frame_critic, *frames), "clip": (self._shown(self.clip_critic, noise), real, fake)}
 
-    def _shown(self, critic: nn.Module, noise: Noise) -> Critic:
+    def _shown(self, critic: nn.Module, noise: Noise, *labels: Tensor) -> Critic:
         """The critic behind what is done to all that it sees; logits in float32."""
 
         def said(shown: Tensor) -> Tensor:
             for each in self.augment.values():
                 shown = each(shown, noise)
-            logits: Tensor = critic(shown).float()
+            logits: Tensor = critic(shown, *labels).float()
             return logits
 
         return said
@@ -117,12 +120,26 @@ class MoCoGAN(AlternatingModule):
         critics = [] if self.adversary.differentiates_twice else [self.frame_critic, self.clip_critic]
         return [self.generator, *critics]
 
-    def animate(self, n: int, steps: int, seed: int = 0, start: int = 0, motion: int | None = None) -> Tensor:
-        """Of n clips any number of frames; contents are theirs, and the motion too unless it is given."""
+    def animate(
+        self,
+        n: int,
+        steps: int,
+        seed: int = 0,
+        start: int = 0,
+        motion: int | None = None,
+        label: int | Tensor | None = None,
+    ) -> Tensor:
+        """Of n clips any number of frames; contents are theirs, and the motion too unless it is given. Without a label,
+        clip i of a conditional model is of class i mod K.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        labels = self.labelled(self.in_turn(label, n, start), n)
         who = (n, seed, start) if motion is None else (1, seed, motion)
         steps_of = [numbered(lambda noise: noise.normal(1, self.motion), *who, f"motion {t}") for t in range(1 + steps)]
         noise = torch.stack(steps_of, 1).expand(n, -1, -1).to(self.device)
         content = numbered(lambda noise: noise.normal(1, self.content), n, seed, start, "content").to(self.device)
         with self.at_rest():
-            made: Tensor = self.averaged("generator")(content, noise)
+            made: Tensor = self.averaged("generator")(content, noise, *labels)
             return made.float().clamp(-1, 1)

@@ -23,7 +23,8 @@ class Generator(nn.Module):
     clip's content and its own motion code.
 
     Args:
-        frame: latents (n, Z + M) → pictures (n, C, H, W), such as ``dcgan.Generator``.
+        frame: latents (n, Z + M) → pictures (n, C, H, W), such as ``dcgan.Generator``; told the labels (n,) where the
+            clips have any.
         motion: M.
     """
 
@@ -40,11 +41,12 @@ class Generator(nn.Module):
             found.append(code)
         return torch.stack(found, 1)
 
-    def forward(self, content: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, content: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         codes = self.codes(noise)
         steps = codes.shape[1]
         latents = torch.cat([content[:, None].expand(-1, steps, -1), codes], 2)
-        return self.frame(latents.flatten(0, 1)).unflatten(0, (-1, steps))
+        told = () if labels is None else (labels.repeat_interleave(steps),)
+        return self.frame(latents.flatten(0, 1), *told).unflatten(0, (-1, steps))
 
 
 class ClipDiscriminator(nn.Module):
