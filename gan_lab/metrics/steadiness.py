@@ -19,7 +19,7 @@ SPLIT = "test"
 SIDE = 28
 """Of the window in which a digit is read."""
 
-FIGURES = ("one_digit", "digit_agreement", "digit_confidence")
+FIGURES = ("one_digit", "digit_agreement", "digit_confidence", "digit_asked")
 
 
 class Steadiness(Probe):
@@ -27,7 +27,8 @@ class Steadiness(Probe):
 
     ``one_digit`` is the share of clips whose frames are all read as one and the same digit; ``digit_agreement`` the
     share of a clip's frames that are read as its commonest digit, ``digit_confidence`` the probability of what is read,
-    both averaged over clips. With ``.real``, of test clips.
+    both averaged over clips. With ``.real``, of test clips. Of a model that is told digits ``digit_asked`` is the share
+    of frames that are read as the digit asked for.
 
     Args:
         n: clips.
@@ -58,29 +59,31 @@ class Steadiness(Probe):
             "frames": data.length,
             "sha256": self.grey.sha256,
         }
+        self.kinds = getattr(model, "kinds", 0)
         self.made, self.real = self._read(made, how), self._read(real, how)
 
     def _read(self, clips: Pictures, how: How) -> FeatureTable:
         table = FeatureTable(len(FIGURES), clips.n).to(self.device)
         for index, frames in clips.batches(how.progress):
-            table.update(self.read(frames.to(self.device)), index)
+            table.update(self.read(frames.to(self.device), index % (self.kinds or 1)), index)
         return table
 
-    def read(self, clips: Tensor) -> Tensor:
-        """Clips (N, T, C, H, W) uint8 → the figures of each, (N, 3)."""
+    def read(self, clips: Tensor, asked: Tensor) -> Tensor:
+        """Clips (N, T, C, H, W) uint8 and the digits (N,) asked for → the figures of each, (N, 4)."""
         logits = self.grey(centred(clips.flatten(0, 1)))[1][:, Grey.digits]
         sure, digits = logits.softmax(1).max(1)
         digits, sure = digits.unflatten(0, clips.shape[:2]), sure.unflatten(0, clips.shape[:2])
         agreement = (digits == digits.mode(1).values[:, None]).float().mean(1)
-        return torch.stack([(agreement == 1).float(), agreement, sure.mean(1)], 1)
+        right = (digits == asked.to(digits)[:, None]).float().mean(1)
+        return torch.stack([(agreement == 1).float(), agreement, sure.mean(1), right], 1)
 
     def compute(self) -> Values:
         assert self.made is not None and self.real is not None
         found: Values = {}
         made, real = (table.compute().double().mean(0).tolist() for table in (self.made, self.real))
-        for name, *values in zip(FIGURES, made, real, strict=True):
+        for name, *values in zip(FIGURES[:3], made[:3], real[:3], strict=True):
             found |= dict(zip((name, f"{name}.real"), values, strict=True))
-        return found
+        return found | ({"digit_asked": made[3]} if self.kinds else {})
 
     def reset(self) -> None:
         super().reset()

@@ -75,6 +75,15 @@ def test_clips_are_those_of_a_plain_simulation():
         assert np.array_equal(clip[:, 0], simulated(moving, 2, row))
 
 
+def test_batches_of_clips_of_one_digit_have_its_class():
+    batch = next(iter(moving(digits=1, classes=10).train_dataloader()))
+    assert batch["label"].shape == (len(batch["frames"]),) and batch["label"].dtype == torch.int64
+    clips, rows = moving(digits=1).splits["train"], np.arange(30)
+    assert (
+        np.array_equal(clips.label(1, rows), clips.classes_of((1, rows))[:, 0]) and len(set(clips.label(1, rows))) > 3
+    )
+
+
 @pytest.mark.parametrize("speed", [(2.0, 5.0), (40.0, 90.0), (0.0, 0.0)])
 def test_digits_never_leave_the_frame_and_reach_its_borders(speed):
     places = made((20, 35, 70), 3, speed).places((0, np.arange(400)))
@@ -219,7 +228,8 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
         ({"speed": [2, float("inf")]}, r"data\.speed=\[2, inf\] "),
         ({"speed": 3}, r"data\.speed=3 "),
         ({"speed": "25"}, r"data\.speed=25 "),
-        ({"classes": 10}, r"data\.classes=10 .*no classes"),
+        ({"classes": 10}, r"data\.classes=10 .*no classes.*give 0"),
+        ({"classes": 5, "digits": 1}, r"data\.classes=5 .*of 10 classes, so give 10"),
         ({"batch_size": 50}, "fewer than batch_size=50"),
     ],
 )

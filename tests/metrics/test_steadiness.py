@@ -1,5 +1,6 @@
 """Moving digits that stay what they are, and others."""
 
+import numpy as np
 import pytest
 import torch
 from asking import Asked, asked, asked_on_ranks
@@ -40,6 +41,14 @@ def test_digits_that_change_on_their_way_are_not(data, clips):
     changing = torch.cat([clips[:, :4], clips[other, 4:]], 1)
     found = asked(probe, Known(changing), data)
     assert found["one_digit"] == 0 and found["digit_agreement"] == pytest.approx(4 / LENGTH)
+
+
+def test_of_a_model_that_is_told_digits_it_is_read_whether_they_came(data, clips):
+    model, digits = Known(clips), data.splits["test"].label(0, np.arange(20))
+    model.kinds = 10
+    found = asked(Steadiness(20), model, data)  # clip i is asked to be of digit i mod 10
+    assert found["digit_asked"] == pytest.approx((digits == np.arange(20) % 10).mean(), abs=0.1)
+    assert "digit_asked" not in asked(Steadiness(20), Known(clips), data)
 
 
 def test_ranks_share_the_clips(monkeypatch, data, clips):

@@ -8,6 +8,7 @@ from gan_lab.build import build
 from gan_lab.core.noise import Keyed
 from gan_lab.losses.penalties import WeightClip
 from gan_lab.networks.mocogan import ClipDiscriminator, Generator
+from gan_lab.types import UserError
 
 
 class Codes(torch.nn.Module):
@@ -51,6 +52,22 @@ def test_contents_and_motions_can_be_exchanged(model):
     for number, shared in enumerate(motion[1:]):
         torch.testing.assert_close(shared, motion[0][number].expand(3, -1, -1), msg="all move as that one does")
     assert not torch.equal(motion[0][0], motion[0][1])
+
+
+def test_clips_of_a_label_are_asked_for(tmp_path):
+    torch.manual_seed(0)
+    case = ["model=mocogan", "conditional=true"]
+    model = build(plain(case, tmp_path, *limited(8))["model"]).eval()
+    in_turn, second = model.animate(4, 2, seed=1), model.animate(4, 2, seed=1, label=1)
+    torch.testing.assert_close(in_turn[1], second[1], atol=1e-5, rtol=0)
+    assert (in_turn[0] - second[0]).abs().max() > 1e-4
+    with pytest.raises(UserError, match="classes 0 to 2"):
+        model.animate(1, 2, label=3)
+    batch = {"frames": torch.rand(3, 4, 3, 16, 16) * 2 - 1, "label": torch.tensor([2, 0, 1])}
+    told = []
+    model.frame_critic.forward = lambda shown, label: told.append(label) or shown.mean((1, 2, 3))
+    model.g_terms(batch, model.draw(batch, Keyed(0, "draw")), Keyed(0, "g"))
+    assert torch.equal(told[0], batch["label"])
 
 
 def test_the_critic_of_frames_sees_those_of_the_clips(model):
