@@ -33,7 +33,7 @@ HEADER = {
     "sweep": ["Question", "Command", "Cost", "Reached"],
 }
 HEADERS = [(folder, name) for folder in HEADER for name in names(folder)]
-FIGURE = re.compile(r"\b(fd_grey|fd_colour|nll|nll_elbo|nll_iw\d+|codebook_usage) (\d+\.\d+)")
+FIGURE = re.compile(r"\b(fd_grey|fd_colour|fd_video|mse_a_frame|nll|nll_elbo|nll_iw\d+|codebook_usage) (\d+\.\d+)")
 
 
 def header(folder, name):
