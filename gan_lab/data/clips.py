@@ -74,15 +74,13 @@ class Stored:
         frames: uint8 (N, T, C, H, W).
         what: they are, in words.
         labels: their classes, int64 (N,), where they have any.
+        classes: K.
     """
 
     frames: Bytes
     what: str
     labels: Indices | None = None
-
-    @property
-    def classes(self) -> int:
-        return 0 if self.labels is None else int(self.labels.max()) + 1
+    classes: int = 0
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -124,7 +122,8 @@ class FakeClips:
 
     def _made(self, count: int, shape: tuple[int, ...], seed: int) -> Stored:
         pixels = np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
-        return Stored(pixels, "random pixels", np.arange(count) % self.classes if self.classes else None)
+        labels = np.arange(count) % self.classes if self.classes else None
+        return Stored(pixels, "random pixels", labels, self.classes)
 
 
 class ClipBatches:
