@@ -2,7 +2,7 @@
 parts that meet nowhere else.
 """
 
-from copy import deepcopy
+import json
 from functools import cache
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def thin(config: DictConfig) -> list[str]:
     network = config.get("network") or {}
     made = ["network.base=4", "network.critic_base=4"] if "base" in network else []
     made += ["network.widths=16"] if "group" in network else []
-    made += _thin_coders(config) + _thin_sequences(config)
+    made += _thin_coders(config) + _thin_sequences(config) + _thin_translators(config)
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
     return made + (["model.pool=4"] if "pool" in config.model else [])  # which fills, and shows old pictures
 
@@ -89,6 +89,13 @@ def _thin_coders(config: DictConfig) -> list[str]:
     return made + [f"critic.{key}=4" for key in ("base", "filters") if key in (config.get("critic") or {})]
 
 
+def _thin_translators(config: DictConfig) -> list[str]:
+    """The same of networks that translate."""
+    made = ["generator.blocks=2"] if "blocks" in (config.get("generator") or {}) else []
+    contrasts = ["model.layers=[0,4,8,10]", "model.patches=16", "model.dim=8"]
+    return made + (contrasts if "patches" in config.model else [])
+
+
 def _thin_sequences(config: DictConfig) -> list[str]:
     """The same of networks that continue or make sequences."""
     if config.takes != "frames":
@@ -99,19 +106,24 @@ def _thin_sequences(config: DictConfig) -> list[str]:
     return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
 
 
+PLACE = "/nowhere/run"
+"""Stands for a run's folder."""
+
+
 @cache
-def composed(*overrides: str) -> DictConfig:
-    """Composing takes longer than training: what several tests ask for is composed once."""
-    return compose(overrides)
+def described(*overrides: str) -> str:
+    """A configuration as JSON. Composing takes longer than training, so what several tests ask for is composed once;
+    and kept as a string, for thousands of nodes of each would slow the garbage collector of all tests that follow.
+    """
+    config = compose([*overrides, f"run_dir={PLACE}"])
+    settle(config)
+    return json.dumps(resolve(config))
 
 
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:
     """The case's configuration on small fake pictures, on the CPU, in plain containers."""
-    here = ["trainer=cpu", "run_dir=/nowhere", "runs=/nowhere"]
-    config = deepcopy(composed(*case, *small(*case), *COMMON, *here, *more))
-    config.run_dir = str(folder)
-    settle(config)
-    return resolve(config)
+    found = described(*case, *small(*case), *COMMON, "trainer=cpu", "runs=/nowhere", *more)
+    return json.loads(found.replace(PLACE, str(folder)))
 
 
 def limited(images: int) -> list[str]:

@@ -1,5 +1,6 @@
 """What every test shares: half the cores, a cache of its own, and the real data where they are."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +11,16 @@ import torch
 cache = tempfile.TemporaryDirectory(prefix="gan_lab-tests-", ignore_cleanup_errors=True)  # removed at exit
 os.environ["GAN_LAB_CACHE"] = cache.name
 torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by then stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 must be the same.
 """
 
+import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -105,20 +108,28 @@ OF_CLIPS = {"scheduled sampling", "clips"}
 def main(folder: str, devices: int) -> None:
     torch.set_num_threads(1)
     trainers = ["trainer=cpu"] if devices == 1 else ["trainer=ddp_cpu"]
-    for case in CASES if devices > 1 else []:
-        both_move = ["loss.n_critic=2"] if "wgan" in " ".join(case) else []
-        fit(
-            plain(case, folder, *limited(BATCH * ITERATIONS), *trainers, *both_move),
-            None,
-            Path(folder),
-            " ".join(case),
-            devices,
-        )
+    for name, configuration in cases(Path(folder), trainers).items() if devices > 1 else ():
+        fit(configuration, None, Path(folder), name, devices)
     whole = [*limited(BATCH * ITERATIONS), *trainers, "precision=32-true"]
     pictures, clips = (plain([f"model={model}"], folder, *whole) for model in ("dcgan", "convlstm"))
     for name, made in EXACT.items():
         torch.manual_seed(0)
         fit(clips if name in OF_CLIPS else pictures, made(), Path(folder), f"exact {name}", devices)
+
+
+def cases(folder: Path, trainers: list[str]) -> dict[str, dict]:
+    """The cases' configurations by name, which one rank composes for both."""
+    shared, beside = folder / "cases.json", folder / "cases.json.part"
+    if os.environ["RANK"] == "0":
+        found = {}
+        for case in CASES:
+            both_move = ["loss.n_critic=2"] if "wgan" in " ".join(case) else []
+            found[" ".join(case)] = plain(case, folder, *limited(BATCH * ITERATIONS), *trainers, *both_move)
+        beside.write_text(json.dumps(found))
+        beside.replace(shared)
+    while not shared.exists():
+        time.sleep(0.1)
+    return json.loads(shared.read_text())
 
 
 def fit(configuration: dict, module: AlternatingModule | None, folder: Path, name: str, devices: int) -> None:

@@ -72,17 +72,17 @@ def test_stacked_digits_are_numbered_by_their_channels(shared_data):
     from gan_lab.data.presets import stacked_mnist
 
     options = {"name": "stacked_mnist", "channels": 3, "classes": 0, "size": 32, "batch_size": 10, "cache": "memory"}
-    data = stacked_mnist(str(shared_data / "mnist"), 3000, 0, **options)
+    data = stacked_mnist(str(shared_data / "mnist"), 1000, 0, **options)
     images = torch.cat(list(data.images("train")))
     judge = StackedDigits(Grey())
     metric = ModesFound(judge)
     for real in (True, False):
-        for index in torch.arange(3000).split(500):
+        for index in torch.arange(1000).split(500):
             metric.update(images[index], real, index)
     found = metric.compute()
     assert found["modes_real"] == found["modes"]
-    # 3,000 of 1,000 equal modes cover 1 - exp(-3) of them.
-    assert found["modes"] == pytest.approx(950, abs=20)
+    # 1,000 of 1,000 equal modes cover 1 - exp(-1) of them.
+    assert found["modes"] == pytest.approx(632, abs=40)
     one = images[:1].clone()
     one[0, 1:] = 0
     same = judge(one[:, [0, 0, 0]])
