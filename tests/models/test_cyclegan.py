@@ -71,9 +71,8 @@ def test_the_critics_loss_carries_its_weight():
 def test_the_whole_configuration_takes_a_step(tmp_path):
     """64 filters, 9 blocks: every parameter of the paper's networks moves. They are the same at any size."""
     config = compose([
-        "model=cyclegan", "data=fake_unpaired", "data.size=64", "generator.blocks=9", "data.count=2", *COMMON, *limited(1),
-        "batch_size=1",
-        "trainer=cpu", f"run_dir={tmp_path}", "runs=/nowhere",
+        "model=cyclegan", "data=fake_unpaired", "data.size=64", "generator.blocks=9", "data.count=2",
+        *COMMON, *limited(1), "batch_size=1", "trainer=cpu", f"run_dir={tmp_path}", "runs=/nowhere",
     ])  # fmt: skip
     settle(config)
     plain = resolve(config)
