@@ -36,8 +36,8 @@ class Clips(Protocol):
         every epoch.
         """
 
-    def label(self, epoch: int, rows: Indices) -> Indices:
-        """The classes of the same clips, int64 (n,), where they have any."""
+    def label(self, epoch: int, rows: Indices) -> Indices | None:
+        """The classes of the same clips, int64 (n,); None of those without."""
 
     def fingerprint(self) -> str:
         """A hash: equal if and only if ``take`` gives the same."""
@@ -88,9 +88,8 @@ class Stored:
     def take(self, epoch: int, rows: Indices) -> Bytes:
         return np.array(self.frames[rows])
 
-    def label(self, epoch: int, rows: Indices) -> Indices:
-        assert self.labels is not None
-        return self.labels[rows]
+    def label(self, epoch: int, rows: Indices) -> Indices | None:
+        return None if self.labels is None else self.labels[rows]
 
     def fingerprint(self) -> str:
         digest = blake2b(f"{self.frames.shape}".encode(), digest_size=16)
@@ -144,8 +143,8 @@ class ClipBatches:
         if self.flip:
             chosen = keyed_uniform(rows, self.seed, epoch, FLIP) < 0.5
             frames[chosen] = frames[chosen][..., ::-1]
-        told = {"label": torch.from_numpy(self.clips.label(epoch, rows))} if self.clips.classes else {}
-        return {"frames": torch.from_numpy(frames), **told}
+        label = self.clips.label(epoch, rows)
+        return {"frames": torch.from_numpy(frames)} | ({} if label is None else {"label": torch.from_numpy(label)})
 
 
 class ClipsDataModule(LightningDataModule):

@@ -90,9 +90,9 @@ class Moving:
     def classes(self) -> int:
         return 10 if self.digits == 1 else 0
 
-    def label(self, epoch: int, rows: Indices) -> Indices:
+    def label(self, epoch: int, rows: Indices) -> Indices | None:
         """Of clips of one digit each."""
-        return self.classes_of((epoch, rows))[:, 0]
+        return self.classes_of((epoch, rows))[:, 0] if self.classes else None
 
     def _chosen(self, key: Key) -> Indices:
         return (self._drawn(key, DIGIT) * len(self.pixels)).astype(np.int64)

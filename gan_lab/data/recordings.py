@@ -100,8 +100,8 @@ class Recorded:
     def take(self, epoch: int, rows: Indices) -> Bytes:
         return np.stack([self._of(self.footage[which].rendered.pixels, start) for which, start in self.places[rows]])
 
-    def label(self, epoch: int, rows: Indices) -> Indices:
-        raise NotImplementedError("Recordings have no classes.")
+    def label(self, epoch: int, rows: Indices) -> None:
+        """Recordings have no classes."""
 
     def _of(self, frames: Any, start: int) -> Bytes:
         """A clip's share of what there is for each frame of its recording."""
