@@ -100,12 +100,16 @@ class Animated(Pictures):
             yield torch.arange(start, start + count), to_uint8(made)
 
 
+def spread(numbers: Tensor, count: int, n: int) -> Tensor:
+    """Which of these numbers (m,) are among n evenly spread ones of 0 … count - 1, bool; number i as i · n // count."""
+    return (numbers + 1) * n // count > numbers * n // count
+
+
 def spread_clips(data: RealClips, split: str, n: int, size: int) -> Iterator[tuple[int, Tensor]]:
     """So many clips evenly spread over the split, uint8 (m, T, C, H, W), each part with the number of its first one."""
     count, passed, start = data.count(split), 0, 0
     for clips in data.clips(split):
-        numbers = torch.arange(passed, passed + len(clips))
-        kept = clips[(numbers + 1) * n // count > numbers * n // count]
+        kept = clips[spread(torch.arange(passed, passed + len(clips)), count, n)]
         for part in kept.split(size) if len(kept) else ():
             yield start, part
             start += len(part)

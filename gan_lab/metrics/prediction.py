@@ -1,13 +1,13 @@
 """How near predicted frames are to those that came, frame by frame, beside what no model is needed for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_lab.capabilities import Predicts, RealClips
-from gan_lab.metrics.clips import BASELINES, shared_clips
+from gan_lab.metrics.clips import BASELINES, shared_clips, spread
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.metrics.probes import USUAL, How, Probe
@@ -80,24 +80,28 @@ class Prediction(Probe):
     def update(self, model: Any, data: Any, how: How = USUAL) -> None:
         count = data.count(SPLIT)
         n, self.steps = min(count, self.n or count), data.length - model.given
-        numbers = [n, min(n, self.n_perceptual)]
-        self.described = {"n": n, "n_perceptual": numbers[1], "split": SPLIT, "given": model.given}
-        self.described |= {"predicted": self.steps}
-        if self.n_perceptual:
+        few = min(n, self.n_perceptual)
+        self.described = {"n": n, "n_perceptual": few, "split": SPLIT, "given": model.given, "predicted": self.steps}
+        if few:
             self.described |= {"distance": self.distance.name, "sha256": self.distance.sha256}
-        parts = zip(self.compared, numbers, strict=False)
-        self.tables = nn.ModuleList(self._table(compared, model, data, n, how) for compared, n in parts)
-
-    def _table(self, compared: dict[str, Compare], model: Any, data: Any, n: int, how: How) -> FeatureTable:
-        """Every comparison of every frame of n clips, (n, who · comparisons · steps)."""
-        table = FeatureTable(len(WHO) * len(compared) * self.steps, n).to(self.device)
+        self.tables = nn.ModuleList(
+            FeatureTable(len(WHO) * len(compared) * self.steps, some).to(self.device)
+            for compared, some in zip(self.compared, (n, few), strict=False)
+        )
         for index, clips in shared_clips(data, SPLIT, n, max(1, how.batch_size // data.length), how.progress):
             given, truth = to_float(clips.to(self.device)).split([model.given, self.steps], 1)
             made = [model.predict(given, self.steps), *(each(given, self.steps) for each in BASELINES.values())]
-            pairs = [(each.flatten(0, 1), truth.flatten(0, 1)) for each in made]
-            found = [compare(*pair).view(len(clips), -1) for pair in pairs for compare in compared.values()]
-            table.update(torch.cat(found, 1), index)
-        return table
+            self._compare(made, truth, index.to(self.device), n)
+
+    def _compare(self, made: Sequence[Tensor], truth: Tensor, index: Tensor, n: int) -> None:
+        """Adds clips' comparisons of every frame, who · comparisons · steps of each, to the tables that take them."""
+        for compared, table in zip(self.compared, self.tables, strict=True):
+            kept = spread(index, n, len(table.seen))
+            if not kept.any():
+                continue
+            pairs = [(each[kept].flatten(0, 1), truth[kept].flatten(0, 1)) for each in made]
+            found = [compare(*pair).view(int(kept.sum()), -1) for pair in pairs for compare in compared.values()]
+            table.update(torch.cat(found, 1), index[kept] * len(table.seen) // n)
 
     def compute(self) -> Values:
         found: Values = {}

@@ -66,6 +66,8 @@ def test_fewer_clips_are_spread_over_the_split():
         described = prediction.described
         assert described["n"] == taken and described["n_perceptual"] == 2 and described["given"] == 2
         assert found["absolute"] == pytest.approx(0.4, rel=1e-4)
+    two = data.made[[4, 8], 2:].double() / 127.5  # of the nine, and black is -1
+    assert found["absolute.black"] == pytest.approx(two.mean().item(), rel=1e-5)
 
 
 def test_the_perceptual_distance_can_be_left_out():
