@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from gan_lab.data.arrays import Digits
 from gan_lab.data.cache import Rendered, render
 from gan_lab.data.clips import Clips, Stored
+from gan_lab.data.frames import read_array
 from gan_lab.data.loader import Key, keyed_uniform
 from gan_lab.data.pictures import Bytes, Frame, Indices
 from gan_lab.data.sides import SPLITS, check_counts, train_and_test
 from gan_lab.data.torchvision_sets import MNIST
-from gan_lab.data.video import read_array
 from gan_lab.types import UserError
 
 VERSION = 1  # of what a key stands for

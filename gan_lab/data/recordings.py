@@ -18,8 +18,9 @@ from gan_lab.data.cache import Rendered
 from gan_lab.data.clips import Clips
 from gan_lab.data.loader import permutation
 from gan_lab.data.pictures import Bytes, Frame, Indices
+from gan_lab.data.scenes import cuts
 from gan_lab.data.sides import HELD_OUT, check_choice, check_counts
-from gan_lab.data.video import Recording, cuts, decoded, recordings
+from gan_lab.data.video import Recording, decoded, recordings
 from gan_lab.progress import track
 from gan_lab.types import UserError
 

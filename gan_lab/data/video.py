@@ -1,36 +1,25 @@
-"""Recordings: folders of frames, animations, videos and arrays, decoded frame by frame; and where their scenes change.
+"""Recordings: folders of frames, animations, videos and arrays; which there are at a path, decoded frame by frame.
 
 Shapes are written with T frames, C channels, H height, W width.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import torch
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from PIL import Image
-from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_lab.data.cache import Rendered, render
-from gan_lab.data.decoding import eight_bit, opaque
 from gan_lab.data.files import ENDINGS, TESTS, Entry, Files, walked
+from gan_lab.data.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pyav, unreadable
 from gan_lab.data.pictures import Bytes, Damaged, Decoded, Frame, Indices, Pictures
 from gan_lab.types import UserError
 
-ANIMATIONS = (".apng", ".gif", ".png", ".webp")
-VIDEOS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
-ARRAYS = (".npy", ".npz")
 ACCEPTED = f"a folder of frames, or a file that ends in {', '.join((*ANIMATIONS, *VIDEOS, *ARRAYS))}"
-
-THUMB, CHUNK = 16, 256
-FLOOR, FACTOR, NEAR = 12.0, 3.0, 8
 
 
 @dataclass
@@ -63,7 +52,7 @@ class Recording:
 
     def content(self, memory: Path) -> str:
         """A hash of names and bytes, and of a video's decoder."""
-        decoder = f" PyAV {_pyav().__version__}" if self.path.suffix.lower() in VIDEOS and not self.stills else ""
+        decoder = f" PyAV {pyav().__version__}" if self.path.suffix.lower() in VIDEOS and not self.stills else ""
         return self._files.content(memory) + decoder
 
     def transform(self, frame: Frame) -> str:
@@ -98,17 +87,13 @@ class Recording:
             raise
         except Exception as problem:  # a damaged file raises whatever its decoder happens to
             reason = f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
-            raise _unreadable(self.path, reason) from problem
+            raise unreadable(self.path, reason) from problem
 
     def _pictures(self, frame: Frame) -> Iterator[Decoded]:
         for file, found in zip(self.stills, self._files.render(frame), strict=True):
             if isinstance(found, Damaged):  # without it, time would jump
-                raise _unreadable(file, found.reason)
+                raise unreadable(file, found.reason)
             yield found
-
-
-def _unreadable(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} cannot be read ({reason}): mend it, or take it away.")
 
 
 def read_recording(path: Path, frame: Frame, most: int | None = None) -> Bytes:
@@ -223,109 +208,3 @@ def natural(name: str) -> tuple[list[Any], str]:
     """What to sort names by, numbers as numbers: frame2 before frame10."""
     parts = re.split(r"(\d+)", name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
-
-
-def _seen(pixels: Bytes, image: Image.Image) -> Decoded:
-    return Decoded(pixels, image.width, image.height, image.mode)
-
-
-def _animation(path: Path, frame: Frame) -> Iterator[Decoded]:
-    with Image.open(path) as image:
-        for number in range(getattr(image, "n_frames", 1)):
-            image.seek(number)
-            yield _seen(frame.fit(opaque(eight_bit(image))), image)
-
-
-def _video(path: Path, frame: Frame) -> Iterator[Decoded]:
-    with _pyav().open(str(path)) as container:
-        for stream in container.streams.video[:1]:
-            stream.thread_type = "AUTO"
-            for picture in container.decode(stream):
-                # a telephone held upright films lying down, and says so
-                image = picture.to_image().rotate(picture.rotation, expand=True)
-                yield _seen(frame.fit(image), image)
-
-
-def _pyav() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise UserError(
-            "Reading videos needs PyAV: run pip install gan_lab[video], or give an animation, an array or a folder of "
-            "frames."
-        ) from error
-    return av
-
-
-def _array(path: Path, frame: Frame) -> Iterator[Decoded]:
-    frames = read_array(path, "frames")
-    if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or not (frames.ndim == 3 or _channels(frames)):
-        raise UserError(
-            f"{path} has {frames.dtype} of shape {frames.shape}: give uint8 of shape (T, H, W), (T, H, W, 3) or "
-            "(T, 3, H, W)."
-        )
-    if 0 in frames.shape[1:]:
-        raise UserError(f"{path} has frames without pixels, of shape {frames.shape}: give other ones.")
-    if frames.ndim == 4:
-        frames = np.moveaxis(frames, _channels(frames), 3)
-    for picture in frames:
-        image = Image.fromarray(np.ascontiguousarray(picture if picture.shape[2:] != (1,) else picture[..., 0]))
-        yield _seen(frame.fit(image), image)
-
-
-def _channels(frames: NDArray[Any]) -> int:
-    """The axis of four that has the channels, 0 if there is none."""
-    return next((axis for number in (3, 1) for axis in (3, 1) if frames.shape[axis] == number), 0)
-
-
-def read_array(path: Path, key: str) -> NDArray[Any]:
-    """The array in an .npy, which stays on the disk, or in an .npz: the one of that key, or the only one.
-
-    Raises:
-        UserError: if it cannot be read, or an .npz has several and none of that key.
-    """
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            if not found.files:
-                raise UserError(f"{path} has no array in it: give another file.")
-            name = found.files[0] if len(found.files) == 1 else key
-            return np.asarray(found[name])
-    except UserError:
-        raise
-    except KeyError as error:
-        raise UserError(f"{path} has several arrays and none is called {key}: name one so.") from error
-    except Exception as problem:  # a damaged archive raises whatever its decoder happens to
-        raise _unreadable(path, f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__) from problem
-
-
-READERS: dict[str, Callable[[Path, Frame], Iterator[Decoded]]] = {
-    **dict.fromkeys(ANIMATIONS, _animation),
-    **dict.fromkeys(VIDEOS, _video),
-    **dict.fromkeys(ARRAYS, _array),
-}
-
-
-def cuts(frames: Bytes) -> Indices:
-    """The frames (T, C, H, W) with which a new scene begins, int64.
-
-    Such a frame differs from the one before, in mean absolute grey levels of 16×16 thumbnails, by 12 of 255 at least
-    and by three times the median of the differences up to eight frames away. So neither steady movement nor noise is
-    taken for a cut; a fade, a cut between scenes equally dark, and one among fewer than four frames are not found, and
-    a flash counts as two cuts.
-    """
-    if len(frames) < 2:
-        return np.zeros(0, np.int64)
-    changes = np.abs(np.diff(_thumbs(frames), axis=0)).mean((1, 2))
-    padded = np.pad(changes, NEAR, constant_values=np.nan)
-    usual = np.nanmedian(sliding_window_view(padded, 2 * NEAR + 1), 1)
-    return np.flatnonzero((changes >= FLOOR) & (changes > FACTOR * usual)) + 1
-
-
-def _thumbs(frames: Bytes) -> NDArray[np.float32]:
-    """Grey (T, 16, 16), the mean of the channels, 0 to 255."""
-    parts = [torch.from_numpy(np.array(frames[start : start + CHUNK])) for start in range(0, len(frames), CHUNK)]
-    thumbs = torch.cat([adaptive_avg_pool2d(part.float(), THUMB).mean(1) for part in parts])
-    return cast(NDArray[np.float32], thumbs.numpy())

@@ -7,7 +7,8 @@ import torch
 from PIL import Image, ImageOps
 
 from gan_lab.data.pictures import Frame
-from gan_lab.data.video import cuts, natural, read_recording, recordings
+from gan_lab.data.scenes import cuts
+from gan_lab.data.video import natural, read_recording, recordings
 from gan_lab.imaging import save_animation
 from gan_lab.types import UserError
 
