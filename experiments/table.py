@@ -302,6 +302,10 @@ def main() -> None:
     once = {name: run for name, run in runs.items() if not SEEDED.search(name)}
     minutes = {name: run for name, run in once.items() if of_minutes(name)}
     forecasts, clips = ({name: run for name, run in once.items() if key in run["fidelity"]["protocol"]} for key in KEYS)
+    files = {
+        f"{name} on {measured['protocol']['data']['test']}": {**runs[name], "fidelity": measured}
+        for name, measured in recorded("results/test_file").items()
+    }
     elsewhere = both.keys() | plane | forecasts.keys() | clips.keys()
     lines = sampled({name: run for name, run in once.items() if name not in elsewhere})
     lines += of_equal_time(minutes) if MINUTES in minutes else []
@@ -313,7 +317,7 @@ def main() -> None:
     lines += asked(told) if told else []
     lines += counted(modes) if modes else []
     lines += translated(both) if both else []
-    lines += continued(forecasts) if forecasts else []
+    lines += continued(dict(sorted({**forecasts, **files}.items()))) if forecasts else []
     lines += animated(clips) if clips else []
     lines += heading(["result", "command", "hardware"])
     lines += [f"| {name} | `{result['command']}` | {result['hardware']} |" for name, result in runs.items()]
