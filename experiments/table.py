@@ -229,20 +229,28 @@ def translated(runs: dict[str, Any]) -> list[str]:
     return [*heading(header), *(line for item in runs.items() for line in directions(*item)), ""]
 
 
+def beside(figures: dict[str, float], key: str, how: str) -> str:
+    """A figure, and those of the last frame again and of black frames."""
+    if key not in figures:
+        return ""
+    made, *others = (format(figures[f"{key}{of}"], how) for of in ("", "_repeat", "_black"))
+    return f"{made} ({', '.join(others)})"
+
+
 def continued(runs: dict[str, Any]) -> list[str]:
-    """Predictions of frames, beside the last frame again and black ones."""
-    header = ["result", "squared error a frame", "last frame again", "black", "of the last frame's", "absolute error",
-              "SSIM", "PSNR, dB", "`pd_colour`", "`fd_video`", "last frame again", "frames", "test clips",
-              "clips learned", "minutes"]  # fmt: skip
+    """Predictions of frames; in parentheses the last frame again, and black ones."""
+    header = ["result", "squared error a frame (last frame again, black)", "of the last frame's", "absolute error",
+              "SSIM", "PSNR, dB",
+              "`pd_colour`", "`fd_video`", "frames", "test clips", "clips learned", "minutes"]  # fmt: skip
     lines = []
     for name, result in runs.items():
         figures, protocol = result["fidelity"]["figures"], result["fidelity"]["protocol"]
-        error, idle = figures["mse_a_frame"], figures["mse_a_frame_repeat"]
-        shown = {"mae_a_frame": ".1f", "ssim": ".3f", "psnr": ".1f", "pd_colour": ".3f", "fd_video": ".2f",
-                 "fd_video_repeat": ".2f"}  # fmt: skip
+        shown = {"mse_a_frame": ".1f", "mae_a_frame": ".1f", "ssim": ".3f", "psnr": ".1f", "pd_colour": ".3f",
+                 "fd_video": ".2f"}  # fmt: skip
+        error, *others = (beside(figures, key, how) for key, how in shown.items())
+        share = figures["mse_a_frame"] / figures["mse_a_frame_repeat"]
         cells = [
-            name, f"**{error:.1f}**", f"{idle:.1f}", f"{figures['mse_a_frame_black']:.1f}", f"{error / idle:.2f}",
-            *(f"{figures[key]:{how}}" if key in figures else "" for key, how in shown.items()),
+            name, f"**{error.replace(' (', '** (')}", f"{share:.2f}", *others,
             f"{protocol['given']} → {protocol['predicted']}", f"{protocol['clips']:,}",
             f"{result['counters']['images_seen']:,}", f"{result['counters']['seconds'] / 60:.0f}",
         ]  # fmt: skip

@@ -124,9 +124,9 @@ def _write(rows: Tensor, made: Tensor, plain: Mapping[str, Any]) -> None:
     """The sheet, a block of rows for each sequence, and the animation, a column for each of the first ones."""
     output = Path(plain["output"]).expanduser()
     ending = output.suffix.lower()
-    folder = output.parent if ending in (".png", *ANIMATIONS) else output
-    still = output if ending == ".png" else folder / "prediction.png"
-    moving = output if ending in ANIMATIONS else folder / "prediction.gif"
+    named = output if ending in (".png", *ANIMATIONS) else output / "prediction.gif"
+    folder, still = named.parent, named.with_suffix(".png")
+    moving = named.with_suffix(".gif") if ending == ".png" else named
     save_png(still, grid(rows.transpose(0, 1).flatten(0, 2), rows.shape[2]))
     abreast = rows[:, :ABREAST]
     columns = abreast.flatten(0, 1).unbind(1)

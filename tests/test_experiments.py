@@ -73,6 +73,12 @@ def test_what_a_recipe_reached_is_what_was_recorded_or_that_it_was_not_run(name)
         assert value in {f"{each[figure]:.{len(value.partition('.')[2])}f}" for each in figures}
 
 
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("results/test_file/*.json")), ids=lambda path: path.stem)
+def test_what_is_told_of_a_test_file_is_of_the_recorded_run(path):
+    measured, run = (json.loads(each.read_text()) for each in (path, EXPERIMENTS / "results" / path.name))
+    assert measured["images_seen"] == run["counters"]["images_seen"] and measured["protocol"]["data"]["test"]
+
+
 def given(name):
     """The keys that a recipe's header names in parentheses."""
     told = " ".join(header("recipe", name).values())

@@ -103,7 +103,7 @@ def test_without_the_truth_it_goes_on_after_the_last_frame(forecaster, clip, tmp
     assert "Predicted 7 frames of 1 sequences, 6 frames given" in capsys.readouterr().out
     assert Image.open(wanted).size == (CELL + 2, 2 * CELL + 2)
     # As many of those given as the model was trained to see, and what follows.
-    assert Image.open(tmp_path / "prediction.png").size == ((2 + 7) * CELL + 2, 2 * CELL + 2)
+    assert Image.open(tmp_path / "later.png").size == ((2 + 7) * CELL + 2, 2 * CELL + 2)
 
 
 @pytest.mark.parametrize(

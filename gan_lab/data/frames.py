@@ -78,8 +78,10 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
     """The array in an .npy, which stays on the disk, or in an .npz: the one of that key, or the only one.
 
     Raises:
-        UserError: if it cannot be read, or an .npz has several and none of that key.
+        UserError: if it is not there or cannot be read, or an .npz has several and none of that key.
     """
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give an .npy or .npz file.")
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(found, np.ndarray):
@@ -94,7 +96,8 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
     except KeyError as error:
         raise UserError(f"{path} has several arrays and none is called {key}: name one so.") from error
     except Exception as problem:  # a damaged archive raises whatever its decoder happens to
-        raise unreadable(path, f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__) from problem
+        reason = f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
+        raise unreadable(path, "no array of numbers" if "pickle" in reason else reason) from problem
 
 
 READERS: dict[str, Callable[[Path, Frame], Iterator[Decoded]]] = {

@@ -193,10 +193,11 @@ class Recordings:
         scenes = sorted((end - begin for each in footage for begin, end in each.scenes), reverse=True)
         room = scenes[0] if wanted == 1 else max([scenes[0] // 2, *scenes[1:2]])
         longest, fits = max(footage, key=lambda each: each.longest), (room - 1) // self.stride + 1
+        works = f"data.length={fits} or less, or longer ones" if fits else "longer ones"
         raise UserError(
             f"data.root={self.root} has no room for {('a clip', 'a training and a test clip')[wanted - 1]} of "
             f"data.length={length} at data.stride={self.stride}: the longest recording, {longest.name}, has "
-            f"{longest.longest} frames of one scene, so give {f'data.length={fits} or less' if fits else 'more'}."
+            f"{longest.longest} frames of one scene, so give {works}."
         )
 
 

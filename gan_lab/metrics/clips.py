@@ -101,8 +101,13 @@ class Animated(Pictures):
 
 
 def spread(numbers: Tensor, count: int, n: int) -> Tensor:
-    """Which of these numbers (m,) are among n evenly spread ones of 0 … count - 1, bool; number i as i · n // count."""
+    """Which of these numbers (m,) are among n evenly spread ones of 0 … count - 1, bool; see ``anew``."""
     return (numbers + 1) * n // count > numbers * n // count
+
+
+def anew(numbers: Tensor, count: int, n: int) -> Tensor:
+    """The places 0 … n - 1 of such numbers, of those that ``spread`` keeps."""
+    return numbers * n // count
 
 
 def spread_clips(data: RealClips, split: str, n: int, size: int) -> Iterator[tuple[int, Tensor]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.capabilities import Predicts, RealClips
-from gan_lab.metrics.clips import BASELINES, shared_clips, spread
+from gan_lab.metrics.clips import BASELINES, anew, shared_clips, spread
 from gan_lab.metrics.gathering import Values
 from gan_lab.metrics.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.metrics.probes import USUAL, How, Probe
@@ -101,7 +101,7 @@ class Prediction(Probe):
                 continue
             pairs = [(each[kept].flatten(0, 1), truth[kept].flatten(0, 1)) for each in made]
             found = [compare(*pair).view(int(kept.sum()), -1) for pair in pairs for compare in compared.values()]
-            table.update(torch.cat(found, 1), index[kept] * len(table.seen) // n)
+            table.update(torch.cat(found, 1), anew(index[kept], n, len(table.seen)))
 
     def compute(self) -> Values:
         found: Values = {}

@@ -122,7 +122,11 @@ def test_what_is_too_short_is_left_out_with_a_line(tmp_path):
             {},
             r"a\.npy, has 9 frames of one scene, so give data\.length=4 or less",
         ),
-        ({"a": numbered(6), "b": numbered(5)}, {"length": 6}, r"a\.npy, has 6 .* so give data\.length=5 or less"),
+        (
+            {"a": numbered(6), "b": numbered(5)},
+            {"length": 6},
+            r"a\.npy, has 6 .* so give data\.length=5 or less, or longer",
+        ),
         ({"a": numbered(9)}, {"stride": 3}, r"data\.length=5 at data\.stride=3: .* has 9 .* data\.length=2 or less"),
         ({"a": numbered(4, 7, 3)}, {}, r"a\.npy, has 7 frames of one scene, so give data\.length=4 or less"),
         (
@@ -130,7 +134,7 @@ def test_what_is_too_short_is_left_out_with_a_line(tmp_path):
             {},
             r"room for a clip .*b\.npy, has 3 .* data\.length=3 or",
         ),
-        ({"a": numbered(1)}, {}, r"has 1 frames of one scene, so give more"),
+        ({"a": numbered(1)}, {}, r"has 1 frames of one scene, so give longer ones"),
     ],
 )
 def test_where_nothing_is_long_enough_the_sentence_says_what_is(tmp_path, recordings, options, what):

@@ -210,8 +210,11 @@ def test_other_files_are_refused_in_a_sentence(tmp_path, frames, what):
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere\.npy cannot be read"):
+    with pytest.raises(UserError, match=r"nowhere\.npy does not exist"):
         moving(test_file=str(tmp_path / "nowhere.npy")).setup("fit")
+    (tmp_path / "clip.gif").write_bytes(b"GIF89a")
+    with pytest.raises(UserError, match=r"clip\.gif cannot be read \(no array of numbers\)"):
+        moving(test_file=str(tmp_path / "clip.gif")).setup("fit")
     np.savez(tmp_path / "two.npz", a=np.zeros(3), b=np.zeros(3))
     with pytest.raises(UserError, match=r"two\.npz has several arrays and none is called arr_0"):
         moving(test_file=str(tmp_path / "two.npz")).setup("fit")
