@@ -9,13 +9,13 @@ from zipfile import ZipFile
 
 import torch
 from omegaconf import DictConfig
-from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from gan_lab import photos
 from gan_lab.capabilities import Samples, Translates
 from gan_lab.configuration import resolve
 from gan_lab.core.checkpoint import load
+from gan_lab.data.decoding import reason
 from gan_lab.data.files import Entry, open_entry
 from gan_lab.editing.sheet import Sheet
 from gan_lab.editing.translation import Tiling, Translator
@@ -60,7 +60,7 @@ def _translate(plain: dict[str, Any]) -> None:
     if ranks()[0]:
         return
     if len(work.report.left_out) == len(jobs):
-        named = [f"{name} ({reason})" for name, reason in work.report.left_out.items()]
+        named = [f"{name} ({why})" for name, why in work.report.left_out.items()]
         raise UserError(f"No picture of {source} could be translated: {_listed(named)}.")
     print("\n".join(work.report.lines(output, others)))
     if work.sheet is not None:
@@ -127,7 +127,7 @@ class Report:
         every: dict[str, list[str]] = {}
         for remark, names in (item for part in parts for item in part.told.items()):
             every.setdefault(remark, []).extend(names)
-        left_out = {name: reason for part in parts for name, reason in part.left_out.items()}
+        left_out = {name: why for part in parts for name, why in part.left_out.items()}
         return cls(
             sorted((name for part in parts for name in part.done), key=order.__getitem__),
             sorted((name for part in parts for name in part.present), key=order.__getitem__),
@@ -139,8 +139,8 @@ class Report:
         """What the user reads at the end, the figures last."""
         for remark, names in self.told.items():
             yield f"{remark}: {_listed(names)}"
-        for name, reason in self.left_out.items():
-            yield f"left out {name}: {reason}"
+        for name, why in self.left_out.items():
+            yield f"left out {name}: {why}"
         total = len(self.done) + len(self.present) + len(self.left_out)
         further = {
             f"{len(self.present)} were there already (overwrite=true makes them again)": self.present,
@@ -190,7 +190,7 @@ class Work:
         try:
             photo = self._read(job.entry, self.there.source, zips)
         except Exception as problem:  # a damaged file raises whatever its decoder happens to
-            self.report.left_out[job.name] = _reason(problem)
+            self.report.left_out[job.name] = reason(problem)
             return
         try:
             self._one(job, photo, number)
@@ -199,7 +199,7 @@ class Work:
                 raise
             self.report.left_out[job.name] = "memory does not hold it: tile=512 takes less"
         except (OSError, ValueError) as problem:
-            self.report.left_out[job.name] = f"its translation cannot be written ({_reason(problem)})"
+            self.report.left_out[job.name] = f"its translation cannot be written ({reason(problem)})"
 
     def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> photos.Photo:
         with open_entry(zips, entry) as file:
@@ -220,7 +220,7 @@ class Work:
             except (MemoryError, RuntimeError, OSError) as problem:  # the translation itself is there
                 if isinstance(problem, RuntimeError) and not _is_for_memory(problem):
                     raise
-                self.report.tell(job.name, [f"not whole on the sheet ({_reason(problem)})"])
+                self.report.tell(job.name, [f"not whole on the sheet ({reason(problem)})"])
             self.sheet.add(job.name, job.links)
 
     def _show(self, sheet: Sheet, job: Job, photo: photos.Photo, output: Tensor, number: int) -> None:
@@ -248,13 +248,6 @@ class Work:
 def _is_for_memory(problem: Exception) -> bool:
     """Whether memory ran out: on the CPU torch says so in the words of a plain RuntimeError alone."""
     return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(problem)
-
-
-def _reason(problem: Exception) -> str:
-    if isinstance(problem, UnidentifiedImageError):
-        return "no picture, or one of an unknown format"
-    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-    return text.splitlines()[0] if text else type(problem).__name__
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_lab.data.pictures import Bytes, Frame
 
@@ -12,6 +12,14 @@ SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 class NoIdsError(Exception):
     """A file that holds colours where class ids are wanted. Its text says what it is."""
+
+
+def reason(problem: Exception) -> str:
+    """Why a file cannot be read, in a line: decoders of damaged ones raise whatever happens to them."""
+    if isinstance(problem, UnidentifiedImageError):
+        return "no picture, or one of an unknown format"
+    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return text.splitlines()[0] if text else type(problem).__name__
 
 
 def decode(file: BinaryIO, frame: Frame) -> tuple[Bytes, tuple[int, int, str]]:

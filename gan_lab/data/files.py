@@ -15,7 +15,7 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lab.atomic import replacing
-from gan_lab.data.decoding import NoIdsError, decode
+from gan_lab.data.decoding import NoIdsError, decode, reason
 from gan_lab.data.pictures import Damaged, Decoded, Frame, Indices, Pictures
 from gan_lab.data.threads import in_threads
 from gan_lab.progress import track
@@ -250,7 +250,7 @@ def _render(zips: dict[Path, zipfile.ZipFile], frame: Frame, entry: Entry) -> De
             "class id a pixel (mode L or P), or data.domains.….labels=0 to take it as a picture."
         ) from None
     except Exception as problem:  # a damaged file raises whatever its decoder happens to
-        return Damaged(entry.name, f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__)
+        return Damaged(entry.name, reason(problem))
     return Decoded(pixels, *seen)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_lab.data.decoding import eight_bit, opaque
+from gan_lab.data.decoding import eight_bit, opaque, reason
 from gan_lab.data.pictures import Bytes, Decoded, Frame
 from gan_lab.types import UserError
 
@@ -17,8 +17,8 @@ VIDEOS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 ARRAYS = (".npy", ".npz")
 
 
-def unreadable(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} cannot be read ({reason}): mend it, or take it away.")
+def unreadable(path: Path, why: str) -> UserError:
+    return UserError(f"{path} cannot be read ({why}): mend it, or take it away.")
 
 
 def _seen(pixels: Bytes, image: Image.Image) -> Decoded:
@@ -96,8 +96,8 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
     except KeyError as error:
         raise UserError(f"{path} has several arrays and none is called {key}: name one so.") from error
     except Exception as problem:  # a damaged archive raises whatever its decoder happens to
-        reason = f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
-        raise unreadable(path, "no array of numbers" if "pickle" in reason else reason) from problem
+        told = reason(problem)
+        raise unreadable(path, "no array of numbers" if "pickle" in told else told) from problem
 
 
 READERS: dict[str, Callable[[Path, Frame], Iterator[Decoded]]] = {

@@ -14,6 +14,7 @@ from typing import Any, cast
 from PIL import Image
 
 from gan_lab.data.cache import Rendered, render
+from gan_lab.data.decoding import reason
 from gan_lab.data.files import ENDINGS, TESTS, Entry, Files, walked
 from gan_lab.data.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pyav, unreadable
 from gan_lab.data.pictures import Bytes, Damaged, Decoded, Frame, Indices, Pictures
@@ -86,8 +87,7 @@ class Recording:
         except UserError:
             raise
         except Exception as problem:  # a damaged file raises whatever its decoder happens to
-            reason = f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
-            raise unreadable(self.path, reason) from problem
+            raise unreadable(self.path, reason(problem)) from problem
 
     def _pictures(self, frame: Frame) -> Iterator[Decoded]:
         for file, found in zip(self.stills, self._files.render(frame), strict=True):
