@@ -85,8 +85,8 @@ def _fitted(path: str, target: Any, values: Mapping[str, Any]) -> dict[str, Any]
     """The values, whole numbers as such where they were written like 1e6.
 
     Raises:
-        UserError: where an argument of ours, or of an optimizer, is annotated as a number or a truth value and the
-            value is none.
+        UserError: where an argument of ours, or of an optimizer, is annotated as a number, a truth value or a mapping
+            and the value is none.
     """
     if not _inside(path, ("gan_lab", "torch.optim")):  # annotations of others do not always hold
         return dict(values)
@@ -94,6 +94,9 @@ def _fitted(path: str, target: Any, values: Mapping[str, Any]) -> dict[str, Any]
     found = dict(values)
     for name, value in values.items():
         kinds = _kinds(stated.get(name))
+        maps = {get_origin(kind) or kind for kind in kinds} <= {Mapping, dict, NoneType}
+        if maps and isinstance(value, bool | int | float | str):
+            raise UserError(f"{name}={value} does not serve: give null, or keys and values as {name} of {path}.")
         serve = [kind for kind in PLAIN if kind in kinds]
         if not serve or not {*kinds} <= {*PLAIN, Tensor} or isinstance(value, Tensor):
             continue

@@ -86,6 +86,14 @@ def test_numbers_are_taken_as_people_write_them():
     assert dim == 20 and type(dim) is int
 
 
+def test_words_in_place_of_keys_and_values_are_refused():
+    node = {"_target_": "gan_lab.callbacks.fidelity.Fidelity", "every": 0, "n": None, "folder": "x", "metrics": {}}
+    for value in ("none", 3, True):
+        with pytest.raises(UserError, match=f"quick={value} does not serve: give null, or keys and values as quick of"):
+            build({**node, "quick": value})
+    assert build({**node, "quick": None}).tiers["quick"][0] == {}
+
+
 def test_others_annotations_bind_nobody():
     rate = {"_target_": "torch.tensor", "data": 0.5}
     adam = {"_target_": "torch.optim.Adam", "_partial_": True}

@@ -22,7 +22,6 @@ from gan_lab.metrics.extractors import Extractor
 from gan_lab.metrics.suite import Part
 from gan_lab.presenting import sentence, table
 from gan_lab.progress import console
-from gan_lab.types import UserError
 
 
 class Fidelity(Callback):
@@ -74,9 +73,6 @@ class Fidelity(Callback):
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
-        for key, parts in {"metrics@quick": quick, "metrics": metrics}.items():
-            if not isinstance(parts, Mapping | None):
-                raise UserError(f"{parts} stands where metrics belong: choose them by such as {key}=[distance,score].")
         self.every, self.folder = Every(every), Path(folder)
         # A mapping without a target holds settings of a metric that was not chosen.
         chosen = [{name: part for name, part in (parts or {}).items() if callable(part)} for parts in (quick, metrics)]

@@ -237,12 +237,6 @@ def test_what_cannot_be_measured_is_passed_over(run, tmp_path, case):
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
-@pytest.mark.parametrize(("key", "group"), [("quick", "metrics@quick"), ("metrics", "metrics")])
-def test_what_is_no_choice_of_metrics_is_refused_in_a_sentence(tmp_path, key, group):
-    with pytest.raises(UserError, match=rf"^none stands where metrics belong: .*{group}=\["):
-        Fidelity(16, 24, str(tmp_path), **{"metrics": FINAL, "quick": QUICK, key: "none"})
-
-
 @pytest.mark.parametrize("counts", [{"n": 1}, {"n": 24, "quick_n": 1}])
 def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
     module = SamplingModule()
