@@ -68,6 +68,13 @@ def test_the_critics_loss_carries_its_weight():
         torch.testing.assert_close(terms[f"adversarial_{side}"], expected)
 
 
+@pytest.mark.parametrize(("size", "blocks"), [(256, 9), (252, 6), ("[256,128]", 6)])
+def test_as_many_residual_blocks_as_the_papers_code_has_at_that_size(size, blocks):
+    config = compose(["model=cyclegan", "data=fake_unpaired", f"data.size={size}", "run_dir=x", "runs=x"])
+    settle(config)
+    assert resolve(config)["model"]["a2b"]["blocks"] == blocks
+
+
 def test_the_whole_configuration_takes_a_step(tmp_path):
     """64 filters, 9 blocks: every parameter of the paper's networks moves. They are the same at any size."""
     config = compose([
