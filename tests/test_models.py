@@ -6,26 +6,16 @@ import pytest
 import torch
 from cases import CASES, limited, plain
 from lightning.pytorch import Callback
+from training import fit
 
 import gan_lab
 from gan_lab.build import build
 from gan_lab.callbacks.fidelity import Fidelity
 from gan_lab.capabilities import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
 from gan_lab.core.alternating import AlternatingModule
-from gan_lab.runtime import make_trainer
 
 BATCH = 4
 CRITICS = ("discriminator.", "frame_critic.", "clip_critic.")
-
-
-def fit(configuration, callback=None, resume=None):
-    torch.manual_seed(configuration["seed"])
-    trainer, _ = make_trainer(configuration)
-    if callback is not None:
-        trainer.callbacks.append(callback)
-    model = build(configuration["model"])
-    trainer.fit(model, datamodule=build(configuration["data"]), ckpt_path=resume, weights_only=True)
-    return trainer, model
 
 
 def image_shape(configuration):

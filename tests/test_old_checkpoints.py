@@ -1,0 +1,54 @@
+"""Checkpoints of every earlier format load for ever, and give what they gave when they were written."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from cases import limited, plain
+from outputs import outputs_of, summary
+from training import fit
+
+import gan_lab
+
+ARCHIVES = sorted((Path(__file__).parent / "old_checkpoints").glob("format*.tar.xz"))
+
+
+def contents(archive):
+    with tarfile.open(archive) as opened:
+        names = [name.removesuffix(".json") for name in opened.getnames() if name.endswith(".json")]
+    return [(archive, name) for name in names]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The archives, unpacked."""
+    folder = tmp_path_factory.mktemp("old")
+    for archive in ARCHIVES:
+        with tarfile.open(archive) as opened:
+            opened.extractall(folder / archive.name, filter="data")
+    return folder
+
+
+CHECKPOINTS = [entry for archive in ARCHIVES for entry in contents(archive)]
+
+
+@pytest.mark.parametrize(("archive", "case"), CHECKPOINTS, ids=lambda value: getattr(value, "name", value))
+def test_it_loads_and_gives_what_it_gave(archive, case, folder):
+    told = json.loads((folder / archive.name / f"{case}.json").read_text())["outputs"]
+    found = {
+        name: summary(value) for name, value in outputs_of(gan_lab.load(folder / archive.name / f"{case}.ckpt")).items()
+    }
+    assert found.keys() == told.keys() and found
+    for name, value in told.items():
+        assert found[name]["shape"] == value["shape"], name
+        deviation = value["values"][1]
+        assert found[name]["values"] == pytest.approx(value["values"], rel=1e-3, abs=1e-3 * deviation), name
+
+
+def test_a_run_of_an_earlier_format_goes_on(folder, tmp_path):
+    configuration = plain(["model=dcgan"], tmp_path, *limited(12))
+    _, model = fit(configuration, resume=folder / ARCHIVES[0].name / "model=dcgan.ckpt")
+    assert (model.iteration, model.images_seen) == (3, 12)
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
