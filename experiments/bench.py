@@ -30,10 +30,11 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from gan_lab.build import build
-from gan_lab.configuration import compose, resolve, settle
-from gan_lab.machine import auto_precision, hardware
-from gan_lab.runtime import make_trainer
+from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.common.device import auto_precision, hardware
+from gan_lab.common.instantiate import build
+from gan_lab.training.trainer import make_trainer
 
 SIZE, BATCH, NARROW = 64, 64, 16
 SMALL = ["data=fake", "data.channels=3", "data.size=32", f"batch_size={BATCH}"]

@@ -22,11 +22,12 @@ import torch
 from benches import recomputed
 from torch import Tensor
 
-from gan_lab.build import build
-from gan_lab.configuration import compose, resolve, settle
-from gan_lab.core.noise import Keyed
-from gan_lab.machine import auto_precision, hardware, versions
+from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.common.device import auto_precision, hardware, versions
+from gan_lab.common.instantiate import build
 from gan_lab.models.forecasting import Forecaster
+from gan_lab.training.noise import Keyed
 
 BATCH, SIZE, GIVEN, FRAMES = 8, 64, 10, 20
 NETWORKS = ["convlstm", "predrnn"]

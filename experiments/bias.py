@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from gan_lab.common.device import hardware, versions
 from gan_lab.data.presets import folder
-from gan_lab.machine import hardware, versions
-from gan_lab.metrics.extractors import Colour
-from gan_lab.metrics.frechet import Sums, distance
-from gan_lab.metrics.gathering import UnsuitedError, Values
-from gan_lab.metrics.infinity import FrechetInfinity
-from gan_lab.metrics.sources import Real
-from gan_lab.reports.charts import Axes
+from gan_lab.evaluation.features.extractors import Colour
+from gan_lab.evaluation.image_sets import Real
+from gan_lab.evaluation.metrics.frechet import Sums, distance
+from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity
+from gan_lab.evaluation.reports.charts import Axes
+from gan_lab.evaluation.statistics import UnsuitedError, Values
 
 HERE = Path(__file__).parent
 SIZES = (100, 250, 500, 1000, 2500, 5000)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 
-from gan_lab.metrics.frechet import FrechetDistance
-from gan_lab.metrics.inception import Inception
+from gan_lab.evaluation.features.inception import Inception
+from gan_lab.evaluation.metrics.frechet import FrechetDistance
 
 
 class Same(nn.Module):

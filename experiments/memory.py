@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from gan_lab.machine import hardware
-from gan_lab.metrics.gathering import Comparison
-from gan_lab.metrics.kernel import KernelDistance
-from gan_lab.metrics.neighbours import Authenticity, DensityCoverage, PrecisionRecall
+from gan_lab.common.device import hardware
+from gan_lab.evaluation.metrics.kernel import KernelDistance
+from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall
+from gan_lab.evaluation.statistics import Comparison
 
 N, DIM = 50_000, 2_048
 FIGURES = {"kernel distance": [KernelDistance], "neighbours": [PrecisionRecall, DensityCoverage, Authenticity]}

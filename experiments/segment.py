@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.capabilities import TwoDomains
-from gan_lab.core.checkpoint import load
-from gan_lab.evaluating import data_of
-from gan_lab.machine import hardware
-from gan_lab.types import to_float, to_uint8
+from gan_lab.cli.inputs import data_of
+from gan_lab.common.capabilities import TwoDomains
+from gan_lab.common.device import hardware
+from gan_lab.common.images import to_float, to_uint8
+from gan_lab.training.checkpoint import load
 
 
 class Segmenter(nn.Module):

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gan_lab.reports.charts import Axes
+from gan_lab.evaluation.reports.charts import Axes
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"beta([\d.]+)_latent(\d+)")

@@ -30,8 +30,8 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.transforms.functional import gaussian_blur
 
-from gan_lab.machine import auto_precision
-from gan_lab.metrics import extractors
+from gan_lab.common.device import auto_precision
+from gan_lab.evaluation.features import extractors
 from gan_lab.networks.classifier import Classifier
 
 WEIGHTS = Path(extractors.__file__).parent / "weights"

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from train_extractor import WEIGHTS, Pictures, read_idx, read_zip, uniform
 
-from gan_lab.metrics.extractors import Video
+from gan_lab.evaluation.features.extractors import Video
 from gan_lab.networks.clips import ClipClassifier
 
 SIDE, LONGEST = 32, 16

@@ -9,7 +9,7 @@ __all__ = ["__version__", "load"]
 def __getattr__(name: str) -> Any:
     """Makes ``gan_lab.load`` available without importing torch before it is needed (shell completion must be quick)."""
     if name == "load":
-        from gan_lab.core.checkpoint import load
+        from gan_lab.training.checkpoint import load
 
         return load
     raise AttributeError(f"module 'gan_lab' has no attribute {name!r}")

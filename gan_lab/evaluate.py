@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gan_lab.cli import entry
+from gan_lab.cli.app import entry
 
 
 @entry("evaluate")

@@ -11,27 +11,30 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
-from gan_lab.build import TRUSTED, build
-from gan_lab.callbacks.measure import Measure
-from gan_lab.callbacks.measure_samples import SampleMeasure
-from gan_lab.callbacks.measures import measure_for
-from gan_lab.capabilities import Animates, Mixture, Predicts, RealClips, RealImages, Samples, Translates, TwoDomains
-from gan_lab.configuration import check_sampling, resolve
-from gan_lab.core.checkpoint import load, read
-from gan_lab.data.folders import Numbered, folder_pictures
-from gan_lab.data.sides import SPLITS, WHOLE
-from gan_lab.launching import on_every_device
-from gan_lab.machine import device_of
-from gan_lab.metrics.exhibits import Exhibits
-from gan_lab.metrics.fidelity import Report
-from gan_lab.metrics.sources import Real
-from gan_lab.presenting import table
-from gan_lab.ranks import first_alone, ranks
-from gan_lab.reports.pages import read_answers, write_trial
-from gan_lab.reports.report import write_report
-from gan_lab.runs import title, write_json
-from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import UserError, to_float
+from gan_lab.cli.config.checks import check_sampling
+from gan_lab.cli.config.compose import resolve
+from gan_lab.cli.inputs import data_of
+from gan_lab.common.capabilities import Animates, Predicts, Samples, Translates
+from gan_lab.common.device import device_of
+from gan_lab.common.distributed import ranks
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import to_float
+from gan_lab.common.instantiate import build
+from gan_lab.common.launch import on_every_device
+from gan_lab.common.runs import checkpoint_in, title, write_json
+from gan_lab.data.loading.splits import SPLITS, WHOLE
+from gan_lab.data.sources.folders import Numbered, folder_pictures
+from gan_lab.evaluation.evaluators.base import Measure
+from gan_lab.evaluation.evaluators.samples import SampleMeasure
+from gan_lab.evaluation.evaluators.select import measure_for
+from gan_lab.evaluation.gallery import Exhibits
+from gan_lab.evaluation.image_sets import Real
+from gan_lab.evaluation.reports.pages import read_answers, write_trial
+from gan_lab.evaluation.reports.report import write_report
+from gan_lab.evaluation.reports.tables import table
+from gan_lab.evaluation.results import Report
+from gan_lab.training.checkpoint import load
+from gan_lab.training.trainer import switched
 
 WAYS = (["checkpoint"], ["real", "fake"], ["answers"])
 """Keys that say what is to be evaluated; each way alone."""
@@ -218,24 +221,3 @@ def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
     real = Real(data, plain["split"], n).pick(torch.arange(n))
     path = _beside(task.base, "-trial.html")
     return write_trial(path, real, source.pick(torch.arange(n)), task.title, plain["pairs"], plain["seed"])
-
-
-def data_of(path: Path, plain: dict[str, Any]) -> RealImages | RealClips | TwoDomains | Mixture:
-    """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now, ``data`` what else of
-    them is to be another way.
-    """
-    node = dict(read(path)["gan_lab"]["data"])
-    if plain["root"] and "root" not in node:
-        raise UserError(f"The data of {path} lie in no folder: leave root= away.")
-    if plain["root"]:
-        node["root"] = plain["root"]
-    node |= plain["data"]
-    data = build(node, [*TRUSTED, *plain["trust"]])
-    if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
-        raise UserError(
-            f"The data of {path}, {type(data).__name__}, are not pictures that others can be compared with."
-        )
-    with first_alone():
-        data.prepare_data()  # type: ignore[union-attr]
-    data.setup("test")  # type: ignore[union-attr]
-    return data

@@ -1,14 +1,14 @@
 """Weights that figures need, downloaded once: ``python -m gan_lab.fetch inception to=folder``."""
 
-from gan_lab.cli import plain_entry
+from gan_lab.cli.app import plain_entry
 
 
 @plain_entry("inception", to=None)
 def main(names: list[str], to: str | None) -> None:
     from pathlib import Path
 
-    from gan_lab.metrics.inception import INCEPTION_URL, inception_weights
-    from gan_lab.types import UserError
+    from gan_lab.common.errors import UserError
+    from gan_lab.evaluation.features.inception import INCEPTION_URL, inception_weights
 
     if names != ["inception"]:
         raise UserError(f"gan_lab.fetch knows the weights of inception, not {' '.join(names)}: give that name.")

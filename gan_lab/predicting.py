@@ -9,22 +9,24 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_lab.capabilities import Animates, Predicts, RealClips, Samples
-from gan_lab.configuration import check_sampling, resolve
-from gan_lab.core.checkpoint import load, read
-from gan_lab.data.pictures import MODES, Frame
-from gan_lab.data.sides import SPLITS, sides
-from gan_lab.data.video import read_recording
-from gan_lab.editing.sequences import compared
-from gan_lab.evaluating import data_of
-from gan_lab.imaging import grid, save_animation, save_each, save_png
-from gan_lab.inference import ANIMATIONS
-from gan_lab.machine import device_of
-from gan_lab.metrics.clips import spread_clips
-from gan_lab.metrics.prediction import BASELINES, squared
-from gan_lab.precision import full_precision
-from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import UserError, to_float
+from gan_lab.cli.config.checks import check_sampling
+from gan_lab.cli.config.compose import resolve
+from gan_lab.cli.inputs import data_of
+from gan_lab.common.capabilities import Animates, Predicts, RealClips, Samples
+from gan_lab.common.device import device_of
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import grid, save_animation, save_each, save_png, to_float
+from gan_lab.common.precision import full_precision
+from gan_lab.common.runs import checkpoint_in
+from gan_lab.data.clip_subsets import spread_clips
+from gan_lab.data.loading.splits import SPLITS, sides
+from gan_lab.data.reading.pictures import MODES, Frame
+from gan_lab.data.sources.recording_files import read_recording
+from gan_lab.evaluation.metrics.prediction import BASELINES, squared
+from gan_lab.inference.clip_rows import compared
+from gan_lab.inference.sampling import ANIMATIONS
+from gan_lab.training.checkpoint import load, read
+from gan_lab.training.trainer import switched
 
 ABREAST = 16
 """Sequences in an animation."""

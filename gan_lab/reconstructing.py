@@ -10,26 +10,38 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_lab.capabilities import Decodes, Encodes, Infers, RealImages, Reconstructs, Restores, Samples, Translates
-from gan_lab.configuration import check_sampling, resolve
-from gan_lab.core.checkpoint import load, read
-from gan_lab.data.batches import ONCE
-from gan_lab.data.binary import drawn
-from gan_lab.data.files import ENDINGS, Files
-from gan_lab.data.pictures import MODES, Damaged, Frame
-from gan_lab.data.sides import SPLITS, WHOLE, sides
-from gan_lab.editing.interpolation import lerp, slerp, walk
-from gan_lab.evaluating import data_of
-from gan_lab.imaging import grid_of_kinds, save_each, save_png
-from gan_lab.inference import write_walk
-from gan_lab.machine import device_of
-from gan_lab.metrics.perceptual import SMALLEST, ssim
-from gan_lab.metrics.reconstruction import mse, psnr
-from gan_lab.metrics.sources import some, spread, spread_numbers
-from gan_lab.outputs import plan
-from gan_lab.precision import full_precision
-from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Domain, UserError, to_float
+from gan_lab.cli.config.checks import check_sampling
+from gan_lab.cli.config.compose import resolve
+from gan_lab.cli.inputs import data_of
+from gan_lab.common.capabilities import (
+    Decodes,
+    Encodes,
+    Infers,
+    RealImages,
+    Reconstructs,
+    Restores,
+    Samples,
+    Translates,
+)
+from gan_lab.common.device import device_of
+from gan_lab.common.domains import Domain
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import grid_of_kinds, save_each, save_png, to_float
+from gan_lab.common.precision import full_precision
+from gan_lab.common.runs import checkpoint_in
+from gan_lab.data.loading.batches import ONCE
+from gan_lab.data.loading.binary import drawn
+from gan_lab.data.loading.splits import SPLITS, WHOLE, sides
+from gan_lab.data.reading.files import ENDINGS, Files
+from gan_lab.data.reading.pictures import MODES, Damaged, Frame
+from gan_lab.data.subsets import some, spread, spread_numbers
+from gan_lab.evaluation.features.perceptual import SMALLEST, ssim
+from gan_lab.evaluation.metrics.reconstruction import mse, psnr
+from gan_lab.inference.file_jobs import plan
+from gan_lab.inference.interpolation import lerp, slerp, walk
+from gan_lab.inference.sampling import write_walk
+from gan_lab.training.checkpoint import load, read
+from gan_lab.training.trainer import switched
 
 HIDDEN = ("bottom", "top", "left", "right", "center")
 GREY = 0.0

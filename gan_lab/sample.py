@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from gan_lab.cli import entry
+from gan_lab.cli.app import entry
 
 
 @entry("sample")
 def main(config: Any) -> None:
-    from gan_lab import inference
+    from gan_lab.inference import sampling as inference
 
     inference.sample(config)
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from gan_lab.cli import entry
+from gan_lab.cli.app import entry
 
 
 @entry("train")
 def main(config: Any) -> float | None:
-    from gan_lab import sweeps
+    from gan_lab.cli.sweeps import jobs as sweeps
 
     return sweeps.train(config)
 

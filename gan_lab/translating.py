@@ -11,21 +11,25 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_lab import photos
-from gan_lab.capabilities import Samples, Translates
-from gan_lab.configuration import resolve
-from gan_lab.core.checkpoint import load
-from gan_lab.data.decoding import reason
-from gan_lab.data.files import Entry, open_entry
-from gan_lab.editing.sheet import Sheet
-from gan_lab.editing.translation import Tiling, Translator
-from gan_lab.launching import on_every_device
-from gan_lab.machine import device_of, free_memory
-from gan_lab.outputs import Job, folder_of, plan
-from gan_lab.progress import track
-from gan_lab.ranks import gathered, ranks
-from gan_lab.runtime import checkpoint_in, switched
-from gan_lab.types import Domain, UserError
+from gan_lab.cli.config.compose import resolve
+from gan_lab.common import image_files
+from gan_lab.common.capabilities import Samples, Translates
+from gan_lab.common.device import device_of, free_memory
+from gan_lab.common.distributed import gathered, ranks
+from gan_lab.common.domains import Domain
+from gan_lab.common.errors import UserError
+from gan_lab.common.launch import on_every_device
+from gan_lab.common.progress import track
+from gan_lab.common.runs import checkpoint_in
+from gan_lab.data.reading import images as photos
+from gan_lab.data.reading.decoding import reason
+from gan_lab.data.reading.files import Entry, open_entry
+from gan_lab.inference.file_jobs import folder_of, plan
+from gan_lab.inference.sheet_page import Sheet
+from gan_lab.inference.translate_files import Job
+from gan_lab.inference.translation import Tiling, Translator
+from gan_lab.training.checkpoint import load
+from gan_lab.training.trainer import switched
 
 COLUMNS = ("input", "output", "cycle")
 SHOWN = 5
@@ -41,7 +45,7 @@ def translate(config: DictConfig) -> None:
     """
     plain = resolve(config)
     checkpoint_in(plain["checkpoint"])
-    on_every_device(_translate, plain, 1 if Path(plain["input"]).suffix.lower() in photos.FORMATS else None)
+    on_every_device(_translate, plain, 1 if Path(plain["input"]).suffix.lower() in image_files.FORMATS else None)
 
 
 def _translate(plain: dict[str, Any]) -> None:
@@ -70,7 +74,7 @@ def _translate(plain: dict[str, Any]) -> None:
 
 def _work(model: Translates, plain: Mapping[str, Any], output: Path) -> "Work":
     """The translators that the keys ask for."""
-    if plain["sheet"] and output.suffix.lower() in photos.FORMATS:
+    if plain["sheet"] and output.suffix.lower() in image_files.FORMATS:
         raise UserError(f"sheet=true writes a page beside the results: give a folder, not output={output}.")
     if not isinstance(plain["max_pixels"], int) or plain["max_pixels"] < 1:
         raise UserError(f"max_pixels={plain['max_pixels']} does not serve: give a whole number from 1 up.")
@@ -211,7 +215,7 @@ class Work:
     def _one(self, job: Job, photo: photos.Photo, number: int) -> None:
         result = self.there(photo.pixels, number)
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
-        kept = photos.write(job.output, result.pixels, *extras)
+        kept = image_files.write(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
         self.report.tell(job.name, [*photo.told, *kept, *([result.how] if result.how else [])])
         if self.sheet is not None:

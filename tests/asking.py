@@ -2,9 +2,10 @@
 
 import torch
 
-from gan_lab.metrics import clips, sources
-from gan_lab.metrics.gathering import Gathered
-from gan_lab.metrics.probes import How
+from gan_lab.evaluation import image_sets as sources
+from gan_lab.evaluation.metrics import clips
+from gan_lab.evaluation.model_metric import How
+from gan_lab.evaluation.statistics import Gathered
 
 
 class Asked:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from gan_lab.cli import home
-from gan_lab.configuration import compose, resolve, settle
+from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.cli.config.paths import home
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
 THIN = ["generator.filters=4", "critic.filters=4", "critic.layers=1", "model.ema_half_life=10"]

@@ -14,28 +14,28 @@ import torch
 from cases import CASES, limited, plain
 from torch import nn
 
-from gan_lab.augment import DiffAugment, InstanceNoise, Mirror
-from gan_lab.build import build
-from gan_lab.core.alternating import AlternatingModule
-from gan_lab.core.budget import Budget
-from gan_lab.core.gan import GANModule
-from gan_lab.core.latents import Normal
-from gan_lab.core.pool import Pool
+from gan_lab.common.instantiate import build
 from gan_lab.losses.adversarial import NonSaturating, Relativistic
 from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
+from gan_lab.models.bases.gan import GANModule
+from gan_lab.models.bases.latents import Normal
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.mocogan import MoCoGAN
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks import vqvae
-from gan_lab.networks.coders import MLPDecoder, MLPEncoder
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.networks.mocogan import Generator
 from gan_lab.networks.pixelcnn import PixelCNN
 from gan_lab.networks.quantizer import Quantizer
-from gan_lab.runtime import make_trainer
+from gan_lab.networks.vae import MLPDecoder, MLPEncoder
+from gan_lab.training.alternating import AlternatingModule
+from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
+from gan_lab.training.budget import Budget
+from gan_lab.training.image_pool import Pool
+from gan_lab.training.trainer import make_trainer
 
 BATCH, ITERATIONS, LENGTH = 4, 3, 4
 

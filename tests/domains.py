@@ -4,8 +4,8 @@ import hashlib
 
 import torch
 
+from gan_lab.common.domains import Domain
 from gan_lab.networks.resnet import Generator
-from gan_lab.types import Domain
 
 
 def pictures(n, seed, shape=(3, 16, 16), level=128.0):

@@ -2,7 +2,7 @@
 
 import torch
 
-from gan_lab.capabilities import (
+from gan_lab.common.capabilities import (
     Animates,
     Encodes,
     Explains,

@@ -3,7 +3,7 @@
 import torch
 from asking import Asked
 
-from gan_lab.types import to_float
+from gan_lab.common.images import to_float
 
 
 class RandomClips:

@@ -15,13 +15,14 @@ from cases import COMMON, THIN, limited, names, thin
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gan_lab.build import build
-from gan_lab.configuration import compose, resolve, settle
-from gan_lab.data.arrays import Fake
-from gan_lab.data.clips import FakeClips
-from gan_lab.data.domains import FakeSides
-from gan_lab.data.sides import sides
-from gan_lab.runtime import make_trainer
+from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.common.instantiate import build
+from gan_lab.data.loading.splits import sides
+from gan_lab.data.modules.clips import FakeClips
+from gan_lab.data.sources.arrays import Fake
+from gan_lab.data.sources.domains import FakeSides
+from gan_lab.training.trainer import make_trainer
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ROOT / "experiments"

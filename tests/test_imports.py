@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_lab.cli import COMMANDS
+from gan_lab.cli.app import COMMANDS
 
 PACKAGE = Path(__file__).parent.parent / "gan_lab"
 BASE = {"types", "capabilities", "atomic"}

@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 from cases import CASES, limited, plain
+from fitting import fit
 from lightning.pytorch import Callback
-from training import fit
 
 import gan_lab
-from gan_lab.build import build
-from gan_lab.callbacks.fidelity import Fidelity
-from gan_lab.capabilities import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
-from gan_lab.core.alternating import AlternatingModule
+from gan_lab.common.capabilities import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
+from gan_lab.common.instantiate import build
+from gan_lab.training.alternating import AlternatingModule
+from gan_lab.training.callbacks.fidelity import Fidelity
 
 BATCH = 4
 CRITICS = ("discriminator.", "frame_critic.", "clip_critic.")

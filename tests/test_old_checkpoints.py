@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from cases import limited, plain
+from fitting import fit
 from outputs import outputs_of, summary
-from training import fit
 
 import gan_lab
 

@@ -19,7 +19,11 @@ def test_wheel(tmp_path):
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), cwd=ROOT)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"gan_lab/py.typed", "gan_lab/conf/train.yaml", "gan_lab/metrics/weights/grey.safetensors"} <= names
+    assert {
+        "gan_lab/py.typed",
+        "gan_lab/conf/train.yaml",
+        "gan_lab/evaluation/features/weights/grey.safetensors",
+    } <= names
     assert any(name.startswith("gan_lab/experiments/recipe/") for name in names)
     assert not any(name.startswith(("tests/", "experiments/", "conf/")) for name in names)
     site = tmp_path / "site"

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from gan_lab.types import UserError
+from gan_lab.common.errors import UserError
 
 
 def everything(plain):
     """Samples, measures and translates into a folder."""
-    from gan_lab import evaluating, inference, translating  # here, for what refuses has no use for them
-    from gan_lab.configuration import compose
+    from gan_lab import evaluating, translating
+    from gan_lab.cli.config.compose import compose
+    from gan_lab.inference import sampling as inference
 
     folder, run, device = Path(plain["folder"]), plain["run"], f"device={plain['device']}"
     keys = ["n=11", "batch_size=4", "single=true", f"output={folder}/samples"]

@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from gan_lab.build import build
+from gan_lab.common.domains import Domain
+from gan_lab.common.instantiate import build
 from gan_lab.networks.resnet import Generator
-from gan_lab.types import Domain
 
 
 class Model:
-    """What ``gan_lab.capabilities.Translates`` asks for, around one network."""
+    """What ``gan_lab.common.capabilities.Translates`` asks for, around one network."""
 
     def __init__(self, network, a=None, b=None, multiple=None):
         self.network, self.multiple = network.eval(), multiple or network.multiple

@@ -3,7 +3,7 @@
 import torch
 from translators import lively
 
-from gan_lab.build import build
+from gan_lab.common.instantiate import build
 
 SIDE = 12
 DATA = {"_target_": "gan_lab.data.presets.digits", "name": "digits", "channels": 1, "size": SIDE, "batch_size": 4}
@@ -14,10 +14,10 @@ def node(classes=0, channels=1):
     shape = {"channels": channels, "height": SIDE, "width": SIDE, "widths": [16], "classes": classes}
     return {
         "_target_": "gan_lab.models.vae.VAE",
-        "encoder": {"_target_": "gan_lab.networks.coders.MLPEncoder", "out": 8, **shape},
-        "decoder": {"_target_": "gan_lab.networks.coders.MLPDecoder", "latent": 4, **shape},
+        "encoder": {"_target_": "gan_lab.networks.vae.MLPEncoder", "out": 8, **shape},
+        "decoder": {"_target_": "gan_lab.networks.vae.MLPDecoder", "latent": 4, **shape},
         "likelihood": {"_target_": "gan_lab.losses.likelihoods.Bernoulli"},
-        "prior": {"_target_": "gan_lab.core.latents.Normal", "dim": 4},
+        "prior": {"_target_": "gan_lab.models.bases.latents.Normal", "dim": 4},
         "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True},
         "classes": classes,
     }

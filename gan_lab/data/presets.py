@@ -5,22 +5,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gan_lab.data import torchvision_sets
-from gan_lab.data.archives import ARCHIVES
-from gan_lab.data.arrays import Digits, Fake, Stacked
-from gan_lab.data.clips import ClipsDataModule, FakeClips
-from gan_lab.data.domains import Derived, FakeSides, Paired, TwoFolders, Unpaired
-from gan_lab.data.download import fetch
-from gan_lab.data.drawn import Animals
-from gan_lab.data.edges import Edges
-from gan_lab.data.files import Folder
-from gan_lab.data.module import ImageDataModule
-from gan_lab.data.moving import MovingDigits
-from gan_lab.data.pictures import Source
-from gan_lab.data.recordings import Recordings
-from gan_lab.data.sides import check_choice, sides
-from gan_lab.data.translation import TranslationDataModule
-from gan_lab.types import Domain, UserError
+from gan_lab.common.domains import Domain
+from gan_lab.common.errors import UserError
+from gan_lab.data.loading.splits import check_choice, sides
+from gan_lab.data.modules.clips import ClipsDataModule, FakeClips
+from gan_lab.data.modules.images import ImageDataModule
+from gan_lab.data.modules.translation import TranslationDataModule
+from gan_lab.data.reading.archives import ARCHIVES
+from gan_lab.data.reading.download import fetch
+from gan_lab.data.reading.files import Folder
+from gan_lab.data.reading.pictures import Source
+from gan_lab.data.sources import torchvision_sets
+from gan_lab.data.sources.arrays import Digits, Fake, Stacked
+from gan_lab.data.sources.domains import Derived, FakeSides, Paired, TwoFolders, Unpaired
+from gan_lab.data.sources.drawn import Animals
+from gan_lab.data.sources.edges import Edges
+from gan_lab.data.sources.moving import MovingDigits
+from gan_lab.data.sources.recordings import Recordings
 
 SETS: dict[str, Callable[[str], Source]] = {
     "digits": lambda _: Digits(),
@@ -126,7 +127,7 @@ def edges(
     high: float,
     **options: Any,
 ) -> TranslationDataModule:
-    """Edge maps → the pictures; see ``one_set``, and ``gan_lab.data.edges.canny`` for the last three."""
+    """Edge maps → the pictures; see ``one_set``, and ``gan_lab.data.sources.edges.canny`` for the last three."""
     source = one_set(root, of, data_dir, count, test_count)
     derive = partial(Edges, sigma=sigma, low=low, high=high)
     return TranslationDataModule(Derived(source, derive), **options)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from gan_lab.common.distributed import over_ranks
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -140,15 +141,6 @@ class Consistency:
         if self.balanced:
             moved = moved + (logits["fake"] - critic(self.change(fake, noise))).square().mean()
         return moved
-
-
-def over_ranks(values: Tensor) -> Tensor:
-    """The mean of values over all ranks; a collective."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        values = values.clone()
-        dist.all_reduce(values)
-        values /= dist.get_world_size()
-    return values
 
 
 class WeightClip:

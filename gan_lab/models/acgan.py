@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gan_lab.core.gan import GANModule
-from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Terms
+from gan_lab.models.bases.gan import GANModule
 
 
 class ACGAN(GANModule):

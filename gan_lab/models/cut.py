@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.core.translation import TranslationModule
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
+from gan_lab.models.bases.translation import TranslationModule
 
 
 class CUT(TranslationModule):

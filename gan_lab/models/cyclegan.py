@@ -6,11 +6,12 @@ from typing import Any
 from torch import nn
 from torch.nn.functional import l1_loss
 
-from gan_lab.core.adversary import Critic
-from gan_lab.core.alternating import Remembers
-from gan_lab.core.pool import Pool
-from gan_lab.core.translation import TranslationModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.losses.objective import Critic
+from gan_lab.models.bases.translation import TranslationModule
+from gan_lab.training.alternating import Remembers
+from gan_lab.training.image_pool import Pool
 
 
 class CycleGAN(TranslationModule):

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from gan_lab.common.errors import UserError
 from gan_lab.models.hvae import HVAE
-from gan_lab.types import UserError
 
 
 class DRAW(HVAE):

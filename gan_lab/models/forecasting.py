@@ -5,13 +5,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab.core.alternating import AlternatingModule, MakeOptimizer
-from gan_lab.core.ema import EMA
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
+from gan_lab.training.ema import EMA
 
 
 class Forecaster(AlternatingModule):
-    """Learns to predict each frame; satisfies ``gan_lab.capabilities.Predicts``, by the network's moving average.
+    """Learns to predict each frame; satisfies ``gan_lab.common.capabilities.Predicts``, by the network's moving average.
 
     Args:
         network: frames, steps, and the truth where it is fed → predictions; see ``gan_lab.networks.forecasting``.

@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab.core.latents import Normal, numbered
+from gan_lab.common.errors import UserError
+from gan_lab.models.bases.latents import Normal, numbered
 from gan_lab.models.vae import VAE, Inferred
-from gan_lab.types import UserError
 
 
 class HVAE(VAE):

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.core.gan import GANModule
-from gan_lab.core.latents import numbered
-from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Terms
+from gan_lab.models.bases.gan import GANModule
+from gan_lab.models.bases.latents import numbered
 
 
 class InfoGAN(GANModule):

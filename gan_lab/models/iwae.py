@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Terms
 from gan_lab.models.vae import VAE, logs
-from gan_lab.types import Batch, Drawn, Noise, Terms, UserError
 
 
 class IWAE(VAE):

@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.core.adversary import AdversarialLoss, Adversary, Critic, Penalty
-from gan_lab.core.alternating import MakeOptimizer, Remembers
-from gan_lab.core.ema import EMA
-from gan_lab.core.latents import numbered
-from gan_lab.core.sampling import SamplingModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.losses.objective import AdversarialLoss, Adversary, Critic, Penalty
+from gan_lab.models.bases.latents import numbered
+from gan_lab.models.bases.sampling import SamplingModule
+from gan_lab.training.alternating import MakeOptimizer, Remembers
+from gan_lab.training.ema import EMA
 
 
 class MoCoGAN(SamplingModule):
-    """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.capabilities.Animates``.
+    """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.common.capabilities.Animates``.
 
     A conditional one makes each clip of the label of the real one beside it, which the critic of frames is told too.
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lab.core.adversary import Critic
-from gan_lab.core.translation import TranslationModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.losses.objective import Critic
+from gan_lab.models.bases.translation import TranslationModule
 
 
 class Pix2Pix(TranslationModule):

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from gan_lab.core.alternating import MakeOptimizer
-from gan_lab.core.autoencoder import Autoencoder, divergence
-from gan_lab.core.latents import numbered
+from gan_lab.common.distributed import over_ranks
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
 from gan_lab.losses.likelihoods import BIN
-from gan_lab.losses.penalties import over_ranks
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
+from gan_lab.models.bases.autoencoder import Autoencoder, divergence
+from gan_lab.models.bases.latents import numbered
+from gan_lab.training.alternating import MakeOptimizer
 
 ROWS, VALUES = 4096, 1 << 22
 """Latents that are decoded at once for a bound, and values of the pictures that they make, at most."""
@@ -47,7 +48,7 @@ class Inferred(NamedTuple):
 
 
 class VAE(Autoencoder):
-    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.capabilities.Explains`` too.
+    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.common.capabilities.Explains`` too.
 
     Args:
         encoder: images → means and logarithms of variances (N, 2Z).

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.core.adversary import AdversarialLoss, Adversary, Penalty
-from gan_lab.core.alternating import MakeOptimizer, Remembers
-from gan_lab.core.autoencoder import Autoencoder, divergence
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.losses.objective import AdversarialLoss, Adversary, Penalty
+from gan_lab.models.bases.autoencoder import Autoencoder, divergence
+from gan_lab.training.alternating import MakeOptimizer, Remembers
 
 
 class VAEGAN(Autoencoder):

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lab.core.adversary import AdversarialLoss, Adversary, Penalty
-from gan_lab.core.alternating import MakeOptimizer, Remembers
-from gan_lab.losses.penalties import over_ranks
+from gan_lab.common.distributed import over_ranks
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.losses.objective import AdversarialLoss, Adversary, Penalty
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
+from gan_lab.training.alternating import MakeOptimizer, Remembers
 
 
 class VQGAN(VQVAE):

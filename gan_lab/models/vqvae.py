@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.core.alternating import MakeOptimizer
-from gan_lab.core.ancestry import draw, nats
-from gan_lab.core.ema import EMA
-from gan_lab.core.sampling import SamplingModule
-from gan_lab.types import Batch, Drawn, Noise, Phase, Terms, UserError
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.models.bases.ancestral import draw, nats
+from gan_lab.models.bases.sampling import SamplingModule
+from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.ema import EMA
 
 
 class VQVAE(SamplingModule):

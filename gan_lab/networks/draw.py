@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_lab.networks.ladder import Drawn, soft
+from gan_lab.networks.hierarchical_vae import Drawn, soft
 from gan_lab.networks.layers import beside
 
 BOUND = 10.0

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.networks.layers import Dropout
-from gan_lab.networks.raster import Head, Raster, RowConv, Strip, groups, odd
+from gan_lab.networks.masked_conv import Head, Raster, RowConv, Strip, groups, odd
 
 
 def step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

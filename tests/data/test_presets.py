@@ -5,14 +5,14 @@ from functools import cache
 import pytest
 from omegaconf import OmegaConf
 
-from gan_lab.build import TRUSTED, build
-from gan_lab.cli import home
-from gan_lab.configuration import compose
-from gan_lab.data.archives import ARCHIVES
-from gan_lab.data.clips import ClipsDataModule
-from gan_lab.data.module import ImageDataModule
-from gan_lab.data.points import PointsDataModule
-from gan_lab.data.translation import TranslationDataModule
+from gan_lab.cli.config.compose import compose
+from gan_lab.cli.config.paths import home
+from gan_lab.common.instantiate import TRUSTED, build
+from gan_lab.data.modules.clips import ClipsDataModule
+from gan_lab.data.modules.images import ImageDataModule
+from gan_lab.data.modules.points import PointsDataModule
+from gan_lab.data.modules.translation import TranslationDataModule
+from gan_lab.data.reading.archives import ARCHIVES
 
 NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gan_lab.core.noise import Keyed
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClip
+from gan_lab.training.noise import Keyed
 
 N, SHAPE = 4, (3, 5, 5)
 WEIGHT = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

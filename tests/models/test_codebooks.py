@@ -6,11 +6,11 @@ from cases import limited, plain
 from test_models import fit
 from torch import nn
 
-from gan_lab.build import build
-from gan_lab.core.noise import Keyed
-from gan_lab.editing.interpolation import interpolate, lerp
-from gan_lab.runtime import make_trainer
-from gan_lab.types import UserError
+from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import build
+from gan_lab.inference.interpolation import interpolate, lerp
+from gan_lab.training.noise import Keyed
+from gan_lab.training.trainer import make_trainer
 
 SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
 

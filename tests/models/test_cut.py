@@ -5,11 +5,11 @@ from functools import partial
 import pytest
 import torch
 
-from gan_lab.core.noise import Keyed
+from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cut import CUT
 from gan_lab.networks import patchgan, resnet
-from gan_lab.types import UserError
+from gan_lab.training.noise import Keyed
 
 PICTURES = {"channels": 3, "labels": 0}
 

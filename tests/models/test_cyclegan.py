@@ -11,13 +11,14 @@ from cases import COMMON, limited
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from gan_lab.build import build
-from gan_lab.configuration import compose, resolve, settle
-from gan_lab.core.budget import Budget
-from gan_lab.core.noise import Keyed
+from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.common.instantiate import build
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cyclegan import CycleGAN
-from gan_lab.runtime import make_trainer
+from gan_lab.training.budget import Budget
+from gan_lab.training.noise import Keyed
+from gan_lab.training.trainer import make_trainer
 
 PICTURES = {"channels": 3, "labels": 0}
 QUIET = {

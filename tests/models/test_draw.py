@@ -5,10 +5,11 @@ import torch
 from cases import limited, plain
 from torch import nn
 
-from gan_lab.build import build
-from gan_lab.capabilities import Decodes, Encodes, Explains, Infers, Reconstructs, Restores, Samples
-from gan_lab.configuration import compose, settle
-from gan_lab.types import UserError
+from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.compose import compose
+from gan_lab.common.capabilities import Decodes, Encodes, Explains, Infers, Reconstructs, Restores, Samples
+from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import build
 
 STEPS = 3
 KINDS = {

@@ -7,13 +7,13 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
-from gan_lab.capabilities import Predicts
-from gan_lab.core.budget import Budget
-from gan_lab.core.noise import Keyed
-from gan_lab.core.schedules import Cosine
+from gan_lab.common.capabilities import Predicts
+from gan_lab.common.errors import UserError
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.networks.forecasting import ConvLSTM
-from gan_lab.types import UserError
+from gan_lab.training.budget import Budget
+from gan_lab.training.noise import Keyed
+from gan_lab.training.schedules import Cosine
 
 N, LENGTH, GIVEN, SHAPE = 4, 7, 3, (1, 4, 4)
 STEPS = LENGTH - GIVEN

@@ -4,11 +4,11 @@ import pytest
 import torch
 from cases import limited, plain
 
-from gan_lab.build import build
-from gan_lab.core.noise import Keyed
+from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import build
 from gan_lab.losses.penalties import WeightClip
 from gan_lab.networks.mocogan import ClipDiscriminator, Generator
-from gan_lab.types import UserError
+from gan_lab.training.noise import Keyed
 
 
 class Codes(torch.nn.Module):

@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import nn
 
-from gan_lab.core.noise import Keyed
 from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.models.pix2pix import Pix2Pix
+from gan_lab.training.noise import Keyed
 
 
 class Seeing(nn.Module):

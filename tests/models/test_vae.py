@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.core.latents import Normal
-from gan_lab.core.noise import Keyed
+from gan_lab.common.errors import UserError
 from gan_lab.losses.likelihoods import BIN, Bernoulli, Gaussian
+from gan_lab.models.bases.latents import Normal
 from gan_lab.models.hvae import HVAE
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.vae import VAE, charged
-from gan_lab.networks import ladder
-from gan_lab.networks.coders import MLPDecoder, MLPEncoder
-from gan_lab.types import UserError
+from gan_lab.networks import hierarchical_vae as ladder
+from gan_lab.networks.vae import MLPDecoder, MLPEncoder
+from gan_lab.training.noise import Keyed
 
 SCALE, WEIGHTS = 0.5, torch.tensor([[0.8, 0.0], [0.0, 0.6], [0.4, 0.0]])
 """x = W z + s ε over three values and two latents; W's columns are orthogonal, so that the posterior is diagonal."""

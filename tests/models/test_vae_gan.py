@@ -4,8 +4,8 @@ import pytest
 import torch
 from cases import limited, plain
 
-from gan_lab.build import build
-from gan_lab.core.noise import Keyed
+from gan_lab.common.instantiate import build
+from gan_lab.training.noise import Keyed
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.core.ema import EMA
+from gan_lab.cli.config.resolvers import attention
 from gan_lab.networks import dcgan, mlp, r3gan, sngan
-from gan_lab.networks.deviation import Deviation, minibatch_deviation
+from gan_lab.networks.minibatch_stddev import Deviation, minibatch_deviation
 from gan_lab.networks.spectral import spectral_norm
-from gan_lab.resolvers import attention
+from gan_lab.training.ema import EMA
 
 FAMILIES = {
     "dcgan": (dcgan, {"base": 4}),

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gan_lab.core.noise import Keyed
 from gan_lab.networks.quantizer import Quantizer, perplexity
+from gan_lab.training.noise import Keyed
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 from cases import CASES, limited, plain
+from fitting import fit
 from outputs import outputs_of, summary
-from training import fit
 
 FOLDER = Path(__file__).parent
 NARROW = {"model=gan": ["network.widths=[8]", "network.critic_widths=[8]"]}

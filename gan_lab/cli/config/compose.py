@@ -1,0 +1,35 @@
+"""Configurations composed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_lab.cli.config.overrides import quote_paths
+from gan_lab.cli.config.paths import add_searchpath, home
+from gan_lab.common.errors import UserError
+
+
+def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
+    """The configuration that ``python -m gan_lab.<config> <overrides>`` would get, for use from Python."""
+    import hydra
+
+    add_searchpath(home("experiments"))
+    with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+        return hydra.compose(config, quote_paths(overrides))
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain containers, every interpolation resolved.
+
+    Raises:
+        UserError: if a key that must be given is not, or an interpolation leads nowhere.
+    """
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error

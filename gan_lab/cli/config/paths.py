@@ -1,0 +1,28 @@
+"""Where the configuration lies."""
+
+from pathlib import Path
+
+
+def home(name: str) -> Path:
+    """The folder ``name`` (conf, experiments) inside an installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parents[2]
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def choices(group: str) -> list[str]:
+    """Of a group of ours, by name; empty where there is none of that name."""
+    return sorted({path.stem for place in ("conf", "experiments") for path in (home(place) / group).glob("*.yaml")})
+
+
+def add_searchpath(folder: Path) -> None:
+    """Recipes and sweeps, found however a user sets ``hydra.searchpath``."""
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class Experiments(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            search_path.append("gan_lab-experiments", f"file://{folder}")
+
+    Plugins.instance().register(Experiments)

@@ -1,0 +1,72 @@
+"""What this machine computes with."""
+
+import os
+import platform
+from pathlib import Path
+
+import lightning
+import torch
+
+import gan_lab
+from gan_lab.common.errors import UserError
+
+
+def device_of(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"There is no device {name!r} here: try device=auto, cpu or cuda:0.") from error
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could be taken on the device now; of main memory half, where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    facts = Path("/proc/meminfo")
+    if not facts.exists():
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    free = next(
+        int(line.split()[1]) << 10 for line in facts.read_text().splitlines() if line.startswith("MemAvailable")
+    )
+    limit, used = (Path(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if not limit.exists() or not limit.read_text().strip().isdigit():
+        return free
+    return max(0, min(free, int(limit.read_text()) - int(used.read_text()) + _reclaimable()))
+
+
+def _reclaimable() -> int:
+    """Bytes of files that the control group counts as its own but gives back when asked."""
+    facts = Path("/sys/fs/cgroup/memory.stat")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+
+
+def auto_precision(accelerator: str) -> str:
+    """bf16-mixed where the processor multiplies in bfloat16 (CUDA, AMX, AVX512-BF16), else 32-true."""
+    if torch.cuda.is_available() and accelerator != "cpu":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if bfloat16_unit() else "32-true"
+
+
+def bfloat16_unit() -> str | None:
+    """What this CPU multiplies bfloat16 with, if anything."""
+    probes = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
+    return next((name for name, probe in probes.items() if getattr(torch.cpu, probe, bool)()), None)
+
+
+def hardware(device: torch.device, devices: int = 1) -> str:
+    """The devices that computed, in words."""
+    if device.type == "cuda":
+        return f"{devices} × {torch.cuda.get_device_name(device)}"
+    unit = bfloat16_unit() or "no bfloat16"
+    threads = torch.get_num_threads()
+    processes = f"{devices} process{'es' * (devices > 1)} of {threads} thread{'s' * (threads > 1)}"
+    return f"{platform.machine()} CPU with {unit}, {processes}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what its numbers depend on."""
+    return {"gan_lab": gan_lab.__version__, "torch": str(torch.__version__), "lightning": lightning.__version__}

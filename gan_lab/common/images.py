@@ -1,0 +1,235 @@
+"""Pictures to files: grids, strips, single PNGs and animations. Every file is whole or not there."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn.functional import pad as pad_image
+
+from gan_lab.common.atomic import replacing
+from gan_lab.common.errors import UserError
+
+COMFORTABLE = 64
+"""Pictures with a longer side below this many pixels are enlarged by a whole factor in grids."""
+
+
+def grid(images: Tensor, columns: int | None = None, pad: int = 2, scale: int | None = None) -> Tensor:
+    """Pictures in rows, uint8 (C, H', W'), on a white ground.
+
+    Args:
+        images: float (N, C, H, W) in [-1, 1], on any device; row by row.
+        columns: pictures in a row; None makes the grid as square as N allows.
+        pad: pixels around each picture.
+        scale: whole factor of enlargement (nearest neighbour); None brings tiny pictures to a comfortable size.
+    """
+    n, channels, height, width = images.shape
+    scale = scale or max(1, COMFORTABLE // max(height, width))
+    columns = min(columns or _square(n), n)
+    rows = -(-n // columns)
+    cells = to_uint8(images.detach().cpu()).repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    cells = pad_image(cells, (pad, 0, pad, 0), value=255)
+    blank = cells.new_full((rows * columns - n, *cells.shape[1:]), 255)
+    cells = torch.cat([cells, blank]).view(rows, columns, *cells.shape[1:])
+    sheet = cells.permute(2, 0, 3, 1, 4).reshape(channels, rows * cells.shape[-2], columns * cells.shape[-1])
+    return pad_image(sheet, (0, pad, 0, pad), value=255)
+
+
+def grid_of_kinds(images: Tensor, labels: Tensor) -> Tensor:
+    """``grid`` with a row for each label, in ascending order; short ones end in white. Labels are (N,)."""
+    kinds = [images[labels == label] for label in labels.unique()]
+    columns = max(map(len, kinds))
+    blank = images.new_ones(columns, *images.shape[1:])
+    return grid(torch.cat([torch.cat([kind, blank[len(kind) :]]) for kind in kinds]), columns)
+
+
+def _square(n: int) -> int:
+    """The divisor of n nearest above its root if the grid is then at most twice as wide as high, else the root."""
+    root = int(np.ceil(np.sqrt(n)))
+    return next((c for c in range(root, n + 1) if n % c == 0 and c * c <= 2 * n), root)
+
+
+def scatter(points: Tensor, colours: Tensor, side: int = 384, dot: int = 2) -> Tensor:
+    """Points (N, 2) of the plane, x and y in [-1, 1], as dots on white, uint8 (3, side, side); later ones lie on top.
+
+    Args:
+        colours: (N, 3), 0 to 255.
+        dot: pixels a side.
+    """
+    sheet = np.full((side, side, 3), 255, np.uint8)
+    place = ((points.numpy() * [1, -1] + 1) / 2 * (side - dot)).round().astype(int)
+    inside = ((place >= 0) & (place <= side - dot)).all(1)
+    for y, x in np.ndindex(dot, dot):
+        sheet[place[inside, 1] + y, place[inside, 0] + x] = colours.numpy()[inside]
+    return torch.from_numpy(sheet).permute(2, 0, 1)
+
+
+def heatmap(
+    values: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    limits: tuple[float, float] | None = None,
+    cell: tuple[int, int] = (96, 48),
+) -> Tensor:
+    """A table of numbers (R, K) as a picture, the higher the darker, uint8 (3, H, W); NaN stays blank.
+
+    Args:
+        rows, columns: what stands before and above them.
+        title: what the numbers are.
+        limits: values drawn white and dark; None takes the lowest and the highest.
+        cell: width and height in pixels.
+    """
+    known = values[~values.isnan()]
+    low, high = limits or ((float(known.min()), float(known.max())) if len(known) else (0.0, 1.0))
+    (width, height), font = cell, ImageFont.load_default(13)
+    sheet = Image.new("RGB", (width * (len(columns) + 1), height * (len(rows) + 2)), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((sheet.width / 2, height / 2), title, "black", font, anchor="mm")
+    for x, name in enumerate(columns, 1):
+        draw.text(((x + 0.5) * width, 1.5 * height), name, "black", font, anchor="mm")
+    for y, name in enumerate(rows, 2):
+        draw.text((width / 2, (y + 0.5) * height), name, "black", font, anchor="mm")
+        for x, value in enumerate(values[y - 2].tolist(), 1):
+            if not np.isnan(value):
+                dark = min(max((value - low) / ((high - low) or 1), 0), 1)
+                ground = tuple(round(255 + (full - 255) * dark) for full in (30, 80, 160))
+                box = (x * width, y * height, (x + 1) * width - 2, (y + 1) * height - 2)
+                draw.rectangle(box, ground)
+                middle = (x + 0.5) * width, (y + 0.5) * height
+                draw.text(middle, f"{value:.2f}", "white" if dark > 0.5 else "black", font, anchor="mm")
+    return from_pil(sheet)
+
+
+def strip(images: Tensor, pad: int = 2, scale: int | None = None) -> Tensor:
+    """Pictures (N, C, H, W) in [-1, 1] in one row, uint8 (C, H', W')."""
+    return grid(images, columns=len(images), pad=pad, scale=scale)
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """uint8 (1 or 3, H, W) → a PIL picture, grey or RGB."""
+    array = image.cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def from_pil(image: Image.Image) -> Tensor:
+    """An 8-bit PIL picture, grey, RGB or palette → uint8 (1 or 3, H, W); of a palette the indices."""
+    array = np.array(image)
+    return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
+
+
+def save_png(path: str | Path, image: Tensor) -> None:
+    """Writes uint8 (1 or 3, H, W) as PNG; folders are made."""
+    with replacing(Path(path), sync=False) as beside:
+        to_pil(image).save(beside, format="PNG")
+
+
+def save_each(folder: str | Path, images: Tensor, start: int = 0) -> None:
+    """Writes pictures (N, C, H, W) in [-1, 1], unscaled, as 000000.png, 000001.png …, counted from ``start``."""
+    for number, image in enumerate(to_uint8(images.detach().cpu()), start):
+        save_png(Path(folder) / f"{number:06d}.png", image)
+
+
+def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:
+    """Writes frames uint8 (T, 1 or 3, H, W) as .gif, .webp or .png (animated), which loop, or .mp4.
+
+    Raises:
+        UserError: for another ending, and for .mp4 without PyAV.
+    """
+    path = Path(path)
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise UserError(f"{path.name} cannot hold an animation: end its name in {', '.join(_WRITERS)}.")
+    with replacing(path, sync=False) as beside:
+        write(beside, frames, fps)
+
+
+def _with_pil(path: Path, frames: Tensor, fps: float) -> None:
+    first, *rest = (to_pil(frame) for frame in frames)
+    first.save(path, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+
+
+def _with_av(path: Path, frames: Tensor, fps: float) -> None:
+    try:
+        import av
+    except ImportError as error:
+        raise UserError(
+            "Writing .mp4 needs PyAV: run pip install gan_lab[video], or choose a name that ends in .gif."
+        ) from error
+    array = _even(frames).permute(0, 2, 3, 1).contiguous().numpy()
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "16"})
+        stream.height, stream.width, stream.pix_fmt = *array.shape[1:3], "yuv420p"
+        for frame in array:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _even(frames: Tensor) -> Tensor:
+    """(T, 1 or 3, H, W) → (T, 3, H, W) with even sides, the last row or column repeated: H.264 halves the chroma."""
+    frames = frames.cpu().expand(-1, 3, -1, -1)
+    edges = (0, frames.shape[-1] % 2, 0, frames.shape[-2] % 2)
+    return pad_image(frames.float(), edges, mode="replicate").to(torch.uint8)
+
+
+_WRITERS: dict[str, Callable[[Path, Tensor, float], None]] = {
+    ".gif": _with_pil,
+    ".webp": _with_pil,
+    ".png": _with_pil,
+    ".mp4": _with_av,
+}
+
+
+def read_frames(paths: Sequence[Path], limit: int = 60, longest: int = 1024) -> Tensor:
+    """Pictures of a sequence as uint8 (T, 1 or 3, H, W), all at the size of the last.
+
+    Args:
+        paths: files in the order of time, at least one.
+        limit: at most so many are taken, evenly spaced, first and last among them.
+        longest: a longer side is brought down to this many pixels.
+    """
+    chosen = np.unique(np.linspace(0, len(paths) - 1, limit).round().astype(int))
+    with Image.open(paths[-1]) as last:
+        mode, shrink = last.mode, min(1.0, longest / max(last.size))
+        size = round(last.width * shrink), round(last.height * shrink)
+    return torch.stack([_read(paths[i], mode, size) for i in chosen])
+
+
+def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
+    with Image.open(path) as image:
+        picture = image.convert(mode)
+        if picture.size != size:
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        return from_pil(picture)
+
+
+def up(length: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-length // multiple) * multiple
+
+
+def reflect_to(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(…, H, W) made larger below and to the right, by going back and forth between the edges."""
+    rows, columns = (_reflected(old, new) for old, new in zip(images.shape[-2:], size, strict=True))
+    return images[..., rows, :][..., columns]
+
+
+def _reflected(size: int, padded: int) -> Tensor:
+    """Where each of the padded rows comes from: back and forth between the first and the last."""
+    if size == 1:
+        return torch.zeros(padded, dtype=torch.long)
+    rows = torch.arange(padded) % (2 * size - 2)
+    return torch.where(rows < size, rows, 2 * size - 2 - rows)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 [0, 255] → float32 [-1, 1], any shape."""
+    return images.float().mul_(2 / 255).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float [-1, 1] → uint8 [0, 255], any shape: clamped and rounded to the nearest level, never truncated."""
+    return images.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,79 @@
+"""The words every part of the program shares: batches, terms, phases, the image range.
+
+Shapes are written with N batch, C channels, H height, W width, Z latent, K classes, T frames.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+"""``image`` (N, C, H, W), ``label`` (N,); ``a``, ``b`` (unpaired); ``source``, ``target`` (paired);
+``frames`` (N, T, C, H, W); ``mask``; ``attributes``. Images are float32 in [-1, 1] once on the device."""
+
+Drawn = Mapping[str, Tensor]
+"""What several phases of one iteration share, such as ``fake``: computed once (see ``AlternatingModule.draw``)."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one phase computes.
+
+    Args:
+        losses: named scalar losses; their sum is minimised and each is logged as ``train/<phase>/<name>``.
+        logs: named scalars that are only logged (D(x), perplexity, an unweighted KL).
+    """
+
+    losses: Mapping[str, Tensor]
+    logs: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        return torch.stack([loss.float() for loss in self.losses.values()]).sum()
+
+
+class Noise(Protocol):
+    """The random numbers of one turn: drawn for the global batch, sliced to the rows this process works on.
+
+    The same numbers whatever the number of ranks or micro-batches, and never the same row twice.
+    """
+
+    def on_host(self) -> "Noise":
+        """The same stream, its numbers left on the CPU: for choices that Python makes, without waiting for a device."""
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        """Standard normal numbers (n, *shape) for the n local rows."""
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """Numbers (n, *shape) uniform in [0, 1) for the n local rows."""
+
+    def integers(self, n: int, high: int) -> Tensor:
+        """Whole numbers (n,) uniform in [0, high) for the n local rows, int64."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One player's turn.
+
+    Args:
+        name: the player; ``AlternatingModule.trainable(name)`` gives the parameters that step.
+        terms: ``(batch, drawn, noise) -> Terms``. May draw random numbers from ``noise``; never steps, logs, or changes
+            another phase's parameters.
+        every: the turn is taken in every so manieth iteration (the generator's ``every=5`` is a paper's n_critic = 5).
+        fresh: whether it gets a batch of its own, and what ``draw`` makes of that.
+        begin, end: the share of the budget from which on, and until which, turns are taken.
+    """
+
+    name: str
+    terms: Callable[[Batch, Drawn, Noise], Terms]
+    every: int = 1
+    fresh: bool = False
+    begin: float = 0.0
+    end: float = 1.0
+
+    def due(self, iteration: int, progress: float) -> bool:
+        """Whether the turn is taken in that iteration (from 0 on), at that share of the budget."""
+        return (iteration + 1) % self.every == 0 and self.begin <= progress < self.end

@@ -1,0 +1,89 @@
+"""A page of what went in and what came out, to be opened in any browser: one file and a folder of thumbnails."""
+
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from torch import Tensor
+
+from gan_lab.common.atomic import replacing
+from gan_lab.common.domains import Domain
+from gan_lab.common.images import to_pil, to_uint8
+from gan_lab.inference.tiling.pixels import resize
+
+LONGEST = 256
+STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.3rem; margin-bottom: 0; }
+p, figcaption, h2 { color: color-mix(in srgb, currentColor 65%, transparent); }
+article { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .8rem 0 1.2rem; }
+h2 { font-size: 1rem; font-weight: normal; margin: 0 0 .4rem; overflow-wrap: anywhere; }
+section { display: flex; flex-wrap: wrap; gap: 1rem; }
+figure { margin: 0; flex: 0 1 256px; }
+figcaption { font-size: .85rem; }
+img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
+"""
+
+
+class Sheet:
+    """Collects pictures, row by row.
+
+    Args:
+        folder: where ``index.html`` and the folder ``thumbnails`` go.
+        columns: names of what a row can hold, in their order.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        self.folder, self.columns = folder, columns
+        self.links: dict[str, Mapping[str, Path]] = {}
+
+    def thumbnail(self, name: str, column: str) -> Path:
+        return self.folder / "thumbnails" / f"{name}.{column}.jpg"
+
+    def show(self, name: str, column: str, pixels: Tensor, domain: Domain) -> None:
+        """Makes the thumbnail of a picture as it is stored, uint8 (C, H, W), a label map in a colour a class."""
+        path, small = self.thumbnail(name, column), _shrunk(pixels, domain)
+        with replacing(path, sync=False) as beside:
+            to_pil(small).save(beside, "JPEG", quality=88)
+
+    def add(self, name: str, links: Mapping[str, Path]) -> None:
+        """A row of the page. ``links`` are the files, by column; a row shows what thumbnails there are."""
+        self.links[name] = links
+
+    def write(self, title: str, text: str) -> Path:
+        """Writes the page and returns its path."""
+        path = self.folder / "index.html"
+        rows = "\n".join(self._row(name, links) for name, links in self.links.items())
+        head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>'
+        view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        body = f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{rows}"
+        with replacing(path, sync=False) as beside:
+            beside.write_text(f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n", encoding="utf-8")
+        return path
+
+    def _row(self, name: str, links: Mapping[str, Path]) -> str:
+        shown = [column for column in self.columns if self.thumbnail(name, column).exists()]
+        figures = "\n".join(self._figure(name, column, links.get(column)) for column in shown)
+        return f"<article><h2>{escape(name)}</h2><section>\n{figures}\n</section></article>"
+
+    def _figure(self, name: str, column: str, target: Path | None) -> str:
+        source, text = self._address(self.thumbnail(name, column)), escape(f"{column} of {name}")
+        picture = f'<img loading="lazy" src="{source}" alt="{text}">'
+        linked = picture if target is None else f'<a href="{self._address(target)}">{picture}</a>'
+        return f"<figure>{linked}<figcaption>{escape(column)}</figcaption></figure>"
+
+    def _address(self, path: Path) -> str:
+        """Relative to the page, so that the folder can be moved."""
+        return quote(Path(os.path.relpath(path.absolute(), self.folder.absolute())).as_posix())
+
+
+def _shrunk(pixels: Tensor, domain: Domain) -> Tensor:
+    """At most ``LONGEST`` pixels a side, uint8 (1 or 3, H, W)."""
+    height, width = pixels.shape[1:]
+    shrink = min(1.0, LONGEST / max(height, width))
+    size = max(1, round(height * shrink)), max(1, round(width * shrink))
+    small = resize(pixels, size, nearest=domain.labels > 0)
+    return to_uint8(domain.visible(domain.encode(small[None])))[0] if domain.labels else small

@@ -1,0 +1,56 @@
+"""Pixels as they are stored on one side, as a network sees them on the other."""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan_lab.common.domains import Domain
+from gan_lab.common.images import from_pil, to_pil
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pixels as they are stored, (C, H, W), seen by rows as a network sees them (satisfies ``Rows``)."""
+
+    pixels: Tensor
+    domain: Domain
+
+    @property
+    def channels(self) -> int:
+        return self.domain.depth
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[2]
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.domain.encode(self.pixels[None, :, start:stop])
+
+
+class Canvas:
+    """Collects what tiles make, as it is stored."""
+
+    def __init__(self, domain: Domain, height: int, width: int) -> None:
+        self.domain, self.size = domain, (height, width)
+        self.pixels = torch.empty(domain.stored, height, width, dtype=torch.uint8)
+
+    def emit(self, start: int, rows: Tensor) -> None:
+        self.put(start, 0, rows)
+
+    def put(self, top: int, left: int, tile: Tensor) -> None:
+        pixels = self.domain.decode(tile)[0].cpu()
+        self.pixels[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
+
+
+def resize(pixels: Tensor, size: tuple[int, int], nearest: bool = False) -> Tensor:
+    """uint8 (1 or 3, H, W) at another (H, W), antialiased bicubic, or by the nearest pixel."""
+    if size == tuple(pixels.shape[1:]):
+        return pixels
+    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    return from_pil(to_pil(pixels).resize((size[1], size[0]), how))

@@ -1,8 +1,0 @@
-"""Where figures and pictures of a run go: a CSV table, TensorBoard, Weights & Biases. The x-axis is images seen."""
-
-from gan_lab.loggers.csv import CSV
-from gan_lab.loggers.showing import log_animation, log_checkpoint, log_image, log_table
-from gan_lab.loggers.tensorboard import TensorBoard
-from gan_lab.loggers.wandb import WandB
-
-__all__ = ["CSV", "TensorBoard", "WandB", "log_animation", "log_checkpoint", "log_image", "log_table"]

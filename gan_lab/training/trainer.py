@@ -1,0 +1,108 @@
+"""From configurations to objects: a run's life, from its first refusal to its last line."""
+
+import contextlib
+import inspect
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+
+from gan_lab.common.device import versions
+from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import build
+from gan_lab.common.renames import FORMAT
+from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.training.checkpoint import AtomicCheckpointIO
+
+SWITCHES = ("dropout", "batch_statistics", "draws")
+"""Of how a model makes pictures, which some models have."""
+
+
+ON_PURPOSE = (
+    ".*does not have many workers",
+    ".*Checkpoint directory .* exists",
+    ".*smaller than the logging interval",
+    r"Found \d+ module\(s\) in eval mode",
+    ".*LeafSpec.* is deprecated",
+)
+
+
+def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
+    """Lightning's Trainer with the configured callbacks and loggers, and what every run has."""
+    stop = StopOnSignal()
+    record = Record({key: plain[key] for key in ("model", "data", "seed", "precision")})
+    # A node without a target is what a recipe sets of a callback that was left out.
+    chosen = [node for node in plain["callbacks"].values() if node and "_target_" in node]
+    callbacks = [stop, record, *(build(node) for node in chosen)]
+    loggers = [build(node) for node in (plain["logger"] or {}).values() if node]
+    for logger in loggers:
+        logger.log_hyperparams(plain)
+    trainer = build(
+        {
+            **plain["trainer"],
+            "precision": plain["precision"],
+            "max_epochs": -1,
+            "use_distributed_sampler": False,
+            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+            "enable_model_summary": False,
+            "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+            "default_root_dir": plain["run_dir"],
+        }
+        | {"_partial_": True}
+    )(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
+    return trainer, stop
+
+
+class Record(Callback):
+    """Writes into every checkpoint what is needed to build the model again, and by what it was made."""
+
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
+        self.configuration = dict(configuration)
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["gan_lab"] = {**self.configuration, "format": FORMAT, "versions": versions()}
+
+
+def switched(model: Any, plain: Mapping[str, Any]) -> Any:
+    """A loaded model with ``ema`` and the ``SWITCHES`` as the command line asks.
+
+    Raises:
+        UserError: if the model has no such switch, or a value is neither true nor false.
+    """
+    asked = {name: plain[name] for name in SWITCHES if plain.get(name) is not None}
+    for name, value in {"ema": plain["ema"], **asked}.items():
+        if type(value) is not bool:
+            raise UserError(f"{name}={value} does not serve: give true or false.")
+    model.raw = not plain["ema"]
+    known = inspect.signature(model.switch_at_test).parameters if hasattr(model, "switch_at_test") else {}
+    foreign = [name for name in asked if name not in known]
+    if foreign:
+        raise UserError(f"{type(model).__name__} has no such switch: leave {' and '.join(foreign)} away.")
+    if asked:
+        model.switch_at_test(**asked)
+    return model
+
+
+class _OurOwn(logging.Filter):
+    """Lets pass what this program says through Lightning's logger, not Lightning's own remarks and advertisements."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO or f"{os.sep}lightning{os.sep}" not in record.pathname
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without remarks on what this program does on purpose: its own loader, cadence and averaged networks."""
+    logger, ours = logging.getLogger("lightning.pytorch.utilities.rank_zero"), _OurOwn()
+    logger.addFilter(ours)
+    try:
+        with warnings.catch_warnings():
+            for message in ON_PURPOSE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.removeFilter(ours)

@@ -1,0 +1,55 @@
+"""The path grammar and completion: what a shell hands over reaches the program as it was written."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gan_lab.cli.app import main
+from gan_lab.cli.config.overrides import mistyped, quote_paths
+
+NAMES = ["photo(1).jpg", "a,b.jpg", "epoch=3.ckpt", "été.jpg", "2024", "a b", "it's", 'say "so"', "x\\", "x\\'y", "[1]",
+         "{a:b}", "#1", "true", "a:b", "1e3", "100%", "*.png", "a\\\\'b", "null.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("key", ["checkpoint", "data.root", "output", "+input"])
+def test_a_path_survives_hydras_grammar(key, name):
+    (override,) = OverridesParser.create().parse_overrides(quote_paths([f"{key}={name}"]))
+    value = override.value()
+    assert isinstance(value if isinstance(value, str) else value.text, str)
+    assert (value if isinstance(value, str) else value.text) == name
+
+
+def test_home_is_expanded():
+    (override,) = OverridesParser.create().parse_overrides(quote_paths(["checkpoint=~/x.ckpt"]))
+    assert override.value() == str(Path.home() / "x.ckpt")
+
+
+def test_everything_else_is_left_alone(tmp_path):
+    same = ["model=dcgan", "seed=1,2", "resume=auto", "resume=null", "checkpoint='a b'", "--help", "-m", "runs="]
+    assert quote_paths(same) == same
+    assert quote_paths(["-m", "checkpoint=a.ckpt,b.ckpt"])[1] == "checkpoint=a.ckpt,b.ckpt"
+    both = tmp_path / "a,b"
+    both.touch()
+    assert quote_paths(["-m", f"checkpoint={both}"])[1] == f"checkpoint='{both}'"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"), [("gan-lab fe", "fetch\n"), ("gan-lab compare runs/", ""), ("gan-lab fetch inc", "")]
+)
+def test_commands_are_completed_and_files_left_to_the_shell(line, answer, monkeypatch, capsys):
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])
+    main()
+    assert capsys.readouterr() == (answer, "")
+
+
+def test_a_list_with_a_wrong_choice_names_the_right_ones():
+    assert mistyped(["model=dcgan", "metrics=[fid,kdi]"]).startswith("There is no metrics=kdi: choose among accuracy, ")
+    assert "give [] for none" in mistyped(["metrics=null"])
+    assert "grey" in mistyped(["extractor@quick=[ grey, colur ]"])
+    right = ["metrics=[fid,kid]", "data.size=[8,8]", "trust=[mine]", "remedy=[]", "metrics=[fid],[kid]"]
+    assert mistyped(right) is None
+    assert mistyped(["metrics=[mine]", "hydra.searchpath=[file://mine]"]) is None

@@ -1,0 +1,308 @@
+"""Translating anybody's files: of any kind, broken ones among them, and what the user is told."""
+
+import html
+import re
+import sys
+import zipfile
+from io import BytesIO
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+from translators import checkpoint, node
+
+import gan_lab
+from gan_lab.common.domains import Domain
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import to_float, to_uint8
+from gan_lab.data.reading.images import read
+from gan_lab.inference.file_jobs import plan
+from gan_lab.translate import main as translate
+from gan_lab.translating import size_of
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["gan_lab", *arguments])
+    return translate()
+
+
+def refused(monkeypatch, capsys, *arguments):
+    """The sentence that a wrong command ends with."""
+    with pytest.raises(SystemExit) as end:
+        call(monkeypatch, *arguments)
+    assert end.value.code == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert sentence.startswith("gan_lab: ") and sentence.endswith(".")
+    return sentence
+
+
+@pytest.fixture(scope="module")
+def cyclegan(tmp_path_factory):
+    return checkpoint(tmp_path_factory.mktemp("cyclegan") / "last.ckpt", node("cyclegan.CycleGAN"))
+
+
+def photo(width, height):
+    y, x = np.mgrid[0:height, 0:width]
+    levels = [x * 255 // max(1, width - 1), y * 255 // max(1, height - 1), (x // 8 + y // 8) % 2 * 200]
+    return Image.fromarray(np.stack(levels, -1).astype(np.uint8))
+
+
+def expected(path, picture):
+    """The translation of an RGB picture whose sides need no padding."""
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    return to_uint8(gan_lab.load(path).translate(to_float(pixels[None]), "b"))[0].permute(1, 2, 0).numpy()
+
+
+def test_a_folder_with_every_difficulty_is_finished_and_each_told(cyclegan, tmp_path, monkeypatch, capsys):
+    photos = tmp_path / "photos, (1)=x"
+    (photos / "below").mkdir(parents=True)
+    photo(160, 120).save(photos / "below" / "plain.jpg")
+    whole = (photos / "below" / "plain.jpg").read_bytes()
+    (photos / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "empty.png").touch()
+    (photos / "text.png").write_text("no picture")
+    photo(1, 1).save(photos / "one.png")
+    photo(12000, 600).save(photos / "wide.jpg", quality=50)
+    Image.new("1", (3000, 2500)).save(photos / "bomb.png")
+    photo(40, 30).convert("CMYK").save(photos / "cmyk.jpg")
+    (photos / "notes.txt").write_text("other")
+    limit = f"max_pixels={12000 * 600}"
+    call(monkeypatch, f"checkpoint={cyclegan}", f"input={photos}", f"output={tmp_path / 'out'}", limit)
+    said = capsys.readouterr().out
+    written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert written == {"below/plain.jpg", "one.png", "wide.jpg", "cmyk.jpg"}
+    assert Image.open(tmp_path / "out" / "wide.jpg").size == (12000, 600)
+    assert Image.open(tmp_path / "out" / "one.png").size == (1, 1)
+    assert "CMYK brought to RGB: cmyk.jpg" in said
+    assert "left out bomb.png: more than max_pixels=7200000 pixels" in said
+    assert "left out empty.png: an empty file" in said and "left out text.png: no picture" in said
+    assert "left out truncated.jpg: image file is truncated" in said
+    assert "Translated 4 of 8 pictures" in said and "4 left out; 1 other file passed over" in said
+
+
+def test_one_picture_is_the_models_own_translation(cyclegan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photo(64, 48).save("in.png")
+    call(monkeypatch, f"checkpoint={cyclegan}", "input=in.png", "output=été/out.png")
+    assert [path.name for path in (tmp_path / "été").iterdir()] == ["out.png"]
+    assert np.array_equal(np.array(Image.open("été/out.png")), expected(cyclegan, photo(64, 48)))
+    call(monkeypatch, f"checkpoint={cyclegan}", "input=in.png", "output=2024", "size=[12,20]")
+    assert Image.open("2024/in.png").size == (20, 12)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2024", "in.png", "été"]
+
+
+def test_results_are_left_alone_unless_asked(cyclegan, tmp_path, monkeypatch, capsys):
+    for name in ("a.png", "b.png"):
+        photo(16, 16).save(tmp_path / name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_text("mine")
+    keys = [f"checkpoint={cyclegan}", f"input={tmp_path}", f"output={tmp_path / 'out'}"]
+    call(monkeypatch, *keys)
+    assert "Translated 1 of 2 pictures" in (said := capsys.readouterr().out) and "1 were there already" in said
+    assert (tmp_path / "out" / "a.png").read_text() == "mine"
+    call(monkeypatch, *keys, "overwrite=true")
+    assert "Translated 2 of 2" in capsys.readouterr().out, "the output below the input is none of the pictures"
+    assert Image.open(tmp_path / "out" / "a.png").size == (16, 16)
+
+
+def test_alpha_tags_turns_and_profiles(cyclegan, tmp_path, monkeypatch, capsys):
+    (tmp_path / "in").mkdir()
+    alpha = Image.linear_gradient("L").resize((16, 24))
+    picture = photo(16, 24)
+    picture.putalpha(alpha)
+    picture.save(tmp_path / "in" / "alpha.png")
+    tags = Image.Exif()
+    tags[0x112], tags[0x10F] = 6, "Maker"
+    photo(32, 16).save(tmp_path / "in" / "turned.jpg", exif=tags)
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    photo(16, 16).save(tmp_path / "in" / "wrong.png", icc_profile=lab)
+    linear = np.full((16, 16), 40000, np.uint16)
+    Image.fromarray(linear).save(tmp_path / "in" / "sixteen.tif")
+    photo(16, 16).save(tmp_path / "in" / "two.gif", save_all=True, append_images=[photo(16, 16).rotate(90)])
+    photo(16, 16).save(tmp_path / "in" / "two.png")
+    call(monkeypatch, f"checkpoint={cyclegan}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}")
+    said = capsys.readouterr().out
+    result = Image.open(tmp_path / "out" / "alpha.png")
+    assert np.array_equal(np.array(result)[..., 3], np.array(alpha))
+    white = Image.alpha_composite(Image.new("RGBA", (16, 24), "white"), picture).convert("RGB")
+    assert np.array_equal(np.array(result)[..., :3], expected(cyclegan, white)), "over white, as in training"
+    turned = Image.open(tmp_path / "out" / "turned.jpg")
+    assert turned.size == (16, 32) and dict(turned.getexif()) == {0x10F: "Maker"}
+    grey = expected(cyclegan, Image.new("RGB", (16, 16), (156,) * 3))  # 40000 / 257, rounded
+    assert np.array_equal(np.array(Image.open(tmp_path / "out" / "sixteen.tif")), grey)
+    assert (tmp_path / "out" / "two.gif.png").exists() and (tmp_path / "out" / "two.png").exists()
+    for line in ("alpha kept: alpha.png", "turned as EXIF says: turned.jpg", "16 bits brought to 8: sixteen.tif",
+                 "colour profile ignored, for it does not serve: wrong.png", "first of several frames: two.gif",
+                 "grey brought to RGB: sixteen.tif"):  # fmt: skip
+        assert line in said.splitlines()
+
+
+def test_a_profile_is_applied():
+    """The profile is sRGB's with red and blue exchanged, under another name."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for old, new in ((b"rXYZ", b"????"), (b"bXYZ", b"rXYZ"), (b"????", b"bXYZ")):
+        profile = profile.replace(old, new)
+    profile = profile.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
+    file = BytesIO()
+    photo(16, 16).save(file, "PNG", icc_profile=profile)
+    got = read(file, Domain(), 1000)
+    assert np.abs(got.pixels.permute(1, 2, 0).numpy()[..., ::-1].astype(int) - np.array(photo(16, 16))).max() <= 1
+    assert len(got.told) == 1 and re.fullmatch("colour profile BGRs.* brought to sRGB", got.told[0])
+
+
+def test_a_zip_is_read_without_unpacking_and_cannot_write_outside(cyclegan, tmp_path, monkeypatch):
+    file = BytesIO()
+    photo(16, 16).save(file, "PNG")
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name in (f"{tmp_path}/absolute.png", "deep/x.png", "../../outside.png", "__MACOSX/x.png", "readme.md"):
+            archive.writestr(zipfile.ZipInfo(name), file.getvalue())
+    call(monkeypatch, f"checkpoint={cyclegan}", f"input={tmp_path / 'in.zip'}", f"output={tmp_path / 'a' / 'out'}")
+    inside = tmp_path / "a" / "out"
+    expected = {inside / "deep" / "x.png", inside.joinpath(*tmp_path.parts[1:], "absolute.png")}
+    assert set(tmp_path.rglob("*.png")) == expected
+    assert plan(tmp_path / "in.zip", inside, Domain())[1] == 1
+
+
+def test_label_maps_are_ids_on_the_way_in_and_refused_in_colour(tmp_path, monkeypatch, capsys):
+    path = checkpoint(tmp_path / "p.ckpt", node("pix2pix.Pix2Pix", a=5))
+    (tmp_path / "maps").mkdir()
+    ids = np.random.default_rng(0).integers(0, 6, (16, 24)).astype(np.uint8)
+    palette = Image.fromarray(ids)
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255] * 2)
+    palette.save(tmp_path / "maps" / "ids.png")
+    photo(16, 16).save(tmp_path / "maps" / "colour.png")
+    call(monkeypatch, f"checkpoint={path}", f"input={tmp_path / 'maps'}", f"output={tmp_path / 'out'}")
+    model = gan_lab.load(path)
+    image = model.domains["a"].encode(torch.from_numpy(ids)[None, None])
+    result = to_uint8(model.translate(image, "b"))[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(np.array(Image.open(tmp_path / "out" / "ids.png")), result)
+    assert "left out colour.png: colour-coded (RGB)" in capsys.readouterr().out
+
+
+def test_the_sheet_links_every_file_relatively_and_shows_the_way_back(cyclegan, tmp_path, monkeypatch):
+    names = ["a b#1.png", "<i>&'\"?.jpg"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        photo(400, 32).save(tmp_path / "in" / name)
+    keys = [f"checkpoint={cyclegan}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "sheet=true"]
+    call(monkeypatch, *keys)
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert [html.unescape(title) for title in re.findall("<h2>(.*?)</h2>", page)] == sorted(names)
+    linked = [tmp_path / "out" / unquote(link) for link in re.findall(r'(?:src|href)="(.*?)"', page)]
+    assert len(linked) == 2 * (3 + 2) and all(path.exists() for path in linked)
+    assert "://" not in page and "<i>" not in page
+    sizes = {Image.open(path).size for path in (tmp_path / "out" / "thumbnails").iterdir()}
+    assert sizes == {(256, 20)}
+    thumbnail = next((tmp_path / "out" / "thumbnails").glob("*.input.jpg"))
+    thumbnail.unlink()
+    call(monkeypatch, *keys)
+    assert thumbnail.exists() and (tmp_path / "out" / "index.html").read_text() == page, "a page of the whole job"
+
+
+def test_tiles_are_told(cyclegan, tmp_path, monkeypatch, capsys):
+    photo(64, 48).save(tmp_path / "in.png")
+    keys = [f"checkpoint={cyclegan}", f"input={tmp_path / 'in.png'}"]
+    call(monkeypatch, *keys, f"output={tmp_path / 'exact'}", "tile=16")
+    assert "in exact tiles: in.png" in capsys.readouterr().out
+    whole = np.array(Image.open(tmp_path / "exact" / "in.png")).astype(int) - expected(cyclegan, photo(64, 48))
+    assert np.abs(whole).max() <= 1
+    call(monkeypatch, *keys, f"output={tmp_path / 'fast'}", "tile=16", "stats=fast", "memory=0.001")
+    assert "in fast tiles, about" in capsys.readouterr().out
+
+
+def test_what_cannot_be_translated_is_refused_in_a_sentence(cyclegan, tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.png").touch()
+    photo(16, 16).save(tmp_path / "x.png")
+    here = [f"checkpoint={cyclegan}", f"input={tmp_path / 'x.png'}", f"output={tmp_path / 'out'}"]
+    for arguments, said in (
+        ([*here, "direction=b2c"], "direction=a2b or direction=b2a"),
+        ([*here, "size=big"], "size=big"),
+        ([*here, "memory=0"], "memory=0"),
+        ([*here, "max_pixels=0"], "max_pixels=0"),
+        ([*here[:2], f"output={tmp_path / 'new.png'}", "sheet=true"], "sheet=true"),
+        ([here[0], f"input={tmp_path / 'broken'}", here[2]], "x.png (an empty file)"),
+        (here[1:], "checkpoint"),
+    ):
+        assert said in refused(monkeypatch, capsys, *arguments), arguments
+
+
+def test_places_that_do_not_serve_are_refused(tmp_path):
+    for name in ("none", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "notes.md").write_text("text")
+    for path in (tmp_path / "x.png", tmp_path / "full" / "x.png"):
+        photo(16, 16).save(path)
+    for source, output, said in (
+        ("x.png", "x.png", "take their place"),
+        ("x.png", ".", "take their place"),
+        ("x.png", "new.gif", r"\.png"),
+        ("none", "out", "no pictures"),
+        ("nowhere", "out", "does not exist"),
+        ("notes.md", "out", "nor a zip"),
+        ("full", "x.png", "give a folder"),
+        ("full", "full", "give another folder"),
+    ):
+        with pytest.raises(UserError, match=said):
+            plan(tmp_path / source, tmp_path / output, Domain())
+    (job,) = plan(tmp_path / "x.png", tmp_path / "new.jpg", Domain())[0]
+    assert job.output == tmp_path / "new.jpg"
+    with pytest.raises(UserError, match="cannot hold"):
+        plan(tmp_path / "x.png", tmp_path / "new.jpg", Domain(labels=3))
+
+
+def test_a_model_that_only_samples_is_refused(cyclegan, monkeypatch, capsys):
+    class Sampler:
+        def sample(self, n, seed=0, start=0, label=None, truncation=1.0): ...
+
+    monkeypatch.setattr("gan_lab.translating.load", lambda *arguments: Sampler())
+    assert "gan_lab.sample makes pictures" in refused(monkeypatch, capsys, f"checkpoint={cyclegan}", "input=x.png")
+
+
+def test_size():
+    assert size_of("keep") is None and size_of(256) == (256, 256) and size_of([128, 96]) == (128, 96)
+    with pytest.raises(UserError):
+        size_of([1, 2, 3])
+
+
+def test_ctrl_c_leaves_only_whole_files_and_the_job_goes_on(cyclegan, tmp_path, monkeypatch, capsys):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        photo(64, 64).save(tmp_path / "in" / f"{number}.png")
+    save = Image.Image.save
+
+    def interrupted(image, path, *arguments, **options):
+        save(image, path, *arguments, **options)
+        if path.name.startswith(".1."):
+            path.write_bytes(path.read_bytes()[:100])
+            raise KeyboardInterrupt
+
+    keys = [f"checkpoint={cyclegan}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"]
+    with monkeypatch.context() as patched, pytest.raises(SystemExit) as end:
+        patched.setattr(Image.Image, "save", interrupted)
+        call(monkeypatch, *keys)
+    assert end.value.code == 130
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+    call(monkeypatch, *keys)
+    assert "Translated 2 of 3" in capsys.readouterr().out
+    for path in (tmp_path / "out").iterdir():
+        Image.open(path).load()
+
+
+def test_chance_has_a_seed_and_a_switch(cyclegan, tmp_path, monkeypatch, capsys):
+    dropping = {"_target_": "gan_lab.networks.resnet.Generator", "filters": 2, "blocks": 1, "dropout": 0.5}
+    configuration = node("pix2pix.Pix2Pix", generator=dropping, dropout_at_test=True)
+    path = checkpoint(tmp_path / "last.ckpt", configuration)
+    photo(32, 32).save(tmp_path / "in.png")
+
+    def made(folder, *keys):
+        output = tmp_path / folder
+        call(monkeypatch, f"checkpoint={path}", f"input={tmp_path / 'in.png'}", f"output={output}", *keys)
+        return (output / "in.png").read_bytes()
+
+    once = made("0")
+    assert made("again") == once
+    assert made("1", "seed=1") != once
+    assert made("off", "dropout=false") == made("off1", "dropout=false", "seed=1") != once

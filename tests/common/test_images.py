@@ -1,0 +1,118 @@
+import sys
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import grid, grid_of_kinds, heatmap, read_frames, save_animation, save_each, save_png, strip
+
+
+def test_grid_places_pictures_row_by_row():
+    images = torch.tensor([-1.0, 0.0, 1.0]).view(3, 1, 1, 1).expand(3, 1, 1, 2)
+    w = 255
+    expected = [
+        [w, w, w, w, w, w, w],
+        [w, 0, 0, w, 128, 128, w],
+        [w, w, w, w, w, w, w],
+        [w, 255, 255, w, w, w, w],
+        [w, w, w, w, w, w, w],
+    ]
+    assert grid(images, columns=2, pad=1, scale=1)[0].tolist() == expected
+
+
+@pytest.mark.parametrize(("n", "columns", "rows"), [(64, 8, 8), (10, 4, 3), (8, 4, 2), (1, 1, 1), (3, 2, 2)])
+def test_grid_is_nearly_square_by_itself(n, columns, rows):
+    sheet = grid(torch.zeros(n, 3, 100, 90), pad=0)
+    assert sheet.shape == (3, rows * 100, columns * 90)
+
+
+def test_kinds_stand_in_rows_whose_ends_are_blank():
+    images = torch.tensor([-1.0, -0.5, 0.0]).view(3, 1, 1, 1).expand(-1, -1, 64, 64)
+    sheet = grid_of_kinds(images, torch.tensor([5, 2, 5]))
+    assert sheet[0, 30::66, 30::66].tolist() == [[64, 255], [0, 128]]
+
+
+def test_grid_enlarges_tiny_pictures_by_a_whole_factor():
+    picture = torch.rand(1, 1, 28, 20) * 2 - 1
+    sheet = grid(picture, pad=0)
+    assert sheet.shape == (1, 56, 40)
+    assert torch.equal(sheet[:, ::2, ::2], grid(picture, pad=0, scale=1))
+    assert torch.equal(sheet[:, 1::2, 1::2], sheet[:, ::2, ::2])
+
+
+def test_strip_is_one_row():
+    assert strip(torch.zeros(5, 3, 64, 64), pad=0).shape == (3, 64, 320)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_returns_every_pixel(tmp_path, channels):
+    image = torch.randint(0, 256, (channels, 5, 7), dtype=torch.uint8)
+    save_png(tmp_path / "new" / "a.png", image)
+    read = np.array(Image.open(tmp_path / "new" / "a.png")).reshape(5, 7, channels)
+    assert np.array_equal(read, image.permute(1, 2, 0).numpy())
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_single_pictures_are_numbered_on_from_the_start(tmp_path):
+    save_each(tmp_path, torch.full((2, 1, 4, 4), -1.0), start=41)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000041.png", "000042.png"]
+
+
+def frames(count: int, height: int = 9, width: int = 7) -> torch.Tensor:
+    """Grey levels that rise from frame to frame, over RGB."""
+    levels = torch.linspace(0, 255, count).round().to(torch.uint8)
+    return levels.view(-1, 1, 1, 1).expand(count, 3, height, width).contiguous()
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_animation_keeps_frames_and_speed(tmp_path, suffix):
+    save_animation(tmp_path / f"a{suffix}", frames(4), fps=5)
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        assert (image.n_frames, image.size, image.info["loop"]) == (4, (7, 9), 0)
+        for i in range(4):
+            image.seek(i)
+            image.load()
+            assert image.info["duration"] == 200
+            assert abs(int(np.array(image.convert("RGB"))[4, 3, 0]) - 85 * i) <= 3
+
+
+def test_animation_as_mp4(tmp_path):
+    save_animation(tmp_path / "a.mp4", frames(6, height=33, width=41), fps=12.5)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate, stream.width, stream.height) == (12.5, 42, 34)
+        levels = [frame.to_ndarray(format="rgb24")[16, 20, 1] for frame in container.decode(stream)]
+    assert np.abs(np.array(levels, float) - np.linspace(0, 255, 6)).max() < 4
+
+
+def test_mp4_without_pyav_names_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(UserError, match=r"pip install gan_lab\[video\].*\.gif"):
+        save_animation(tmp_path / "a.mp4", frames(2))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_ending_that_holds_no_animation_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"a\.bmp cannot hold an animation.*\.gif"):
+        save_animation(tmp_path / "a.bmp", frames(2))
+
+
+def test_frames_are_thinned_and_brought_to_the_size_of_the_last(tmp_path):
+    for i in range(10):
+        save_png(tmp_path / f"{i}.png", torch.full((1, 20 if i else 10, 40), 20 * i, dtype=torch.uint8))
+    read = read_frames(sorted(tmp_path.iterdir()), limit=4, longest=20)
+    assert read.shape == (4, 1, 10, 20)
+    assert read[:, 0, 5, 5].tolist() == [0, 60, 120, 180]
+
+
+def test_a_heatmap_is_darker_where_numbers_are_higher_and_blank_where_there_are_none():
+    table = torch.tensor([[0.0, 1.0], [0.5, float("nan")]])
+    sheet = heatmap(table, ["first", "second"], ["x", "y"], "shares", limits=(0, 1), cell=(60, 40))
+    assert sheet.shape == (3, 4 * 40, 3 * 60)
+    corner = sheet[:, [2 * 40 + 3, 3 * 40 + 3]][:, :, [60 + 3, 120 + 3]].float().mean(0)
+    assert corner[0, 1] < corner[1, 0] < corner[0, 0] == corner[1, 1] == 255
+    alike = heatmap(torch.full((1, 1), -3.0), ["a"], ["b"], "logits")
+    assert alike[:, 2 * 48 + 3, 96 + 3].tolist() == [255] * 3

@@ -1,0 +1,64 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from gan_lab.cli.config.compose import compose
+from gan_lab.common import runs
+from gan_lab.common.errors import UserError
+from gan_lab.training import resume
+
+
+def test_which_of_the_devices_a_run_took_is_no_difference():
+    one, other, more = ({"trainer": {"devices": devices}} for devices in (1, [3], [0, 1]))
+    assert runs.differing(one, other) == [] and runs.differing(one, more) == ["trainer.devices"]
+
+
+def make(folder, config, state="stopped", age=0):
+    run = runs.Run(folder)
+    run.begin({**config, "run_dir": str(folder)})
+    (folder / runs.LAST).touch()
+    os.utime(folder / runs.LAST, (1e9 - age, 1e9 - age))
+    run.end(state)
+    return folder
+
+
+def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path):
+    config = {"seed": 1, "model": {"lr": 0.1}, "resume": "auto"}
+    make(tmp_path / "a" / "1", config, age=20)
+    newest = make(tmp_path / "a" / "2", {**config, "resume": None}, age=10)
+    make(tmp_path / "a" / "3", config, state="finished")
+    make(tmp_path / "a" / "4", {**config, "seed": 2})
+    assert runs.find(tmp_path, {**config, "run_dir": "x"})[0] == newest
+
+
+@pytest.mark.parametrize("where", ["runs={}", "run_dir={}/mine"])
+def test_the_default_configuration_finds_its_own_run(tmp_path, where):
+    """Whatever folder its loggers and callbacks name."""
+    made = compose(["data=fake", where.format(tmp_path)])
+    assert resume.place(made) is None
+    make(Path(made.run_dir), resume.resolve(made))
+    again = compose(["data=fake", where.format(tmp_path), "resume=auto"])
+    with pytest.raises(UserError, match="cannot be read"):  # it is found, and is no real checkpoint
+        resume.place(again)
+
+
+def test_the_differing_keys_of_the_nearest_are_named(tmp_path):
+    make(tmp_path / "a" / "1", {"seed": 1, "model": {"lr": 0.1}, "logger": {"folder": str(tmp_path / "a" / "1")}})
+    near = runs.find(tmp_path, {"seed": 1, "model": {"lr": 0.2, "b": 1}, "logger": {"folder": "x"}, "run_dir": "x"})
+    assert near == (None, tmp_path / "a" / "1", ["model.b", "model.lr"])
+
+
+def test_a_folder_belongs_to_one_process(tmp_path):
+    run = runs.Run(tmp_path / "a" / "1")
+    run.begin({})
+    (run.folder / runs.LAST).touch()
+    assert list(runs.unfinished(tmp_path)) == []
+    with pytest.raises(UserError, match="Another process"):
+        runs.Run(run.folder).begin({})
+    run.end("stopped")
+    assert list(runs.unfinished(tmp_path)) == [run.folder]
+
+
+def test_two_runs_in_one_second_get_two_folders(tmp_path):
+    assert len({runs.new_folder(tmp_path, "a") for _ in range(3)}) == 3

@@ -1,0 +1,163 @@
+"""Small stand-ins with real arithmetic, and what a process of several does with them (as a script, one of them)."""
+
+import hashlib
+import json
+import sys
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the script; pytest has it
+from domains import networks, two_sides
+
+from gan_lab.evaluation.evaluators.samples import SampleMeasure
+from gan_lab.evaluation.evaluators.translations import TranslationMeasure
+from gan_lab.evaluation.features.extractors import Extractor
+from gan_lab.evaluation.metrics.classwise import WithinClasses
+from gan_lab.evaluation.metrics.diversity import Diversity
+from gan_lab.evaluation.metrics.frechet import FrechetDistance
+from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity
+from gan_lab.evaluation.metrics.image_statistics import LooksComparison, SpectrumComparison
+from gan_lab.evaluation.metrics.kernel import KernelDistance
+from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall
+from gan_lab.evaluation.metrics.score import ClassifierScore, Score
+from gan_lab.evaluation.metrics.translation import comparing
+
+
+def apart(a, b):
+    return (a - b).abs().mean((1, 2, 3))
+
+
+TWO = {"distance": FrechetDistance, "score": Score}
+ALL = {
+    **TWO, "kernel": KernelDistance, "infinity": FrechetInfinity, "pr": PrecisionRecall, "dc": DensityCoverage,
+    "copies": Authenticity, "spectrum": SpectrumComparison, "looks": LooksComparison,
+    "diversity": partial(Diversity, name="apart", compare_pairs=apart), "classes": WithinClasses,
+}  # fmt: skip
+
+
+class Projection(Extractor):
+    """A fixed random projection of the pixels; counts the pictures it has seen."""
+
+    name = "fake"
+    dim, classes, resizer, sha256 = 8, 4, "none", "0" * 64
+
+    def __init__(self, pixels=48):
+        super().__init__()
+        random = torch.Generator().manual_seed(7)
+        self.seen = 0
+        self.register_buffer("weight", torch.randn(pixels, self.dim + self.classes, generator=random) / 100)
+
+    def extract(self, images):
+        self.seen += len(images)
+        out = images.flatten(1).float() @ self.weight
+        return out[:, : self.dim], out[:, self.dim :]
+
+
+class Pictures:
+    """Real pictures (count, 3, 4, 4) with correlated pixels."""
+
+    channels, height, width, classes = 3, 4, 4, 0
+
+    def __init__(self, count=200, seed=0, batch=32):
+        random = torch.Generator().manual_seed(seed)
+        self.batch = batch
+        pixels = 128 + 12 * torch.randn(count, 48, generator=random) @ torch.randn(48, 48, generator=random) / 3
+        self.pixels = pixels.clamp(0, 255).round().to(torch.uint8).view(count, 3, 4, 4)
+
+    def images(self, split, limit=None):
+        yield from self.pixels[:limit].split(self.batch)
+
+    def count(self, split):
+        return len(self.pixels)
+
+    def fingerprint(self, split):
+        return hashlib.sha256(self.pixels.numpy().tobytes()).hexdigest()
+
+    def describe(self):
+        return {"name": "pictures", "count": len(self.pixels)}
+
+
+class Sampler:
+    """Sample i is a function of (seed, i) alone."""
+
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.asked = []
+
+    def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+        self.asked += range(start, start + n)
+        rows = [torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(1000 * seed + i)) for i in self.asked[-n:]]
+        return 0.3 * truncation * torch.stack(rows)
+
+
+class LabelledPictures(Pictures):
+    classes = 2
+
+    def labels(self, split):
+        return torch.arange(len(self.pixels)) % 2
+
+
+class LabelledSampler(Sampler):
+    classes = 2
+
+
+def features(n=101, dim=16, classes=5):
+    random = torch.Generator().manual_seed(3)
+    mix = torch.randn(dim, dim, generator=random)
+    real, fake = torch.randn(n, dim, generator=random) @ mix, torch.randn(n, dim, generator=random) + 0.5
+    return real, fake, 3 * torch.randn(n, classes, generator=random)
+
+
+def share(rank, world, cache):
+    """What one rank of several works out; the same for any number of ranks."""
+    real, fake, logits = features()
+    mine = torch.arange(rank, len(real), world)
+    distance, score = FrechetDistance(real.shape[1]), ClassifierScore(logits.shape[1], len(logits), splits=3)
+    for rows in mine.split(10):
+        distance.update(real[rows], True, rows)
+        distance.update(fake[rows], False, rows)
+        score.update(logits[rows], rows)
+    few_points = FrechetDistance(real.shape[1], real=12, fake=10)  # fewer than dimensions
+    for rows in mine[mine < 12].split(1):
+        few_points.update(real[rows], True, rows)
+        few_points.update(fake[rows[rows < 10]], False, rows[rows < 10])
+    model, data, extractor = LabelledSampler(), LabelledPictures(), Projection()
+    kept = {"cache_dir": cache, "progress": False}
+    report = SampleMeasure(data, 101, [extractor], ALL, batch_size=16, **kept).report(model)
+    few = SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    seen = extractor.seen
+    SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    carrier, sides = networks(), two_sides(a=7, b=7)
+    how = {"batch_size": 3, "pairs": comparing(carrier, sides), **kept}
+    translation = TranslationMeasure(sides, 100, [Projection(768)], ALL, **how).report(carrier)
+    return {
+        "distance": distance.compute()["fd"],
+        "distance_of_few": few_points.compute()["fd"],
+        "score": [value.tolist() for value in score.compute()],
+        "figures": report.figures | {f"few_{name}": value for name, value in few.figures.items()},
+        "curves": report.curves,
+        "asked": model.asked[: -24 if rank == 0 else None],
+        "seen_again": extractor.seen - seen,
+        "translation": translation.figures,
+        "carried": [list(part[:3]) for part in carrier.asked],
+    }
+
+
+def join(folder, rank, world):
+    """What ``share`` gives as one of several processes. Each has a cache of its own, and only rank zero's is filled."""
+    meet = f"file://{folder}/meet"
+    dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=world, timeout=timedelta(seconds=90))
+    try:
+        return share(rank, world, Path(folder) / f"cache{rank}")
+    finally:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(join(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

@@ -1,0 +1,117 @@
+"""Features of any network with a weight file."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import save_file
+from torch import nn
+
+from gan_lab.cli.config.compose import compose
+from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import build
+from gan_lab.evaluation.features.backbones import Backbone
+from gan_lab.evaluation.image_sets import Made, Real
+from gan_lab.evaluation.suite import Suite
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    maps = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU())
+    return nn.Sequential(maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 7))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    save_file(network().state_dict(), tmp_path / "w.safetensors")
+    torch.save(network().state_dict(), tmp_path / "w.pth")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_features_are_the_networks_output_or_a_layers(weights, name):
+    images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    mean, deviation = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    prepared = (images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(deviation).view(3, 1, 1)
+    how = {"size": 16, "mean": mean, "deviation": deviation}
+    whole = Backbone("small", network(seed=1), weights / name, **how)
+    with torch.no_grad():
+        torch.testing.assert_close(whole(images)[0], network()(prepared))
+        layer = Backbone("small", network(seed=1), weights / name, layer="0.0", **how)
+        torch.testing.assert_close(layer(images)[0], network()[0][0](prepared).mean((2, 3)))
+    assert (whole.dim, layer.dim, whole.classes, whole.figure("fd")) == (7, 5, 0, "fd_small")
+    assert whole(images[:, :1, :9])[0].shape == (4, 7)
+
+
+def test_of_tokens_the_first_is_taken(weights):
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = network()
+
+        def forward(self, images):
+            return torch.stack([self.own(images), torch.zeros(len(images), 7)], 1)
+
+    save_file({f"own.{key}": value for key, value in network().state_dict().items()}, weights / "t.safetensors")
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    tokens, plain = Backbone("t", Tokens(), weights / "t.safetensors"), Backbone("p", network(), weights / "w.pth")
+    assert tokens(images)[0].equal(plain(images)[0])
+
+
+def test_torchvisions_networks_by_configuration(tmp_path):
+    import torchvision
+
+    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "w.pth")
+    node = {
+        "_target_": "gan_lab.evaluation.features.backbones.Backbone",
+        "name": "resnet18",
+        "layer": "avgpool",
+        "size": 64,
+    }
+    made = build({**node, "network": {"_target_": "torchvision.models.resnet18"}, "weights": str(tmp_path / "w.pth")})
+    features, logits = made(torch.zeros(2, 1, 20, 20, dtype=torch.uint8))
+    assert features.shape == (2, 512) and logits.shape == (2, 0)
+
+
+def test_whatever_changes_features_is_told_and_never_read_from_anothers_cache(weights, doubles, tmp_path):
+    """Networks without logits have no score, and all that the features depend on is in the cache's key."""
+
+    def measured(**how):
+        extractor = Backbone("small", network(), weights / "w.pth", size=8, **how)
+        real = Real(doubles.Pictures(), "train")
+        made = Suite(doubles.ALL, [extractor], real, cache_dir=tmp_path, progress=False)
+        return made.measure(Made(doubles.Sampler(), (3, 4, 4), 40))[0]
+
+    described = []
+    for how in ({}, {"mean": (0.5, 0.5, 0.5)}, {"deviation": (0.5, 0.5, 0.5)}, {"layer": "0.0"}, {"layer": "0.1"}):
+        figures = measured(**how)
+        assert "fd_small" in figures and "cs_small" not in figures
+        described.append(figures["fd_small"])
+    assert len(set(described)) == 5
+    with pytest.raises(UserError, match="one name"):
+        Suite({}, [Backbone("small", network(), weights / "w.pth", size=8)] * 2, Real(doubles.Pictures(), "train"))
+
+
+@pytest.mark.parametrize("name", ["dinov2", "clip"])
+def test_the_configured_vision_transformers_take_their_authors_files(tmp_path, name):
+    import timm
+
+    small = {"dinov2": "vit_small_patch14_dinov2", "clip": "vit_medium_patch32_clip_224"}[name]
+    node = compose([f"extractor={name}"], "evaluate").extractor[name]
+    node.network.model_name, node.weights = small, str(tmp_path / "w.pth")
+    authors = timm.create_model(small, num_classes=node.network.num_classes)  # at their own size, 518 px for DINOv2
+    state = authors.state_dict() | ({"mask_token": torch.zeros(1, 384)} if name == "dinov2" else {})
+    torch.save(state, tmp_path / "w.pth")
+    made = build(OmegaConf.to_container(node, resolve=True))
+    assert made.dim == {"dinov2": 384, "clip": 512}[name]
+    assert made.describe()["sha256"] and made.describe()["size"] == 224
+
+
+def test_what_does_not_serve_is_said_in_a_sentence(weights):
+    (weights / "broken").write_bytes(b"nothing")
+    for name in ("broken", "absent", "broken.safetensors"):
+        with pytest.raises(UserError, match="do not serve"):
+            Backbone("small", network(), weights / name)
+    with pytest.raises(UserError, match=r"do not serve .*Missing key.*weight"):
+        Backbone("small", nn.Linear(3, 3), weights / "w.pth")
+    with pytest.raises(UserError, match="no layer nowhere"):
+        Backbone("small", network(), weights / "w.pth", layer="nowhere")

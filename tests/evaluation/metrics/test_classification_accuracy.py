@@ -1,0 +1,85 @@
+"""A classifier learns from samples what there is to learn in them."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from gan_lab.evaluation.metrics import classification_accuracy as usefulness
+from gan_lab.evaluation.metrics.classification_accuracy import ClassificationAccuracy
+from gan_lab.evaluation.model_metric import How
+
+K = 3
+
+
+def drawn(labels, seed):
+    """Noise with a bright bar, whose place is the class."""
+    random = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 90, (len(labels), 1, 12, 12), generator=random, dtype=torch.uint8)
+    for k in range(K):
+        images[labels == k, :, 4 * k : 4 * k + 3] += 120
+    return images
+
+
+class Data:
+    channels, height, width, classes, name = 1, 12, 12, K, "bars"
+
+    def __init__(self):
+        self.own = {"train": torch.arange(240) // 80, "test": torch.arange(90) // 30}  # in order, as folders are
+
+    def images(self, split, limit=None):
+        yield from drawn(self.own[split], seed=len(self.own[split]))[:limit].split(50)
+
+    def labels(self, split):
+        return self.own[split]
+
+    def count(self, split):
+        return len(self.own[split])
+
+    def fingerprint(self, split):
+        return split
+
+    def describe(self):
+        return {}
+
+
+class Painter:
+    classes, device = K, torch.device("cpu")
+
+    def __init__(self, wrong=0):
+        self.wrong = wrong
+
+    def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+        return drawn((label + self.wrong) % K, seed=start) / 127.5 - 1
+
+
+@pytest.fixture
+def measured(tmp_path):
+    return partial(measure, cache_dir=str(tmp_path))
+
+
+def measure(model, cache_dir):
+    probe = ClassificationAccuracy(n=120, steps=30)
+    assert probe.suits(model, Data())
+    probe.update(model, Data(), How(batch_size=50, progress=False, cache_dir=cache_dir))
+    found = probe.compute()
+    assert probe.described == {"real": 120, "test": 90}
+    return found
+
+
+def test_good_samples_teach_and_wrong_ones_mislead(measured, monkeypatch):
+    before = torch.random.get_rng_state()
+    taught, calls = usefulness.taught, []
+    monkeypatch.setattr(usefulness, "taught", lambda *a: calls.append(1) or taught(*a))
+    good, bad = measured(Painter()), measured(Painter(wrong=1))
+    assert len(calls) == 5  # of the real pictures once
+    assert good["cas"] > 0.9 and good["cas.real"] > 0.9 and good["cas.both"] > 0.9
+    assert bad["cas"] < 0.2 and bad["cas.real"] == good["cas.real"]
+    assert good["cas.error"] == (good["cas"] * (1 - good["cas"]) / 90) ** 0.5
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_models_without_labels_do_not_suit():
+    model = Painter()
+    model.classes = 0
+    assert not ClassificationAccuracy().suits(model, Data())

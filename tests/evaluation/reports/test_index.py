@@ -1,0 +1,125 @@
+"""The page over several runs: of a sweep, of a folder; sorted, with means over seeds, or moved."""
+
+import json
+import re
+import shutil
+from urllib.parse import unquote
+
+from run_folders import told
+
+from gan_lab.evaluation.reports.collection import report
+from gan_lab.evaluation.reports.history import History
+from gan_lab.evaluation.reports.index import best, reached
+from gan_lab.evaluation.reports.jobs import Job, by_setting, over_seeds, read_jobs
+from gan_lab.evaluation.reports.jobs import lines as lines_of
+from gan_lab.evaluation.reports.sweep import write_sweep
+
+
+def scripts(page, what):
+    return [json.loads(each) for each in re.findall(rf'<script type="application/json"{what}>(.*?)</script>', page)]
+
+
+def test_an_index_over_a_sweep_leads_to_its_runs_and_back(sweep, browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    *pages, index = report([str(sweep)])
+    assert index == sweep / "index.html" and len(pages) == 4
+    browser.open(index)
+    assert not browser.console and not browser.outside
+    links = re.findall(r'<td><a href="([^"]+)">(\d)</a></td><td>(\w+)</td><td>(\d)</td>', browser.document)
+    assert [link[1:] for link in links] == [
+        ("0", "dcgan", "1"),
+        ("1", "dcgan", "2"),
+        ("2", "sngan", "1"),
+        ("3", "sngan", "2"),
+    ]
+    for (address, *_), page in zip(links, pages, strict=True):
+        assert (sweep / unquote(address)).resolve() == page.resolve()
+        back = re.search(r'<nav><a href="([^"]+)"', page.read_text())[1]
+        assert (page.parent / unquote(back)).resolve() == index.resolve()
+    assert "no &lt;seed&gt;" in browser.document and browser.document.count("<img") == 4
+    (ways,) = scripts(browser.document, "")
+    assert ways[0] == [[250, 500], [3, 4]] and len(ways) == 4
+
+
+def test_a_sweep_that_ends_makes_the_same_page_without_pages_of_runs(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_sweep(sweep, read_jobs(sweep / "jobs"))
+    ended = (sweep / "index.html").read_text()
+    assert "<a href" not in ended
+    report([str(sweep)])
+    made = (sweep / "index.html").read_text()
+    assert re.sub(r"</?a\b[^>]*>", "", made) == ended and made != ended
+    write_sweep(sweep, read_jobs(sweep / "jobs"))
+    assert (sweep / "index.html").read_text() == made
+
+
+def test_all_runs_of_a_folder_and_what_sets_them_apart(sweep, tmp_path):
+    *pages, index = report([str(tmp_path / "runs")], output=str(tmp_path / "out"))
+    assert pages[0].name == "dcgan-digits_2026-11-22_08-00-00.html"
+    assert {path.parent for path in (*pages, index)} == {tmp_path / "out"}
+    text = index.read_text()
+    assert "<th>run</th><th>method</th><th>seed</th><th>state</th>" in text  # data.seed goes with seed
+    assert "4 settings in which they differ" in text  # name, method and both seeds; not the loggers' folders
+    assert "<td>data.seed</td><td>1</td><td>2</td><td>1</td><td>2</td>" in text
+    assert "<td>sngan</td><td>4.5</td><td>0.71</td><td>2</td>" in text  # over seeds
+    assert "<td>method</td><td>sngan</td>" in pages[2].read_text()
+
+
+def test_a_click_or_a_key_on_a_columns_head_sorts_and_the_best_stand_in_bold(sweep, browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told(tmp_path / "runs/dcgan-digits/2026-11-22_08-00-01", figures={"fd_grey": 10.0})
+    path = write_sweep(sweep, read_jobs(sweep / "jobs"))[1][-1]
+    text = path.read_text()
+    assert re.findall(r'<td class="best">([^<]+)</td>', text) == ["2"]  # on the way all were as good
+    clicks = """<script>
+      const jobs = () => [...document.querySelector(".sortable").rows].slice(1).map(row => row.cells[0].innerText);
+      const head = [...document.querySelectorAll(".sortable th button")].find(each => each.innerText === "fd_grey");
+      for (const name of ["up", "down"]) { head.click(); document.body.dataset[name] = jobs(); }
+      document.body.dataset.sorted = head.parentElement.getAttribute("aria-sort") + head.tabIndex;
+    </script></body>"""
+    (sweep / "sorted.html").write_text(text.replace("</body>", clicks))
+    browser.open(sweep / "sorted.html")
+    assert not browser.console
+    for part in ('data-up="0,2,3,1,4"', 'data-down="1,3,2,0,4"', 'data-sorted="descending0"'):  # 4 has no figure
+        assert part in browser.document, part
+
+
+def test_over_seeds_bars_are_means(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    svg = reached(read_jobs(sweep / "jobs"))
+    assert re.findall(r"<title>(\w+: [^<]+)</title></rect>", svg) == ["dcgan: 2.5 ± 0.71", "sngan: 4.5 ± 0.71"]
+
+
+def test_figures_of_different_names_stand_with_them(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told(tmp_path / "runs/dcgan-digits/2026-11-22_08-00-01", figures={"fd_colour": 7.5})
+    jobs = read_jobs(sweep / "jobs")
+    assert [line["last figure"] for line in lines_of(jobs)] == [
+        "fd_grey 2",
+        "fd_colour 7.5",
+        "fd_grey 4",
+        "fd_grey 5",
+        "",
+    ]
+    means = [(row["model"], row["last figure: mean"], row["seeds"]) for row in over_seeds(jobs)]
+    assert means == [("dcgan", "fd_grey 2", "1"), ("dcgan", "fd_colour 7.5", "1"), ("sngan", "fd_grey 4.5", "2")]
+    assert not reached(jobs) and not best(jobs)
+
+
+def test_runs_that_were_moved_with_their_sweep_are_found(sweep, tmp_path):
+    moved = tmp_path / "elsewhere" / "kept"
+    moved.parent.mkdir()
+    shutil.move(tmp_path / "runs", moved)
+    *pages, _ = report([str(moved / "sweeps" / "first")])
+    assert [page.parent.parent.parent for page in pages] == [moved] * 4
+
+
+def test_runs_that_differ_in_more_than_seeds_have_no_mean(tmp_path):
+    def job(number, model, seed, rate, value):
+        told = {"state": "finished", "figures": {"fd_grey": value}}
+        run = History(tmp_path, {"seed": seed, "data": {"seed": seed}, "rate": rate}, told, {}, {}, [])
+        return Job(number, {"model": model, "seed": str(seed)}, "finished", "", "", run)
+
+    alike = [job(0, "dcgan", 1, 0.1, 2.0), job(1, "dcgan", 2, 0.1, 3.0)]
+    others = [job(2, "sngan", 1, 0.1, 4.0), job(3, "sngan", 2, 0.2, 5.0)]
+    assert by_setting([*alike, *others]) == {(("dcgan",), "fd_grey"): [2.0, 3.0]}

@@ -1,0 +1,17 @@
+"""A short training, as the program does it, for tests."""
+
+import torch
+
+from gan_lab.common.instantiate import build
+from gan_lab.training.trainer import make_trainer
+
+
+def fit(configuration, callback=None, resume=None):
+    """The trainer and the model after the configuration's budget."""
+    torch.manual_seed(configuration["seed"])
+    trainer, _ = make_trainer(configuration)
+    if callback is not None:
+        trainer.callbacks.append(callback)
+    model = build(configuration["model"])
+    trainer.fit(model, datamodule=build(configuration["data"]), ckpt_path=resume, weights_only=True)
+    return trainer, model

@@ -1,0 +1,96 @@
+"""What translating methods share, seen through the smallest networks."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lab.common.capabilities import Translates
+from gan_lab.common.errors import UserError
+from gan_lab.losses.adversarial import LeastSquares
+from gan_lab.losses.penalties import R1
+from gan_lab.models.bases.translation import TranslationModule, as_at_test
+from gan_lab.networks.layers import Dropout
+
+PICTURES = {"channels": 3, "labels": 0}
+
+
+def make(network, **options):
+    adam = partial(torch.optim.Adam, lr=1e-3)
+    sides = {"domains": {"a": PICTURES, "b": PICTURES}, "g_optimizer": adam, "d_optimizer": adam}
+    options = {"loss": LeastSquares(), **sides, **options}
+    return TranslationModule({"a2b": network}, {"critic": nn.Conv2d(3, 1, 1)}, **options)
+
+
+@pytest.fixture
+def noisy():
+    """Batch norm with running statistics far from any picture's, then dropout."""
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), Dropout(0.5))
+    nn.init.constant_(network[1].running_mean, 5.0)
+    return network
+
+
+IMAGES = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_is_what_entry_points_ask_for():
+    module = make(nn.Conv2d(3, 3, 1))
+    assert isinstance(module, Translates)
+    assert module.directions == ("a2b",)
+
+
+def test_at_test_nothing_is_left_to_chance_unless_asked(noisy):
+    module = make(noisy)
+    expected = noisy.eval()(IMAGES)
+    torch.testing.assert_close(module.train().translate(IMAGES, "b", seed=1), expected)
+    assert noisy.training
+
+
+def test_dropout_at_test_is_a_function_of_seed_and_number(noisy):
+    module = make(noisy, dropout_at_test=True)
+    once = module.translate(IMAGES, "b", seed=4)
+    assert torch.equal(module.translate(IMAGES[1:], "b", seed=4, start=1), once[1:])
+    assert not torch.equal(module.translate(IMAGES, "b", seed=5), once)
+    assert 0.3 < (once == 0).float().mean() < 0.7
+
+
+def test_batch_statistics_at_test_are_each_pictures_own_and_leave_no_trace(noisy):
+    module = make(noisy, batch_statistics_at_test=True)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    out = module.translate(IMAGES * torch.tensor([1.0, 10.0, 100.0]).view(3, 1, 1, 1), "b")
+    torch.testing.assert_close(out.mean((2, 3)), torch.zeros(3, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.var((2, 3), unbiased=False), torch.ones(3, 3), atol=1e-3, rtol=0)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_modes_are_put_back(noisy):
+    noisy.train()
+    noisy[2].eval()
+    with as_at_test(noisy, dropout=0, batch_statistics=True):
+        assert [module.training for module in noisy] == [False, True, False]
+        assert (noisy[2](torch.ones(100)) == 0).any()
+    assert [module.training for module in noisy] == [True, True, False]
+    assert noisy[1].track_running_stats
+    assert torch.equal(noisy[2](torch.ones(100)), torch.ones(100))
+
+
+def test_the_average_translates_where_there_is_one():
+    module = make(nn.Conv2d(3, 3, 1), ema_half_life=100.0)
+    nn.init.zeros_(module.a2b.weight)
+    assert module.translate(IMAGES, "b").abs().mean() > 0.1
+
+
+def test_a_way_it_does_not_know_is_refused():
+    with pytest.raises(UserError, match="translates a2b, not to 'a'"):
+        make(nn.Conv2d(3, 3, 1)).translate(IMAGES, "a")
+
+
+def test_a_penalty_over_batch_statistics_is_refused():
+    adam = partial(torch.optim.Adam, lr=1e-3)
+    with pytest.raises(UserError, match=r"critic_b .* loss\.critic\.norm"):
+        TranslationModule(
+            {"a2b": nn.Conv2d(3, 3, 1)}, {"critic_b": nn.BatchNorm2d(3)}, {"a": PICTURES, "b": PICTURES},
+            LeastSquares(), adam, adam, penalties={"r1": R1()},
+        )  # fmt: skip

@@ -1,0 +1,245 @@
+import json
+import warnings
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+from torch.utils.data import DataLoader
+
+from gan_lab.common.errors import UserError
+from gan_lab.evaluation import image_sets as sources
+from gan_lab.evaluation.metrics.frechet import FrechetDistance
+from gan_lab.evaluation.metrics.kernel import KernelDistance
+from gan_lab.evaluation.metrics.score import Score
+from gan_lab.training.callbacks import fidelity
+from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.training.callbacks.fidelity import Fidelity
+
+QUICK = {"distance": FrechetDistance, "score": Score}
+FINAL = {**QUICK, "kernel": KernelDistance}
+
+
+class Module(LightningModule):
+    """Counts images as the training core does; its samples grow brighter with them."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        self.layer = nn.Linear(1, 1)
+        self.iteration = self.images_seen = self.synced = 0
+        self.stop_at = None
+
+    def training_step(self, batch, batch_idx):
+        self.iteration += 1
+        self.images_seen += len(batch)
+        self.trainer.should_stop = self.images_seen == self.stop_at
+
+    def sync_buffers(self):
+        self.synced += 1
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class SamplingModule(Module):
+    def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+        rows = [torch.randn(1, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(start, start + n)]
+        return 0.2 * torch.stack(rows) - 1 + self.images_seen / 32
+
+
+class Data(LightningDataModule):
+    channels, height, width, classes = 1, 8, 8, 0
+
+    def __init__(self):
+        super().__init__()
+        self.pixels = (128 + 40 * torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))).clamp(0, 255)
+
+    def train_dataloader(self):
+        return DataLoader(torch.zeros(48, 1), batch_size=4)
+
+    def images(self, split, limit=None):
+        yield self.pixels.to(torch.uint8)[:limit]
+
+    def count(self, split):
+        return 40
+
+    def fingerprint(self, split):
+        return "noise"
+
+    def describe(self):
+        return {"name": "noise"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    def fit(callback=None, module=None, data=None, **trainer):
+        callback = callback or made(tmp_path, every=16)
+        module = module or SamplingModule()
+        logger = CSVLogger(tmp_path, name="", version="", flush_logs_every_n_steps=1)
+        options = {"max_epochs": 1, "logger": logger, "enable_checkpointing": False, "accelerator": "cpu"}
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+        trainer = Trainer(**options, **quiet, callbacks=[callback, *trainer.pop("callbacks", [])], **trainer)
+        trainer.fit(module, datamodule=data or Data())
+        return SimpleNamespace(callback=callback, module=module, trainer=trainer)
+
+    return fit
+
+
+def made(folder, every, n=24, **kwargs):
+    kept = {"cache_dir": str(folder / "cache"), "progress": False}
+    return Fidelity(every, n, str(folder), FINAL, QUICK, batch_size=16, **kept, **kwargs)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def times(folder):
+    return [(line["tier"], line["images_seen"]) for line in lines(folder)]
+
+
+def test_measures_quickly_by_images_and_wholly_at_the_end(run, tmp_path):
+    out = run()
+    assert times(tmp_path) == [("quick", 16), ("quick", 32), ("quick", 48), ("final", 48)]
+    *_, quick, final = lines(tmp_path)
+    assert out.callback.last == {"quick": quick, "final": final}
+    assert {f"quick_{name}" for name in final["figures"] if not name.startswith("kd")} == set(quick["figures"])
+    assert quick["figures"]["quick_fd_grey"] == pytest.approx(final["figures"]["fd_grey"])
+    assert out.module.synced == 4
+
+
+def test_fewer_samples_in_between_are_told_with_their_number(run, tmp_path):
+    run(made(tmp_path, every=24, quick_n=10))
+    assert [line["protocol"]["samples"] for line in lines(tmp_path)] == [10, 10, 24]
+
+
+def test_the_end_is_measured_between_two_multiples(run, tmp_path):
+    run(made(tmp_path, every=20))
+    assert times(tmp_path) == [("quick", 20), ("quick", 40), ("final", 48)]
+
+
+def test_where_the_budget_ends_is_measured_within_the_iteration(run, tmp_path):
+    """So that the checkpoint written at its end holds the figures."""
+    seen = []
+
+    class After(fidelity.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            seen.append((module.images_seen, "fd_grey" in trainer.callback_metrics))
+
+    module = SamplingModule()
+    module.stop_at = 12
+    run(made(tmp_path, every=0), module, callbacks=[After()])
+    assert seen == [(4, False), (8, False), (12, True)]
+    assert times(tmp_path) == [("quick", 12), ("final", 12)]
+
+
+def test_a_run_stopped_by_a_signal_is_not_measured(run, tmp_path):
+    signals = StopOnSignal()
+
+    class Signal(fidelity.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            if module.images_seen == 8:
+                signals.received = 15
+
+    run(made(tmp_path, every=0), callbacks=[Signal(), signals])
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_figures_reach_the_loggers_and_the_checkpoint_callback(run, tmp_path):
+    out = run()
+    figures = out.callback.last["final"]["figures"] | out.callback.last["quick"]["figures"]
+    assert out.trainer.callback_metrics["fd_grey"].item() == pytest.approx(figures["fd_grey"])
+    header, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    logged = [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
+    assert [int(row["step"]) for row in logged] == [16, 32, 48, 48]  # at the end of either tier
+    assert float(logged[-1]["metric_train/fd_grey"]) == pytest.approx(figures["fd_grey"])
+    assert {f"metric_train/{name}" for name in (*figures, "samples", "real")} == set(header.split(",")) - {"step"}
+
+
+def test_the_state_is_plain_and_comes_back(run, tmp_path):
+    out = run()
+    torch.save(out.callback.state_dict(), tmp_path / "state")
+    other = made(tmp_path, every=16)
+    other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert other.last == out.callback.last
+    assert not other.every.due(63)
+
+
+def test_what_came_after_the_checkpoint_and_a_cut_line_give_way(run, tmp_path):
+    rows = [json.dumps({"tier": "quick", "images_seen": seen}) for seen in (0, 16)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(rows) + '\n{"tier": "quick", "ima')
+    run(made(tmp_path, every=0))
+    assert times(tmp_path) == [("quick", 0), ("final", 48)]
+
+
+def test_a_tier_of_no_metrics_makes_no_samples(run, tmp_path):
+    callback = Fidelity(16, 24, str(tmp_path), FINAL, {"accuracy": {"steps": 2}}, progress=False)
+    run(callback)
+    assert times(tmp_path) == [("final", 48)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("quick_*f[di]*", "quick_clean_fid"), ("quick_*f[di]*", "quick_fd_grey"), ("fid", None)]
+)
+def test_the_best_goes_by_a_pattern_and_a_figure_that_never_comes_is_told_once(tmp_path, pattern, name):
+    callback = Checkpoint(str(tmp_path), monitor=pattern)
+    figures = {"train/loss": torch.tensor(0.0), name or "quick_clean_fid": torch.tensor(3.0)}
+    trainer = SimpleNamespace(callback_metrics=figures)
+    with nullcontext() if name else pytest.warns(UserWarning, match="monitor=one of quick_clean_fid"):
+        assert callback.figure(trainer) == ((name, 3.0) if name else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        callback.figure(trainer)
+
+
+def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    figures = run().callback.last["final"]["figures"]
+    printed = capsys.readouterr().out
+    for part in ("24 samples against 40 pictures of the train split", "pixel Gaussian", "real pictures"):
+        assert part in printed
+    for name in ("fd_grey", "fd_grey_gaussian", "kd_grey", "cs_grey_real"):
+        assert f"{figures[name]:.4g}" in printed
+
+
+def test_real_pictures_are_read_once(run, monkeypatch):
+    read = []
+    inner = sources.Real.batches
+    monkeypatch.setattr(sources.Real, "batches", lambda *a: read.append(1) or inner(*a))
+    run()
+    assert len(read) == 1  # so few, that every tier keeps their features one by one
+
+
+def test_training_goes_as_without_it(run, tmp_path):
+    class Random(SamplingModule):
+        def training_step(self, batch, batch_idx):
+            super().training_step(batch, batch_idx)
+            self.layer.weight.data += torch.rand(())
+
+    weights = []
+    for every in (4, 0):
+        torch.manual_seed(0)
+        weights.append(run(made(tmp_path, every), Random()).module.layer.weight)
+    assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("case", ["model", "data"])
+def test_what_cannot_be_measured_is_passed_over(run, tmp_path, case):
+    class Plain(LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(torch.zeros(8, 1), batch_size=4)
+
+    run(**({"module": Module()} if case == "model" else {"data": Plain()}))
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("counts", [{"n": 1}, {"n": 24, "quick_n": 1}])
+def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
+    module = SamplingModule()
+    with pytest.raises(UserError, match="at least 2 samples, not 1"):
+        run(made(tmp_path, 16, **counts), module)
+    assert module.iteration == 0

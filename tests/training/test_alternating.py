@@ -1,0 +1,192 @@
+"""The step that all methods share, seen through small GANs without batch statistics."""
+
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import nn
+
+from gan_lab.common.errors import UserError
+from gan_lab.losses.adversarial import NonSaturating, Relativistic, Wasserstein
+from gan_lab.losses.penalties import R1, R2, GradientPenalty
+from gan_lab.models.bases.gan import GANModule
+from gan_lab.models.bases.latents import Normal
+from gan_lab.training.budget import Budget
+from gan_lab.training.checkpoint import load_weights
+from gan_lab.training.schedules import Linear
+
+N, SHAPE = 8, (1, 4, 4)
+PICTURES = torch.rand(4 * N, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+class Counting(nn.Sequential):
+    """Notes for every call whether gradients were on, and in which precision its first layer gave its result."""
+
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.calls = []
+
+    def forward(self, x):
+        out = x
+        for layer in self:
+            out = layer(out)
+        self.calls.append((torch.is_grad_enabled(), out.dtype))
+        return out
+
+
+def make(iterations=1, rate=0.1, cls=GANModule, **options):
+    torch.manual_seed(0)
+    generator = Counting(nn.Linear(3, 16), nn.Tanh(), nn.Unflatten(1, SHAPE))
+    critic = Counting(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
+    sgd = partial(torch.optim.SGD, lr=rate)
+    options = {"loss": NonSaturating(), "budget": Budget(images=N * iterations), **options}
+    return cls(generator, critic, Normal(3), g_optimizer=sgd, d_optimizer=sgd, **options)
+
+
+def fit(module, precision="32-true"):
+    loader = torch.utils.data.DataLoader([{"image": picture} for picture in PICTURES], N)
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "enable_progress_bar": False,
+    }
+    trainer = Trainer(accelerator="cpu", max_epochs=-1, precision=precision, use_distributed_sampler=False, **quiet)
+    trainer.fit(module, loader)
+    return module
+
+
+def weights(module):
+    return torch.cat(
+        [p.detach().flatten() for p in (*module.generator.parameters(), *module.discriminator.parameters())]
+    )
+
+
+def test_the_generator_runs_once_where_both_move_and_without_a_graph_where_it_does_not():
+    assert [grad for grad, _ in fit(make(3)).generator.calls] == [True, True, True]
+    assert [grad for grad, _ in fit(make(3, n_critic=3)).generator.calls] == [False, False, True]
+
+
+def test_micro_batches_train_as_the_whole_batch_does():
+    options = {"penalties": {"gradient_penalty": GradientPenalty(1.0)}}
+    whole, parts = fit(make(3, **options)), fit(make(3, micro_batches=4, **options))
+    torch.testing.assert_close(weights(parts), weights(whole), atol=1e-6, rtol=1e-5)
+    with pytest.raises(UserError, match="micro-batches"):
+        fit(make(micro_batches=3))
+
+
+def test_loss_and_penalty_share_one_pass_of_the_critic_and_are_in_float32():
+    module = fit(make(penalties={"r1": R1(), "r2": R2()}), "bf16-mixed")
+    # The critic's own turn: real and fake once each, both in float32; then the generator's, in bfloat16.
+    assert [dtype for _, dtype in module.discriminator.calls] == [torch.float32, torch.float32, torch.bfloat16]
+
+
+def test_a_lazy_penalty_weighs_as_much_on_average(monkeypatch):
+    """every=4 acts in one of four iterations with four times the weight."""
+    seen = []
+    own = GANModule.d_terms
+    monkeypatch.setattr(GANModule, "d_terms", lambda *turn: seen.append(own(*turn)) or seen[-1])
+    module = fit(make(8, rate=0.0, loss=Wasserstein(), penalties={"r1": R1(2.0, every=4)}))
+    assert [i for i, terms in enumerate(seen) if "r1" in terms.losses] == [0, 4]
+    real = PICTURES[:N].clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(module.discriminator(real).sum(), real)
+    r1 = gradient.flatten(1).square().sum(1).mean().item() / 2
+    assert seen[0].losses["r1"].item() == pytest.approx(4 * 2.0 * r1, rel=1e-5)
+
+
+def test_clipping_bounds_a_phases_step():
+    before, after = make(), fit(make(rate=1.0, clip=1e-3))
+    for name in ("generator", "discriminator"):
+        old, new = (nn.utils.parameters_to_vector(getattr(module, name).parameters()) for module in (before, after))
+        assert (new - old).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_learning_rate_follows_the_share_of_the_budget():
+    module = fit(make(4, schedule=Linear(0.0)))
+    for optimizer in module.optimizers():
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.25)  # three of four iterations were done
+
+
+def test_other_quantities_follow_schedules_times_what_they_began_with():
+    seen = []
+
+    class Watched(GANModule):
+        def stepped(self, phase):
+            adam = self._optimizers()["generator"].param_groups[0]
+            r1 = self.adversary.penalties["r1"].weight
+            seen.append((adam["lr"], adam["betas"], r1, self.ema.half_life))
+
+    adam, half = partial(torch.optim.Adam, lr=0.5, betas=(0.0, 0.8)), Linear(0.0, end=0.5)
+    names = ("generator.beta2", "adversary.penalties.r1.weight", "ema.half_life")
+    module = make(2, schedules=dict.fromkeys(names, half), ema_half_life=100, penalties={"r1": R1(2.0)}, cls=Watched)
+    module.make_optimizer["generator"] = adam
+    fit(module)
+    assert seen[0] == (0.5, (0.0, 0.8), 2.0, 100)
+    assert seen[-1] == (0.5, (0.0, pytest.approx(0.6)), 1.5, 75)
+    with pytest.raises(UserError, match=r"model\.schedules names ema\.length"):
+        fit(make(schedules={"ema.length": half}))
+    fit(make(schedules={"augment.noise.std": half, "adversary.penalties.r1.weight": half}, augment={"noise": None}))
+    with pytest.raises(UserError, match="momentum cannot follow a schedule"):
+        fit(make(schedules={"generator.momentum": half}))
+    rising = make(4, schedules={"generator.beta2": Linear(0.0, end=2.0)})
+    rising.make_optimizer["generator"] = adam
+    with pytest.raises(UserError, match="leads to Adam"):
+        fit(rising)
+
+
+def test_a_phase_with_a_fresh_batch_has_real_pictures_and_fakes_of_its_own():
+    shown = {}
+
+    class Watched(GANModule):
+        def d_terms(self, batch, drawn, noise):
+            shown.setdefault("discriminator", (batch["image"], drawn["fake"]))
+            return super().d_terms(batch, drawn, noise)
+
+        def g_terms(self, batch, drawn, noise):
+            shown.setdefault("generator", (batch["image"], drawn["fake"].detach()))
+            return super().g_terms(batch, drawn, noise)
+
+    module = fit(make(2, fresh_for_generator=True, loss=Relativistic(), budget=Budget(images=N), cls=Watched))
+    assert torch.equal(shown["discriminator"][0], PICTURES[: N // 2])
+    assert torch.equal(shown["generator"][0], PICTURES[N // 2 : N])
+    assert not torch.equal(shown["generator"][1], shown["discriminator"][1])
+    assert [grad for grad, _ in module.generator.calls] == [False, True] * 2
+    assert (module.iteration, module.images_seen) == (2, N)
+    epoch = fit(make(fresh_for_generator=True, budget=Budget(epochs=1)))
+    assert epoch.images_seen == 4 * N
+
+
+def test_budgets_end_a_run_where_they_say():
+    assert fit(make(budget=Budget(epochs=1.5))).iteration == 6
+    assert fit(make(budget=Budget(images=N * 5 - 1))).images_seen == N * 5
+    assert fit(make(budget=Budget(minutes=1e-9))).iteration == 1
+
+
+def test_a_run_is_a_function_of_its_seed():
+    one, two, other = (weights(fit(make(3, seed=seed))) for seed in (1, 1, 2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def test_networks_that_a_penalty_differentiates_twice_are_not_compiled():
+    assert len(make().compilable()) == 2
+    assert len(make(penalties={"r1": R1()}).compilable()) == 1
+
+
+def test_batch_norm_under_a_per_sample_penalty_is_refused():
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 1))
+    adam = torch.optim.Adam
+    with pytest.raises(UserError, match=r"r1 .* loss\.critic\.norm"):
+        GANModule(nn.Linear(3, 16), critic, Normal(3), NonSaturating(), adam, adam, {"r1": R1()})
+
+
+def test_init_from_takes_the_weights_that_fit(tmp_path):
+    source = fit(make(2))
+    torch.save({"gan_lab": {}, "state_dict": source.state_dict(), "counters": {}}, tmp_path / "a.ckpt")
+    target = make()
+    assert load_weights(target, tmp_path / "a.ckpt") == []
+    assert torch.equal(weights(target), weights(source)) and target.iteration == 0
+    with pytest.raises(UserError, match="same networks"):
+        load_weights(nn.Linear(2, 2), tmp_path / "a.ckpt")

@@ -1,0 +1,66 @@
+"""The history of generated pictures."""
+
+import torch
+from torch.nn.functional import pad
+
+from gan_lab.training import image_pool as module
+from gan_lab.training.image_pool import Pool
+from gan_lab.training.noise import Keyed
+
+
+def picture(value):
+    return torch.full((1, 1, 2, 2), float(value))
+
+
+def fed(pool, numbers):
+    return [int(pool.query(picture(number), Keyed(number))[0, 0, 0, 0]) for number in numbers]
+
+
+def test_fills_first_then_shows_an_old_picture_half_of_the_time():
+    pool = Pool(10)
+    assert fed(pool, range(10)) == [*range(10)]
+    shown = fed(pool, range(10, 1010))
+    newest = sum(a == b for a, b in zip(shown, range(10, 1010), strict=True))
+    assert 440 < newest < 560
+    old = [number for place, number in enumerate(shown, 10) if number != place]
+    assert len(set(old)) == len(old)  # shown once, then gone
+    assert len(pool.images) == 10
+
+
+def test_a_batch_is_taken_picture_by_picture():
+    pool = Pool(3)
+    images = torch.arange(5.0).view(5, 1, 1, 1)
+    shown = pool.query(images, Keyed(0))
+    assert shown[:3].flatten().tolist() == [0, 1, 2]
+    kept, out = {int(image) for image in pool.images}, set(shown.flatten().int().tolist())
+    assert kept | out == {0, 1, 2, 3, 4}
+
+
+def test_none_are_kept_at_size_0():
+    pool = Pool(0)
+    assert fed(pool, range(5)) == [*range(5)]
+    assert pool.state_dict() == {"images": []}
+
+
+def test_goes_on_from_its_state():
+    pool = Pool(4)
+    fed(pool, range(20))
+    other = Pool(4)
+    other.load_state_dict(pool.state_dict())
+    assert fed(pool, range(20, 40)) == fed(other, range(20, 40))
+
+
+def test_what_is_kept_is_not_what_the_caller_changes_later():
+    pool, image = Pool(1), picture(1)
+    pool.query(image, Keyed(0))
+    image.zero_()
+    assert pool.images[0].sum() == 4
+
+
+def test_ranks_may_bring_pictures_of_different_sizes(monkeypatch):
+    """What a collective gives is equal shapes: the other rank's picture comes padded to the largest."""
+    mine, other = torch.rand(1, 3, 4, 6), torch.rand(1, 3, 5, 2)
+    theirs = {torch.int64: torch.tensor([[5, 2]]), torch.float32: pad(other, (0, 4, 0, 0))}
+    monkeypatch.setattr(module, "_of_all_ranks", lambda values: torch.cat([values, theirs[values.dtype]]))
+    found = module._pictures_of_all_ranks(mine)
+    assert torch.equal(found[0], mine[0]) and torch.equal(found[1], other[0])
