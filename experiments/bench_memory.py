@@ -27,7 +27,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.device import auto_precision, hardware, versions
 from gan_lab.common.instantiate import build
 from gan_lab.models.forecasting import Forecaster
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 BATCH, SIZE, GIVEN, FRAMES = 8, 64, 10, 20
 NETWORKS = ["convlstm", "predrnn"]
@@ -38,9 +38,9 @@ def measured(network: str, checkpointing: bool, steps: int, device: torch.device
     """The memory of a step, in MiB, and the median of the seconds that so many more take."""
     model = forecaster(network, checkpointing, device)
     clips = torch.rand(BATCH, FRAMES, 1, SIZE, SIZE, device=device) * 2 - 1
-    model.given = 1
+    model.context_frames = 1
     step(model, clips[:, :2])  # libraries are loaded, and gradients have their place
-    model.given = GIVEN
+    model.context_frames = GIVEN
     start_over(device)
     before, earlier = held(device)
     step(model, clips)
@@ -57,7 +57,7 @@ def measured(network: str, checkpointing: bool, steps: int, device: torch.device
 def forecaster(network: str, checkpointing: bool, device: torch.device) -> Forecaster:
     config = compose([
         f"recipe=moving_{network}", f"model.network.checkpointing={str(checkpointing).lower()}", f"batch_size={BATCH}",
-        f"data.size={SIZE}", f"data.length={FRAMES}", f"model.given={GIVEN}", f"trainer.accelerator={device.type}",
+        f"data.size={SIZE}", f"data.length={FRAMES}", f"model.context_frames={GIVEN}", f"trainer.accelerator={device.type}",
         "logger=none", "callbacks=none", "run_dir=.",
     ])  # fmt: skip
     settle(config)
@@ -71,7 +71,7 @@ def step(model: Forecaster, clips: Tensor) -> None:
     model.network.zero_grad(set_to_none=False)
     kind = clips.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=auto_precision(kind).startswith("bf16")):
-        loss = model.terms({"frames": clips}, {}, Keyed("bench", device=clips.device)).total
+        loss = model.terms({"frames": clips}, {}, KeyedStream("bench", device=clips.device)).total
     loss.backward()
     if kind == "cuda":
         torch.cuda.synchronize()

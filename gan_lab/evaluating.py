@@ -14,7 +14,7 @@ from torch import Tensor
 from gan_lab.cli.config.checks import check_sampling
 from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.inputs import data_of
-from gan_lab.common.capabilities import Animates, Predicts, Samples, Translates
+from gan_lab.common.capabilities import Predicts, Samples, SamplesClips, Translates
 from gan_lab.common.device import device_of
 from gan_lab.common.distributed import ranks
 from gan_lab.common.errors import UserError
@@ -34,7 +34,7 @@ from gan_lab.evaluation.reports.report import write_report
 from gan_lab.evaluation.reports.tables import table
 from gan_lab.evaluation.results import Report
 from gan_lab.training.checkpoint import load
-from gan_lab.training.trainer import switched
+from gan_lab.training.trainer import apply_options
 
 WAYS = (["checkpoint"], ["real", "fake"], ["answers"])
 """Keys that say what is to be evaluated; each way alone."""
@@ -183,8 +183,8 @@ def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any], exhi
 def _of_checkpoint(plain: dict[str, Any]) -> Task:
     path = checkpoint_in(plain["checkpoint"])
     base = _base(plain["output"], path.with_name(f"{path.stem}-evaluation"), "evaluation")
-    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
-    if not isinstance(model, Samples | Translates | Predicts | Animates):
+    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    if not isinstance(model, Samples | Translates | Predicts | SamplesClips):
         raise UserError(f"{path} holds the model {type(model).__name__}, which makes no pictures: nothing to measure.")
     measure = _measure(model, data_of(path, plain), plain)
     if measure is None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from gan_lab.cli.config.checks import check_sampling
 from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.inputs import data_of
-from gan_lab.common.capabilities import Animates, Predicts, RealClips, Samples
+from gan_lab.common.capabilities import Predicts, RealClips, Samples, SamplesClips
 from gan_lab.common.device import device_of
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import grid, save_animation, save_each, save_png, to_float
@@ -26,7 +26,7 @@ from gan_lab.evaluation.metrics.prediction import BASELINES, squared
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.sampling import ANIMATIONS
 from gan_lab.training.checkpoint import load, read
-from gan_lab.training.trainer import switched
+from gan_lab.training.trainer import apply_options
 
 ABREAST = 16
 """Sequences in an animation."""
@@ -55,15 +55,15 @@ def predict(config: DictConfig) -> None:
     plain = resolve(config)
     _check(plain)
     path = checkpoint_in(plain["checkpoint"])
-    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Predicts):
-        makes = isinstance(model, Samples | Animates)
+        makes = isinstance(model, Samples | SamplesClips)
         works = f"gan_lab.sample checkpoint={path} shows what it makes" if makes else "train model=simvp"
         raise UserError(f"{path} holds the model {type(model).__name__}, which continues no sequences: {works}.")
     found = _of_data(path, model, plain) if plain["input"] is None else _of_input(path, plain)
     made = _continued(model, found.given, plain)
     _tell(found, made)
-    shown = found.given[:, -min(found.given.shape[1], model.given) :]
+    shown = found.given[:, -min(found.given.shape[1], model.context_frames) :]
     _write(compared(shown, made, found.truth), made, plain)
 
 
@@ -83,7 +83,7 @@ def _of_data(path: Path, model: Predicts, plain: dict[str, Any]) -> Sequences:
         raise UserError(f"The data of {path} are no sequences: give input=….")
     n = min(plain["n"], data.count(plain["split"]))
     clips = torch.cat([part for _, part in spread_clips(data, plain["split"], n, plain["batch_size"])])
-    return _parted(to_float(clips), plain["after"] or model.given, "A clip of the data")
+    return _parted(to_float(clips), plain["after"] or model.context_frames, "A clip of the data")
 
 
 def _of_input(path: Path, plain: Mapping[str, Any]) -> Sequences:

@@ -16,7 +16,7 @@ from gan_lab.cli.inputs import data_of
 from gan_lab.common.capabilities import (
     Decodes,
     Encodes,
-    Infers,
+    HasPosterior,
     RealImages,
     Reconstructs,
     Restores,
@@ -41,7 +41,7 @@ from gan_lab.inference.file_jobs import plan
 from gan_lab.inference.interpolation import lerp, slerp, walk
 from gan_lab.inference.sampling import write_walk
 from gan_lab.training.checkpoint import load, read
-from gan_lab.training.trainer import switched
+from gan_lab.training.trainer import apply_options
 
 HIDDEN = ("bottom", "top", "left", "right", "center")
 GREY = 0.0
@@ -81,7 +81,7 @@ def reconstruct(config: DictConfig) -> None:
     plain = resolve(config)
     _check(plain)
     path, output = checkpoint_in(plain["checkpoint"]), Path(plain["output"]).expanduser()
-    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
     _check_model(model, path, plain)
     given = _of_data(path, model, plain) if plain["input"] is None else _of_files(path, plain)
     if plain["interpolate"] > len(given.images):
@@ -224,6 +224,6 @@ def sheet(rows: Sequence[Tensor], columns: int) -> Tensor:
 def _walk(model: Any, given: Given, plain: Mapping[str, Any], output: Path) -> None:
     parts = given.parts(plain["batch_size"], device_of(plain["device"]))
     encoded = torch.cat([model.encode(images, label) for _, images, label in parts])
-    between = slerp if isinstance(model, Infers) else lerp  # what is no Gaussian has no sphere to stay on
+    between = slerp if isinstance(model, HasPosterior) else lerp  # what is no Gaussian has no sphere to stay on
     frames = walk(model, encoded, plain["steps"], given.label, False, between, plain["batch_size"])
     write_walk(frames, output / "interpolation.png", output / "interpolation.gif", plain["fps"])

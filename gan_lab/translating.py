@@ -29,7 +29,7 @@ from gan_lab.inference.sheet_page import Sheet
 from gan_lab.inference.translate_files import Job
 from gan_lab.inference.translation import Tiling, Translator
 from gan_lab.training.checkpoint import load
-from gan_lab.training.trainer import switched
+from gan_lab.training.trainer import apply_options
 
 COLUMNS = ("input", "output", "cycle")
 SHOWN = 5
@@ -51,7 +51,7 @@ def translate(config: DictConfig) -> None:
 def _translate(plain: dict[str, Any]) -> None:
     source, output = (Path(plain[key]).expanduser() for key in ("input", "output"))
     path = checkpoint_in(plain["checkpoint"])
-    model = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Translates):
         works = "gan_lab.sample makes pictures with it" if isinstance(model, Samples) else "train model=cyclegan, say"
         raise UserError(

@@ -67,7 +67,7 @@ def small(*case: str) -> tuple[str, ...]:
     """What makes the case small: few narrow maps, 16 px, and classes where labels are told."""
     config = compose(case)
     told = ["data.classes=3"] if config.conditional else []
-    return (*SMALL[config.takes], *thin(config), *told)
+    return (*SMALL[config.data_kind], *thin(config), *told)
 
 
 def thin(config: DictConfig) -> list[str]:
@@ -99,11 +99,11 @@ def _thin_translators(config: DictConfig) -> list[str]:
 
 def _thin_sequences(config: DictConfig) -> list[str]:
     """The same of networks that continue or make sequences."""
-    if config.takes != "frames":
+    if config.data_kind != "frames":
         return []
     network = config.model.get("network") or {}
     made = [f"model.network.{key}={value}" for key, value in FORECASTERS.items() if key in network]
-    made += ["model.given=2"] if "given" in config.model else []
+    made += ["model.context_frames=2"] if "given" in config.model else []
     return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
 
 

@@ -34,7 +34,7 @@ from gan_lab.networks.vae import MLPDecoder, MLPEncoder
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.training.budget import Budget
-from gan_lab.training.image_pool import Pool
+from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.trainer import make_trainer
 
 BATCH, ITERATIONS, LENGTH = 4, 3, 4
@@ -56,7 +56,7 @@ PENALTIES = [R1(1.0), R2(1.0), GradientPenalty(1.0), DRAGAN(1.0), LeCam(), Consi
 GANS = {
     **{type(penalty).__name__: {"penalties": {"penalty": penalty}} for penalty in PENALTIES},
     "augment": {"augment": {"diff": DiffAugment(probability=0.7), "noise": InstanceNoise()}},
-    "replay": {"replay": Pool(3)},
+    "replay": {"replay": ImagePool(3)},
 }
 
 
@@ -138,7 +138,7 @@ def fit(configuration: dict, module: AlternatingModule | None, folder: Path, nam
     module = module or build(configuration["model"])
     trainer.fit(module, datamodule=build(configuration["data"]))
     state = {key: value.clone() for key, value in module.state_dict().items()}
-    for key, memory in module.memories().items():
+    for key, memory in module.extra_state().items():
         state[key] = torch.stack([*next(iter(memory.state_dict().values()))])  # a list of pictures, or anchors
     torch.save(state, folder / f"{devices}-{trainer.global_rank}-{name}.pt")
 

@@ -3,14 +3,14 @@
 import torch
 
 from gan_lab.common.capabilities import (
-    Animates,
     Encodes,
-    Explains,
+    HasLikelihood,
     Predicts,
     Quantizes,
     Reconstructs,
     Restores,
     Samples,
+    SamplesClips,
     Translates,
 )
 
@@ -33,14 +33,14 @@ def outputs_of(model):
         found["reconstructions"] = model.reconstruct(images)
     if isinstance(model, Quantizes):
         found["codes"] = model.codes(images)
-    if isinstance(model, Explains):
+    if isinstance(model, HasLikelihood):
         found["log likelihood"] = model.log_likelihood(images, k=2, seed=3)
     if isinstance(model, Restores):
         found["restored"] = model.restore(images, mask, seed=3)
     if isinstance(model, Predicts):
-        found["predicted"] = model.predict(torch.rand(2, model.given, *SHAPE, generator=draw) * 2 - 1, 3)
-    if isinstance(model, Animates):
-        found["clips"] = model.animate(2, 4, seed=3)
+        found["predicted"] = model.predict(torch.rand(2, model.context_frames, *SHAPE, generator=draw) * 2 - 1, 3)
+    if isinstance(model, SamplesClips):
+        found["clips"] = model.sample_clips(2, 4, seed=3)
     if isinstance(model, Translates):
         for direction in model.directions:
             source = torch.rand(2, model.domains[direction[0]].depth, 16, 16, generator=draw) * 2 - 1

@@ -46,5 +46,5 @@ class Known(Asked):
     def __init__(self, clips):
         self.clips = to_float(clips)
 
-    def animate(self, n, steps, seed=0, start=0, motion=None, label=None):
+    def sample_clips(self, n, steps, seed=0, start=0, motion=None, label=None):
         return self.clips[torch.arange(start, start + n) % len(self.clips), :steps]

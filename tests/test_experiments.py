@@ -103,9 +103,9 @@ def importable(target):
 def narrow(config):
     """What makes a recipe small, its own data in their own configuration."""
     data = ["data.root=nowhere"] if OmegaConf.is_missing(config.data, "root") else []
-    if config.takes == "frames":
+    if config.data_kind == "frames":
         data += ["data.size=16", "data.length=4"]
-    elif config.takes != "image":
+    elif config.data_kind != "image":
         data += ["data.size=16", "data.load_size=null", *THIN]
     elif config.data.size != [1, 1]:
         data.append("data.size=16")

@@ -9,7 +9,15 @@ from fitting import fit
 from lightning.pytorch import Callback
 
 import gan_lab
-from gan_lab.common.capabilities import Animates, Explains, Predicts, Reconstructs, Restores, Samples, Translates
+from gan_lab.common.capabilities import (
+    HasLikelihood,
+    Predicts,
+    Reconstructs,
+    Restores,
+    Samples,
+    SamplesClips,
+    Translates,
+)
 from gan_lab.common.instantiate import build
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.fidelity import Fidelity
@@ -43,11 +51,11 @@ def test_phases_are_disjoint_and_complete(configuration):
 def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(configuration, monkeypatch):
     """Watched until every phase has had two turns: what follows a layer that begins at 0 moves in the second."""
     phases = build(configuration["model"]).phases()
-    rounds = 2 * math.lcm(*(phase.every for phase in phases)) * (4 if any(phase.begin for phase in phases) else 1)
+    rounds = 2 * math.lcm(*(phase.interval for phase in phases)) * (4 if any(phase.begin for phase in phases) else 1)
     configuration["model"]["budget"]["images"] = BATCH * rounds
     moved = {}
 
-    def stepped(self, phase):
+    def after_step(self, phase):
         own(self, phase)
         now = {name: value.detach().clone() for name, value in live(self).items()}
         changed = {name for name in now if not torch.equal(now[name], before[name])}
@@ -61,9 +69,9 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
         moved[phase] = changed | moved.get(phase, set())
 
     cls = type(build(configuration["model"]))
-    own = cls.stepped
+    own = cls.after_step
     before = {}
-    monkeypatch.setattr(cls, "stepped", stepped)
+    monkeypatch.setattr(cls, "stepped", after_step)
     monkeypatch.setattr(
         cls, "on_train_start", lambda self: before.update({n: v.detach().clone() for n, v in live(self).items()})
     )
@@ -92,13 +100,13 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
         # Sample i is the same whatever it is made together with.
         torch.testing.assert_close(loaded.sample(2, seed=3, start=3), samples[3:], atol=1e-5, rtol=0)
     pictures = (
-        (torch.rand(3, *image_shape(configuration)) > 0.5) * 2.0 - 1 if configuration["takes"] == "image" else None
+        (torch.rand(3, *image_shape(configuration)) > 0.5) * 2.0 - 1 if configuration["data_kind"] == "image" else None
     )
     if isinstance(loaded, Reconstructs):
         again = loaded.reconstruct(pictures)
         assert again.shape == pictures.shape and again.dtype == torch.float32 and again.abs().max() <= 1
         torch.testing.assert_close(model.reconstruct(pictures), again, atol=1e-5, rtol=0)
-    if isinstance(loaded, Explains):
+    if isinstance(loaded, HasLikelihood):
         nats = loaded.log_likelihood(pictures, k=3, seed=3)
         assert nats.shape == (3,) and nats.dtype == torch.float32 and nats.isfinite().all() and (nats < 0).all()
         torch.testing.assert_close(
@@ -111,17 +119,17 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
         assert whole.shape == pictures.shape and whole.abs().max() <= 1
         assert torch.equal(whole * mask, pictures * mask)
     if isinstance(loaded, Predicts):
-        frames = torch.rand(3, loaded.given, *image_shape(configuration)) * 2 - 1
+        frames = torch.rand(3, loaded.context_frames, *image_shape(configuration)) * 2 - 1
         made = loaded.predict(frames, 5)
         assert made.shape == (3, 5, *image_shape(configuration)) and made.dtype == torch.float32
         assert made.abs().max() <= 1
         torch.testing.assert_close(model.predict(frames, 5), made, atol=1e-5, rtol=0)
         assert loaded.predict(frames[:, :1], 1).shape == (3, 1, *image_shape(configuration))
-    if isinstance(loaded, Animates):
-        clips = loaded.animate(4, 5, seed=3)
+    if isinstance(loaded, SamplesClips):
+        clips = loaded.sample_clips(4, 5, seed=3)
         assert clips.shape == (4, 5, *image_shape(configuration)) and clips.dtype == torch.float32
-        torch.testing.assert_close(model.animate(4, 5, seed=3), clips, atol=1e-5, rtol=0)
-        torch.testing.assert_close(loaded.animate(2, 3, seed=3, start=2), clips[2:, :3], atol=1e-5, rtol=0)
+        torch.testing.assert_close(model.sample_clips(4, 5, seed=3), clips, atol=1e-5, rtol=0)
+        torch.testing.assert_close(loaded.sample_clips(2, 3, seed=3, start=2), clips[2:, :3], atol=1e-5, rtol=0)
     if isinstance(loaded, Translates):
         for direction in loaded.directions:
             source, to = loaded.domains[direction[0]], direction[-1]
@@ -148,7 +156,7 @@ def test_resumed_equals_uninterrupted(configuration, precision, tmp_path):
     assert one["counters"]["images_seen"] == two["counters"]["images_seen"] == BATCH * 7
     assert_equal(one["state_dict"], two["state_dict"])
     assert_equal(one["optimizer_states"], two["optimizer_states"])
-    assert_equal(one["memories"], two["memories"])
+    assert_equal(one["extra_state"], two["extra_state"])
 
 
 def test_resumed_equals_uninterrupted_across_epochs_with_workers_and_callbacks(tmp_path):

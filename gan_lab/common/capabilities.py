@@ -41,7 +41,7 @@ class Decodes(Protocol):
 class Traverses(Decodes, Protocol):
     """Has latents that can move one at a time."""
 
-    def reach(self) -> Tensor:
+    def latent_range(self) -> Tensor:
         """From minus to plus so much each may go without leaving what the model knows, (Z,); 0 holds it still."""
 
 
@@ -75,16 +75,16 @@ class Translates(Protocol):
 
 
 @runtime_checkable
-class Judges(Protocol):
+class Discriminates(Protocol):
     """Has critics who tell real pictures of a domain from made ones."""
 
-    judged: Sequence[str]
+    discriminated: Sequence[str]
     """The domains that have a critic, of "a" and "b"."""
 
-    boundary: float | None
+    decision_threshold: float | None
     """Logits above it mean real; None where the objective draws no such line."""
 
-    def judge(self, image: Tensor, of: str, source: Tensor) -> Tensor:
+    def logits(self, image: Tensor, of: str, source: Tensor) -> Tensor:
         """Pictures (N, C, H, W) as a network sees them → logits (N, …) of the critic of domain ``of``, float32.
 
         ``source`` (N, C', H, W) is what they were made from, or belong to; a critic may look at it too.
@@ -95,7 +95,7 @@ class Judges(Protocol):
 class Predicts(Protocol):
     """Continues a sequence of pictures."""
 
-    given: int
+    context_frames: int
     """Frames that it was trained to be given; it takes any number from 1 up."""
 
     def predict(self, frames: Tensor, steps: int) -> Tensor:
@@ -103,10 +103,10 @@ class Predicts(Protocol):
 
 
 @runtime_checkable
-class Animates(Protocol):
+class SamplesClips(Protocol):
     """Makes sequences of pictures from nothing."""
 
-    def animate(
+    def sample_clips(
         self,
         n: int,
         steps: int,
@@ -124,7 +124,7 @@ class Animates(Protocol):
 
 
 @runtime_checkable
-class Unfolds(Protocol):
+class DrawsStepwise(Protocol):
     """Makes pictures step by step."""
 
     def canvases(self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None) -> Tensor:
@@ -156,7 +156,7 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
-class Explains(Protocol):
+class HasLikelihood(Protocol):
     """Says how likely a picture is."""
 
     exact: bool
@@ -176,7 +176,7 @@ class Explains(Protocol):
 
 
 @runtime_checkable
-class Infers(Protocol):
+class HasPosterior(Protocol):
     """Encodes a picture as a distribution over latents."""
 
     def infer(

@@ -160,6 +160,12 @@ MODULES = {
 """Modules of format 1, below ``gan_lab``, and where they are now."""
 
 NAMES = {
+    "core.adversary.Adversary": "losses.objective.AdversarialObjective",
+    "core.noise.Keyed": "training.noise.KeyedStream",
+    "core.pool.Pool": "training.image_pool.ImagePool",
+    "types.Terms": "common.types.Losses",
+    "types.Drawn": "common.types.Shared",
+    "types.Noise": "common.types.RandomStream",
     "configuration.compose": "cli.config.compose.compose",
     "configuration.resolve": "cli.config.compose.resolve",
     "losses.penalties.over_ranks": "common.distributed.over_ranks",
@@ -199,6 +205,24 @@ NAMES = {
 """Classes and functions of format 1 that are not in the module's new place under their old name."""
 
 
+ARGUMENTS = {
+    "models": {
+        "replay": "replay_pool",
+        "fresh_for_generator": "new_batch_for_generator",
+        "given": "context_frames",
+        "feeding": "teacher_forcing",
+    },
+    "losses.penalties": {"every": "interval"},
+}
+"""Arguments of format 1, by the module, or the package, of the part that takes them; those of ``models`` are the model's."""
+
+SCHEDULED = {"adversary.penalties": "objective.penalties", "feeding": "teacher_forcing"}
+"""Beginnings of the names of scheduled quantities of format 1."""
+
+EXTRA_STATE = {"replay": "replay_pool"}
+"""Entries of what format 1 called ``memories``."""
+
+
 def renamed(path: str) -> str:
     """The present dotted path of a class or function that an earlier version named, or the path itself."""
     package, _, rest = path.partition(".")
@@ -214,13 +238,34 @@ def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint's plain containers in the present format; those of the present one are returned as they are."""
     found = dict(checkpoint)
     if found["gan_lab"].get("format", 1) < 2:
-        configuration = {key: _targets(value) for key, value in found["gan_lab"].items()}
-        found["gan_lab"] = {**configuration, "format": 2}
+        found["gan_lab"] = {**found["gan_lab"], "format": 2}
+        found["gan_lab"] |= {key: _parts(found["gan_lab"][key]) for key in ("model", "data") if key in found["gan_lab"]}
+        found["gan_lab"]["model"] = _model(found["gan_lab"]["model"])
+        states = found.pop("memories", {})
+        found["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
     return found
 
 
-def _targets(node: Any) -> Any:
-    """Nested containers with every ``_target_`` under its present path."""
-    if isinstance(node, Mapping):
-        return {key: renamed(value) if key == "_target_" else _targets(value) for key, value in node.items()}
-    return [_targets(value) for value in node] if isinstance(node, list) else node
+def _parts(node: Any) -> Any:
+    """Nested containers, every ``_target_`` and its arguments under their present names."""
+    if isinstance(node, list):
+        return [_parts(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    target = renamed(str(node.get("_target_", "")))
+    names = next((table for module, table in ARGUMENTS.items() if target.startswith(f"gan_lab.{module}.")), {})
+    found = {names.get(key, key) if target else key: _parts(value) for key, value in node.items()}
+    return found | ({"_target_": target} if target else {})
+
+
+def _model(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's own arguments, of a user's class too, and what its schedules name."""
+    found = {ARGUMENTS["models"].get(key, key): value for key, value in node.items()}
+    if isinstance(found.get("schedules"), Mapping):
+        found["schedules"] = {_scheduled(name): value for name, value in found["schedules"].items()}
+    return found
+
+
+def _scheduled(name: str) -> str:
+    old = next((old for old in SCHEDULED if name == old or name.startswith(f"{old}.")), "")
+    return SCHEDULED[old] + name.removeprefix(old) if old else name

@@ -14,12 +14,12 @@ Batch = dict[str, Tensor]
 """``image`` (N, C, H, W), ``label`` (N,); ``a``, ``b`` (unpaired); ``source``, ``target`` (paired);
 ``frames`` (N, T, C, H, W); ``mask``; ``attributes``. Images are float32 in [-1, 1] once on the device."""
 
-Drawn = Mapping[str, Tensor]
-"""What several phases of one iteration share, such as ``fake``: computed once (see ``AlternatingModule.draw``)."""
+Shared = Mapping[str, Tensor]
+"""What several phases of one iteration share, such as ``fake``: computed once (see ``AlternatingModule.shared_forward``)."""
 
 
 @dataclass(frozen=True)
-class Terms:
+class Losses:
     """What one phase computes.
 
     Args:
@@ -27,21 +27,21 @@ class Terms:
         logs: named scalars that are only logged (D(x), perplexity, an unweighted KL).
     """
 
-    losses: Mapping[str, Tensor]
+    terms: Mapping[str, Tensor]
     logs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def total(self) -> Tensor:
-        return torch.stack([loss.float() for loss in self.losses.values()]).sum()
+        return torch.stack([loss.float() for loss in self.terms.values()]).sum()
 
 
-class Noise(Protocol):
+class RandomStream(Protocol):
     """The random numbers of one turn: drawn for the global batch, sliced to the rows this process works on.
 
     The same numbers whatever the number of ranks or micro-batches, and never the same row twice.
     """
 
-    def on_host(self) -> "Noise":
+    def on_host(self) -> "RandomStream":
         """The same stream, its numbers left on the CPU: for choices that Python makes, without waiting for a device."""
 
     def normal(self, n: int, *shape: int) -> Tensor:
@@ -62,18 +62,18 @@ class Phase:
         name: the player; ``AlternatingModule.trainable(name)`` gives the parameters that step.
         terms: ``(batch, drawn, noise) -> Terms``. May draw random numbers from ``noise``; never steps, logs, or changes
             another phase's parameters.
-        every: the turn is taken in every so manieth iteration (the generator's ``every=5`` is a paper's n_critic = 5).
-        fresh: whether it gets a batch of its own, and what ``draw`` makes of that.
+        interval: the turn is taken in every so manieth iteration (the generator's ``every=5`` is a paper's n_critic = 5).
+        new_batch: whether it gets a batch of its own, and what ``shared_forward`` makes of that.
         begin, end: the share of the budget from which on, and until which, turns are taken.
     """
 
     name: str
-    terms: Callable[[Batch, Drawn, Noise], Terms]
-    every: int = 1
-    fresh: bool = False
+    losses: Callable[[Batch, Shared, RandomStream], Losses]
+    interval: int = 1
+    new_batch: bool = False
     begin: float = 0.0
     end: float = 1.0
 
     def due(self, iteration: int, progress: float) -> bool:
         """Whether the turn is taken in that iteration (from 0 on), at that share of the budget."""
-        return (iteration + 1) % self.every == 0 and self.begin <= progress < self.end
+        return (iteration + 1) % self.interval == 0 and self.begin <= progress < self.end

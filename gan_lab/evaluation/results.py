@@ -36,7 +36,7 @@ def circumstances(model: Any, data: Mapping[str, Any], extractors: Sequence[Extr
     themselves, the versions.
     """
     return {
-        "ema": getattr(model, "averages", None),
+        "ema": getattr(model, "uses_ema", None),
         "extractors": {extractor.name: _described(extractor) for extractor in extractors},
         "data": data,
         "versions": {name: _version(name) for name in ("gan_lab", "torch", "torchvision", "torchmetrics", "numpy")},

@@ -12,7 +12,16 @@ from torch import Tensor
 
 from gan_lab.cli.config.checks import check_sampling
 from gan_lab.cli.config.compose import resolve
-from gan_lab.common.capabilities import Animates, Decodes, Predicts, Quantizes, Samples, Translates, Traverses, Unfolds
+from gan_lab.common.capabilities import (
+    Decodes,
+    DrawsStepwise,
+    Predicts,
+    Quantizes,
+    Samples,
+    SamplesClips,
+    Translates,
+    Traverses,
+)
 from gan_lab.common.device import device_of
 from gan_lab.common.distributed import gathered, ranks
 from gan_lab.common.errors import UserError
@@ -22,7 +31,7 @@ from gan_lab.common.runs import checkpoint_in
 from gan_lab.inference.interpolation import interpolate, lerp, slerp
 from gan_lab.inference.traversal import traverse, weightiest
 from gan_lab.training.checkpoint import load
-from gan_lab.training.trainer import switched
+from gan_lab.training.trainer import apply_options
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 FILES = (".png", *ANIMATIONS)
@@ -43,8 +52,8 @@ def sample(config: DictConfig) -> None:
 
 def _sample(plain: dict[str, Any]) -> None:
     path = checkpoint_in(plain["checkpoint"])
-    model: Any = switched(load(path, device_of(plain["device"]), plain["trust"]), plain)
-    sequences = isinstance(model, Animates)
+    model: Any = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    sequences = isinstance(model, SamplesClips)
     if plain["exchange"] and not sequences:
         raise UserError(
             f"{type(model).__name__} makes no sequences whose contents it could exchange: leave exchange= away."
@@ -95,10 +104,10 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
     """Of a model with labels to choose among, all in turn unless one is asked for, and the sheet has a row for each."""
     rank, world = ranks()
     sheet: list[Tensor] = []
-    kinds = getattr(model, "kinds", 0) if plain["label"] is None else 0
+    num_labels = getattr(model, "num_labels", 0) if plain["label"] is None else 0
     numbers = torch.arange(plain["start"], plain["start"] + plain["n"])
     for part in numbers.split(plain["batch_size"])[rank::world]:
-        start, label = int(part[0]), part % kinds if kinds else plain["label"]
+        start, label = int(part[0]), part % num_labels if num_labels else plain["label"]
         images = _pictures(model.sample(len(part), plain["seed"], start, label, plain["truncation"]).cpu())
         if plain["single"]:
             save_each(_folder(output), images, start)
@@ -111,10 +120,10 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
         print(f"Wrote {plain['n']} pictures to {_folder(output)}")
     if plain["grid"]:
         path = output if output.suffix.lower() == ".png" else output / "grid.png"
-        in_rows = plain["n"] >= 2 * kinds > 0 and plain["columns"] is None
+        in_rows = plain["n"] >= 2 * num_labels > 0 and plain["columns"] is None
         # Parts were dealt out in turn.
         pictures = torch.cat([part for turn in zip_longest(*every) for part in turn if part is not None])
-        save_png(path, grid_of_kinds(pictures, numbers % kinds) if in_rows else grid(pictures, plain["columns"]))
+        save_png(path, grid_of_kinds(pictures, numbers % num_labels) if in_rows else grid(pictures, plain["columns"]))
         print(f"Wrote {path}")
 
 
@@ -130,17 +139,17 @@ def _walk(model: Samples, plain: dict[str, Any], output: Path) -> None:
     write_walk(frames, *_names(output, "interpolation"), plain["fps"])
 
 
-def _sequences(model: Animates, plain: dict[str, Any], output: Path) -> None:
+def _sequences(model: SamplesClips, plain: dict[str, Any], output: Path) -> None:
     """Sequences, or so many contents with the motions of all."""
     _leave_away(model, plain, "makes sequences", interpolate=0, traverse=0, canvases=False, truncation=1)
     how, crossed, label = (plain["frames"], plain["seed"]), plain["exchange"], plain["label"]
     if crossed:
         motions = range(plain["start"], plain["start"] + crossed)
-        made = [model.animate(crossed, *how, plain["start"], motion, label) for motion in motions]
+        made = [model.sample_clips(crossed, *how, plain["start"], motion, label) for motion in motions]
         clips = torch.stack([each.cpu() for each in made], 1).flatten(0, 1)  # a content's beside each other
     else:
         parts = torch.arange(plain["start"], plain["start"] + plain["n"]).split(plain["batch_size"])
-        clips = torch.cat([model.animate(len(part), *how, int(part[0]), label=label).cpu() for part in parts])
+        clips = torch.cat([model.sample_clips(len(part), *how, int(part[0]), label=label).cpu() for part in parts])
     _write_clips(clips, *_names(output, "sequences"), crossed or None, plain["fps"])
 
 
@@ -153,7 +162,7 @@ def _leave_away(model: Any, plain: dict[str, Any], does: str, **usual: Any) -> N
 
 def _unfold(model: Samples, plain: dict[str, Any], output: Path) -> None:
     """Pictures after every step, in a row each, and side by side as an animation."""
-    if not isinstance(model, Unfolds):
+    if not isinstance(model, DrawsStepwise):
         raise UserError(f"{type(model).__name__} makes pictures at once: leave canvases= away.")
     _leave_away(model, plain, "draws step by step", truncation=1)
     parts = torch.arange(plain["start"], plain["start"] + plain["n"]).split(plain["batch_size"])

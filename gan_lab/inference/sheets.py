@@ -7,7 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.common.capabilities import Animates, Decodes, Mixture, Predicts, RealClips, Samples, Translates, TwoDomains
+from gan_lab.common.capabilities import (
+    Decodes,
+    Mixture,
+    Predicts,
+    RealClips,
+    Samples,
+    SamplesClips,
+    Translates,
+    TwoDomains,
+)
 from gan_lab.common.images import grid, scatter, to_float
 from gan_lab.common.mixtures import Nearest
 from gan_lab.data.clip_subsets import spread_clips
@@ -47,7 +56,7 @@ def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> 
         return lambda: _scatter(model, data, POINTS, seed)
     if isinstance(model, Predicts) and isinstance(data, RealClips):
         return lambda: _predictions(model, data, n)
-    if isinstance(model, Animates) and isinstance(data, RealClips):
+    if isinstance(model, SamplesClips) and isinstance(data, RealClips):
         return lambda: _sequences(model, data.length, max(1, n // data.length), seed)
     if isinstance(model, Samples):
         return lambda: _samples(model, n, seed, columns)
@@ -59,8 +68,8 @@ def moving_for(model: Any, data: Any, seed: int) -> tuple[str, Tensor] | None:
     if isinstance(model, Predicts) and isinstance(data, RealClips):
         cells = _continued(model, data, SIDE_BY_SIDE).flatten(0, 1)
         return "prediction", torch.stack([grid(frame, columns=SIDE_BY_SIDE) for frame in cells.unbind(1)])
-    if isinstance(model, Animates) and isinstance(data, RealClips):
-        clips = model.animate(ABREAST, data.length, seed).cpu()
+    if isinstance(model, SamplesClips) and isinstance(data, RealClips):
+        clips = model.sample_clips(ABREAST, data.length, seed).cpu()
         return "sequences", torch.stack([grid(frame) for frame in clips.unbind(1)])
     if isinstance(model, Decodes) and not isinstance(data, Mixture):
         return "interpolation", _walks(model, seed)
@@ -71,28 +80,30 @@ def _walks(model: Decodes, seed: int) -> Tensor:
     """Walks through the latent space that come back to their beginnings, side by side; a model with labels to choose
     among has a label a walk.
     """
-    kinds = getattr(model, "kinds", 0)
+    num_labels = getattr(model, "num_labels", 0)
     walks = [
-        interpolate(model, seed, STOPS, STEPS, number % kinds if kinds else None, loop=True, start=number * STOPS)
+        interpolate(
+            model, seed, STOPS, STEPS, number % num_labels if num_labels else None, loop=True, start=number * STOPS
+        )
         for number in range(WALKS)
     ]
     return torch.stack([grid(frame, columns=WALKS // 2) for frame in torch.stack(walks, 1)])
 
 
 def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
-    """A model whose attribute ``kinds`` counts labels to choose among shows one in each row; of many the first ones."""
-    kinds = getattr(model, "kinds", 0)
-    if not kinds:
+    """A model whose attribute ``num_labels`` counts labels to choose among shows one in each row; of many the first ones."""
+    num_labels = getattr(model, "num_labels", 0)
+    if not num_labels:
         return grid(model.sample(n, seed=seed), columns)
-    rows = kinds if 2 * kinds <= n else min(kinds, round(n**0.5))
+    rows = num_labels if 2 * num_labels <= n else min(num_labels, round(n**0.5))
     columns = columns or n // rows
     labels = torch.arange(rows).repeat_interleave(columns)
     return grid(model.sample(len(labels), seed=seed, label=labels), columns)
 
 
-def _sequences(model: Animates, steps: int, n: int, seed: int) -> Tensor:
+def _sequences(model: SamplesClips, steps: int, n: int, seed: int) -> Tensor:
     """Sequences in a row each."""
-    return grid(model.animate(n, steps, seed).flatten(0, 1), steps)
+    return grid(model.sample_clips(n, steps, seed).flatten(0, 1), steps)
 
 
 def _predictions(model: Predicts, data: RealClips, n: int) -> Tensor:
@@ -105,7 +116,7 @@ def _continued(model: Predicts, data: RealClips, count: int) -> Tensor:
     """Test clips beside what is predicted of them, and the error, float (3, N, T, C, H, W)."""
     clips = to_float(torch.cat([part for _, part in spread_clips(data, SPLIT, min(count, data.count(SPLIT)), 64)]))
     device = getattr(model, "device", "cpu")
-    given, truth = clips[:, : model.given], clips[:, model.given :]
+    given, truth = clips[:, : model.context_frames], clips[:, model.context_frames :]
     return compared(given, model.predict(given.to(device), truth.shape[1]).cpu(), truth)
 
 

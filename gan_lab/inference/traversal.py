@@ -13,12 +13,12 @@ def weightiest(model: Traverses, latents: Tensor, label: int | None = None, batc
     """Numbers (K,) of the latents about (1, Z), those first between whose ends the picture differs most, by its mean
     absolute difference; of more than ``LOOKED_AT`` that move so many, evenly spread.
     """
-    reach = model.reach()
-    moving = reach.nonzero()[:, 0].cpu()
+    latent_range = model.latent_range()
+    moving = latent_range.nonzero()[:, 0].cpu()
     looked = moving[torch.linspace(0, len(moving) - 1, min(len(moving), LOOKED_AT), dtype=torch.float64).round().long()]
     changes = []
     for numbers in looked.split(max(1, batch_size // 2)):
-        low, high = (model.decode(_moved(latents, numbers, end * reach[numbers]), label) for end in (-1, 1))
+        low, high = (model.decode(_moved(latents, numbers, end * latent_range[numbers]), label) for end in (-1, 1))
         changes.append((high - low).abs().flatten(1).mean(1).cpu())
     return looked[torch.cat(changes).argsort(descending=True, stable=True)]
 
@@ -28,7 +28,7 @@ def traverse(
     model: Traverses, latents: Tensor, numbers: Tensor, steps: int = 11, label: int | None = None, batch_size: int = 64
 ) -> Tensor:
     """Pictures around latents (1, Z), float32 (K, T, C, H, W), on the CPU: in each row one latent goes from one end of
-    the model's ``reach`` to the other.
+    the model's ``latent_range`` to the other.
 
     Args:
         numbers: of the latents that move, (K,).
@@ -36,7 +36,7 @@ def traverse(
         label: the class of all pictures.
     """
     values = torch.linspace(-1, 1, steps, device=latents.device, dtype=latents.dtype)
-    ends = model.reach()[numbers].to(values)
+    ends = model.latent_range()[numbers].to(values)
     moved = _moved(latents, numbers.repeat_interleave(steps), torch.outer(ends, values).flatten())
     made = torch.cat([model.decode(part, label).cpu() for part in moved.split(batch_size)])
     return made.unflatten(0, (len(numbers), steps))

@@ -1,7 +1,7 @@
 """Adversarial objectives on logits, one value a sample: ``d`` is what the discriminator minimises, ``g`` the generator.
 
 There is no sigmoid in any network; where a probability is meant it is taken here, in a form that cannot overflow.
-``boundary`` is the logit between what the discriminator calls real and generated, None where it makes no such call;
+``decision_threshold`` is the logit between what the discriminator calls real and generated, None where it makes no such call;
 ``relativistic`` says that ``g`` reads the real logits.
 """
 
@@ -20,7 +20,7 @@ class Minimax:
     """
 
     relativistic = False
-    boundary = 0.0
+    decision_threshold = 0.0
 
     def __init__(self, smooth: float = 0.0) -> None:
         self.smooth = smooth
@@ -48,7 +48,7 @@ class LeastSquares:
     """
 
     relativistic = False
-    boundary = 0.5
+    decision_threshold = 0.5
 
     def __init__(self, smooth: float = 0.0) -> None:
         self.smooth = smooth
@@ -64,7 +64,7 @@ class Hinge:
     """Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17: d = max(0, 1 - r) + max(0, 1 + f), g = -f."""
 
     relativistic = False
-    boundary = 0.0
+    decision_threshold = 0.0
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return relu(1 - real_logits) + relu(1 + fake_logits)
@@ -77,7 +77,7 @@ class Wasserstein:
     """Arjovsky et al. 2017, eq. 2: d = f - r, g = -f; the critic must be kept Lipschitz by a penalty or clipping."""
 
     relativistic = False
-    boundary = None
+    decision_threshold = None
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return fake_logits - real_logits
@@ -93,7 +93,7 @@ class Relativistic:
     """
 
     relativistic = True
-    boundary = None
+    decision_threshold = None
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return softplus(fake_logits - real_logits)

@@ -2,7 +2,7 @@
 
 Each is called with ``given`` (N, P·C, H, W), P numbers for each value (all channels' first numbers come first), and
 images (N, C, H, W) in [-1, 1]; ``log_prob`` gives nats (N,), summed over values, ``mean`` the expected picture, and
-``draw`` the picture at uniform numbers (N, C, H, W) in [0, 1), by the inverse of each value's distribution function.
+``shared_forward`` the picture at uniform numbers (N, C, H, W) in [0, 1), by the inverse of each value's distribution function.
 ``levels`` says how many values there are: of two, or of the 256 of 8-bit pictures. Where ``noisy`` is true the
 likelihood is a density, and pictures need noise within their levels for it to bound their probability: see
 ``Gaussian``.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.common.types import Noise, Terms
+from gan_lab.common.types import Losses, RandomStream
 
 Critic = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) → logits in float32, of any shape with N first."""
@@ -19,7 +19,7 @@ class AdversarialLoss(Protocol):
     """See ``gan_lab.losses.adversarial``."""
 
     relativistic: bool
-    boundary: float | None
+    decision_threshold: float | None
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
 
@@ -30,16 +30,16 @@ class Penalty(Protocol):
     """See ``gan_lab.losses.penalties``."""
 
     weight: float
-    every: int
-    at: frozenset[str]
+    interval: int
+    points: frozenset[str]
     per_sample: bool
 
     def __call__(
-        self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Noise
+        self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: RandomStream
     ) -> Tensor: ...
 
 
-class Adversary:
+class AdversarialObjective:
     """What a critic and a generator minimise against each other.
 
     Args:
@@ -67,32 +67,32 @@ class Adversary:
         """Whether a penalty takes the gradient of a gradient, which torch.compile cannot."""
         return any(penalty.per_sample for penalty in self.penalties.values())
 
-    def memories(self) -> dict[str, Any]:
+    def extra_state(self) -> dict[str, Any]:
         """The penalties that remember something, by name."""
         return {name: penalty for name, penalty in self.penalties.items() if hasattr(penalty, "state_dict")}
 
-    def d(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise, iteration: int = 0) -> Terms:
+    def d(self, critic: Critic, real: Tensor, fake: Tensor, noise: RandomStream, iteration: int = 0) -> Losses:
         """The critic's terms: ``adversarial`` and the penalties that are due in the iteration.
 
         Raises:
             UserError: for a penalty between pictures of different sizes.
         """
-        due = {name: p for name, p in self.penalties.items() if iteration % p.every == 0}
-        at = frozenset[str]().union(*(penalty.at for penalty in due.values()))
-        real, real_logits = _judge(critic, real, differentiable="real" in at)
-        fake, fake_logits = _judge(critic, fake, differentiable="fake" in at)
-        losses = {"adversarial": self._apart(real_logits, fake_logits)}
+        due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
+        points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
+        real, real_logits = _judge(critic, real, differentiable="real" in points)
+        fake, fake_logits = _judge(critic, fake, differentiable="fake" in points)
+        terms = {"adversarial": self._apart(real_logits, fake_logits)}
         logits = {"real": real_logits, "fake": fake_logits}
         for name, penalty in due.items():
-            if penalty.per_sample and not penalty.at and real.shape != fake.shape:
+            if penalty.per_sample and not penalty.points and real.shape != fake.shape:
                 raise UserError(
                     f"The penalty {name} is taken between real and generated pictures, which differ in size here: "
                     "choose another loss=, or data.preprocess=resize_and_crop."
                 )
             with in_float32(real) if penalty.per_sample else contextlib.nullcontext():
                 value = penalty(critic, real, fake, logits, noise)
-            losses[name] = penalty.weight * penalty.every * value.mean()
-        return Terms(losses, self._verdict(real_logits.detach(), fake_logits.detach()))
+            terms[name] = penalty.weight * penalty.interval * value.mean()
+        return Losses(terms, self._verdict(real_logits.detach(), fake_logits.detach()))
 
     def g(self, critic: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """The generator's adversarial term, a scalar; only a relativistic loss looks at the real pictures."""
@@ -111,9 +111,9 @@ class Adversary:
     def _verdict(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Mean logits, and the share of right calls where the objective has a boundary between them."""
         means = {"real": real_logits.mean(), "fake": fake_logits.mean()}
-        if self.loss.boundary is None:
+        if self.loss.decision_threshold is None:
             return means
-        right = [real_logits > self.loss.boundary, fake_logits < self.loss.boundary]
+        right = [real_logits > self.loss.decision_threshold, fake_logits < self.loss.decision_threshold]
         return {**means, "accuracy": torch.stack([calls.float().mean() for calls in right]).mean()}
 
 

@@ -1,8 +1,8 @@
 """Penalties on a discriminator, and projections of it.
 
-A penalty is called with (critic, real, fake, logits, noise) and gives one value a sample. ``at`` names the points
+A penalty is called with (critic, real, fake, logits, noise) and gives one value a sample. ``points`` names the points
 ("real", "fake") at which it differentiates ``logits``: the caller then hands images that require gradients and logits
-computed from them in float32. ``weight`` multiplies it; ``every`` makes it lazy (Karras et al. 2020): it is computed in
+computed from them in float32. ``weight`` multiplies it; ``interval`` makes it lazy (Karras et al. 2020): it is computed in
 every so manieth iteration and its weight multiplied by as much. ``per_sample`` says that each sample's logit is
 differentiated with respect to its own image, which batch normalisation would spoil.
 """
@@ -27,11 +27,11 @@ def input_gradient(logits: Tensor, images: Tensor) -> Tensor:
 class R1:
     """½‖∇D(x)‖² at real images (Mescheder et al. 2018, eq. 9); ``weight`` is the paper's γ."""
 
-    at = frozenset({"real"})
+    points = frozenset({"real"})
     per_sample = True
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
-        self.weight, self.every = weight, every
+    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
+        self.weight, self.interval = weight, interval
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
         return input_gradient(logits["real"], real).square().sum(1) / 2
@@ -40,7 +40,7 @@ class R1:
 class R2(R1):
     """½‖∇D(x)‖² at generated images (Mescheder et al. 2018, eq. 10)."""
 
-    at = frozenset({"fake"})
+    points = frozenset({"fake"})
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
         return input_gradient(logits["fake"], fake).square().sum(1) / 2
@@ -49,11 +49,11 @@ class R2(R1):
 class GradientPenalty:
     """(‖∇D(x̂)‖ - 1)² at random points x̂ = εx + (1 - ε)G(z) between real and fake (Gulrajani et al. 2017, eq. 3)."""
 
-    at = frozenset[str]()
+    points = frozenset[str]()
     per_sample = True
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
-        self.weight, self.every = weight, every
+    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
+        self.weight, self.interval = weight, interval
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
         epsilon = one_each(real, noise)
@@ -90,14 +90,14 @@ class LeCam:
     Args:
         weight: λ; 0.3 in the paper for few CIFAR pictures.
         decay: of the anchors.
-        every: see above.
+        interval: see above.
     """
 
-    at = frozenset[str]()
+    points = frozenset[str]()
     per_sample = False
 
-    def __init__(self, weight: float = 0.3, decay: float = 0.99, every: int = 1) -> None:
-        self.weight, self.decay, self.every = weight, decay, every
+    def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
+        self.weight, self.decay, self.interval = weight, decay, interval
         self.anchors: Tensor | None = None
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
@@ -121,10 +121,10 @@ class Consistency:
         change: T, (images, noise) → images; the paper's mirrors and shifts.
         weight: λ, the paper's 10.
         balanced: see above.
-        every: see above.
+        interval: see above.
     """
 
-    at = frozenset[str]()
+    points = frozenset[str]()
     per_sample = False
 
     def __init__(
@@ -132,9 +132,9 @@ class Consistency:
         change: Callable[[Tensor, Any], Tensor],
         weight: float = 10.0,
         balanced: bool = False,
-        every: int = 1,
+        interval: int = 1,
     ) -> None:
-        self.change, self.weight, self.balanced, self.every = change, weight, balanced, every
+        self.change, self.weight, self.balanced, self.interval = change, weight, balanced, interval
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
         moved = (logits["real"] - critic(self.change(real, noise))).square().mean()

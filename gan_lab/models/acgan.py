@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Terms
+from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.models.bases.gan import GANModule
 
 
@@ -15,7 +15,7 @@ class ACGAN(GANModule):
     """The generator is told the class; the critic is not, and learns to tell it.
 
     Args:
-        discriminator: with ``features(images)``, of ``width`` numbers, and ``judge(features)``.
+        discriminator: with ``features(images)``, of ``width`` numbers, and ``logits(features)``.
         auxiliary: weight of the classifications in both players' losses (section 3, L_C).
         gan: what ``GANModule`` takes.
     """
@@ -32,16 +32,18 @@ class ACGAN(GANModule):
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [*super().trainable(phase), *([self.classifier] if phase == "discriminator" else [])]
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         votes: list[Tensor] = []
         critic = self.critic_and(self.classifier, votes, noise)
-        terms = self.adversary.d(critic, batch["image"], drawn["fake"], noise, self.iteration)
+        losses = self.objective.d(critic, batch["image"], shared["fake"], noise, self.iteration)
         real, fake = (cross_entropy(vote, batch["label"]) for vote in votes[:2])
         right = (votes[0].argmax(1) == batch["label"]).float().mean()
-        return Terms({**terms.losses, "class": self.auxiliary * (real + fake)}, {**terms.logs, "class_accuracy": right})
+        return Losses(
+            {**losses.terms, "class": self.auxiliary * (real + fake)}, {**losses.logs, "class_accuracy": right}
+        )
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         votes: list[Tensor] = []
         critic = self.critic_and(self.classifier, votes, noise)
-        adversarial = self.adversary.g(critic, drawn["fake"], batch["image"])
-        return Terms({"adversarial": adversarial, "class": self.auxiliary * cross_entropy(votes[0], batch["label"])})
+        adversarial = self.objective.g(critic, shared["fake"], batch["image"])
+        return Losses({"adversarial": adversarial, "class": self.auxiliary * cross_entropy(votes[0], batch["label"])})

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
-from gan_lab.models.bases.ancestral import draw, nats
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.models.bases.ancestral import ancestral_sampling, negative_log_likelihood
 from gan_lab.models.bases.sampling import SamplingModule
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.ema import EMA
@@ -19,7 +19,7 @@ from gan_lab.training.ema import EMA
 class Autoregressive(SamplingModule):
     """Each value given those before it in raster order: p(x) = Π p(xᵢ | x₁ … xᵢ₋₁), exactly (2016a, eq. 1).
 
-    Satisfies ``Samples``, ``Explains`` and ``Restores``. Pictures are made by the network's moving average.
+    Satisfies ``Samples``, ``HasLikelihood`` and ``Restores``. Pictures are made by the network's moving average.
 
     Args:
         network: values (N, C, H, W) in [0, K), and labels → logits (N, K, C, H, W); see ``networks.ancestral.Draws``.
@@ -51,17 +51,17 @@ class Autoregressive(SamplingModule):
         self.shape: tuple[int, int, int] = tuple(shape)  # type: ignore[assignment]
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("network", self.terms)]
+        return [Phase("network", self.losses)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.network]
 
-    def compilable(self) -> Sequence[nn.Module]:
+    def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.network]
 
-    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        likely = nats(self.network, self.values(batch["image"]), *self.told(batch)).mean()
-        return Terms({"nll": likely}, {"bits": likely / (math.prod(self.shape) * math.log(2))})
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        likely = negative_log_likelihood(self.network, self.values(batch["image"]), *self.condition(batch)).mean()
+        return Losses({"nll": likely}, {"bits": likely / (math.prod(self.shape) * math.log(2))})
 
     def values(self, images: Tensor) -> Tensor:
         """Images in [-1, 1] → values in [0, K), int64."""
@@ -77,25 +77,27 @@ class Autoregressive(SamplingModule):
         self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
     ) -> Tensor:
         """Of the picture in K levels; k and the seed play no part."""
-        labels = self.labelled(label, len(image))
-        with self.at_rest():
-            return -nats(self.averaged("network"), self.values(image.to(self.device)), *labels)
+        labels = self.expand_labels(label, len(image))
+        with self.inference_mode():
+            return -negative_log_likelihood(self.averaged("network"), self.values(image.to(self.device)), *labels)
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
         """Without a label, sample i of a conditional model is of class i mod K."""
-        labels = self.labelled(self.in_turn(label, n, start), n)
-        with self.at_rest():
-            return self.pictures(draw(self.averaged("network"), self.shape, n, seed, start, truncation, labels))
+        labels = self.expand_labels(self.cyclic_labels(label, n, start), n)
+        with self.inference_mode():
+            return self.pictures(
+                ancestral_sampling(self.averaged("network"), self.shape, n, seed, start, truncation, labels)
+            )
 
     def restore(
         self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> Tensor:
         """What is drawn heeds what is known above it and to its left in its row, and no more."""
         image, known = image.to(self.device), mask.to(self.device) > 0
-        n, labels = len(image), self.labelled(label, len(image))
-        with self.at_rest():
+        n, labels = len(image), self.expand_labels(label, len(image))
+        with self.inference_mode():
             given = {"labels": labels, "known": self.values(image), "mask": known}
-            made = draw(self.averaged("network"), tuple(image.shape[1:]), n, seed, start, **given)  # type: ignore[arg-type]
+            made = ancestral_sampling(self.averaged("network"), tuple(image.shape[1:]), n, seed, start, **given)  # type: ignore[arg-type]
             return torch.where(known, image, self.pictures(made))

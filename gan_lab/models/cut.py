@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
 from gan_lab.models.bases.translation import TranslationModule
 
@@ -70,12 +70,12 @@ class CUT(TranslationModule):
         self.critic, self.adversarial, self.flip_equivariance = critic, adversarial, flip_equivariance
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("critic", self.d_terms), Phase("generator", self.g_terms, every=self.n_critic)]
+        return [Phase("critic", self.d_losses), Phase("generator", self.g_losses, interval=self.n_critic)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator] if phase == "critic" else [self.a2b, self.heads]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         source = batch["a"]
         flipped = torch.zeros(len(source), dtype=torch.bool, device=source.device)
         if self.flip_equivariance:
@@ -83,19 +83,19 @@ class CUT(TranslationModule):
         drawn = {"flipped": flipped, "fake": self.a2b(_mirrored(source, flipped))}
         return {**drawn, "same": self.a2b(batch["b"])} if self.identity else drawn
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        terms = self.adversary.d(self._critic, batch["b"], drawn["fake"], noise, self.iteration)
-        return Terms({name: self.critic * loss for name, loss in terms.losses.items()}, terms.logs)
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        losses = self.objective.d(self._critic, batch["b"], shared["fake"], noise, self.iteration)
+        return Losses({name: self.critic * loss for name, loss in losses.terms.items()}, losses.logs)
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        adversarial = self.adversarial * self.adversary.g(self._critic, drawn["fake"], batch["b"])
-        nce = self._contrast(batch["a"], drawn["fake"], drawn["flipped"], noise)
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        adversarial = self.adversarial * self.objective.g(self._critic, shared["fake"], batch["b"])
+        nce = self._contrast(batch["a"], shared["fake"], shared["flipped"], noise)
         if not self.identity:
-            return Terms({"adversarial": adversarial, "nce": self.nce * nce})
-        same = self._contrast(batch["b"], drawn["same"], torch.zeros_like(drawn["flipped"]), noise)
-        return Terms({"adversarial": adversarial, "nce": self.nce / 2 * nce, "nce_identity": self.nce / 2 * same})
+            return Losses({"adversarial": adversarial, "nce": self.nce * nce})
+        same = self._contrast(batch["b"], shared["same"], torch.zeros_like(shared["flipped"]), noise)
+        return Losses({"adversarial": adversarial, "nce": self.nce / 2 * nce, "nce_identity": self.nce / 2 * same})
 
-    def _contrast(self, source: Tensor, output: Tensor, flipped: Tensor, noise: Noise) -> Tensor:
+    def _contrast(self, source: Tensor, output: Tensor, flipped: Tensor, noise: RandomStream) -> Tensor:
         """Mean over the layers; queries are the output's patches, turned back where their source was mirrored."""
         # Queries first: weights that autocast casts without a graph, it would hand on to them so.
         queries = [_mirrored(maps, flipped) for maps in self.a2b.features(output, self.layers)]
@@ -104,10 +104,10 @@ class CUT(TranslationModule):
         with torch.no_grad():
             keys = self.a2b.features(source, self.layers)
             contrast = self.heads([patches(maps, at) for maps, at in zip(keys, places, strict=True)])
-        losses = [patch_nce(q, k, self.temperature) for q, k in zip(found, contrast, strict=True)]
-        return torch.stack(losses).mean()
+        terms = [patch_nce(q, k, self.temperature) for q, k in zip(found, contrast, strict=True)]
+        return torch.stack(terms).mean()
 
-    def _places(self, maps: Tensor, noise: Noise) -> Tensor:
+    def _places(self, maps: Tensor, noise: RandomStream) -> Tensor:
         """Different places of each picture's map, (N, P)."""
         count = maps.shape[2] * maps.shape[3]
         return noise.uniform(len(maps), count).topk(min(self.patches, count), dim=1).indices

@@ -7,11 +7,11 @@ from torch import nn
 from torch.nn.functional import l1_loss
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.objective import Critic
 from gan_lab.models.bases.translation import TranslationModule
-from gan_lab.training.alternating import Remembers
-from gan_lab.training.image_pool import Pool
+from gan_lab.training.alternating import Stateful
+from gan_lab.training.image_pool import ImagePool
 
 
 class CycleGAN(TranslationModule):
@@ -56,38 +56,38 @@ class CycleGAN(TranslationModule):
                 "channels or labels: give model.identity=0."
             )
         self.cycle, self.identity, self.adversarial, self.critic = cycle, identity, adversarial, critic
-        self.pools = {"a": Pool(pool), "b": Pool(pool)}
+        self.pools = {"a": ImagePool(pool), "b": ImagePool(pool)}
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("generator", self.g_terms, every=self.n_critic), Phase("critic", self.d_terms)]
+        return [Phase("generator", self.g_losses, interval=self.n_critic), Phase("critic", self.d_losses)]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         return {"a": self.b2a(batch["b"]), "b": self.a2b(batch["a"])}
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        a, b, fake_a, fake_b = batch["a"], batch["b"], drawn["a"], drawn["b"]
-        losses = {
-            "adversarial_a": self.adversarial * self.adversary.g(self._critic("a"), fake_a, a),
-            "adversarial_b": self.adversarial * self.adversary.g(self._critic("b"), fake_b, b),
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        a, b, fake_a, fake_b = batch["a"], batch["b"], shared["a"], shared["b"]
+        terms = {
+            "adversarial_a": self.adversarial * self.objective.g(self._critic("a"), fake_a, a),
+            "adversarial_b": self.adversarial * self.objective.g(self._critic("b"), fake_b, b),
             "cycle_a": self.cycle * l1_loss(self.b2a(fake_b), a),
             "cycle_b": self.cycle * l1_loss(self.a2b(fake_a), b),
         }
         if self.identity:
-            losses["identity_a"] = self.cycle * self.identity * l1_loss(self.b2a(a), a)
-            losses["identity_b"] = self.cycle * self.identity * l1_loss(self.a2b(b), b)
-        return Terms(losses)
+            terms["identity_a"] = self.cycle * self.identity * l1_loss(self.b2a(a), a)
+            terms["identity_b"] = self.cycle * self.identity * l1_loss(self.a2b(b), b)
+        return Losses(terms)
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        terms = {}
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        losses = {}
         for side, pool in self.pools.items():
-            shown = pool.query(drawn[side], noise)
-            terms[side] = self.adversary.d(self._critic(side), batch[side], shown, noise, self.iteration)
-        losses = {f"{name}_{side}": self.critic * loss for side in terms for name, loss in terms[side].losses.items()}
-        return Terms(losses, {f"{name}_{side}": log for side in terms for name, log in terms[side].logs.items()})
+            shown = pool.query(shared[side], noise)
+            losses[side] = self.objective.d(self._critic(side), batch[side], shown, noise, self.iteration)
+        terms = {f"{name}_{side}": self.critic * loss for side in losses for name, loss in losses[side].terms.items()}
+        return Losses(terms, {f"{name}_{side}": log for side in losses for name, log in losses[side].logs.items()})
 
     def _critic(self, side: str) -> Critic:
         network = getattr(self, f"critic_{side}")
         return lambda images: network(images).float()
 
-    def memories(self) -> Mapping[str, Remembers]:
+    def extra_state(self) -> Mapping[str, Stateful]:
         return {f"pool_{side}": pool for side, pool in self.pools.items()}

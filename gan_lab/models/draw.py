@@ -32,8 +32,8 @@ class DRAW(HVAE):
         Raises:
             UserError: for a label that the model does not know.
         """
-        labels = self.labelled(self.in_turn(label, n, start), n)
+        labels = self.expand_labels(self.cyclic_labels(label, n, start), n)
         decoder: Any = self.averaged("decoder")
-        with self.at_rest():
+        with self.inference_mode():
             drawn = decoder.canvases(self.latents(n, seed, start), *labels)
-            return self.shown(drawn.flatten(0, 1)).unflatten(0, drawn.shape[:2]).float().clamp(-1, 1)
+            return self.to_images(drawn.flatten(0, 1)).unflatten(0, drawn.shape[:2]).float().clamp(-1, 1)

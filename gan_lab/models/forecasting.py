@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.ema import EMA
 
@@ -16,10 +16,10 @@ class Forecaster(AlternatingModule):
 
     Args:
         network: frames, steps, and the truth where it is fed → predictions; see ``gan_lab.networks.forecasting``.
-        given: T, the first frames of a clip, which it is given; the others are forecast.
+        context_frames: T, the first frames of a clip, which it is given; the others are forecast.
         optimizer: parameters → optimizer.
-        feeding: probability at the beginning that a true frame is fed rather than the network's prediction of it
-            (scheduled sampling, Bengio et al. 2015); a schedule of ``feeding`` lets it fall.
+        teacher_forcing: probability at the beginning that a true frame is fed rather than the network's prediction of it
+            (scheduled sampling, Bengio et al. 2015); a schedule of ``teacher_forcing`` lets it fall.
         l1: weight of the mean absolute error beside the mean squared error, both of values in [0, 1].
         ema_half_life: in clips.
         ema_ramp: its upper bound as a share of the clips seen; None sets none.
@@ -29,9 +29,9 @@ class Forecaster(AlternatingModule):
     def __init__(
         self,
         network: nn.Module,
-        given: int,
+        context_frames: int,
         optimizer: MakeOptimizer,
-        feeding: float = 0.0,
+        teacher_forcing: float = 0.0,
         l1: float = 0.0,
         ema_half_life: float = 10_000,
         ema_ramp: float | None = 0.05,
@@ -39,22 +39,24 @@ class Forecaster(AlternatingModule):
     ) -> None:
         ema = EMA({"network": network}, ema_half_life, ema_ramp)
         super().__init__(optimizers={"network": optimizer}, ema=ema, **core)
-        if given < 1:
-            raise UserError(f"model.given={given} does not serve: give a whole number of frames from 1 up.")
-        if not 0 <= feeding <= 1:
-            raise UserError(f"model.feeding={feeding} does not serve: give a probability, from 0 to 1.")
-        self.network, self.given, self.feeding, self.l1 = network, given, feeding, l1
+        if context_frames < 1:
+            raise UserError(
+                f"model.context_frames={context_frames} does not serve: give a whole number of frames from 1 up."
+            )
+        if not 0 <= teacher_forcing <= 1:
+            raise UserError(f"model.teacher_forcing={teacher_forcing} does not serve: give a probability, from 0 to 1.")
+        self.network, self.context_frames, self.teacher_forcing, self.l1 = network, context_frames, teacher_forcing, l1
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("network", self.terms)]
+        return [Phase("network", self.losses)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.network]
 
-    def compilable(self) -> Sequence[nn.Module]:
+    def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.network]
 
-    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """The errors of all predictions, and, in the literature's form, of the forecast alone.
 
         ``mse_a_frame`` is the squared error summed over a frame's values in [0, 1]; while true frames are fed it is
@@ -62,13 +64,13 @@ class Forecaster(AlternatingModule):
         """
         given, after = self.parted(batch["frames"])
         n, steps = after.shape[:2]
-        fed = noise.uniform(n, steps - 1) < self.feeding
+        fed = noise.uniform(n, steps - 1) < self.teacher_forcing
         made = self.network(given, steps, after, fed).float()
         error = (made - batch["frames"][:, -made.shape[1] :]) / 2
-        losses = {"mse": error.square().mean()}
+        terms = {"mse": error.square().mean()}
         if self.l1:
-            losses["l1"] = self.l1 * error.abs().mean()
-        return Terms(losses, {"mse_a_frame": error[:, -steps:].square().sum((2, 3, 4)).mean()})
+            terms["l1"] = self.l1 * error.abs().mean()
+        return Losses(terms, {"mse_a_frame": error[:, -steps:].square().sum((2, 3, 4)).mean()})
 
     def parted(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Clips (N, T, C, H, W) → the frames given, and those to be forecast.
@@ -77,12 +79,12 @@ class Forecaster(AlternatingModule):
             UserError: where none is left.
         """
         length = frames.shape[1]
-        if length <= self.given:
+        if length <= self.context_frames:
             raise UserError(
-                f"Clips of data.length={length} frames leave none to forecast after model.given={self.given}: "
-                f"data.length={self.given + 1} and more works."
+                f"Clips of data.length={length} frames leave none to forecast after model.context_frames={self.context_frames}: "
+                f"data.length={self.context_frames + 1} and more works."
             )
-        return frames[:, : self.given], frames[:, self.given :]
+        return frames[:, : self.context_frames], frames[:, self.context_frames :]
 
     def predict(self, frames: Tensor, steps: int) -> Tensor:
         """Frames (N, T, C, H, W) in [-1, 1] → the next ``steps`` frames (N, steps, C, H, W), float32 in [-1, 1].
@@ -92,6 +94,6 @@ class Forecaster(AlternatingModule):
         """
         if steps < 1 or not frames.shape[1]:
             raise UserError(f"{steps} frames after {frames.shape[1]} are no forecast: give numbers from 1 up.")
-        with self.at_rest():
+        with self.inference_mode():
             made: Tensor = self.averaged("network")(frames.to(self.device), steps)
             return made[:, -steps:].float().clamp(-1, 1)

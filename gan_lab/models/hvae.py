@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.models.bases.latents import Normal, numbered
-from gan_lab.models.vae import VAE, Inferred
+from gan_lab.models.bases.latents import Normal, draw_per_sample
+from gan_lab.models.vae import VAE, PosteriorSample
 
 
 class HVAE(VAE):
@@ -28,23 +28,23 @@ class HVAE(VAE):
             raise UserError("A hierarchy of latents has priors of its own: leave model.prior away.")
         super().__init__(encoder, decoder, prior=Normal(decoder.latent), **vae)
 
-    def compilable(self) -> list[nn.Module]:
+    def modules_to_compile(self) -> list[nn.Module]:
         """Not the decoder, whose way down with a posterior is no forward that could be compiled in its place."""
         return [self.encoder]
 
-    def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
+    def posterior_sample(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> PosteriorSample:
         """In one pass down, each group's posterior beside its prior (NVAE, section 2 and eq. 3)."""
         found = decoder.infer(encoded, epsilon, *labels)
-        return Inferred(found.given, found.kl, found.ratio.sum(1))
+        return PosteriorSample(found.given, found.kl, found.ratio.sum(1))
 
     def infer(
         self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> tuple[Tensor, Tensor]:
         """Means where all latents are at theirs; divergences where those above are drawn."""
         mean, _ = super().infer(image, label)
-        epsilon = numbered(lambda noise: self.prior(noise, 1), len(image), seed, start, "infer").to(self.device)
-        with self.at_rest():
-            labels = self.labelled(label, len(image))
+        epsilon = draw_per_sample(lambda noise: self.prior(noise, 1), len(image), seed, start, "infer").to(self.device)
+        with self.inference_mode():
+            labels = self.expand_labels(label, len(image))
             return mean, self.posterior(image.to(self.device), epsilon, *labels)[1]
 
     def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Terms
+from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.models.bases.gan import GANModule
-from gan_lab.models.bases.latents import numbered
+from gan_lab.models.bases.latents import draw_per_sample
 
 
 class InfoGAN(GANModule):
@@ -19,7 +19,7 @@ class InfoGAN(GANModule):
     The head that reads them is appendix C.1's without batch norm, so that it does not mix real and generated pictures.
 
     Args:
-        discriminator: with ``features(images)``, of ``width`` numbers, and ``judge(features)``.
+        discriminator: with ``features(images)``, of ``width`` numbers, and ``logits(features)``.
         codes: values of the categorical code (the paper's 10 on MNIST).
         shades: continuous codes (the paper's 2 on MNIST).
         information: weight λ of reading the categorical code (eq. 6).
@@ -43,7 +43,7 @@ class InfoGAN(GANModule):
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [*super().trainable(phase), *([self.reader] if phase == "discriminator" else [])]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         n = len(batch["image"])
         latents, code, shade = (
             self.prior(noise, n),
@@ -52,27 +52,27 @@ class InfoGAN(GANModule):
         )
         return {"fake": self.generator(self._joined(latents, code, shade)), "code": code, "shade": shade}
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         read: list[Tensor] = []
         critic = self.critic_and(self.reader, read, noise)
-        terms = self.adversary.d(critic, batch["image"], drawn["fake"], noise, self.iteration)
-        right = (read[1][:, : self.codes].argmax(1) == drawn["code"]).float().mean()
-        return Terms({**terms.losses, **self._misread(read[1], drawn)}, {**terms.logs, "code_accuracy": right})
+        losses = self.objective.d(critic, batch["image"], shared["fake"], noise, self.iteration)
+        right = (read[1][:, : self.codes].argmax(1) == shared["code"]).float().mean()
+        return Losses({**losses.terms, **self._misread(read[1], shared)}, {**losses.logs, "code_accuracy": right})
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         read: list[Tensor] = []
         critic = self.critic_and(self.reader, read, noise)
-        adversarial = self.adversary.g(critic, drawn["fake"], batch["image"])
-        return Terms({"adversarial": adversarial, **self._misread(read[0], drawn)})
+        adversarial = self.objective.g(critic, shared["fake"], batch["image"])
+        return Losses({"adversarial": adversarial, **self._misread(read[0], shared)})
 
-    def _misread(self, read: Tensor, drawn: Drawn) -> dict[str, Tensor]:
+    def _misread(self, read: Tensor, shared: Shared) -> dict[str, Tensor]:
         """The bound on the mutual information (eq. 5), negative: a categorical and a factored Gaussian likelihood."""
         code, mean, log_variance = read.split([self.codes, self.shades, self.shades], 1)
-        losses = {"code": self.information * F.cross_entropy(code, drawn["code"])}
+        terms = {"code": self.information * F.cross_entropy(code, shared["code"])}
         if self.shades:
             likely = torch.distributions.Normal(mean, (log_variance / 2).exp(), validate_args=False)
-            losses["shade"] = -self.shading * likely.log_prob(drawn["shade"]).sum(1).mean()
-        return losses
+            terms["shade"] = -self.shading * likely.log_prob(shared["shade"]).sum(1).mean()
+        return terms
 
     def _joined(self, latents: Tensor, code: Tensor, shade: Tensor) -> Tensor:
         return torch.cat([latents, F.one_hot(code, self.codes).to(latents), shade], 1)
@@ -80,28 +80,28 @@ class InfoGAN(GANModule):
     # Capabilities: a code takes the place of a label.
 
     @property
-    def kinds(self) -> int:
+    def num_labels(self) -> int:
         return self.codes
 
     def latents(
         self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
     ) -> Tensor:
         """Noise, shrunk, and codes, (n, Z + codes + shades); ``decode`` sets a label."""
-        code = numbered(lambda noise: noise.integers(1, self.codes), n, seed, start, "code")
-        shade = numbered(lambda noise: 2 * noise.uniform(1, self.shades) - 1, n, seed, start, "shade")
+        code = draw_per_sample(lambda noise: noise.integers(1, self.codes), n, seed, start, "code")
+        shade = draw_per_sample(lambda noise: 2 * noise.uniform(1, self.shades) - 1, n, seed, start, "shade")
         latents = super().latents(n, seed, start, truncation)
         return self._joined(latents, code.to(latents.device), truncation * shade.to(latents))
 
-    def reach(self) -> Tensor:
+    def latent_range(self) -> Tensor:
         """Codes stay as they are, of which one alone is ever on."""
-        reach = super().reach()
-        reach[-self.codes - self.shades :] = 0
-        reach[len(reach) - self.shades :] = 1
-        return reach
+        latent_range = super().latent_range()
+        latent_range[-self.codes - self.shades :] = 0
+        latent_range[len(latent_range) - self.shades :] = 1
+        return latent_range
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """A label replaces the latents' code."""
         if label is not None:
             noise, _, shade = latents.split([latents.shape[1] - self.codes - self.shades, self.codes, self.shades], 1)
-            latents = self._joined(noise, self.checked(label, len(latents)), shade)
+            latents = self._joined(noise, self.check_labels(label, len(latents)), shade)
         return super().decode(latents)

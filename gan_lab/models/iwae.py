@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Terms
+from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.models.vae import VAE, logs
 
 
@@ -29,11 +29,11 @@ class IWAE(VAE):
             )
         self.samples = samples
 
-    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        images, labels = batch["image"], self.told(batch)
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        images, labels = batch["image"], self.condition(batch)
         n, k = len(images), self.samples
         epsilon = self.prior(noise, n * k).view(n, k, -1)
-        encoded, seen = self.encoder(images, *labels), self.within(images, noise)
+        encoded, seen = self.encoder(images, *labels), self.dequantize(images, noise)
         weights, explained, kl = self.log_weights(self.decoder, seen, encoded, epsilon, *labels)
         bound = (weights.logsumexp(1) - math.log(k)).mean()
-        return Terms({"bound": -bound}, logs(images, kl.mean(), -explained.mean()))
+        return Losses({"bound": -bound}, logs(images, kl.mean(), -explained.mean()))

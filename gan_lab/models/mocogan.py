@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
-from gan_lab.losses.objective import AdversarialLoss, Adversary, Critic, Penalty
-from gan_lab.models.bases.latents import numbered
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Critic, Penalty
+from gan_lab.models.bases.latents import draw_per_sample
 from gan_lab.models.bases.sampling import SamplingModule
-from gan_lab.training.alternating import MakeOptimizer, Remembers
+from gan_lab.training.alternating import MakeOptimizer, Stateful
 from gan_lab.training.ema import EMA
 
 
 class MoCoGAN(SamplingModule):
-    """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.common.capabilities.Animates``.
+    """One critic looks at a frame of each clip, the other at the clip; satisfies ``gan_lab.common.capabilities.SamplesClips``.
 
     A conditional one makes each clip of the label of the real one beside it, which the critic of frames is told too.
 
@@ -49,7 +49,7 @@ class MoCoGAN(SamplingModule):
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
         penalties: Mapping[str, Penalty | None] | None = None,
-        augment: Mapping[str, Callable[[Tensor, Noise], Tensor] | None] | None = None,
+        augment: Mapping[str, Callable[[Tensor, RandomStream], Tensor] | None] | None = None,
         project: Callable[[nn.Module], None] | None = None,
         n_critic: int = 1,
         ema_half_life: float = 10_000,
@@ -61,43 +61,45 @@ class MoCoGAN(SamplingModule):
         self.generator, self.frame_critic, self.clip_critic = generator, frame_critic, clip_critic
         self.content, self.motion, self.n_critic, self.project = content, motion, n_critic, project
         self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
-        self.adversary = Adversary(loss, penalties, {"frame critic": frame_critic, "clip critic": clip_critic})
+        self.objective = AdversarialObjective(
+            loss, penalties, {"frame critic": frame_critic, "clip critic": clip_critic}
+        )
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("critics", self.d_terms), Phase("generator", self.g_terms, self.n_critic)]
+        return [Phase("critics", self.d_losses), Phase("generator", self.g_losses, self.n_critic)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.generator] if phase == "generator" else [self.frame_critic, self.clip_critic]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         n, steps = batch["frames"].shape[:2]
         codes = noise.normal(n, self.content), noise.normal(n, 1 + steps, self.motion)
-        return {"fake": self.generator(*codes, *self.told(batch)), "at": noise.integers(n, steps)}
+        return {"fake": self.generator(*codes, *self.condition(batch)), "at": noise.integers(n, steps)}
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Of both critics (eq. 3)."""
-        losses: dict[str, Tensor] = {}
+        terms: dict[str, Tensor] = {}
         logs: dict[str, Tensor] = {}
-        for name, (critic, real, fake) in self._judged(batch, drawn, noise).items():
-            terms = self.adversary.d(critic, real, fake, noise, self.iteration)
-            losses |= {f"{key}_{name}": loss for key, loss in terms.losses.items()}
-            logs |= {f"{key}_{name}": log for key, log in terms.logs.items()}
-        return Terms(losses, logs)
+        for name, (critic, real, fake) in self._judged(batch, shared, noise).items():
+            losses = self.objective.d(critic, real, fake, noise, self.iteration)
+            terms |= {f"{key}_{name}": loss for key, loss in losses.terms.items()}
+            logs |= {f"{key}_{name}": log for key, log in losses.logs.items()}
+        return Losses(terms, logs)
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        judged = self._judged(batch, drawn, noise).items()
-        return Terms(
-            {f"adversarial_{name}": self.adversary.g(critic, fake, real) for name, (critic, real, fake) in judged}
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        judged = self._judged(batch, shared, noise).items()
+        return Losses(
+            {f"adversarial_{name}": self.objective.g(critic, fake, real) for name, (critic, real, fake) in judged}
         )
 
-    def _judged(self, batch: Batch, drawn: Drawn, noise: Noise) -> dict[str, tuple[Critic, Tensor, Tensor]]:
+    def _judged(self, batch: Batch, shared: Shared, noise: RandomStream) -> dict[str, tuple[Critic, Tensor, Tensor]]:
         """Each critic with what it sees, real and made: one frame of each clip, by chance, and the whole clip."""
-        real, fake, rows = batch["frames"], drawn["fake"], torch.arange(len(drawn["at"]), device=drawn["at"].device)
-        frames = real[rows, drawn["at"]], fake[rows, drawn["at"]]
-        frame_critic = self._shown(self.frame_critic, noise, *self.told(batch))
+        real, fake, rows = batch["frames"], shared["fake"], torch.arange(len(shared["at"]), device=shared["at"].device)
+        frames = real[rows, shared["at"]], fake[rows, shared["at"]]
+        frame_critic = self._shown(self.frame_critic, noise, *self.condition(batch))
         return {"frame": (frame_critic, *frames), "clip": (self._shown(self.clip_critic, noise), real, fake)}
 
-    def _shown(self, critic: nn.Module, noise: Noise, *labels: Tensor) -> Critic:
+    def _shown(self, critic: nn.Module, noise: RandomStream, *labels: Tensor) -> Critic:
         """The critic behind what is done to all that it sees; logits in float32."""
 
         def said(shown: Tensor) -> Tensor:
@@ -108,19 +110,19 @@ class MoCoGAN(SamplingModule):
 
         return said
 
-    def stepped(self, phase: str) -> None:
+    def after_step(self, phase: str) -> None:
         if phase == "critics" and self.project is not None:
             self.project(self.frame_critic)
             self.project(self.clip_critic)
 
-    def memories(self) -> Mapping[str, Remembers]:
-        return self.adversary.memories()
+    def extra_state(self) -> Mapping[str, Stateful]:
+        return self.objective.extra_state()
 
-    def compilable(self) -> Sequence[nn.Module]:
-        critics = [] if self.adversary.differentiates_twice else [self.frame_critic, self.clip_critic]
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        critics = [] if self.objective.differentiates_twice else [self.frame_critic, self.clip_critic]
         return [self.generator, *critics]
 
-    def animate(
+    def sample_clips(
         self,
         n: int,
         steps: int,
@@ -135,11 +137,15 @@ class MoCoGAN(SamplingModule):
         Raises:
             UserError: for a label that the model does not know.
         """
-        labels = self.labelled(self.in_turn(label, n, start), n)
+        labels = self.expand_labels(self.cyclic_labels(label, n, start), n)
         who = (n, seed, start) if motion is None else (1, seed, motion)
-        steps_of = [numbered(lambda noise: noise.normal(1, self.motion), *who, f"motion {t}") for t in range(1 + steps)]
+        steps_of = [
+            draw_per_sample(lambda noise: noise.normal(1, self.motion), *who, f"motion {t}") for t in range(1 + steps)
+        ]
         noise = torch.stack(steps_of, 1).expand(n, -1, -1).to(self.device)
-        content = numbered(lambda noise: noise.normal(1, self.content), n, seed, start, "content").to(self.device)
-        with self.at_rest():
+        content = draw_per_sample(lambda noise: noise.normal(1, self.content), n, seed, start, "content").to(
+            self.device
+        )
+        with self.inference_mode():
             made: Tensor = self.averaged("generator")(content, noise, *labels)
             return made.float().clamp(-1, 1)

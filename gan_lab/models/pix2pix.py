@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.objective import Critic
 from gan_lab.models.bases.translation import TranslationModule
 
@@ -41,28 +41,28 @@ class Pix2Pix(TranslationModule):
         self.l1, self.adversarial, self.critic = l1, adversarial, critic
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("critic", self.d_terms), Phase("generator", self.g_terms, every=self.n_critic)]
+        return [Phase("critic", self.d_losses), Phase("generator", self.g_losses, interval=self.n_critic)]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         return {"fake": self.a2b(batch["source"])}
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        terms = self.adversary.d(self._knowing(batch), batch["target"], drawn["fake"], noise, self.iteration)
-        return Terms({name: self.critic * loss for name, loss in terms.losses.items()}, terms.logs)
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        losses = self.objective.d(self._knowing(batch), batch["target"], shared["fake"], noise, self.iteration)
+        return Losses({name: self.critic * loss for name, loss in losses.terms.items()}, losses.logs)
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        fake, target = drawn["fake"], batch["target"]
-        adversarial = self.adversarial * self.adversary.g(self._knowing(batch), fake, target)
-        return Terms({"adversarial": adversarial, "l1": self.l1 * l1_loss(fake, target)})
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        fake, target = shared["fake"], batch["target"]
+        adversarial = self.adversarial * self.objective.g(self._knowing(batch), fake, target)
+        return Losses({"adversarial": adversarial, "l1": self.l1 * l1_loss(fake, target)})
 
-    def shown(self, image: Tensor, source: Tensor) -> Tensor:
+    def discriminator_input(self, image: Tensor, source: Tensor) -> Tensor:
         return torch.cat([source, image], 1)
 
     def _knowing(self, batch: Batch) -> Critic:
         """The critic who knows the source."""
 
         def critic(target: Tensor) -> Tensor:
-            logits: Tensor = self.discriminator(self.shown(target, batch["source"]))
+            logits: Tensor = self.discriminator(self.discriminator_input(target, batch["source"]))
             return logits.float()
 
         return critic

@@ -10,10 +10,10 @@ from torch.utils._pytree import tree_map
 
 from gan_lab.common.distributed import over_ranks
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.likelihoods import BIN
 from gan_lab.models.bases.autoencoder import Autoencoder, divergence
-from gan_lab.models.bases.latents import numbered
+from gan_lab.models.bases.latents import draw_per_sample
 from gan_lab.training.alternating import MakeOptimizer
 
 ROWS, VALUES = 4096, 1 << 22
@@ -33,7 +33,7 @@ class Likelihood(Protocol):
     def draw(self, given: Tensor, uniform: Tensor) -> Tensor: ...
 
 
-class Inferred(NamedTuple):
+class PosteriorSample(NamedTuple):
     """What one draw of the latents of N pictures says.
 
     Args:
@@ -48,7 +48,7 @@ class Inferred(NamedTuple):
 
 
 class VAE(Autoencoder):
-    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.common.capabilities.Explains`` too.
+    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.common.capabilities.HasLikelihood`` too.
 
     Args:
         encoder: images → means and logarithms of variances (N, 2Z).
@@ -80,20 +80,22 @@ class VAE(Autoencoder):
         self.beta, self.free_bits = beta, free_bits
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("autoencoder", self.terms)]
+        return [Phase("autoencoder", self.losses)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.encoder, self.decoder]
 
-    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """The bound's two parts (eq. 3)."""
-        images, labels = batch["image"], self.told(batch)
-        found = self.inferred(self.decoder, self.encoder(images, *labels), self.prior(noise, len(images)), *labels)
-        reconstruction = -self.likelihood.log_prob(found.given, self.within(images, noise)).mean()
-        losses = {"reconstruction": reconstruction, "kl": self.beta * charged(found.kl, self.free_bits)}
-        return Terms(losses, logs(images, found.kl.sum(1).mean(), reconstruction))
+        images, labels = batch["image"], self.condition(batch)
+        found = self.posterior_sample(
+            self.decoder, self.encoder(images, *labels), self.prior(noise, len(images)), *labels
+        )
+        reconstruction = -self.likelihood.log_prob(found.given, self.dequantize(images, noise)).mean()
+        terms = {"reconstruction": reconstruction, "kl": self.beta * kl_with_free_bits(found.kl, self.free_bits)}
+        return Losses(terms, logs(images, found.kl.sum(1).mean(), reconstruction))
 
-    def inferred(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> Inferred:
+    def posterior_sample(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> PosteriorSample:
         """What the draw z = μ + σε of each picture's latents says (section 2.4), ε (N, Z)."""
         mean, log_variance = encoded.float().chunk(2, 1)
         if mean.shape != epsilon.shape:
@@ -103,12 +105,12 @@ class VAE(Autoencoder):
             )
         z = mean + (log_variance / 2).exp() * epsilon
         ratio = (epsilon.square() + log_variance - z.square()).sum(1) / 2
-        return Inferred(decoder(z, *labels), divergence(mean, log_variance), ratio)
+        return PosteriorSample(decoder(z, *labels), divergence(mean, log_variance), ratio)
 
-    def shown(self, decoded: Tensor) -> Tensor:
+    def to_images(self, decoded: Tensor) -> Tensor:
         return self.likelihood.mean(decoded)
 
-    def within(self, images: Tensor, noise: Noise) -> Tensor:
+    def dequantize(self, images: Tensor, noise: RandomStream) -> Tensor:
         """Pictures as the likelihood needs them: a density's with uniform noise within each level."""
         return images + BIN * (noise.uniform(*images.shape) - 0.5) if self.likelihood.noisy else images
 
@@ -121,14 +123,14 @@ class VAE(Autoencoder):
         k = epsilon.shape[1]
         images, *labels = (each.repeat_interleave(k, 0) for each in (images, *labels))  # type: ignore[assignment]
         encoded = tree_map(lambda each: each.repeat_interleave(k, 0), encoded)
-        found = self.inferred(decoder, encoded, epsilon.flatten(0, 1), *labels)
+        found = self.posterior_sample(decoder, encoded, epsilon.flatten(0, 1), *labels)
         explained = self.likelihood.log_prob(found.given, images)
         kl = found.kl.sum(1)
         return (explained + found.ratio).view(-1, k), explained.view(-1, k), kl.view(-1, k)
 
     # Capabilities.
 
-    def switch_at_test(self, draws: bool) -> None:
+    def set_inference_options(self, draws: bool) -> None:
         """Samples are drawn of what the likelihood says of each value, or they are its mean."""
         self.draws = draws
 
@@ -138,11 +140,14 @@ class VAE(Autoencoder):
         """Without a label, sample i of a conditional model is of class i mod K."""
         if not self.draws:
             return super().sample(n, seed, start, label, truncation)
-        latents, labels = self.latents(n, seed, start, truncation), self.labelled(self.in_turn(label, n, start), n)
-        with self.at_rest():
+        latents, labels = (
+            self.latents(n, seed, start, truncation),
+            self.expand_labels(self.cyclic_labels(label, n, start), n),
+        )
+        with self.inference_mode():
             given = self.averaged("decoder")(latents, *labels)
             shape = self.likelihood.mean(given).shape[1:]
-            uniform = numbered(lambda noise: noise.uniform(1, *shape), n, seed, start, "draw").to(self.device)
+            uniform = draw_per_sample(lambda noise: noise.uniform(1, *shape), n, seed, start, "draw").to(self.device)
             return self.likelihood.draw(given, uniform)
 
     def log_likelihood(
@@ -150,11 +155,13 @@ class VAE(Autoencoder):
     ) -> Tensor:
         if k < 1:
             raise UserError(f"k={k} samples do not serve: give a whole number from 1 up.")
-        n, labels = len(image), self.labelled(label, len(image))
-        epsilon = numbered(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
+        n, labels = len(image), self.expand_labels(label, len(image))
+        epsilon = draw_per_sample(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
         level, image = torch.zeros(1, *image.shape[1:]), image.to(self.device)
-        within = image + numbered(lambda noise: self.within(level, noise), n, seed, start, "level").to(self.device)
-        with self.at_rest():
+        within = image + draw_per_sample(lambda noise: self.dequantize(level, noise), n, seed, start, "level").to(
+            self.device
+        )
+        with self.inference_mode():
             encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
             rows = min(ROWS, VALUES // level.numel())
             parts = epsilon.split(max(1, rows // max(n, 1)), 1)
@@ -163,7 +170,7 @@ class VAE(Autoencoder):
             return (explained - kl)[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
 
 
-def charged(kl: Tensor, free_bits: float) -> Tensor:
+def kl_with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     """The divergences (N, Z), averaged over the global batch, of those latents that exceed what is free; a scalar."""
     mean = kl.mean(0)
     if not free_bits:

@@ -9,10 +9,10 @@ from torch.nn.functional import l1_loss
 
 from gan_lab.common.distributed import over_ranks
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
-from gan_lab.losses.objective import AdversarialLoss, Adversary, Penalty
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Penalty
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.training.alternating import MakeOptimizer, Remembers
+from gan_lab.training.alternating import MakeOptimizer, Stateful
 
 
 class VQGAN(VQVAE):
@@ -54,27 +54,27 @@ class VQGAN(VQVAE):
         if not 0 <= critic_begin < self.prior_begin:
             raise UserError(f"critic_begin={critic_begin} does not serve: give a share below prior_begin.")
         self.discriminator, self.project = discriminator, project
-        self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
+        self.objective = AdversarialObjective(loss, penalties, {"discriminator": discriminator})
         self.perceptual, self.perception = perceptual, perception
         self.eyes: list[nn.Module] = []  # no part of the model: fixed, and made anew from its own file
         self.adversarial, self.critic_begin = adversarial, critic_begin
 
     def phases(self) -> Sequence[Phase]:
         autoencoder, prior = super().phases()
-        critic = Phase("critic", self.d_terms, begin=self.critic_begin, end=self.prior_begin)
+        critic = Phase("critic", self.d_losses, begin=self.critic_begin, end=self.prior_begin)
         return [autoencoder, prior, critic]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator] if phase == "critic" else super().trainable(phase)
 
-    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        terms = super().terms(batch, drawn, noise)
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        losses = super().losses(batch, shared, noise)
         if self.progress < self.critic_begin:
-            return terms
-        adversarial = self.adversary.g(self._critic, drawn["made"], batch["image"])
-        weight = self._adaptive(terms.losses["reconstruction"] + terms.losses["perception"], adversarial)
-        losses = {**terms.losses, "adversarial": self.adversarial * weight * adversarial}
-        return Terms(losses, {**terms.logs, "adaptive_weight": weight})
+            return losses
+        adversarial = self.objective.g(self._critic, shared["made"], batch["image"])
+        weight = self._adaptive(losses.terms["reconstruction"] + losses.terms["perception"], adversarial)
+        terms = {**losses.terms, "adversarial": self.adversarial * weight * adversarial}
+        return Losses(terms, {**losses.logs, "adaptive_weight": weight})
 
     def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
         if not self.eyes:
@@ -92,20 +92,20 @@ class VQGAN(VQVAE):
         ]
         return (pulls[0] / (pulls[1] + 1e-4)).clamp(0, 1e4).detach()
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        return self.adversary.d(self._critic, batch["image"], drawn["made"], noise, self.iteration)
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        return self.objective.d(self._critic, batch["image"], shared["made"], noise, self.iteration)
 
     def _critic(self, images: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(images)
         return logits.float()
 
-    def stepped(self, phase: str) -> None:
+    def after_step(self, phase: str) -> None:
         if phase == "critic" and self.project is not None:
             self.project(self.discriminator)
 
-    def memories(self) -> dict[str, Remembers]:
-        return self.adversary.memories()
+    def extra_state(self) -> dict[str, Stateful]:
+        return self.objective.extra_state()
 
-    def compilable(self) -> Sequence[nn.Module]:
+    def modules_to_compile(self) -> Sequence[nn.Module]:
         """Not what the adaptive weight goes back through before the step does: a compiled graph serves once."""
         return [self.encoder, self.prior]

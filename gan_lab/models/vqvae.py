@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
-from gan_lab.models.bases.ancestral import draw, nats
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.models.bases.ancestral import ancestral_sampling, negative_log_likelihood
 from gan_lab.models.bases.sampling import SamplingModule
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.ema import EMA
@@ -69,44 +69,44 @@ class VQVAE(SamplingModule):
             raise UserError(f"prior_begin={prior_begin} does not serve: give a share of the budget such as 0.5.")
 
     def phases(self) -> Sequence[Phase]:
-        autoencoder = Phase("autoencoder", self.terms, end=self.prior_begin)
+        autoencoder = Phase("autoencoder", self.losses, end=self.prior_begin)
         return [autoencoder, Phase("prior", self.prior_terms, begin=self.prior_begin)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.prior] if phase == "prior" else [self.encoder, self.quantizer, self.decoder]
 
-    def compilable(self) -> Sequence[nn.Module]:
+    def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.encoder, self.decoder, self.prior]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         if self.progress >= self.prior_begin:
             return {}
         encoded = self.encoder(batch["image"])
         vectors, codes = self.quantizer(encoded)
         return {"encoded": encoded, "codes": codes, "made": self.decoder(vectors)}
 
-    def terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Equation 3."""
-        commitment, codebook = self.quantizer.distance(drawn["encoded"], drawn["codes"])
-        losses = {**self.unlike(batch["image"], drawn["made"]), "commitment": self.commitment * commitment}
-        losses |= {"codebook": codebook} if codebook.requires_grad else {}
+        commitment, codebook = self.quantizer.distance(shared["encoded"], shared["codes"])
+        terms = {**self.unlike(batch["image"], shared["made"]), "commitment": self.commitment * commitment}
+        terms |= {"codebook": codebook} if codebook.requires_grad else {}
         share = 1 / self.micro_batches
-        return Terms(losses, self.quantizer.learn(drawn["encoded"], drawn["codes"], noise, share))
+        return Losses(terms, self.quantizer.learn(shared["encoded"], shared["codes"], noise, share))
 
     def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
         """How far the reconstructions are from the pictures."""
         return {"reconstruction": F.mse_loss(made.float(), images)}
 
-    def prior_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
+    def prior_terms(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """The codes' likelihood, in nats a picture."""
         codes = self.codes(batch["image"])
-        likely = nats(self.prior, codes[:, None], *self.told(batch)).mean()
-        return Terms({"nll": likely}, {"nats_a_code": likely / codes[0].numel()})
+        likely = negative_log_likelihood(self.prior, codes[:, None], *self.condition(batch)).mean()
+        return Losses({"nll": likely}, {"nats_a_code": likely / codes[0].numel()})
 
     # Capabilities.
 
     def codes(self, image: Tensor) -> Tensor:
-        with self.at_rest():
+        with self.inference_mode():
             encoded = self.averaged("encoder")(image.to(self.device))
             codes: Tensor = self.averaged("quantizer").nearest(encoded)  # type: ignore[operator]
             return codes
@@ -118,22 +118,24 @@ class VQVAE(SamplingModule):
 
     def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] → the entries that stand for them, flat, (N, Z); a label plays no part."""
-        self.labelled(label, len(image))
-        with self.at_rest():
+        self.expand_labels(label, len(image))
+        with self.inference_mode():
             return self.embedded(self.codes(image))
 
     def latents(
         self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
     ) -> Tensor:
         """Entries (n, Z), flat, of samples start … start + n - 1 of the seed, as the prior draws them."""
-        labels = self.labelled(self.in_turn(label, n, start), n)
-        with self.at_rest():
-            return self.embedded(draw(self.averaged("prior"), self.size, n, seed, start, truncation, labels)[:, 0])
+        labels = self.expand_labels(self.cyclic_labels(label, n, start), n)
+        with self.inference_mode():
+            return self.embedded(
+                ancestral_sampling(self.averaged("prior"), self.size, n, seed, start, truncation, labels)[:, 0]
+            )
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Vectors (n, Z), flat → images in [-1, 1], in float32; a label plays no part."""
-        self.labelled(label, len(latents))
-        with self.at_rest():
+        self.expand_labels(label, len(latents))
+        with self.inference_mode():
             vectors = latents.to(self.device).unflatten(1, (-1, *self.size[1:]))
             return self.averaged("decoder")(vectors).float().clamp(-1, 1)
 
@@ -153,7 +155,7 @@ class VQVAE(SamplingModule):
         image, known = image.to(self.device), (mask.to(self.device) > 0).float()
         n, side = len(image), image.shape[-1] // self.size[-1]
         kept = -F.max_pool2d(-known, side) > 0
-        with self.at_rest():
-            given = {"labels": self.labelled(label, n), "known": self.codes(image * known)[:, None], "mask": kept}
-            codes = draw(self.averaged("prior"), self.size, n, seed, start, **given)  # type: ignore[arg-type]
+        with self.inference_mode():
+            given = {"labels": self.expand_labels(label, n), "known": self.codes(image * known)[:, None], "mask": kept}
+            codes = ancestral_sampling(self.averaged("prior"), self.size, n, seed, start, **given)  # type: ignore[arg-type]
             return torch.where(known > 0, image, self.decode(self.embedded(codes[:, 0])))

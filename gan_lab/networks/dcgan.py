@@ -74,8 +74,8 @@ class Discriminator(nn.Module):
         """What the logits are made from, maps (N, …) of ``width`` numbers."""
         return self.layers(beside(images, labels, self.classes))
 
-    def judge(self, features: Tensor) -> Tensor:
+    def logits(self, features: Tensor) -> Tensor:
         return self.out(features).flatten()
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.judge(self.features(images, labels))
+        return self.logits(self.features(images, labels))

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_lab.networks.hierarchical_vae import Drawn, soft
+from gan_lab.networks.hierarchical_vae import Shared, soft
 from gan_lab.networks.layers import beside
 
 BOUND = 10.0
@@ -219,16 +219,16 @@ class Network(nn.Module):
         """The canvas after each step, (N, T, P·C, H, W)."""
         return torch.stack([canvas for canvas, _ in self._draw(epsilon, None, labels)], 1)
 
-    def infer(self, images: Tensor, epsilon: Tensor, labels: Tensor | None = None) -> Drawn:
+    def infer(self, images: Tensor, epsilon: Tensor, labels: Tensor | None = None) -> Shared:
         """A draw of the latents of given pictures (N, C, H, W): z = μ + σε at each step."""
         *_, (given, _) = steps = [*self._draw(epsilon, images, labels)]
         draw, kl, ratio = (torch.cat(each, 1) for each in zip(*(told for _, told in steps), strict=True))
-        return Drawn(given, draw, kl, ratio)
+        return Shared(given, draw, kl, ratio)
 
     def _draw(
         self, epsilon: Tensor, images: Tensor | None, labels: Tensor | None
     ) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
-        """After each step the canvas (eq. 3-8), and what ``Drawn`` tells of its latents; without pictures nothing."""
+        """After each step the canvas (eq. 3-8), and what ``Shared`` tells of its latents; without pictures nothing."""
         n = len(epsilon)
         canvas = HASTE * self.canvas.expand(n, -1, -1, -1)
         *looked, hidden, cell = (each.expand(n, -1) for each in self.begin)
@@ -246,7 +246,7 @@ class Network(nn.Module):
 
 
 def _posterior(told: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The draw, its divergence and its ratio (see ``Drawn``) under N(μ, σ²), of μ and log σ (eq. 1, 2 and 11)."""
+    """The draw, its divergence and its ratio (see ``Shared``) under N(μ, σ²), of μ and log σ (eq. 1, 2 and 11)."""
     mean, log_scale = told.float().chunk(2, 1)
     log_scale = soft(log_scale)
     z = mean + log_scale.exp() * epsilon

@@ -13,7 +13,7 @@ from gan_lab.networks.layers import beside
 from gan_lab.networks.vae import halved, normed
 
 
-class Drawn(NamedTuple):
+class Shared(NamedTuple):
     """What comes down the ladder: maps (N, C, H, W); and of the latents, flat (N, Z): the draw in units of the prior
     (of deviation 1 about 0), the divergence of posterior from prior in nats, and log p - log q at the draw.
     """
@@ -100,7 +100,7 @@ class Group(nn.Module):
         self.enter, self.after = nn.Conv2d(dim, maps, 1), Cell(maps)
 
     def forward(self, state: Tensor, seen: Tensor | None, epsilon: Tensor) -> tuple[Tensor, ...]:
-        """The state with a draw in it, and what ``Drawn`` tells of that; without ``seen`` a draw of the prior."""
+        """The state with a draw in it, and what ``Shared`` tells of that; without ``seen`` a draw of the prior."""
         mean, log_scale = self.prior(state).float().chunk(2, 1)
         log_scale = soft(log_scale)
         told: tuple[Tensor, ...] = ()
@@ -153,11 +153,11 @@ class Decoder(nn.Module):
     def forward(self, epsilon: Tensor, labels: Tensor | None = None) -> Tensor:
         return self._down(epsilon, None, labels)[0]
 
-    def infer(self, seen: list[Tensor], epsilon: Tensor, labels: Tensor | None = None) -> Drawn:
+    def infer(self, seen: list[Tensor], epsilon: Tensor, labels: Tensor | None = None) -> Shared:
         """A draw of the latents of given pictures, of which the encoder tells what is seen at each scale."""
         given, told = self._down(epsilon, seen, labels)
         draw, kl, ratio = (torch.cat([each[part].flatten(1) for each in told], 1) for part in range(3))
-        return Drawn(given, draw, kl, ratio)
+        return Shared(given, draw, kl, ratio)
 
     def _down(
         self, epsilon: Tensor, seen: list[Tensor] | None, labels: Tensor | None

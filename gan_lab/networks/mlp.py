@@ -70,8 +70,8 @@ class Discriminator(nn.Module):
         """What the logits are made from, (N, width)."""
         return self.layers(beside(images.flatten(1), labels, self.classes))
 
-    def judge(self, features: Tensor) -> Tensor:
+    def logits(self, features: Tensor) -> Tensor:
         return self.out(features).flatten()
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.judge(self.features(images, labels))
+        return self.logits(self.features(images, labels))

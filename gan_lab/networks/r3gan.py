@@ -105,9 +105,9 @@ class Discriminator(nn.Module):
         return self.layers(images)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.judge(self.features(images), labels)
+        return self.logits(self.features(images), labels)
 
-    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+    def logits(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         found = self.out(features)
         return found.squeeze(1) if self.classes is None else (found * self.classes(labels)).sum(1)
 

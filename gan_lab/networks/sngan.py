@@ -105,9 +105,9 @@ class Discriminator(nn.Module):
         return relu(self.blocks(images)).sum((2, 3))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.judge(self.features(images), labels)
+        return self.logits(self.features(images), labels)
 
-    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+    def logits(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         logits = self.out(features).squeeze(1)
         return logits if self.projection is None else logits + (self.projection(labels) * features).sum(1)
 

@@ -15,17 +15,17 @@ from torch.optim import Optimizer
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.common.types import Batch, Drawn, Noise, Phase
+from gan_lab.common.types import Batch, Phase, RandomStream, Shared
 from gan_lab.training.budget import Budget
 from gan_lab.training.ema import EMA
-from gan_lab.training.noise import Keyed, seed_layers, seed_of
+from gan_lab.training.noise import KeyedStream, seed_layers, seed_of
 from gan_lab.training.schedules import Schedule, Scheduled, remember
 
 Outputs = dict[str, dict[str, Tensor]]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
-class Remembers(Protocol):
+class Stateful(Protocol):
     """Something with a state of plain containers and tensors."""
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -48,15 +48,15 @@ class AlternatingModule(LightningModule):
         clip: largest norm of a phase's gradient.
         micro_batches: each phase works through its batch in so many equal parts before it steps.
         channels_last: memory layout of the four-dimensional weights.
-        compile: compile the networks that ``compilable`` names, in place.
+        compile: compile the networks that ``modules_to_compile`` names, in place.
         log_every: losses go to the loggers every so many iterations.
     """
 
-    raw = False
+    use_live_weights = False
     """Makes pictures by the networks as they were trained, though averages of them are kept."""
 
     shares_graph: str | None = None
-    """The one phase that gets what ``draw`` returns with its graph; the others get it detached."""
+    """The one phase that gets what ``shared_forward`` returns with its graph; the others get it detached."""
 
     def __init__(
         self,
@@ -93,33 +93,33 @@ class AlternatingModule(LightningModule):
         """The networks whose parameters the phase's optimizer steps."""
         raise UserError(f"{type(self).__name__} does not say what phase {phase} trains: return it from trainable().")
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         """What several phases share, computed once an iteration (the generator's forward)."""
         return {}
 
-    def stepped(self, phase: str) -> None:
+    def after_step(self, phase: str) -> None:
         """Called after the phase's optimizer stepped: for projections such as weight clipping."""
 
-    def memories(self) -> Mapping[str, Remembers]:
+    def extra_state(self) -> Mapping[str, Stateful]:
         """What besides weights and optimizers a run needs to go on exactly (image pools); equal on all ranks."""
         return {}
 
-    def compilable(self) -> Sequence[nn.Module]:
+    def modules_to_compile(self) -> Sequence[nn.Module]:
         """The networks that no penalty differentiates twice (torch.compile has no double backward)."""
         return []
 
     @property
-    def averages(self) -> bool:
-        """Whether pictures are made by averaged networks: where an average is kept, unless ``raw`` is set."""
-        return self.ema is not None and not self.raw
+    def uses_ema(self) -> bool:
+        """Whether pictures are made by averaged networks: where an average is kept, unless ``use_live_weights`` is set."""
+        return self.ema is not None and not self.use_live_weights
 
     def averaged(self, name: str) -> nn.Module:
-        """The network that pictures are made by; see ``averages``."""
-        network: nn.Module = self.ema.networks[name] if self.ema is not None and self.averages else getattr(self, name)
+        """The network that pictures are made by; see ``uses_ema``."""
+        network: nn.Module = self.ema.networks[name] if self.ema is not None and self.uses_ema else getattr(self, name)
         return network
 
     @contextlib.contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def inference_mode(self) -> Iterator[None]:
         """Without gradients and in float32: how pictures are made and measured."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False), full_precision():
             yield
@@ -141,45 +141,49 @@ class AlternatingModule(LightningModule):
     def _turns(self, batch: Batch, due: Sequence[Phase]) -> Outputs:
         batches = [_split(each, self.micro_batches) for each in _split(batch, self.batches_per_iteration)]
         optimizers = self._optimizers()
-        graph = any(phase.name == self.shares_graph and not phase.fresh for phase in due)
+        graph = any(phase.name == self.shares_graph and not phase.new_batch for phase in due)
         shared = self._draw("draw", 0, batches[0][0], graph) if self.micro_batches == 1 else None
         outputs = {}
         for phase in due:
             optimizer = optimizers[phase.name]
             self.toggle_optimizer(optimizer)
             optimizer.zero_grad()
-            parts = batches[-1 if phase.fresh else 0]
-            terms = [self._terms(phase, i, part, None if phase.fresh else shared) for i, part in enumerate(parts)]
+            parts = batches[-1 if phase.new_batch else 0]
+            losses = [self._losses(phase, i, part, None if phase.new_batch else shared) for i, part in enumerate(parts)]
             optimizer.step()
             torch.clear_autocast_cache()  # it holds the weights as they were before the step
             self.untoggle_optimizer(optimizer)
-            self.stepped(phase.name)
-            outputs[phase.name] = {**_mean(terms), "grad_norm": self.grad_norm}
+            self.after_step(phase.name)
+            outputs[phase.name] = {**_mean(losses), "grad_norm": self.grad_norm}
         return outputs
 
-    def _terms(self, phase: Phase, i: int, part: Batch, shared: Drawn | None) -> dict[str, Tensor]:
+    def _losses(self, phase: Phase, i: int, part: Batch, shared: Shared | None) -> dict[str, Tensor]:
         """Terms and gradients of one micro-batch; without a shared forward it is made again, from the same latents,
         or, of a phase with a fresh batch, from fresh ones.
         """
         mine = phase.name == self.shares_graph
-        drawn = self._draw(f"draw {phase.name}" if phase.fresh else "draw", i, part, mine) if shared is None else shared
+        drawn = (
+            self._draw(f"draw {phase.name}" if phase.new_batch else "draw", i, part, mine) if shared is None else shared
+        )
         if not mine:
             drawn = {name: value.detach() for name, value in drawn.items()}
-        terms = phase.terms(part, drawn, self._noise(phase.name, i))
-        self.manual_backward(terms.total / self.micro_batches)
-        return {name: value.detach() for name, value in (terms.losses | terms.logs).items()}  # type: ignore[operator]
+        losses = phase.losses(part, drawn, self._noise(phase.name, i))
+        self.manual_backward(losses.total / self.micro_batches)
+        return {name: value.detach() for name, value in (losses.terms | losses.logs).items()}  # type: ignore[operator]
 
-    def _draw(self, key: str, i: int, part: Batch, graph: bool) -> Drawn:
+    def _draw(self, key: str, i: int, part: Batch, graph: bool) -> Shared:
         noise = self._noise(key, i)
         with torch.set_grad_enabled(graph):
-            return self.draw(part, noise)
+            return self.shared_forward(part, noise)
 
-    def _noise(self, phase: str, i: int) -> Keyed:
+    def _noise(self, phase: str, i: int) -> KeyedStream:
         """Random numbers of one turn; layers that draw their own (dropout) start from a state keyed alike."""
         key = (self.seed, self.iteration, phase)
         seed_layers(seed_of(*key, self.global_rank, i), self.device)
         rank, world = self.global_rank, self._world()
-        return Keyed(*key, part=rank * self.micro_batches + i, parts=world * self.micro_batches, device=self.device)
+        return KeyedStream(
+            *key, part=rank * self.micro_batches + i, parts=world * self.micro_batches, device=self.device
+        )
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
@@ -209,7 +213,7 @@ class AlternatingModule(LightningModule):
             self.seconds = float(seconds)
 
     def _log(self, outputs: Outputs) -> None:
-        flat = {f"train/{phase}/{name}": value for phase, terms in outputs.items() for name, value in terms.items()}
+        flat = {f"train/{phase}/{name}": value for phase, losses in outputs.items() for name, value in losses.items()}
         if not flat:
             return
         values = torch.stack([value.float() for value in flat.values()])
@@ -226,7 +230,7 @@ class AlternatingModule(LightningModule):
     @property
     def batches_per_iteration(self) -> int:
         """How many an iteration takes: a second one for the phases that ask for a fresh one."""
-        return 1 + any(phase.fresh for phase in self.phases())
+        return 1 + any(phase.new_batch for phase in self.phases())
 
     @property
     def progress(self) -> float:
@@ -257,7 +261,7 @@ class AlternatingModule(LightningModule):
                 if weight.ndim == 4:  # torch's own way refuses a module that has any of five dimensions
                     weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.compiles:
-            for network in self.compilable():
+            for network in self.modules_to_compile():
                 network.compile()
 
     def on_train_start(self) -> None:
@@ -301,14 +305,14 @@ class AlternatingModule(LightningModule):
         self.sync_buffers()
         counters = {"iteration": self.iteration, "images_seen": self.images_seen, "seconds": self.seconds}
         checkpoint["counters"] = counters
-        checkpoint["memories"] = {name: memory.state_dict() for name, memory in self.memories().items()}
+        checkpoint["extra_state"] = {name: state.state_dict() for name, state in self.extra_state().items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         counters = checkpoint["counters"]
         self.iteration, self.images_seen = counters["iteration"], counters["images_seen"]
         self.seconds = counters["seconds"]
-        for name, memory in self.memories().items():
-            memory.load_state_dict(checkpoint["memories"][name])
+        for name, state in self.extra_state().items():
+            state.load_state_dict(checkpoint["extra_state"][name])
 
 
 def _split(batch: Batch, parts: int) -> list[Batch]:
@@ -319,5 +323,5 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
     return [dict(zip(batch, chunk, strict=True)) for chunk in chunks]
 
 
-def _mean(terms: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([part[name].float() for part in terms]).mean() for name in terms[0]}
+def _mean(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([part[name].float() for part in losses]).mean() for name in losses[0]}

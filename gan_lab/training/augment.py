@@ -1,7 +1,7 @@
 """Random changes in front of the discriminator, of real and generated pictures alike: (images, noise) → images.
 
 Each is differentiable twice, so that gradients reach the generator and penalties pass through. Images are (N, C, H, W)
-in [-1, 1], noise as in ``gan_lab.common.types.Noise``.
+in [-1, 1], noise as in ``gan_lab.common.types.RandomStream``.
 """
 
 from collections.abc import Callable

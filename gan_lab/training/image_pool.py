@@ -7,10 +7,10 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_lab.common.types import Noise
+from gan_lab.common.types import RandomStream
 
 
-class Pool:
+class ImagePool:
     """Shows the critic, half of the time, a picture made earlier in place of the newest, which is kept in its stead.
 
     Pictures are taken in the order of the global batch, and every rank keeps the same ones: a run is the same on any
@@ -24,7 +24,7 @@ class Pool:
         self.size = size
         self.images: list[Tensor] = []
 
-    def query(self, images: Tensor, noise: Noise) -> Tensor:
+    def query(self, images: Tensor, noise: RandomStream) -> Tensor:
         """Pictures (n, C, H, W) just made, without graph → as many to show; a collective."""
         if self.size == 0:
             return images

@@ -24,8 +24,8 @@ def seed_layers(seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
 
 
-class Keyed:
-    """The random numbers of one turn (see ``gan_lab.common.types.Noise``).
+class KeyedStream:
+    """The random numbers of one turn (see ``gan_lab.common.types.RandomStream``).
 
     Numbers are drawn on the CPU for all ``parts`` of the global batch together, and the rows of one part are kept:
     ranks and micro-batches are the parts. Every call continues the same stream.
@@ -45,7 +45,7 @@ class Keyed:
         numbers = draw(n * self.parts, *shape, generator=self.generator)
         return numbers[self.part * n : (self.part + 1) * n].to(self.device, non_blocking=True)
 
-    def on_host(self) -> "Keyed":
+    def on_host(self) -> "KeyedStream":
         """The same stream, its rows left on the CPU: for choices that Python makes, without waiting for a device."""
         host = copy.copy(self)
         host.device = torch.device("cpu")

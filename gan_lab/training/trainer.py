@@ -18,7 +18,7 @@ from gan_lab.common.renames import FORMAT
 from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 
-SWITCHES = ("dropout", "batch_statistics", "draws")
+INFERENCE_OPTIONS = ("dropout", "batch_statistics", "draws")
 """Of how a model makes pictures, which some models have."""
 
 
@@ -67,23 +67,23 @@ class Record(Callback):
         checkpoint["gan_lab"] = {**self.configuration, "format": FORMAT, "versions": versions()}
 
 
-def switched(model: Any, plain: Mapping[str, Any]) -> Any:
-    """A loaded model with ``ema`` and the ``SWITCHES`` as the command line asks.
+def apply_options(model: Any, plain: Mapping[str, Any]) -> Any:
+    """A loaded model with ``ema`` and the ``INFERENCE_OPTIONS`` as the command line asks.
 
     Raises:
         UserError: if the model has no such switch, or a value is neither true nor false.
     """
-    asked = {name: plain[name] for name in SWITCHES if plain.get(name) is not None}
+    asked = {name: plain[name] for name in INFERENCE_OPTIONS if plain.get(name) is not None}
     for name, value in {"ema": plain["ema"], **asked}.items():
         if type(value) is not bool:
             raise UserError(f"{name}={value} does not serve: give true or false.")
-    model.raw = not plain["ema"]
-    known = inspect.signature(model.switch_at_test).parameters if hasattr(model, "switch_at_test") else {}
+    model.use_live_weights = not plain["ema"]
+    known = inspect.signature(model.set_inference_options).parameters if hasattr(model, "switch_at_test") else {}
     foreign = [name for name in asked if name not in known]
     if foreign:
         raise UserError(f"{type(model).__name__} has no such switch: leave {' and '.join(foreign)} away.")
     if asked:
-        model.switch_at_test(**asked)
+        model.set_inference_options(**asked)
     return model
 
 

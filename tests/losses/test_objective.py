@@ -5,34 +5,36 @@ import torch
 
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import Hinge, LeastSquares, Relativistic, Wasserstein
-from gan_lab.losses.objective import Adversary
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.penalties import GradientPenalty
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 
 @pytest.mark.parametrize("loss", [LeastSquares(), Hinge()])
 def test_pictures_of_two_sizes_are_judged_each_by_itself(loss):
     """The mean over each one's own patches: broadcasting would weigh or refuse them."""
     real, fake = torch.randn(2, 1, 5, 7), torch.randn(2, 1, 6, 1)
-    terms = Adversary(loss).d(lambda images: images, real, fake, Keyed(0))
+    losses = AdversarialObjective(loss).d(lambda images: images, real, fake, KeyedStream(0))
     nothing = torch.zeros(())
     # of real patches beside a fake logit that costs nothing, and the other way about
     costs = loss.d(real, nothing - 1).mean() + loss.d(nothing + 1, fake).mean()
     expected = costs - loss.d(nothing + 1, nothing - 1)
     if isinstance(loss, LeastSquares):
         expected = ((real - 1).square().mean() + fake.square().mean()) / 2
-    torch.testing.assert_close(terms.losses["adversarial"], expected)
-    assert 0 <= terms.logs["accuracy"] <= 1
+    torch.testing.assert_close(losses.terms["adversarial"], expected)
+    assert 0 <= losses.logs["accuracy"] <= 1
 
 
 def test_a_penalty_between_pictures_of_two_sizes_is_refused():
     real, fake = torch.randn(1, 1, 5, 7), torch.randn(1, 1, 6, 1)
     with pytest.raises(UserError, match=r"resize_and_crop\.$"):
-        Adversary(Wasserstein(), {"gp": GradientPenalty()}).d(lambda images: images, real, fake, Keyed(0))
+        AdversarialObjective(Wasserstein(), {"gp": GradientPenalty()}).d(
+            lambda images: images, real, fake, KeyedStream(0)
+        )
 
 
 def test_relativistic_patches_of_two_sizes_meet_each_other():
     real, fake = torch.randn(1, 1, 2, 1), torch.randn(1, 1, 3, 1)
-    value = Adversary(Relativistic()).g(lambda images: images, fake, real)
+    value = AdversarialObjective(Relativistic()).g(lambda images: images, fake, real)
     pairs = [torch.nn.functional.softplus(r - f) for r in real.flatten() for f in fake.flatten()]
     torch.testing.assert_close(value, torch.stack(pairs).mean())

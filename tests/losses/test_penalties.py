@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClip
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 N, SHAPE = 4, (3, 5, 5)
 WEIGHT = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -26,7 +26,7 @@ def points(seed):
 
 def call(penalty, critic, real, fake):
     logits = {"real": critic(real), "fake": critic(fake)}
-    return penalty(critic, real, fake, logits, Keyed(0))
+    return penalty(critic, real, fake, logits, KeyedStream(0))
 
 
 def test_gradient_penalty_of_a_linear_critic():
@@ -38,7 +38,7 @@ def test_gradient_penalty_of_a_linear_critic():
 def test_gradient_penalty_is_taken_between_real_and_fake():
     """With ∇D = x̂ the penalty is (‖εx + (1-ε)g‖ - 1)², ε from the turn's random numbers."""
     real, fake = points(1), points(2)
-    epsilon = Keyed(0).uniform(N, 1, 1, 1)
+    epsilon = KeyedStream(0).uniform(N, 1, 1, 1)
     expected = ((epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1) - 1) ** 2
     torch.testing.assert_close(call(GradientPenalty(), quadratic, real, fake), expected)
 
@@ -46,7 +46,7 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
 @pytest.mark.parametrize("length", [N, N + 1])
 def test_gradient_penalty_of_clips_has_an_epsilon_a_clip(length):
     real, fake = torch.randn(2, N, length, 1, 3, 3).unbind()
-    epsilon = Keyed(0).uniform(N, 1, 1, 1, 1)
+    epsilon = KeyedStream(0).uniform(N, 1, 1, 1, 1)
     expected = ((epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1) - 1) ** 2
     found = call(GradientPenalty(), lambda clips: clips.square().sum((1, 2, 3, 4)) / 2, real, fake)
     torch.testing.assert_close(found, expected)
@@ -54,7 +54,7 @@ def test_gradient_penalty_of_clips_has_an_epsilon_a_clip(length):
 
 def test_dragan_is_taken_around_the_data():
     """With ∇D = x̂ it is (‖x + ½ α std(x) u‖ - 1)², α and u from the turn's random numbers."""
-    real, fake, noise = points(1), points(2), Keyed(0)
+    real, fake, noise = points(1), points(2), KeyedStream(0)
     near = real + 0.5 * noise.uniform(N, 1, 1, 1) * real.std(correction=0) * noise.uniform(*real.shape)
     torch.testing.assert_close(call(DRAGAN(), quadratic, real, fake), (near.flatten(1).norm(dim=1) - 1) ** 2)
 
@@ -100,7 +100,7 @@ def test_gradient_reaches_the_critic(penalty):
     value = call(penalty, lambda x: a * quadratic(x), real, fake)
     (gradient,) = torch.autograd.grad(value.sum(), a)
     if isinstance(penalty, GradientPenalty):
-        epsilon = Keyed(0).uniform(N, 1, 1, 1)
+        epsilon = KeyedStream(0).uniform(N, 1, 1, 1)
         norm = (epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1)
         expected = (2 * (2.0 * norm - 1) * norm).sum()
     else:

@@ -36,9 +36,9 @@ def test_values_stand_for_levels_and_come_back(levels):
 
 def test_the_training_term_is_the_likelihood():
     model, pictures = made(), torch.ones(3, 1, 2, 2)
-    terms = model.terms({"image": pictures}, {}, None)
-    torch.testing.assert_close(terms.total, -model.log_likelihood(pictures).mean())
-    assert terms.logs["bits"].item() == pytest.approx(terms.total.item() / (4 * math.log(2)))
+    losses = model.losses({"image": pictures}, {}, None)
+    torch.testing.assert_close(losses.total, -model.log_likelihood(pictures).mean())
+    assert losses.logs["bits"].item() == pytest.approx(losses.total.item() / (4 * math.log(2)))
 
 
 def test_samples_come_as_often_as_the_likelihood_says():

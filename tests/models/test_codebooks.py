@@ -9,7 +9,7 @@ from torch import nn
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import build
 from gan_lab.inference.interpolation import interpolate, lerp
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 from gan_lab.training.trainer import make_trainer
 
 SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
@@ -25,7 +25,7 @@ def test_the_codebook_stays_while_the_prior_learns(tmp_path):
     seen = []
 
     class Watched(type(build(configuration["model"]))):
-        def stepped(self, phase):
+        def after_step(self, phase):
             seen.append((phase, self.quantizer.weight.clone(), next(self.prior.parameters()).detach().clone()))
 
     model = build(configuration["model"])
@@ -57,7 +57,9 @@ def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypa
     pictures, mask = torch.rand(1, 3, 16, 16) * 2 - 1, torch.ones(1, 1, 16, 16)
     mask[..., 9, 5] = 0  # one pixel of the place in row 2, column 1
     given = {}
-    monkeypatch.setattr("gan_lab.models.vqvae.draw", lambda *_, known, mask, **__: given.update(mask=mask) or known)
+    monkeypatch.setattr(
+        "gan_lab.models.vqvae.ancestral_sampling", lambda *_, known, mask, **__: given.update(mask=mask) or known
+    )
     trained.restore(pictures, mask)
     assert given["mask"].sum() == 15 and not given["mask"][0, 0, 2, 1]
 
@@ -78,10 +80,10 @@ def test_the_critic_begins_late_and_what_perceives_is_no_part_of_the_model(tmp_p
     model = build(configuration["model"])
     monkeypatch.setattr(type(model), "progress", 0.0)
     batch = {"image": torch.rand(4, 3, 16, 16) * 2 - 1}
-    terms = model.terms(batch, model.draw(batch, Keyed(0, "a")), Keyed(0, "b"))
-    assert set(terms.losses) == {"reconstruction", "perception", "commitment"}
+    losses = model.losses(batch, model.shared_forward(batch, KeyedStream(0, "a")), KeyedStream(0, "b"))
+    assert set(losses.terms) == {"reconstruction", "perception", "commitment"}
     monkeypatch.setattr(type(model), "progress", 0.25)
-    terms = model.terms(batch, model.draw(batch, Keyed(0, "a")), Keyed(0, "b"))
-    assert "adversarial" in terms.losses and terms.losses["perception"].requires_grad
+    losses = model.losses(batch, model.shared_forward(batch, KeyedStream(0, "a")), KeyedStream(0, "b"))
+    assert "adversarial" in losses.terms and losses.terms["perception"].requires_grad
     assert model.eyes and not any(isinstance(part, type(model.eyes[0])) for part in model.modules())
     assert isinstance(model.eyes[0], nn.Module)

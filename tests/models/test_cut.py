@@ -9,7 +9,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cut import CUT
 from gan_lab.networks import patchgan, resnet
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 PICTURES = {"channels": 3, "labels": 0}
 
@@ -43,8 +43,8 @@ def test_a_picture_left_as_it_is_is_found_again(batch):
     """An output equal to its input contrasts better than one that has nothing to do with it."""
     model = make()
     flipped = torch.zeros(4, dtype=torch.bool)
-    same = model._contrast(batch["a"], batch["a"], flipped, Keyed(0))
-    other = model._contrast(batch["a"], batch["b"], flipped, Keyed(0))
+    same = model._contrast(batch["a"], batch["a"], flipped, KeyedStream(0))
+    other = model._contrast(batch["a"], batch["b"], flipped, KeyedStream(0))
     assert same < 0.8 * other
 
 
@@ -53,7 +53,7 @@ def test_heads_and_encoder_learn_from_the_queries(batch, mixed):
     """Under autocast too, which may keep a cast of the weights that knows no graph."""
     model = make()
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        model._contrast(batch["a"], batch["b"], torch.zeros(4, dtype=torch.bool), Keyed(0)).backward()
+        model._contrast(batch["a"], batch["b"], torch.zeros(4, dtype=torch.bool), KeyedStream(0)).backward()
     for part in (model.heads, *model.a2b.layers[1:12]):
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -67,20 +67,20 @@ def test_layers_that_the_generator_does_not_have_are_refused():
 def test_mirrored_outputs_are_turned_back(batch):
     """Contrast of a mirrored output with its source is that of the straight one, up to the blur filters' phase."""
     model = make(identity=False, flip_equivariance=True)
-    every, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
-    turned = model._contrast(batch["a"], batch["a"].flip(3), every, Keyed(0))
-    unturned = model._contrast(batch["a"], batch["a"].flip(3), none, Keyed(0))
+    interval, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
+    turned = model._contrast(batch["a"], batch["a"].flip(3), interval, KeyedStream(0))
+    unturned = model._contrast(batch["a"], batch["a"].flip(3), none, KeyedStream(0))
     assert turned < 0.8 * unturned
-    drawn = model.draw(batch, Keyed(1))
+    drawn = model.shared_forward(batch, KeyedStream(1))
     assert 0 < drawn["flipped"].sum() < 4
     assert "same" not in drawn
 
 
 def test_patches_are_at_different_places():
-    places = make()._places(torch.zeros(3, 1, 8, 8), Keyed(0))
+    places = make()._places(torch.zeros(3, 1, 8, 8), KeyedStream(0))
     assert places.shape == (3, 16)
     assert all(len(set(row)) == 16 for row in places.tolist())
-    assert make()._places(torch.zeros(1, 1, 2, 2), Keyed(0)).shape == (1, 4)
+    assert make()._places(torch.zeros(1, 1, 2, 2), KeyedStream(0)).shape == (1, 4)
 
 
 def test_domains_that_differ_are_refused():

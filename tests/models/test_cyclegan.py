@@ -17,7 +17,7 @@ from gan_lab.common.instantiate import build
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cyclegan import CycleGAN
 from gan_lab.training.budget import Budget
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 from gan_lab.training.trainer import make_trainer
 
 PICTURES = {"channels": 3, "labels": 0}
@@ -62,11 +62,11 @@ def test_the_critics_loss_carries_its_weight():
     options = {"loss": LeastSquares(), "domains": {"a": PICTURES, "b": PICTURES}, "g_optimizer": adam}
     model = CycleGAN(*cyclegan_networks(blocks=1, filters=4), critic=0.25, pool=0, d_optimizer=adam, **options)
     batch, fakes = ({side: torch.rand(1, 3, 32, 32) for side in "ab"} for _ in range(2))
-    terms = model.d_terms(batch, fakes, Keyed(0)).losses
+    losses = model.d_losses(batch, fakes, KeyedStream(0)).terms
     for side in "ab":
         real, fake = model._critic(side)(batch[side]), model._critic(side)(fakes[side])
         expected = 0.25 * ((real - 1).square().mean() + fake.square().mean()) / 2
-        torch.testing.assert_close(terms[f"adversarial_{side}"], expected)
+        torch.testing.assert_close(losses[f"adversarial_{side}"], expected)
 
 
 @pytest.mark.parametrize(("size", "blocks"), [(256, 9), (252, 6), ("[256,128]", 6)])

@@ -7,7 +7,7 @@ from torch import nn
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose
-from gan_lab.common.capabilities import Decodes, Encodes, Explains, Infers, Reconstructs, Restores, Samples
+from gan_lab.common.capabilities import Decodes, Encodes, HasLikelihood, HasPosterior, Reconstructs, Restores, Samples
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import build
 
@@ -43,7 +43,7 @@ def pictures(n):
 
 
 def test_it_can_do_what_a_variational_autoencoder_can(model):
-    for capability in (Samples, Decodes, Encodes, Infers, Reconstructs, Restores, Explains):
+    for capability in (Samples, Decodes, Encodes, HasPosterior, Reconstructs, Restores, HasLikelihood):
         assert isinstance(model, capability)
 
 
@@ -83,7 +83,7 @@ def test_the_divergence_is_the_mean_of_the_ratio_over_all_steps(digits):
     decoder = digits.averaged("decoder")
     epsilon = torch.randn(n, decoder.latent, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        found = digits.inferred(decoder, images, epsilon)
+        found = digits.posterior_sample(decoder, images, epsilon)
     assert found.kl[:, 2:].std(0).min() > 0
     assert found.kl.sum(1).mean().item() == pytest.approx(-found.ratio.mean().item(), abs=0.1)
 

@@ -12,7 +12,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.training.budget import Budget
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 from gan_lab.training.schedules import Cosine
 
 N, LENGTH, GIVEN, SHAPE = 4, 7, 3, (1, 4, 4)
@@ -42,30 +42,30 @@ def forecaster(network, **options):
     return Forecaster(network, GIVEN, partial(torch.optim.Adam, lr=0.0), **options)
 
 
-def terms(network, **options):
-    return forecaster(network, **options).terms({"frames": CLIPS}, {}, Keyed(0))
+def losses(network, **options):
+    return forecaster(network, **options).losses({"frames": CLIPS}, {}, KeyedStream(0))
 
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_truth_costs_nothing(whole):
-    found = terms(Standing(whole=whole), l1=1.0)
+    found = losses(Standing(whole=whole), l1=1.0)
     assert found.total.item() == found.logs["mse_a_frame"].item() == 0
 
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_black_frames_cost_what_is_white_summed_over_a_frame_and_averaged_over_those_forecast(whole):
-    found, values = terms(Standing(-1.0, whole), l1=0.5), (CLIPS.double() + 1) / 2
+    found, values = losses(Standing(-1.0, whole), l1=0.5), (CLIPS.double() + 1) / 2
     predicted = values[:, 1 if whole else GIVEN :]
-    assert found.losses["mse"].item() == pytest.approx(predicted.square().mean().item(), rel=1e-6)
-    assert found.losses["l1"].item() == pytest.approx(0.5 * predicted.mean().item(), rel=1e-6)
+    assert found.terms["mse"].item() == pytest.approx(predicted.square().mean().item(), rel=1e-6)
+    assert found.terms["l1"].item() == pytest.approx(0.5 * predicted.mean().item(), rel=1e-6)
     summed = values[:, GIVEN:].square().sum() / (N * STEPS)
     assert found.logs["mse_a_frame"].item() == pytest.approx(summed.item(), rel=1e-6)
-    assert list(terms(Standing(-1.0)).losses) == ["mse"]
+    assert list(losses(Standing(-1.0)).terms) == ["mse"]
 
 
 def test_the_network_is_given_the_first_frames_and_told_the_others():
     network = Standing()
-    forecaster(network, feeding=0.3).terms({"frames": CLIPS.repeat(500, 1, 1, 1, 1)}, {}, Keyed(0))
+    forecaster(network, teacher_forcing=0.3).losses({"frames": CLIPS.repeat(500, 1, 1, 1, 1)}, {}, KeyedStream(0))
     ((truth, fed),) = network.calls
     assert truth.equal(CLIPS.repeat(500, 1, 1, 1, 1)[:, GIVEN:])
     assert fed.shape == (2000, STEPS - 1) and fed.dtype == torch.bool
@@ -74,13 +74,13 @@ def test_the_network_is_given_the_first_frames_and_told_the_others():
 
 def test_feeding_follows_its_schedule():
     network = Standing()
-    schedules = {"feeding": Cosine(start=1.0, end=0.0, until=0.5)}
-    model = forecaster(network, feeding=0.8, schedules=schedules, budget=Budget(images=8 * N))
+    schedules = {"teacher_forcing": Cosine(start=1.0, end=0.0, until=0.5)}
+    model = forecaster(network, teacher_forcing=0.8, schedules=schedules, budget=Budget(images=8 * N))
     clips = [{"frames": clip} for clip in CLIPS.repeat(8, 1, 1, 1, 1)]
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     trainer = Trainer(accelerator="cpu", max_epochs=-1, use_distributed_sampler=False, **quiet)
     seen = []
-    network.register_forward_pre_hook(lambda *_: seen.append(model.feeding))
+    network.register_forward_pre_hook(lambda *_: seen.append(model.teacher_forcing))
     trainer.fit(model, torch.utils.data.DataLoader(clips, N))
     assert seen == pytest.approx([0.8 * Cosine(until=0.5)(i / 8) for i in range(8)])
     assert seen[0] == 0.8 and seen[4:] == [0] * 4
@@ -89,7 +89,7 @@ def test_feeding_follows_its_schedule():
 
 def test_a_forecast_is_by_the_average_clamped_and_of_any_length():
     model = forecaster(Standing(3.0, whole=True))
-    assert isinstance(model, Predicts) and model.given == GIVEN
+    assert isinstance(model, Predicts) and model.context_frames == GIVEN
     for given, steps in ((1, 1), (2, 5), (9, 3)):
         made = model.predict(torch.zeros(2, given, *SHAPE), steps)
         assert made.shape == (2, steps, *SHAPE) and made.dtype == torch.float32 and not made.requires_grad
@@ -117,7 +117,7 @@ def test_a_dot_that_moves_is_learnt_to_move():
     model = Forecaster(ConvLSTM(*SHAPE, patch=2, maps=16, layers=1, kernel=3), GIVEN, torch.optim.Adam)
     optimizer = torch.optim.Adam(model.network.parameters(), 0.02)
     for i in range(100):
-        found = model.terms({"frames": clips}, {}, Keyed(i))
+        found = model.losses({"frames": clips}, {}, KeyedStream(i))
         optimizer.zero_grad()
         found.total.backward()
         optimizer.step()
@@ -126,11 +126,11 @@ def test_a_dot_that_moves_is_learnt_to_move():
 
 def test_what_cannot_be_forecast_is_refused():
     with pytest.raises(UserError, match=r"data\.length=3 frames .* model\.given=3: data\.length=4 and more"):
-        forecaster(Standing()).terms({"frames": CLIPS[:, :3]}, {}, Keyed(0))
+        forecaster(Standing()).losses({"frames": CLIPS[:, :3]}, {}, KeyedStream(0))
     for frames, steps in ((CLIPS, 0), (CLIPS[:, :0], 2)):
         with pytest.raises(UserError, match="numbers from 1 up"):
             forecaster(Standing()).predict(frames, steps)
     with pytest.raises(UserError, match=r"model\.given=0"):
         Forecaster(Standing(), 0, torch.optim.Adam)
-    with pytest.raises(UserError, match=r"model\.feeding=1\.5"):
-        forecaster(Standing(), feeding=1.5)
+    with pytest.raises(UserError, match=r"model\.teacher_forcing=1\.5"):
+        forecaster(Standing(), teacher_forcing=1.5)

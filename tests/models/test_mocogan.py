@@ -8,7 +8,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import build
 from gan_lab.losses.penalties import WeightClip
 from gan_lab.networks.mocogan import ClipDiscriminator, Generator
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 
 class Codes(torch.nn.Module):
@@ -46,7 +46,7 @@ def test_a_clip_has_one_content_and_moves(model):
 
 def test_contents_and_motions_can_be_exchanged(model):
     model.ema = None
-    codes = [shown(model).animate(3, 4, seed=1, motion=motion)[..., 0, 0] for motion in (None, 0, 1)]
+    codes = [shown(model).sample_clips(3, 4, seed=1, motion=motion)[..., 0, 0] for motion in (None, 0, 1)]
     content, motion = ([each.split([50, 10], 2)[part] for each in codes] for part in (0, 1))
     assert torch.equal(content[0], content[1]) and torch.equal(content[0], content[2])
     for number, shared in enumerate(motion[1:]):
@@ -58,21 +58,21 @@ def test_clips_of_a_label_are_asked_for(tmp_path):
     torch.manual_seed(0)
     case = ["model=mocogan", "conditional=true"]
     model = build(plain(case, tmp_path, *limited(8))["model"]).eval()
-    in_turn, second = model.animate(4, 2, seed=1), model.animate(4, 2, seed=1, label=1)
-    torch.testing.assert_close(in_turn[1], second[1], atol=1e-5, rtol=0)
-    assert (in_turn[0] - second[0]).abs().max() > 1e-4
+    cyclic_labels, second = model.sample_clips(4, 2, seed=1), model.sample_clips(4, 2, seed=1, label=1)
+    torch.testing.assert_close(cyclic_labels[1], second[1], atol=1e-5, rtol=0)
+    assert (cyclic_labels[0] - second[0]).abs().max() > 1e-4
     with pytest.raises(UserError, match="classes 0 to 2"):
-        model.animate(1, 2, label=3)
+        model.sample_clips(1, 2, label=3)
     batch = {"frames": torch.rand(3, 4, 3, 16, 16) * 2 - 1, "label": torch.tensor([2, 0, 1])}
     told = []
     model.frame_critic.forward = lambda shown, label: told.append(label) or shown.mean((1, 2, 3))
-    model.g_terms(batch, model.draw(batch, Keyed(0, "draw")), Keyed(0, "g"))
+    model.g_losses(batch, model.shared_forward(batch, KeyedStream(0, "draw")), KeyedStream(0, "g"))
     assert torch.equal(told[0], batch["label"])
 
 
 def test_the_critic_of_frames_sees_those_of_the_clips(model):
     real, fake, at = torch.randn(2, 4, 3, 16, 16), torch.randn(2, 4, 3, 16, 16), torch.tensor([3, 1])
-    judged = model._judged({"frames": real}, {"fake": fake, "at": at}, Keyed(0, "d"))
+    judged = model._judged({"frames": real}, {"fake": fake, "at": at}, KeyedStream(0, "d"))
     (_, real_frames, fake_frames), (_, real_clips, fake_clips) = judged["frame"], judged["clip"]
     assert torch.equal(real_frames, torch.stack([real[0, 3], real[1, 1]])) and real_clips is real
     assert torch.equal(fake_frames, torch.stack([fake[0, 3], fake[1, 1]])) and fake_clips is fake
@@ -80,29 +80,29 @@ def test_the_critic_of_frames_sees_those_of_the_clips(model):
 
 def test_what_critics_see_is_augmented_real_and_made(model):
     batch = {"frames": torch.rand(4, 4, 3, 16, 16) * 2 - 1}
-    drawn, seen = model.draw(batch, Keyed(0, "draw")), []
+    drawn, seen = model.shared_forward(batch, KeyedStream(0, "draw")), []
     model.augment = {"black": lambda shown, noise: seen.append(shown.shape[1:]) or torch.zeros_like(shown)}
-    model.d_terms(batch, drawn, Keyed(0, "d"))
-    model.g_terms(batch, drawn, Keyed(0, "g"))
+    model.d_losses(batch, drawn, KeyedStream(0, "d"))
+    model.g_losses(batch, drawn, KeyedStream(0, "g"))
     picture, clip = (3, 16, 16), (4, 3, 16, 16)
     assert seen == [picture, picture, clip, clip, picture, clip]
 
 
 def test_weights_of_both_critics_are_clipped_after_their_steps(model):
     model.project, moved = WeightClip(0.01), [model.frame_critic, model.clip_critic]
-    model.stepped("generator")
+    model.after_step("generator")
     assert all(max(p.abs().max() for p in critic.parameters()) > 0.01 for critic in moved)
-    model.stepped("critics")
+    model.after_step("critics")
     assert all(max(p.abs().max() for p in critic.parameters()) <= 0.01 for critic in moved)
 
 
 def test_the_generator_learns_from_both_critics(model):
     batch = {"frames": torch.rand(4, 4, 3, 16, 16) * 2 - 1}
     model.train()
-    drawn = model.draw(batch, Keyed(0, "draw"))
-    terms = model.g_terms(batch, drawn, Keyed(0, "g"))
-    assert set(terms.losses) == {"adversarial_frame", "adversarial_clip"}
-    terms.total.backward()
+    drawn = model.shared_forward(batch, KeyedStream(0, "draw"))
+    losses = model.g_losses(batch, drawn, KeyedStream(0, "g"))
+    assert set(losses.terms) == {"adversarial_frame", "adversarial_clip"}
+    losses.total.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in model.generator.motion.parameters())
 
 

@@ -13,10 +13,10 @@ from gan_lab.losses.likelihoods import BIN, Bernoulli, Gaussian
 from gan_lab.models.bases.latents import Normal
 from gan_lab.models.hvae import HVAE
 from gan_lab.models.iwae import IWAE
-from gan_lab.models.vae import VAE, charged
+from gan_lab.models.vae import VAE, kl_with_free_bits
 from gan_lab.networks import hierarchical_vae as ladder
 from gan_lab.networks.vae import MLPDecoder, MLPEncoder
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 SCALE, WEIGHTS = 0.5, torch.tensor([[0.8, 0.0], [0.0, 0.6], [0.4, 0.0]])
 """x = W z + s ε over three values and two latents; W's columns are orthogonal, so that the posterior is diagonal."""
@@ -89,9 +89,9 @@ def test_more_draws_bring_the_bound_to_the_evidence(images):
 
 def test_the_training_terms_are_the_bound(images):
     vae = model(off=0.7)
-    terms = vae.terms({"image": images}, {}, Keyed(0, "a"))
-    torch.testing.assert_close(terms.total, -terms.logs["elbo"])
-    assert terms.logs["bits"].item() == pytest.approx(-terms.logs["elbo"].item() / (3 * math.log(2)), rel=1e-5)
+    losses = vae.losses({"image": images}, {}, KeyedStream(0, "a"))
+    torch.testing.assert_close(losses.total, -losses.logs["elbo"])
+    assert losses.logs["bits"].item() == pytest.approx(-losses.logs["elbo"].item() / (3 * math.log(2)), rel=1e-5)
 
 
 def small(cls=VAE, **more):
@@ -121,7 +121,7 @@ def test_iwae_minimises_the_bound_of_so_many_draws(images):
         made = IWAE(
             k, encoder=Linear(0.7), decoder=Emission(), likelihood=Gaussian(SCALE), optimizer=ADAM, prior=Normal(2)
         )
-        return -made.terms({"image": pictures}, {}, Keyed(0, "a")).total
+        return -made.losses({"image": pictures}, {}, KeyedStream(0, "a")).total
 
     short = (0.7**2 / Linear().log_variance.exp() / 2).sum()
     torch.testing.assert_close(
@@ -141,17 +141,17 @@ def test_the_importance_weighted_bound_has_no_place_for_beta():
 def test_samples_are_means_or_drawn():
     vae = small()
     means = vae.sample(4, seed=3)
-    vae.switch_at_test(draws=True)
+    vae.set_inference_options(draws=True)
     drawn = torch.stack([vae.sample(4, seed=3, start=4 * i) for i in range(500)]).flatten(0, 1)
     assert means.abs().max() < 1 and set(drawn.unique().tolist()) == {-1, 1}
     torch.testing.assert_close(vae.sample(2, seed=3, start=2), drawn[2:4])
-    vae.switch_at_test(draws=False)
+    vae.set_inference_options(draws=False)
     torch.testing.assert_close(drawn.mean(0), vae.sample(2000, seed=3).mean(0), atol=0.1, rtol=0)
 
 
 def test_free_bits_are_without_cost_and_without_gradient():
     kl = torch.tensor([[0.1, 0.9], [0.2, 1.1]], requires_grad=True)
-    total = charged(kl, 0.5)
+    total = kl_with_free_bits(kl, 0.5)
     total.backward()
     assert total.item() == pytest.approx(0.5 + 1.0)
     assert kl.grad.tolist() == [[0, 0.5], [0, 0.5]]
@@ -222,7 +222,7 @@ def test_divergences_are_taken_where_the_latents_above_are_drawn(tower):
 
 def test_a_prior_of_other_latents_is_refused(binary):
     with pytest.raises(UserError, match="tells of 4 latents and the prior of 5"):
-        small(prior=Normal(5)).terms({"image": binary}, {}, Keyed(0, "a"))
+        small(prior=Normal(5)).losses({"image": binary}, {}, KeyedStream(0, "a"))
 
 
 def test_large_pictures_take_fewer_draws_at_once(binary, monkeypatch):

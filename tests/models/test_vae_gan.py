@@ -5,7 +5,7 @@ import torch
 from cases import limited, plain
 
 from gan_lab.common.instantiate import build
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 
 @pytest.fixture
@@ -20,24 +20,27 @@ def batch():
 
 def test_the_decoder_weighs_likeness_by_gamma_and_the_encoder_does_not(model, batch):
     model.eval()  # batch norm alike in both turns
-    drawn = model.draw(batch, Keyed(0, "a"))
-    encoder, decoder = model.e_terms(batch, drawn, Keyed(0, "b")), model.g_terms(batch, drawn, Keyed(0, "b"))
-    torch.testing.assert_close(decoder.losses["likeness"], 0.1 * encoder.losses["likeness"])
-    torch.testing.assert_close(encoder.losses["kl"], 0.5 * encoder.logs["kl_nats"])
+    drawn = model.shared_forward(batch, KeyedStream(0, "a"))
+    encoder, decoder = (
+        model.e_losses(batch, drawn, KeyedStream(0, "b")),
+        model.g_losses(batch, drawn, KeyedStream(0, "b")),
+    )
+    torch.testing.assert_close(decoder.terms["likeness"], 0.1 * encoder.terms["likeness"])
+    torch.testing.assert_close(encoder.terms["kl"], 0.5 * encoder.logs["kl_nats"])
     features = [model.discriminator.features(x) for x in (batch["image"], model.decoder(drawn["z"]))]
     expected = (features[0] - features[1]).square().flatten(1).sum(1).mean() / 2
-    torch.testing.assert_close(encoder.losses["likeness"], expected)
+    torch.testing.assert_close(encoder.terms["likeness"], expected)
 
 
 def test_the_encoder_hears_nothing_of_the_adversarial_term(model, batch):
-    drawn = model.draw(batch, Keyed(0, "a"))
-    model.g_terms(batch, {name: value.detach() for name, value in drawn.items()}, Keyed(0, "b")).total.backward()
+    drawn = model.shared_forward(batch, KeyedStream(0, "a"))
+    model.g_losses(batch, {name: value.detach() for name, value in drawn.items()}, KeyedStream(0, "b")).total.backward()
     assert all(p.grad is None for p in model.encoder.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.decoder.parameters())
 
 
 def test_the_critic_sees_reconstructions_and_samples_half_and_half(model):
     batch = {"image": torch.zeros(400, 3, 16, 16)}
-    drawn = model.draw(batch, Keyed(0, "a"))
+    drawn = model.shared_forward(batch, KeyedStream(0, "a"))
     share = (drawn["half"] == drawn["z"]).all(1).float().mean().item()
     assert share == pytest.approx(0.5, abs=0.1)

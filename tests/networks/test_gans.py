@@ -71,7 +71,7 @@ def test_any_size_channels_and_classes(family, shape, classes):
     if not classes:
         features = critic.features(images)
         assert features.flatten(1).shape == (2, critic.width)
-        torch.testing.assert_close(critic.judge(features), critic(images))
+        torch.testing.assert_close(critic.logits(features), critic(images))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -85,14 +85,14 @@ def test_loss_and_penalty_share_one_pass_of_the_critic_and_are_in_float32():
 def test_a_lazy_penalty_weighs_as_much_on_average(monkeypatch):
     """every=4 acts in one of four iterations with four times the weight."""
     seen = []
-    own = GANModule.d_terms
+    own = GANModule.d_losses
     monkeypatch.setattr(GANModule, "d_terms", lambda *turn: seen.append(own(*turn)) or seen[-1])
-    module = fit(make(8, rate=0.0, loss=Wasserstein(), penalties={"r1": R1(2.0, every=4)}))
-    assert [i for i, terms in enumerate(seen) if "r1" in terms.losses] == [0, 4]
+    module = fit(make(8, rate=0.0, loss=Wasserstein(), penalties={"r1": R1(2.0, interval=4)}))
+    assert [i for i, losses in enumerate(seen) if "r1" in losses.terms] == [0, 4]
     real = PICTURES[:N].clone().requires_grad_()
     (gradient,) = torch.autograd.grad(module.discriminator(real).sum(), real)
     r1 = gradient.flatten(1).square().sum(1).mean().item() / 2
-    assert seen[0].losses["r1"].item() == pytest.approx(4 * 2.0 * r1, rel=1e-5)
+    assert seen[0].terms["r1"].item() == pytest.approx(4 * 2.0 * r1, rel=1e-5)
 
 
 def test_clipping_bounds_a_phases_step():
@@ -112,13 +112,13 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
     seen = []
 
     class Watched(GANModule):
-        def stepped(self, phase):
+        def after_step(self, phase):
             adam = self._optimizers()["generator"].param_groups[0]
-            r1 = self.adversary.penalties["r1"].weight
+            r1 = self.objective.penalties["r1"].weight
             seen.append((adam["lr"], adam["betas"], r1, self.ema.half_life))
 
     adam, half = partial(torch.optim.Adam, lr=0.5, betas=(0.0, 0.8)), Linear(0.0, end=0.5)
-    names = ("generator.beta2", "adversary.penalties.r1.weight", "ema.half_life")
+    names = ("generator.beta2", "objective.penalties.r1.weight", "ema.half_life")
     module = make(2, schedules=dict.fromkeys(names, half), ema_half_life=100, penalties={"r1": R1(2.0)}, cls=Watched)
     module.make_optimizer["generator"] = adam
     fit(module)
@@ -126,7 +126,7 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
     assert seen[-1] == (0.5, (0.0, pytest.approx(0.6)), 1.5, 75)
     with pytest.raises(UserError, match=r"model\.schedules names ema\.length"):
         fit(make(schedules={"ema.length": half}))
-    fit(make(schedules={"augment.noise.std": half, "adversary.penalties.r1.weight": half}, augment={"noise": None}))
+    fit(make(schedules={"augment.noise.std": half, "objective.penalties.r1.weight": half}, augment={"noise": None}))
     with pytest.raises(UserError, match="momentum cannot follow a schedule"):
         fit(make(schedules={"generator.momentum": half}))
     rising = make(4, schedules={"generator.beta2": Linear(0.0, end=2.0)})
@@ -139,21 +139,21 @@ def test_a_phase_with_a_fresh_batch_has_real_pictures_and_fakes_of_its_own():
     shown = {}
 
     class Watched(GANModule):
-        def d_terms(self, batch, drawn, noise):
-            shown.setdefault("discriminator", (batch["image"], drawn["fake"]))
-            return super().d_terms(batch, drawn, noise)
+        def d_losses(self, batch, shared, noise):
+            shown.setdefault("discriminator", (batch["image"], shared["fake"]))
+            return super().d_losses(batch, shared, noise)
 
-        def g_terms(self, batch, drawn, noise):
-            shown.setdefault("generator", (batch["image"], drawn["fake"].detach()))
-            return super().g_terms(batch, drawn, noise)
+        def g_losses(self, batch, shared, noise):
+            shown.setdefault("generator", (batch["image"], shared["fake"].detach()))
+            return super().g_losses(batch, shared, noise)
 
-    module = fit(make(2, fresh_for_generator=True, loss=Relativistic(), budget=Budget(images=N), cls=Watched))
+    module = fit(make(2, new_batch_for_generator=True, loss=Relativistic(), budget=Budget(images=N), cls=Watched))
     assert torch.equal(shown["discriminator"][0], PICTURES[: N // 2])
     assert torch.equal(shown["generator"][0], PICTURES[N // 2 : N])
     assert not torch.equal(shown["generator"][1], shown["discriminator"][1])
     assert [grad for grad, _ in module.generator.calls] == [False, True] * 2
     assert (module.iteration, module.images_seen) == (2, N)
-    epoch = fit(make(fresh_for_generator=True, budget=Budget(epochs=1)))
+    epoch = fit(make(new_batch_for_generator=True, budget=Budget(epochs=1)))
     assert epoch.images_seen == 4 * N
 
 
@@ -170,8 +170,8 @@ def test_a_run_is_a_function_of_its_seed():
 
 
 def test_networks_that_a_penalty_differentiates_twice_are_not_compiled():
-    assert len(make().compilable()) == 2
-    assert len(make(penalties={"r1": R1()}).compilable()) == 1
+    assert len(make().modules_to_compile()) == 2
+    assert len(make(penalties={"r1": R1()}).modules_to_compile()) == 1
 
 
 def test_batch_norm_under_a_per_sample_penalty_is_refused():

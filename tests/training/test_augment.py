@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradgradcheck
 
 from gan_lab.training.augment import Chain, DiffAugment, InstanceNoise, Mirror, cut_out, recolour, translate
-from gan_lab.training.noise import Keyed
+from gan_lab.training.noise import KeyedStream
 
 N, SHAPE = 64, (3, 16, 24)
 
@@ -37,7 +37,7 @@ def test_recolouring_by_hand():
 
 def test_pictures_move_by_whole_pixels_up_to_an_eighth_each_way():
     images = pictures()
-    moved = translate(images, Keyed(0))
+    moved = translate(images, KeyedStream(0))
     found = set()
     for image, its in zip(images, moved, strict=True):
         fits = [(y, x) for y in range(-2, 3) for x in range(-3, 4) if torch.equal(its, shifted(image, y, x))]
@@ -56,7 +56,7 @@ def shifted(image, y, x):
 
 
 def test_a_cut_rectangle_has_half_of_either_side_and_may_hang_over_the_edge():
-    cut = (cut_out(torch.ones(400, *SHAPE), Keyed(0)) == 0).all(1)
+    cut = (cut_out(torch.ones(400, *SHAPE), KeyedStream(0)) == 0).all(1)
     heights, widths = cut.any(2).sum(1), cut.any(1).sum(1)
     assert torch.equal(cut.sum((1, 2)), heights * widths)
     assert (heights.max(), widths.max()) == (8, 12)
@@ -65,20 +65,20 @@ def test_a_cut_rectangle_has_half_of_either_side_and_may_hang_over_the_edge():
 
 def test_a_probability_is_the_share_of_pictures_that_are_changed():
     images = pictures(4000, (1, 8, 8))
-    cut = DiffAugment(colour=False, translation=False, probability=0.25)(images, Keyed(0))
+    cut = DiffAugment(colour=False, translation=False, probability=0.25)(images, KeyedStream(0))
     assert (cut != images).flatten(1).any(1).float().mean().item() == pytest.approx(0.25, abs=0.03)
     never = DiffAugment(probability=0.0)
-    assert torch.equal(never(images, Keyed(0)), images)
+    assert torch.equal(never(images, KeyedStream(0)), images)
 
 
 def test_instance_noise_has_the_deviation_stated():
-    assert (InstanceNoise(0.3)(pictures(), Keyed(0)) - pictures()).std().item() == pytest.approx(0.3, rel=0.02)
-    assert torch.equal(InstanceNoise(0.0)(pictures(), Keyed(0)), pictures())
+    assert (InstanceNoise(0.3)(pictures(), KeyedStream(0)) - pictures()).std().item() == pytest.approx(0.3, rel=0.02)
+    assert torch.equal(InstanceNoise(0.0)(pictures(), KeyedStream(0)), pictures())
 
 
 def test_mirroring_turns_every_second_picture():
     images = pictures()
-    turned = Mirror()(images, Keyed(0))
+    turned = Mirror()(images, KeyedStream(0))
     same = (turned == images).flatten(1).all(1)
     assert torch.equal(turned[~same], images[~same].flip(3))
     assert 16 < same.sum() < 48
@@ -88,5 +88,5 @@ def test_mirroring_turns_every_second_picture():
 def test_penalties_pass_through_each(change):
     """The second derivative of a smooth function of what comes out is that of finite differences."""
     images = pictures(2, (3, 4, 4)).double().requires_grad_()
-    assert gradgradcheck(lambda x: change(x, Keyed(0)).pow(3).sum(), images)
-    assert change(pictures(), Keyed(0)).dtype == torch.float32
+    assert gradgradcheck(lambda x: change(x, KeyedStream(0)).pow(3).sum(), images)
+    assert change(pictures(), KeyedStream(0)).dtype == torch.float32

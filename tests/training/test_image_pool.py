@@ -4,8 +4,8 @@ import torch
 from torch.nn.functional import pad
 
 from gan_lab.training import image_pool as module
-from gan_lab.training.image_pool import Pool
-from gan_lab.training.noise import Keyed
+from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.noise import KeyedStream
 
 
 def picture(value):
@@ -13,11 +13,11 @@ def picture(value):
 
 
 def fed(pool, numbers):
-    return [int(pool.query(picture(number), Keyed(number))[0, 0, 0, 0]) for number in numbers]
+    return [int(pool.query(picture(number), KeyedStream(number))[0, 0, 0, 0]) for number in numbers]
 
 
 def test_fills_first_then_shows_an_old_picture_half_of_the_time():
-    pool = Pool(10)
+    pool = ImagePool(10)
     assert fed(pool, range(10)) == [*range(10)]
     shown = fed(pool, range(10, 1010))
     newest = sum(a == b for a, b in zip(shown, range(10, 1010), strict=True))
@@ -28,31 +28,31 @@ def test_fills_first_then_shows_an_old_picture_half_of_the_time():
 
 
 def test_a_batch_is_taken_picture_by_picture():
-    pool = Pool(3)
+    pool = ImagePool(3)
     images = torch.arange(5.0).view(5, 1, 1, 1)
-    shown = pool.query(images, Keyed(0))
+    shown = pool.query(images, KeyedStream(0))
     assert shown[:3].flatten().tolist() == [0, 1, 2]
     kept, out = {int(image) for image in pool.images}, set(shown.flatten().int().tolist())
     assert kept | out == {0, 1, 2, 3, 4}
 
 
 def test_none_are_kept_at_size_0():
-    pool = Pool(0)
+    pool = ImagePool(0)
     assert fed(pool, range(5)) == [*range(5)]
     assert pool.state_dict() == {"images": []}
 
 
 def test_goes_on_from_its_state():
-    pool = Pool(4)
+    pool = ImagePool(4)
     fed(pool, range(20))
-    other = Pool(4)
+    other = ImagePool(4)
     other.load_state_dict(pool.state_dict())
     assert fed(pool, range(20, 40)) == fed(other, range(20, 40))
 
 
 def test_what_is_kept_is_not_what_the_caller_changes_later():
-    pool, image = Pool(1), picture(1)
-    pool.query(image, Keyed(0))
+    pool, image = ImagePool(1), picture(1)
+    pool.query(image, KeyedStream(0))
     image.zero_()
     assert pool.images[0].sum() == 4
 

@@ -1,11 +1,11 @@
 import torch
 
-from gan_lab.models.bases.latents import Normal, Uniform, numbered
-from gan_lab.training.noise import Keyed, seed_of
+from gan_lab.models.bases.latents import Normal, Uniform, draw_per_sample
+from gan_lab.training.noise import KeyedStream, seed_of
 
 
 def test_parts_make_up_the_whole():
-    whole, parts = Keyed(0, 7, "draw"), [Keyed(0, 7, "draw", part=i, parts=4) for i in range(4)]
+    whole, parts = KeyedStream(0, 7, "draw"), [KeyedStream(0, 7, "draw", part=i, parts=4) for i in range(4)]
     for draw in (lambda k, n: k.normal(n, 3), lambda k, n: k.uniform(n, 1, 1, 1), lambda k, n: k.integers(n, 10)):
         assert torch.equal(draw(whole, 16), torch.cat([draw(part, 4) for part in parts]))
 
@@ -16,17 +16,17 @@ def test_every_part_of_the_key_counts():
 
 
 def test_ranges():
-    assert Keyed(1).uniform(1000).min() >= 0 and Keyed(1).uniform(1000).max() < 1
-    assert set(Keyed(1).integers(1000, 5).tolist()) == {0, 1, 2, 3, 4}
-    uniform = Uniform(50)(Keyed(2), 100)
+    assert KeyedStream(1).uniform(1000).min() >= 0 and KeyedStream(1).uniform(1000).max() < 1
+    assert set(KeyedStream(1).integers(1000, 5).tolist()) == {0, 1, 2, 3, 4}
+    uniform = Uniform(50)(KeyedStream(2), 100)
     assert uniform.shape == (100, 50)
     assert -1 <= uniform.min() < -0.99 and 0.99 < uniform.max() < 1
 
 
 def test_sample_i_depends_on_seed_and_i_alone():
     prior = Normal(8)
-    rows = numbered(lambda noise: prior(noise, 1), 10, seed=3, start=5)
-    assert torch.equal(rows[4:5], numbered(lambda noise: prior(noise, 1), 1, seed=3, start=9))
-    assert not torch.equal(rows[4:5], numbered(lambda noise: prior(noise, 1), 1, seed=4, start=9))
-    assert numbered(lambda noise: prior(noise, 1), 0, seed=3, start=0).shape == (0, 8)
+    rows = draw_per_sample(lambda noise: prior(noise, 1), 10, seed=3, start=5)
+    assert torch.equal(rows[4:5], draw_per_sample(lambda noise: prior(noise, 1), 1, seed=3, start=9))
+    assert not torch.equal(rows[4:5], draw_per_sample(lambda noise: prior(noise, 1), 1, seed=4, start=9))
+    assert draw_per_sample(lambda noise: prior(noise, 1), 0, seed=3, start=0).shape == (0, 8)
     assert len({tuple(row.tolist()) for row in rows}) == 10

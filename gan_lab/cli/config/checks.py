@@ -108,16 +108,16 @@ def _check_data(config: DictConfig) -> None:
     """Raises UserError for a model and data that do not go together."""
     given = {None: "image", False: "unpaired", True: "paired"}[config.data.get("paired")]
     given = "frames" if "length" in config.data else given
-    if config.takes != given:
+    if config.data_kind != given:
         raise UserError(
-            f"model={config.method} learns from {KINDS[config.takes]}, and data={config.data.name} has {KINDS[given]}: "
-            f"choose such as data={FITTING[config.takes]}."
+            f"model={config.method} learns from {KINDS[config.data_kind]}, and data={config.data.name} has {KINDS[given]}: "
+            f"choose such as data={FITTING[config.data_kind]}."
         )
 
     length, shown = config.data.get("length"), config.model.get("given")
     if type(length) is int and type(shown) is int and length <= shown:
         raise UserError(
-            f"data.length={length} leaves no frames to forecast after model.given={shown}: data.length={shown + 1} and "
+            f"data.length={length} leaves no frames to forecast after model.context_frames={shown}: data.length={shown + 1} and "
             "more works."
         )
     if config.conditional and not config.data.get("classes"):
@@ -125,7 +125,7 @@ def _check_data(config: DictConfig) -> None:
             f"model={config.method} is told the classes of pictures, and data={config.data.name} states none: choose "
             "such as data=mnist, or give data.classes=… where pictures lie in class folders."
         )
-    if config.takes != "image" and config.get("generator"):
+    if config.data_kind != "image" and config.get("generator"):
         _check_size(config, side(config.data.size, 0) or 0, side(config.data.size, 1) or 0)
 
 
@@ -166,11 +166,11 @@ def _check_remedies(config: DictConfig) -> None:
     if "clip_critic" in config.model and set(config.model.get("augment") or ()) <= {"noise"}:
         foreign = [key for key in foreign if key != "augment"]  # noise suits clips as it suits pictures
     foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
-    if config.takes == "image" and "generator" not in config.model:
+    if config.data_kind == "image" and "generator" not in config.model:
         foreign += [key for key in ("g_optimizer",) if key in config.model]
         if foreign:
             raise UserError(f"model={config.method} has no {foreign[0]}: that remedy goes with GANs.")
-    if config.takes != "image" and foreign:
+    if config.data_kind != "image" and foreign:
         raise UserError(
             f"model={config.method} has no {foreign[0]}: of the remedies, clip, ttur and label_smoothing go with "
             "models that translate."

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from gan_lab.common.capabilities import Animates, Predicts
+from gan_lab.common.capabilities import Predicts, SamplesClips
 from gan_lab.evaluation.evaluators.base import Measure, Record
 from gan_lab.evaluation.gallery import FIRST, Plate
 from gan_lab.evaluation.image_sets import Pictures
@@ -85,18 +85,20 @@ class PredictionMeasure(ClipMeasure):
     shown = "Test clips spread over the set, not chosen, in three rows each: what came, what was predicted, the error."
 
     def report(self, model: Predicts) -> Report:
-        told = {"clips": min(self.n, self.data.count("test")), "split": "test", "given": model.given}
-        return self.measured(model, told | {"predicted": self.data.length - model.given})
+        told = {"clips": min(self.n, self.data.count("test")), "split": "test", "given": model.context_frames}
+        return self.measured(model, told | {"predicted": self.data.length - model.context_frames})
 
     def real(self, model: Predicts) -> Clips:
-        return Clips(self.data, "test", self.n, model.given, self.batch_size)
+        return Clips(self.data, "test", self.n, model.context_frames, self.batch_size)
 
     def made(self, model: Any) -> Continued:
-        return Continued(model.predict, model.given, self.data.length - model.given, model.device, **self._clips)
+        return Continued(
+            model.predict, model.context_frames, self.data.length - model.context_frames, model.device, **self._clips
+        )
 
     def continued(self, model: Any, name: str) -> Continued:
-        steps = self.data.length - model.given
-        return Continued(BASELINES[name], model.given, steps, model.device, name, **self._clips)
+        steps = self.data.length - model.context_frames
+        return Continued(BASELINES[name], model.context_frames, steps, model.device, name, **self._clips)
 
     @property
     def _clips(self) -> dict[str, Any]:
@@ -116,14 +118,14 @@ class AnimationMeasure(ClipMeasure):
     probes_first = False
     shown = "The first sequences, not chosen, a row each."
 
-    def report(self, model: Animates) -> Report:
+    def report(self, model: SamplesClips) -> Report:
         told = {"samples": self.n, "real": self.real(model).n, "split": self.split, "frames": self.data.length}
         return self.measured(model, told)
 
-    def real(self, model: Animates) -> Clips:
+    def real(self, model: SamplesClips) -> Clips:
         return Clips(**self._clips)
 
-    def made(self, model: Animates) -> Animated:
+    def made(self, model: SamplesClips) -> Animated:
         return Animated(model, self.data.length, self.n, self.seed, self.batch_size)
 
     def continued(self, model: Any, name: str) -> Continued:

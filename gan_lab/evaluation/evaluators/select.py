@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.common.capabilities import (
-    Animates,
     Mixture,
     Predicts,
     RealClips,
     RealImages,
     Samples,
+    SamplesClips,
     Translates,
     TwoDomains,
 )
@@ -72,7 +72,7 @@ def measure_for(
         )
     if isinstance(model, Predicts) and isinstance(data, RealClips):
         return PredictionMeasure(data, n, chosen or [Video()], parts, **options, weights=weights)
-    if isinstance(model, Animates) and isinstance(data, RealClips):
+    if isinstance(model, SamplesClips) and isinstance(data, RealClips):
         return AnimationMeasure(data, n, chosen or [Video()], parts, **options, weights=weights)
     if isinstance(model, Samples) and isinstance(data, Mixture):
         return ModeMeasure(data, n, [], parts, **options)

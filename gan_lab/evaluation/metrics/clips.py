@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.common.capabilities import Animates, RealClips
+from gan_lab.common.capabilities import RealClips, SamplesClips
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.data.clip_subsets import shared_clips
@@ -89,12 +89,12 @@ class Animated(Pictures):
 
     name = "sequences"
 
-    def __init__(self, model: Animates, steps: int, n: int, seed: int = 0, batch_size: int = 256) -> None:
+    def __init__(self, model: SamplesClips, steps: int, n: int, seed: int = 0, batch_size: int = 256) -> None:
         self.model, self.steps, self.n, self.seed = model, steps, n, seed
         self.at_once = max(1, batch_size // steps)
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
         for start, count in shared_blocks(self.n, self.at_once, self.name, progress):
             with torch.no_grad(), full_precision():
-                made = self.model.animate(count, self.steps, self.seed, start)
+                made = self.model.sample_clips(count, self.steps, self.seed, start)
             yield torch.arange(start, start + count), to_uint8(made)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.common.capabilities import Animates, RealClips
+from gan_lab.common.capabilities import RealClips, SamplesClips
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.extractors import Grey, luma
@@ -47,7 +47,7 @@ class Steadiness(Probe):
         self.real: FeatureTable | None = None
 
     def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, Animates) and isinstance(data, RealClips) and data.describe().get("digits") == 1
+        return isinstance(model, SamplesClips) and isinstance(data, RealClips) and data.describe().get("digits") == 1
 
     def update(self, model: Any, data: Any, how: How = USUAL) -> None:
         made = Animated(model, data.length, self.n, how.seed, how.batch_size)
@@ -59,13 +59,13 @@ class Steadiness(Probe):
             "frames": data.length,
             "sha256": self.grey.sha256,
         }
-        self.kinds = getattr(model, "kinds", 0)
+        self.num_labels = getattr(model, "num_labels", 0)
         self.made, self.real = self._read(made, how), self._read(real, how)
 
     def _read(self, clips: Pictures, how: How) -> FeatureTable:
         table = FeatureTable(len(FIGURES), clips.n).to(self.device)
         for index, frames in clips.batches(how.progress):
-            table.update(self.read(frames.to(self.device), index % (self.kinds or 1)), index)
+            table.update(self.read(frames.to(self.device), index % (self.num_labels or 1)), index)
         return table
 
     def read(self, clips: Tensor, asked: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Steadiness(Probe):
         made, real = (table.compute().double().mean(0).tolist() for table in (self.made, self.real))
         for name, *values in zip(FIGURES[:3], made[:3], real[:3], strict=True):
             found |= dict(zip((name, f"{name}.real"), values, strict=True))
-        return found | ({"digit_asked": made[3]} if self.kinds else {})
+        return found | ({"digit_asked": made[3]} if self.num_labels else {})
 
     def reset(self) -> None:
         super().reset()

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.common.capabilities import Infers, Quantizes
+from gan_lab.common.capabilities import HasPosterior, Quantizes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import some
@@ -76,7 +76,7 @@ class ActiveUnits(Probe):
         self.sums: PosteriorSums | None = None
 
     def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, Infers) and tells(model, data)
+        return isinstance(model, HasPosterior) and tells(model, data)
 
     @torch.no_grad()
     @full_precision()
@@ -100,7 +100,7 @@ class ActiveUnits(Probe):
         self.sums = None
 
 
-def _latents(model: Infers, data: Any) -> int:
+def _latents(model: HasPosterior, data: Any) -> int:
     """Z, on a rank without pictures too: a grey one tells."""
     device = model.device  # type: ignore[attr-defined]
     grey = torch.zeros(1, data.channels, data.height, data.width, device=device)

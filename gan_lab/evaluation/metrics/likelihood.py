@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.common.capabilities import Explains
+from gan_lab.common.capabilities import HasLikelihood
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import some
@@ -46,7 +46,7 @@ class Likelihood(Probe):
         self.weighted: FeatureTable | None = None
 
     def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, Explains) and tells(model, data)
+        return isinstance(model, HasLikelihood) and tells(model, data)
 
     @torch.no_grad()
     @full_precision()
@@ -59,7 +59,7 @@ class Likelihood(Probe):
         self.single = self._asked(model, data, n, (1,), how)
         self.weighted = self._asked(model, data, fewer, (1, k), how) if fewer else None
 
-    def _asked(self, model: Explains, data: Any, n: int, samples: tuple[int, ...], how: How) -> FeatureTable:
+    def _asked(self, model: HasLikelihood, data: Any, n: int, samples: tuple[int, ...], how: How) -> FeatureTable:
         """Nats (n, S) of n pictures by each number of samples; the chance of picture i is number i of the seed."""
         table = FeatureTable(len(samples), n).to(self.device)
         size = max(1, min(how.batch_size, AT_ONCE // max(samples)))

@@ -60,13 +60,13 @@ class PathLength(Probe):
     @torch.no_grad()
     @full_precision()
     def update(self, model: Any, data: Any, how: How = USUAL) -> None:
-        kinds = getattr(model, "kinds", 0)
+        num_labels = getattr(model, "num_labels", 0)
         for start, count in shared_blocks(self.n, how.batch_size, "path length", how.progress):
             index = torch.arange(start, start + count)
             one, other = (model.latents(count, how.seed, at, how.truncation) for at in (start, self.n + start))
             places = [np.random.default_rng([how.seed, i]).random() for i in index.tolist()]
             place = torch.tensor(places, dtype=torch.float32, device=one.device)[:, None]
-            label = index % kinds if kinds else None
+            label = index % num_labels if num_labels else None
             near, far = (model.decode(slerp(one, other, t), label) for t in (place, place + self.epsilon))
             self.lengths.update(self.distance(near, far)[:, None] / self.epsilon**2, index)
 

@@ -75,15 +75,21 @@ class Prediction(Probe):
         self.steps = 0
 
     def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, Predicts) and isinstance(data, RealClips) and data.length > model.given
+        return isinstance(model, Predicts) and isinstance(data, RealClips) and data.length > model.context_frames
 
     @torch.no_grad()
     @full_precision()
     def update(self, model: Any, data: Any, how: How = USUAL) -> None:
         count = data.count(SPLIT)
-        n, self.steps = min(count, self.n or count), data.length - model.given
+        n, self.steps = min(count, self.n or count), data.length - model.context_frames
         few = min(n, self.n_perceptual)
-        self.described = {"n": n, "n_perceptual": few, "split": SPLIT, "given": model.given, "predicted": self.steps}
+        self.described = {
+            "n": n,
+            "n_perceptual": few,
+            "split": SPLIT,
+            "given": model.context_frames,
+            "predicted": self.steps,
+        }
         if few:
             self.described |= {"distance": self.distance.name, "sha256": self.distance.sha256}
         self.tables = nn.ModuleList(
@@ -91,7 +97,7 @@ class Prediction(Probe):
             for compared, some in zip(self.compared, (n, few), strict=False)
         )
         for index, clips in shared_clips(data, SPLIT, n, max(1, how.batch_size // data.length), how.progress):
-            given, truth = to_float(clips.to(self.device)).split([model.given, self.steps], 1)
+            given, truth = to_float(clips.to(self.device)).split([model.context_frames, self.steps], 1)
             made = [model.predict(given, self.steps), *(each(given, self.steps) for each in BASELINES.values())]
             self._compare(made, truth, index.to(self.device), n)
 

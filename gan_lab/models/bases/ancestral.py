@@ -5,11 +5,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab.models.bases.latents import numbered
+from gan_lab.models.bases.latents import draw_per_sample
 from gan_lab.networks import ancestral
 
 
-def draw(
+def ancestral_sampling(
     network: nn.Module,
     shape: tuple[int, int, int],
     n: int,
@@ -35,12 +35,12 @@ def draw(
     device = next(network.parameters()).device
     exact: Any = copy.deepcopy(network).eval()
     exact = exact if device.type == "mps" else exact.double()
-    uniforms = numbered(lambda noise: noise.uniform(1, *shape), n, seed, start).to(device)
+    uniforms = draw_per_sample(lambda noise: noise.uniform(1, *shape), n, seed, start).to(device)
     uniforms = (0.5 + truncation * (uniforms.double() - 0.5)).to(next(exact.parameters()).dtype)
     return ancestral.sample(exact, uniforms, known, mask, *labels)
 
 
-def nats(network: nn.Module, values: Tensor, *labels: Tensor) -> Tensor:
+def negative_log_likelihood(network: nn.Module, values: Tensor, *labels: Tensor) -> Tensor:
     """-log p of values (N, C, H, W), float32 (N,)."""
     logits = network(values, *labels).float()
     return nn.functional.cross_entropy(logits, values, reduction="none").flatten(1).sum(1)

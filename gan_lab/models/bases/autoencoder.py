@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.models.bases.latents import numbered
+from gan_lab.models.bases.latents import draw_per_sample
 from gan_lab.models.bases.sampling import LatentModule
 from gan_lab.training.ema import EMA
 
@@ -14,13 +14,13 @@ GIBBS = 50
 
 
 class Autoencoder(LatentModule):
-    """Pictures as Gaussians over latents, and back; satisfies ``Encodes``, ``Infers``, ``Reconstructs``, ``Restores``.
+    """Pictures as Gaussians over latents, and back; satisfies ``Encodes``, ``HasPosterior``, ``Reconstructs``, ``Restores``.
 
     Pictures are made by the networks' moving averages.
 
     Args:
         encoder: images (N, C, H, W) → means and logarithms of variances of the latents, (N, 2Z).
-        decoder: latents (N, Z) → images, or what ``shown`` makes images of.
+        decoder: latents (N, Z) → images, or what ``to_images`` makes images of.
         ema_half_life: of both networks' averages, in images.
         ema_ramp: its upper bound as a share of the images seen; None sets none.
         latent: what ``LatentModule`` takes; its prior is N(0, I).
@@ -37,15 +37,15 @@ class Autoencoder(LatentModule):
         super().__init__(ema=EMA({"encoder": encoder, "decoder": decoder}, ema_half_life, ema_ramp), **latent)
         self.encoder, self.decoder = encoder, decoder
 
-    def compilable(self) -> list[nn.Module]:
+    def modules_to_compile(self) -> list[nn.Module]:
         return [self.encoder, self.decoder]
 
-    def shown(self, decoded: Tensor) -> Tensor:
+    def to_images(self, decoded: Tensor) -> Tensor:
         """What the decoder gives → images."""
         return decoded
 
-    def picture(self, latents: Tensor, *labels: Tensor) -> Tensor:
-        return self.shown(self.averaged("decoder")(latents, *labels))
+    def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
+        return self.to_images(self.averaged("decoder")(latents, *labels))
 
     def posterior(self, images: Tensor, epsilon: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
         """The draw z = μ + σε of each latent, and its KL divergence from the prior, both (N, Z); by the averages."""
@@ -56,8 +56,8 @@ class Autoencoder(LatentModule):
         self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> tuple[Tensor, Tensor]:
         still = torch.zeros(len(image), self.latents(1).shape[1], device=self.device)
-        with self.at_rest():
-            return self.posterior(image.to(self.device), still, *self.labelled(label, len(image)))
+        with self.inference_mode():
+            return self.posterior(image.to(self.device), still, *self.expand_labels(label, len(image)))
 
     def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] → the means of their latents, (N, Z)."""
@@ -72,10 +72,10 @@ class Autoencoder(LatentModule):
         """By a Markov chain of pictures, at their mean, and latents, from a sample on (Rezende et al. 2014, app. F)."""
         image, known = image.to(self.device), mask.to(self.device) > 0
         made = self.decode(self.latents(len(image), seed, start), label)
-        labels = self.labelled(label, len(image))
+        labels = self.expand_labels(label, len(image))
         for step in range(GIBBS):
-            epsilon = numbered(lambda noise: self.prior(noise, 1), len(image), seed, start, f"restore {step}")
-            with self.at_rest():
+            epsilon = draw_per_sample(lambda noise: self.prior(noise, 1), len(image), seed, start, f"restore {step}")
+            with self.inference_mode():
                 drawn, _ = self.posterior(torch.where(known, image, made), epsilon.to(self.device), *labels)
             made = self.decode(drawn, label)
         return torch.where(known, image, made)

@@ -7,19 +7,19 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Drawn, Noise, Phase, Terms
-from gan_lab.losses.objective import AdversarialLoss, Adversary, Critic, Penalty
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Critic, Penalty
 from gan_lab.models.bases.sampling import LatentModule, Prior
-from gan_lab.training.alternating import MakeOptimizer, Remembers
+from gan_lab.training.alternating import MakeOptimizer, Stateful
 from gan_lab.training.ema import EMA
-from gan_lab.training.image_pool import Pool
+from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.schedules import Schedule
 
 
 class GANModule(LatentModule):
     """A generator and a discriminator, trained in turn; samples come from the generator's moving average.
 
-    Methods override ``draw``, ``critic``, ``d_terms`` or ``g_terms``. A conditional one makes each picture of the label
+    Methods override ``shared_forward``, ``critic``, ``d_losses`` or ``g_losses``. A conditional one makes each picture of the label
     of the real one beside it.
 
     Args:
@@ -34,7 +34,7 @@ class GANModule(LatentModule):
             left out.
         wrappers: for "generator" and "discriminator", by name, functions that change the network and return it
             (``spectral_norm``, ``minibatch_deviation``); null entries are left out.
-        replay: shows the discriminator earlier fakes as well; of models whose discriminator is told or reads no label.
+        replay_pool: shows the discriminator earlier fakes as well; of models whose discriminator is told or reads no label.
         project: applied to the discriminator after each of its steps (weight clipping).
         n_critic: discriminator steps for each generator step.
         ema_half_life: of the generator's average, in images.
@@ -42,7 +42,7 @@ class GANModule(LatentModule):
         schedule: share of the budget used → factor on both learning rates.
         schedules: of further quantities, see ``Scheduled``; of penalties and augmentations that are not there, or null,
             they are left out.
-        fresh_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
+        new_batch_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
             has just stepped on.
         core: what ``AlternatingModule`` takes.
 
@@ -65,16 +65,16 @@ class GANModule(LatentModule):
         d_optimizer: MakeOptimizer,
         penalties: Mapping[str, Penalty | None] | None = None,
         classes: int = 0,
-        augment: Mapping[str, Callable[[Tensor, Noise], Tensor] | None] | None = None,
+        augment: Mapping[str, Callable[[Tensor, RandomStream], Tensor] | None] | None = None,
         wrappers: Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module] | None]] | None = None,
-        replay: Pool | None = None,
+        replay_pool: ImagePool | None = None,
         project: Callable[[nn.Module], None] | None = None,
         n_critic: int = 1,
         ema_half_life: float = 10_000,
         ema_ramp: float | None = 0.05,
         schedule: Schedule | None = None,
         schedules: Mapping[str, Schedule | None] | None = None,
-        fresh_for_generator: bool = False,
+        new_batch_for_generator: bool = False,
         **core: Any,
     ) -> None:
         generator, discriminator = (
@@ -89,71 +89,76 @@ class GANModule(LatentModule):
             schedules={
                 "discriminator.lr": schedule,
                 "generator.lr": schedule,
-                **_of_what_is_on(schedules or {}, {"augment": augment, "adversary.penalties": penalties}),
+                **_of_what_is_on(schedules or {}, {"augment": augment, "objective.penalties": penalties}),
             },
             **core,
         )
         self.generator, self.discriminator = generator, discriminator
-        self.adversary = Adversary(loss, penalties, {"discriminator": discriminator})
+        self.objective = AdversarialObjective(loss, penalties, {"discriminator": discriminator})
         self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
-        self.replay, self.project, self.n_critic, self.fresh = replay, project, n_critic, fresh_for_generator
-        if replay is not None and (classes or not self.replays):
+        self.replay_pool, self.project, self.n_critic, self.new_batch = (
+            replay_pool,
+            project,
+            n_critic,
+            new_batch_for_generator,
+        )
+        if replay_pool is not None and (classes or not self.replays):
             raise UserError(
                 f"Earlier fakes come without the labels or codes that this {type(self).__name__} judges them by: "
                 "leave replay away."
             )
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("discriminator", self.d_terms), Phase("generator", self.g_terms, self.n_critic, self.fresh)]
+        return [Phase("discriminator", self.d_losses), Phase("generator", self.g_losses, self.n_critic, self.new_batch)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator if phase == "discriminator" else self.generator]
 
-    def draw(self, batch: Batch, noise: Noise) -> Drawn:
-        return {"fake": self.generator(self.prior(noise, len(batch["image"])), *self.told(batch))}
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
+        return {"fake": self.generator(self.prior(noise, len(batch["image"])), *self.condition(batch))}
 
-    def critic(self, images: Tensor, batch: Batch, noise: Noise) -> Tensor:
+    def critic(self, images: Tensor, batch: Batch, noise: RandomStream) -> Tensor:
         """What the discriminator says of images: logits in float32, whatever the precision of the networks."""
-        return self.discriminator(self.augmented(images, noise), *self.told(batch)).float()
+        return self.discriminator(self.augmented(images, noise), *self.condition(batch)).float()
 
-    def augmented(self, images: Tensor, noise: Noise) -> Tensor:
+    def augmented(self, images: Tensor, noise: RandomStream) -> Tensor:
         for each in self.augment.values():
             images = each(images, noise)
         return images
 
-    def d_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        fake = drawn["fake"] if self.replay is None else self.replay.query(drawn["fake"], noise)
-        return self.adversary.d(self._shown(batch, noise), batch["image"], fake, noise, self.iteration)
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        fake = shared["fake"] if self.replay_pool is None else self.replay_pool.query(shared["fake"], noise)
+        return self.objective.d(self._shown(batch, noise), batch["image"], fake, noise, self.iteration)
 
-    def g_terms(self, batch: Batch, drawn: Drawn, noise: Noise) -> Terms:
-        return Terms({"adversarial": self.adversary.g(self._shown(batch, noise), drawn["fake"], batch["image"])})
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        return Losses({"adversarial": self.objective.g(self._shown(batch, noise), shared["fake"], batch["image"])})
 
-    def _shown(self, batch: Batch, noise: Noise) -> Critic:
+    def _shown(self, batch: Batch, noise: RandomStream) -> Critic:
         return lambda images: self.critic(images, batch, noise)
 
-    def critic_and(self, head: nn.Module, found: list[Tensor], noise: Noise) -> Critic:
+    def critic_and(self, head: nn.Module, found: list[Tensor], noise: RandomStream) -> Critic:
         """A critic that adds to ``found``, at each call, what the head makes of its features (N, width), in float32."""
         discriminator: Any = self.discriminator
 
         def critic(images: Tensor) -> Tensor:
             features = discriminator.features(self.augmented(images, noise))
             found.append(head(features.flatten(1)).float())
-            logits: Tensor = discriminator.judge(features)
+            logits: Tensor = discriminator.logits(features)
             return logits.float()
 
         return critic
 
-    def memories(self) -> Mapping[str, Remembers]:
-        return self.adversary.memories() | ({} if self.replay is None else {"replay": self.replay})
+    def extra_state(self) -> Mapping[str, Stateful]:
+        return self.objective.extra_state() | ({} if self.replay_pool is None else {"replay_pool": self.replay_pool})
 
-    def stepped(self, phase: str) -> None:
+    def after_step(self, phase: str) -> None:
         if phase == "discriminator" and self.project is not None:
             self.project(self.discriminator)
 
-    def compilable(self) -> Sequence[nn.Module]:
-        return [self.generator] if self.adversary.differentiates_twice else [self.generator, self.discriminator]
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        return [self.generator] if self.objective.differentiates_twice else [self.generator, self.discriminator]
 
-    def picture(self, latents: Tensor, *labels: Tensor) -> Tensor:
+    def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
         """By the averaged generator."""
         made: Tensor = self.averaged("generator")(latents, *labels)
         return made

@@ -5,31 +5,31 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gan_lab.common.types import Noise
-from gan_lab.training.noise import Keyed
+from gan_lab.common.types import RandomStream
+from gan_lab.training.noise import KeyedStream
 
 
 class Normal:
     """z ~ N(0, I), of ``dim`` numbers."""
 
-    reach = 3.0
+    latent_range = 3.0
 
     def __init__(self, dim: int) -> None:
         self.dim = _some(dim)
 
-    def __call__(self, noise: Noise, n: int) -> Tensor:
+    def __call__(self, noise: RandomStream, n: int) -> Tensor:
         return noise.normal(n, self.dim)
 
 
 class Uniform:
     """z ~ U(-1, 1), of ``dim`` numbers (the prior of the GAN and DCGAN papers)."""
 
-    reach = 1.0
+    latent_range = 1.0
 
     def __init__(self, dim: int) -> None:
         self.dim = _some(dim)
 
-    def __call__(self, noise: Noise, n: int) -> Tensor:
+    def __call__(self, noise: RandomStream, n: int) -> Tensor:
         return noise.uniform(n, self.dim) * 2 - 1
 
 
@@ -39,8 +39,10 @@ def _some(dim: int) -> int:
     return dim
 
 
-def numbered(draw: Callable[[Noise], Tensor], n: int, seed: int, start: int, what: str = "sample") -> Tensor:
-    """``draw``'s one row for each of the samples start … start + n - 1, each a function of (seed, what, i) alone."""
+def draw_per_sample(
+    draw: Callable[[RandomStream], Tensor], n: int, seed: int, start: int, what: str = "sample"
+) -> Tensor:
+    """``shared_forward``'s one row for each of the samples start … start + n - 1, each a function of (seed, what, i) alone."""
     if n == 0:
-        return draw(Keyed(seed, what, start))[:0]
-    return torch.cat([draw(Keyed(seed, what, start + i)) for i in range(n)])
+        return draw(KeyedStream(seed, what, start))[:0]
+    return torch.cat([draw(KeyedStream(seed, what, start + i)) for i in range(n)])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.losses.objective import AdversarialLoss, Adversary, Penalty
+from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Penalty
 from gan_lab.networks.layers import Dropout
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.ema import EMA
@@ -64,29 +64,29 @@ class TranslationModule(AlternatingModule):
         )
         for name, network in {**generators, **critics}.items():
             self.add_module(name, network)
-        self.adversary = Adversary(loss, penalties, critics)
+        self.objective = AdversarialObjective(loss, penalties, critics)
         self.domains = {side: Domain(**dict(domains[side])) for side in ("a", "b")}
         self.directions, self.critics = tuple(generators), tuple(critics)
         self.project, self.n_critic = project, n_critic
-        self.at_test = {"dropout": dropout_at_test, "batch_statistics": batch_statistics_at_test}
+        self.inference_options = {"dropout": dropout_at_test, "batch_statistics": batch_statistics_at_test}
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         names = self.critics if phase == "critic" else self.directions
         return [getattr(self, name) for name in names]
 
-    def stepped(self, phase: str) -> None:
+    def after_step(self, phase: str) -> None:
         if phase == "critic" and self.project is not None:
             for critic in self.trainable("critic"):
                 self.project(critic)
 
-    def compilable(self) -> Sequence[nn.Module]:
-        critics = [] if self.adversary.differentiates_twice else self.critics
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        critics = [] if self.objective.differentiates_twice else self.critics
         return [getattr(self, name) for name in (*self.directions, *critics)]
 
-    def switch_at_test(self, dropout: bool | None = None, batch_statistics: bool | None = None) -> None:
+    def set_inference_options(self, dropout: bool | None = None, batch_statistics: bool | None = None) -> None:
         """Turns on or off what else than a network's evaluation mode goes on when it translates; None leaves it."""
         asked = {"dropout": dropout, "batch_statistics": batch_statistics}
-        self.at_test |= {name: value for name, value in asked.items() if value is not None}
+        self.inference_options |= {name: value for name, value in asked.items() if value is not None}
 
     # The capability Translates.
 
@@ -110,45 +110,45 @@ class TranslationModule(AlternatingModule):
     def translate(self, image: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
         """Pictures (N, C, H, W) as a network sees them → the same in domain ``to``, float32, by the rules of a test."""
         network, image = self.translator(to), image.to(self.device)
-        chance = self.at_test["dropout"] and any(isinstance(module, Dropout) for module in network.modules())
+        chance = self.inference_options["dropout"] and any(isinstance(module, Dropout) for module in network.modules())
         mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
         with torch.autocast(self.device.type, enabled=False), full_precision():
-            if not chance and not (mixes and self.at_test["batch_statistics"]):
-                with as_at_test(network):
+            if not chance and not (mixes and self.inference_options["batch_statistics"]):
+                with eval_mode(network):
                     return network(image).float()
             made = []
             for number, picture in enumerate(image.split(1), start):
                 key = seed_of(seed, number, "translate") if chance else None
-                with as_at_test(network, key, self.at_test["batch_statistics"]):
+                with eval_mode(network, key, self.inference_options["batch_statistics"]):
                     made.append(network(picture).float())
             return torch.cat(made)
 
     # The capability Judges.
 
     @property
-    def judged(self) -> Sequence[str]:
+    def discriminated(self) -> Sequence[str]:
         """The domains that have a critic."""
         return ("a", "b") if len(self.critics) > 1 else ("b",)
 
     @property
-    def boundary(self) -> float | None:
-        return self.adversary.loss.boundary
+    def decision_threshold(self) -> float | None:
+        return self.objective.loss.decision_threshold
 
-    def shown(self, image: Tensor, source: Tensor) -> Tensor:
+    def discriminator_input(self, image: Tensor, source: Tensor) -> Tensor:
         """What a critic sees of pictures and of what they were made from: the pictures alone."""
         return image
 
     @torch.no_grad()
-    def judge(self, image: Tensor, of: str, source: Tensor) -> Tensor:
-        critic = getattr(self, self.critics[self.judged.index(of)])
+    def logits(self, image: Tensor, of: str, source: Tensor) -> Tensor:
+        critic = getattr(self, self.critics[self.discriminated.index(of)])
         image, source = image.to(self.device), source.to(self.device)
-        with torch.autocast(self.device.type, enabled=False), full_precision(), as_at_test(critic):
-            logits: Tensor = critic(self.shown(image, source)).float()
+        with torch.autocast(self.device.type, enabled=False), full_precision(), eval_mode(critic):
+            logits: Tensor = critic(self.discriminator_input(image, source)).float()
         return logits
 
 
 @contextlib.contextmanager
-def as_at_test(network: nn.Module, dropout: int | None = None, batch_statistics: bool = False) -> Iterator[None]:
+def eval_mode(network: nn.Module, dropout: int | None = None, batch_statistics: bool = False) -> Iterator[None]:
     """The network in evaluation mode, but for what is asked; nothing of it is changed for good.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
-from gan_lab.common.capabilities import Judges, Translates, TwoDomains
+from gan_lab.common.capabilities import Discriminates, Translates, TwoDomains
 from gan_lab.common.images import heatmap
 from gan_lab.data.subsets import spread
 from gan_lab.inference.translation import SPLIT, translated
@@ -57,7 +57,12 @@ class Confusion(Callback):
         told = {f"confusion/critic_{of}/{shown.replace(' ', '_')}": value for (shown, of), value in found.items()}
         for logger in trainer.loggers:
             logger.log_metrics(told, step=self.shown)
-        log_image(trainer.loggers, "confusion", _picture(found, list(module.judged), module.boundary), self.shown)
+        log_image(
+            trainer.loggers,
+            "confusion",
+            _picture(found, list(module.discriminated), module.decision_threshold),
+            self.shown,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "shown": self.shown}
@@ -68,20 +73,20 @@ class Confusion(Callback):
 
 
 def _suits(model: Any, data: Any) -> bool:
-    return isinstance(model, Judges) and isinstance(model, Translates) and isinstance(data, TwoDomains)
+    return isinstance(model, Discriminates) and isinstance(model, Translates) and isinstance(data, TwoDomains)
 
 
 def judgements(model: Any, data: TwoDomains, n: int, seed: int = 0) -> Judgements:
     """What the critics say of n test pictures of each domain at most and of their translations, where it is defined.
 
-    Shares of logits above the boundary, or mean logits where there is none.
+    Shares of logits above the decision_threshold, or mean logits where there is none.
     """
     said: dict[tuple[str, str], list[float]] = {}
     for shown, side, picture, source in _exhibits(model, data, n, seed):
-        for of in model.judged:
+        for of in model.discriminated:
             if model.domains[of].depth == model.domains[side].depth:
-                logits = model.judge(picture, of, source)
-                verdict = logits if model.boundary is None else (logits > model.boundary).float()
+                logits = model.logits(picture, of, source)
+                verdict = logits if model.decision_threshold is None else (logits > model.decision_threshold).float()
                 said.setdefault((shown, of), []).append(float(verdict.mean()))
     return {key: sum(values) / len(values) for key, values in said.items()}
 
@@ -104,8 +109,8 @@ def _exhibits(model: Any, data: TwoDomains, n: int, seed: int) -> Iterator[tuple
                 yield f"made {side}", side, translated(model, foreign, side, seed, number), foreign
 
 
-def _picture(found: Judgements, judged: list[str], boundary: float | None) -> Tensor:
+def _picture(found: Judgements, discriminated: list[str], decision_threshold: float | None) -> Tensor:
     shown = [name for name in ("real a", "made a", "real b", "made b") if any(name == key[0] for key in found)]
-    cells = torch.tensor([[found.get((name, of), float("nan")) for of in judged] for name in shown])
-    what, limits = ("mean logits", None) if boundary is None else ("share taken for real", (0.0, 1.0))
-    return heatmap(cells, shown, [f"critic of {side}" for side in judged], what, limits)
+    cells = torch.tensor([[found.get((name, of), float("nan")) for of in discriminated] for name in shown])
+    what, limits = ("mean logits", None) if decision_threshold is None else ("share taken for real", (0.0, 1.0))
+    return heatmap(cells, shown, [f"critic of {side}" for side in discriminated], what, limits)

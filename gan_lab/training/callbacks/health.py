@@ -37,10 +37,10 @@ class Health(Callback):
     Two warnings, once each:
 
     - The critic has won: over ``window`` of its turns its accuracy (share of logits on the right side of the
-      objective's boundary, the phase's log ``accuracy``) is 99 % or more, and its lead (mean of ``real`` minus
+      objective's decision_threshold, the phase's log ``accuracy``) is 99 % or more, and its lead (mean of ``real`` minus
       ``fake``) in the second
       half is no smaller than in the first. A critic that is right but whose lead shrinks is being caught up. Losses
-      without a boundary, such as Wasserstein's, know no such victory.
+      without a decision_threshold, such as Wasserstein's, know no such victory.
     - The samples have collapsed: at two checks in a row, ``every`` images apart, the mean distance between 16 samples
       is below 5 % of that between the pictures of the batch; or that between translations of 16 test pictures below
       5 % of that between the target's.

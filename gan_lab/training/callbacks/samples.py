@@ -32,10 +32,10 @@ class SampleGrid(Callback):
     """
 
     def __init__(
-        self, every: int, folder: str, n: int = 64, seed: int = 0, columns: int | None = None, animate: bool = True
+        self, every: int, folder: str, n: int = 64, seed: int = 0, columns: int | None = None, sample_clips: bool = True
     ) -> None:
         self.every, self.folder = Every(every), Path(folder)
-        self.n, self.seed, self.columns, self.animate = n, seed, columns, animate
+        self.n, self.seed, self.columns, self.sample_clips = n, seed, columns, sample_clips
         self.sheet: Sheet | None = None
         self.shown = -1
 
@@ -55,7 +55,7 @@ class SampleGrid(Callback):
             return
         if self.shown != module.images_seen:
             self._show(trainer, module, self.sheet)
-        if trainer.is_global_zero and self.animate:
+        if trainer.is_global_zero and self.sample_clips:
             self._animate(module.images_seen)
             self._walk(trainer, module)
 

@@ -69,9 +69,9 @@ class Throughput(Callback):
         self._report(trainer, module)
 
     def _sum_up(self) -> None:
-        for ended, started, stepped in self.marks:
+        for ended, started, after_step in self.marks:
             self.seconds["wait"] += self.clock.between(ended, started)
-            self.seconds["step"] += self.clock.between(started, stepped)
+            self.seconds["step"] += self.clock.between(started, after_step)
         self.marks = []
 
     def _report(self, trainer: Trainer, module: Any) -> None:

@@ -31,7 +31,10 @@ def test_a_loss_says_what_a_model_only_prefers():
         (["model=cyclegan", "data=plain2striped", "data.size=30"], "multiples of 4"),
         (["model=cyclegan", "data=plain2striped", "data.size=16"], "24 px and more"),
         (["model=pix2pix", "data=plain2striped_paired", "data.preprocess=none"], "generator=resnet"),
-        (["model=simvp", "data.length=10"], "leaves no frames to forecast after model.given=10: data.length=11"),
+        (
+            ["model=simvp", "data.length=10"],
+            "leaves no frames to forecast after model.context_frames=10: data.length=11",
+        ),
         (["model=mocogan", "remedy=diffaugment"], "has no augment"),
         (["model=pix2pix", "data=plain2striped_paired", "remedy=diffaugment"], "has no augment.*clip, ttur"),
         (["model=cyclegan", "data=plain2striped", "remedy=lecam"], "has no lecam.*clip, ttur"),

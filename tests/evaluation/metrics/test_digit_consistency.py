@@ -45,7 +45,7 @@ def test_digits_that_change_on_their_way_are_not(data, clips):
 
 def test_of_a_model_that_is_told_digits_it_is_read_whether_they_came(data, clips):
     model, digits = Known(clips), data.splits["test"].label(0, np.arange(20))
-    model.kinds = 10
+    model.num_labels = 10
     found = asked(Steadiness(20), model, data)  # clip i is asked to be of digit i mod 10
     assert found["digit_asked"] == pytest.approx((digits == np.arange(20) % 10).mean(), abs=0.1)
     assert "digit_asked" not in asked(Steadiness(20), Known(clips), data)

@@ -15,7 +15,7 @@ class Linear:
     """Pictures that are the latents themselves, times a factor."""
 
     device = torch.device("cpu")
-    kinds = 0
+    num_labels = 0
 
     def __init__(self, factor=1.0):
         self.factor, self.asked = factor, []

@@ -14,8 +14,8 @@ from gan_lab.models.bases.latents import Normal
 from gan_lab.models.infogan import InfoGAN
 from gan_lab.networks import mlp
 from gan_lab.training.budget import Budget
-from gan_lab.training.image_pool import Pool
-from gan_lab.training.noise import Keyed
+from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.noise import KeyedStream
 
 K, N, SHAPE = 3, 6, (1, 2, 2)
 
@@ -45,9 +45,9 @@ def batch():
 
 def test_both_networks_are_told_the_labels_of_the_batch():
     model = make(classes=K)
-    fake = model.draw(batch(), Keyed(0))["fake"]
+    fake = model.shared_forward(batch(), KeyedStream(0))["fake"]
     assert fake[:, 0, 0, 0].tolist() == pytest.approx([0, 0.1, 0.2] * 2)
-    assert model.critic(fake, batch(), Keyed(0)).tolist() == [0, 1, 2] * 2
+    assert model.critic(fake, batch(), KeyedStream(0)).tolist() == [0, 1, 2] * 2
 
 
 def test_a_label_says_what_is_sampled_and_without_one_classes_take_turns():
@@ -78,16 +78,16 @@ def test_labels_that_the_model_does_not_know_are_refused(classes, label, message
 
 
 def test_the_critic_is_shown_fakes_of_the_past_and_the_generator_is_not(monkeypatch):
-    pool = Pool(N)
+    pool = ImagePool(N)
     pool.images = [torch.full(SHAPE, -1.0)] * N
     plain = {"generator": mlp.Generator(2, *SHAPE, widths=(4,)), "critic": mlp.Discriminator(*SHAPE, widths=(4,))}
     model = make(**plain, replay=pool)
     shown = []
-    monkeypatch.setattr(model.adversary, "d", lambda critic, real, fake, *_: shown.append(fake))
-    drawn = model.draw(batch(), Keyed(0))
-    model.d_terms(batch(), {name: value.detach() for name, value in drawn.items()}, Keyed(0))
+    monkeypatch.setattr(model.objective, "d", lambda critic, real, fake, *_: shown.append(fake))
+    drawn = model.shared_forward(batch(), KeyedStream(0))
+    model.d_losses(batch(), {name: value.detach() for name, value in drawn.items()}, KeyedStream(0))
     assert (shown[0] == -1).flatten(1).all(1).any()
-    assert model.memories()["replay"] is pool
+    assert model.extra_state()["replay"] is pool
 
 
 def test_what_is_put_before_the_critic_and_around_networks_goes_in_order():
@@ -95,7 +95,7 @@ def test_what_is_put_before_the_critic_and_around_networks_goes_in_order():
     wrap = {"discriminator": {"none": None, "flat": lambda network: nn.Sequential(nn.Flatten(), network)}}
     model = make(critic=nn.Linear(4, 1), augment={"a": doubled, "b": None, "c": raised}, wrappers=wrap)
     assert isinstance(model.discriminator[0], nn.Flatten)
-    assert model.augmented(torch.ones(1), Keyed(0)).item() == 3
+    assert model.augmented(torch.ones(1), KeyedStream(0)).item() == 3
 
 
 def networks(latent, classes):
@@ -106,24 +106,24 @@ def networks(latent, classes):
 
 def test_acgans_terms_are_the_cross_entropies_of_the_classes():
     model = make(ACGAN, **networks(2, K), classes=K, auxiliary=2.0)
-    data, noise = batch(), Keyed(0)
-    fake = model.draw(data, noise)["fake"]
+    data, noise = batch(), KeyedStream(0)
+    fake = model.shared_forward(data, noise)["fake"]
 
     def wrong(images):
         votes = model.classifier(model.discriminator.features(images))
         return -torch.log_softmax(votes, 1)[range(N), data["label"]].mean()
 
-    d, g = model.d_terms(data, {"fake": fake.detach()}, noise), model.g_terms(data, {"fake": fake}, noise)
-    torch.testing.assert_close(d.losses["class"], 2 * (wrong(data["image"]) + wrong(fake)))
-    torch.testing.assert_close(g.losses["class"], 2 * wrong(fake))
-    torch.testing.assert_close(g.losses["adversarial"], -model.discriminator(fake).mean())
+    d, g = model.d_losses(data, {"fake": fake.detach()}, noise), model.g_losses(data, {"fake": fake}, noise)
+    torch.testing.assert_close(d.terms["class"], 2 * (wrong(data["image"]) + wrong(fake)))
+    torch.testing.assert_close(g.terms["class"], 2 * wrong(fake))
+    torch.testing.assert_close(g.terms["adversarial"], -model.discriminator(fake).mean())
 
 
 def test_infogans_terms_are_likelihoods_of_the_codes_that_made_the_fakes():
     model = make(InfoGAN, **networks(2 + 4 + 2, 0), codes=4, shades=2, information=2.0, shading=0.5)
-    drawn = model.draw(batch(), Keyed(0))
+    drawn = model.shared_forward(batch(), KeyedStream(0))
     code, mean, log_variance = model.reader(model.discriminator.features(drawn["fake"])).split([4, 2, 2], 1)
-    g = model.g_terms(batch(), drawn, Keyed(0)).losses
+    g = model.g_losses(batch(), drawn, KeyedStream(0)).terms
     categorical = torch.distributions.Categorical(logits=code).log_prob(drawn["code"]).mean()
     off, variance = drawn["shade"] - mean, log_variance.exp()
     normal = -(off.square() / variance + torch.log(2 * torch.pi * variance)).sum(1).mean() / 2
@@ -133,7 +133,7 @@ def test_infogans_terms_are_likelihoods_of_the_codes_that_made_the_fakes():
 
 def test_a_label_replaces_infogans_code_and_truncation_leaves_it_whole():
     model = make(InfoGAN, **networks(2 + 4 + 1, 0), codes=4, shades=1)
-    assert model.reach().tolist() == [3, 3, 0, 0, 0, 0, 1], "a code is on alone, a shade lies between -1 and 1"
+    assert model.latent_range().tolist() == [3, 3, 0, 0, 0, 0, 1], "a code is on alone, a shade lies between -1 and 1"
     latents = model.latents(50, truncation=0.5)
     assert latents[:, 2:6].sum(1).tolist() == [1] * 50
     assert latents[:, 6].abs().max() <= 0.5

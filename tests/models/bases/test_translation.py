@@ -10,7 +10,7 @@ from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.losses.penalties import R1
-from gan_lab.models.bases.translation import TranslationModule, as_at_test
+from gan_lab.models.bases.translation import TranslationModule, eval_mode
 from gan_lab.networks.layers import Dropout
 
 PICTURES = {"channels": 3, "labels": 0}
@@ -68,7 +68,7 @@ def test_batch_statistics_at_test_are_each_pictures_own_and_leave_no_trace(noisy
 def test_modes_are_put_back(noisy):
     noisy.train()
     noisy[2].eval()
-    with as_at_test(noisy, dropout=0, batch_statistics=True):
+    with eval_mode(noisy, dropout=0, batch_statistics=True):
         assert [module.training for module in noisy] == [False, True, False]
         assert (noisy[2](torch.ones(100)) == 0).any()
     assert [module.training for module in noisy] == [True, True, False]

@@ -8,7 +8,7 @@ import torch
 from domains import Carrier, two_sides
 from translators import node
 
-from gan_lab.common.capabilities import Judges
+from gan_lab.common.capabilities import Discriminates
 from gan_lab.common.domains import Domain
 from gan_lab.common.instantiate import build
 from gan_lab.training.callbacks.confusion import Confusion, judgements
@@ -18,9 +18,9 @@ from gan_lab.training.loggers import CSV
 class Judged(Carrier):
     """Domain b is the brighter one; its critic says how bright a picture is, and a's how dark."""
 
-    judged, boundary, images_seen = ("a", "b"), 0.0, 0
+    discriminated, decision_threshold, images_seen = ("a", "b"), 0.0, 0
 
-    def judge(self, image, of, source):
+    def logits(self, image, of, source):
         return (image if of == "b" else -image).mean((1, 2, 3))
 
     def sync_buffers(self):
@@ -53,7 +53,7 @@ def test_without_a_boundary_there_are_mean_logits():
 
 def test_one_way_and_one_critic_leave_the_rest_out():
     model = Judged(lambda image: image + 2)
-    model.judged = ("b",)
+    model.discriminated = ("b",)
     assert set(judgements(model, DATA, n=4)) == {("real a", "b"), ("real b", "b"), ("made b", "b")}
 
 
@@ -74,13 +74,13 @@ def test_methods_judge_as_their_critics_do(method):
     if pix2pix:
         configuration["discriminator"] = configuration["discriminator"] | {"channels": 6}
     model = build(configuration)
-    assert isinstance(model, Judges) and model.boundary == 0.5
+    assert isinstance(model, Discriminates) and model.decision_threshold == 0.5
     image, source = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
     critic = (model.discriminator if pix2pix else model.critic_b).eval()
     with torch.no_grad():
         expected = critic(torch.cat([source, image], 1) if pix2pix else image)
-    assert torch.allclose(model.judge(image, "b", source), expected, atol=1e-5)
-    assert tuple(model.judged) == (("b",) if pix2pix else ("a", "b"))
+    assert torch.allclose(model.logits(image, "b", source), expected, atol=1e-5)
+    assert tuple(model.discriminated) == (("b",) if pix2pix else ("a", "b"))
     found = judgements(model, two_sides(a=3, b=3, shape=(3, 32, 32), paired=pix2pix), n=2)
     assert set(found) >= {("real b", "b"), ("made b", "b")} and all(0 <= value <= 1 for value in found.values())
 

@@ -16,8 +16,8 @@ from gan_lab.training.loggers import CSV
 class Painter:
     """Paints each picture in the grey level of its label, or of the images seen."""
 
-    def __init__(self, kinds=0):
-        self.images_seen, self.synced, self.kinds, self.asked = 0, 0, kinds, []
+    def __init__(self, num_labels=0):
+        self.images_seen, self.synced, self.num_labels, self.asked = 0, 0, num_labels, []
 
     def sync_buffers(self):
         self.synced += 1
@@ -77,8 +77,8 @@ def test_a_resumed_run_animates_all_its_parts_but_not_what_it_went_back_on(tmp_p
 
 
 def test_rows_are_classes_where_model_and_data_have_them(tmp_path):
-    grids = SampleGrid(every=0, folder=str(tmp_path), n=8, animate=False)
-    run(grids, Painter(kinds=3), to=10)
+    grids = SampleGrid(every=0, folder=str(tmp_path), n=8, sample_clips=False)
+    run(grids, Painter(num_labels=3), to=10)
     sheet = np.array(Image.open(tmp_path / "samples.png"))
     assert sheet.shape == (3 * 66 + 2, 2 * 66 + 2)
     assert [sheet[66 * row + 30, 30] for row in range(3)] == [0, 20, 40]
@@ -94,7 +94,7 @@ def test_loggers_get_every_grid(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("gan_lab.training.callbacks.samples.log_image", lambda *args: shown.append(args))
     logger = CSV(tmp_path)
-    run(SampleGrid(50, str(tmp_path), n=1, animate=False), Painter(), to=50, the_trainer=trainer(loggers=[logger]))
+    run(SampleGrid(50, str(tmp_path), n=1, sample_clips=False), Painter(), to=50, the_trainer=trainer(loggers=[logger]))
     assert [(loggers, name, step) for loggers, name, _, step in shown] == [([logger], "samples", s) for s in (0, 50)]
 
 
@@ -126,7 +126,7 @@ class Walker(Painter):
 def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("gan_lab.training.callbacks.samples.log_animation", lambda _, *what: shown.append(what))
-    walker = Walker(kinds=3)
+    walker = Walker(num_labels=3)
     run(SampleGrid(every=0, folder=str(tmp_path), n=4), walker, to=20)
     name, frames = moving_for(walker, None, seed=0)
     assert name == "interpolation"
