@@ -103,7 +103,7 @@ def _thin_sequences(config: DictConfig) -> list[str]:
         return []
     network = config.model.get("network") or {}
     made = [f"model.network.{key}={value}" for key, value in FORECASTERS.items() if key in network]
-    made += ["model.context_frames=2"] if "given" in config.model else []
+    made += ["model.context_frames=2"] if "context_frames" in config.model else []
     return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
 
 

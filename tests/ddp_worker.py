@@ -80,7 +80,7 @@ def codebook() -> VQVAE:
 def forecaster() -> Forecaster:
     """Whose network is fed true frames by chance."""
     network, sgd = ConvLSTM(3, 16, 16, patch=4, maps=4, layers=1, kernel=3), partial(torch.optim.SGD, lr=1.0)
-    return Forecaster(network, 2, sgd, feeding=0.5, budget=Budget(images=BATCH * ITERATIONS))
+    return Forecaster(network, 2, sgd, teacher_forcing=0.5, budget=Budget(images=BATCH * ITERATIONS))
 
 
 def animator() -> MoCoGAN:

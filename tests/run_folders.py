@@ -20,7 +20,7 @@ def measured(images, tier, figures):
 def make(folder, seed=0, method="dcgan", last=2.5):
     """A finished run of 500 images, as its callbacks would leave it behind."""
     (folder / "samples").mkdir(parents=True)
-    config = {"name": f"{method}-digits", "method": method, "seed": seed, "takes": "image", "run_dir": str(folder)}
+    config = {"name": f"{method}-digits", "method": method, "seed": seed, "data_kind": "image", "run_dir": str(folder)}
     config |= {"data": {"name": "digits", "size": 32, "seed": seed}, "logger": {"folder": f"{folder}/x"}}
     (folder / "config.json").write_text(json.dumps(config))
     told = {"state": "finished", "time": "2026-11-22T08:00:00", "images_seen": 500, "iteration": 50, "seconds": 61.0}

@@ -114,7 +114,7 @@ def _check_data(config: DictConfig) -> None:
             f"choose such as data={FITTING[config.data_kind]}."
         )
 
-    length, shown = config.data.get("length"), config.model.get("given")
+    length, shown = config.data.get("length"), config.model.get("context_frames")
     if type(length) is int and type(shown) is int and length <= shown:
         raise UserError(
             f"data.length={length} leaves no frames to forecast after model.context_frames={shown}: data.length={shown + 1} and "

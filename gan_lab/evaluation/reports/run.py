@@ -175,7 +175,7 @@ def _commands(run: History) -> list[str]:
     if checkpoint is None:
         return []
     given = f"checkpoint={shlex.quote(str(checkpoint))}"
-    translates = run.config.get("takes") in ("unpaired", "paired")
+    translates = (run.config.get("data_kind") or run.config.get("takes")) in ("unpaired", "paired")
     made = f"translate {given} input=… output=…" if translates else f"sample {given} n=64"
     found = [f"python -m gan_lab.{made}", f"python -m gan_lab.evaluate {given}"]
     if run.state != "finished" and (run.folder / LAST).is_file():

@@ -77,7 +77,7 @@ def test_the_machine_and_its_versions_are_told(run):
 def test_runs_that_translate_and_points_of_the_plane(run):
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(
-        json.dumps({**config, "takes": "unpaired", "data": {"name": "ring", "size": [1, 1]}})
+        json.dumps({**config, "data_kind": "unpaired", "data": {"name": "ring", "size": [1, 1]}})
     )
     protocol = {"directions": {"a2b": {"translated": 50, "real": 40}}, "split": "test"}
     record = {
