@@ -1,8 +1,8 @@
 """Makes an archive of thin checkpoints, one for each case of the tests: ``python tests/old_checkpoints/make.py 1``.
 
-The archive of a format is made once, by the last version that writes it, and then kept for ever: every later version must
-load each checkpoint and give the same outputs (``tests/test_old_checkpoints.py``). Weights are functions of their names,
-in few levels, so that the archive is small.
+The archive of a format is made once, by the last version that writes it, and is kept: every later version must load each
+checkpoint and give the same outputs (``tests/test_old_checkpoints.py``). Weights are functions of their names, in few
+levels, so that the archive is small.
 """
 
 import hashlib
