@@ -2,8 +2,8 @@
 
 import torch
 
+from gan_lab.data import clip_subsets, subsets
 from gan_lab.evaluation import image_sets as sources
-from gan_lab.evaluation.metrics import clips
 from gan_lab.evaluation.model_metric import How
 from gan_lab.evaluation.statistics import Gathered
 
@@ -25,7 +25,7 @@ def asked_on_ranks(monkeypatch, make, model, data, world=2, **how):
     probes = [make() for _ in range(world)]
     for rank, probe in enumerate(probes):
         with monkeypatch.context() as patch:
-            for module in (sources, clips):
+            for module in (sources, subsets, clip_subsets):
                 patch.setattr(module, "ranks", lambda rank=rank: (rank, world))
             probe.update(model, data, How(progress=False, **how))
     for first, *others in zip(*([m for m in p.modules() if isinstance(m, Gathered)] for p in probes), strict=True):

@@ -13,22 +13,8 @@ from gan_lab.cli.config.compose import compose
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
 from gan_lab.data.sources.folders import folder_pictures
-from gan_lab.evaluation.statistics import Comparison
-from gan_lab.evaluation.suite import Tally
 
-ODD = "+metrics.odd={_target_: test_evaluate_folders.Odd, _partial_: true}"
-
-
-class Odd(Comparison):
-    """Figures that are no numbers beside one that is."""
-
-    sees = "images"
-
-    def __init__(self):
-        super().__init__(Tally(), Tally())
-
-    def compare(self, real, fake):
-        return {"odd": 1.5, "odd.error": float("nan"), "odder": float("inf")}
+ODD = "+metrics.odd={_target_: odd_metric.Odd, _partial_: true}"
 
 
 def pictures(folder, n, seed=0):

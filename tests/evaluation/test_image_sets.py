@@ -6,8 +6,8 @@ from domains import Side, pictures
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_uint8
+from gan_lab.data import subsets
 from gan_lab.data.subsets import spread
-from gan_lab.evaluation import image_sets as sources
 from gan_lab.evaluation.feature_table import FeatureTable, PictureTable
 from gan_lab.evaluation.image_sets import Made, Real
 
@@ -33,7 +33,7 @@ def test_pictures_are_spread_evenly_and_parts_numbered():
 
 
 def test_parts_of_large_pictures_are_small(monkeypatch):
-    monkeypatch.setattr(sources, "PIXELS", 128)
+    monkeypatch.setattr(subsets, "PIXELS", 128)
     assert [len(part) for _, part in spread(numbered((8, 8), (32, 32)), "test", 8)] == [2, 2, 1, 1, 1, 1]
 
 

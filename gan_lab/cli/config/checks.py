@@ -143,7 +143,7 @@ def _check_likelihood(config: DictConfig) -> None:
         if config.get(group) is None and uses.get(key) == value:
             raise UserError(f"model={config.method} needs a {group}: give one of {', '.join(choices(group))}.")
     if config.get("coder") is not None and "latent" not in config.coder and uses.get("prior") is not None:
-        family = config.coder.decoder._target_.split(".")[-2]
+        family = {"hierarchical_vae": "ladder"}.get(name := config.coder.decoder._target_.split(".")[-2], name)
         raise UserError(
             f"coder={family} goes with model={'hvae' if family == 'ladder' else family}: give coder=mlp or conv."
         )

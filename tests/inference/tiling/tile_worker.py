@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the script; pytest has it
+
 import torch
 from translators import Model, generator
 
