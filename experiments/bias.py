@@ -21,11 +21,11 @@ from torchvision.transforms.functional import gaussian_blur
 from gan_lab.common.device import hardware, versions
 from gan_lab.data.presets import folder
 from gan_lab.evaluation.features.extractors import Colour
-from gan_lab.evaluation.image_sets import Real
+from gan_lab.evaluation.image_sets import SplitImages
 from gan_lab.evaluation.metrics.frechet import Sums, distance
 from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity
 from gan_lab.evaluation.reports.charts import Axes
-from gan_lab.evaluation.statistics import UnsuitedError, Values
+from gan_lab.evaluation.statistics import NotApplicableError, Values
 
 HERE = Path(__file__).parent
 SIZES = (100, 250, 500, 1000, 2500, 5000)
@@ -61,7 +61,7 @@ def compared(metric: FrechetInfinity) -> Values:
     real, fake = metric.real.compute(), metric.fake.compute()
     try:
         return metric.compare(real, fake)
-    except UnsuitedError:
+    except NotApplicableError:
         return {"fd": distance(real, reduce(Sums.__add__, fake).moments())}
 
 
@@ -91,8 +91,8 @@ def main() -> None:
     data = folder(str(parser.parse_args().folder), name="cifar10", channels=3, classes=0, size=32, batch_size=64)
     data.prepare_data()
     extractor = Colour()
-    real = torch.cat([extractor(images)[0] for _, images in Real(data, "train").batches(True)])
-    test = torch.cat([images for _, images in Real(data, "test").batches(False)])
+    real = torch.cat([extractor(images)[0] for _, images in SplitImages(data, "train").batches(True)])
+    test = torch.cat([images for _, images in SplitImages(data, "test").batches(False)])
     test = test[torch.randperm(len(test), generator=torch.Generator().manual_seed(0))]  # they come class by class
     seen = {"test": test, "blurred": gaussian_blur(test, [3, 3], [0.6, 0.6])}
     found = {kind: figures(real, torch.cat([extractor(part)[0] for part in seen[kind].split(250)])) for kind in KINDS}

@@ -24,11 +24,11 @@ from gan_lab.common.launch import on_every_device
 from gan_lab.common.runs import checkpoint_in, title, write_json
 from gan_lab.data.loading.splits import SPLITS, WHOLE
 from gan_lab.data.sources.folders import Numbered, folder_pictures
-from gan_lab.evaluation.evaluators.base import Measure
-from gan_lab.evaluation.evaluators.samples import SampleMeasure
-from gan_lab.evaluation.evaluators.select import measure_for
-from gan_lab.evaluation.gallery import Exhibits
-from gan_lab.evaluation.image_sets import Real
+from gan_lab.evaluation.evaluators.base import Evaluator
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
+from gan_lab.evaluation.evaluators.select import select_evaluator
+from gan_lab.evaluation.gallery import Gallery
+from gan_lab.evaluation.image_sets import SplitImages
 from gan_lab.evaluation.reports.pages import read_answers, write_trial
 from gan_lab.evaluation.reports.report import write_report
 from gan_lab.evaluation.reports.tables import table
@@ -64,7 +64,7 @@ class Task:
     """
 
     model: Any
-    measure: Measure
+    measure: Evaluator
     title: str
     told: Mapping[str, Any]
     base: Path
@@ -90,12 +90,12 @@ def evaluate(config: DictConfig) -> Report | None:
 
 def _evaluate(plain: dict[str, Any]) -> Report:
     task = _of_checkpoint(plain) if plain["fake"] is None else _of_folders(plain)
-    if plain["trial"] and not isinstance(task.measure, SampleMeasure):
+    if plain["trial"] and not isinstance(task.measure, SampleEvaluator):
         raise UserError("The test with people takes models that sample pictures: leave trial= away.")
     began = time.monotonic()
     report = task.measure.report(task.model)
     seconds = round(time.monotonic() - began, 2)
-    exhibits = task.measure.exhibits(task.model) if plain["page"] else None  # of all ranks' features
+    exhibits = task.measure.gallery(task.model) if plain["page"] else None  # of all ranks' features
     if ranks()[0] == 0:
         _write({**task.told, "seconds": seconds, **report.record()}, task, plain, exhibits)
     return report
@@ -166,16 +166,16 @@ def _beside(base: Path, end: str) -> Path:
     return base.with_name(f"{base.name}{end}")  # a dot in its name begins no ending
 
 
-def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any], exhibits: Exhibits | None) -> None:
+def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any], exhibits: Gallery | None) -> None:
     written = [_beside(task.base, ".json")]
     write_json(written[0], record)
-    against = task.against or task.measure.against(record["protocol"])
+    against = task.against or task.measure.comparison_text(record["protocol"])
     Console().print(table(record, against))
     if "undefined" in record:
         print(f"Without a finite value, as of too few pictures: {', '.join(record['undefined'])}")
     trial = _trial(task, plain) if plain["trial"] else None
     if plain["page"]:
-        pictures = (task.measure.plate(task.model), exhibits)
+        pictures = (task.measure.sheet(task.model), exhibits)
         written.append(write_report(_beside(task.base, ".html"), task.title, against, record, *pictures, trial))
     print(f"Wrote {', '.join(map(str, [*written, *([trial] if trial else [])]))}")
 
@@ -206,18 +206,18 @@ def _of_folders(plain: dict[str, Any]) -> Task:
     return Task(model, measure, " against ".join(names), {"fake": fake.describe()}, base, against)
 
 
-def _measure(model: Any, data: Any, plain: Mapping[str, Any]) -> Measure | None:
+def _measure(model: Any, data: Any, plain: Mapping[str, Any]) -> Evaluator | None:
     keys = ("n", "weights", "paired", "split", "seed", "truncation", "limit", "batch_size")
     options = {key: plain[key] for key in keys}
     extractors = build(plain.get("extractor") or {})
-    return measure_for(model, data, build(plain.get("metrics") or {}), extractors=extractors, **options)
+    return select_evaluator(model, data, build(plain.get("metrics") or {}), extractors=extractors, **options)
 
 
 def _trial(task: Task, plain: Mapping[str, Any]) -> Path:
     """The test with people, of real pictures spread over the split and the first samples."""
-    assert isinstance(task.measure, SampleMeasure)
+    assert isinstance(task.measure, SampleEvaluator)
     data, source = task.measure.data, task.measure.source(task.model)
     n = min(plain["trial"], source.n, data.count(plain["split"]))
-    real = Real(data, plain["split"], n).pick(torch.arange(n))
+    real = SplitImages(data, plain["split"], n).pick(torch.arange(n))
     path = _beside(task.base, "-trial.html")
     return write_trial(path, real, source.pick(torch.arange(n)), task.title, plain["pairs"], plain["seed"])

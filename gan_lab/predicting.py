@@ -22,7 +22,7 @@ from gan_lab.data.clip_subsets import spread_clips
 from gan_lab.data.loading.splits import SPLITS, sides
 from gan_lab.data.reading.pictures import MODES, Frame
 from gan_lab.data.sources.recording_files import read_recording
-from gan_lab.evaluation.metrics.prediction import BASELINES, squared
+from gan_lab.evaluation.metrics.prediction import BASELINES, squared_error
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.sampling import ANIMATIONS
 from gan_lab.training.checkpoint import load, read
@@ -117,8 +117,8 @@ def _tell(found: Sequences, made: Tensor) -> None:
     print(f"Predicted {made.shape[1]} frames of {len(made)} sequences, {found.given.shape[1]} frames given")
     if known:
         truth = found.truth[:, :known].flatten(0, 1)
-        error = squared(made[:, :known].flatten(0, 1), truth).mean()
-        idle = squared(BASELINES["repeat"](found.given, known).flatten(0, 1), truth).mean()
+        error = squared_error(made[:, :known].flatten(0, 1), truth).mean()
+        idle = squared_error(BASELINES["repeat"](found.given, known).flatten(0, 1), truth).mean()
         print(f"Summed squared error a frame {error:.1f}; of the last frame again {idle:.1f}")
 
 

@@ -4,8 +4,8 @@ import torch
 
 from gan_lab.data import clip_subsets, subsets
 from gan_lab.evaluation import image_sets as sources
-from gan_lab.evaluation.model_metric import How
-from gan_lab.evaluation.statistics import Gathered
+from gan_lab.evaluation.model_metric import EvalOptions
+from gan_lab.evaluation.statistics import Statistic
 
 
 class Asked:
@@ -15,8 +15,8 @@ class Asked:
 
 
 def asked(probe, model, data, **how):
-    assert probe.suits(model, data)
-    probe.update(model, data, How(progress=False, **how))
+    assert probe.applies_to(model, data)
+    probe.update(model, data, EvalOptions(progress=False, **how))
     return probe.compute()
 
 
@@ -27,8 +27,8 @@ def asked_on_ranks(monkeypatch, make, model, data, world=2, **how):
         with monkeypatch.context() as patch:
             for module in (sources, subsets, clip_subsets):
                 patch.setattr(module, "ranks", lambda rank=rank: (rank, world))
-            probe.update(model, data, How(progress=False, **how))
-    for first, *others in zip(*([m for m in p.modules() if isinstance(m, Gathered)] for p in probes), strict=True):
+            probe.update(model, data, EvalOptions(progress=False, **how))
+    for first, *others in zip(*([m for m in p.modules() if isinstance(m, Statistic)] for p in probes), strict=True):
         for name in first._defaults:
             setattr(first, name, sum((getattr(other, name) for other in others), getattr(first, name)))
     return probes[0].compute()

@@ -30,7 +30,7 @@ class RandomClips:
 class Off(Asked):
     """Predicts what it knows to come, off by so much a frame further away, in [-1, 1]."""
 
-    given = 2
+    context_frames = 2
 
     def __init__(self, data, by):
         self.clips, self.by = to_float(data.made), by

@@ -214,10 +214,22 @@ ARGUMENTS = {
     },
     "losses.penalties": {"every": "interval"},
 }
-"""Arguments of format 1, by the module, or the package, of the part that takes them; those of ``models`` are the model's."""
+"""Arguments of format 1, by the module, or the package, of the part that takes them; ``models`` has the model's."""
 
 SCHEDULED = {"adversary.penalties": "objective.penalties", "feeding": "teacher_forcing"}
 """Beginnings of the names of scheduled quantities of format 1."""
+
+CHOICES = {
+    "metrics": {
+        "looks": "image_statistics",
+        "steadiness": "digit_consistency",
+        "accuracy": "classification_accuracy",
+    },
+}
+"""Choices of config groups that users may still type under their old names, by group and old name."""
+
+KEYS = {f"{tier}.{old}": f"{tier}.{new}" for tier in ("metrics", "quick") for old, new in CHOICES["metrics"].items()}
+"""Beginnings of config keys that users may still type under their old names."""
 
 EXTRA_STATE = {"replay": "replay_pool"}
 """Entries of what format 1 called ``memories``."""

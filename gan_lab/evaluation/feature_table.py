@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from gan_lab.evaluation.statistics import Gathered, digest
+from gan_lab.evaluation.statistics import Statistic, digest
 
 
-class FeatureTable(Gathered):
+class FeatureTable(Statistic):
     """The features of n numbered pictures that arrive in any order and on any rank.
 
     Args:
@@ -21,8 +21,8 @@ class FeatureTable(Gathered):
 
     def __init__(self, dim: int, n: int) -> None:
         super().__init__(dim, n)
-        self.sum_state("rows", n, dim, dtype=torch.float32)
-        self.sum_state("seen", n, dtype=torch.int64)
+        self.add_sum_state("rows", n, dim, dtype=torch.float32)
+        self.add_sum_state("seen", n, dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Features (m, d)."""
@@ -38,7 +38,7 @@ class FeatureTable(Gathered):
         return self.rows
 
 
-class PictureTable(Gathered):
+class ImageTable(Statistic):
     """Some of n numbered pictures, uint8, that arrive in any order and on any rank.
 
     Args:
@@ -54,7 +54,7 @@ class PictureTable(Gathered):
         super().__init__(list(shape), n, digest(chosen))
         self.place = torch.full((n,), -1)
         self.place[chosen] = torch.arange(len(chosen))
-        self.sum_state("pixels", len(chosen), *shape, dtype=torch.uint8)
+        self.add_sum_state("pixels", len(chosen), *shape, dtype=torch.uint8)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Pictures (m, C, H, W) uint8."""

@@ -16,7 +16,7 @@ from gan_lab.common.progress import track
 from gan_lab.data.subsets import shared_blocks, some, spread, spread_numbers
 
 
-class Pictures(ABC):
+class ImageSet(ABC):
     """A set of n numbered pictures.
 
     Attributes:
@@ -38,7 +38,7 @@ class Pictures(ABC):
         """Numbers (m,) of this rank's share, and uint8 pictures (m, C, H, W)."""
 
 
-class Pickable(Pictures):
+class SelectableImageSet(ImageSet):
     """A set whose pictures can be had one by one."""
 
     @abstractmethod
@@ -46,7 +46,7 @@ class Pickable(Pictures):
         """The pictures of these numbers (m,), uint8 (m, C, H, W)."""
 
 
-class Real(Pickable):
+class SplitImages(SelectableImageSet):
     """The pictures of a split, or some that are evenly spread over it, numbered anew.
 
     Args:
@@ -91,13 +91,13 @@ def seen(domain: Domain, pixels: Tensor) -> Tensor:
     return to_uint8(domain.visible(domain.encode(pixels))) if domain.labels else pixels
 
 
-class Made(Pickable):
+class SampledImages(SelectableImageSet):
     """Samples 0 … n - 1 of a seed.
 
     Args:
         model: sample i of one with classes is of class i mod K.
         shape: (C, H, W).
-        key: see ``Pictures``.
+        key: see ``ImageSet``.
         name: beside the bar.
     """
 
@@ -130,7 +130,7 @@ class Made(Pickable):
         return to_uint8(torch.cat(each)).cpu()
 
 
-class Reconstructed(Pictures):
+class ReconstructedImages(ImageSet):
     """What a model makes again of pictures that are evenly spread over a split.
 
     Args:
@@ -155,7 +155,7 @@ class Reconstructed(Pictures):
             yield index, to_uint8(made)
 
 
-def tells(model: Any, data: Any) -> bool:
+def labels_match(model: Any, data: Any) -> bool:
     """Whether the data are pictures, with the classes that the model is told, if it is told any."""
     classes = getattr(model, "classes", 0)
     return isinstance(data, RealImages) and (not classes or (hasattr(data, "labels") and data.classes == classes))

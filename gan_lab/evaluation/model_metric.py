@@ -12,8 +12,8 @@ from gan_lab.evaluation.statistics import Values
 
 
 @dataclass(frozen=True)
-class How:
-    """How a model is asked; see ``callbacks.measure.Measure``."""
+class EvalOptions:
+    """How a model is asked; see ``callbacks.measure.Evaluator``."""
 
     seed: int = 0
     truncation: float = 1.0
@@ -22,10 +22,10 @@ class How:
     cache_dir: str | None = None
 
 
-USUAL = How()
+DEFAULT_OPTIONS = EvalOptions()
 
 
-class Probe(Metric):
+class ModelMetric(Metric):
     """Asks a model, each rank a part of the questions. It is made as a part of a ``Suite`` is, of its ``facts``.
 
     Attributes:
@@ -37,11 +37,11 @@ class Probe(Metric):
     described: Mapping[str, object] = MappingProxyType({})
 
     @abstractmethod
-    def suits(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: Any, data: Any) -> bool:
         """Whether the model and the data have what it takes."""
 
     @abstractmethod
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         """Asks this rank's part."""
 
     @abstractmethod

@@ -31,7 +31,7 @@ class Report:
         return {**asdict(self), "figures": figures, **({"undefined": undefined} if undefined else {})}
 
 
-def circumstances(model: Any, data: Mapping[str, Any], extractors: Sequence[Extractor]) -> dict[str, Any]:
+def environment_info(model: Any, data: Mapping[str, Any], extractors: Sequence[Extractor]) -> dict[str, Any]:
     """What every protocol says: whether the model's averages were measured, the extractors, the data as they describe
     themselves, the versions.
     """

@@ -19,7 +19,7 @@ Values = dict[str, float | list[float]]
 are curves, for a report to draw."""
 
 
-def figures_of(values: Values) -> dict[str, float]:
+def scalars_of(values: Values) -> dict[str, float]:
     return {name: value for name, value in values.items() if not isinstance(value, list)}
 
 
@@ -27,11 +27,11 @@ def curves_of(values: Values) -> dict[str, list[float]]:
     return {name: value for name, value in values.items() if isinstance(value, list)}
 
 
-class UnsuitedError(UserError):
+class NotApplicableError(UserError):
     """A comparison that cannot be made of such pictures: it is passed over, and its sentence told."""
 
 
-class Gathered(Metric):
+class Statistic(Metric):
     """What is known of one set of numbered pictures, which arrive in any order and on any rank. States are sums.
 
     What ``compute`` gives is no copy: it is valid until the next ``update``.
@@ -44,12 +44,12 @@ class Gathered(Metric):
     full_state_update = False
     count: Tensor
 
-    def __init__(self, *about: object, **metric: Any) -> None:
+    def __init__(self, *key: object, **metric: Any) -> None:
         super().__init__(dist_sync_fn=_all_reduced, **metric)
-        self.about = [type(self).__name__, *about]
-        self.sum_state("count", dtype=torch.int64)
+        self.key = [type(self).__name__, *key]
+        self.add_sum_state("count", dtype=torch.int64)
 
-    def sum_state(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> None:
+    def add_sum_state(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> None:
         """A state of zeros that is summed over ranks. It takes memory from the first update on."""
         self.add_state(name, torch.zeros((), dtype=dtype), dist_reduce_fx=_added)
         self._defaults[name] = torch.zeros((), dtype=dtype).expand(shape)  # add_state would spread it out
@@ -70,7 +70,7 @@ class Gathered(Metric):
     def add(self, values: Tensor, index: Tensor) -> None:
         """What ``update`` does with them."""
 
-    def merged(self) -> dict[str, Tensor]:
+    def merged_states(self) -> dict[str, Tensor]:
         """The states of all ranks as one, on the CPU; a collective."""
         with self.sync_context(dist_sync_fn=_all_reduced):
             return {name: getattr(self, name).cpu().clone() for name in self._defaults}
@@ -130,16 +130,16 @@ class Comparison(Metric):
 
     full_state_update = False
     is_differentiable = False
-    sees: ClassVar[str] = "features"
+    input: ClassVar[str] = "features"
     baseline: ClassVar[Sequence[str]] = ()
     described: Mapping[str, object] = MappingProxyType({})
 
-    def __init__(self, real: Gathered, fake: Gathered) -> None:
+    def __init__(self, real: Statistic, fake: Statistic) -> None:
         super().__init__()
         self.real, self.fake = real, fake
 
     def update(self, values: Tensor, real: bool, index: Tensor | None = None) -> None:
-        """Values of one side's pictures; see ``Gathered.update``."""
+        """Values of one side's pictures; see ``Statistic.update``."""
         (self.real if real else self.fake).update(values, index)
 
     def compute(self) -> Values:

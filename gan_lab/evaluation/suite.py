@@ -15,18 +15,18 @@ from gan_lab.common.progress import console, track
 from gan_lab.evaluation.cache import find, keep
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.extractors import Extractor
-from gan_lab.evaluation.image_sets import Pictures
-from gan_lab.evaluation.statistics import Comparison, Gathered, UnsuitedError, Values, curves_of, figures_of
+from gan_lab.evaluation.image_sets import ImageSet
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values, curves_of, scalars_of
 
 Device = torch.device | str
-Part = Callable[..., Any]
+MetricFactory = Callable[..., Any]
 """The class of a comparison or of a probe, or a partial of it with what the user chose."""
 
 _VERSION = 3
 """Of the path from picture to state: raise it where that path changes, and what was cached is computed anew."""
 
 
-class Tally(Gathered):
+class ImageCount(Statistic):
     """How many pictures came."""
 
     def add(self, values: Tensor, index: Tensor) -> None: ...
@@ -36,7 +36,7 @@ class Tally(Gathered):
         return int(self.count)
 
 
-class Gathering:
+class StatisticSet:
     """What is gathered of one set, each thing once, however many comparisons ask for it.
 
     Args:
@@ -45,37 +45,37 @@ class Gathering:
 
     def __init__(self, device: Device) -> None:
         self.device = "cpu" if torch.device(device).type == "mps" else device  # Apple's GPUs have no float64
-        self.tally = Tally()
-        self.parts: dict[str, tuple[Extractor | None, str, Gathered]] = {}
+        self.tally = ImageCount()
+        self.parts: dict[str, tuple[Extractor | None, str, Statistic]] = {}
 
-    def of(self, seen_by: Extractor | None, sees: str, wanted: Gathered) -> Gathered:
+    def of(self, seen_by: Extractor | None, input: str, wanted: Statistic) -> Statistic:
         """The one that is gathered already where there is an equal one, else the given one."""
-        key = repr([identity(seen_by), sees, wanted.about])
-        return self.parts.setdefault(key, (seen_by, sees, wanted.to(self.device)))[2]
+        key = repr([identity(seen_by), input, wanted.key])
+        return self.parts.setdefault(key, (seen_by, input, wanted.to(self.device)))[2]
 
     def update(self, index: Tensor, images: Tensor) -> None:
         """Pictures (m, C, H, W) uint8 with the numbers index (m,)."""
         self.tally.update(index, index)
         seen: dict[str, dict[str, Tensor]] = {}
-        for extractor, sees, gathered in self.parts.values():
+        for extractor, input, gathered in self.parts.values():
             if extractor is None:
                 gathered.update(images, index)
                 continue
             if extractor.name not in seen:
                 features, logits = extractor(images)
                 seen[extractor.name] = {"features": features, "logits": logits}
-            gathered.update(seen[extractor.name][sees], index)
+            gathered.update(seen[extractor.name][input], index)
 
-    def go_through(self, pictures: Pictures, device: Device, progress: bool) -> None:
+    def go_through(self, pictures: ImageSet, device: Device, progress: bool) -> None:
         """Takes this rank's share of a set. Raises RuntimeError unless all ranks together saw each picture once."""
         for index, images in pictures.batches(progress):
             self.update(index, images.to(device))
         if self.tally.compute() != pictures.n:
             raise RuntimeError(f"{self.tally.compute()} pictures were counted where {pictures.n} were to be.")
 
-    def missing(self, pictures: Pictures, cache_dir: str | Path | None) -> "Gathering":
+    def missing(self, pictures: ImageSet, cache_dir: str | Path | None) -> "StatisticSet":
         """What is not known of a set by an earlier call, and not kept on disk either; a collective."""
-        rest = Gathering(self.device)
+        rest = StatisticSet(self.device)
         for name, part in self.parts.items():
             if part[2].update_called:
                 continue
@@ -86,14 +86,14 @@ class Gathering:
                 part[2].restore(states)
         return rest
 
-    def complete(self, pictures: Pictures, device: Device, cache_dir: str | Path | None, progress: bool) -> None:
+    def complete(self, pictures: ImageSet, device: Device, cache_dir: str | Path | None, progress: bool) -> None:
         """Gathers what is missing, and keeps it for the next time; a collective."""
         rest = self.missing(pictures, cache_dir)
         if not rest.parts:
             return
         rest.go_through(pictures, device, progress)
         for name, (_, _, gathered) in rest.parts.items():
-            states = gathered.merged()
+            states = gathered.merged_states()
             gathered.restore(states)
             if pictures.key:
                 keep([_VERSION, *pictures.key, name], states, cache_dir)
@@ -132,10 +132,10 @@ class Suite:
 
     def __init__(
         self,
-        parts: Mapping[str, Part],
+        parts: Mapping[str, MetricFactory],
         extractors: Sequence[Extractor],
-        real: Pictures,
-        baselines: Mapping[str, Pictures] | None = None,
+        real: ImageSet,
+        baselines: Mapping[str, ImageSet] | None = None,
         facts: Mapping[str, Any] | None = None,
         device: Device = "cpu",
         cache_dir: str | Path | None = None,
@@ -147,19 +147,19 @@ class Suite:
         self.parts, self.extractors = parts, [each.to(device) for each in extractors]
         self.real, self.baselines, self.facts = real, dict(baselines or {}), dict(facts or {})
         self.device, self.cache_dir, self.progress = device, cache_dir, progress
-        self.of_real, self.of_fake = Gathering(device), Gathering(device)
+        self.of_real, self.of_fake = StatisticSet(device), StatisticSet(device)
         self.known: dict[str, dict[tuple[Extractor | None, str], float | list[float]]] = {}
         self.described: dict[str, Mapping[str, object]] = {}
         self.told: set[str] = set()
 
-    def measure(self, fake: Pictures, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
+    def measure(self, fake: ImageSet, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
         """Figures and curves by name; every rank calls it and gets the same (a collective).
 
         Args:
             fake: the made pictures.
             infix: goes into each name, such as a direction.
         """
-        of_fake = self.of_fake = Gathering(self.device)
+        of_fake = self.of_fake = StatisticSet(self.device)
         parts = list(self._comparisons(fake, of_fake))
         self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
         of_fake.go_through(fake, self.device, self.progress)
@@ -169,22 +169,22 @@ class Suite:
             found |= {named(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
             found |= {named(who, key, infix, name): value for (who, key), value in self._of_baseline(name).items()}
-        return figures_of(found), curves_of(found)
+        return scalars_of(found), curves_of(found)
 
     def tables(self, extractor: Extractor) -> tuple[Tensor, Tensor] | None:
         """Features of the real (m, d) and the last made pictures (n, d), where a part kept them one by one."""
         found = [
             gathered.compute()
             for gathering in (self.of_real, self.of_fake)
-            for who, sees, gathered in gathering.parts.values()
-            if isinstance(gathered, FeatureTable) and who is extractor and sees == "features"
+            for who, input, gathered in gathering.parts.values()
+            if isinstance(gathered, FeatureTable) and who is extractor and input == "features"
         ]
         return (found[0], found[1]) if len(found) == 2 else None
 
     def _of_baseline(self, name: str) -> dict[tuple[Extractor | None, str], float | list[float]]:
         """Its values, worked out once."""
         if name not in self.known:
-            gathering = Gathering(self.device)
+            gathering = StatisticSet(self.device)
             parts = list(self._comparisons(self.baselines[name], gathering, baseline=True))
             self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
             gathering.complete(self.baselines[name], self.device, self.cache_dir, self.progress)
@@ -195,46 +195,46 @@ class Suite:
         return self.known[name]
 
     def _comparisons(
-        self, fake: Pictures, of_fake: Gathering, baseline: bool = False
+        self, fake: ImageSet, of_fake: StatisticSet, baseline: bool = False
     ) -> Iterator[tuple[str, Extractor | None, Comparison]]:
         """Those that suit these pictures, what they gather brought together; or only those with a baseline."""
         for name, part in self.parts.items():
-            kind = kind_of(part)
+            kind = metric_class(part)
             if baseline and not kind.baseline:
                 continue
-            for extractor in [None] if kind.sees == "images" else self.extractors:
+            for extractor in [None] if kind.input == "images" else self.extractors:
                 try:
-                    made = self._made(part, extractor, fake, kind.sees)
-                except UnsuitedError as reason:
+                    made = self._made(part, extractor, fake, kind.input)
+                except NotApplicableError as reason:
                     self._tell(f"{name} is left out: {reason}")
                     continue
                 if made is None:
                     continue
                 self.described[name] = made.described
-                made.real = self.of_real.of(extractor, made.sees, made.real)
-                made.fake = of_fake.of(extractor, made.sees, made.fake)
+                made.real = self.of_real.of(extractor, made.input, made.real)
+                made.fake = of_fake.of(extractor, made.input, made.fake)
                 yield name, extractor, made
 
     def _compared(self, name: str, part: Comparison) -> Values:
         try:
             return part.compare(part.real.compute(), part.fake.compute())
-        except UnsuitedError as reason:
+        except NotApplicableError as reason:
             self._tell(f"{name} is left out: {reason}")
             return {}
 
-    def _made(self, part: Part, extractor: Extractor | None, fake: Pictures, sees: str) -> Comparison | None:
+    def _made(self, part: MetricFactory, extractor: Extractor | None, fake: ImageSet, input: str) -> Comparison | None:
         offered: dict[str, Any] = {**self.facts, "real": self.real.n, "fake": fake.n}
         if self.real.shape == fake.shape:
             offered["shape"] = fake.shape
         if extractor:
-            if sees == "features" or extractor.classes:
-                offered["dim"] = extractor.dim if sees == "features" else extractor.classes
+            if input == "features" or extractor.classes:
+                offered["dim"] = extractor.dim if input == "features" else extractor.classes
             if self.real.name in extractor.knows:
                 offered["known"] = extractor.knows[self.real.name]
         if self.real.labels is not None and fake.labels is not None:
             offered["labels"] = self.real.labels, fake.labels
             offered["classes"] = int(torch.cat(offered["labels"]).max()) + 1
-        made: Comparison | None = called(part, offered)
+        made: Comparison | None = build_metric(part, offered)
         return made.to(self.of_real.device) if made is not None else None
 
     def _tell(self, sentence: str) -> None:
@@ -243,12 +243,12 @@ class Suite:
         self.told.add(sentence)
 
 
-def kind_of(part: Part) -> Any:
+def metric_class(part: MetricFactory) -> Any:
     """The class that it makes an object of."""
     return part.func if isinstance(part, partial) else part
 
 
-def called(part: Part, offered: Mapping[str, Any]) -> Any:
+def build_metric(part: MetricFactory, offered: Mapping[str, Any]) -> Any:
     """What a part makes of those that its parameters name; None where it needs one that is not offered."""
     asked = inspect.signature(part).parameters
     if any(each.default is each.empty and name not in offered for name, each in asked.items()):
@@ -256,12 +256,12 @@ def called(part: Part, offered: Mapping[str, Any]) -> Any:
     return part(**{name: value for name, value in offered.items() if name in asked and name not in chosen(part)})
 
 
-def chosen(part: Part) -> Mapping[str, Any]:
+def chosen(part: MetricFactory) -> Mapping[str, Any]:
     """What the user chose of it."""
     return part.keywords if isinstance(part, partial) else {}
 
 
-def options(part: Part) -> dict[str, Any]:
+def options(part: MetricFactory) -> dict[str, Any]:
     """What its plain parameters are, chosen or not: for protocols."""
     defaults = {name: each.default for name, each in inspect.signature(part).parameters.items()}
     plain = int | float | str | bool

@@ -97,7 +97,7 @@ def test_the_networks_themselves_can_be_looked_at_in_place_of_their_average(fold
         assert torch.equal(imaging.from_pil(Image.open(tmp_path / f"{name}.png")), made)
 
 
-SHORT = ("accuracy.n=100", "accuracy.steps=3", "path_length.n=4")
+SHORT = ("classification_accuracy.n=100", "classification_accuracy.steps=3", "path_length.n=4")
 
 
 def test_measuring_leaves_training_as_it_is(tmp_path, monkeypatch):

@@ -57,7 +57,7 @@ def refused(composed, said, *keys):
     [("x.html", "x"), ("y/x.json", "y/x"), ("r3gan.v2", "r3gan.v2"), (".", "evaluation"), ("new/", "new/evaluation")],
 )
 def test_figures_and_page_have_one_name_and_two_endings(folder, capsys, output, base):
-    measure(f"output={output}", "metrics=[looks]")
+    measure(f"output={output}", "metrics=[image_statistics]")
     assert json.loads((folder / f"{base}.json").read_text())["figures"]["brightness"] > 0
     assert (folder / f"{base}.html").read_text().startswith("<!doctype html>")
     assert capsys.readouterr().out.endswith(f"Wrote {base}.json, {base}.html\n")
@@ -98,7 +98,7 @@ def test_where_nothing_can_be_written_nothing_is_measured(folder, monkeypatch):
 
 
 def test_the_first_pictures_are_on_every_page_and_neighbours_where_features_were_kept(folder):
-    for name, parts in (("without", "[looks]"), ("with", "[distance]")):
+    for name, parts in (("without", "[image_statistics]"), ("with", "[distance]")):
         measure(f"output={name}", f"metrics={parts}")
     without, whole = ((folder / f"{name}.html").read_text() for name in ("without", "with"))
     for page in (without, whole):
@@ -108,7 +108,7 @@ def test_the_first_pictures_are_on_every_page_and_neighbours_where_features_were
 
 
 def test_the_page_leads_to_the_test_with_people(folder, capsys):
-    measure("output=a b", "metrics=[looks]", "trial=3")
+    measure("output=a b", "metrics=[image_statistics]", "trial=3")
     assert capsys.readouterr().out.endswith("Wrote a b.json, a b.html, a b-trial.html\n")
     assert '<a href="a%20b-trial.html">a b-trial.html</a>' in (folder / "a b.html").read_text()
     assert '"questions"' in (folder / "a b-trial.html").read_text()
@@ -134,7 +134,7 @@ def test_a_file_without_answers_is_refused(folder, composed, text):
 
 
 def test_figures_that_are_no_numbers_are_named_and_left_out(folder, capsys):
-    measure("output=x", "metrics=[looks]", ODD)
+    measure("output=x", "metrics=[image_statistics]", ODD)
     record = json.loads((folder / "x.json").read_text(), parse_constant=pytest.fail)
     assert record["undefined"] == ["odd_error", "odder"] and record["figures"]["odd"] == 1.5
     assert not {"odd_error", "odder"} & set(record["figures"])

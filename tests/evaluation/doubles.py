@@ -13,14 +13,14 @@ import torch.distributed as dist
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the script; pytest has it
 from domains import networks, two_sides
 
-from gan_lab.evaluation.evaluators.samples import SampleMeasure
-from gan_lab.evaluation.evaluators.translations import TranslationMeasure
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
+from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.metrics.classwise import WithinClasses
 from gan_lab.evaluation.metrics.diversity import Diversity
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity
-from gan_lab.evaluation.metrics.image_statistics import LooksComparison, SpectrumComparison
+from gan_lab.evaluation.metrics.image_statistics import ImageStatisticsComparison, SpectrumComparison
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall
 from gan_lab.evaluation.metrics.score import ClassifierScore, Score
@@ -34,7 +34,7 @@ def apart(a, b):
 TWO = {"distance": FrechetDistance, "score": Score}
 ALL = {
     **TWO, "kernel": KernelDistance, "infinity": FrechetInfinity, "pr": PrecisionRecall, "dc": DensityCoverage,
-    "copies": Authenticity, "spectrum": SpectrumComparison, "looks": LooksComparison,
+    "copies": Authenticity, "spectrum": SpectrumComparison, "looks": ImageStatisticsComparison,
     "diversity": partial(Diversity, name="apart", compare_pairs=apart), "classes": WithinClasses,
 }  # fmt: skip
 
@@ -128,13 +128,13 @@ def share(rank, world, cache):
         few_points.update(fake[rows[rows < 10]], False, rows[rows < 10])
     model, data, extractor = LabelledSampler(), LabelledPictures(), Projection()
     kept = {"cache_dir": cache, "progress": False}
-    report = SampleMeasure(data, 101, [extractor], ALL, batch_size=16, **kept).report(model)
-    few = SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    report = SampleEvaluator(data, 101, [extractor], ALL, batch_size=16, **kept).report(model)
+    few = SampleEvaluator(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
     seen = extractor.seen
-    SampleMeasure(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    SampleEvaluator(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
     carrier, sides = networks(), two_sides(a=7, b=7)
     how = {"batch_size": 3, "pairs": comparing(carrier, sides), **kept}
-    translation = TranslationMeasure(sides, 100, [Projection(768)], ALL, **how).report(carrier)
+    translation = TranslationEvaluator(sides, 100, [Projection(768)], ALL, **how).report(carrier)
     return {
         "distance": distance.compute()["fd"],
         "distance_of_few": few_points.compute()["fd"],

@@ -8,8 +8,8 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_uint8
 from gan_lab.data import subsets
 from gan_lab.data.subsets import spread
-from gan_lab.evaluation.feature_table import FeatureTable, PictureTable
-from gan_lab.evaluation.image_sets import Made, Real
+from gan_lab.evaluation.feature_table import FeatureTable, ImageTable
+from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 
 
 def numbered(*sizes, count=4):
@@ -39,15 +39,15 @@ def test_parts_of_large_pictures_are_small(monkeypatch):
 
 def test_maps_are_seen_in_their_colours():
     ids, domain = torch.randint(0, 3, (4, 1, 4, 4), dtype=torch.uint8), Domain(labels=3)
-    ((index, seen),) = Real(Side(test=ids), "test", 4, domain).batches(False)
+    ((index, seen),) = SplitImages(Side(test=ids), "test", 4, domain).batches(False)
     assert index.tolist() == [0, 1, 2, 3]
     assert torch.equal(seen, to_uint8(domain.visible(domain.encode(ids))))
 
 
 def test_any_pictures_can_be_picked(doubles):
     data, model, numbers = doubles.Pictures(), doubles.Sampler(), torch.tensor([150, 3, 31, 32])
-    assert torch.equal(Real(data, "train").pick(numbers), data.pixels[numbers])
-    made = Made(model, (3, 4, 4), 200, seed=2)
+    assert torch.equal(SplitImages(data, "train").pick(numbers), data.pixels[numbers])
+    made = SampledImages(model, (3, 4, 4), 200, seed=2)
     assert torch.equal(made.pick(numbers), to_uint8(model.sample(151, seed=2))[numbers])
 
 
@@ -55,7 +55,7 @@ def test_some_of_a_set_stand_for_all_of_it(doubles):
     """Not its first ones, which in a set sorted by class would be of one."""
     data = doubles.LabelledPictures()
     data.labels = lambda split: torch.arange(200) // 100
-    some = Real(data, "train", 20)
+    some = SplitImages(data, "train", 20)
     index, images = (torch.cat(parts) for parts in zip(*some.batches(False), strict=True))
     assert index.tolist() == list(range(20))
     assert torch.equal(images, data.pixels[9::10])
@@ -65,7 +65,7 @@ def test_some_of_a_set_stand_for_all_of_it(doubles):
 
 def test_samples_are_numbered_from_nought_whatever_the_batch(doubles):
     model = doubles.Sampler()
-    parts = list(Made(model, (3, 4, 4), 37, batch_size=8).batches(False))
+    parts = list(SampledImages(model, (3, 4, 4), 37, batch_size=8).batches(False))
     assert model.asked == list(range(37)) == torch.cat([index for index, _ in parts]).tolist()
     assert torch.equal(torch.cat([images for _, images in parts]), to_uint8(doubles.Sampler().sample(37)))
 
@@ -81,7 +81,7 @@ def test_a_table_takes_rows_in_any_order_and_only_once():
 
 def test_a_table_of_pictures_keeps_the_chosen_in_their_order():
     images, wanted = pictures(9, 0), torch.tensor([7, 0, 4])
-    table = PictureTable(tuple(images.shape[1:]), 9, wanted)
+    table = ImageTable(tuple(images.shape[1:]), 9, wanted)
     for index in torch.arange(9).flip(0).split(2):
         table.update(images[index], index)
     assert torch.equal(table.compute(), images[wanted])

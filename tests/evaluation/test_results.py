@@ -9,14 +9,14 @@ import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from gan_lab.common.images import to_uint8
-from gan_lab.evaluation.evaluators.samples import SampleMeasure
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 
 
 @pytest.fixture
 def report(doubles, tmp_path):
     def make(model=None, **kwargs):
         options = {"n": 100, "batch_size": 16, "cache_dir": tmp_path, "progress": False, "parts": doubles.TWO, **kwargs}
-        measure = SampleMeasure(doubles.Pictures(), extractors=[doubles.Projection()], **options)
+        measure = SampleEvaluator(doubles.Pictures(), extractors=[doubles.Projection()], **options)
         return measure.report(model or doubles.Sampler())
 
     return make

@@ -6,13 +6,13 @@ from functools import partial
 import pytest
 
 from gan_lab.evaluation import suite
-from gan_lab.evaluation.image_sets import Made, Real
+from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance
 from gan_lab.evaluation.metrics.gaussian_baseline import Gaussian
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import PrecisionRecall
-from gan_lab.evaluation.statistics import Comparison, UnsuitedError
-from gan_lab.evaluation.suite import Gathering, Suite, named
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError
+from gan_lab.evaluation.suite import StatisticSet, Suite, named
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def measured(doubles, tmp_path):
         made = Suite(
             parts or doubles.TWO,
             [extractor],
-            Real(data, "train", limit),
+            SplitImages(data, "train", limit),
             baselines,
             cache_dir=cache_dir,
             progress=False,
         )
-        figures, _ = made.measure(Made(doubles.Sampler(), (3, 4, 4), 40, **options))
+        figures, _ = made.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40, **options))
         return figures, extractor.seen - 40
 
     return make
@@ -87,7 +87,7 @@ def test_the_gaussian_is_kept_by_its_number(doubles, measured):
 
 
 def test_equal_things_are_gathered_once(doubles):
-    gathering, extractor = Gathering("cpu"), doubles.Projection()
+    gathering, extractor = StatisticSet("cpu"), doubles.Projection()
     first = gathering.of(extractor, "features", FeatureMoments(8))
     assert gathering.of(extractor, "features", FeatureMoments(8)) is first
     assert gathering.of(extractor, "logits", FeatureMoments(8)) is not first
@@ -103,11 +103,11 @@ def test_every_part_has_the_figures_it_has_alone(doubles, measured):
 
 def test_a_second_measurement_forgets_the_first_samples(doubles, tmp_path):
     data = doubles.Pictures()
-    twice = Suite(doubles.ALL, [doubles.Projection()], Real(data, "train"), cache_dir=tmp_path, progress=False)
-    twice.measure(Made(doubles.Sampler(), (3, 4, 4), 40, seed=1))
-    again, _ = twice.measure(Made(doubles.Sampler(), (3, 4, 4), 40))
-    once = Suite(doubles.ALL, [doubles.Projection()], Real(data, "train"), cache_dir=tmp_path, progress=False)
-    assert again == once.measure(Made(doubles.Sampler(), (3, 4, 4), 40))[0]
+    twice = Suite(doubles.ALL, [doubles.Projection()], SplitImages(data, "train"), cache_dir=tmp_path, progress=False)
+    twice.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40, seed=1))
+    again, _ = twice.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
+    once = Suite(doubles.ALL, [doubles.Projection()], SplitImages(data, "train"), cache_dir=tmp_path, progress=False)
+    assert again == once.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
 
 
 def test_parts_are_given_what_they_ask_for_or_left_out(doubles, measured, capsys):
@@ -127,7 +127,7 @@ def test_parts_are_given_what_they_ask_for_or_left_out(doubles, measured, capsys
 
     class Refusing(Asking):
         def __init__(self, dim):
-            raise UnsuitedError("it never suits.")
+            raise NotApplicableError("it never suits.")
 
     figures, _ = measured(doubles.Pictures(), {"a": partial(Asking, extra=6), "b": Wanting, "refusing": Refusing})
     assert asked == {"dim": 8, "fake": 40, "extra": 6}
@@ -136,10 +136,10 @@ def test_parts_are_given_what_they_ask_for_or_left_out(doubles, measured, capsys
 
 
 def test_a_wrong_count_is_no_figure(doubles):
-    source = Real(doubles.Pictures(count=11), "train")
+    source = SplitImages(doubles.Pictures(count=11), "train")
     source.n = 12
     with pytest.raises(RuntimeError, match="11 pictures were counted where 12"):
-        Gathering("cpu").go_through(source, "cpu", False)
+        StatisticSet("cpu").go_through(source, "cpu", False)
 
 
 def test_nothing_warns_in_ordinary_use(doubles, measured):

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_lab.evaluation.features.extractors import Extractor
-from gan_lab.evaluation.gallery import Exhibits, Plate
-from gan_lab.evaluation.model_metric import How, Probe
+from gan_lab.evaluation.gallery import Gallery, Sheet
+from gan_lab.evaluation.model_metric import EvalOptions, ModelMetric
 from gan_lab.evaluation.results import Report
 from gan_lab.evaluation.statistics import Values
-from gan_lab.evaluation.suite import Part, called, kind_of, named
+from gan_lab.evaluation.suite import MetricFactory, build_metric, metric_class, named
 
 Record = Mapping[str, Any]
 """What a report's ``record`` gives, and ``images_seen`` where a run measures."""
 
 
 @dataclass
-class Measure(ABC):
+class Evaluator(ABC):
     """Measures one kind of model against its data.
 
     Args:
@@ -37,7 +37,7 @@ class Measure(ABC):
     data: Any
     n: int
     extractors: Sequence[Extractor]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, MetricFactory]
     split: str = "train"
     limit: int | None = None
     batch_size: int = 256
@@ -55,7 +55,7 @@ class Measure(ABC):
         """N of every set, by name."""
 
     @abstractmethod
-    def against(self, protocol: Record) -> str:
+    def comparison_text(self, protocol: Record) -> str:
         """What was measured against what, in a few words."""
 
     def asked(self, model: Any, facts: Mapping[str, Any]) -> tuple[Values, dict[str, Mapping[str, object]]]:
@@ -67,10 +67,10 @@ class Measure(ABC):
         found: Values = {}
         described: dict[str, Mapping[str, object]] = {}
         for name, part in self.parts.items():
-            probe = called(part, facts) if issubclass(kind_of(part), Probe) else None
-            if probe is None or not probe.suits(model, self.data):
+            probe = build_metric(part, facts) if issubclass(metric_class(part), ModelMetric) else None
+            if probe is None or not probe.applies_to(model, self.data):
                 continue
-            how = How(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir)
+            how = EvalOptions(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir)
             probe.to(model.device)
             probe.update(model, self.data, how)
             found |= {named(None, key): value for key, value in probe.compute().items()}
@@ -78,9 +78,9 @@ class Measure(ABC):
         return found, described
 
     @abstractmethod
-    def plate(self, model: Any) -> Plate | None:
+    def sheet(self, model: Any) -> Sheet | None:
         """What the model makes, not chosen."""
 
-    def exhibits(self, model: Any) -> Exhibits | None:
+    def gallery(self, model: Any) -> Gallery | None:
         """What a report shows, of the pictures that ``report`` measured, where there is anything to show."""
         return None

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gan_lab.common.capabilities import Predicts, SamplesClips
-from gan_lab.evaluation.evaluators.base import Measure, Record
-from gan_lab.evaluation.gallery import FIRST, Plate
-from gan_lab.evaluation.image_sets import Pictures
-from gan_lab.evaluation.metrics.clips import BASELINES, Animated, Clips, Continued
-from gan_lab.evaluation.model_metric import Probe
-from gan_lab.evaluation.results import Report, circumstances
-from gan_lab.evaluation.statistics import curves_of, figures_of
-from gan_lab.evaluation.suite import Part, Suite, kind_of, options
+from gan_lab.evaluation.evaluators.base import Evaluator, Record
+from gan_lab.evaluation.gallery import FIRST, Sheet
+from gan_lab.evaluation.image_sets import ImageSet
+from gan_lab.evaluation.metrics.clips import BASELINES, Clips, PredictedClips, SampledClips
+from gan_lab.evaluation.model_metric import ModelMetric
+from gan_lab.evaluation.results import Report, environment_info
+from gan_lab.evaluation.statistics import curves_of, scalars_of
+from gan_lab.evaluation.suite import MetricFactory, Suite, metric_class, options
 from gan_lab.inference.sheets import sheet_for
 
 
 @dataclass
-class ClipMeasure(Measure):
+class ClipEvaluator(Evaluator):
     """Comparisons of made clips with real ones, in features of clips, and what probes find."""
 
     weights: Mapping[str, str | None] = field(default_factory=dict)
@@ -37,11 +37,11 @@ class ClipMeasure(Measure):
         """What is compared with."""
 
     @abstractmethod
-    def made(self, model: Any) -> Pictures:
+    def made(self, model: Any) -> ImageSet:
         """What the model makes."""
 
     @abstractmethod
-    def continued(self, model: Any, name: str) -> Continued:
+    def continued(self, model: Any, name: str) -> PredictedClips:
         """What one of the ``BASELINES`` makes in its place."""
 
     def measured(self, model: Any, told: Mapping[str, Any]) -> Report:
@@ -49,17 +49,17 @@ class ClipMeasure(Measure):
         shape = self.data.channels, self.data.height, self.data.width
         found, described = self.asked(model, {"weights": self.weights, "shape": shape, "most": self.n})
         figures, curves = self._compared(model)
-        both = (figures_of(found), figures)[:: 1 if self.probes_first else -1]
+        both = (scalars_of(found), figures)[:: 1 if self.probes_first else -1]
         described |= self.suite.described if self.suite else {}
         metrics = {name: options(part) | dict(described.get(name, {})) for name, part in self.parts.items()}
         protocol = {**told, "seed": self.seed, "precision": "fp32", "metrics": metrics}
-        protocol |= circumstances(model, self.data.describe(), self.extractors if self.suite else [])
+        protocol |= environment_info(model, self.data.describe(), self.extractors if self.suite else [])
         return Report({**both[0], **both[1]}, curves | curves_of(found), protocol)
 
     def _compared(self, model: Any) -> tuple[dict[str, float], dict[str, list[float]]]:
         """By those parts that see features; of single clips there is nothing to compare."""
         if self.suite is None:
-            parts: dict[str, Part] = {name: part for name, part in self.parts.items() if _sees_features(part)}
+            parts: dict[str, MetricFactory] = {name: part for name, part in self.parts.items() if _sees_features(part)}
             real, made = self.real(model), self.made(model)
             if not parts or min(real.n, made.n) < 2:
                 return {}, {}
@@ -68,17 +68,17 @@ class ClipMeasure(Measure):
             self.suite = Suite(parts, self.extractors, real, baselines, {}, *how)
         return self.suite.measure(self.made(model))
 
-    def plate(self, model: Any) -> Plate | None:
+    def sheet(self, model: Any) -> Sheet | None:
         sheet = sheet_for(model, self.data, FIRST, self.seed, None)
-        return sheet and Plate(sheet(), self.shown)
+        return sheet and Sheet(sheet(), self.shown)
 
 
-def _sees_features(part: Part) -> bool:
-    kind = kind_of(part)
-    return not issubclass(kind, Probe) and kind.sees == "features"
+def _sees_features(part: MetricFactory) -> bool:
+    kind = metric_class(part)
+    return not issubclass(kind, ModelMetric) and kind.input == "features"
 
 
-class PredictionMeasure(ClipMeasure):
+class PredictionEvaluator(ClipEvaluator):
     """What a model makes of test clips' first frames, beside the rest of them."""
 
     probes_first = True
@@ -91,14 +91,14 @@ class PredictionMeasure(ClipMeasure):
     def real(self, model: Predicts) -> Clips:
         return Clips(self.data, "test", self.n, model.context_frames, self.batch_size)
 
-    def made(self, model: Any) -> Continued:
-        return Continued(
+    def made(self, model: Any) -> PredictedClips:
+        return PredictedClips(
             model.predict, model.context_frames, self.data.length - model.context_frames, model.device, **self._clips
         )
 
-    def continued(self, model: Any, name: str) -> Continued:
+    def continued(self, model: Any, name: str) -> PredictedClips:
         steps = self.data.length - model.context_frames
-        return Continued(BASELINES[name], model.context_frames, steps, model.device, name, **self._clips)
+        return PredictedClips(BASELINES[name], model.context_frames, steps, model.device, name, **self._clips)
 
     @property
     def _clips(self) -> dict[str, Any]:
@@ -107,12 +107,12 @@ class PredictionMeasure(ClipMeasure):
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"clips": protocol["clips"]}
 
-    def against(self, protocol: Record) -> str:
+    def comparison_text(self, protocol: Record) -> str:
         given, steps = protocol["given"], protocol["predicted"]
         return f"{protocol['clips']:,} test clips, {given} frames given and {steps} predicted"
 
 
-class AnimationMeasure(ClipMeasure):
+class ClipSampleEvaluator(ClipEvaluator):
     """What a model makes from nothing, against real clips; beside it these clips' last frames, still, and black."""
 
     probes_first = False
@@ -125,12 +125,12 @@ class AnimationMeasure(ClipMeasure):
     def real(self, model: SamplesClips) -> Clips:
         return Clips(**self._clips)
 
-    def made(self, model: SamplesClips) -> Animated:
-        return Animated(model, self.data.length, self.n, self.seed, self.batch_size)
+    def made(self, model: SamplesClips) -> SampledClips:
+        return SampledClips(model, self.data.length, self.n, self.seed, self.batch_size)
 
-    def continued(self, model: Any, name: str) -> Continued:
+    def continued(self, model: Any, name: str) -> PredictedClips:
         few = self._clips | {"n": min(self.n, self.limit or self.n)}
-        return Continued(BASELINES[name], self.data.length, self.data.length, model.device, name, **few)
+        return PredictedClips(BASELINES[name], self.data.length, self.data.length, model.device, name, **few)
 
     @property
     def _clips(self) -> dict[str, Any]:
@@ -139,6 +139,6 @@ class AnimationMeasure(ClipMeasure):
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"], "real": protocol["real"]}
 
-    def against(self, protocol: Record) -> str:
+    def comparison_text(self, protocol: Record) -> str:
         made, split = f"{protocol['samples']:,} sequences of {protocol['frames']} frames", protocol["split"]
         return f"{made} against {protocol['real']:,} clips of the {split} split"

@@ -8,22 +8,22 @@ from typing import Any
 
 from gan_lab.common.capabilities import Reconstructs
 from gan_lab.common.mixtures import Nearest
-from gan_lab.evaluation.evaluators.base import Measure, Record
-from gan_lab.evaluation.gallery import Exhibits, Plate, exhibits, first_of
-from gan_lab.evaluation.image_sets import Made, Real, Reconstructed, tells
+from gan_lab.evaluation.evaluators.base import Evaluator, Record
+from gan_lab.evaluation.gallery import Gallery, Sheet, first_of, gallery
+from gan_lab.evaluation.image_sets import ReconstructedImages, SampledImages, SplitImages, labels_match
 from gan_lab.evaluation.metrics.gaussian_baseline import Gaussian
 from gan_lab.evaluation.metrics.modes import StackedDigits, count_modes
-from gan_lab.evaluation.model_metric import Probe
-from gan_lab.evaluation.results import Report, circumstances
-from gan_lab.evaluation.statistics import curves_of, figures_of
-from gan_lab.evaluation.suite import Suite, kind_of, options
+from gan_lab.evaluation.model_metric import ModelMetric
+from gan_lab.evaluation.results import Report, environment_info
+from gan_lab.evaluation.statistics import curves_of, scalars_of
+from gan_lab.evaluation.suite import Suite, metric_class, options
 from gan_lab.inference.sheets import POINTS, sheet_for
 
 AGAIN = "reconstructed"
 
 
 @dataclass
-class SampleMeasure(Measure):
+class SampleEvaluator(Evaluator):
     """Comparisons of n samples with real pictures, and what probes find.
 
     Of a model that reconstructs, what it makes again of test pictures, n at most, is compared as the pixel Gaussian's
@@ -44,7 +44,7 @@ class SampleMeasure(Measure):
         figures, curves = suite.measure(self.source(model))
         described: dict[str, Mapping[str, object]] = dict(suite.described)
         found, of_probes = self.asked(model, self._facts() | {"shape": self._shape})
-        figures |= figures_of(found)
+        figures |= scalars_of(found)
         curves |= curves_of(found)
         described |= of_probes
         protocol = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
@@ -54,7 +54,7 @@ class SampleMeasure(Measure):
         protocol |= {"judge": self.judge.describe()} if self.judge else {}
         told = {name: options(part) | dict(described.get(name, {})) for name, part in self.parts.items()}
         protocol |= {"metrics": told}
-        return Report(figures, curves, protocol | circumstances(model, self.data.describe(), self.extractors))
+        return Report(figures, curves, protocol | environment_info(model, self.data.describe(), self.extractors))
 
     def _facts(self) -> dict[str, Any]:
         """What parts may ask for besides what a suite knows by itself."""
@@ -64,34 +64,34 @@ class SampleMeasure(Measure):
     def _shape(self) -> tuple[int, int, int]:
         return self.data.channels, self.data.height, self.data.width
 
-    def _again(self, model: Any, suite: Suite) -> Reconstructed | None:
+    def _again(self, model: Any, suite: Suite) -> ReconstructedImages | None:
         """The reconstructions, which the suite compares anew each time, as the model changes."""
-        if not isinstance(model, Reconstructs) or not tells(model, self.data):
+        if not isinstance(model, Reconstructs) or not labels_match(model, self.data):
             return None
-        again = Reconstructed(model, self.data, "test", self.n, self.batch_size)
+        again = ReconstructedImages(model, self.data, "test", self.n, self.batch_size)
         if again.n < 2:
             return None
         suite.baselines[AGAIN] = again
         suite.known.pop(AGAIN, None)
         return again
 
-    def source(self, model: Any) -> Made:
+    def source(self, model: Any) -> SampledImages:
         """The samples that are measured."""
-        return Made(model, self._shape, self.n, self.seed, self.truncation, self.batch_size)
+        return SampledImages(model, self._shape, self.n, self.seed, self.truncation, self.batch_size)
 
-    def plate(self, model: Any) -> Plate | None:
+    def sheet(self, model: Any) -> Sheet | None:
         return first_of(self.source(model))
 
-    def exhibits(self, model: Any) -> Exhibits | None:
+    def gallery(self, model: Any) -> Gallery | None:
         """What a report shows, in the first extractor's eyes; None where no picture's features were kept."""
         tables = self.suite.tables(self.extractors[0]) if self.suite else None
-        return exhibits(self._real(), self.source(model), *tables) if tables else None
+        return gallery(self._real(), self.source(model), *tables) if tables else None
 
-    def _real(self) -> Real:
-        return Real(self.data, self.split, self.limit)
+    def _real(self) -> SplitImages:
+        return SplitImages(self.data, self.split, self.limit)
 
     def _suite(self, model: Any) -> Suite:
-        parts = {name: part for name, part in self.parts.items() if not issubclass(kind_of(part), Probe)}
+        parts = {name: part for name, part in self.parts.items() if not issubclass(metric_class(part), ModelMetric)}
         gaussian = Gaussian(self.data, self.n, self.batch_size, model.device)
         how = (model.device, self.cache_dir, self.progress)
         return Suite(parts, self.extractors, self._real(), {"gaussian": gaussian}, self._facts(), *how)
@@ -99,12 +99,12 @@ class SampleMeasure(Measure):
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"], "real": protocol["real"]}
 
-    def against(self, protocol: Record) -> str:
+    def comparison_text(self, protocol: Record) -> str:
         return f"{protocol['samples']:,} samples against {protocol['real']:,} pictures of the {self.split} split"
 
 
 @dataclass
-class ModeMeasure(Measure):
+class ModeEvaluator(Evaluator):
     """Modes found among n samples of a mixture in the plane."""
 
     def report(self, model: Any) -> Report:
@@ -112,18 +112,18 @@ class ModeMeasure(Measure):
         figures = count_modes(model, Nearest(self.data.centres, self.data.deviation), *how)
         protocol = {"samples": self.n, "split": self.split, "seed": self.seed, "truncation": self.truncation}
         protocol |= {"precision": "fp32", "good_within": 3}
-        return Report(figures, {}, protocol | circumstances(model, self.data.describe(), []))
+        return Report(figures, {}, protocol | environment_info(model, self.data.describe(), []))
 
-    def plate(self, model: Any) -> Plate | None:
+    def sheet(self, model: Any) -> Sheet | None:
         sampler = SimpleNamespace(sample=partial(model.sample, truncation=self.truncation))
         sheet = sheet_for(sampler, self.data, POINTS, self.seed, None)
         told = (
             f"The first {POINTS:,} samples: blue within three deviations of a mode, red elsewhere; in grey, the data."
         )
-        return sheet and Plate(sheet(), told)
+        return sheet and Sheet(sheet(), told)
 
     def counts(self, protocol: Record) -> dict[str, int]:
         return {"samples": protocol["samples"]}
 
-    def against(self, protocol: Record) -> str:
+    def comparison_text(self, protocol: Record) -> str:
         return f"{protocol['samples']:,} samples of {len(self.data.centres)} modes"

@@ -14,29 +14,29 @@ from gan_lab.common.capabilities import (
     TwoDomains,
 )
 from gan_lab.common.errors import UserError
-from gan_lab.evaluation.evaluators.base import Measure
-from gan_lab.evaluation.evaluators.clips import AnimationMeasure, PredictionMeasure
-from gan_lab.evaluation.evaluators.samples import ModeMeasure, SampleMeasure
-from gan_lab.evaluation.evaluators.translations import TranslationMeasure
-from gan_lab.evaluation.features.extractors import Extractor, Grey, Video, default_for
+from gan_lab.evaluation.evaluators.base import Evaluator
+from gan_lab.evaluation.evaluators.clips import ClipSampleEvaluator, PredictionEvaluator
+from gan_lab.evaluation.evaluators.samples import ModeEvaluator, SampleEvaluator
+from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
+from gan_lab.evaluation.features.extractors import Extractor, Grey, Video, default_extractor
 from gan_lab.evaluation.metrics.modes import StackedDigits
 from gan_lab.evaluation.metrics.translation import comparing, counts
-from gan_lab.evaluation.suite import Part
+from gan_lab.evaluation.suite import MetricFactory
 
 SAMPLES, COUNTED, SEQUENCES = 10_000, 25_600, 2_000
 """How many are measured unless it is said, where modes are counted (the literature's number), and of clips."""
 
 
-def measure_for(
+def select_evaluator(
     model: Any,
     data: Any,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, MetricFactory],
     n: int | None = None,
     extractors: Mapping[str, Extractor] | None = None,
     weights: Mapping[str, str | None] | None = None,
     paired: bool | None = None,
     **options: Any,
-) -> Measure | None:
+) -> Evaluator | None:
     """The way to measure this model on these data; None where there is nothing to compare.
 
     Args:
@@ -45,7 +45,7 @@ def measure_for(
         extractors: by name; None or empty takes ours for the data's channels, or for clips.
         weights: files of LPIPS' trunks, by name.
         paired: whether picture i of "a" belongs to picture i of "b"; None takes what the data say.
-        options: what ``Measure`` takes.
+        options: what ``Evaluator`` takes.
 
     Raises:
         UserError: for fewer than two samples, for weights that are not what they should be, too few pictures to
@@ -62,20 +62,20 @@ def measure_for(
     if isinstance(model, Translates) and isinstance(data, TwoDomains):
         counts(model, data, n)
         grey = all(domain.channels == 1 and not domain.labels for domain in model.domains.values())
-        chosen = chosen or [default_for(1 if grey else 3)]
+        chosen = chosen or [default_extractor(1 if grey else 3)]
         pairs = comparing(model, data, weights) if (data.paired if paired is None else paired) else {}
-        return TranslationMeasure(data, n, chosen, parts, **options, pairs=pairs)
+        return TranslationEvaluator(data, n, chosen, parts, **options, pairs=pairs)
     if isinstance(model, Samples) and isinstance(data, RealImages):
         judge = StackedDigits(Grey()) if getattr(data, "stacked", False) else None
-        return SampleMeasure(
-            data, n, chosen or [default_for(data.channels)], parts, **options, judge=judge, weights=weights
+        return SampleEvaluator(
+            data, n, chosen or [default_extractor(data.channels)], parts, **options, judge=judge, weights=weights
         )
     if isinstance(model, Predicts) and isinstance(data, RealClips):
-        return PredictionMeasure(data, n, chosen or [Video()], parts, **options, weights=weights)
+        return PredictionEvaluator(data, n, chosen or [Video()], parts, **options, weights=weights)
     if isinstance(model, SamplesClips) and isinstance(data, RealClips):
-        return AnimationMeasure(data, n, chosen or [Video()], parts, **options, weights=weights)
+        return ClipSampleEvaluator(data, n, chosen or [Video()], parts, **options, weights=weights)
     if isinstance(model, Samples) and isinstance(data, Mixture):
-        return ModeMeasure(data, n, [], parts, **options)
+        return ModeEvaluator(data, n, [], parts, **options)
     return None
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gan_lab.evaluation.evaluators.base import Measure, Record
-from gan_lab.evaluation.gallery import FIRST, Plate
+from gan_lab.evaluation.evaluators.base import Evaluator, Record
+from gan_lab.evaluation.gallery import FIRST, Sheet
 from gan_lab.evaluation.metrics.translation import Pairs, measure_translation, suites
 from gan_lab.evaluation.results import Report
 from gan_lab.evaluation.suite import Suite
@@ -13,7 +13,7 @@ from gan_lab.inference.sheets import sheet_for
 
 
 @dataclass
-class TranslationMeasure(Measure):
+class TranslationEvaluator(Evaluator):
     """Comparisons by direction, and what single pictures are compared by; on the test split."""
 
     pairs: Pairs = field(default_factory=dict)
@@ -25,7 +25,7 @@ class TranslationMeasure(Measure):
         also = (self.seed, self.pairs, self.batch_size, model.device)
         return measure_translation(model, self.data, self.suites, self.n, *also)
 
-    def plate(self, model: Any) -> Plate:
+    def sheet(self, model: Any) -> Sheet:
         """Test pictures, and what becomes of them."""
         sheet = sheet_for(model, self.data, FIRST, self.seed, None)
         assert sheet is not None
@@ -33,13 +33,13 @@ class TranslationMeasure(Measure):
             cells = "one of a, its translation and the way back, then the same of b"
         else:
             cells = "the source, the output" + (" and the target" if self.data.paired else "")
-        return Plate(sheet(), f"Test pictures spread over the set, not chosen: {cells}.")
+        return Sheet(sheet(), f"Test pictures spread over the set, not chosen: {cells}.")
 
     def counts(self, protocol: Record) -> dict[str, int]:
         directions = protocol["directions"].items()
         return {f"{kind}_{name}": n for name, numbers in directions for kind, n in numbers.items()}
 
-    def against(self, protocol: Record) -> str:
+    def comparison_text(self, protocol: Record) -> str:
         directions = protocol["directions"].items()
         numbers = (f"{name} {n['translated']:,} against {n['real']:,}" for name, n in directions)
         return f"{', '.join(numbers)} test pictures"

@@ -173,7 +173,7 @@ class Video(_Small):
         return frames.unflatten(0, images.shape[:2])
 
 
-def default_for(channels: int) -> Extractor:
+def default_extractor(channels: int) -> Extractor:
     """The extractor of ours for pictures of so many channels: "grey" for 1, else "colour"."""
     return Grey() if channels == 1 else Colour()
 

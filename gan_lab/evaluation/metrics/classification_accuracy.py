@@ -16,9 +16,9 @@ from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.progress import track
 from gan_lab.data.subsets import shared_blocks, spread, spread_numbers
 from gan_lab.evaluation.cache import cached
-from gan_lab.evaluation.feature_table import PictureTable
+from gan_lab.evaluation.feature_table import ImageTable
 from gan_lab.evaluation.features.extractors import resize
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 from gan_lab.networks.classifier import Classifier
 
@@ -28,7 +28,7 @@ Labelled = tuple[Tensor, Tensor]
 BATCH, SIZE, RATE, WIDTHS = 128, 32, 2e-3, (16, 32, 64, 128)
 
 
-class ClassificationAccuracy(Probe):
+class ClassificationAccuracy(ModelMetric):
     """``cas``, the accuracy on the real test pictures of a small classifier that was taught on n samples;
     ``cas.real`` of one that was taught on as many real training pictures, ``cas.both`` on both together: whether
     samples augment the data. Each with ``.error``, for so many test pictures.
@@ -42,15 +42,15 @@ class ClassificationAccuracy(Probe):
     def __init__(self, n: int = 10_000, steps: int = 300, seed: int = 0) -> None:
         super().__init__()
         self.n, self.steps, self.seed = n, steps, seed
-        self.made: PictureTable | None = None
+        self.made: ImageTable | None = None
 
-    def suits(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: Any, data: Any) -> bool:
         return isinstance(data, LabelledImages) and getattr(model, "classes", 0) == data.classes > 0
 
     @torch.no_grad()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         self.how, self.progress = how, how.progress and ranks()[0] == 0
-        self.data, self.made = data, PictureTable((data.channels, data.height, data.width), self.n).to(self.device)
+        self.data, self.made = data, ImageTable((data.channels, data.height, data.width), self.n).to(self.device)
         for start, count in shared_blocks(self.n, how.batch_size, "samples to learn from", how.progress):
             index = torch.arange(start, start + count)
             made = model.sample(count, how.seed, start, index % data.classes, how.truncation)

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
-from gan_lab.evaluation.statistics import Comparison, Gathered, Values
+from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 
-class Sure(Gathered):
+class Sure(Statistic):
     """How many pictures a classifier gives one class at least so much probability.
 
     Args:
@@ -20,7 +20,7 @@ class Sure(Gathered):
     def __init__(self, known: slice, least: float) -> None:
         super().__init__(str(known), least)
         self.known, self.least = known, least
-        self.sum_state("sure", dtype=torch.int64)
+        self.add_sum_state("sure", dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Logits (m, K)."""
@@ -43,7 +43,7 @@ class Confidence(Comparison):
         UserError: for what is no probability.
     """
 
-    sees = "logits"
+    input = "logits"
 
     def __init__(self, known: slice, least: float = 0.8) -> None:
         if not 0 < least <= 1:

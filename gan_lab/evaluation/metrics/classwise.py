@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.evaluation.metrics.frechet import GroupedMoments, Sums, distance
-from gan_lab.evaluation.statistics import Comparison, Gathered, UnsuitedError, Values, digest
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values, digest
 
 NUMBERS = 2**26
 """No more of them are kept, of all classes' covariances: half a gigabyte."""
@@ -23,9 +23,9 @@ class WithinClasses(Comparison):
 
     def __init__(self, dim: int, labels: tuple[Tensor, Tensor], classes: int) -> None:
         if min(int(torch.bincount(each, minlength=classes).min()) for each in labels) < 2:
-            raise UnsuitedError("some class has fewer than 2 pictures.")
+            raise NotApplicableError("some class has fewer than 2 pictures.")
         if classes * dim**2 > NUMBERS:
-            raise UnsuitedError(
+            raise NotApplicableError(
                 f"the covariances of {classes} classes in {dim} dimensions need more than half a gigabyte."
             )
         super().__init__(*(GroupedMoments(dim, each, classes) for each in labels))
@@ -36,7 +36,7 @@ class WithinClasses(Comparison):
         return found | {"fd.classes": sum(each) / len(each)}
 
 
-class Hits(Gathered):
+class Hits(Statistic):
     """How many pictures a classifier finds of their own class.
 
     Args:
@@ -49,7 +49,7 @@ class Hits(Gathered):
     def __init__(self, labels: Tensor, known: slice) -> None:
         super().__init__(digest(labels), str(known))
         self.labels, self.known = labels, known
-        self.sum_state("right", dtype=torch.int64)
+        self.add_sum_state("right", dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Logits (m, K)."""
@@ -69,7 +69,7 @@ class LabelAccuracy(Comparison):
         known: where among the logits the classes are.
     """
 
-    sees = "logits"
+    input = "logits"
 
     def __init__(self, labels: tuple[Tensor, Tensor], known: slice) -> None:
         super().__init__(*(Hits(each, known) for each in labels))

@@ -11,7 +11,7 @@ from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.data.clip_subsets import shared_clips
 from gan_lab.data.subsets import shared_blocks
-from gan_lab.evaluation.image_sets import Pictures
+from gan_lab.evaluation.image_sets import ImageSet
 
 Forecast = Callable[[Tensor, int], Tensor]
 """Frames (N, T, C, H, W) in [-1, 1] and how many are wanted → the next ones (N, steps, C, H, W)."""
@@ -23,7 +23,7 @@ BASELINES: dict[str, Forecast] = {
 """What is predicted without a model: the last of the given frames again, and nothing."""
 
 
-class Clips(Pictures):
+class Clips(ImageSet):
     """Clips that are evenly spread over a split, numbered anew, from some frame on.
 
     Args:
@@ -53,7 +53,7 @@ class Clips(Pictures):
         return shared_clips(self.data, self.split, self.n, self.at_once, progress)
 
 
-class Continued(Clips):
+class PredictedClips(Clips):
     """What is predicted after the first frames of such clips.
 
     Args:
@@ -79,7 +79,7 @@ class Continued(Clips):
             yield index, to_uint8(made)
 
 
-class Animated(Pictures):
+class SampledClips(ImageSet):
     """Sequences 0 … n - 1 of a seed.
 
     Args:

@@ -10,9 +10,9 @@ from gan_lab.common.capabilities import RealClips, SamplesClips
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.extractors import Grey, luma
-from gan_lab.evaluation.image_sets import Pictures
-from gan_lab.evaluation.metrics.clips import Animated, Clips
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
+from gan_lab.evaluation.image_sets import ImageSet
+from gan_lab.evaluation.metrics.clips import Clips, SampledClips
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 
 SPLIT = "test"
@@ -22,7 +22,7 @@ SIDE = 28
 FIGURES = ("one_digit", "digit_agreement", "digit_confidence", "digit_asked")
 
 
-class Steadiness(Probe):
+class DigitConsistency(ModelMetric):
     """Clips of one digit, made from nothing: our classifier reads each frame in a window about its centre of mass.
 
     ``one_digit`` is the share of clips whose frames are all read as one and the same digit; ``digit_agreement`` the
@@ -46,11 +46,11 @@ class Steadiness(Probe):
         self.made: FeatureTable | None = None
         self.real: FeatureTable | None = None
 
-    def suits(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: Any, data: Any) -> bool:
         return isinstance(model, SamplesClips) and isinstance(data, RealClips) and data.describe().get("digits") == 1
 
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
-        made = Animated(model, data.length, self.n, how.seed, how.batch_size)
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
+        made = SampledClips(model, data.length, self.n, how.seed, how.batch_size)
         real = Clips(data, SPLIT, self.n, batch_size=how.batch_size)
         self.described = {
             "n": made.n,
@@ -62,7 +62,7 @@ class Steadiness(Probe):
         self.num_labels = getattr(model, "num_labels", 0)
         self.made, self.real = self._read(made, how), self._read(real, how)
 
-    def _read(self, clips: Pictures, how: How) -> FeatureTable:
+    def _read(self, clips: ImageSet, how: EvalOptions) -> FeatureTable:
         table = FeatureTable(len(FIGURES), clips.n).to(self.device)
         for index, frames in clips.batches(how.progress):
             table.update(self.read(frames.to(self.device), index % (self.num_labels or 1)), index)

@@ -8,9 +8,9 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from gan_lab.common.images import to_float
 from gan_lab.common.precision import full_precision
-from gan_lab.evaluation.feature_table import PictureTable
+from gan_lab.evaluation.feature_table import ImageTable
 from gan_lab.evaluation.features.perceptual import Compare, Perceptual, perceptual
-from gan_lab.evaluation.statistics import Comparison, UnsuitedError, Values
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """The weights of MS-SSIM's scales (Wang et al. 2003)."""
@@ -42,7 +42,7 @@ class Diversity(Comparison):
         labels: the classes (m,) and (n,) of both sides' pictures: pairs are then of one class.
     """
 
-    sees = "images"
+    input = "images"
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Diversity(Comparison):
             pairs(n, most, None if labels is None else labels[side]).flatten() for side, n in enumerate((real, fake))
         ]
         if min(map(len, chosen)) < 4:
-            raise UnsuitedError("it needs at least 2 pairs of pictures on each side.")
-        super().__init__(*(PictureTable(shape, n, own) for n, own in zip((real, fake), chosen, strict=True)))
+            raise NotApplicableError("it needs at least 2 pairs of pictures on each side.")
+        super().__init__(*(ImageTable(shape, n, own) for n, own in zip((real, fake), chosen, strict=True)))
         self.name, self.compare_pairs = name, compare_pairs
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
@@ -88,7 +88,7 @@ def structural(shape: tuple[int, int, int]) -> Callable[[Tensor, Tensor], Tensor
     """
     shortest = min(shape[1:])
     if shortest < 11:
-        raise UnsuitedError(f"its window needs pictures of 11 px and more, and these have {shortest}.")
+        raise NotApplicableError(f"its window needs pictures of 11 px and more, and these have {shortest}.")
     scales = max(s for s in range(1, 6) if (shortest >= 2**s and shortest // max(1, s - 1) ** 2 > 10))
     rest = sum(BETAS) / sum(BETAS[:scales])
     betas = tuple(beta * rest for beta in BETAS[:scales])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.feature_table import FeatureTable
-from gan_lab.evaluation.statistics import Comparison, Gathered, Values, digest
+from gan_lab.evaluation.statistics import Comparison, Statistic, Values, digest
 
 
 @dataclass
@@ -90,7 +90,7 @@ def _above_rounding(values: Tensor) -> Tensor:
     return values > values[-1:].clamp(min=0) * len(values) * torch.finfo(values.dtype).eps
 
 
-class FeatureMoments(Gathered):
+class FeatureMoments(Statistic):
     """Moments of features that arrive in batches, exact over ranks.
 
     Sums of x and xxᵀ are kept in float64: a covariance then errs by about 1e-16 · (mean² + variance), which features of
@@ -109,8 +109,8 @@ class FeatureMoments(Gathered):
         super().__init__(dim, rooted, **metric)
         self.rooted = rooted
         self.root: Tensor | None = None
-        self.sum_state("total", dim)
-        self.sum_state("outer", dim, dim)
+        self.add_sum_state("total", dim)
+        self.add_sum_state("outer", dim, dim)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Features (n, d)."""
@@ -134,9 +134,9 @@ class FeatureMoments(Gathered):
         super().reset()
         self.root = None
 
-    def merged(self) -> dict[str, Tensor]:
+    def merged_states(self) -> dict[str, Tensor]:
         root = self.compute().root
-        return super().merged() | ({} if root is None else {"root": root.contiguous()})
+        return super().merged_states() | ({} if root is None else {"root": root.contiguous()})
 
     def restore(self, states: dict[str, Tensor]) -> None:
         super().restore(states)
@@ -178,7 +178,7 @@ class Sums:
         return moments(self.count, self.total, self.outer)
 
 
-class GroupedMoments(Gathered):
+class GroupedMoments(Statistic):
     """The sums of each group's features, exact over ranks.
 
     Args:
@@ -194,9 +194,9 @@ class GroupedMoments(Gathered):
     def __init__(self, dim: int, member: Tensor, groups: int) -> None:
         super().__init__(dim, groups, digest(member))
         self.member = member
-        self.sum_state("number", groups, dtype=torch.int64)
-        self.sum_state("total", groups, dim)
-        self.sum_state("outer", groups, dim, dim)
+        self.add_sum_state("number", groups, dtype=torch.int64)
+        self.add_sum_state("total", groups, dim)
+        self.add_sum_state("outer", groups, dim, dim)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Features (n, d)."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, GroupedMoments, Moments, Sums, distance, factor
-from gan_lab.evaluation.statistics import Comparison, UnsuitedError, Values
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
 GROUPS, SHARES, DEGREE = 24, (1, 2, 3, 4, 6), 2
 """Parts that samples are dealt into; the distances of all, halves, thirds, quarters and sixths of them are extrapolated
@@ -41,14 +41,14 @@ class FrechetInfinity(Comparison):
 
     def __init__(self, dim: int, fake: int) -> None:
         if fake < LEAST:
-            raise UnsuitedError(f"{fake} samples are too few to extrapolate from: {LEAST} at least.")
+            raise NotApplicableError(f"{fake} samples are too few to extrapolate from: {LEAST} at least.")
         super().__init__(FeatureMoments(dim, rooted=True), GroupedMoments(dim, torch.arange(fake) % GROUPS, GROUPS))
 
     def compare(self, real: Moments, fake: list[Sums]) -> Values:
         """Raises UnsuitedError where the samples are too few for these features."""
         needed = max(SHARES) * dimensions(real)
         if sum(part.count for part in fake) < needed:
-            raise UnsuitedError(f"in these features {ceil(needed):,} samples are needed to extrapolate.")
+            raise NotApplicableError(f"in these features {ceil(needed):,} samples are needed to extrapolate.")
         plain, extrapolated = zip(*(_both(real, fake, without) for without in (None, *range(BLOCKS))), strict=True)
         return {
             "fd": plain[0],

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.images import to_float
-from gan_lab.evaluation.image_sets import Made, Pictures
+from gan_lab.evaluation.image_sets import ImageSet, SampledImages
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, factor
 
 _WHOLE = 4096
@@ -59,7 +59,7 @@ def _from_pictures(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
     return mean, pixels.sub_(mean).div_(math.sqrt(len(pixels) - 1))
 
 
-class Gaussian(Pictures):
+class Gaussian(ImageSet):
     """So many samples of the Gaussian fitted to the training split's pixels: a set to be measured beside a model's.
 
     Fitted only when its samples are asked for: what is known of them is kept.
@@ -73,6 +73,8 @@ class Gaussian(Pictures):
         self.key = ["gaussian", data.fingerprint("train"), n]
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """See ``metrics.sources.Pictures``."""
+        """See ``metrics.sources.ImageSet``."""
         model = PixelGaussian(self.data, "train", self.device)
-        yield from Made(model, self.shape, self.n, batch_size=self.batch_size, name=self.name).batches(progress)
+        yield from SampledImages(model, self.shape, self.n, batch_size=self.batch_size, name=self.name).batches(
+            progress
+        )

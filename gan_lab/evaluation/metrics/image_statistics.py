@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.evaluation.features.extractors import luma
-from gan_lab.evaluation.statistics import Comparison, Gathered, Values
+from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 Shape = tuple[int, int, int]
 """(C, H, W)."""
 
 
-class PowerSpectrum(Gathered):
+class PowerSpectrum(Statistic):
     """The mean power of pictures' luma by frequency: averaged over rings of equal frequency, then over pictures.
 
     Args:
@@ -27,7 +27,7 @@ class PowerSpectrum(Gathered):
         cycles = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None])
         self.ring = (cycles * min(height, width)).round().long()
         self.rings = min(height, width) // 2 + 1  # up to half a cycle a pixel; the corners beyond are left out
-        self.sum_state("power", self.rings)
+        self.add_sum_state("power", self.rings)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Pictures (m, C, H, W) uint8."""
@@ -54,7 +54,7 @@ class SpectrumComparison(Comparison):
         shape: (C, H, W).
     """
 
-    sees = "images"
+    input = "images"
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(PowerSpectrum(shape), PowerSpectrum(shape))
@@ -65,11 +65,11 @@ class SpectrumComparison(Comparison):
         return {"spectrum": gap, "spectrum.real": curves[0].tolist(), "spectrum.fake": curves[1].tolist()}
 
 
-LOOKS = ("sharpness", "brightness", "contrast", "colourfulness")
+IMAGE_STATISTICS = ("sharpness", "brightness", "contrast", "colourfulness")
 
 
-class PictureLooks(Gathered):
-    """Means over pictures of what the eye notices first; see ``looks``.
+class ImageStatistics(Statistic):
+    """Means over pictures of what the eye notices first; see ``image_statistics``.
 
     Args:
         shape: (C, H, W).
@@ -80,12 +80,12 @@ class PictureLooks(Gathered):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(list(shape))
-        self.sum_state("total", len(LOOKS))
-        self.sum_state("squares", len(LOOKS))
+        self.add_sum_state("total", len(IMAGE_STATISTICS))
+        self.add_sum_state("squares", len(IMAGE_STATISTICS))
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Pictures (m, C, H, W) uint8."""
-        found = looks(values).double().to(self.total)
+        found = image_statistics(values).double().to(self.total)
         self.total += found.sum(0)
         self.squares += found.square().sum(0)
 
@@ -96,7 +96,7 @@ class PictureLooks(Gathered):
         return torch.stack([mean, (variance / self.count).sqrt()])
 
 
-def looks(images: Tensor) -> Tensor:
+def image_statistics(images: Tensor) -> Tensor:
     """Of pictures (N, C, H, W) uint8 four figures each, (N, 4), of levels from 0 to 255:
 
     - sharpness: the deviation of the luma's Laplacian (Pertuz et al. 2013, LAPV, its root);
@@ -121,19 +121,19 @@ def _colourfulness(images: Tensor) -> Tensor:
     return deviation + 0.3 * torch.hypot(first.mean(1), second.mean(1))
 
 
-class LooksComparison(Comparison):
+class ImageStatisticsComparison(Comparison):
     """``sharpness``, ``brightness``, ``contrast`` and ``colourfulness`` of the samples, with ``.error`` and, of the
-    real pictures, ``.real``; see ``looks``.
+    real pictures, ``.real``; see ``image_statistics``.
 
     Args:
         shape: (C, H, W).
     """
 
-    sees = "images"
+    input = "images"
 
     def __init__(self, shape: Shape) -> None:
-        super().__init__(PictureLooks(shape), PictureLooks(shape))
-        self.names = LOOKS if shape[0] > 1 else LOOKS[:-1]  # grey pictures have no colours
+        super().__init__(ImageStatistics(shape), ImageStatistics(shape))
+        self.names = IMAGE_STATISTICS if shape[0] > 1 else IMAGE_STATISTICS[:-1]  # grey pictures have no colours
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
         found: Values = {}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.evaluation.feature_table import FeatureTable
-from gan_lab.evaluation.statistics import Comparison, UnsuitedError, Values
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
 _ROWS = 2048
 """Of a block: of features in float64 and of their products, so that 50,000 against 50,000 of 2,048 stay within 4 GB."""
@@ -42,7 +42,7 @@ class KernelDistance(Comparison):
         self, dim: int, real: int, fake: int, subsets: int | None = None, size: int = 1000, seed: int = 2020
     ) -> None:
         if min(real, fake) < 3:
-            raise UnsuitedError(f"it needs at least 3 pictures on each side, and there are {real} and {fake}.")
+            raise NotApplicableError(f"it needs at least 3 pictures on each side, and there are {real} and {fake}.")
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
         self.subsets, self.size, self.seed = subsets, min(size, real, fake), seed
 

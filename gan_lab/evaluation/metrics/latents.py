@@ -9,16 +9,16 @@ from gan_lab.common.capabilities import HasPosterior, Quantizes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import some
-from gan_lab.evaluation.image_sets import shown, tells
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
-from gan_lab.evaluation.statistics import Gathered, Values
+from gan_lab.evaluation.image_sets import labels_match, shown
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
+from gan_lab.evaluation.statistics import Statistic, Values
 
 SPLIT = "test"
 ACTIVE = 0.01
 """A latent is active whose posterior mean varies by more over pictures."""
 
 
-class PosteriorSums(Gathered):
+class PosteriorSums(Statistic):
     """What is summed of posteriors.
 
     Args:
@@ -33,8 +33,8 @@ class PosteriorSums(Gathered):
     def __init__(self, latents: int) -> None:
         super().__init__(latents)
         for name in ("means", "squares", "divergences"):
-            self.sum_state(name, latents)
-        self.sum_state("squared_total")
+            self.add_sum_state(name, latents)
+        self.add_sum_state("squared_total")
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Means and KL divergences of each latent (m, 2, Z)."""
@@ -55,7 +55,7 @@ class PosteriorSums(Gathered):
         return {"variance": variance, "divergence": divergence, "error": error}
 
 
-class ActiveUnits(Probe):
+class ActiveUnits(ModelMetric):
     """``active_units``, how many latents z have Var_x(E[z|x]) > 0.01 over test pictures x (Burda et al. 2016,
     "Importance Weighted Autoencoders", section 5.2), and the share of all, ``active_units_share``; ``kl``, the
     divergence of the posterior from the prior in nats a picture, with ``.error``, and the curve ``kl_per_latent``, from
@@ -75,12 +75,12 @@ class ActiveUnits(Probe):
         self.n = n
         self.sums: PosteriorSums | None = None
 
-    def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, HasPosterior) and tells(model, data)
+    def applies_to(self, model: Any, data: Any) -> bool:
+        return isinstance(model, HasPosterior) and labels_match(model, data)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         n = some(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "active_above": ACTIVE}
         self.sums = PosteriorSums(_latents(model, data)).to(_summing(self.device))
@@ -112,7 +112,7 @@ def _summing(device: torch.device) -> torch.device:
     return torch.device("cpu") if device.type == "mps" else device  # Apple's GPUs have no float64
 
 
-class CodeCounts(Gathered):
+class CodeCounts(Statistic):
     """How often each entry of a codebook stands for something.
 
     Args:
@@ -123,7 +123,7 @@ class CodeCounts(Gathered):
 
     def __init__(self, entries: int) -> None:
         super().__init__(entries)
-        self.sum_state("uses", entries, dtype=torch.int64)
+        self.add_sum_state("uses", entries, dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Entries (m, …) of pictures."""
@@ -135,7 +135,7 @@ class CodeCounts(Gathered):
         return uses / uses.sum()
 
 
-class CodebookUse(Probe):
+class CodebookUsage(ModelMetric):
     """``codebook_usage``, the share of a codebook's entries that stand for something in test pictures;
     ``codebook_perplexity``, how many entries used equally often would be as hard to tell: exp of the entropy of their
     shares; and these, from the largest down, as the curve ``codebook_use``.
@@ -154,12 +154,12 @@ class CodebookUse(Probe):
         self.n = n
         self.counts: CodeCounts | None = None
 
-    def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, Quantizes) and tells(model, data)
+    def applies_to(self, model: Any, data: Any) -> bool:
+        return isinstance(model, Quantizes) and labels_match(model, data)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         n = some(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "entries": model.entries}
         self.counts = CodeCounts(model.entries).to(self.device)

@@ -11,8 +11,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import some
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
-from gan_lab.evaluation.image_sets import shown, tells
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
+from gan_lab.evaluation.image_sets import labels_match, shown
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 
 SPLIT = "test"
@@ -20,7 +20,7 @@ AT_ONCE = 4096
 """Latents of all pictures of a part together, of which a model may decode fewer at a time."""
 
 
-class Likelihood(Probe):
+class Likelihood(ModelMetric):
     """The negative log-likelihood of test pictures in nats a picture, and ``bits`` a dimension, each with ``.error``.
 
     Of models that know it: ``nll`` and ``bits``. Of those that know a lower bound of the likelihood: ``nll_elbo`` and
@@ -45,12 +45,12 @@ class Likelihood(Probe):
         self.single: FeatureTable | None = None
         self.weighted: FeatureTable | None = None
 
-    def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, HasLikelihood) and tells(model, data)
+    def applies_to(self, model: Any, data: Any) -> bool:
+        return isinstance(model, HasLikelihood) and labels_match(model, data)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         n = some(data, SPLIT, self.n)
         k, fewer = (1, 0) if model.exact or self.k == 1 else (self.k, min(n, self.n_weighted))
         self.dimensions, self.exact = data.channels * data.height * data.width, model.exact
@@ -59,7 +59,9 @@ class Likelihood(Probe):
         self.single = self._asked(model, data, n, (1,), how)
         self.weighted = self._asked(model, data, fewer, (1, k), how) if fewer else None
 
-    def _asked(self, model: HasLikelihood, data: Any, n: int, samples: tuple[int, ...], how: How) -> FeatureTable:
+    def _asked(
+        self, model: HasLikelihood, data: Any, n: int, samples: tuple[int, ...], how: EvalOptions
+    ) -> FeatureTable:
         """Nats (n, S) of n pictures by each number of samples; the chance of picture i is number i of the seed."""
         table = FeatureTable(len(samples), n).to(self.device)
         size = max(1, min(how.batch_size, AT_ONCE // max(samples)))

@@ -10,10 +10,10 @@ from gan_lab.common.capabilities import Samples
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import shared_blocks
 from gan_lab.evaluation.features.extractors import Grey
-from gan_lab.evaluation.statistics import Comparison, Gathered, Values
+from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 
-class Modes(Gathered):
+class Modes(Statistic):
     """Counts samples by their modes.
 
     Args:
@@ -23,10 +23,10 @@ class Modes(Gathered):
     counts: Tensor
     bad: Tensor
 
-    def __init__(self, modes: int, *about: object) -> None:
-        super().__init__(modes, *about)
-        self.sum_state("counts", modes, dtype=torch.int64)
-        self.sum_state("bad", dtype=torch.int64)
+    def __init__(self, modes: int, *key: object) -> None:
+        super().__init__(modes, *key)
+        self.add_sum_state("counts", modes, dtype=torch.int64)
+        self.add_sum_state("bad", dtype=torch.int64)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Modes (N,) of samples, -1 for none."""
@@ -83,7 +83,7 @@ class ModesFound(Comparison):
         judge: of the data's modes.
     """
 
-    sees = "images"
+    input = "images"
 
     def __init__(self, judge: StackedDigits) -> None:
         super().__init__(Judged(judge), Judged(judge))

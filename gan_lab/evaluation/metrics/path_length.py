@@ -15,7 +15,7 @@ from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import shared_blocks
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.perceptual import Perceptual, perceptual
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 from gan_lab.inference.interpolation import slerp
 
@@ -23,7 +23,7 @@ DISCARDED = 0.01
 """Of the lengths at either end, as in the authors' code: single jumps would carry the mean."""
 
 
-class PathLength(Probe):
+class PathLength(ModelMetric):
     """``path_length_<distance>``: what a step of ε along the great arc between two latents changes in the perceptual
     distance d, over ε², and its standard error. In Z at random places of the way ("full").
 
@@ -54,12 +54,12 @@ class PathLength(Probe):
         self.n, self.epsilon, self.lengths = n, epsilon, FeatureTable(1, n)
         self.described = {"distance": self.distance.name, "sha256": self.distance.sha256}
 
-    def suits(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: Any, data: Any) -> bool:
         return isinstance(model, Decodes)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         num_labels = getattr(model, "num_labels", 0)
         for start, count in shared_blocks(self.n, how.batch_size, "path length", how.progress):
             index = torch.arange(start, start + count)

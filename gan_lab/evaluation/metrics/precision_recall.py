@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from gan_lab.evaluation.feature_table import FeatureTable
-from gan_lab.evaluation.statistics import Comparison, UnsuitedError, Values
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
 _USUAL = 5
 """The k-th neighbours that figures ask for lie below it."""
@@ -51,7 +51,7 @@ def radii(x: Tensor, k: int) -> Tensor:
 
 def _enough(k: int, *counts: int) -> None:
     if min(counts) <= k:
-        raise UnsuitedError(f"the {k} nearest neighbours of a picture need {k + 1} pictures, not {min(counts)}.")
+        raise NotApplicableError(f"the {k} nearest neighbours of a picture need {k + 1} pictures, not {min(counts)}.")
 
 
 def covered(points: Tensor, centres: Tensor, squared_radii: Tensor) -> Tensor:

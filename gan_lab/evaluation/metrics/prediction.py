@@ -15,7 +15,7 @@ from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
 from gan_lab.evaluation.features.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.evaluation.metrics.clips import BASELINES
 from gan_lab.evaluation.metrics.reconstruction import psnr
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 
 SPLIT = "test"
@@ -26,7 +26,7 @@ WHO = ("", *BASELINES)
 """Who predicts: the model, and they."""
 
 
-class Prediction(Probe):
+class Prediction(ModelMetric):
     """Test clips: a model is given the first frames, and what it makes of the rest is compared with what came.
 
     ``mse_a_frame`` and ``mae_a_frame`` are the literature's summed forms: squared and absolute differences of values in
@@ -64,22 +64,22 @@ class Prediction(Probe):
         shortest = min(shape[1:]) if shape else 0
         self.n = min((each for each in (n, most) if each is not None), default=None)
         self.n_perceptual = n_perceptual
-        each: dict[str, Compare] = {"mse_a_frame": squared, "mae_a_frame": absolute}
+        each: dict[str, Compare] = {"mse_a_frame": squared_error, "mae_a_frame": absolute}
         each |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
         self.compared: list[dict[str, Compare]] = [each | {"psnr": psnr}]
         if n_perceptual:
             self.distance = distance or perceptual(("vgg16", "alexnet"), shortest, weights)
-            called = "pd_colour" if self.distance.name == "colour" else self.distance.name
-            self.compared.append({called: self.distance})
+            build_metric = "pd_colour" if self.distance.name == "colour" else self.distance.name
+            self.compared.append({build_metric: self.distance})
         self.tables: Any = nn.ModuleList()
         self.steps = 0
 
-    def suits(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: Any, data: Any) -> bool:
         return isinstance(model, Predicts) and isinstance(data, RealClips) and data.length > model.context_frames
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         count = data.count(SPLIT)
         n, self.steps = min(count, self.n or count), data.length - model.context_frames
         few = min(n, self.n_perceptual)
@@ -133,7 +133,7 @@ def _told(name: str, values: Tensor, who: str) -> Values:
     return {f"{name}{end}": value for end, value in mean_and_error(values.mean(1)).items()} | course
 
 
-def squared(made: Tensor, truth: Tensor) -> Tensor:
+def squared_error(made: Tensor, truth: Tensor) -> Tensor:
     """Squared differences of values in [0, 1], summed over pictures (N, C, H, W) in [-1, 1] → (N,)."""
     return ((made.float() - truth.float()) / 2).square().sum((1, 2, 3))
 

@@ -13,9 +13,9 @@ from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import some
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
 from gan_lab.evaluation.features.perceptual import SMALLEST, Perceptual, perceptual, ssim
-from gan_lab.evaluation.image_sets import shown, tells
-from gan_lab.evaluation.metrics.image_statistics import LOOKS, looks
-from gan_lab.evaluation.model_metric import USUAL, How, Probe
+from gan_lab.evaluation.image_sets import labels_match, shown
+from gan_lab.evaluation.metrics.image_statistics import IMAGE_STATISTICS, image_statistics
+from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 
 SPLIT = "test"
@@ -23,11 +23,11 @@ EXACT = 1e-10
 """No mean squared error counts as smaller, so that no ratio is above 100 dB."""
 
 
-class Reconstruction(Probe):
+class Reconstruction(ModelMetric):
     """Test pictures beside what a model makes again of them, each figure a mean over pictures with ``.error``:
     ``reconstruction_mse`` of values in [0, 1], ``reconstruction_psnr`` in dB, ``reconstruction_ssim`` of pictures of
     11 px and more, ``reconstruction_<distance>`` in a network's eyes; and ``reconstruction_sharpness``, the mean
-    sharpness (see ``pixels.looks``) over the originals': below 1 where they are blurred.
+    sharpness (see ``pixels.image_statistics``) over the originals': below 1 where they are blurred.
 
     Args:
         n: pictures, spread over the split.
@@ -52,25 +52,27 @@ class Reconstruction(Probe):
             raise UserError(f"Reconstructions are measured on 1 picture at least, not {n}.")
         shortest = min(shape[1:]) if shape else 0
         self.n, self.distance = n, distance or perceptual(("vgg16", "alexnet"), shortest, weights)
-        called = "pd_colour" if self.distance.name == "colour" else self.distance.name
+        build_metric = "pd_colour" if self.distance.name == "colour" else self.distance.name
         self.compared: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "psnr": psnr}
         self.compared |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
-        self.compared[called] = self.distance
+        self.compared[build_metric] = self.distance
         self.table: FeatureTable | None = None
 
-    def suits(self, model: Any, data: Any) -> bool:
-        return isinstance(model, Reconstructs) and tells(model, data)
+    def applies_to(self, model: Any, data: Any) -> bool:
+        return isinstance(model, Reconstructs) and labels_match(model, data)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: How = USUAL) -> None:
+    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
         n = some(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "distance": self.distance.name, "sha256": self.distance.sha256}
         self.table = FeatureTable(len(self.compared) + 2, n).to(self.device)
         for index, images, label in shown(model, data, SPLIT, n, how.batch_size, "reconstructions", how.progress):
             made = model.reconstruct(images, label).clamp(-1, 1)
             found = [compare(made, images) for compare in self.compared.values()]
-            found += [looks(to_uint8(each))[:, LOOKS.index("sharpness")] for each in (made, images)]
+            found += [
+                image_statistics(to_uint8(each))[:, IMAGE_STATISTICS.index("sharpness")] for each in (made, images)
+            ]
             self.table.update(torch.stack(found, 1), index)
 
     def compute(self) -> Values:

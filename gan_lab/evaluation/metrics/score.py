@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.evaluation.statistics import Comparison, Gathered, Values
+from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 
 class Scored(NamedTuple):
@@ -21,7 +21,7 @@ class Scored(NamedTuple):
     shares: Tensor
 
 
-class ClassifierScore(Gathered):
+class ClassifierScore(Statistic):
     """Mean and deviation of the score over splits of the samples, exact over ranks and batches.
 
     A sample's split follows from its number alone, so a few float64 sums a split are all that is kept. Equal to
@@ -46,10 +46,10 @@ class ClassifierScore(Gathered):
         if not 1 <= splits <= n:
             raise ValueError(f"{n} samples cannot be scored in {splits} splits: choose 1 to {n}.")
         self.part = _parts(n, splits, shuffle)
-        self.sum_state("number", splits)
-        self.sum_state("mass", splits, classes)
-        self.sum_state("negentropy", splits)
-        self.sum_state("votes", classes)
+        self.add_sum_state("number", splits)
+        self.add_sum_state("mass", splits, classes)
+        self.add_sum_state("negentropy", splits)
+        self.add_sum_state("votes", classes)
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """Logits (m, K) of the samples whose numbers in [0, n) are index (m,)."""
@@ -80,7 +80,7 @@ class Score(Comparison):
         splits: 10 as published; fewer where there are fewer pictures.
     """
 
-    sees = "logits"
+    input = "logits"
     baseline = ("cs",)
 
     def __init__(self, dim: int, real: int, fake: int, splits: int = 10) -> None:

@@ -17,10 +17,10 @@ from gan_lab.common.progress import track
 from gan_lab.data.subsets import spread
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import Compare, Perceptual, comparisons, l1, wrong
-from gan_lab.evaluation.image_sets import Pictures, Real, seen
-from gan_lab.evaluation.results import Report, circumstances
-from gan_lab.evaluation.statistics import Gathered
-from gan_lab.evaluation.suite import Device, Part, Suite, kind_of
+from gan_lab.evaluation.image_sets import ImageSet, SplitImages, seen
+from gan_lab.evaluation.results import Report, environment_info
+from gan_lab.evaluation.statistics import Statistic
+from gan_lab.evaluation.suite import Device, MetricFactory, Suite, metric_class
 from gan_lab.inference.translation import SPLIT, ends, translated
 
 Figures = dict[str, float]
@@ -60,7 +60,7 @@ def counts(model: Translates, data: TwoDomains, n: int) -> dict[str, Counts]:
 def suites(
     model: Translates,
     data: TwoDomains,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, MetricFactory],
     extractors: Sequence[Extractor],
     n: int,
     device: Device = "cpu",
@@ -71,25 +71,25 @@ def suites(
     the target's own train pictures: the floor at this number.
     """
     found = {}
-    of_features = {name: part for name, part in parts.items() if getattr(kind_of(part), "sees", "") == "features"}
+    of_features = {name: part for name, part in parts.items() if getattr(metric_class(part), "input", "") == "features"}
     for direction, count in counts(model, data, n).items():
         source, target = ends(direction)
-        idle = Real(data.sides[source], SPLIT, count.translated, model.domains[source])
-        own = Real(data.sides[target], "train", count.floor, model.domains[target])
-        real = Real(data.sides[target], SPLIT, count.real, model.domains[target])
+        idle = SplitImages(data.sides[source], SPLIT, count.translated, model.domains[source])
+        own = SplitImages(data.sides[target], "train", count.floor, model.domains[target])
+        real = SplitImages(data.sides[target], SPLIT, count.real, model.domains[target])
         baselines = {"untranslated": idle, "real": own}
         found[direction] = Suite(of_features, extractors, real, baselines, None, device, cache_dir, progress)
     return found
 
 
-class Mean(Gathered):
+class Mean(Statistic):
     """The mean of a figure over pictures, in float64 and exact over ranks."""
 
     total: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.sum_state("total")
+        self.add_sum_state("total")
 
     def add(self, values: Tensor, index: Tensor) -> None:
         """A figure a picture, (m,)."""
@@ -100,7 +100,7 @@ class Mean(Gathered):
         return self.total / self.count
 
 
-class Translations(Pictures):
+class Translations(ImageSet):
     """One direction's translations of the test pictures: a set to be measured, which on its way measures what is told
     picture by picture.
 
@@ -249,7 +249,7 @@ def measure_translation(
         made = Translations(model, data, name, count, pairs.get(name, {}), seed, batch_size, device)
         figures |= suites[name].measure(made, name)[0] | made.figures()
     described = {"paired": data.paired, **{side: data.sides[side].describe() for side in ("a", "b")}}
-    protocol = _protocol(numbers, pairs) | {"seed": seed} | circumstances(model, described, extractors)
+    protocol = _protocol(numbers, pairs) | {"seed": seed} | environment_info(model, described, extractors)
     return Report(_overall(model.directions, extractors, figures) | figures, {}, protocol)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gan_lab.evaluation.gallery import Exhibits, Plate
+from gan_lab.evaluation.gallery import Gallery, Sheet
 from gan_lab.evaluation.reports.charts import bars, curves
 from gan_lab.evaluation.reports.pages import embedded, write_page
 from gan_lab.evaluation.reports.tables import BESIDE, HEADINGS, rows
@@ -17,8 +17,8 @@ def write_report(
     title: str,
     against: str,
     record: Mapping[str, Any],
-    plate: Plate | None = None,
-    shown: Exhibits | None = None,
+    plate: Sheet | None = None,
+    shown: Gallery | None = None,
     trial: Path | None = None,
 ) -> Path:
     """Writes a page with every figure, charts of the curves, and the pictures where there are any.
@@ -52,7 +52,7 @@ def write_report(
     )
 
 
-def _pictures(shown: Exhibits | None) -> dict[str, Any]:
+def _pictures(shown: Gallery | None) -> dict[str, Any]:
     if shown is None:
         return {"best": [], "worst": [], "neighbours": []}
     ranked = {

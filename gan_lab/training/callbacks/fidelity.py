@@ -13,12 +13,12 @@ from rich.console import Console
 
 from gan_lab.common.atomic import replacing
 from gan_lab.common.progress import console
-from gan_lab.evaluation.evaluators.base import Measure, Record
-from gan_lab.evaluation.evaluators.select import measure_for
+from gan_lab.evaluation.evaluators.base import Evaluator, Record
+from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.reports.protocol import COLUMNS, lines_of
 from gan_lab.evaluation.reports.tables import sentence, table
-from gan_lab.evaluation.suite import Part
+from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.callbacks.checkpoint import is_cut_short
 from gan_lab.training.callbacks.every import Every
 from gan_lab.training.loggers import log_table
@@ -40,7 +40,7 @@ class Fidelity(Callback):
 
     Args:
         every: images between quick measurements; 0 for the end alone.
-        n: samples, or pictures to translate at most; None as in ``measure_for``.
+        n: samples, or pictures to translate at most; None as in ``select_evaluator``.
         folder: of the run.
         metrics: comparisons and probes by name, of the final tier.
         quick: those of the quick one.
@@ -60,8 +60,8 @@ class Fidelity(Callback):
         every: int,
         n: int | None,
         folder: str,
-        metrics: Mapping[str, Part] | None,
-        quick: Mapping[str, Part] | None,
+        metrics: Mapping[str, MetricFactory] | None,
+        quick: Mapping[str, MetricFactory] | None,
         quick_n: int | None = None,
         extractors: Mapping[str, Extractor] | None = None,
         weights: Mapping[str, str | None] | None = None,
@@ -81,7 +81,7 @@ class Fidelity(Callback):
         self.options: dict[str, Any] = {"extractors": extractors, "weights": weights, "paired": paired, "split": split}
         self.options |= {"limit": limit, "batch_size": batch_size, "seed": seed}
         self.options |= {"cache_dir": cache_dir, "progress": progress}
-        self.measures: dict[str, Measure] = {}
+        self.measures: dict[str, Evaluator] = {}
         self.last: dict[str, dict[str, Any]] = {}
         self.lines: list[list[Any]] = []
 
@@ -91,7 +91,7 @@ class Fidelity(Callback):
         if stage != "fit":
             return
         for tier, (parts, n) in self.tiers.items():
-            measure = measure_for(pl_module, data, parts, n, **self.options) if parts else None
+            measure = select_evaluator(pl_module, data, parts, n, **self.options) if parts else None
             if measure is not None:
                 self.measures[tier] = measure
         if not self.measures and any(parts for parts, _ in self.tiers.values()):
@@ -121,7 +121,9 @@ class Fidelity(Callback):
         if self.lines:  # whole, and so once: at every measurement it would be the square of them
             log_table(trainer.loggers, "metrics", COLUMNS, self.lines, pl_module.images_seen)
         if "final" in self.measures and "final" in self.last and trainer.is_global_zero:
-            Console().print(table(self.last["final"], self.measures["final"].against(self.last["final"]["protocol"])))
+            Console().print(
+                table(self.last["final"], self.measures["final"].comparison_text(self.last["final"]["protocol"]))
+            )
 
     def _seen(self, tier: str) -> int | None:
         return self.last[tier]["images_seen"] if tier in self.last else None
@@ -139,7 +141,7 @@ class Fidelity(Callback):
         if trainer.is_global_zero:
             self._write(trainer, line, self.last[tier], measure)
 
-    def _write(self, trainer: Trainer, line: str, record: Record, measure: Measure) -> None:
+    def _write(self, trainer: Trainer, line: str, record: Record, measure: Evaluator) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
@@ -147,11 +149,11 @@ class Fidelity(Callback):
         told = record["figures"] | measure.counts(protocol)
         figures = {f"metric_{protocol['split']}/{name}": value for name, value in told.items()}
         if record["tier"] == "quick":
-            told = sentence(record, measure.against(protocol))
+            told = sentence(record, measure.comparison_text(protocol))
             console.print(f"{record['images_seen']:,} images: {told}", highlight=False)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=record["images_seen"])
-        self.lines += lines_of(record, measure.against(protocol))
+        self.lines += lines_of(record, measure.comparison_text(protocol))
 
     def summary(self) -> dict[str, Any]:
         """The final record, for a recorded result; empty before it is made."""

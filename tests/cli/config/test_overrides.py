@@ -47,7 +47,9 @@ def test_commands_are_completed_and_files_left_to_the_shell(line, answer, monkey
 
 
 def test_a_list_with_a_wrong_choice_names_the_right_ones():
-    assert mistyped(["model=dcgan", "metrics=[fid,kdi]"]).startswith("There is no metrics=kdi: choose among accuracy, ")
+    assert mistyped(["model=dcgan", "metrics=[fid,kdi]"]).startswith(
+        "There is no metrics=kdi: choose among authenticity, "
+    )
     assert "give [] for none" in mistyped(["metrics=null"])
     assert "grey" in mistyped(["extractor@quick=[ grey, colur ]"])
     right = ["metrics=[fid,kid]", "data.size=[8,8]", "trust=[mine]", "remedy=[]", "metrics=[fid],[kid]"]

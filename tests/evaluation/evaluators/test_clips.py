@@ -7,7 +7,7 @@ import torch
 from sequences import Known, Off, RandomClips
 
 from gan_lab.common.errors import UserError
-from gan_lab.evaluation.evaluators.select import measure_for
+from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.features.extractors import Extractor, Grey
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.prediction import Prediction
@@ -29,7 +29,7 @@ def measure(tmp_path):
     def make(model, data, **options):
         parts = {"score": Score, "distance": FrechetDistance, "prediction": Prediction}
         kept = {"cache_dir": tmp_path, "progress": False}
-        return measure_for(model, data, parts, extractors={"means": Means()}, **kept, **options)
+        return select_evaluator(model, data, parts, extractors={"means": Means()}, **kept, **options)
 
     return make
 
@@ -78,6 +78,6 @@ def test_single_clips_have_errors_and_no_distance(measure):
 
 def test_clips_are_not_seen_by_what_takes_pictures():
     data = RandomClips(3)
-    measure = partial(measure_for, Off(data, 0.0), data, {})
+    measure = partial(select_evaluator, Off(data, 0.0), data, {})
     with pytest.raises(UserError, match="extractor=grey takes pictures, and these data are clips: leave it away"):
         measure(extractors={"grey": Grey()})

@@ -10,7 +10,7 @@ from gan_lab.cli.config.compose import compose
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import build
 from gan_lab.evaluation.features.backbones import Backbone
-from gan_lab.evaluation.image_sets import Made, Real
+from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 from gan_lab.evaluation.suite import Suite
 
 
@@ -77,9 +77,9 @@ def test_whatever_changes_features_is_told_and_never_read_from_anothers_cache(we
 
     def measured(**how):
         extractor = Backbone("small", network(), weights / "w.pth", size=8, **how)
-        real = Real(doubles.Pictures(), "train")
+        real = SplitImages(doubles.Pictures(), "train")
         made = Suite(doubles.ALL, [extractor], real, cache_dir=tmp_path, progress=False)
-        return made.measure(Made(doubles.Sampler(), (3, 4, 4), 40))[0]
+        return made.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
 
     described = []
     for how in ({}, {"mean": (0.5, 0.5, 0.5)}, {"deviation": (0.5, 0.5, 0.5)}, {"layer": "0.0"}, {"layer": "0.1"}):
@@ -88,7 +88,9 @@ def test_whatever_changes_features_is_told_and_never_read_from_anothers_cache(we
         described.append(figures["fd_small"])
     assert len(set(described)) == 5
     with pytest.raises(UserError, match="one name"):
-        Suite({}, [Backbone("small", network(), weights / "w.pth", size=8)] * 2, Real(doubles.Pictures(), "train"))
+        Suite(
+            {}, [Backbone("small", network(), weights / "w.pth", size=8)] * 2, SplitImages(doubles.Pictures(), "train")
+        )
 
 
 @pytest.mark.parametrize("name", ["dinov2", "clip"])

@@ -195,7 +195,7 @@ def test_wrong_pictures_are_refused():
 
 
 def test_the_choice_of_extractor(tmp_path):
-    assert [extractors.default_for(channels).name for channels in (1, 3)] == ["grey", "colour"]
+    assert [extractors.default_extractor(channels).name for channels in (1, 3)] == ["grey", "colour"]
     (tmp_path / "broken").write_bytes(b"not safetensors")
     for weights in ("broken", "absent"):
         with pytest.raises(UserError, match=f"{weights} cannot be read"):

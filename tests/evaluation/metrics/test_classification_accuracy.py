@@ -7,7 +7,7 @@ import torch
 
 from gan_lab.evaluation.metrics import classification_accuracy as usefulness
 from gan_lab.evaluation.metrics.classification_accuracy import ClassificationAccuracy
-from gan_lab.evaluation.model_metric import How
+from gan_lab.evaluation.model_metric import EvalOptions
 
 K = 3
 
@@ -60,8 +60,8 @@ def measured(tmp_path):
 
 def measure(model, cache_dir):
     probe = ClassificationAccuracy(n=120, steps=30)
-    assert probe.suits(model, Data())
-    probe.update(model, Data(), How(batch_size=50, progress=False, cache_dir=cache_dir))
+    assert probe.applies_to(model, Data())
+    probe.update(model, Data(), EvalOptions(batch_size=50, progress=False, cache_dir=cache_dir))
     found = probe.compute()
     assert probe.described == {"real": 120, "test": 90}
     return found
@@ -82,4 +82,4 @@ def test_good_samples_teach_and_wrong_ones_mislead(measured, monkeypatch):
 def test_models_without_labels_do_not_suit():
     model = Painter()
     model.classes = 0
-    assert not ClassificationAccuracy().suits(model, Data())
+    assert not ClassificationAccuracy().applies_to(model, Data())

@@ -6,11 +6,11 @@ import torch
 
 from gan_lab.common.capabilities import LabelledImages
 from gan_lab.common.images import to_uint8
-from gan_lab.evaluation.evaluators.samples import SampleMeasure
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.metrics.classwise import LabelAccuracy, WithinClasses
 from gan_lab.evaluation.metrics.frechet import frechet_distance
-from gan_lab.evaluation.statistics import UnsuitedError
+from gan_lab.evaluation.statistics import NotApplicableError
 
 K, N = 3, 90
 
@@ -68,7 +68,7 @@ def test_each_class_is_compared_with_its_own(doubles, knows, tmp_path):
     parts = {"classes": WithinClasses, "labels": LabelAccuracy}
 
     def figures():
-        measure = SampleMeasure(data, N, [extractor], parts, batch_size=16, cache_dir=tmp_path, progress=False)
+        measure = SampleEvaluator(data, N, [extractor], parts, batch_size=16, cache_dir=tmp_path, progress=False)
         return measure.report(Painter()).figures
 
     found = figures()
@@ -91,7 +91,7 @@ def test_each_class_is_compared_with_its_own(doubles, knows, tmp_path):
 
 def test_classes_that_cannot_be_compared_are_passed_over():
     few, many = torch.tensor([0, 0, 1]), torch.arange(6) % 2
-    with pytest.raises(UnsuitedError, match="fewer than 2"):
+    with pytest.raises(NotApplicableError, match="fewer than 2"):
         WithinClasses(4, (many, few), 2)
-    with pytest.raises(UnsuitedError, match="half a gigabyte"):
+    with pytest.raises(NotApplicableError, match="half a gigabyte"):
         WithinClasses(6000, (many, many), 2)

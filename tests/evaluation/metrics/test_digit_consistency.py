@@ -8,7 +8,7 @@ from sequences import Known
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.presets import moving_digits
-from gan_lab.evaluation.metrics.digit_consistency import Steadiness, centred
+from gan_lab.evaluation.metrics.digit_consistency import DigitConsistency, centred
 
 LENGTH = 6
 
@@ -28,14 +28,14 @@ def clips(data):
 
 
 def test_digits_that_only_move_are_one_digit(data, clips):
-    found = asked(Steadiness(20), Known(clips), data, batch_size=24)
+    found = asked(DigitConsistency(20), Known(clips), data, batch_size=24)
     assert found["one_digit"] == found["one_digit.real"] == found["digit_agreement"] == 1
     assert found["digit_confidence"] == pytest.approx(found["digit_confidence.real"])
     assert found["digit_confidence"] > 0.5
 
 
 def test_digits_that_change_on_their_way_are_not(data, clips):
-    probe = Steadiness(20)
+    probe = DigitConsistency(20)
     read = probe.grey(centred(clips[:, 0]))[1][:, :10].argmax(1)
     other = torch.stack([(read != digit).nonzero()[0, 0] for digit in read])
     changing = torch.cat([clips[:, :4], clips[other, 4:]], 1)
@@ -46,14 +46,14 @@ def test_digits_that_change_on_their_way_are_not(data, clips):
 def test_of_a_model_that_is_told_digits_it_is_read_whether_they_came(data, clips):
     model, digits = Known(clips), data.splits["test"].label(0, np.arange(20))
     model.num_labels = 10
-    found = asked(Steadiness(20), model, data)  # clip i is asked to be of digit i mod 10
+    found = asked(DigitConsistency(20), model, data)  # clip i is asked to be of digit i mod 10
     assert found["digit_asked"] == pytest.approx((digits == np.arange(20) % 10).mean(), abs=0.1)
-    assert "digit_asked" not in asked(Steadiness(20), Known(clips), data)
+    assert "digit_asked" not in asked(DigitConsistency(20), Known(clips), data)
 
 
 def test_ranks_share_the_clips(monkeypatch, data, clips):
-    alone = asked(Steadiness(20), Known(clips.flip(1)[:7]), data, batch_size=12)
-    shared = asked_on_ranks(monkeypatch, lambda: Steadiness(20), Known(clips.flip(1)[:7]), data, batch_size=12)
+    alone = asked(DigitConsistency(20), Known(clips.flip(1)[:7]), data, batch_size=12)
+    shared = asked_on_ranks(monkeypatch, lambda: DigitConsistency(20), Known(clips.flip(1)[:7]), data, batch_size=12)
     assert shared == pytest.approx(alone)
 
 
@@ -69,8 +69,8 @@ def test_the_window_follows_the_digit():
 
 
 def test_what_does_not_show_one_moving_digit_is_passed_over(data, clips, monkeypatch):
-    assert not Steadiness().suits(Asked(), data)
+    assert not DigitConsistency().applies_to(Asked(), data)
     monkeypatch.setattr(data.source, "digits", 2)
-    assert not Steadiness().suits(Known(clips), data)
+    assert not DigitConsistency().applies_to(Known(clips), data)
     with pytest.raises(UserError, match="1 clip at least, not 0"):
-        Steadiness(0)
+        DigitConsistency(0)

@@ -7,7 +7,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from gan_lab.evaluation.features import perceptual
 from gan_lab.evaluation.features.perceptual import Perceptual
 from gan_lab.evaluation.metrics.diversity import BETAS, PerceptualDiversity, StructuralDiversity, pairs, structural
-from gan_lab.evaluation.statistics import UnsuitedError
+from gan_lab.evaluation.statistics import NotApplicableError
 
 
 def pictures(n, alike=0.0, side=32, seed=0):
@@ -75,10 +75,10 @@ def test_lpips_is_taken_where_its_weights_are_and_named(monkeypatch):
 
 
 def test_single_pairs_have_no_error_and_are_passed_over():
-    with pytest.raises(UnsuitedError, match="2 pairs"):
+    with pytest.raises(NotApplicableError, match="2 pairs"):
         PerceptualDiversity((3, 32, 32), 3, 8)
 
 
 def test_pictures_too_small_for_the_window_are_passed_over():
-    with pytest.raises(UnsuitedError, match="11 px"):
+    with pytest.raises(NotApplicableError, match="11 px"):
         StructuralDiversity((1, 8, 8), 10, 10)

@@ -82,7 +82,7 @@ def test_a_root_is_kept_with_what_it_is_the_root_of():
     x = drawn(50, 6, 3)
     first, again = FeatureMoments(6, rooted=True), FeatureMoments(6, rooted=True)
     first.update(x)
-    again.restore(first.merged())
+    again.restore(first.merged_states())
     assert torch.equal(again.compute().root, first.compute().root)
     torch.testing.assert_close(again.compute().root.T @ again.compute().root, first.compute().covariance)
 

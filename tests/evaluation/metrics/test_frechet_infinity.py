@@ -6,7 +6,7 @@ import torch
 
 from gan_lab.evaluation.metrics.frechet import Moments, frechet_distance
 from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity, dimensions
-from gan_lab.evaluation.statistics import UnsuitedError
+from gan_lab.evaluation.statistics import NotApplicableError
 
 DIM = 16
 
@@ -62,9 +62,9 @@ def test_as_few_samples_as_are_let_through_suffice():
 
 
 def test_too_few_samples_are_passed_over():
-    with pytest.raises(UnsuitedError, match="96 at least"):
+    with pytest.raises(NotApplicableError, match="96 at least"):
         FrechetInfinity(DIM, 95)
-    with pytest.raises(UnsuitedError, match="384 samples are needed"):
+    with pytest.raises(NotApplicableError, match="384 samples are needed"):
         flat(383, 0)
 
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.evaluation.metrics.image_statistics import LooksComparison, PowerSpectrum, SpectrumComparison, looks
+from gan_lab.evaluation.metrics.image_statistics import (
+    ImageStatisticsComparison,
+    PowerSpectrum,
+    SpectrumComparison,
+    image_statistics,
+)
 
 
 def waves(cycles, side=32, amplitude=60):
@@ -46,7 +51,7 @@ def test_half_the_amplitude_is_six_decibels_less():
 
 def test_looks_of_flat_pictures():
     colours = torch.tensor([[255, 0, 0], [90, 90, 90]], dtype=torch.uint8).view(2, 3, 1, 1).expand(2, 3, 8, 8)
-    red, grey = looks(colours).tolist()
+    red, grey = image_statistics(colours).tolist()
     assert grey == pytest.approx([0, 90, 0, 0], abs=1e-3)
     # Hasler and Süsstrunk: 0.3 · |(255, 127.5)|
     assert red == pytest.approx([0, 0.299 * 255, 0, 0.3 * math.hypot(255, 127.5)], abs=1e-2)
@@ -55,17 +60,17 @@ def test_looks_of_flat_pictures():
 def test_sharpness_falls_with_a_blur_and_contrast_is_the_deviation():
     sharp = noise(20, (1, 24, 24))
     blurred = torch.nn.functional.avg_pool2d(sharp.float(), 3, 1, 1).to(torch.uint8)
-    assert (looks(blurred)[:, 0] < 0.5 * looks(sharp)[:, 0]).all()
-    np.testing.assert_allclose(looks(sharp)[:, 2], sharp.flatten(1).float().std(1), rtol=1e-5)
+    assert (image_statistics(blurred)[:, 0] < 0.5 * image_statistics(sharp)[:, 0]).all()
+    np.testing.assert_allclose(image_statistics(sharp)[:, 2], sharp.flatten(1).float().std(1), rtol=1e-5)
 
 
 def test_means_and_errors_are_those_of_the_pictures():
-    metric, fake, real = LooksComparison((3, 24, 24)), noise(50, seed=1), noise(40, seed=2)
+    metric, fake, real = ImageStatisticsComparison((3, 24, 24)), noise(50, seed=1), noise(40, seed=2)
     for rows in torch.arange(50).split(16):
         metric.update(fake[rows], False, rows)
     metric.update(real, True, torch.arange(40))
-    found, each = metric.compute(), looks(fake).double()
+    found, each = metric.compute(), image_statistics(fake).double()
     for place, name in enumerate(("sharpness", "brightness", "contrast", "colourfulness")):
         assert found[name] == pytest.approx(each[:, place].mean().item())
         assert found[f"{name}.error"] == pytest.approx(each[:, place].std(correction=0).item() / 50**0.5)
-        assert found[f"{name}.real"] == pytest.approx(looks(real)[:, place].double().mean().item())
+        assert found[f"{name}.real"] == pytest.approx(image_statistics(real)[:, place].double().mean().item())

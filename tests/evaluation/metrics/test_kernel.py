@@ -6,7 +6,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from gan_lab.evaluation.metrics import kernel
 from gan_lab.evaluation.metrics.kernel import KernelDistance, kernel_distance
-from gan_lab.evaluation.statistics import UnsuitedError
+from gan_lab.evaluation.statistics import NotApplicableError
 
 
 def drawn(n, dim=8, seed=0, shift=0.0):
@@ -85,5 +85,5 @@ def test_it_is_unbiased_and_its_error_is_that_of_repeated_draws():
 
 
 def test_two_pictures_are_too_few():
-    with pytest.raises(UnsuitedError, match="at least 3 pictures on each side, and there are 2 and 9"):
+    with pytest.raises(NotApplicableError, match="at least 3 pictures on each side, and there are 2 and 9"):
         KernelDistance(4, 2, 9)

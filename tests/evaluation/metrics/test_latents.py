@@ -6,8 +6,8 @@ from asking import Asked, asked, asked_on_ranks
 from domains import Side
 
 from gan_lab.common.images import to_float
-from gan_lab.evaluation.evaluators.samples import SampleMeasure
-from gan_lab.evaluation.metrics.latents import ActiveUnits, CodebookUse
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
+from gan_lab.evaluation.metrics.latents import ActiveUnits, CodebookUsage
 
 VARIANCES = torch.tensor([0.02, 1.5, 0.005])
 DEVIATION = 0.5
@@ -49,7 +49,7 @@ def test_active_units_of_known_variances(doubles):
 
 def test_use_of_a_codebook_by_its_histogram():
     images = torch.tensor([0, 2, 0, 3, 0, 2, 3, 0], dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-    found = asked(CodebookUse(), Coding(), Side(test=images))
+    found = asked(CodebookUsage(), Coding(), Side(test=images))
     assert found["codebook_usage"] == 0.75
     assert found["codebook_perplexity"] == pytest.approx(2**1.5)
     assert found["codebook_use"] == pytest.approx([0.5, 0.25, 0.25, 0])
@@ -65,7 +65,7 @@ def test_ranks_do_not_matter_even_without_pictures(doubles, monkeypatch):
     several = asked_on_ranks(monkeypatch, lambda: ActiveUnits(n=3), model, data, world=4, batch_size=3)
     assert several["kl"] == pytest.approx(few["kl"])
     coded = Side(test=torch.arange(4, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2))
-    assert asked_on_ranks(monkeypatch, CodebookUse, Coding(), coded, batch_size=1)["codebook_perplexity"] == (
+    assert asked_on_ranks(monkeypatch, CodebookUsage, Coding(), coded, batch_size=1)["codebook_perplexity"] == (
         pytest.approx(4)
     )
 
@@ -77,7 +77,7 @@ def test_curves_reach_the_report(doubles, tmp_path):
             doubles.Sampler.__init__(self)
 
     data = doubles.Pictures()
-    measure = SampleMeasure(data, 10, [], {"latents": ActiveUnits}, cache_dir=tmp_path, progress=False)
+    measure = SampleEvaluator(data, 10, [], {"latents": ActiveUnits}, cache_dir=tmp_path, progress=False)
     report = measure.report(Model(data.pixels))
     assert set(report.figures) == {"active_units", "active_units_share", "kl", "kl_error"}
     assert len(report.curves["kl_per_latent"]) == 3

@@ -82,8 +82,8 @@ def test_a_model_with_classes_is_told_them(doubles):
     plain = asked(Likelihood(n=50), model, data)
     model.classes = 2
     assert asked(Likelihood(n=50), model, data)["nll"] == pytest.approx(plain["nll"] + 1)  # every fourth one is odd
-    assert not Likelihood().suits(model, doubles.Pictures())
-    assert not Likelihood().suits(doubles.Sampler(), data)
+    assert not Likelihood().applies_to(model, doubles.Pictures())
+    assert not Likelihood().applies_to(doubles.Sampler(), data)
 
 
 def test_nothing_to_ask_is_refused():

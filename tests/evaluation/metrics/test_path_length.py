@@ -7,7 +7,7 @@ import torch
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features.perceptual import Perceptual
 from gan_lab.evaluation.metrics.path_length import PathLength
-from gan_lab.evaluation.model_metric import How
+from gan_lab.evaluation.model_metric import EvalOptions
 from gan_lab.inference.interpolation import slerp
 
 
@@ -38,11 +38,11 @@ class Squared(Perceptual):
 
 def measured(model, n=200, batch_size=64):
     probe = PathLength(n, Squared(), epsilon=1e-3)
-    assert probe.suits(model, None)
-    probe.update(model, None, How(batch_size=batch_size, progress=False))
+    assert probe.applies_to(model, None)
+    probe.update(model, None, EvalOptions(batch_size=batch_size, progress=False))
     found = probe.compute()
     probe.reset()
-    probe.update(model, None, How(batch_size=n, progress=False))
+    probe.update(model, None, EvalOptions(batch_size=n, progress=False))
     assert probe.compute() == pytest.approx(found, rel=1e-3)
     return found["path_length_squared"], found["path_length_squared.error"]
 

@@ -6,7 +6,7 @@ from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 from gan_lab.evaluation.metrics import precision_recall as neighbours
 from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall, nearest, realism
-from gan_lab.evaluation.statistics import UnsuitedError
+from gan_lab.evaluation.statistics import NotApplicableError
 
 
 def drawn(n, dim=6, seed=0, shift=0.0, scale=1.0):
@@ -89,5 +89,5 @@ def test_features_far_from_zero_keep_their_neighbours():
 
 
 def test_too_few_pictures_are_passed_over():
-    with pytest.raises(UnsuitedError, match="need 6 pictures, not 5"):
+    with pytest.raises(NotApplicableError, match="need 6 pictures, not 5"):
         DensityCoverage(4, 5, 100)

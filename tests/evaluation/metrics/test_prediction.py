@@ -77,6 +77,6 @@ def test_the_perceptual_distance_can_be_left_out():
 
 def test_what_does_not_predict_or_has_nothing_to_predict_is_passed_over():
     data = RandomClips(1)
-    assert not make().suits(Asked(), data)
+    assert not make().applies_to(Asked(), data)
     data.length = 2
-    assert not make().suits(Off(data, 0.0), data)
+    assert not make().applies_to(Off(data, 0.0), data)

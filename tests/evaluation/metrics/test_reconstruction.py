@@ -9,9 +9,9 @@ from asking import Asked, asked, asked_on_ranks
 from domains import Side, pictures
 
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.evaluation.evaluators.samples import SampleMeasure
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.features.perceptual import Perceptual, ssim
-from gan_lab.evaluation.image_sets import Reconstructed
+from gan_lab.evaluation.image_sets import ReconstructedImages
 from gan_lab.evaluation.metrics.reconstruction import Reconstruction
 
 SHAPE = (3, 16, 16)
@@ -76,7 +76,7 @@ def test_small_pictures_are_compared_by_our_own_network(doubles):
 
 
 def test_reconstructions_are_a_set_of_their_own(data):
-    found = Reconstructed(Fading(), data, batch_size=3)
+    found = ReconstructedImages(Fading(), data, batch_size=3)
     index, images = (torch.cat(each) for each in zip(*found.batches(False), strict=True))
     assert found.n == 20 and index.tolist() == list(range(20))
     assert torch.equal(images, to_uint8(0.5 * to_float(torch.cat(data.splits["test"]))))
@@ -90,7 +90,7 @@ def test_their_distance_stands_beside_the_samples(doubles, tmp_path):
 
     model, data = Model(), doubles.Pictures()
     how = {"batch_size": 16, "cache_dir": tmp_path, "progress": False}
-    measure = SampleMeasure(data, 300, [doubles.Projection()], doubles.TWO, **how)
+    measure = SampleEvaluator(data, 300, [doubles.Projection()], doubles.TWO, **how)
     first = measure.report(model)
     assert first.figures["fd_fake_reconstructed"] == pytest.approx(0, abs=1e-6)
     assert first.protocol["reconstructed"] == {"split": "test", "n": 200}

@@ -8,7 +8,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.evaluation.evaluators.translations import TranslationMeasure
+from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
 from gan_lab.evaluation.features.extractors import Colour
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance, kernel_distance
@@ -22,7 +22,7 @@ def report(doubles, tmp_path):
     def make(model, data, n=100, extractors=None, **kwargs):
         parts = {"distance": FrechetDistance, "score": Score, "kernel": KernelDistance}
         options = {"cache_dir": tmp_path, "progress": False, **kwargs}
-        return TranslationMeasure(data, n, extractors or [doubles.Projection(768)], parts, **options).report(model)
+        return TranslationEvaluator(data, n, extractors or [doubles.Projection(768)], parts, **options).report(model)
 
     return make
 

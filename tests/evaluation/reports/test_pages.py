@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from gan_lab.evaluation.gallery import Exhibits, Plate
+from gan_lab.evaluation.gallery import Gallery, Sheet
 from gan_lab.evaluation.reports.charts import bars, curves, ticks
 from gan_lab.evaluation.reports.pages import judged, wilson, write_page, write_trial
 from gan_lab.evaluation.reports.report import write_report
@@ -35,11 +35,11 @@ def record():
 def exhibits():
     each = torch.arange(3), pictures(3, 3, 28, 28), torch.tensor([1.5, 1.2, 1.1])
     neighbours = pictures(2, 4, 3, 28, 28, seed=1), torch.rand(2, 4)
-    return Exhibits(each, each, pictures(2, 3, 28, 28), neighbours)
+    return Gallery(each, each, pictures(2, 3, 28, 28), neighbours)
 
 
 def test_a_report_shows_everything_and_asks_nobody(browser, tmp_path):
-    plate = Plate(pictures(3, 64, 64), "The first 16, not chosen.")
+    plate = Sheet(pictures(3, 64, 64), "The first 16, not chosen.")
     told = "A <b>run</b>", "100 samples against 60,000", record(), plate, exhibits()
     path = write_report(tmp_path / "report.html", *told)
     picture = browser.open(path)

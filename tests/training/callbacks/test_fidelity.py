@@ -208,8 +208,8 @@ def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, m
 
 def test_real_pictures_are_read_once(run, monkeypatch):
     read = []
-    inner = sources.Real.batches
-    monkeypatch.setattr(sources.Real, "batches", lambda *a: read.append(1) or inner(*a))
+    inner = sources.SplitImages.batches
+    monkeypatch.setattr(sources.SplitImages, "batches", lambda *a: read.append(1) or inner(*a))
     run()
     assert len(read) == 1  # so few, that every tier keeps their features one by one
 
