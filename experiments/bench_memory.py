@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benches import recomputed
+from benches import memory_table
 from torch import Tensor
 
 from gan_lab.cli.config.checks import settle
@@ -57,8 +57,8 @@ def measured(network: str, checkpointing: bool, steps: int, device: torch.device
 def forecaster(network: str, checkpointing: bool, device: torch.device) -> Forecaster:
     config = compose([
         f"recipe=moving_{network}", f"model.network.checkpointing={str(checkpointing).lower()}", f"batch_size={BATCH}",
-        f"data.size={SIZE}", f"data.length={FRAMES}", f"model.context_frames={GIVEN}", f"trainer.accelerator={device.type}",
-        "logger=none", "callbacks=none", "run_dir=.",
+        f"data.size={SIZE}", f"data.length={FRAMES}", f"model.context_frames={GIVEN}",
+        f"trainer.accelerator={device.type}", "logger=none", "callbacks=none", "run_dir=.",
     ])  # fmt: skip
     settle(config)
     model: Forecaster = build(resolve(config)["model"])
@@ -128,7 +128,7 @@ def main() -> None:
         "batch": BATCH, "frames": FRAMES, "size": SIZE, "precision": auto_precision(device.type),
         "hardware": hardware(device), "versions": versions(), "date": date.today().isoformat(),
     }  # fmt: skip
-    print("\n".join(recomputed({"bench_memory": report})))
+    print("\n".join(memory_table({"bench_memory": report})))
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")
 
