@@ -1,15 +1,21 @@
 """gan_lab: train, sample, measure and edit images with GANs, VAEs and recurrent networks."""
 
+import importlib
 from typing import Any
+
+from gan_lab.common import old_modules
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
+old_modules.register()
+
+_LAZY = {"load": "gan_lab.training.checkpoint"}
+"""Functions, and the modules that define them."""
+
 
 def __getattr__(name: str) -> Any:
-    """Makes ``gan_lab.load`` available without importing torch before it is needed (shell completion must be quick)."""
-    if name == "load":
-        from gan_lab.training.checkpoint import load
-
-        return load
+    """Imports a function when it is first used: shell completion must be quick, and torch is slow to import."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'gan_lab' has no attribute {name!r}")

@@ -15,7 +15,9 @@ from typing import Any, Union, get_args, get_origin
 
 from torch import Tensor
 
+from gan_lab.common.deprecation import present_arguments, warn_renamed
 from gan_lab.common.errors import UserError
+from gan_lab.common.upgrade import renamed
 
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", NoneType: "null"}
 
@@ -66,6 +68,8 @@ def _is_word(key: Any) -> bool:
 def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
     path = str(node["_target_"])
     target = resolve(path, trust)
+    path = renamed(path)
+    values = present_arguments(path, values)
     made = partial(target, *build(node.get("_args_", []), trust), **_fitted(path, target, values))
     if node.get("_partial_"):
         return made
@@ -141,6 +145,9 @@ def resolve(path: str, trust: Sequence[str] | None = None) -> Any:
     Raises:
         UserError: if there is none, or it is defined outside the trusted packages.
     """
+    if (present := renamed(path)) != path:
+        warn_renamed(path, present)
+        path = present
     if trust is not None and not _inside(path, trust):
         raise _distrust(path)
     found = _find(path)

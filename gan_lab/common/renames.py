@@ -1,11 +1,8 @@
 """What earlier versions called things: for their checkpoints, for users' code, and for what users type.
 
-A checkpoint carries a ``format`` number. ``upgrade`` brings the plain containers of an older one to the present format
-before anything in it is trusted or built. The tables below are the only place that knows old names.
+These tables are the only place that knows old names. ``gan_lab.common.upgrade`` applies them to checkpoints and
+configurations, ``gan_lab.common.deprecation`` to users' code.
 """
-
-from collections.abc import Mapping
-from typing import Any
 
 FORMAT = 2
 
@@ -234,50 +231,51 @@ KEYS = {f"{tier}.{old}": f"{tier}.{new}" for tier in ("metrics", "quick") for ol
 EXTRA_STATE = {"replay": "replay_pool"}
 """Entries of what format 1 called ``memories``."""
 
+METHODS = {
+    "AlternatingModule": (
+        ("at_rest", "inference_mode"),
+        ("averages", "uses_ema"),
+        ("compilable", "modules_to_compile"),
+        ("draw", "shared_forward"),
+        ("memories", "extra_state"),
+        ("raw", "use_live_weights"),
+        ("stepped", "after_step"),
+        ("terms", "losses"),
+        ("d_terms", "d_losses"),
+        ("e_terms", "e_losses"),
+        ("g_terms", "g_losses"),
+        ("checked", "check_labels"),
+        ("in_turn", "cyclic_labels"),
+        ("kinds", "num_labels"),
+        ("labelled", "expand_labels"),
+        ("told", "condition"),
+        ("animate", "sample_clips"),
+        ("picture", "generate"),
+        ("reach", "latent_range"),
+        ("boundary", "decision_threshold"),
+        ("judge", "logits"),
+        ("judged", "discriminated"),
+        ("shown", "discriminator_input"),
+        ("shown", "to_images"),
+        ("switch_at_test", "set_inference_options"),
+        ("inferred", "posterior_sample"),
+        ("within", "dequantize"),
+    ),
+}
+"""Methods, properties and class attributes of format 1 that users' subclasses override or call, by the base class."""
 
-def renamed(path: str) -> str:
-    """The present dotted path of a class or function that an earlier version named, or the path itself."""
-    package, _, rest = path.partition(".")
-    if package != "gan_lab":
-        return path
-    if rest in NAMES:
-        return f"gan_lab.{NAMES[rest]}"
-    module, _, name = rest.rpartition(".")
-    return f"gan_lab.{MODULES[module]}.{name}" if module in MODULES else path
-
-
-def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint's plain containers in the present format; those of the present one are returned as they are."""
-    found = dict(checkpoint)
-    if found["gan_lab"].get("format", 1) < 2:
-        found["gan_lab"] = {**found["gan_lab"], "format": 2}
-        found["gan_lab"] |= {key: _parts(found["gan_lab"][key]) for key in ("model", "data") if key in found["gan_lab"]}
-        found["gan_lab"]["model"] = _model(found["gan_lab"]["model"])
-        states = found.pop("memories", {})
-        found["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
-    return found
-
-
-def _parts(node: Any) -> Any:
-    """Nested containers, every ``_target_`` and its arguments under their present names."""
-    if isinstance(node, list):
-        return [_parts(value) for value in node]
-    if not isinstance(node, Mapping):
-        return node
-    target = renamed(str(node.get("_target_", "")))
-    names = next((table for module, table in ARGUMENTS.items() if target.startswith(f"gan_lab.{module}.")), {})
-    found = {names.get(key, key) if target else key: _parts(value) for key, value in node.items()}
-    return found | ({"_target_": target} if target else {})
-
-
-def _model(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's own arguments, of a user's class too, and what its schedules name."""
-    found = {ARGUMENTS["models"].get(key, key): value for key, value in node.items()}
-    if isinstance(found.get("schedules"), Mapping):
-        found["schedules"] = {_scheduled(name): value for name, value in found["schedules"].items()}
-    return found
-
-
-def _scheduled(name: str) -> str:
-    old = next((old for old in SCHEDULED if name == old or name.startswith(f"{old}.")), "")
-    return SCHEDULED[old] + name.removeprefix(old) if old else name
+ATTRIBUTES = {
+    "AlternatingModule": (
+        ("adversary", "objective"),
+        ("at_test", "inference_options"),
+        ("feeding", "teacher_forcing"),
+        ("fresh", "new_batch"),
+        ("given", "context_frames"),
+        ("replay", "replay_pool"),
+    ),
+    "AdversarialLoss": (("boundary", "decision_threshold"),),
+    "Discriminator": (("judge", "logits"),),
+    "Penalty": (("at", "points"), ("every", "interval")),
+    "Prior": (("reach", "latent_range"),),
+}
+"""Attributes of format 1: of objects by their base class, and of users' own parts by the protocol that they follow."""

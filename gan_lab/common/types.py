@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gan_lab.common.deprecation import OldName, accept_old_arguments
+
 Batch = dict[str, Tensor]
 """``image`` (N, C, H, W), ``label`` (N,); ``a``, ``b`` (unpaired); ``source``, ``target`` (paired);
 ``frames`` (N, T, C, H, W); ``mask``; ``attributes``. Images are float32 in [-1, 1] once on the device."""
@@ -18,6 +20,7 @@ Shared = Mapping[str, Tensor]
 """What several phases of one iteration share, such as ``fake``: computed once (see ``AlternatingModule.shared_forward``)."""
 
 
+@accept_old_arguments({"losses": "terms"})
 @dataclass(frozen=True)
 class Losses:
     """What one phase computes.
@@ -29,6 +32,7 @@ class Losses:
 
     terms: Mapping[str, Tensor]
     logs: Mapping[str, Tensor] = field(default_factory=dict)
+    losses = OldName("losses", "terms")
 
     @property
     def total(self) -> Tensor:
@@ -54,6 +58,7 @@ class RandomStream(Protocol):
         """Whole numbers (n,) uniform in [0, high) for the n local rows, int64."""
 
 
+@accept_old_arguments({"terms": "losses", "every": "interval", "fresh": "new_batch"})
 @dataclass(frozen=True)
 class Phase:
     """One player's turn.

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.types import Losses, RandomStream
@@ -59,6 +60,9 @@ class AdversarialObjective:
     ) -> None:
         self.loss = loss
         self.penalties = {name: penalty for name, penalty in (penalties or {}).items() if penalty is not None}
+        accept_old_attributes("AdversarialLoss", loss)
+        accept_old_attributes("Penalty", *self.penalties.values())
+        accept_old_attributes("Discriminator", *(critics or {}).values())
         for name, network in (critics or {}).items():
             refuse_batch_norm(name, network, self.penalties)
 

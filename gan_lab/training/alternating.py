@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 
+from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.types import Batch, Phase, RandomStream, Shared
@@ -57,6 +58,10 @@ class AlternatingModule(LightningModule):
 
     shares_graph: str | None = None
     """The one phase that gets what ``shared_forward`` returns with its graph; the others get it detached."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        accept_old_methods(cls, AlternatingModule)
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from torch import nn
 from gan_lab.common.atomic import replacing
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import TRUSTED, build
-from gan_lab.common.renames import upgrade
+from gan_lab.common.upgrade import upgrade
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

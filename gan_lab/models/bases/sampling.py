@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, RandomStream
 from gan_lab.models.bases.latents import draw_per_sample
@@ -80,6 +81,7 @@ class LatentModule(SamplingModule):
 
     def __init__(self, prior: Prior, **sampling: Any) -> None:
         super().__init__(**sampling)
+        accept_old_attributes("Prior", prior)
         self.prior = prior
 
     def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
