@@ -113,7 +113,7 @@ def _fits(value: Any, overridden: Any) -> bool:
 
 def _put_old_name(cls: type, old: str, new: str) -> None:
     """Gives a class that defines ``new`` an ``old``, unless that name means something else in it or above it."""
-    above = next((vars(each) for each in cls.__mro__ if old in vars(each)), {})
+    above: Mapping[str, Any] = next((vars(each) for each in cls.__mro__ if old in vars(each)), {})
     foreign = bool(above) and not isinstance(above[old], OldName) and above.get(new) is not above[old]
     if new not in vars(cls) or old in vars(cls) or foreign:
         return

@@ -27,35 +27,38 @@ def renamed_arguments(path: str) -> dict[str, str]:
 
 
 def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint's plain containers in the present format; those of the present one are returned as they are."""
-    found = dict(checkpoint)
-    if found["gan_lab"].get("format", 1) < 2:
-        found["gan_lab"] = {**found["gan_lab"], "format": 2}
-        found["gan_lab"] |= {key: _parts(found["gan_lab"][key]) for key in ("model", "data") if key in found["gan_lab"]}
-        found["gan_lab"]["model"] = _model(found["gan_lab"]["model"])
-        states = found.pop("memories", {})
-        found["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
-    return found
+    """Returns a checkpoint's plain containers in the present format; the input stays as it is."""
+    upgraded = dict(checkpoint)
+    if checkpoint["gan_lab"].get("format", 1) < 2:
+        configuration = {key: _rename_parts(value) for key, value in checkpoint["gan_lab"].items()}
+        upgraded["gan_lab"] = {**configuration, "format": 2}
+        if "model" in configuration:
+            upgraded["gan_lab"]["model"] = _rename_model(configuration["model"])
+        states = upgraded.pop("memories", {})
+        upgraded["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
+    return upgraded
 
 
-def _parts(node: Any) -> Any:
-    """Nested containers, every ``_target_`` and its arguments under their present names."""
+def _rename_parts(node: Any) -> Any:
+    """Nested containers with the present names of every ``_target_`` and of its arguments."""
     if isinstance(node, list):
-        return [_parts(value) for value in node]
+        return [_rename_parts(value) for value in node]
     if not isinstance(node, Mapping):
         return node
-    target = renamed(str(node.get("_target_", "")))
+    if "_target_" not in node:
+        return {key: _rename_parts(value) for key, value in node.items()}
+    target = renamed(str(node["_target_"]))
     names = renamed_arguments(target)
-    found = {names.get(key, key) if target else key: _parts(value) for key, value in node.items()}
-    return found | ({"_target_": target} if target else {})
+    arguments = {names.get(key, key): _rename_parts(value) for key, value in node.items() if key != "_target_"}
+    return {"_target_": target, **arguments}
 
 
-def _model(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's own arguments, of a user's class too, and what its schedules name."""
-    found = {ARGUMENTS["models"].get(key, key): value for key, value in node.items()}
-    if isinstance(found.get("schedules"), Mapping):
-        found["schedules"] = {_scheduled(name): value for name, value in found["schedules"].items()}
-    return found
+def _rename_model(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's configuration with its present arguments, of a user's class too, and its schedules' present names."""
+    renamed_node = {ARGUMENTS["models"].get(key, key): value for key, value in node.items()}
+    if isinstance(renamed_node.get("schedules"), Mapping):
+        renamed_node["schedules"] = {_scheduled(name): value for name, value in renamed_node["schedules"].items()}
+    return renamed_node
 
 
 def _scheduled(name: str) -> str:

@@ -1,0 +1,101 @@
+"""What earlier versions wrote is upgraded by pure functions."""
+
+import copy
+
+import pytest
+
+from gan_lab.common.renames import FORMAT
+from gan_lab.common.upgrade import renamed, upgrade
+
+OLD = {
+    "state_dict": {},
+    "memories": {"replay": {"images": []}, "lecam": {"real": 0.0}},
+    "gan_lab": {
+        "model": {
+            "_target_": "gan_lab.core.gan.GANModule",
+            "replay": {"_target_": "gan_lab.core.pool.Pool", "size": 50},
+            "fresh_for_generator": False,
+            "generator": {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 1},
+            "penalties": {"r1": {"_target_": "gan_lab.losses.penalties.R1", "weight": 1.0, "every": 16}, "off": None},
+            "augment": [{"_target_": "gan_lab.augment.DiffAugment", "policy": ["color"]}],
+            "schedules": {
+                "adversary.penalties.r1.weight": {"_target_": "gan_lab.core.schedules.Cosine", "end": 1.0},
+                "adversary.penalties_of_mine": None,
+                "generator.beta2": None,
+            },
+        },
+        "data": {"_target_": "gan_lab.data.presets.digits", "size": 16},
+        "seed": 3,
+    },
+}
+
+
+def test_everything_has_its_present_name():
+    found = upgrade(OLD)
+    assert found["gan_lab"] == {
+        "model": {
+            "_target_": "gan_lab.models.bases.gan.GANModule",
+            "replay_pool": {"_target_": "gan_lab.training.image_pool.ImagePool", "size": 50},
+            "new_batch_for_generator": False,
+            "generator": {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 1},
+            "penalties": {
+                "r1": {"_target_": "gan_lab.losses.penalties.R1", "weight": 1.0, "interval": 16},
+                "off": None,
+            },
+            "augment": [{"_target_": renamed("gan_lab.augment.DiffAugment"), "policy": ["color"]}],
+            "schedules": {
+                "objective.penalties.r1.weight": {"_target_": "gan_lab.training.schedules.Cosine", "end": 1.0},
+                "adversary.penalties_of_mine": None,
+                "generator.beta2": None,
+            },
+        },
+        "data": {"_target_": "gan_lab.data.presets.digits", "size": 16},
+        "seed": 3,
+        "format": FORMAT,
+    }
+    assert found["extra_state"] == {"replay_pool": {"images": []}, "lecam": {"real": 0.0}} and "memories" not in found
+
+
+def test_an_upgrade_changes_nothing_twice_and_leaves_its_input():
+    before = copy.deepcopy(OLD)
+    found = upgrade(OLD)
+    assert before == OLD
+    again = upgrade(copy.deepcopy(found))
+    assert again == found
+
+
+def test_a_present_checkpoint_stays_as_it_is():
+    present = {"gan_lab": {"format": FORMAT, "model": {"_target_": "my.Model", "replay": 1}}, "memories": {"mine": {}}}
+    assert upgrade(present) == present
+
+
+@pytest.mark.parametrize("part", [{"every": 4, "given": 1}, {"_target_": "my_parts.Penalty", "every": 4, "given": 1}])
+def test_parts_of_others_keep_their_arguments(part):
+    old = {"gan_lab": {"model": {"_target_": "my_methods.Model", "part": part}, "data": part}}
+    found = upgrade(old)["gan_lab"]
+    assert found["model"]["part"] == part and found["data"] == part
+
+
+def test_a_users_own_model_class_gets_the_present_arguments():
+    old = {"gan_lab": {"model": {"_target_": "my_methods.MyGAN", "seeking": 0.1, "replay": None, "feeding": 0.5}}}
+    model = upgrade(old)["gan_lab"]["model"]
+    assert model == {"_target_": "my_methods.MyGAN", "seeking": 0.1, "replay_pool": None, "teacher_forcing": 0.5}
+
+
+def test_a_checkpoint_without_a_model_is_upgraded():
+    assert upgrade({"gan_lab": {}}) == {"gan_lab": {"format": FORMAT}, "extra_state": {}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("gan_lab.core.gan.GANModule", "gan_lab.models.bases.gan.GANModule"),
+        ("gan_lab.core.pool.Pool", "gan_lab.training.image_pool.ImagePool"),
+        ("gan_lab.models.vae.VAE", "gan_lab.models.vae.VAE"),
+        ("core.gan.GANModule", "core.gan.GANModule"),
+        ("torch.nn.Linear", "torch.nn.Linear"),
+        ("gan_lab.core.gan", "gan_lab.core.gan"),
+    ],
+)
+def test_dotted_paths(old, new):
+    assert renamed(old) == new == renamed(new)
