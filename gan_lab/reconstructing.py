@@ -1,5 +1,6 @@
 """Pictures that a trained model makes again, or completes: the work behind ``gan_lab.reconstruct``."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ from gan_lab.data.loading.batches import ONCE
 from gan_lab.data.loading.binary import drawn
 from gan_lab.data.loading.splits import SPLITS, WHOLE, sides
 from gan_lab.data.reading.files import ENDINGS, Files
-from gan_lab.data.reading.pictures import MODES, Damaged, Frame
+from gan_lab.data.reading.pictures import MODES, Damaged, Decoded, Frame
 from gan_lab.data.subsets import some, spread, spread_numbers
 from gan_lab.evaluation.features.perceptual import SMALLEST, ssim
 from gan_lab.evaluation.metrics.reconstruction import mse, psnr
@@ -158,6 +159,8 @@ def _of_files(path: Path, plain: Mapping[str, Any]) -> Given:
     found = list(Files(chosen).render(frame))
     for damaged in (each for each in found if isinstance(each, Damaged)):
         print(f"left out {damaged.name}: {damaged.reason}")
+    for note, count in Counter(note for each in found if isinstance(each, Decoded) for note in each.notes).items():
+        print(f"{note} ({count})")
     pictures = [each.pixels for each in found if not isinstance(each, Damaged)]
     if not pictures:
         raise UserError(

@@ -21,9 +21,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.launch import on_every_device
 from gan_lab.common.progress import track
 from gan_lab.common.runs import checkpoint_in
-from gan_lab.data.reading import images as photos
-from gan_lab.data.reading.decoding import reason
 from gan_lab.data.reading.files import Entry, open_entry
+from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.inference.file_jobs import folder_of, plan
 from gan_lab.inference.sheet_page import Sheet
 from gan_lab.inference.translate_files import Job
@@ -205,19 +204,19 @@ class Work:
         except (OSError, ValueError) as problem:
             self.report.left_out[job.name] = f"its translation cannot be written ({reason(problem)})"
 
-    def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> photos.Photo:
+    def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> LoadedImage:
         with open_entry(zips, entry) as file:
             if not file.read(1):
                 raise ValueError("an empty file")
             file.seek(0)
-            return photos.read(file, domain, self.max_pixels)
+            return read_image(file, domain, self.max_pixels)
 
-    def _one(self, job: Job, photo: photos.Photo, number: int) -> None:
+    def _one(self, job: Job, photo: LoadedImage, number: int) -> None:
         result = self.there(photo.pixels, number)
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
         kept = image_files.write(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
-        self.report.tell(job.name, [*photo.told, *kept, *([result.how] if result.how else [])])
+        self.report.tell(job.name, [*photo.notes, *kept, *([result.how] if result.how else [])])
         if self.sheet is not None:
             try:
                 self._show(self.sheet, job, photo, result.pixels, number)
@@ -227,7 +226,7 @@ class Work:
                 self.report.tell(job.name, [f"not whole on the sheet ({reason(problem)})"])
             self.sheet.add(job.name, job.links)
 
-    def _show(self, sheet: Sheet, job: Job, photo: photos.Photo, output: Tensor, number: int) -> None:
+    def _show(self, sheet: Sheet, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
         sheet.show(job.name, "input", photo.pixels, self.there.source)
         sheet.show(job.name, "output", output, self.there.target)
         if self.back is not None:

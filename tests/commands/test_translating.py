@@ -17,7 +17,7 @@ import gan_lab
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.data.reading.images import read
+from gan_lab.data.reading.images import read_image
 from gan_lab.inference.file_jobs import plan
 from gan_lab.translate import main as translate
 from gan_lab.translating import size_of
@@ -75,9 +75,9 @@ def test_a_folder_with_every_difficulty_is_finished_and_each_told(cyclegan, tmp_
     assert written == {"below/plain.jpg", "one.png", "wide.jpg", "cmyk.jpg"}
     assert Image.open(tmp_path / "out" / "wide.jpg").size == (12000, 600)
     assert Image.open(tmp_path / "out" / "one.png").size == (1, 1)
-    assert "CMYK brought to RGB: cmyk.jpg" in said
+    assert "converted from CMYK to RGB: cmyk.jpg" in said
     assert "left out bomb.png: more than max_pixels=7200000 pixels" in said
-    assert "left out empty.png: an empty file" in said and "left out text.png: no picture" in said
+    assert "left out empty.png: an empty file" in said and "left out text.png: no image" in said
     assert "left out truncated.jpg: image file is truncated" in said
     assert "Translated 4 of 8 pictures" in said and "4 left out; 1 other file passed over" in said
 
@@ -133,9 +133,9 @@ def test_alpha_tags_turns_and_profiles(cyclegan, tmp_path, monkeypatch, capsys):
     grey = expected(cyclegan, Image.new("RGB", (16, 16), (156,) * 3))  # 40000 / 257, rounded
     assert np.array_equal(np.array(Image.open(tmp_path / "out" / "sixteen.tif")), grey)
     assert (tmp_path / "out" / "two.gif.png").exists() and (tmp_path / "out" / "two.png").exists()
-    for line in ("alpha kept: alpha.png", "turned as EXIF says: turned.jpg", "16 bits brought to 8: sixteen.tif",
-                 "colour profile ignored, for it does not serve: wrong.png", "first of several frames: two.gif",
-                 "grey brought to RGB: sixteen.tif"):  # fmt: skip
+    for line in ("alpha kept: alpha.png", "rotated as EXIF says: turned.jpg", "16 bits reduced to 8: sixteen.tif",
+                 "unusable colour profile ignored: wrong.png", "first of several frames: two.gif",
+                 "converted from grey to RGB: sixteen.tif"):  # fmt: skip
         assert line in said.splitlines()
 
 
@@ -147,9 +147,9 @@ def test_a_profile_is_applied():
     profile = profile.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
     file = BytesIO()
     photo(16, 16).save(file, "PNG", icc_profile=profile)
-    got = read(file, Domain(), 1000)
+    got = read_image(file, Domain(), 1000)
     assert np.abs(got.pixels.permute(1, 2, 0).numpy()[..., ::-1].astype(int) - np.array(photo(16, 16))).max() <= 1
-    assert len(got.told) == 1 and re.fullmatch("colour profile BGRs.* brought to sRGB", got.told[0])
+    assert len(got.notes) == 1 and re.fullmatch("colour profile BGRs.* converted to sRGB", got.notes[0])
 
 
 def test_a_zip_is_read_without_unpacking_and_cannot_write_outside(cyclegan, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.atomic import replacing
 from gan_lab.common.errors import UserError
+from gan_lab.data.reading.images import READER
 from gan_lab.data.reading.pictures import Bytes, Damaged, Frame, Indices, Pictures, Scan
 
 FORMAT = 2
@@ -170,7 +171,7 @@ def _size(shapes: Indices, frame: Frame) -> int:
 
 
 def _key(content: str, frame: Frame) -> str:
-    return blake2b(f"{FORMAT} {PIL.__version__} {content} {frame}".encode(), digest_size=DIGEST).hexdigest()
+    return blake2b(f"{FORMAT} {READER} {PIL.__version__} {content} {frame}".encode(), digest_size=DIGEST).hexdigest()
 
 
 def _whole(raw: Path, rest: Path, frame: Frame) -> bool:
@@ -199,7 +200,7 @@ def _write(pictures: Pictures, frame: Frame, stream: BinaryIO) -> tuple[Scan, By
         if isinstance(found, Damaged):
             scan.unreadable[found.name] = found.reason
             continue
-        scan.see(row, *found[1:])
+        scan.add(row, found)
         stream.write(np.ascontiguousarray(found.pixels).data)
         hashes.append(_digest(found.pixels, frame))
         shapes.append(found.pixels.shape[1:])

@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from gan_lab.common.atomic import replacing
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
-from gan_lab.data.reading.decoding import NoIdsError, decode, reason
+from gan_lab.data.reading.images import NoIdsError, decode_image, reason
 from gan_lab.data.reading.pictures import Damaged, Decoded, Frame, Indices, Pictures
 from gan_lab.data.reading.threads import in_threads
 
@@ -92,7 +92,7 @@ class Files:
 
     def transform(self, frame: Frame) -> str:
         whole = f"{self.half} half, " if self.half else ""
-        return f"{whole}{frame.method}, EXIF applied" + ("" if frame.ids else ", alpha on white")
+        return f"{whole}{frame.method}, EXIF applied" + ("" if frame.ids else ", colours in sRGB, alpha on white")
 
     def render(self, frame: Frame) -> Iterator[Decoded | Damaged]:
         """Every picture in its frame, in order; those that cannot be read with the reason.
@@ -241,7 +241,7 @@ def _render(zips: dict[Path, zipfile.ZipFile], frame: Frame, entry: Entry) -> De
     """A picture in its frame, or the reason why it is not."""
     try:
         with open_entry(zips, entry) as file:
-            pixels, seen = decode(file, frame)
+            return decode_image(file, frame)
     except UserError:
         raise
     except NoIdsError as found:
@@ -251,7 +251,6 @@ def _render(zips: dict[Path, zipfile.ZipFile], frame: Frame, entry: Entry) -> De
         ) from None
     except Exception as problem:  # a damaged file raises whatever its decoder happens to
         return Damaged(entry.name, reason(problem))
-    return Decoded(pixels, *seen)
 
 
 def open_entry(zips: dict[Path, zipfile.ZipFile], entry: Entry) -> BinaryIO:

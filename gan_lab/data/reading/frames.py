@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.reading.decoding import eight_bit, opaque, reason
+from gan_lab.data.reading.exif import upright
+from gan_lab.data.reading.images import plain_colours, reason
 from gan_lab.data.reading.pictures import Bytes, Decoded, Frame
 
 ANIMATIONS = (".apng", ".gif", ".png", ".webp")
@@ -21,15 +22,17 @@ def unreadable(path: Path, why: str) -> UserError:
     return UserError(f"{path} cannot be read ({why}): mend it, or take it away.")
 
 
-def _seen(pixels: Bytes, image: Image.Image) -> Decoded:
-    return Decoded(pixels, image.width, image.height, image.mode)
+def _decoded(pixels: Bytes, image: Image.Image, *notes: str) -> Decoded:
+    return Decoded(pixels, image.width, image.height, image.mode, notes)
 
 
 def _animation(path: Path, frame: Frame) -> Iterator[Decoded]:
     with Image.open(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
-            yield _seen(frame.fit(opaque(eight_bit(image))), image)
+            image.load()
+            plain, note = plain_colours(upright(image))
+            yield _decoded(frame.fit(plain), image, *filter(None, [note]))
 
 
 def _video(path: Path, frame: Frame) -> Iterator[Decoded]:
@@ -39,7 +42,7 @@ def _video(path: Path, frame: Frame) -> Iterator[Decoded]:
             for picture in container.decode(stream):
                 # a telephone held upright films lying down, and says so
                 image = picture.to_image().rotate(picture.rotation, expand=True)
-                yield _seen(frame.fit(image), image)
+                yield _decoded(frame.fit(image), image)
 
 
 def pyav() -> Any:
@@ -66,7 +69,7 @@ def _array(path: Path, frame: Frame) -> Iterator[Decoded]:
         frames = np.moveaxis(frames, _channels(frames), 3)
     for picture in frames:
         image = Image.fromarray(np.ascontiguousarray(picture if picture.shape[2:] != (1,) else picture[..., 0]))
-        yield _seen(frame.fit(image), image)
+        yield _decoded(frame.fit(image), image)
 
 
 def _channels(frames: NDArray[Any]) -> int:

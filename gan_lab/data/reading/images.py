@@ -1,103 +1,238 @@
-"""Anybody's picture files: of any mode, turned, tagged and profiled, to plain pixels and back to files."""
+"""One reader of image files for training, evaluation, translation and reconstruction.
+
+Every image is rotated as its EXIF tag says, reduced to 8 bits, composited over white where it is transparent, and
+converted from its colour profile to sRGB.
+"""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
+from threading import Lock
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, ImageCms, ImageOps
+import numpy as np
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import from_pil
-from gan_lab.data.reading.decoding import SIXTEEN_BIT, as_ids, check_ids, eight_bit, opaque
+from gan_lab.data.reading.colour import SIXTEEN_BIT, eight_bit, over_white, to_srgb
+from gan_lab.data.reading.exif import orientation, upright, writable_tags
+from gan_lab.data.reading.pictures import Decoded, Frame
+
+READER = 2
+"""Version of the computation from file to pixels, a part of the key of cached pixels: increment it when pixels change.
+
+Version 2 converts colour profiles for training, evaluation and reconstruction too.
+"""
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked here, as an error
+_PILLOW_LIMIT = Lock()
+
+
+class NoIdsError(Exception):
+    """Raised for a file that holds colours where class ids are expected. The text says what the file is."""
 
 
 @dataclass
-class Photo:
-    """A picture as a model takes it, and what goes with it.
+class OpenedImage:
+    """An upright image.
 
     Args:
-        pixels: uint8 (C, H, W), of a label map ids (1, H, W).
-        alpha: its transparency, of the same size.
-        exif: its tags, the orientation taken out, for it is applied.
-        told: what had to be done to it, in words.
+        image: 8 bits, opaque, in a Pillow mode that converts to L and RGB; class ids in mode L.
+        width, height, mode: size and Pillow mode as stored in the file.
+        alpha: transparency of the same size, if it was asked for and the image has any.
+        exif: tags that can be written again, without the orientation, if they were asked for.
+        notes: conversions and problems, in words.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    mode: str
+    alpha: Image.Image | None = None
+    exif: bytes = b""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LoadedImage:
+    """An image as a model takes it, with what an edited copy of it keeps.
+
+    Args:
+        pixels: uint8 (C, H, W); class ids (1, H, W) for label maps.
+        alpha: transparency of the same size, or None.
+        exif: EXIF tags without the orientation, which is applied.
+        notes: conversions and problems, in words.
     """
 
     pixels: Tensor
     alpha: Image.Image | None = None
     exif: bytes = b""
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def read(file: BinaryIO, domain: Domain, max_pixels: int) -> Photo:
-    """The picture in a file as pictures of the domain are stored.
+def open_image(
+    file: BinaryIO,
+    label_map: bool = False,
+    reduce_to: int | None = None,
+    details: bool = False,
+    max_pixels: int | None = None,
+) -> OpenedImage:
+    """Opens, checks, rotates and converts an image: the only way from a file to pixels.
 
-    Colours are brought to sRGB and 8 bits; what is transparent lies on white, as in training, and its alpha is kept.
+    Animations give their first frame. 16-bit grey is scaled by its full range. Class ids are taken as they are.
+
+    Args:
+        file: an image in any format that Pillow reads.
+        label_map: pixels are class ids.
+        reduce_to: allows the JPEG decoder to reduce an image by a whole factor to no less than this many pixels a side.
+        details: also collect alpha, EXIF tags and a note of every conversion.
+        max_pixels: limit of the size, against decompression bombs; None stands for Pillow's, 178,956,970.
 
     Raises:
-        OSError, ValueError, …: for a file that cannot be read, or has more pixels than ``max_pixels``.
+        NoIdsError: for colours in a label map.
+        OSError, ValueError, …: for a file that cannot be read, or has more pixels than the limit.
     """
-    with _limit(max_pixels), Image.open(file) as image:
-        if domain.labels:
+    with _limited(max_pixels), Image.open(file) as image:
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            raise Image.DecompressionBombError
+        stored = (*image.size, image.mode)
+        notes = list(_before_decoding(image)) if details else []
+        if label_map:
             check_ids(image)
-        told = list(_peculiar(image))
+        elif reduce_to is not None:
+            image.draft(None, (reduce_to, reduce_to))
         image.load()
-        turned = ImageOps.exif_transpose(image)
-    exif = turned.getexif().tobytes() if turned.getexif() else b""
-    if domain.labels:
-        return Photo(from_pil(as_ids(turned)), exif=exif, told=told)
-    alpha = turned.convert("RGBA").getchannel("A") if turned.has_transparency_data else None
-    plain, more = _plain(turned, "RGB" if domain.channels == 3 else "L")
-    return Photo(from_pil(plain), alpha, exif, told + more)
+        turned = upright(image)
+        exif, dropped = writable_tags(image) if details else (b"", "")
+        if label_map:
+            return OpenedImage(as_ids(turned), *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
+        alpha = turned.convert("RGBA").getchannel("A") if details and turned.has_transparency_data else None
+        plain, converted = plain_colours(turned)
+    return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])])
 
 
-def _peculiar(image: Image.Image) -> Iterator[str]:
-    """What is seen of a picture before its pixels are read."""
-    if getattr(image, "n_frames", 1) > 1:
-        yield "first of several frames"
-    if image.mode in SIXTEEN_BIT or any(";16" in str(tile.args) for tile in getattr(image, "tile", ())):
-        yield "16 bits brought to 8"
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        yield "turned as EXIF says"
+def plain_colours(image: Image.Image) -> tuple[Image.Image, str]:
+    """Brings a decoded image to 8 bits, over white and to sRGB, in a mode that converts to L and RGB.
+
+    Returns:
+        The image, and a remark about its colour profile, empty if there is nothing to say.
+
+    Raises:
+        ValueError: for pixels without a known range.
+    """
+    plain, note = to_srgb(over_white(eight_bit(image)), image.info.get("icc_profile"))
+    return plain.convert("RGB") if plain.mode == "LAB" else plain, note
 
 
 @contextmanager
-def _limit(pixels: int) -> Iterator[None]:
-    """PIL's guard against decompression bombs, at this size, and as an error; it is the process's own, so put back."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pixels
+def _limited(max_pixels: int | None) -> Iterator[None]:
+    """Reports decompression bombs in one sentence; lifts Pillow's limit, which is the whole process's, if need be."""
+    before = Image.MAX_IMAGE_PIXELS
+    lift = max_pixels is not None and before is not None and max_pixels > 2 * before
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        if not lift:
             yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise ValueError(f"more than max_pixels={pixels} pixels") from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+            return
+        with _PILLOW_LIMIT:
+            try:
+                Image.MAX_IMAGE_PIXELS = max_pixels
+                yield
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
+    except Image.DecompressionBombError as error:
+        stated = f"max_pixels={max_pixels}" if max_pixels is not None else f"{2 * (before or 0):,}"
+        raise ValueError(f"more than {stated} pixels, a possible decompression bomb") from error
 
 
-def _plain(image: Image.Image, mode: str) -> tuple[Image.Image, list[str]]:
-    """8-bit sRGB or grey, without alpha; and what was done for that."""
-    told = [f"{image.mode} brought to {mode}"] if image.mode in ("CMYK", "LAB", "YCbCr", "HSV") else []
-    told += ["grey brought to RGB"] if mode == "RGB" and image.mode in ("1", "L", "LA", *SIXTEEN_BIT) else []
-    told += ["colours brought to grey"] if mode == "L" and image.mode not in ("1", "L", "LA", *SIXTEEN_BIT) else []
-    profile = image.info.get("icc_profile")
-    image = opaque(eight_bit(image))
-    if profile:
-        image, more = _to_srgb(image if image.mode in ("L", "CMYK", "LAB") else image.convert("RGB"), profile)
-        told += more
-    return image.convert(mode), told
+def _before_decoding(image: Image.Image) -> Iterator[str]:
+    """Yields notes on an image that is open but not decoded."""
+    if getattr(image, "n_frames", 1) > 1:
+        yield "first of several frames"
+    if image.mode in SIXTEEN_BIT or any(";16" in str(tile.args) for tile in getattr(image, "tile", ())):
+        yield "16 bits reduced to 8"
+    if orientation(image) != 1:
+        yield "rotated as EXIF says"
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, list[str]]:
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        name = ImageCms.getProfileDescription(source).strip()
-        if "srgb" in name.lower():
-            return image, []
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return image, ["colour profile ignored, for it does not serve"]
-    return converted or image, [f"colour profile {name} brought to sRGB"]
+def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None) -> LoadedImage:
+    """Reads an image at its own size, as images of the domain are stored, with alpha and tags for an edited copy.
+
+    Args:
+        file: an image in any format that Pillow reads.
+        domain: what a model takes.
+        max_pixels: see ``open_image``.
+
+    Raises:
+        NoIdsError: for colours where the domain has class ids.
+        OSError, ValueError, …: for a file that cannot be read, or has more pixels than the limit.
+    """
+    opened = open_image(file, label_map=domain.labels > 0, details=True, max_pixels=max_pixels)
+    if domain.labels:
+        return LoadedImage(from_pil(opened.image), None, opened.exif, opened.notes)
+    mode = "RGB" if domain.channels == 3 else "L"
+    return LoadedImage(
+        from_pil(opened.image.convert(mode)), opened.alpha, opened.exif, [*opened.notes, *_mode_note(opened.mode, mode)]
+    )
+
+
+def _mode_note(stored: str, mode: str) -> Iterator[str]:
+    """Yields a note if colours become grey, grey becomes colours, or another colour space becomes either."""
+    if stored in ("CMYK", "LAB", "YCbCr", "HSV"):
+        yield f"converted from {stored} to {mode}"
+    grey = stored in ("1", "L", "LA", *SIXTEEN_BIT)
+    if grey and mode == "RGB":
+        yield "converted from grey to RGB"
+    if not grey and mode == "L":
+        yield "converted from colour to grey"
+
+
+def decode_image(file: BinaryIO, frame: Frame) -> Decoded:
+    """Reads an image at the size and with the channels of the frame, as training and evaluation see it.
+
+    A JPEG may be reduced by its decoder to no less than twice the size of the frame, several times faster than whole.
+
+    Raises:
+        NoIdsError: for colours where the frame wants class ids.
+        OSError, ValueError, …: for a file that cannot be read, decompression bombs included.
+    """
+    reduce_to = 2 * max(frame.box) if frame.fixed else None  # the antialiasing is left to Pillow's own resizing
+    opened = open_image(file, label_map=frame.ids, reduce_to=reduce_to)
+    pixels = frame.fit(_half(opened.image, frame.half))
+    return Decoded(pixels, opened.width, opened.height, opened.mode, tuple(opened.notes))
+
+
+def _half(image: Image.Image, half: str | None) -> Image.Image:
+    """Returns the left or right half; the last column of an odd width is left out."""
+    if half is None:
+        return image
+    middle = image.width // 2
+    left = 0 if half == "left" else middle
+    return image.crop((left, 0, left + middle, image.height))
+
+
+def check_ids(image: Image.Image) -> None:
+    """Checks that an open image can hold class ids.
+
+    Raises:
+        NoIdsError: for colours, and for JPEG, which blends neighbouring ids.
+    """
+    if image.format in ("JPEG", "MPO"):
+        raise NoIdsError("a JPEG, which blends class ids")
+    if image.mode not in ("1", "L", "P", *SIXTEEN_BIT):
+        raise NoIdsError(f"colour-coded ({image.mode})")
+
+
+def as_ids(image: Image.Image) -> Image.Image:
+    """Returns class ids in mode L; ids above 255 become 255, which is no class either."""
+    return Image.fromarray(np.asarray(image).astype(np.int64).clip(0, 255).astype(np.uint8))
+
+
+def reason(problem: Exception) -> str:
+    """Says in one line why a file cannot be read: decoders raise many kinds of exceptions for damaged files."""
+    if isinstance(problem, UnidentifiedImageError):
+        return "no image, or one of an unknown format"
+    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return text.splitlines()[0] if text else type(problem).__name__

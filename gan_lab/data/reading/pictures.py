@@ -21,6 +21,8 @@ Indices = NDArray[np.int64]
 MODES = {1: "L", 3: "RGB"}
 GRAIN = 4
 """Whole pictures of varying size have sides that are multiples of it, as in pix2pix and CycleGAN."""
+REMARKS = 3
+"""Kinds of remarks in a summary at most, the most frequent ones."""
 WORDS = {
     "cover": "to cover",
     "stretch": "without regard to proportions",
@@ -31,12 +33,13 @@ WORDS = {
 
 
 class Decoded(NamedTuple):
-    """One picture in its frame: pixels uint8 (C, H, W), and its size and PIL mode as stored."""
+    """One picture in its frame: pixels uint8 (C, H, W), its size and PIL mode as stored, and remarks on reading it."""
 
     pixels: Bytes
     width: int
     height: int
     mode: str
+    notes: tuple[str, ...] = ()
 
 
 class Damaged(NamedTuple):
@@ -130,6 +133,7 @@ class Scan:
         sizes, modes: how many readable pictures have that "width×height" and that PIL mode (``I;16``: 16-bit grey).
         unreadable: names, each with the reason.
         rows: indices of the readable pictures, in order.
+        notes: remarks on reading them, each with the number of images it holds for.
         transform: how they came to their size, in words.
     """
 
@@ -138,20 +142,24 @@ class Scan:
     unreadable: dict[str, str] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     transform: str = ""
+    notes: Counter[str] = field(default_factory=Counter)
 
-    def see(self, row: int, width: int, height: int, mode: str) -> None:
-        self.sizes[f"{width}×{height}"] += 1
-        self.modes[mode] += 1
+    def add(self, row: int, found: Decoded) -> None:
+        """Counts a readable image."""
+        self.sizes[f"{found.width}×{found.height}"] += 1
+        self.modes[found.mode] += 1
+        self.notes.update(found.notes)
         self.rows.append(row)
 
     def summary(self) -> str:
-        """One line: count, sizes, modes, and how many were skipped."""
+        """One line: count, sizes, modes, remarks, and how many were skipped."""
         by_area = sorted(self.sizes, key=lambda size: int(np.prod([int(side) for side in size.split("×")])))
         (common, times), smallest, largest = self.sizes.most_common(1)[0], by_area[0], by_area[-1]
         sizes = common if len(by_area) == 1 else f"{smallest} to {largest}, most often {common} ({times:,})"
         modes = ", ".join(f"{mode} {count:,}" for mode, count in self.modes.most_common())
         skipped = f"; {len(self.unreadable)} unreadable skipped" if self.unreadable else ""
-        return f"{len(self.rows):,} pictures, {sizes}, {modes}{skipped}"
+        remarks = "".join(f"; {note} ({count:,})" for note, count in self.notes.most_common(REMARKS))
+        return f"{len(self.rows):,} pictures, {sizes}, {modes}{remarks}{skipped}"
 
     def unread(self, most: int) -> str:
         """The first unreadable files with the reasons, and how many more there are."""
@@ -163,7 +171,7 @@ class Scan:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Scan":
-        return cls(**{**plain, "sizes": Counter(plain["sizes"]), "modes": Counter(plain["modes"])})
+        return cls(**{**plain, **{key: Counter(plain[key]) for key in ("sizes", "modes", "notes")}})
 
 
 class Pictures(Protocol):

@@ -7,13 +7,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import Ragged, render
 from gan_lab.data.loading.splits import Side, sides, tell
 from gan_lab.data.reading.files import Entry, Files, listing, open_entry
+from gan_lab.data.reading.images import open_image
 from gan_lab.data.reading.pictures import Frame
 
 
@@ -62,11 +62,11 @@ def _first(entries: Sequence[Entry]) -> tuple[tuple[int, int], str]:
 
 def _seen(entry: Entry) -> tuple[tuple[int, int], str]:
     """The size (H, W) of a picture, upright, and its PIL mode."""
-    with ExitStack() as opened:
-        zips = {entry.file: opened.enter_context(ZipFile(entry.file))} if entry.member else {}
-        with open_entry(zips, entry) as file, Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image)
-            return (upright.height, upright.width), image.mode
+    with ExitStack() as stack:
+        zips = {entry.file: stack.enter_context(ZipFile(entry.file))} if entry.member else {}
+        with open_entry(zips, entry) as file:
+            opened = open_image(file)
+            return (opened.image.height, opened.image.width), opened.mode
 
 
 def _side(name: str, entries: Sequence[Entry], frame: Frame) -> Numbered:

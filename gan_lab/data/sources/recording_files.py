@@ -15,9 +15,9 @@ from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import Rendered, render
-from gan_lab.data.reading.decoding import reason
 from gan_lab.data.reading.files import ENDINGS, TESTS, Entry, Files, walked
 from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pyav, unreadable
+from gan_lab.data.reading.images import reason
 from gan_lab.data.reading.pictures import Bytes, Damaged, Decoded, Frame, Indices, Pictures
 
 ACCEPTED = f"a folder of frames, or a file that ends in {', '.join((*ANIMATIONS, *VIDEOS, *ARRAYS))}"
@@ -68,10 +68,10 @@ class Recording:
         first: Decoded | None = None
         for number, found in enumerate(islice(self._decoded(frame), self.most), 1):
             first = first or found
-            (width, height), (known_width, known_height) = found[1:3], first[1:3]
-            if (width, height) != (known_width, known_height):
+            if (found.width, found.height) != (first.width, first.height):
                 raise UserError(
-                    f"Frame {number} of {self.path} is {width}×{height} and the first is {known_width}×{known_height}: "
+                    f"Frame {number} of {self.path} is {found.width}×{found.height} and the first is "
+                    f"{first.width}×{first.height}: "
                     "give frames of one size."
                 )
             yield found

@@ -17,8 +17,8 @@ FRAME = Frame((8, 8), (8, 8), 3)
 @pytest.fixture
 def decoded(monkeypatch):
     """Names of what was decoded."""
-    seen, decode = [], files.decode
-    monkeypatch.setattr(files, "decode", lambda file, frame: seen.append(file) or decode(file, frame))
+    seen, decode = [], files.decode_image
+    monkeypatch.setattr(files, "decode_image", lambda file, frame: seen.append(file) or decode(file, frame))
     return seen
 
 

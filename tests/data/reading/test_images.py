@@ -9,7 +9,7 @@ import torchvision.transforms.v2.functional as F
 from PIL import Image
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.reading.decoding import decode
+from gan_lab.data.reading.images import decode_image
 from gan_lab.data.reading.pictures import Frame
 
 
@@ -21,7 +21,7 @@ def saved(image, format="PNG", **options):
 
 def pixels(file, size, channels=3, box=None):
     """(C, H, W) as decoded at ``size`` (H, W)."""
-    return decode(file, Frame(size, box or size, channels))[0]
+    return decode_image(file, Frame(size, box or size, channels)).pixels
 
 
 def flat(mode, colour, **options):
