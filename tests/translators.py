@@ -5,6 +5,7 @@ from torch import nn
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.instantiate import build
+from gan_lab.common.renames import FORMAT
 from gan_lab.networks.resnet import Generator
 
 
@@ -63,7 +64,7 @@ def checkpoint(path, configuration):
     for side in ("a", "b"):
         if f"{'b' if side == 'a' else 'a'}2{side}" in model.directions:
             lively(model.translator(side), 0.3)
-    kept = {"state_dict": model.state_dict(), "gan_lab": {"model": configuration}}
+    kept = {"state_dict": model.state_dict(), "gan_lab": {"format": FORMAT, "model": configuration}}
     model.on_save_checkpoint(kept)
     torch.save(kept, path)
     return path

@@ -35,10 +35,9 @@ def upright(image: Image.Image) -> Image.Image:
 
 def writable_tags(image: Image.Image) -> tuple[bytes, str]:
     """Returns the EXIF tags that can be written again, without the orientation, and a remark if some are dropped."""
-    if not {"exif", "Raw profile type exif"} & image.info.keys():
-        return b"", ""
+    tags = Image.Exif()
     try:
-        tags = image.getexif()
+        tags.load(_stored(image))
     except Exception:  # damaged tags raise many kinds of exceptions
         return b"", "unreadable EXIF tags dropped"
     if ORIENTATION in tags:
@@ -50,6 +49,13 @@ def writable_tags(image: Image.Image) -> tuple[bytes, str]:
     except Exception:  # a tag of another type than the standard says
         kept = _writable(tags)
         return kept.tobytes() if kept else b"", "EXIF tags that cannot be written dropped"
+
+
+def _stored(image: Image.Image) -> bytes:
+    """The EXIF bytes of a file; old PNG files hold them as text, after three lines."""
+    if "exif" in image.info:
+        return bytes(image.info["exif"])
+    return bytes.fromhex("".join(image.info.get("Raw profile type exif", "").split("\n")[3:]))
 
 
 def _writable(tags: Image.Exif) -> Image.Exif:
