@@ -32,8 +32,8 @@ from torchvision.transforms import v2
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.common.device import auto_precision, hardware
-from gan_lab.common.instantiate import build
+from gan_lab.common.device import auto_precision, describe_hardware
+from gan_lab.common.instantiate import instantiate
 from gan_lab.training.trainer import make_trainer
 
 SIZE, BATCH, NARROW = 64, 64, 16
@@ -78,7 +78,7 @@ def race(
     interleave = Interleave(others(plain), device)
     trainer, _ = make_trainer(plain)
     trainer.callbacks.append(interleave)  # type: ignore[attr-defined]
-    trainer.fit(build(plain["model"]), datamodule=build(plain["data"]))
+    trainer.fit(instantiate(plain["model"]), datamodule=instantiate(plain["data"]))
     return {name: batch / statistics.median(times[warm_up:]) for name, times in interleave.seconds.items()}
 
 
@@ -136,7 +136,7 @@ def data(pictures: int, epochs: int) -> dict[str, float]:
     """Seconds of an epoch over cached pixels and over ImageFolder, of 256×256 JPEGs brought to 64×64."""
     with tempfile.TemporaryDirectory() as root:
         draw_pictures(Path(root) / "train" / "all", pictures)
-        ours = build(resolve(compose([
+        ours = instantiate(resolve(compose([
             "model=dcgan", "data=folder", f"data.root={root}", f"data.size={SIZE}", f"data.cache_dir={root}/cache",
         ]))["data"])  # fmt: skip
         ours.prepare_data()
@@ -199,7 +199,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     report: dict[str, Any] = {
-        "hardware": hardware(device), "precision": auto_precision(device.type), "torch": torch.__version__,
+        "hardware": describe_hardware(device), "precision": auto_precision(device.type), "torch": torch.__version__,
     }  # fmt: skip
     races: dict[str, Callable[[], dict[str, Any]]] = {
         "dcgan": lambda: speed(dcgan(arguments.iterations, device)),

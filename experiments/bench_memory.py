@@ -24,8 +24,8 @@ from torch import Tensor
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.common.device import auto_precision, hardware, versions
-from gan_lab.common.instantiate import build
+from gan_lab.common.device import auto_precision, describe_hardware, versions
+from gan_lab.common.instantiate import instantiate
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.training.noise import KeyedStream
 
@@ -61,7 +61,7 @@ def forecaster(network: str, checkpointing: bool, device: torch.device) -> Forec
         f"trainer.accelerator={device.type}", "logger=none", "callbacks=none", "run_dir=.",
     ])  # fmt: skip
     settle(config)
-    model: Forecaster = build(resolve(config)["model"])
+    model: Forecaster = instantiate(resolve(config)["model"])
     model.setup("fit")
     return model.to(device)
 
@@ -126,7 +126,7 @@ def main() -> None:
     report = {
         "memory": {network: compared(each) for network, each in found.items()},
         "batch": BATCH, "frames": FRAMES, "size": SIZE, "precision": auto_precision(device.type),
-        "hardware": hardware(device), "versions": versions(), "date": date.today().isoformat(),
+        "hardware": describe_hardware(device), "versions": versions(), "date": date.today().isoformat(),
     }  # fmt: skip
     print("\n".join(memory_table({"bench_memory": report})))
     if arguments.output:

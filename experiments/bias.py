@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from gan_lab.common.device import hardware, versions
+from gan_lab.common.device import describe_hardware, versions
 from gan_lab.data.presets import folder
 from gan_lab.evaluation.features.extractors import Colour
 from gan_lab.evaluation.image_sets import SplitImages
@@ -101,7 +101,7 @@ def main() -> None:
         "bias": found,
         "real": len(real),
         "extractor": extractor.sha256,
-        "hardware": hardware(torch.device("cpu")),
+        "hardware": describe_hardware(torch.device("cpu")),
         "versions": versions(),
     }
     (HERE / "results" / "bias.json").write_text(json.dumps(record, indent=1) + "\n")

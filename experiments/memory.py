@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lab.common.device import hardware
+from gan_lab.common.device import describe_hardware
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall
 from gan_lab.evaluation.statistics import Comparison
@@ -42,7 +42,7 @@ def main() -> None:
         name: json.loads(subprocess.run([sys.executable, __file__, name], capture_output=True, check=True).stdout)
         for name in FIGURES
     }
-    told = {"hardware": hardware(torch.device("cpu")), "pictures": N, "dimensions": DIM, **found}
+    told = {"hardware": describe_hardware(torch.device("cpu")), "pictures": N, "dimensions": DIM, **found}
     path = Path(__file__).parent / "results" / "memory.json"
     path.write_text(json.dumps(told, indent=1) + "\n")
 

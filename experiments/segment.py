@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gan_lab.cli.inputs import data_of
 from gan_lab.common.capabilities import TwoDomains
-from gan_lab.common.device import hardware
+from gan_lab.common.device import describe_hardware
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.training.checkpoint import load
 
@@ -127,7 +127,8 @@ def main() -> None:
         "made_from_another_map": mean_iou(network, own.roll(len(own) // 2, 0), maps, labels),
     }
     report = {
-        "checkpoint": arguments.checkpoint.name, "hardware": hardware(torch.device("cpu")), "test_pictures": len(maps),
+        "checkpoint": arguments.checkpoint.name, "hardware": describe_hardware(torch.device("cpu")),
+        "test_pictures": len(maps),
         "segmenter_minutes": arguments.minutes, "mean_iou": {name: round(iou, 4) for name, (iou, _) in figures.items()},
         "made_over_real": round(figures["made"][0] / figures["real"][0], 3),
         "iou_by_class": {name: [round(value, 3) for value in each] for name, (_, each) in figures.items()},

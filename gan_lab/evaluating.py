@@ -15,13 +15,13 @@ from gan_lab.cli.config.checks import check_sampling
 from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.inputs import data_of
 from gan_lab.common.capabilities import Predicts, Samples, SamplesClips, Translates
-from gan_lab.common.device import device_of
-from gan_lab.common.distributed import ranks
+from gan_lab.common.device import resolve_device
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import on_every_device
-from gan_lab.common.runs import checkpoint_in, title, write_json
+from gan_lab.common.runs import checkpoint_path, run_title, write_json
 from gan_lab.data.loading.splits import SPLITS, WHOLE
 from gan_lab.data.sources.folders import Numbered, folder_pictures
 from gan_lab.evaluation.evaluators.base import Evaluator
@@ -96,7 +96,7 @@ def _evaluate(plain: dict[str, Any]) -> Report:
     report = task.measure.report(task.model)
     seconds = round(time.monotonic() - began, 2)
     exhibits = task.measure.gallery(task.model) if plain["page"] else None  # of all ranks' features
-    if ranks()[0] == 0:
+    if rank_and_world_size()[0] == 0:
         _write({**task.told, "seconds": seconds, **report.record()}, task, plain, exhibits)
     return report
 
@@ -181,23 +181,23 @@ def _write(record: Mapping[str, Any], task: Task, plain: Mapping[str, Any], exhi
 
 
 def _of_checkpoint(plain: dict[str, Any]) -> Task:
-    path = checkpoint_in(plain["checkpoint"])
+    path = checkpoint_path(plain["checkpoint"])
     base = _base(plain["output"], path.with_name(f"{path.stem}-evaluation"), "evaluation")
-    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    model = apply_options(load(path, resolve_device(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Samples | Translates | Predicts | SamplesClips):
         raise UserError(f"{path} holds the model {type(model).__name__}, which makes no pictures: nothing to measure.")
     measure = _measure(model, data_of(path, plain), plain)
     if measure is None:
         raise UserError(f"The data of {path} do not suit {type(model).__name__}: there is nothing to compare.")
     told = {"checkpoint": str(path), "images_seen": int(getattr(model, "images_seen", 0))}
-    return Task(model, measure, f"{title(path.parent)}, {path.stem}", told, base)
+    return Task(model, measure, f"{run_title(path.parent)}, {path.stem}", told, base)
 
 
 def _of_folders(plain: dict[str, Any]) -> Task:
     base = _base(plain["output"], Path("evaluation"), "evaluation")
     real, fake = folder_pictures(plain["real"], plain["fake"], plain["size"])
     n = min(plain["n"] or fake.count("train"), fake.count("train"))
-    model = Shown(fake, device_of(plain["device"]))
+    model = Shown(fake, resolve_device(plain["device"]))
     measure = _measure(model, real, {**plain, "n": n, "split": "train"})
     assert measure is not None
     names = [Path(plain[key]).expanduser().resolve().name for key in ("fake", "real")]
@@ -209,8 +209,8 @@ def _of_folders(plain: dict[str, Any]) -> Task:
 def _measure(model: Any, data: Any, plain: Mapping[str, Any]) -> Evaluator | None:
     keys = ("n", "weights", "paired", "split", "seed", "truncation", "limit", "batch_size")
     options = {key: plain[key] for key in keys}
-    extractors = build(plain.get("extractor") or {})
-    return select_evaluator(model, data, build(plain.get("metrics") or {}), extractors=extractors, **options)
+    extractors = instantiate(plain.get("extractor") or {})
+    return select_evaluator(model, data, instantiate(plain.get("metrics") or {}), extractors=extractors, **options)
 
 
 def _trial(task: Task, plain: Mapping[str, Any]) -> Path:

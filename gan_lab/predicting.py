@@ -13,11 +13,11 @@ from gan_lab.cli.config.checks import check_sampling
 from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.inputs import data_of
 from gan_lab.common.capabilities import Predicts, RealClips, Samples, SamplesClips
-from gan_lab.common.device import device_of
+from gan_lab.common.device import resolve_device
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import grid, save_animation, save_each, save_png, to_float
+from gan_lab.common.images import grid, save_animation, save_images, save_png, to_float
 from gan_lab.common.precision import full_precision
-from gan_lab.common.runs import checkpoint_in
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.data.clip_subsets import spread_clips
 from gan_lab.data.loading.splits import SPLITS, sides
 from gan_lab.data.reading.pictures import MODES, Frame
@@ -54,8 +54,8 @@ def predict(config: DictConfig) -> None:
     """
     plain = resolve(config)
     _check(plain)
-    path = checkpoint_in(plain["checkpoint"])
-    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    path = checkpoint_path(plain["checkpoint"])
+    model = apply_options(load(path, resolve_device(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Predicts):
         makes = isinstance(model, Samples | SamplesClips)
         works = f"gan_lab.sample checkpoint={path} shows what it makes" if makes else "train model=simvp"
@@ -105,7 +105,7 @@ def _parted(clips: Tensor, after: int, what: str) -> Sequences:
 
 def _continued(model: Predicts, given: Tensor, plain: Mapping[str, Any]) -> Tensor:
     """The next frames, (N, S, C, H, W), on the CPU."""
-    device = device_of(plain["device"])
+    device = resolve_device(plain["device"])
     with torch.no_grad(), full_precision():
         parts = [model.predict(part.to(device), plain["frames"]).cpu() for part in given.split(plain["batch_size"])]
     return torch.cat(parts)
@@ -135,5 +135,5 @@ def _write(rows: Tensor, made: Tensor, plain: Mapping[str, Any]) -> None:
     save_animation(moving, torch.stack([grid(frame, abreast.shape[1]) for frame in columns]), plain["fps"])
     print(f"Wrote {still} and {moving}")
     if plain["single"]:
-        save_each(folder, made.flatten(0, 1))
+        save_images(folder, made.flatten(0, 1))
         print(f"Wrote {made.shape[0] * made.shape[1]} pictures to {folder}")

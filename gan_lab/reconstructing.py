@@ -24,12 +24,12 @@ from gan_lab.common.capabilities import (
     Samples,
     Translates,
 )
-from gan_lab.common.device import device_of
+from gan_lab.common.device import resolve_device
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import grid_of_kinds, save_each, save_png, to_float
+from gan_lab.common.images import grid_by_label, save_images, save_png, to_float
 from gan_lab.common.precision import full_precision
-from gan_lab.common.runs import checkpoint_in
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.data.loading.batches import ONCE
 from gan_lab.data.loading.binary import drawn
 from gan_lab.data.loading.splits import SPLITS, WHOLE, sides
@@ -81,8 +81,8 @@ def reconstruct(config: DictConfig) -> None:
     """
     plain = resolve(config)
     _check(plain)
-    path, output = checkpoint_in(plain["checkpoint"]), Path(plain["output"]).expanduser()
-    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    path, output = checkpoint_path(plain["checkpoint"]), Path(plain["output"]).expanduser()
+    model = apply_options(load(path, resolve_device(plain["device"]), plain["trust"]), plain)
     _check_model(model, path, plain)
     given = _of_data(path, model, plain) if plain["input"] is None else _of_files(path, plain)
     if plain["interpolate"] > len(given.images):
@@ -92,7 +92,7 @@ def reconstruct(config: DictConfig) -> None:
         save_png(output / "sheet.png", sheet(rows, plain["columns"]))
         print(f"Wrote {output / 'sheet.png'}")
         if plain["single"]:
-            save_each(output, made)
+            save_images(output, made)
             print(f"Wrote {len(made)} pictures to {output}")
         if plain["interpolate"]:
             _walk(model, given.first(plain["interpolate"]), plain, output)
@@ -175,7 +175,7 @@ def _of_files(path: Path, plain: Mapping[str, Any]) -> Given:
 
 def _again(model: Reconstructs, given: Given, plain: Mapping[str, Any]) -> tuple[Tensor, list[Tensor]]:
     """Reconstructions (N, C, H, W), and the rows of the sheet: originals, reconstructions, what is wrong in white."""
-    parts = given.parts(plain["batch_size"], device_of(plain["device"]))
+    parts = given.parts(plain["batch_size"], resolve_device(plain["device"]))
     real, made = given.images, torch.cat([model.reconstruct(images, label).cpu() for _, images, label in parts])
     figures = [f"MSE {mse(made, real).mean():.4f}", f"PSNR {psnr(made, real).mean():.2f} dB"]
     figures += [f"SSIM {ssim(made, real).mean():.3f}"] if min(real.shape[2:]) >= SMALLEST["ssim"] else []
@@ -198,7 +198,7 @@ def _completed(model: Restores, given: Given, plain: Mapping[str, Any]) -> tuple
 
 
 def _completions(model: Restores, given: Given, known: Tensor, seed: int, plain: Mapping[str, Any]) -> Tensor:
-    device, found = device_of(plain["device"]), []
+    device, found = resolve_device(plain["device"]), []
     for start, images, label in given.parts(plain["batch_size"], device):
         seen, mask = torch.where(known.to(device) > 0, images, GREY), known.to(device).expand(len(images), -1, -1, -1)
         found.append(model.restore(seen, mask, label, seed, start).cpu())
@@ -221,11 +221,11 @@ def _middle(length: int) -> slice:
 def sheet(rows: Sequence[Tensor], columns: int) -> Tensor:
     """Rows of the same N pictures, each (N, C, H, W), in blocks so many columns wide, uint8 (C, H', W')."""
     block = torch.arange(len(rows[0])) // columns * len(rows)
-    return grid_of_kinds(torch.cat([*rows]), torch.cat([block + row for row in range(len(rows))]))
+    return grid_by_label(torch.cat([*rows]), torch.cat([block + row for row in range(len(rows))]))
 
 
 def _walk(model: Any, given: Given, plain: Mapping[str, Any], output: Path) -> None:
-    parts = given.parts(plain["batch_size"], device_of(plain["device"]))
+    parts = given.parts(plain["batch_size"], resolve_device(plain["device"]))
     encoded = torch.cat([model.encode(images, label) for _, images, label in parts])
     between = slerp if isinstance(model, HasPosterior) else lerp  # what is no Gaussian has no sphere to stay on
     frames = walk(model, encoded, plain["steps"], given.label, False, between, plain["batch_size"])

@@ -14,13 +14,13 @@ from torch import Tensor
 from gan_lab.cli.config.compose import resolve
 from gan_lab.common import image_files
 from gan_lab.common.capabilities import Samples, Translates
-from gan_lab.common.device import device_of, free_memory
-from gan_lab.common.distributed import gathered, ranks
+from gan_lab.common.device import available_memory, resolve_device
+from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import on_every_device
 from gan_lab.common.progress import track
-from gan_lab.common.runs import checkpoint_in
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.data.reading.files import Entry, open_entry
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.inference.file_jobs import folder_of, plan
@@ -43,14 +43,14 @@ def translate(config: DictConfig) -> None:
         UserError: if the model does not translate, a key does not serve, or no picture at all could be translated.
     """
     plain = resolve(config)
-    checkpoint_in(plain["checkpoint"])
+    checkpoint_path(plain["checkpoint"])
     on_every_device(_translate, plain, 1 if Path(plain["input"]).suffix.lower() in image_files.FORMATS else None)
 
 
 def _translate(plain: dict[str, Any]) -> None:
     source, output = (Path(plain[key]).expanduser() for key in ("input", "output"))
-    path = checkpoint_in(plain["checkpoint"])
-    model = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    path = checkpoint_path(plain["checkpoint"])
+    model = apply_options(load(path, resolve_device(plain["device"]), plain["trust"]), plain)
     if not isinstance(model, Translates):
         works = "gan_lab.sample makes pictures with it" if isinstance(model, Samples) else "train model=cyclegan, say"
         raise UserError(
@@ -60,7 +60,7 @@ def _translate(plain: dict[str, Any]) -> None:
     jobs, others = plan(source, output, work.there.target)
     folder_of(output).mkdir(parents=True, exist_ok=True)
     work.run(jobs)
-    if ranks()[0]:
+    if rank_and_world_size()[0]:
         return
     if len(work.report.left_out) == len(jobs):
         named = [f"{name} ({why})" for name, why in work.report.left_out.items()]
@@ -77,11 +77,11 @@ def _work(model: Translates, plain: Mapping[str, Any], output: Path) -> "Work":
         raise UserError(f"sheet=true writes a page beside the results: give a folder, not output={output}.")
     if not isinstance(plain["max_pixels"], int) or plain["max_pixels"] < 1:
         raise UserError(f"max_pixels={plain['max_pixels']} does not serve: give a whole number from 1 up.")
-    memory, device = plain["memory"], device_of(plain["device"])
+    memory, device = plain["memory"], resolve_device(plain["device"])
     if memory is not None and not (isinstance(memory, int | float) and memory > 0):
         raise UserError(f"memory={memory} does not serve: give GiB, such as 4 or 0.5.")
-    sharing = ranks()[1] if device.type == "cpu" else 1
-    budget = free_memory(device) // 2 // sharing if memory is None else int(memory * 2**30)
+    sharing = rank_and_world_size()[1] if device.type == "cpu" else 1
+    budget = available_memory(device) // 2 // sharing if memory is None else int(memory * 2**30)
     tiling = Tiling(plain["tile"], plain["stats"], plain["scratch"], budget, folder_of(output))
     direction, size = plain["direction"], size_of(plain["size"])
     there = Translator(model, direction, size, tiling, plain["seed"])
@@ -174,7 +174,7 @@ class Work:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Ranks take jobs in turn; afterwards each knows of all (a collective)."""
-        rank, world = ranks()
+        rank, world = rank_and_world_size()
         mine = list(enumerate(jobs))[rank::world]
         with ExitStack() as opened:
             files = {job.entry.file for job in jobs if job.entry.member is not None}
@@ -184,9 +184,9 @@ class Work:
                     self._recall(job, zips)
                 else:
                     self._attempt(job, number, zips)
-        self.report = Report.joined(gathered(self.report), jobs)
+        self.report = Report.joined(all_gather(self.report), jobs)
         if self.sheet is not None:
-            rows = {name: links for part in gathered(self.sheet.links) for name, links in part.items()}
+            rows = {name: links for part in all_gather(self.sheet.links) for name, links in part.items()}
             self.sheet.links = {job.name: rows[job.name] for job in jobs if job.name in rows}
 
     def _attempt(self, job: Job, number: int, zips: dict[Path, ZipFile]) -> None:
@@ -214,7 +214,7 @@ class Work:
     def _one(self, job: Job, photo: LoadedImage, number: int) -> None:
         result = self.there(photo.pixels, number)
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
-        kept = image_files.write(job.output, result.pixels, *extras)
+        kept = image_files.write_image(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
         self.report.tell(job.name, [*photo.notes, *kept, *([result.how] if result.how else [])])
         if self.sheet is not None:

@@ -14,7 +14,7 @@ import torch
 from cases import CASES, limited, plain
 from torch import nn
 
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.losses.adversarial import NonSaturating, Relativistic
 from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
@@ -135,8 +135,8 @@ def cases(folder: Path, trainers: list[str]) -> dict[str, dict]:
 def fit(configuration: dict, module: AlternatingModule | None, folder: Path, name: str, devices: int) -> None:
     torch.manual_seed(0)
     trainer, _ = make_trainer(configuration)
-    module = module or build(configuration["model"])
-    trainer.fit(module, datamodule=build(configuration["data"]))
+    module = module or instantiate(configuration["model"])
+    trainer.fit(module, datamodule=instantiate(configuration["data"]))
     state = {key: value.clone() for key, value in module.state_dict().items()}
     for key, memory in module.extra_state().items():
         state[key] = torch.stack([*next(iter(memory.state_dict().values()))])  # a list of pictures, or anchors

@@ -2,7 +2,7 @@
 
 import torch
 
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.training.trainer import make_trainer
 
 
@@ -12,6 +12,6 @@ def fit(configuration, callback=None, resume=None):
     trainer, _ = make_trainer(configuration)
     if callback is not None:
         trainer.callbacks.append(callback)
-    model = build(configuration["model"])
-    trainer.fit(model, datamodule=build(configuration["data"]), ckpt_path=resume, weights_only=True)
+    model = instantiate(configuration["model"])
+    trainer.fit(model, datamodule=instantiate(configuration["data"]), ckpt_path=resume, weights_only=True)
     return trainer, model

@@ -43,7 +43,7 @@ def outputs_of(model):
         found["clips"] = model.sample_clips(2, 4, seed=3)
     if isinstance(model, Translates):
         for direction in model.directions:
-            source = torch.rand(2, model.domains[direction[0]].depth, 16, 16, generator=draw) * 2 - 1
+            source = torch.rand(2, model.domains[direction[0]].network_channels, 16, 16, generator=draw) * 2 - 1
             found[direction] = model.translate(source, direction[-1], seed=3)
     return found
 

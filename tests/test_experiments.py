@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.data.loading.splits import sides
 from gan_lab.data.modules.clips import FakeClips
 from gan_lab.data.sources.arrays import Fake
@@ -131,7 +131,7 @@ def test_every_recipe_composes_and_runs(name, tmp_path):
     settle(config)
     plain = resolve(config)
     torch.manual_seed(0)
-    model, data = build(plain["model"]), with_fake_pictures(build(plain["data"]))
+    model, data = instantiate(plain["model"]), with_fake_pictures(instantiate(plain["data"]))
     before = [value.detach().clone() for value in model.parameters()]
     make_trainer(plain)[0].fit(model, datamodule=data)
     assert (model.iteration, model.images_seen) == (ITERATIONS, BATCH * ITERATIONS)
@@ -157,7 +157,7 @@ def test_every_sweep_composes(name):
         config = compose([f"sweep={name}", "runs=/nowhere", "run_dir=/nowhere", *job])
         settle(config)
         plain = resolve(config)
-        build(plain["model"])
+        instantiate(plain["model"])
 
 
 def test_losses_of_one_seed_have_no_deviation():

@@ -18,7 +18,7 @@ from gan_lab.common.capabilities import (
     SamplesClips,
     Translates,
 )
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.fidelity import Fidelity
 
@@ -41,7 +41,7 @@ def configuration(request, tmp_path):
 
 
 def test_phases_are_disjoint_and_complete(configuration):
-    model = build(configuration["model"])
+    model = instantiate(configuration["model"])
     assert isinstance(model, AlternatingModule)
     owners = [id(p) for phase in model.phases() for part in model.trainable(phase.name) for p in part.parameters()]
     assert len(owners) == len(set(owners))
@@ -50,7 +50,7 @@ def test_phases_are_disjoint_and_complete(configuration):
 
 def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(configuration, monkeypatch):
     """Watched until every phase has had two turns: what follows a layer that begins at 0 moves in the second."""
-    phases = build(configuration["model"]).phases()
+    phases = instantiate(configuration["model"]).phases()
     rounds = 2 * math.lcm(*(phase.interval for phase in phases)) * (4 if any(phase.begin for phase in phases) else 1)
     configuration["model"]["budget"]["images"] = BATCH * rounds
     moved = {}
@@ -68,7 +68,7 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
         before.update(now)
         moved[phase] = changed | moved.get(phase, set())
 
-    cls = type(build(configuration["model"]))
+    cls = type(instantiate(configuration["model"]))
     own = cls.after_step
     before = {}
     monkeypatch.setattr(cls, "stepped", after_step)
@@ -133,9 +133,9 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
     if isinstance(loaded, Translates):
         for direction in loaded.directions:
             source, to = loaded.domains[direction[0]], direction[-1]
-            pictures = torch.rand(2, source.depth, 16, 32) * 2 - 1
+            pictures = torch.rand(2, source.network_channels, 16, 32) * 2 - 1
             out = loaded.translate(pictures, to, seed=3)
-            assert out.shape == (2, loaded.domains[to].depth, 16, 32)
+            assert out.shape == (2, loaded.domains[to].network_channels, 16, 32)
             assert out.dtype == torch.float32
             assert out.abs().max() <= 1
             torch.testing.assert_close(model.translate(pictures, to, seed=3), out, atol=1e-5, rtol=0)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from gan_lab.common.domains import Domain
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.common.renames import FORMAT
 from gan_lab.networks.resnet import Generator
 
@@ -60,7 +60,7 @@ def node(method, a=0, b=0, **options):
 
 def checkpoint(path, configuration):
     """Writes an untrained model as a finished run would."""
-    model = build(configuration)
+    model = instantiate(configuration)
     for side in ("a", "b"):
         if f"{'b' if side == 'a' else 'a'}2{side}" in model.directions:
             lively(model.translator(side), 0.3)

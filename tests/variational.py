@@ -3,7 +3,7 @@
 import torch
 from translators import lively
 
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 
 SIDE = 12
 DATA = {"_target_": "gan_lab.data.presets.digits", "name": "digits", "channels": 1, "size": SIDE, "batch_size": 4}
@@ -25,7 +25,7 @@ def node(classes=0, channels=1):
 
 def checkpoint(path, classes=0, **data):
     """Writes an untrained model, whose pictures are lively, over the digits with these options."""
-    model = build(node(classes))
+    model = instantiate(node(classes))
     for name in ("encoder", "decoder"):
         lively(model.averaged(name), 0.2)
     kept = {

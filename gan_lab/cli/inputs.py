@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.common.capabilities import Mixture, RealClips, RealImages, TwoDomains
-from gan_lab.common.distributed import first_alone
+from gan_lab.common.distributed import rank_zero_first
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, build
+from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.training.checkpoint import read
 
 
@@ -20,12 +20,12 @@ def data_of(path: Path, plain: dict[str, Any]) -> RealImages | RealClips | TwoDo
     if plain["root"]:
         node["root"] = plain["root"]
     node |= plain["data"]
-    data = build(node, [*TRUSTED, *plain["trust"]])
+    data = instantiate(node, [*TRUSTED, *plain["trust"]])
     if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
         raise UserError(
             f"The data of {path}, {type(data).__name__}, are not pictures that others can be compared with."
         )
-    with first_alone():
+    with rank_zero_first():
         data.prepare_data()  # type: ignore[union-attr]
     data.setup("test")  # type: ignore[union-attr]
     return data

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 
 @contextmanager
-def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
+def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     """A path in the same folder, with the same ending, to write to: on leaving, it takes the place of ``path``.
 
     After an exception nothing is left behind; after a kill, only a hidden file (see ``leftovers``).
@@ -29,7 +29,7 @@ def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def leftovers(path: Path) -> Iterator[Path]:
+def temporary_files(path: Path) -> Iterator[Path]:
     """What killed writers of ``path`` left beside it."""
     yield from path.parent.glob(f".{path.stem}.{'[0-9a-f]' * 32}{path.suffix}")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import lightning
 import torch
 
-import gan_lab
 from gan_lab.common.errors import UserError
+from gan_lab.common.version import VERSION
 
 
-def device_of(name: str) -> torch.device:
+def resolve_device(name: str) -> torch.device:
     """``auto`` is the GPU where there is one, else the CPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -21,7 +21,7 @@ def device_of(name: str) -> torch.device:
         raise UserError(f"There is no device {name!r} here: try device=auto, cpu or cuda:0.") from error
 
 
-def free_memory(device: torch.device) -> int:
+def available_memory(device: torch.device) -> int:
     """Bytes that could be taken on the device now; of main memory half, where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -48,20 +48,20 @@ def auto_precision(accelerator: str) -> str:
     """bf16-mixed where the processor multiplies in bfloat16 (CUDA, AMX, AVX512-BF16), else 32-true."""
     if torch.cuda.is_available() and accelerator != "cpu":
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    return "bf16-mixed" if bfloat16_unit() else "32-true"
+    return "bf16-mixed" if bfloat16_instructions() else "32-true"
 
 
-def bfloat16_unit() -> str | None:
+def bfloat16_instructions() -> str | None:
     """What this CPU multiplies bfloat16 with, if anything."""
     probes = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
     return next((name for name, probe in probes.items() if getattr(torch.cpu, probe, bool)()), None)
 
 
-def hardware(device: torch.device, devices: int = 1) -> str:
+def describe_hardware(device: torch.device, devices: int = 1) -> str:
     """The devices that computed, in words."""
     if device.type == "cuda":
         return f"{devices} × {torch.cuda.get_device_name(device)}"
-    unit = bfloat16_unit() or "no bfloat16"
+    unit = bfloat16_instructions() or "no bfloat16"
     threads = torch.get_num_threads()
     processes = f"{devices} process{'es' * (devices > 1)} of {threads} thread{'s' * (threads > 1)}"
     return f"{platform.machine()} CPU with {unit}, {processes}"
@@ -69,4 +69,4 @@ def hardware(device: torch.device, devices: int = 1) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of this program and of what its numbers depend on."""
-    return {"gan_lab": gan_lab.__version__, "torch": str(torch.__version__), "lightning": lightning.__version__}
+    return {"gan_lab": VERSION, "torch": str(torch.__version__), "lightning": lightning.__version__}

@@ -11,33 +11,33 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-def ranks() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """The rank of this process and the number of ranks."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
-def agreed(value: T) -> T:
+def broadcast(value: T) -> T:
     """Rank zero's, on every rank; a collective."""
     found = [value]
-    if ranks()[1] > 1:
+    if rank_and_world_size()[1] > 1:
         dist.broadcast_object_list(found, src=0)
     return found[0]
 
 
-def gathered(value: T) -> list[T]:
+def all_gather(value: T) -> list[T]:
     """Every rank's, in their order, on every rank; a collective."""
-    found = [value] * ranks()[1]
+    found = [value] * rank_and_world_size()[1]
     if len(found) > 1:
         dist.all_gather_object(found, value)
     return found
 
 
 @contextmanager
-def first_alone() -> Iterator[None]:
+def rank_zero_first() -> Iterator[None]:
     """Rank zero goes through the block before the others, who find what it left there; a collective."""
-    rank, world = ranks()
+    rank, world = rank_and_world_size()
     if rank:
         dist.barrier()
     try:
@@ -47,7 +47,7 @@ def first_alone() -> Iterator[None]:
             dist.barrier()
 
 
-def over_ranks(values: Tensor) -> Tensor:
+def all_reduce_mean(values: Tensor) -> Tensor:
     """The mean of values over all ranks; a collective."""
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         values = values.clone()
@@ -56,6 +56,6 @@ def over_ranks(values: Tensor) -> Tensor:
     return values
 
 
-def is_first_process() -> bool:
+def is_rank_zero() -> bool:
     """Whether this is rank zero, as far as the environment tells before Lightning has started the others."""
     return all(int(os.environ.get(name, 0) or 0) == 0 for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

@@ -24,12 +24,12 @@ class Domain:
     labels: int = 0
 
     @property
-    def stored(self) -> int:
+    def stored_channels(self) -> int:
         """Channels of the stored uint8 pixels."""
         return 1 if self.labels else self.channels
 
     @property
-    def depth(self) -> int:
+    def network_channels(self) -> int:
         """Channels that a network sees."""
         return self.labels or self.channels
 
@@ -46,7 +46,7 @@ class Domain:
         """What a network sees or makes → uint8 pixels as they are stored; of a map the most likely class."""
         return images.argmax(1, keepdim=True).to(torch.uint8) if self.labels else to_uint8(images)
 
-    def visible(self, images: Tensor) -> Tensor:
+    def visualize(self, images: Tensor) -> Tensor:
         """What a network sees or makes → pictures (N, C, H, W) in [-1, 1] for the eye, a map in a colour a class."""
         if not self.labels:
             return images

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import pad as pad_image
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 
 COMFORTABLE = 64
@@ -38,7 +38,7 @@ def grid(images: Tensor, columns: int | None = None, pad: int = 2, scale: int | 
     return pad_image(sheet, (0, pad, 0, pad), value=255)
 
 
-def grid_of_kinds(images: Tensor, labels: Tensor) -> Tensor:
+def grid_by_label(images: Tensor, labels: Tensor) -> Tensor:
     """``grid`` with a row for each label, in ascending order; short ones end in white. Labels are (N,)."""
     kinds = [images[labels == label] for label in labels.unique()]
     columns = max(map(len, kinds))
@@ -52,7 +52,7 @@ def _square(n: int) -> int:
     return next((c for c in range(root, n + 1) if n % c == 0 and c * c <= 2 * n), root)
 
 
-def scatter(points: Tensor, colours: Tensor, side: int = 384, dot: int = 2) -> Tensor:
+def scatter_plot(points: Tensor, colours: Tensor, side: int = 384, dot: int = 2) -> Tensor:
     """Points (N, 2) of the plane, x and y in [-1, 1], as dots on white, uint8 (3, side, side); later ones lie on top.
 
     Args:
@@ -123,11 +123,11 @@ def from_pil(image: Image.Image) -> Tensor:
 
 def save_png(path: str | Path, image: Tensor) -> None:
     """Writes uint8 (1 or 3, H, W) as PNG; folders are made."""
-    with replacing(Path(path), sync=False) as beside:
+    with atomic_write(Path(path), sync=False) as beside:
         to_pil(image).save(beside, format="PNG")
 
 
-def save_each(folder: str | Path, images: Tensor, start: int = 0) -> None:
+def save_images(folder: str | Path, images: Tensor, start: int = 0) -> None:
     """Writes pictures (N, C, H, W) in [-1, 1], unscaled, as 000000.png, 000001.png …, counted from ``start``."""
     for number, image in enumerate(to_uint8(images.detach().cpu()), start):
         save_png(Path(folder) / f"{number:06d}.png", image)
@@ -143,7 +143,7 @@ def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise UserError(f"{path.name} cannot hold an animation: end its name in {', '.join(_WRITERS)}.")
-    with replacing(path, sync=False) as beside:
+    with atomic_write(path, sync=False) as beside:
         write(beside, frames, fps)
 
 
@@ -206,12 +206,12 @@ def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
         return from_pil(picture)
 
 
-def up(length: int, multiple: int) -> int:
+def round_up(length: int, multiple: int) -> int:
     """The next multiple."""
     return -(-length // multiple) * multiple
 
 
-def reflect_to(images: Tensor, size: tuple[int, int]) -> Tensor:
+def reflect_pad(images: Tensor, size: tuple[int, int]) -> Tensor:
     """(…, H, W) made larger below and to the right, by going back and forth between the edges."""
     rows, columns = (_reflected(old, new) for old, new in zip(images.shape[-2:], size, strict=True))
     return images[..., rows, :][..., columns]

@@ -42,7 +42,7 @@ TRUSTED = (
 """What a checkpoint's configuration may name: parts of models, nothing that fetches or runs what it is told."""
 
 
-def build(node: Any, trust: Sequence[str] | None = None) -> Any:
+def instantiate(node: Any, trust: Sequence[str] | None = None) -> Any:
     """The object that nested plain containers describe.
 
     Args:
@@ -54,10 +54,10 @@ def build(node: Any, trust: Sequence[str] | None = None) -> Any:
             arguments; the sentence names it.
     """
     if isinstance(node, Mapping):
-        values = {key: build(value, trust) for key, value in node.items() if not _is_word(key)}
+        values = {key: instantiate(value, trust) for key, value in node.items() if not _is_word(key)}
         return _call(node, values, trust) if "_target_" in node else values
     if isinstance(node, list | tuple):
-        return [build(value, trust) for value in node]
+        return [instantiate(value, trust) for value in node]
     return node
 
 
@@ -67,10 +67,10 @@ def _is_word(key: Any) -> bool:
 
 def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
     path = str(node["_target_"])
-    target = resolve(path, trust)
+    target = resolve_target(path, trust)
     path = renamed(path)
     values = present_arguments(path, values)
-    made = partial(target, *build(node.get("_args_", []), trust), **_fitted(path, target, values))
+    made = partial(target, *instantiate(node.get("_args_", []), trust), **_fitted(path, target, values))
     if node.get("_partial_"):
         return made
     try:
@@ -136,7 +136,7 @@ def _is_a(kind: type, value: Any) -> bool:
     return isinstance(value, kind)
 
 
-def resolve(path: str, trust: Sequence[str] | None = None) -> Any:
+def resolve_target(path: str, trust: Sequence[str] | None = None) -> Any:
     """The class or function at a dotted path.
 
     Among trusted packages it must be a class or plain function, public, of a module's own: no path leads through what a

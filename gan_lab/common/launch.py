@@ -15,7 +15,7 @@ from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvir
 from lightning.pytorch.utilities import rank_zero_info
 from torch.multiprocessing import ProcessContext, ProcessExitedException, get_context, start_processes
 
-from gan_lab.common.device import device_of
+from gan_lab.common.device import resolve_device
 from gan_lab.common.errors import UserError
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ Plain = dict[str, Any]
 HERE = "127.0.0.1"
 
 
-def environment() -> ClusterEnvironment | None:
+def cluster_environment() -> ClusterEnvironment | None:
     """Who started this process together with others; None where nobody did."""
     for kind in (TorchElasticEnvironment, SLURMEnvironment):
         if kind.detect():
@@ -32,13 +32,13 @@ def environment() -> ClusterEnvironment | None:
     return None
 
 
-def meet(accelerator: str) -> None:
+def join_process_group(accelerator: str) -> None:
     """Joins the processes into a group, which Lightning then takes as it is; does nothing in a process alone.
 
     Args:
         accelerator: the trainer's.
     """
-    started = environment()
+    started = cluster_environment()
     if started is None or dist.is_initialized():
         return
     on_gpus = torch.cuda.is_available() and accelerator != "cpu"
@@ -74,9 +74,9 @@ def on_every_device(work: Callable[[Plain], T], plain: Plain, parts: int | None 
     """
     if dist.is_initialized():
         return work(plain)
-    if started := environment():
+    if started := cluster_environment():
         device = _own(plain, started.local_rank())
-        meet(device_of(device).type)
+        join_process_group(resolve_device(device).type)
         return work({**plain, "device": device})
     count = _count(plain, parts)
     if count == 1:
@@ -88,7 +88,7 @@ def on_every_device(work: Callable[[Plain], T], plain: Plain, parts: int | None 
 def _count(plain: Mapping[str, Any], parts: int | None) -> int:
     """How many processes are wanted."""
     name, wanted = plain["device"], plain["devices"]
-    device = device_of(name)
+    device = resolve_device(name)
     there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
     if wanted == "auto":
         return min(there, parts or there) if device.type == "cuda" and name in ("auto", "cuda") else 1
@@ -102,7 +102,7 @@ def _count(plain: Mapping[str, Any], parts: int | None) -> int:
 
 def _own(plain: Mapping[str, Any], local_rank: int) -> str:
     """The device of one of several processes."""
-    kind = device_of(plain["device"]).type
+    kind = resolve_device(plain["device"]).type
     return f"{kind}:{_gpu(local_rank)}" if kind == "cuda" else kind
 
 
@@ -151,9 +151,9 @@ def is_requeued() -> bool:
     return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
 
 
-def started_processes() -> tuple[int, int] | None:
+def launched_devices_and_nodes() -> tuple[int, int] | None:
     """How many processes somebody else started on each node, and on how many nodes; None where nobody did."""
-    started = environment()
+    started = cluster_environment()
     if started is None:
         return None
     nodes = int(os.environ.get("SLURM_NNODES") or 1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-class Nearest:
+class NearestMode:
     """Points (N, 2, 1, 1) within three deviations of the nearest centre.
 
     Args:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from gan_lab.common import runs
-from gan_lab.common.atomic import leftovers, replacing
+from gan_lab.common.atomic import atomic_write, temporary_files
 from gan_lab.common.errors import UserError
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
-PASSING = {"resume", "run_dir", "record", "logger", "trial"}
+IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
 SEARCH = "callbacks.pruning."
 DEVICES = "trainer.devices"
@@ -48,7 +48,7 @@ class Run:
         if not _taken(lock):
             raise UserError(f"Another process is training in {self.folder}: wait for it, or start a run of your own.")
         for name in (LAST, BEST):
-            for left in leftovers(self.folder / name):
+            for left in temporary_files(self.folder / name):
                 left.unlink()
         write_json(self.folder / "config.json", config)
         self.state("running")
@@ -80,7 +80,7 @@ def _taken(lock: IO[str], seconds: float = 2.0) -> bool:
             return True
 
 
-def new_folder(runs: str | Path, name: str) -> Path:
+def create_run_dir(runs: str | Path, name: str) -> Path:
     """A folder of its own for a run: <runs>/<name>/<date>_<time>, numbered where two begin in one second."""
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for number in range(1000):
@@ -93,27 +93,27 @@ def new_folder(runs: str | Path, name: str) -> Path:
     raise UserError(f"No new folder can be made in {runs}: give another with runs=….")
 
 
-def title(folder: Path) -> str:
+def run_title(folder: Path) -> str:
     """What a run's folder is called by people: method and data, as far as they are known, and its own name."""
     folder = folder.absolute()
-    name = read(folder / "config.json").get("name") or (folder.parent.name if _STAMP.match(folder.name) else "")
+    name = read_json(folder / "config.json").get("name") or (folder.parent.name if _STAMP.match(folder.name) else "")
     return folder.name if name in folder.name else f"{name} {folder.name}"
 
 
-def unfinished(runs: str | Path) -> Iterator[Path]:
+def unfinished_runs(runs: str | Path) -> Iterator[Path]:
     """Folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
     found = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
     for checkpoint in found:
         folder = checkpoint.parent
-        if read(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
+        if read_json(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
             yield folder
 
 
-def find(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
+def find_resumable(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
     """The newest unfinished run of equal configuration; else None, the nearest one and the differing keys."""
     nearest: tuple[Path | None, list[str]] = (None, [])
-    for folder in unfinished(runs):
-        keys = differing(config, read(folder / "config.json"))
+    for folder in unfinished_runs(runs):
+        keys = differing_keys(config, read_json(folder / "config.json"))
         if not keys:
             return folder, folder, []
         if nearest[0] is None or len(keys) < len(nearest[1]):
@@ -121,22 +121,22 @@ def find(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path
     return None, *nearest
 
 
-def finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
+def find_finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
     """The newest finished run of equal configuration."""
     found = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    ended = (path.parent for path in found if read(path).get("state") == "finished")
-    return next((folder for folder in ended if not differing(config, read(folder / "config.json"))), None)
+    ended = (path.parent for path in found if read_json(path).get("state") == "finished")
+    return next((folder for folder in ended if not differing_keys(config, read_json(folder / "config.json"))), None)
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """The dotted keys in which two resolved configurations differ, passing ones left out."""
-    a, b = ({**dict(flat(side)), DEVICES: _count(side)} for side in (one, other))
+    a, b = ({**dict(flatten(side)), DEVICES: _count(side)} for side in (one, other))
     folders = (str(one.get("run_dir")), str(other.get("run_dir")))
     missing = object()
     keys = {key for key in a.keys() | b.keys() if a.get(key, missing) != b.get(key, missing)}
     # A value that holds the run's own folder (a logger's) differs between any two runs.
     keys = {key for key in keys if not _same_but_folder(a.get(key), b.get(key), folders)}
-    return sorted(key for key in keys if key.split(".")[0] not in PASSING and not key.startswith(SEARCH))
+    return sorted(key for key in keys if key.split(".")[0] not in IGNORED_KEYS and not key.startswith(SEARCH))
 
 
 def _count(config: Mapping[str, Any]) -> Any:
@@ -149,13 +149,13 @@ def _same_but_folder(a: Any, b: Any, folders: tuple[str, str]) -> bool:
     return isinstance(a, str) and isinstance(b, str) and a.replace(folders[0], "") == b.replace(folders[1], "")
 
 
-def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The values of nested mappings by dotted keys."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
     else:
-        yield prefix, finite(node)  # as it would be read again
+        yield prefix, replace_non_finite(node)  # as it would be read again
 
 
 def is_running(folder: Path) -> bool:
@@ -172,21 +172,21 @@ def is_running(folder: Path) -> bool:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON whole or not at all, with null for numbers that are not finite: JSON has no word for them."""
-    text = json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as beside:
+    text = json.dumps(replace_non_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as beside:
         beside.write_text(text + "\n", encoding="utf-8")
 
 
-def finite(node: Any) -> Any:
+def replace_non_finite(node: Any) -> Any:
     """Nested plain containers with None in place of numbers that are not finite."""
     if isinstance(node, Mapping):
-        return {key: finite(value) for key, value in node.items()}
+        return {key: replace_non_finite(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [finite(value) for value in node]
+        return [replace_non_finite(value) for value in node]
     return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """A JSON file's mapping; empty where it is not there or not whole."""
     try:
         return json.loads(path.read_text())
@@ -194,7 +194,7 @@ def read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def checkpoint_in(path: str | Path) -> Path:
+def checkpoint_path(path: str | Path) -> Path:
     """A checkpoint's path, a run folder standing for its last one.
 
     Raises:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.capabilities import RealClips
-from gan_lab.common.distributed import ranks
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.progress import track
 
 
@@ -35,7 +35,7 @@ def shared_clips(
     data: RealClips, split: str, n: int, size: int, progress: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """A rank's share of n clips that are evenly spread over a split: their numbers (m,), uint8 (m, T, C, H, W)."""
-    rank, world = ranks()
+    rank, world = rank_and_world_size()
     parts = track(spread_clips(data, split, n, size), "clips", n, progress and rank == 0, lambda part: len(part[1]))
     for number, (start, clips) in enumerate(parts):
         if number % world == rank:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.capabilities import RealImages
-from gan_lab.common.distributed import ranks
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.progress import track
 
 PIXELS = 2**20
@@ -21,7 +21,7 @@ def some(data: RealImages, split: str, n: int | None) -> int:
 
 def shared_blocks(n: int, batch_size: int, description: str, progress: bool = True) -> Iterator[tuple[int, int]]:
     """Blocks of the numbers 0 … n - 1, each (first, how many); ranks take turns."""
-    rank, world = ranks()
+    rank, world = rank_and_world_size()
     starts = range(rank * batch_size, n, world * batch_size)
     for start in track(starts, description, len(starts), progress and rank == 0):
         yield start, min(batch_size, n - start)

@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gan_lab.common.atomic import replacing
-from gan_lab.common.distributed import agreed, ranks
+from gan_lab.common.atomic import atomic_write
+from gan_lab.common.distributed import broadcast, rank_and_world_size
 
 Tensors = dict[str, Tensor]
 
@@ -31,13 +31,13 @@ def find(key: Sequence[object], cache_dir: str | Path | None) -> Tensors | None:
 
     Rank zero looks and tells the others, so that all or none compute.
     """
-    rank, _ = ranks()
-    return agreed(_load(_path(key, cache_dir)) if rank == 0 else None)
+    rank, _ = rank_and_world_size()
+    return broadcast(_load(_path(key, cache_dir)) if rank == 0 else None)
 
 
 def keep(key: Sequence[object], tensors: Tensors, cache_dir: str | Path | None) -> None:
     """Rank zero writes them down."""
-    if ranks()[0] == 0:
+    if rank_and_world_size()[0] == 0:
         _save(_path(key, cache_dir), tensors)
 
 
@@ -64,7 +64,7 @@ def _load(path: Path) -> Tensors | None:
 def _save(path: Path, tensors: Tensors) -> None:
     """A cache that cannot be written is done without."""
     try:
-        with replacing(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_bytes(save(tensors))
     except OSError as error:
         warnings.warn(f"Statistics could not be cached as {path} ({error}).", stacklevel=2)

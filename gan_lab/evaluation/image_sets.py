@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.capabilities import RealImages, Reconstructs, Samples
-from gan_lab.common.distributed import ranks
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
@@ -67,7 +67,7 @@ class SplitImages(SelectableImageSet):
         self.labels = data.labels(split)[self.chosen] if hasattr(data, "labels") and data.classes else None
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        (rank, world), given = ranks(), spread(self.data, self.split, self.n)
+        (rank, world), given = rank_and_world_size(), spread(self.data, self.split, self.n)
         parts = track(given, "real pictures", self.n, progress and rank == 0, lambda part: len(part[1]))
         for number, (start, images) in enumerate(parts):
             if number % world == rank:
@@ -88,7 +88,7 @@ class SplitImages(SelectableImageSet):
 
 def seen(domain: Domain, pixels: Tensor) -> Tensor:
     """Pixels as they are stored → uint8 pictures (N, 1 or 3, H, W) that an extractor takes: maps in their colours."""
-    return to_uint8(domain.visible(domain.encode(pixels))) if domain.labels else pixels
+    return to_uint8(domain.visualize(domain.encode(pixels))) if domain.labels else pixels
 
 
 class SampledImages(SelectableImageSet):
@@ -170,7 +170,7 @@ def shown(
     Args:
         size: pictures in a part at most.
     """
-    (rank, world), device = ranks(), model.device
+    (rank, world), device = rank_and_world_size(), model.device
     told = data.labels(split)[spread_numbers(data.count(split), n)] if getattr(model, "classes", 0) else None
     parts = track(spread(data, split, n, size), description, n, progress and rank == 0, lambda part: len(part[1]))
     for number, (start, images) in enumerate(parts):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.common.distributed import ranks
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console, track
 from gan_lab.evaluation.cache import find, keep
@@ -164,7 +164,9 @@ class Suite:
         self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
         of_fake.go_through(fake, self.device, self.progress)
         found: Values = {}
-        for name, extractor, part in track(parts, "figures", len(parts), self.progress and ranks()[0] == 0):
+        for name, extractor, part in track(
+            parts, "figures", len(parts), self.progress and rank_and_world_size()[0] == 0
+        ):
             values = self._compared(name, part)
             found |= {named(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
@@ -238,7 +240,7 @@ class Suite:
         return made.to(self.of_real.device) if made is not None else None
 
     def _tell(self, sentence: str) -> None:
-        if sentence not in self.told and ranks()[0] == 0:
+        if sentence not in self.told and rank_and_world_size()[0] == 0:
             console.print(sentence, soft_wrap=True, highlight=False)
         self.told.add(sentence)
 

@@ -39,8 +39,8 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:
 def _single(source: Path, output: Path, target: Domain) -> Job:
     entry = Entry((source.name,), source)
     if output.is_dir() or output.suffix.lower() not in ENDINGS:
-        return Job(entry, output / source.with_suffix(image_files.ending(source.suffix, target)).name)
-    if image_files.ending(output.suffix, target) != output.suffix:
+        return Job(entry, output / source.with_suffix(image_files.output_suffix(source.suffix, target)).name)
+    if image_files.output_suffix(output.suffix, target) != output.suffix:
         raise UserError(f"output={output} cannot hold what the model makes: end its name in .png.")
     return Job(entry, output)
 
@@ -60,11 +60,13 @@ def _named(entries: Sequence[Entry], target: Domain) -> Iterator[tuple[Entry, st
     """Each with the name of its result; those that keep theirs come first to it."""
     suffixes = [PurePosixPath(entry.name).suffix for entry in entries]
     taken = {
-        e.name for e, suffix in zip(entries, suffixes, strict=True) if image_files.ending(suffix, target) == suffix
+        e.name
+        for e, suffix in zip(entries, suffixes, strict=True)
+        if image_files.output_suffix(suffix, target) == suffix
     }
     for entry in entries:
         path = PurePosixPath(entry.name)
-        wanted = str(path.with_suffix(image_files.ending(path.suffix, target)))
+        wanted = str(path.with_suffix(image_files.output_suffix(path.suffix, target)))
         while wanted != entry.name and wanted in taken:
             path = path.with_name(f"{path.name}.png")
             wanted = str(path)

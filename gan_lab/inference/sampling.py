@@ -22,12 +22,12 @@ from gan_lab.common.capabilities import (
     Translates,
     Traverses,
 )
-from gan_lab.common.device import device_of
-from gan_lab.common.distributed import gathered, ranks
+from gan_lab.common.device import resolve_device
+from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import grid, grid_of_kinds, save_animation, save_each, save_png, strip
+from gan_lab.common.images import grid, grid_by_label, save_animation, save_images, save_png, strip
 from gan_lab.common.launch import on_every_device
-from gan_lab.common.runs import checkpoint_in
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.inference.interpolation import interpolate, lerp, slerp
 from gan_lab.inference.traversal import traverse, weightiest
 from gan_lab.training.checkpoint import load
@@ -44,15 +44,15 @@ def sample(config: DictConfig) -> None:
         UserError: if the model does not sample, or a key does not serve.
     """
     plain = resolve(config)
-    checkpoint_in(plain["checkpoint"])
+    checkpoint_path(plain["checkpoint"])
     check_sampling(plain, "n", "batch_size", "steps", "frames")
     _check_kinds(plain)
     on_every_device(_sample, plain, 1 if _alone(plain) else ceil(plain["n"] / plain["batch_size"]))
 
 
 def _sample(plain: dict[str, Any]) -> None:
-    path = checkpoint_in(plain["checkpoint"])
-    model: Any = apply_options(load(path, device_of(plain["device"]), plain["trust"]), plain)
+    path = checkpoint_path(plain["checkpoint"])
+    model: Any = apply_options(load(path, resolve_device(plain["device"]), plain["trust"]), plain)
     sequences = isinstance(model, SamplesClips)
     if plain["exchange"] and not sequences:
         raise UserError(
@@ -66,7 +66,7 @@ def _sample(plain: dict[str, Any]) -> None:
     alone = _sequences if sequences else _alone(plain)
     if alone is None:
         _still(model, plain, Path(plain["output"]))
-    elif ranks()[0] == 0:
+    elif rank_and_world_size()[0] == 0:
         alone(model, plain, Path(plain["output"]))
 
 
@@ -102,7 +102,7 @@ def _check_kinds(plain: dict[str, Any]) -> None:
 
 def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
     """Of a model with labels to choose among, all in turn unless one is asked for, and the sheet has a row for each."""
-    rank, world = ranks()
+    rank, world = rank_and_world_size()
     sheet: list[Tensor] = []
     num_labels = getattr(model, "num_labels", 0) if plain["label"] is None else 0
     numbers = torch.arange(plain["start"], plain["start"] + plain["n"])
@@ -110,10 +110,10 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
         start, label = int(part[0]), part % num_labels if num_labels else plain["label"]
         images = _pictures(model.sample(len(part), plain["seed"], start, label, plain["truncation"]).cpu())
         if plain["single"]:
-            save_each(_folder(output), images, start)
+            save_images(_folder(output), images, start)
         if plain["grid"]:
             sheet.append(images)
-    every = gathered(sheet)
+    every = all_gather(sheet)
     if rank:
         return
     if plain["single"]:
@@ -123,7 +123,7 @@ def _still(model: Samples, plain: dict[str, Any], output: Path) -> None:
         in_rows = plain["n"] >= 2 * num_labels > 0 and plain["columns"] is None
         # Parts were dealt out in turn.
         pictures = torch.cat([part for turn in zip_longest(*every) for part in turn if part is not None])
-        save_png(path, grid_of_kinds(pictures, numbers % num_labels) if in_rows else grid(pictures, plain["columns"]))
+        save_png(path, grid_by_label(pictures, numbers % num_labels) if in_rows else grid(pictures, plain["columns"]))
         print(f"Wrote {path}")
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from torch import Tensor
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_pil, to_uint8
 from gan_lab.inference.tiling.pixels import resize
@@ -46,7 +46,7 @@ class Sheet:
     def show(self, name: str, column: str, pixels: Tensor, domain: Domain) -> None:
         """Makes the thumbnail of a picture as it is stored, uint8 (C, H, W), a label map in a colour a class."""
         path, small = self.thumbnail(name, column), _shrunk(pixels, domain)
-        with replacing(path, sync=False) as beside:
+        with atomic_write(path, sync=False) as beside:
             to_pil(small).save(beside, "JPEG", quality=88)
 
     def add(self, name: str, links: Mapping[str, Path]) -> None:
@@ -60,7 +60,7 @@ class Sheet:
         head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>'
         view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
         body = f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{rows}"
-        with replacing(path, sync=False) as beside:
+        with atomic_write(path, sync=False) as beside:
             beside.write_text(f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n", encoding="utf-8")
         return path
 
@@ -86,4 +86,4 @@ def _shrunk(pixels: Tensor, domain: Domain) -> Tensor:
     shrink = min(1.0, LONGEST / max(height, width))
     size = max(1, round(height * shrink)), max(1, round(width * shrink))
     small = resize(pixels, size, nearest=domain.labels > 0)
-    return to_uint8(domain.visible(domain.encode(small[None])))[0] if domain.labels else small
+    return to_uint8(domain.visualize(domain.encode(small[None])))[0] if domain.labels else small

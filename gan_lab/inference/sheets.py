@@ -17,8 +17,8 @@ from gan_lab.common.capabilities import (
     Translates,
     TwoDomains,
 )
-from gan_lab.common.images import grid, scatter, to_float
-from gan_lab.common.mixtures import Nearest
+from gan_lab.common.images import grid, scatter_plot, to_float
+from gan_lab.common.mixtures import NearestMode
 from gan_lab.data.clip_subsets import spread_clips
 from gan_lab.data.subsets import spread
 from gan_lab.inference.clip_rows import compared
@@ -123,9 +123,9 @@ def _continued(model: Predicts, data: RealClips, count: int) -> Tensor:
 def _scatter(model: Samples, data: Mixture, n: int, seed: int) -> Tensor:
     """Points of the data in grey, and on them samples: blue within three deviations of a centre, red elsewhere."""
     made, real = model.sample(n, seed=seed).flatten(1).cpu(), data.points(n)
-    good = Nearest(data.centres, data.deviation)(made[:, :, None, None]) >= 0
+    good = NearestMode(data.centres, data.deviation)(made[:, :, None, None]) >= 0
     colours = torch.where(good[:, None], torch.tensor(BLUE), torch.tensor(RED))
-    return scatter(torch.cat([real, made]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
+    return scatter_plot(torch.cat([real, made]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
 
 
 def _translations(model: Translates, data: TwoDomains, n: int, seed: int) -> Tensor:
@@ -150,11 +150,11 @@ def _columns(model: Translates, data: TwoDomains, way: str, count: int, seed: in
     for number, pixels in spread(data.sides[source], SPLIT, count, 1):
         given = model.domains[source].encode(pixels.to(device))
         made = translated(model, given, target, seed, number)
-        cells = [model.domains[source].visible(given), model.domains[target].visible(made)]
+        cells = [model.domains[source].visualize(given), model.domains[target].visualize(made)]
         if len(model.directions) > 1:
-            cells.append(model.domains[source].visible(translated(model, made, source, seed, number)))
+            cells.append(model.domains[source].visualize(translated(model, made, source, seed, number)))
         elif data.paired:
-            cells.append(model.domains[target].visible(model.domains[target].encode(next(own)[1])))
+            cells.append(model.domains[target].visualize(model.domains[target].encode(next(own)[1])))
         yield [cell.cpu() for cell in cells]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import reflect_to, up
+from gan_lab.common.images import reflect_pad, round_up
 from gan_lab.common.precision import full_precision
 from gan_lab.inference.tiling.blending import blend
 from gan_lab.inference.tiling.fixed import tiles
@@ -119,8 +119,8 @@ class Translator:
         return Translation(result[:, :height, :width], how)
 
     def _padded(self, pixels: Tensor) -> Tensor:
-        height, width = (up(max(side, SMALLEST), self.model.multiple) for side in pixels.shape[1:])
-        return reflect_to(pixels, (height, width))
+        height, width = (round_up(max(side, SMALLEST), self.model.multiple) for side in pixels.shape[1:])
+        return reflect_pad(pixels, (height, width))
 
     def _seen(self, pixels: Tensor) -> Tensor:
         return self.source.encode(pixels[None].to(self.device))
@@ -141,7 +141,7 @@ class Translator:
     def _agrees(self, parts: list[Part]) -> bool:
         """Whether the parts do what the model does, by a small picture: a model may do more than its network."""
         noise = torch.Generator().manual_seed(0)
-        shape = (self.source.stored, *2 * (up(64, self.model.multiple),))
+        shape = (self.source.stored_channels, *2 * (round_up(64, self.model.multiple),))
         pixels = torch.randint(self.source.labels or 256, shape, generator=noise, dtype=torch.uint8)
         expected = self._at_once(self._seen(pixels), 0)[0].cpu()
         found = torch.full_like(expected, math.inf)
@@ -156,14 +156,14 @@ class Translator:
     @cached_property
     def _widest(self) -> float:
         """Numbers of the network's largest map for each pixel of a picture."""
-        side = up(64, self.model.multiple)
-        sizes = [self.source.depth * side * side]
+        side = round_up(64, self.model.multiple)
+        sizes = [self.source.network_channels * side * side]
         hooks = [
             module.register_forward_hook(lambda *call: sizes.append(call[-1].numel()))
             for module in self.network.modules()
             if not list(module.children())
         ]
-        self._at_once(self._seen(torch.zeros(self.source.stored, side, side, dtype=torch.uint8)), 0)
+        self._at_once(self._seen(torch.zeros(self.source.stored_channels, side, side, dtype=torch.uint8)), 0)
         for hook in hooks:
             hook.remove()
         return max(sizes) / (side * side)
@@ -189,7 +189,7 @@ class Translator:
     def _tiled(self, pixels: Tensor, tile: int, number: int) -> tuple[Tensor, str]:
         canvas = Canvas(self.target, *pixels.shape[1:])
         if self.parts is None:
-            tile = up(tile, self.model.multiple)
+            tile = round_up(tile, self.model.multiple)
             network = partial(self._at_once, number=number)
             blend(network, partial(self._crop, pixels), canvas.emit, canvas.size, tile)
             return (
@@ -245,6 +245,6 @@ def translated(model: Translates, pictures: Tensor, to: str, seed: int = 0, star
     Where the model cannot take the size, pictures are reflected up to one that it can, and what that adds is cut off.
     """
     height, width = pictures.shape[2:]
-    larger = reflect_to(pictures, (up(height, model.multiple), up(width, model.multiple)))
+    larger = reflect_pad(pictures, (round_up(height, model.multiple), round_up(width, model.multiple)))
     made = model.translate(larger, to, seed, start)
     return made[..., :height, :width].float()

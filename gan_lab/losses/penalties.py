@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.distributed import over_ranks
+from gan_lab.common.distributed import all_reduce_mean
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -75,7 +75,7 @@ class DRAGAN(GradientPenalty):
     """
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
-        mean, square = over_ranks(torch.stack([real.mean(), real.square().mean()]).detach())
+        mean, square = all_reduce_mean(torch.stack([real.mean(), real.square().mean()]).detach())
         deviation = (square - mean.square()).clamp(min=0).sqrt()
         far = 0.5 * deviation * one_each(real, noise)
         near = (real + far * noise.uniform(*real.shape)).detach().float().requires_grad_()
@@ -101,7 +101,7 @@ class LeCam:
         self.anchors: Tensor | None = None
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
-        means = over_ranks(torch.stack([logits["real"].detach().mean(), logits["fake"].detach().mean()]))
+        means = all_reduce_mean(torch.stack([logits["real"].detach().mean(), logits["fake"].detach().mean()]))
         past = means if self.anchors is None else self.anchors.to(means.device)
         self.anchors = past.lerp(means, 1 - self.decay)
         return (logits["real"] - self.anchors[1]).square().mean() + (logits["fake"] - self.anchors[0]).square().mean()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from gan_lab.common.distributed import over_ranks
+from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.likelihoods import BIN
@@ -175,7 +175,7 @@ def kl_with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     mean = kl.mean(0)
     if not free_bits:
         return mean.sum()
-    return torch.where(over_ranks(mean.detach()) > free_bits, mean, free_bits).sum()
+    return torch.where(all_reduce_mean(mean.detach()) > free_bits, mean, free_bits).sum()
 
 
 def logs(images: Tensor, kl: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:

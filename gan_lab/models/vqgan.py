@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gan_lab.common.distributed import over_ranks
+from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Penalty
@@ -87,7 +87,7 @@ class VQGAN(VQVAE):
         """How many times stronger the one pulls at the decoder's last layer than the other does (eq. 7)."""
         decoder: Any = self.decoder
         pulls = [
-            over_ranks(torch.autograd.grad(loss, decoder.last.weight, retain_graph=True)[0]).norm()
+            all_reduce_mean(torch.autograd.grad(loss, decoder.last.weight, retain_graph=True)[0]).norm()
             for loss in (reconstruction, adversarial)
         ]
         return (pulls[0] / (pulls[1] + 1e-4)).clamp(0, 1e4).detach()

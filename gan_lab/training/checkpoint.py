@@ -9,9 +9,9 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import nn
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, build
+from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.common.upgrade import upgrade
 
 
@@ -19,7 +19,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoint files, written to a temporary file in the same folder, fsynced and renamed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        with replacing(Path(path)) as beside:
+        with atomic_write(Path(path)) as beside:
             torch.save(checkpoint, beside)
 
     def load_checkpoint(
@@ -60,7 +60,7 @@ def load(path: str | Path, device: str | torch.device = "cpu", trust: Sequence[s
         UserError: if the file cannot be read, or names something outside the trusted packages.
     """
     checkpoint = read(path, "cpu")
-    model: LightningModule = build(checkpoint["gan_lab"]["model"], [*TRUSTED, *trust])
+    model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], [*TRUSTED, *trust])
     model.load_state_dict(checkpoint["state_dict"])
     model.on_load_checkpoint(checkpoint)
     return model.eval().to(device)

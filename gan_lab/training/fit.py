@@ -15,10 +15,10 @@ from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import resolve
 from gan_lab.common import runs
 from gan_lab.common.capabilities import Predicts, Reconstructs, Restores, Translates
-from gan_lab.common.distributed import is_first_process
-from gan_lab.common.instantiate import build
-from gan_lab.common.launch import is_requeued, meet, requeue
-from gan_lab.common.runs import checkpoint_in
+from gan_lab.common.distributed import is_rank_zero
+from gan_lab.common.instantiate import instantiate
+from gan_lab.common.launch import is_requeued, join_process_group, requeue
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.training.callbacks.checkpoint import TIME_IS_UP, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import circumstances, result
@@ -34,21 +34,21 @@ def train(config: DictConfig) -> float | None:
         SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
     """
     settle(config)
-    meet(str(config.trainer.get("accelerator")))
+    join_process_group(str(config.trainer.get("accelerator")))
     if is_requeued() and not config.resume:
         config.resume = "auto"  # with resume=false too, which was meant for its beginning
     parts = resolve(config)
     seed_everything(parts["seed"], workers=True, verbose=False)
-    data, model = build(parts["data"]), build(parts["model"])
+    data, model = instantiate(parts["data"]), instantiate(parts["model"])
     if parts["init_from"]:
-        left_out = load_weights(model, checkpoint_in(parts["init_from"]))
+        left_out = load_weights(model, checkpoint_path(parts["init_from"]))
         rank_zero_info(
             f"Weights from {parts['init_from']}; not taken, for want of a match: {', '.join(left_out) or 'none'}."
         )
     resumed = place(config)
     plain = resolve(config)
     run = runs.Run(plain["run_dir"], **circumstances(config))
-    if is_first_process():
+    if is_rank_zero():
         run.begin(plain)
         rank_zero_info(f"Run folder: {plain['run_dir']}")
     try:
@@ -57,7 +57,7 @@ def train(config: DictConfig) -> float | None:
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     except BaseException as error:
         status = _status(error)
-        if is_first_process():
+        if is_rank_zero():
             run.end("stopped" if status else "failed", error=str(error))
         if status:
             sys.exit(status)

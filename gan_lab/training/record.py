@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from gan_lab.cli.config.checks import processes
 from gan_lab.cli.config.overrides import PATHS
-from gan_lab.common.device import hardware, versions
+from gan_lab.common.device import describe_hardware, versions
 from gan_lab.evaluation.reports.jobs import Job, lines, over_seeds
 
 
@@ -32,7 +32,7 @@ def result(plain: Mapping[str, Any], trainer: Trainer, model: Any) -> dict[str, 
         "networks": {name: f"{type(part).__module__}.{type(part).__name__}" for name, part in model.named_children()},
         "precision": plain["precision"],
         "seed": plain["seed"],
-        "hardware": hardware(trainer.strategy.root_device, trainer.world_size),
+        "hardware": describe_hardware(trainer.strategy.root_device, trainer.world_size),
         "versions": versions(),
         "date": date.today().isoformat(),
     }
@@ -42,7 +42,7 @@ def circumstances(config: DictConfig) -> dict[str, Any]:
     """How a run that begins was called, and what it runs on."""
     on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
     device = torch.device("cuda:0" if on_gpu else "cpu")
-    return {"command": _called(), "hardware": hardware(device, processes(config)), "versions": versions()}
+    return {"command": _called(), "hardware": describe_hardware(device, processes(config)), "versions": versions()}
 
 
 def _called() -> str:
@@ -53,7 +53,7 @@ def of_sweep(jobs: Sequence[Job], overrides: Sequence[str]) -> dict[str, Any]:
     """What a sweep is recorded by: the command, its table, figures over seeds, the hardware."""
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     rows = [{key: cell for key, cell in row.items() if key != "run"} for row in lines(jobs)]
-    made_by = {"hardware": hardware(device), "versions": versions(), "date": date.today().isoformat()}
+    made_by = {"hardware": describe_hardware(device), "versions": versions(), "date": date.today().isoformat()}
     return {"command": command(["-m", *overrides]), "jobs": rows, "seeds": over_seeds(jobs), **made_by}
 
 

@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve
 from gan_lab.common import runs
-from gan_lab.common.distributed import agreed, is_first_process
+from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
-from gan_lab.common.runs import checkpoint_in
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.training.checkpoint import read
 
 NAMED = 8
@@ -32,15 +32,15 @@ def place(config: DictConfig) -> Path | None:
         UserError: if there is no such checkpoint, or the folder holds a run.
     """
     if not dist.is_initialized():
-        return _decided(config) if is_first_process() else _as_the_first_decided(config)
+        return _decided(config) if is_rank_zero() else _as_the_first_decided(config)
     told: tuple[str, str | None, str] = ("", None, "")
-    if is_first_process():
+    if is_rank_zero():
         try:
             checkpoint = _decided(config)
             told = (config.run_dir, str(checkpoint or "") or None, "")
         except UserError as error:
             told = ("", None, str(error))
-    config.run_dir, path, wrong = agreed(told)
+    config.run_dir, path, wrong = broadcast(told)
     if wrong:
         raise UserError(wrong)
     return Path(path) if path else None
@@ -54,7 +54,7 @@ def _decided(config: DictConfig) -> Path | None:
     if checkpoint is None and config.run_dir and (Path(config.run_dir) / runs.LAST).exists():
         raise UserError(f"{config.run_dir} holds a run already: add resume={config.run_dir}, or give another run_dir.")
     config.run_dir = str(
-        config.run_dir or (checkpoint and checkpoint.parent) or runs.new_folder(config.runs, config.name)
+        config.run_dir or (checkpoint and checkpoint.parent) or runs.create_run_dir(config.runs, config.name)
     )
     os.environ |= {FOLDER: config.run_dir, RESUMED: str(checkpoint or "")}
     return checkpoint
@@ -62,10 +62,10 @@ def _decided(config: DictConfig) -> Path | None:
 
 def _to_resume(config: DictConfig) -> Path | None:
     if config.resume != "auto":
-        return checkpoint_in(config.resume) if config.resume else None
+        return checkpoint_path(config.resume) if config.resume else None
     # Some folder, for a value that holds the run's own is compared without it.
     wanted = resolve(OmegaConf.merge(config, {"run_dir": config.run_dir or "run_dir"}))  # type: ignore[arg-type]
-    found, near, keys = runs.find(config.run_dir or config.runs, wanted)
+    found, near, keys = runs.find_resumable(config.run_dir or config.runs, wanted)
     if found is not None:
         return found / runs.LAST
     rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import ProgressBar
 
 from gan_lab.common.device import versions
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.common.renames import FORMAT
 from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
@@ -37,11 +37,11 @@ def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
     record = Record({key: plain[key] for key in ("model", "data", "seed", "precision")})
     # A node without a target is what a recipe sets of a callback that was left out.
     chosen = [node for node in plain["callbacks"].values() if node and "_target_" in node]
-    callbacks = [stop, record, *(build(node) for node in chosen)]
-    loggers = [build(node) for node in (plain["logger"] or {}).values() if node]
+    callbacks = [stop, record, *(instantiate(node) for node in chosen)]
+    loggers = [instantiate(node) for node in (plain["logger"] or {}).values() if node]
     for logger in loggers:
         logger.log_hyperparams(plain)
-    trainer = build(
+    trainer = instantiate(
         {
             **plain["trainer"],
             "precision": plain["precision"],

@@ -16,7 +16,7 @@ from gan_lab import dashboard
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.training.loggers import CSV
 from gan_lab.training.loggers.showing import show_animation, show_image, show_table
 from gan_lab.training.loggers.wandb_workspace import CURVES, save
@@ -50,7 +50,7 @@ def logged(tmp_path_factory):
         torch.manual_seed(0)
         trainer, _ = make_trainer(plain)
         trainer.loggers = [Noting(folder)]
-        trainer.fit(build(plain["model"]), datamodule=build(plain["data"]))
+        trainer.fit(instantiate(plain["model"]), datamodule=instantiate(plain["data"]))
         with (folder / "metrics.csv").open() as file:
             figures |= set(next(csv.reader(file)))
     return figures - {"images"}, Noting.names

@@ -10,7 +10,7 @@ from gan_lab import evaluating
 from gan_lab.cli.config.compose import compose
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import scatter
+from gan_lab.common.images import scatter_plot
 from gan_lab.data.modules.points import PointsDataModule
 from gan_lab.inference import sheets
 
@@ -76,7 +76,7 @@ class OnePoint:
 
 def test_points_are_shown_as_they_are_measured(evaluate, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(sheets, "scatter", lambda points, *how: drawn.append(points) or scatter(points, *how))
+    monkeypatch.setattr(sheets, "scatter", lambda points, *how: drawn.append(points) or scatter_plot(points, *how))
     data = PointsDataModule("ring", spacing=1.0, deviation=0.02, reach=2.0, count=10, batch_size=5)
     record = evaluate(OnePoint(), data, "n=10", "truncation=0.5")
     assert record["figures"]["modes"] == 1 and drawn[0][-1].tolist() == [0.5, 0.0]
@@ -88,7 +88,7 @@ def test_what_json_has_no_word_for_is_null_and_a_run_is_found_by_it(tmp_path):
     runs.write_json(tmp_path / "x.json", config)
     written = json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail)
     assert written == {"clip": None, "rates": [1.0, None], "seed": 1}
-    assert runs.differing(config, written) == []
+    assert runs.differing_keys(config, written) == []
 
 
 def test_unequal_sets_are_no_pairs(evaluate):

@@ -11,7 +11,7 @@ from variational import SIDE, checkpoint
 
 import gan_lab
 from gan_lab.common.images import from_pil, to_float, to_uint8
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.reconstruct import main
 from gan_lab.reconstructing import known_part, sheet
 from gan_lab.training.checkpoint import read
@@ -72,7 +72,7 @@ def test_pictures_of_the_data(vae, tmp_path, monkeypatch, capsys):
         *(f"{number:06d}.png" for number in range(5)),
     }
     assert Image.open("reconstructions/sheet.png").size == (4 * CELL + 2, 6 * CELL + 2), "two blocks of three rows"
-    data = build(read(vae)["gan_lab"]["data"])
+    data = instantiate(read(vae)["gan_lab"]["data"])
     data.setup("test")
     chosen = torch.cat([*data.images("test")])[torch.arange(1, 6) * data.count("test") // 5 - 1]
     torch.testing.assert_close(
@@ -159,7 +159,7 @@ def test_walks_between_encodings(vae, pictures, tmp_path, monkeypatch):
 
 
 def test_labels_are_the_datas_own_or_what_is_asked_for(conditional, pictures, tmp_path, monkeypatch, capsys):
-    data = build(read(conditional)["gan_lab"]["data"])
+    data = instantiate(read(conditional)["gan_lab"]["data"])
     data.setup("test")
     rows = torch.arange(1, 5) * data.count("test") // 4 - 1
     images, labels = to_float(torch.cat([*data.images("test")])[rows]), data.labels("test")[rows]

@@ -1,20 +1,20 @@
 import pytest
 
-from gan_lab.common.atomic import leftovers, replacing
+from gan_lab.common.atomic import atomic_write, temporary_files
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as beside:
+    with pytest.raises(RuntimeError), atomic_write(path) as beside:
         beside.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_what_a_killed_writer_left_is_found(tmp_path):
-    with replacing(tmp_path / "a.ckpt") as beside:
+    with atomic_write(tmp_path / "a.ckpt") as beside:
         beside.write_text("whole")
         killed = beside.with_name(beside.name)
-        assert list(leftovers(tmp_path / "a.ckpt")) == [killed]
-    assert list(leftovers(tmp_path / "a.ckpt")) == []
+        assert list(temporary_files(tmp_path / "a.ckpt")) == [killed]
+    assert list(temporary_files(tmp_path / "a.ckpt")) == []

@@ -14,7 +14,7 @@ from cases import limited, plain
 from fitting import fit
 
 from gan_lab.common.deprecation import RenamedWarning, accept_old_attributes
-from gan_lab.common.instantiate import build, resolve
+from gan_lab.common.instantiate import instantiate, resolve_target
 from gan_lab.common.old_modules import CHANGED, OLD_PACKAGES
 from gan_lab.common.renames import MODULES, NAMES
 from gan_lab.common.types import Losses, Phase
@@ -147,7 +147,7 @@ def test_importing_the_package_imports_nothing_slow():
 
 def test_a_target_may_be_named_by_its_old_path():
     with pytest.warns(RenamedWarning, match="is now gan_lab.models.bases.gan.GANModule"):
-        found = resolve("gan_lab.core.gan.GANModule")
+        found = resolve_target("gan_lab.core.gan.GANModule")
     assert f"{found.__module__}.{found.__qualname__}" == renamed("gan_lab.core.gan.GANModule")
 
 
@@ -250,7 +250,7 @@ def test_arguments_by_their_old_names():
         assert Losses(losses={"a": 1}).terms == {"a": 1}
     node = {"_target_": "gan_lab.losses.penalties.R1", "weight": 1.0, "every": 4, "interval": 1}
     with pytest.warns(RenamedWarning, match="every of gan_lab.losses.penalties.R1 is now interval"):
-        assert build(node).interval == 4
+        assert instantiate(node).interval == 4
 
 
 def test_models_take_old_arguments_from_users_subclasses(module):

@@ -7,7 +7,16 @@ import torch
 from PIL import Image
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import grid, grid_of_kinds, heatmap, read_frames, save_animation, save_each, save_png, strip
+from gan_lab.common.images import (
+    grid,
+    grid_by_label,
+    heatmap,
+    read_frames,
+    save_animation,
+    save_images,
+    save_png,
+    strip,
+)
 
 
 def test_grid_places_pictures_row_by_row():
@@ -31,7 +40,7 @@ def test_grid_is_nearly_square_by_itself(n, columns, rows):
 
 def test_kinds_stand_in_rows_whose_ends_are_blank():
     images = torch.tensor([-1.0, -0.5, 0.0]).view(3, 1, 1, 1).expand(-1, -1, 64, 64)
-    sheet = grid_of_kinds(images, torch.tensor([5, 2, 5]))
+    sheet = grid_by_label(images, torch.tensor([5, 2, 5]))
     assert sheet[0, 30::66, 30::66].tolist() == [[64, 255], [0, 128]]
 
 
@@ -57,7 +66,7 @@ def test_png_returns_every_pixel(tmp_path, channels):
 
 
 def test_single_pictures_are_numbered_on_from_the_start(tmp_path):
-    save_each(tmp_path, torch.full((2, 1, 4, 4), -1.0), start=41)
+    save_images(tmp_path, torch.full((2, 1, 4, 4), -1.0), start=41)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000041.png", "000042.png"]
 
 

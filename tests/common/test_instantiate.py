@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, build
+from gan_lab.common.instantiate import TRUSTED, instantiate
 
 
 def test_calls_partials_and_nesting():
@@ -10,10 +10,12 @@ def test_calls_partials_and_nesting():
         "_target_": "torch.nn.Sequential",
         "_args_": [{"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}, {"_target_": "torch.nn.ReLU"}],
     }
-    assert isinstance(build(node)[0], torch.nn.Linear)
-    optimizer = build({"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.5})(build(node).parameters())
+    assert isinstance(instantiate(node)[0], torch.nn.Linear)
+    optimizer = instantiate({"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.5})(
+        instantiate(node).parameters()
+    )
     assert optimizer.param_groups[0]["lr"] == 0.5
-    assert build({"a": [1, {"b": None}]}) == {"a": [1, {"b": None}]}
+    assert instantiate({"a": [1, {"b": None}]}) == {"a": [1, {"b": None}]}
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,7 @@ def test_calls_partials_and_nesting():
         "subprocess.Popen",
         "torch.load",
         "gan_lab.training.checkpoint.load",
-        "gan_lab.common.instantiate.build",
+        "gan_lab.common.instantiate.instantiate",
         "torch.nn.functional.torch.load",  # through a trusted module's imports
         "torch.nn.init.warnings.sys.exit",
         "torch.nn.parallel.distributed.os.system",
@@ -40,23 +42,25 @@ def test_calls_partials_and_nesting():
 )
 def test_a_checkpoint_may_not_name(target):
     with pytest.raises(UserError, match=r"trust=\[|no class or function"):
-        build({"model": [{"_target_": target, "_partial_": True}]}, TRUSTED)
+        instantiate({"model": [{"_target_": target, "_partial_": True}]}, TRUSTED)
 
 
 def test_a_package_can_be_trusted():
     node = {"_target_": "collections.OrderedDict"}
     with pytest.raises(UserError, match=r"trust=\[collections\]"):
-        build(node, TRUSTED)
-    assert build(node, [*TRUSTED, "collections"]) == {}
+        instantiate(node, TRUSTED)
+    assert instantiate(node, [*TRUSTED, "collections"]) == {}
 
 
 def test_what_is_wrong_is_said():
     with pytest.raises(UserError, match=r"torch\.nn\.Liner"):
-        build({"_target_": "torch.nn.Liner"})
+        instantiate({"_target_": "torch.nn.Liner"})
     with pytest.raises(UserError, match=r"torch\.nn\.Linear does not take these arguments: .*'widht'"):
-        build({"_target_": "torch.nn.Linear", "widht": 3})
+        instantiate({"_target_": "torch.nn.Linear", "widht": 3})
     with pytest.raises(UserError, match=r"data\.size=32 works"):
-        build({"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 28, "width": 28})
+        instantiate(
+            {"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 28, "width": 28}
+        )
 
 
 QUANTIZER = {"_target_": "gan_lab.networks.quantizer.Quantizer"}
@@ -77,12 +81,12 @@ VQGAN = {"_target_": "gan_lab.models.vqgan.VQGAN"}
 )
 def test_values_of_the_wrong_kind_are_named(node, sentence):
     with pytest.raises(UserError, match=sentence):
-        build(node)
+        instantiate(node)
 
 
 def test_numbers_are_taken_as_people_write_them():
-    assert build({**QUANTIZER, "entries": 8, "restart": 1, "decay": None}).restart == 1
-    dim = build({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 2e1}).dim
+    assert instantiate({**QUANTIZER, "entries": 8, "restart": 1, "decay": None}).restart == 1
+    dim = instantiate({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 2e1}).dim
     assert dim == 20 and type(dim) is int
 
 
@@ -96,29 +100,29 @@ def test_words_in_place_of_keys_and_values_are_refused():
     }
     for value in ("none", 3, True):
         with pytest.raises(UserError, match=f"quick={value} does not serve: give null, or keys and values as quick of"):
-            build({**node, "quick": value})
-    assert build({**node, "quick": None}).tiers["quick"][0] == {}
+            instantiate({**node, "quick": value})
+    assert instantiate({**node, "quick": None}).tiers["quick"][0] == {}
 
 
 def test_others_annotations_bind_nobody():
     rate = {"_target_": "torch.tensor", "data": 0.5}
     adam = {"_target_": "torch.optim.Adam", "_partial_": True}
     parameters = [torch.zeros(1, requires_grad=True)]
-    assert build({**adam, "lr": rate})(parameters).param_groups[0]["lr"] == 0.5
+    assert instantiate({**adam, "lr": rate})(parameters).param_groups[0]["lr"] == 0.5
     with pytest.raises(UserError, match="lr=fast does not serve: give a number as lr of torch"):
-        build({**adam, "lr": "fast"})
+        instantiate({**adam, "lr": "fast"})
     erasing = {
         "_target_": "torchvision.transforms.v2.RandomErasing",
         "value": "random",
     }  # which is annotated as a float
-    assert build(erasing, TRUSTED).p == 0.5
+    assert instantiate(erasing, TRUSTED).p == 0.5
 
 
 def test_of_classes_of_the_users_own_what_goes_wrong_shows_where(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "unsound.py").write_text("def make(): return [][0]\n")
     with pytest.raises(IndexError):
-        build({"_target_": "unsound.make"})
+        instantiate({"_target_": "unsound.make"})
 
 
 def test_what_goes_wrong_inside_a_module_is_not_called_its_absence(tmp_path, monkeypatch):
@@ -126,6 +130,6 @@ def test_what_goes_wrong_inside_a_module_is_not_called_its_absence(tmp_path, mon
     (tmp_path / "in_need.py").write_text("import no_such_package\n\nclass MyGAN: ...\n")
     (tmp_path / "broken.py").write_text("import math\n\nmath.nothing\n")
     with pytest.raises(UserError, match=r"in_need\.MyGAN .* No module named 'no_such_package'"):
-        build({"_target_": "in_need.MyGAN"})
+        instantiate({"_target_": "in_need.MyGAN"})
     with pytest.raises(AttributeError, match="nothing"):
-        build({"_target_": "broken.MyGAN"})
+        instantiate({"_target_": "broken.MyGAN"})

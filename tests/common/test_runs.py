@@ -11,7 +11,7 @@ from gan_lab.training import resume
 
 def test_which_of_the_devices_a_run_took_is_no_difference():
     one, other, more = ({"trainer": {"devices": devices}} for devices in (1, [3], [0, 1]))
-    assert runs.differing(one, other) == [] and runs.differing(one, more) == ["trainer.devices"]
+    assert runs.differing_keys(one, other) == [] and runs.differing_keys(one, more) == ["trainer.devices"]
 
 
 def make(folder, config, state="stopped", age=0):
@@ -29,7 +29,7 @@ def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path)
     newest = make(tmp_path / "a" / "2", {**config, "resume": None}, age=10)
     make(tmp_path / "a" / "3", config, state="finished")
     make(tmp_path / "a" / "4", {**config, "seed": 2})
-    assert runs.find(tmp_path, {**config, "run_dir": "x"})[0] == newest
+    assert runs.find_resumable(tmp_path, {**config, "run_dir": "x"})[0] == newest
 
 
 @pytest.mark.parametrize("where", ["runs={}", "run_dir={}/mine"])
@@ -45,7 +45,9 @@ def test_the_default_configuration_finds_its_own_run(tmp_path, where):
 
 def test_the_differing_keys_of_the_nearest_are_named(tmp_path):
     make(tmp_path / "a" / "1", {"seed": 1, "model": {"lr": 0.1}, "logger": {"folder": str(tmp_path / "a" / "1")}})
-    near = runs.find(tmp_path, {"seed": 1, "model": {"lr": 0.2, "b": 1}, "logger": {"folder": "x"}, "run_dir": "x"})
+    near = runs.find_resumable(
+        tmp_path, {"seed": 1, "model": {"lr": 0.2, "b": 1}, "logger": {"folder": "x"}, "run_dir": "x"}
+    )
     assert near == (None, tmp_path / "a" / "1", ["model.b", "model.lr"])
 
 
@@ -53,12 +55,12 @@ def test_a_folder_belongs_to_one_process(tmp_path):
     run = runs.Run(tmp_path / "a" / "1")
     run.begin({})
     (run.folder / runs.LAST).touch()
-    assert list(runs.unfinished(tmp_path)) == []
+    assert list(runs.unfinished_runs(tmp_path)) == []
     with pytest.raises(UserError, match="Another process"):
         runs.Run(run.folder).begin({})
     run.end("stopped")
-    assert list(runs.unfinished(tmp_path)) == [run.folder]
+    assert list(runs.unfinished_runs(tmp_path)) == [run.folder]
 
 
 def test_two_runs_in_one_second_get_two_folders(tmp_path):
-    assert len({runs.new_folder(tmp_path, "a") for _ in range(3)}) == 3
+    assert len({runs.create_run_dir(tmp_path, "a") for _ in range(3)}) == 3

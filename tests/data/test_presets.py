@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.cli.config.paths import home
-from gan_lab.common.instantiate import TRUSTED, build
+from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.points import PointsDataModule
@@ -26,7 +26,7 @@ def plain(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_configuration_makes_its_module(name):
     stated = plain(name)
-    data = build(stated, TRUSTED)
+    data = instantiate(stated, TRUSTED)
     assert stated["name"] == data.name == name
     kinds = {"layout": PointsDataModule, "domains": TranslationDataModule, "length": ClipsDataModule}
     assert isinstance(data, next((kind for key, kind in kinds.items() if key in stated), ImageDataModule))
@@ -49,5 +49,5 @@ def test_fake_domains_take_any_shape():
         "batch_size=2",
     ]
     config = compose(["data=fake_paired", *changes])
-    batch = next(iter(build(OmegaConf.to_container(config.data, resolve=True)).train_dataloader()))
+    batch = next(iter(instantiate(OmegaConf.to_container(config.data, resolve=True)).train_dataloader()))
     assert batch["source"].shape == batch["target"].shape == (2, 1, 8, 16) and batch["source"].max() == 3

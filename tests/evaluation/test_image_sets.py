@@ -41,7 +41,7 @@ def test_maps_are_seen_in_their_colours():
     ids, domain = torch.randint(0, 3, (4, 1, 4, 4), dtype=torch.uint8), Domain(labels=3)
     ((index, seen),) = SplitImages(Side(test=ids), "test", 4, domain).batches(False)
     assert index.tolist() == [0, 1, 2, 3]
-    assert torch.equal(seen, to_uint8(domain.visible(domain.encode(ids))))
+    assert torch.equal(seen, to_uint8(domain.visualize(domain.encode(ids))))
 
 
 def test_any_pictures_can_be_picked(doubles):

@@ -7,7 +7,7 @@ from test_models import fit
 from torch import nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.inference.interpolation import interpolate, lerp
 from gan_lab.training.noise import KeyedStream
 from gan_lab.training.trainer import make_trainer
@@ -24,13 +24,13 @@ def test_the_codebook_stays_while_the_prior_learns(tmp_path):
     configuration = plain(["model=vqvae"], tmp_path, *limited(16), "model.prior_begin=0.5")
     seen = []
 
-    class Watched(type(build(configuration["model"]))):
+    class Watched(type(instantiate(configuration["model"]))):
         def after_step(self, phase):
             seen.append((phase, self.quantizer.weight.clone(), next(self.prior.parameters()).detach().clone()))
 
-    model = build(configuration["model"])
+    model = instantiate(configuration["model"])
     model.__class__ = Watched
-    make_trainer(configuration)[0].fit(model, datamodule=build(configuration["data"]))
+    make_trainer(configuration)[0].fit(model, datamodule=instantiate(configuration["data"]))
     assert [phase for phase, *_ in seen] == ["autoencoder", "autoencoder", "prior", "prior"]
     assert not torch.equal(seen[0][1], seen[1][1]) and torch.equal(seen[1][1], seen[3][1])
     assert torch.equal(seen[0][2], seen[1][2]) and not torch.equal(seen[2][2], seen[3][2])
@@ -50,7 +50,7 @@ def test_a_picture_is_its_codes(trained):
 def test_what_no_encoder_or_kernel_can_be_is_refused():
     for wrong in ("codebook.halvings=0", "model.prior.kernel=4"):
         with pytest.raises(UserError, match="does not serve"):
-            build(plain(["model=vqvae"], "nowhere", *limited(4), wrong)["model"])
+            instantiate(plain(["model=vqvae"], "nowhere", *limited(4), wrong)["model"])
 
 
 def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypatch):
@@ -65,7 +65,7 @@ def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypa
 
 
 def test_the_adaptive_weight_is_the_ratio_of_pulls_at_the_last_layer(tmp_path):
-    model = build(plain(["model=vqgan"], tmp_path, *limited(8))["model"])
+    model = instantiate(plain(["model=vqgan"], tmp_path, *limited(8))["model"])
     features = torch.randn(2, model.decoder.last.in_channels, 4, 4)
     made = model.decoder.last(features)
     pulls = [torch.autograd.grad(loss, model.decoder.last.weight, retain_graph=True)[0].norm()
@@ -77,7 +77,7 @@ def test_the_adaptive_weight_is_the_ratio_of_pulls_at_the_last_layer(tmp_path):
 
 def test_the_critic_begins_late_and_what_perceives_is_no_part_of_the_model(tmp_path, monkeypatch):
     configuration = plain(["model=vqgan"], tmp_path, *limited(16), "model.critic_begin=0.25", "model.prior_begin=0.75")
-    model = build(configuration["model"])
+    model = instantiate(configuration["model"])
     monkeypatch.setattr(type(model), "progress", 0.0)
     batch = {"image": torch.rand(4, 3, 16, 16) * 2 - 1}
     losses = model.losses(batch, model.shared_forward(batch, KeyedStream(0, "a")), KeyedStream(0, "b"))

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cyclegan import CycleGAN
 from gan_lab.training.budget import Budget
@@ -84,13 +84,13 @@ def test_the_whole_configuration_takes_a_step(tmp_path):
     ])  # fmt: skip
     settle(config)
     plain = resolve(config)
-    model = build(plain["model"])
+    model = instantiate(plain["model"])
     networks = {name: getattr(model, name) for name in ("a2b", "b2a", "critic_a", "critic_b")}
     before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
     assert counts == {"a2b": 11_378_179, "b2a": 11_378_179, "critic_a": 2_764_737, "critic_b": 2_764_737}
     trainer, _ = make_trainer(plain)
-    trainer.fit(model, datamodule=build(plain["data"]))
+    trainer.fit(model, datamodule=instantiate(plain["data"]))
     for name, network in networks.items():
         for key, value in network.state_dict().items():
             assert value.isfinite().all()

@@ -9,7 +9,7 @@ from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.capabilities import Decodes, Encodes, HasLikelihood, HasPosterior, Reconstructs, Restores, Samples
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 
 STEPS = 3
 KINDS = {
@@ -22,7 +22,7 @@ KINDS = {
 def make(folder, kind, *more):
     torch.manual_seed(0)
     case = plain(["model=draw"], folder, *limited(8), "data.channels=1", *KINDS[kind], *more)
-    model = build(case["model"])
+    model = instantiate(case["model"])
     for parameter in model.averaged("decoder").parameters():
         nn.init.normal_(parameter, 0, 0.3)
     return model
@@ -106,7 +106,7 @@ def test_averages_follow_the_network_and_the_encoder_has_none(tmp_path):
 )
 def test_what_does_not_go_together_is_named(tmp_path, words, sentence):
     with pytest.raises(UserError, match=sentence):
-        build(plain(words[:2], tmp_path, *limited(8), *words[2:])["model"])
+        instantiate(plain(words[:2], tmp_path, *limited(8), *words[2:])["model"])
 
 
 def test_the_papers_own_size_composes():

@@ -5,7 +5,7 @@ import torch
 from cases import limited, plain
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.losses.penalties import WeightClip
 from gan_lab.networks.mocogan import ClipDiscriminator, Generator
 from gan_lab.training.noise import KeyedStream
@@ -21,7 +21,7 @@ class Codes(torch.nn.Module):
 @pytest.fixture
 def model(tmp_path):
     torch.manual_seed(0)
-    return build(plain(["model=mocogan"], tmp_path, *limited(8))["model"]).eval()
+    return instantiate(plain(["model=mocogan"], tmp_path, *limited(8))["model"]).eval()
 
 
 def shown(model):
@@ -57,7 +57,7 @@ def test_contents_and_motions_can_be_exchanged(model):
 def test_clips_of_a_label_are_asked_for(tmp_path):
     torch.manual_seed(0)
     case = ["model=mocogan", "conditional=true"]
-    model = build(plain(case, tmp_path, *limited(8))["model"]).eval()
+    model = instantiate(plain(case, tmp_path, *limited(8))["model"]).eval()
     cyclic_labels, second = model.sample_clips(4, 2, seed=1), model.sample_clips(4, 2, seed=1, label=1)
     torch.testing.assert_close(cyclic_labels[1], second[1], atol=1e-5, rtol=0)
     assert (cyclic_labels[0] - second[0]).abs().max() > 1e-4

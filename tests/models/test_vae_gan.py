@@ -4,13 +4,13 @@ import pytest
 import torch
 from cases import limited, plain
 
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.training.noise import KeyedStream
 
 
 @pytest.fixture
 def model(tmp_path):
-    return build(plain(["model=vae_gan"], tmp_path, *limited(8), "model.gamma=0.1", "model.beta=0.5")["model"])
+    return instantiate(plain(["model=vae_gan"], tmp_path, *limited(8), "model.gamma=0.1", "model.beta=0.5")["model"])
 
 
 @pytest.fixture

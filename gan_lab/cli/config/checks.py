@@ -12,8 +12,8 @@ from gan_lab.cli.config.paths import choices
 from gan_lab.cli.config.resolvers import side
 from gan_lab.common.device import auto_precision
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import resolve as find
-from gan_lab.common.launch import started_processes
+from gan_lab.common.instantiate import resolve_target as find
+from gan_lab.common.launch import launched_devices_and_nodes
 
 REFUSED = {
     "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",
@@ -81,7 +81,7 @@ def _join_those_started(config: DictConfig) -> None:
     Raises:
         UserError: if it is for another number of several.
     """
-    started = started_processes()
+    started = launched_devices_and_nodes()
     if started is None or processes(config) == started[0] * started[1]:
         return
     if processes(config) > 1:

@@ -25,9 +25,9 @@ from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.config.resolvers import is_multirun
 from gan_lab.common import runs
 from gan_lab.common.device import versions
-from gan_lab.common.distributed import agreed, is_first_process
+from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
-from gan_lab.common.launch import environment, meet
+from gan_lab.common.launch import cluster_environment, join_process_group
 from gan_lab.evaluation.reports.jobs import JOBS, read_jobs
 from gan_lab.evaluation.reports.sweep import write_sweep
 from gan_lab.training import fit, resume
@@ -52,7 +52,7 @@ def train(config: DictConfig) -> float | None:
         config.run_dir = str(found) if found else config.run_dir
         if found is None:
             _train(config)
-        value = runs.read(Path(config.run_dir) / "run.json").get("best", {}).get("value")
+        value = runs.read_json(Path(config.run_dir) / "run.json").get("best", {}).get("value")
         return None if value is None else float(value)
     return None
 
@@ -63,13 +63,13 @@ def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
     job = HydraConfig.get()
     path = Path(job.sweep.dir) / JOBS / f"{job.job.num:04d}.json"
     record: dict[str, Any] = {"job": job.job.num, "overrides": list(job.overrides.task), "state": "running"}
-    first = is_first_process()
+    first = is_rank_zero()
     if first:
         path.parent.mkdir(parents=True, exist_ok=True)
         runs.write_json(path, record)
     try:
         yield record
-        record["state"] = runs.read(Path(config.run_dir) / "run.json").get("state", "finished")
+        record["state"] = runs.read_json(Path(config.run_dir) / "run.json").get("state", "finished")
     except UserError as error:
         record |= {"state": "failed", "error": str(error)}
         print(f"gan_lab: job {job.job.num} failed: {error}", file=sys.stderr)
@@ -117,22 +117,22 @@ def _finished(config: DictConfig) -> Path | None:
     ``resume=false`` wants neither.
     """
     settle(config)
-    meet(str(config.trainer.get("accelerator")))
+    join_process_group(str(config.trainer.get("accelerator")))
     if config.resume is None:
         config.resume = "auto"
     if config.resume != "auto":
         return None
     # Some folder, for a value that holds the run's own is compared without it.
     wanted = resolve(OmegaConf.merge(config, {"run_dir": "run_dir"}))  # type: ignore[arg-type]
-    found = agreed(runs.finished(config.runs, wanted))
+    found = broadcast(runs.find_finished(config.runs, wanted))
     if found:
-        other = runs.read(found / "run.json").get("versions", versions()) != versions()
+        other = runs.read_json(found / "run.json").get("versions", versions()) != versions()
         rank_zero_info(f"Finished before{', by other versions' if other else ''}: {found}")
     return found
 
 
 def _train(config: DictConfig) -> None:
-    if environment() is not None:
+    if cluster_environment() is not None:
         fit.train(config)
     elif processes(config) > 1:
         _apart(config)
@@ -209,7 +209,7 @@ class Table(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """An earlier sweep in the same folder gives way, unless a search goes on; its runs stay."""
         folder = Path(str(config.hydra.sweep.dir))
-        if is_first_process() and not (folder / JOURNAL).exists():
+        if is_rank_zero() and not (folder / JOURNAL).exists():
             for path in (folder / JOBS).glob("*.json"):
                 path.unlink()
         self.last = functools.partial(self._tell, folder, list(config.hydra.overrides.task))
@@ -223,7 +223,7 @@ class Table(Callback):
     def _tell(self, folder: Path, overrides: list[str]) -> int:
         """Returns an exit status."""
         jobs = read_jobs(folder / JOBS)
-        if not jobs or not is_first_process():  # of another command than train
+        if not jobs or not is_rank_zero():  # of another command than train
             return 0
         tables, written = write_sweep(folder, jobs)
         Console().print(*tables, sep="\n")

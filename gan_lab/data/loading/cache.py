@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.images import READER
 from gan_lab.data.reading.pictures import Bytes, Damaged, Frame, Indices, Pictures, Scan
@@ -184,12 +184,12 @@ def _whole(raw: Path, rest: Path, frame: Frame) -> bool:
 
 
 def _build(pictures: Pictures, frame: Frame, raw: Path, rest: Path) -> None:
-    with replacing(raw) as file, file.open("wb") as stream:
+    with atomic_write(raw) as file, file.open("wb") as stream:
         if frame.fixed and hasattr(os, "posix_fallocate"):  # a disk without room is to be told now, not hours later
             os.posix_fallocate(stream.fileno(), 0, len(pictures) * frame.channels * frame.box[0] * frame.box[1])
         scan, digests, shapes = _write(pictures, frame, stream)
         stream.truncate()
-    with replacing(rest) as file, file.open("wb") as stream:
+    with atomic_write(rest) as file, file.open("wb") as stream:
         np.savez(stream, digests=digests, shapes=shapes, scan=json.dumps(scan.plain()))
 
 

@@ -110,14 +110,14 @@ class TranslationDataModule(LightningDataModule):
             **{"limit": self.limit, "flip": self.flip, "split_seed": self.split_seed},
         }
         rendered = partial(self._whole, side)
-        return Side(str(self.name), rendered, self.domains[side].stored, self.size, facts)
+        return Side(str(self.name), rendered, self.domains[side].stored_channels, self.size, facts)
 
     def frame(self, side: str, training: bool) -> Frame:
         """What pictures of a side are before random crops and flips, or else as metrics see them."""
         part = training and "crop" in self.preprocess
         box, how, domain = self.load_size if part else self.size, PREPROCESS[self.preprocess], self.domains[side]
         whole = self.size if how == "stretch" else None
-        return Frame(self.size if part else whole, box, domain.stored, how, ids=domain.labels > 0)
+        return Frame(self.size if part else whole, box, domain.stored_channels, how, ids=domain.labels > 0)
 
     @cached_property
     def _splits(self) -> dict[str, dict[str, Pictures]]:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
 from gan_lab.data.reading.images import NoIdsError, decode_image, reason
@@ -86,7 +86,7 @@ class Files:
         if known.is_file():
             return known.read_text()
         content = _digest(in_threads(_checksum, self.entries))
-        with replacing(known) as file:
+        with atomic_write(known) as file:
             file.write_text(content)
         return content
 

@@ -236,4 +236,4 @@ class FakeSides:
         count = count if split == "train" else max(1, count // 2)
         rng = np.random.default_rng([ord(side), len(split)])
         high = domain.labels or 256
-        return Arrays(rng.integers(0, high, (count, domain.stored, *self.size)).astype(np.uint8))
+        return Arrays(rng.integers(0, high, (count, domain.stored_channels, *self.size)).astype(np.uint8))

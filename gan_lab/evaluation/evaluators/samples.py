@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gan_lab.common.capabilities import Reconstructs
-from gan_lab.common.mixtures import Nearest
+from gan_lab.common.mixtures import NearestMode
 from gan_lab.evaluation.evaluators.base import Evaluator, Record
 from gan_lab.evaluation.gallery import Gallery, Sheet, first_of, gallery
 from gan_lab.evaluation.image_sets import ReconstructedImages, SampledImages, SplitImages, labels_match
@@ -109,7 +109,7 @@ class ModeEvaluator(Evaluator):
 
     def report(self, model: Any) -> Report:
         how = (self.n, self.seed, self.truncation, self.batch_size, model.device, self.progress)
-        figures = count_modes(model, Nearest(self.data.centres, self.data.deviation), *how)
+        figures = count_modes(model, NearestMode(self.data.centres, self.data.deviation), *how)
         protocol = {"samples": self.n, "split": self.split, "seed": self.seed, "truncation": self.truncation}
         protocol |= {"precision": "fp32", "good_within": 3}
         return Report(figures, {}, protocol | environment_info(model, self.data.describe(), []))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features.extractors import Colour, Extractor, Grey, sha256
 
@@ -138,7 +138,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, timeout: float = 5.0) -> Non
     Raises:
         OSError, http.client.HTTPException: where the network fails, or the file that came is another.
     """
-    with replacing(path) as beside:
+    with atomic_write(path) as beside:
         with urllib.request.urlopen(url, timeout=timeout) as answer, beside.open("wb") as file:
             shutil.copyfileobj(answer, file)
         if not (found := sha256(beside)).startswith(sha256_prefix):

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gan_lab.common.distributed import ranks
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
 from gan_lab.evaluation.features.extractors import WEIGHTS, Colour, sha256
@@ -181,7 +181,7 @@ def comparisons(shortest: int, weights: Mapping[str, str | None]) -> dict[str, C
     for network, (name, file, _) in TRUNKS.items():
         if shortest >= SMALLEST[name] and (distance := lpips(network, weights.get(network))):
             found[name] = distance
-        elif shortest >= SMALLEST[name] and ranks()[0] == 0:
+        elif shortest >= SMALLEST[name] and rank_and_world_size()[0] == 0:
             console.print(
                 f"{name} is left out: {file} is not in torch hub's folder (weights.{network} names another).",
                 soft_wrap=True,

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.capabilities import LabelledImages
-from gan_lab.common.distributed import agreed, ranks
+from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.progress import track
 from gan_lab.data.subsets import shared_blocks, spread, spread_numbers
@@ -49,7 +49,7 @@ class ClassificationAccuracy(ModelMetric):
 
     @torch.no_grad()
     def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        self.how, self.progress = how, how.progress and ranks()[0] == 0
+        self.how, self.progress = how, how.progress and rank_and_world_size()[0] == 0
         self.data, self.made = data, ImageTable((data.channels, data.height, data.width), self.n).to(self.device)
         for start, count in shared_blocks(self.n, how.batch_size, "samples to learn from", how.progress):
             index = torch.arange(start, start + count)
@@ -67,7 +67,7 @@ class ClassificationAccuracy(ModelMetric):
         for name, pictures in (("cas", made), ("cas.real", real), ("cas.both", both)):
             right = self._known(pictures, test) if name == "cas.real" else self._taught(pictures, test)
             found[name], found[f"{name}.error"] = right, (right * (1 - right) / len(test[1])) ** 0.5
-        return agreed(found)  # float32 sums differ between machines
+        return broadcast(found)  # float32 sums differ between machines
 
     def _taught(self, pictures: Labelled, test: Labelled) -> float:
         network = taught(pictures, self.data.classes, self.steps, self.seed, self.device, self.progress)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.capabilities import Translates, TwoDomains
-from gan_lab.common.distributed import ranks
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
@@ -137,7 +137,7 @@ class Translations(ImageSet):
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Ranks take parts in turn."""
-        rank, world = ranks()
+        rank, world = rank_and_world_size()
         source, target = (self.data.sides[side] for side in (self.source, self.target))
         partners: Iterable[tuple[int, Tensor | None]] = repeat((0, None))
         if self.compared:
@@ -152,7 +152,7 @@ class Translations(ImageSet):
                     self._keep(start, pixels)
 
     def _parts(self, side: Any, n: int, progress: bool) -> Iterator[tuple[int, Tensor]]:
-        given, show = spread(side, SPLIT, n, self.batch_size), progress and ranks()[0] == 0
+        given, show = spread(side, SPLIT, n, self.batch_size), progress and rank_and_world_size()[0] == 0
         return track(given, self.name, n, show, lambda part: len(part[1]))
 
     def _translate(self, start: int, pixels: Tensor, partners: Tensor | None) -> Tensor:

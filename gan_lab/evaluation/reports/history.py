@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_lab.common.runs import BEST, LAST, is_running, read, title
+from gan_lab.common.runs import BEST, LAST, is_running, read_json, run_title
 from gan_lab.evaluation.reports.charts import Points
 
 Record = Mapping[str, Any]
@@ -36,7 +36,7 @@ class History:
 
     @property
     def title(self) -> str:
-        return title(self.folder)
+        return run_title(self.folder)
 
     @property
     def state(self) -> str:
@@ -72,7 +72,7 @@ def read_run(folder: Path) -> History:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    found = read(path)
+    found = read_json(path)
     return found if isinstance(found, dict) else {}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from gan_lab.common.runs import differing, flat
+from gan_lab.common.runs import differing_keys, flatten
 from gan_lab.evaluation.reports import compare
 from gan_lab.evaluation.reports.charts import COLOURS, bars
 from gan_lab.evaluation.reports.history import History
@@ -93,8 +93,8 @@ def _page(index: Path, job: Job, pages: Mapping[Path, Path] | None) -> dict[str,
 
 def differences(runs: Sequence[History]) -> list[tuple[str, list[str]]]:
     """The settings in which runs differ, the outermost first, with the value of each; empty where it has none."""
-    keys = {key for run in runs[1:] for key in differing(runs[0].config, run.config)}
-    settings = [dict(flat(run.config)) for run in runs]
+    keys = {key for run in runs[1:] for key in differing_keys(runs[0].config, run.config)}
+    settings = [dict(flatten(run.config)) for run in runs]
     ordered = sorted(keys, key=lambda key: (key.count("."), key))
     return [(key, [text(each[key]) if key in each else "" for each in settings]) for key in ordered]
 

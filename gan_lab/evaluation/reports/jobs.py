@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from gan_lab.common.runs import PASSING, differing, flat, read
+from gan_lab.common.runs import IGNORED_KEYS, differing_keys, flatten, read_json
 from gan_lab.evaluation.reports.history import History, is_run, read_run
 from gan_lab.evaluation.reports.run import text
 
@@ -61,7 +61,7 @@ def _is_final(name: str) -> bool:
 
 def read_jobs(folder: Path) -> list[Job]:
     """The jobs whose records are in a sweep's folder ``jobs``, by number."""
-    records = (read(path) for path in sorted(folder.glob("*.json")))
+    records = (read_json(path) for path in sorted(folder.glob("*.json")))
     return [_job(record, folder.absolute().parent) for record in records if "job" in record]
 
 
@@ -86,7 +86,7 @@ def _where(run: str, sweep: Path) -> Path | None:
 
 def job_of(number: int, run: History, keys: Sequence[str]) -> Job:
     """A run that need not be of a sweep; these settings of it stand for overrides, parts by their last names."""
-    settings = {key: text(value) for key, value in flat(run.config) if key in keys}
+    settings = {key: text(value) for key, value in flatten(run.config) if key in keys}
     ends = {key: value.rpartition(".")[2] if key.endswith(PART) else value for key, value in settings.items()}
     chosen = {key.removesuffix(PART): ends[key] for key in keys if key in ends}
     error = str(run.told.get("error", ""))
@@ -96,7 +96,7 @@ def job_of(number: int, run: History, keys: Sequence[str]) -> Job:
 def swept(jobs: Sequence[Job]) -> list[str]:
     """The keys in which jobs differ."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
-    keys = [key for key in keys if key.split(".")[0] not in PASSING]
+    keys = [key for key in keys if key.split(".")[0] not in IGNORED_KEYS]
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
@@ -166,7 +166,7 @@ def _but_for_seeds(one: Job, other: Job) -> bool:
     """Whether two runs are of one configuration, seeds aside."""
     if not (one.history and other.history):
         return True
-    return all(key.rpartition(".")[2] == SEED for key in differing(one.history.config, other.history.config))
+    return all(key.rpartition(".")[2] == SEED for key in differing_keys(one.history.config, other.history.config))
 
 
 def over_seeds(jobs: Sequence[Job]) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from torch import Tensor
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_pil
 
@@ -32,7 +32,7 @@ def _environment() -> Environment:
 def write_page(path: Path, template: str, **shown: Any) -> Path:
     """Fills a template of this folder and writes it, wholly or not at all; returns its path."""
     page = _environment().get_template(template).render(**shown)
-    with replacing(path, sync=False) as beside:
+    with atomic_write(path, sync=False) as beside:
         beside.write_text(page, encoding="utf-8")
     return path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gan_lab.common.runs import LAST, flat
+from gan_lab.common.runs import LAST, flatten
 from gan_lab.evaluation.reports.compare import counts
 from gan_lab.evaluation.reports.history import History, Record
 from gan_lab.evaluation.reports.pages import as_script, picture, write_page
@@ -32,7 +32,7 @@ def write_run(
         other: the run that it differs from in these, where that is one.
     """
     grids = _grids(run)
-    own, others = (dict(flat(each.config)) if each else {} for each in (run, other))
+    own, others = (dict(flatten(each.config)) if each else {} for each in (run, other))
     return write_page(
         path,
         "run.html.j2",

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.evaluation.reports.charts import alone
 from gan_lab.evaluation.reports.index import reached, write_index
 from gan_lab.evaluation.reports.jobs import Job, lines, over_seeds, shown
@@ -24,14 +24,14 @@ def write_sweep(folder: Path, jobs: Sequence[Job]) -> tuple[list[Table], list[Pa
     chart = reached(jobs)
     if chart:
         written.append(folder / "table.svg")
-        with replacing(written[-1]) as beside:
+        with atomic_write(written[-1]) as beside:
             beside.write_text(alone(chart), encoding="utf-8")
     written.append(write_index(folder / "index.html", f"Sweep {folder.name}", jobs))
     return [_printed(*shown(each)) for each in (rows, seeds) if each], written
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)

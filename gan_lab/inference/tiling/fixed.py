@@ -12,7 +12,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from gan_lab.common.images import up
+from gan_lab.common.images import round_up
 from gan_lab.common.progress import track
 from gan_lab.inference.tiling.maps import Crop
 from gan_lab.inference.tiling.parts import Norm, Part, Pointwise, Skip, halo
@@ -60,7 +60,7 @@ def tiles(
     assumed: list[Statistics] = []
     before = _through(parts, small.clone(), lambda norm, x: _learning(assumed, norm, x))
     observed = [Statistics() for _ in assumed]
-    step, reach = up(tile, multiple), up(halo(parts), multiple)
+    step, reach = round_up(tile, multiple), round_up(halo(parts), multiple)
     places = list(product(range(0, size[0], step), range(0, size[1], step)))
     for top, left in track(places, "Tiles", len(places)):
         spans = _span(top, step, reach, size[0]), _span(left, step, reach, size[1])

@@ -19,7 +19,7 @@ class Pixels:
 
     @property
     def channels(self) -> int:
-        return self.domain.depth
+        return self.domain.network_channels
 
     @property
     def height(self) -> int:
@@ -38,7 +38,7 @@ class Canvas:
 
     def __init__(self, domain: Domain, height: int, width: int) -> None:
         self.domain, self.size = domain, (height, width)
-        self.pixels = torch.empty(domain.stored, height, width, dtype=torch.uint8)
+        self.pixels = torch.empty(domain.stored_channels, height, width, dtype=torch.uint8)
 
     def emit(self, start: int, rows: Tensor) -> None:
         self.put(start, 0, rows)

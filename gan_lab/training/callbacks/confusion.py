@@ -84,7 +84,7 @@ def judgements(model: Any, data: TwoDomains, n: int, seed: int = 0) -> Judgement
     said: dict[tuple[str, str], list[float]] = {}
     for shown, side, picture, source in _exhibits(model, data, n, seed):
         for of in model.discriminated:
-            if model.domains[of].depth == model.domains[side].depth:
+            if model.domains[of].network_channels == model.domains[side].network_channels:
                 logits = model.logits(picture, of, source)
                 verdict = logits if model.decision_threshold is None else (logits > model.decision_threshold).float()
                 said.setdefault((shown, of), []).append(float(verdict.mean()))

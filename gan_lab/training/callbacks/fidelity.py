@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator, Record
 from gan_lab.evaluation.evaluators.select import select_evaluator
@@ -103,7 +103,7 @@ class Fidelity(Callback):
         if trainer.is_global_zero and path.is_file():
             whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a crash may have cut the last line
             kept = [line for line in whole.splitlines() if json.loads(line)["images_seen"] <= seen]
-            with replacing(path) as beside:
+            with atomic_write(path) as beside:
                 beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 
-from gan_lab.common.distributed import agreed, ranks
+from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.trials import STUDY, journal
@@ -41,7 +41,9 @@ class Pruning(Callback):
             return
         self.reported = record["images_seen"]
         figure = kept.figure(trainer)
-        if figure is not None and agreed(ranks()[0] == 0 and self._falls_behind(figure[1], record["images_seen"])):
+        if figure is not None and broadcast(
+            rank_and_world_size()[0] == 0 and self._falls_behind(figure[1], record["images_seen"])
+        ):
             self.pruned = trainer.should_stop = True
 
     def _falls_behind(self, value: float, images: int) -> bool:

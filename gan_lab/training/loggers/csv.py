@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 
 FLUSH_SECONDS = 5.0
 
@@ -97,7 +97,7 @@ class CSV(Logger):
         self._rewrite()
 
     def _rewrite(self) -> None:
-        with replacing(self.path) as beside, beside.open("w", newline="") as file:
+        with atomic_write(self.path) as beside, beside.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(self.columns)
             self._write(file)
 

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.images import to_pil
 from gan_lab.training.loggers.showing import Row, keep, show_animation, show_image, show_table
 from gan_lab.training.loggers.wandb_connection import lack, let_go, limited
@@ -76,7 +76,7 @@ class WandB(WandbLogger):
         self.folder.mkdir(parents=True, exist_ok=True)
         stored = self.folder / "wandb_id"
         if not stored.exists():
-            with replacing(stored) as beside:
+            with atomic_write(stored) as beside:
                 beside.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
         self._wandb_init["id"] = self._id = stored.read_text().strip()
         for variable, place in {"WANDB_CACHE_DIR": "cache", "WANDB_DATA_DIR": "data"}.items():

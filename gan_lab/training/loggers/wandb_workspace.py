@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_lab.common.atomic import replacing
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.training.loggers.wandb_connection import lack
 
@@ -92,7 +92,7 @@ def write(project: str, entity: str | None, name: str, path: str) -> str:
     """
     spec = workspace(project, entity, name)._to_model().spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     told = {"entity": entity, "project": project, "name": name, "spec": spec}
-    with replacing(Path(path), sync=False) as beside:
+    with atomic_write(Path(path), sync=False) as beside:
         beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

@@ -118,7 +118,7 @@ def test_tasks_of_one_slurm_job_are_its_processes_already(monkeypatch):
     config = compose([*TINY, "trainer=ddp_cpu"])
     called = []
     monkeypatch.setattr(sweeps.fit, "train", called.append)
-    monkeypatch.setattr(sweeps, "environment", lambda: object())
+    monkeypatch.setattr(sweeps, "cluster_environment", lambda: object())
     sweeps._train(config)
     assert called == [config]
 

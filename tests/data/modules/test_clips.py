@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.capabilities import RealClips
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, build
+from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.data import presets
 from gan_lab.data.modules.clips import ClipBatches, Stored
 from gan_lab.data.sources.recording_files import Recording
@@ -263,7 +263,7 @@ def test_what_cannot_work_is_refused_in_a_sentence(tmp_path, options, what):
 def test_configurations_make_their_module(tmp_path, name):
     changes = ["batch_size=2", *([f"data.root={root(tmp_path, a=numbered(60))}"] if name == "frames" else [])]
     stated = OmegaConf.to_container(compose([f"data={name}", *changes]).data, resolve=True)
-    data = build(stated, TRUSTED)
+    data = instantiate(stated, TRUSTED)
     batch = next(iter(data.train_dataloader()))["frames"]
     assert data.name == name and stated["classes"] == 0
     assert batch.shape == (2, stated["length"], stated["channels"], stated["size"], stated["size"])

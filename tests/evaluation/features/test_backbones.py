@@ -8,7 +8,7 @@ from torch import nn
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.evaluation.features.backbones import Backbone
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 from gan_lab.evaluation.suite import Suite
@@ -67,7 +67,9 @@ def test_torchvisions_networks_by_configuration(tmp_path):
         "layer": "avgpool",
         "size": 64,
     }
-    made = build({**node, "network": {"_target_": "torchvision.models.resnet18"}, "weights": str(tmp_path / "w.pth")})
+    made = instantiate(
+        {**node, "network": {"_target_": "torchvision.models.resnet18"}, "weights": str(tmp_path / "w.pth")}
+    )
     features, logits = made(torch.zeros(2, 1, 20, 20, dtype=torch.uint8))
     assert features.shape == (2, 512) and logits.shape == (2, 0)
 
@@ -103,7 +105,7 @@ def test_the_configured_vision_transformers_take_their_authors_files(tmp_path, n
     authors = timm.create_model(small, num_classes=node.network.num_classes)  # at their own size, 518 px for DINOv2
     state = authors.state_dict() | ({"mask_token": torch.zeros(1, 384)} if name == "dinov2" else {})
     torch.save(state, tmp_path / "w.pth")
-    made = build(OmegaConf.to_container(node, resolve=True))
+    made = instantiate(OmegaConf.to_container(node, resolve=True))
     assert made.dim == {"dinov2": 384, "clip": 512}[name]
     assert made.describe()["sha256"] and made.describe()["size"] == 224
 

@@ -7,7 +7,7 @@ import torch
 
 from gan_lab.common.capabilities import Mixture
 from gan_lab.common.errors import UserError
-from gan_lab.common.mixtures import Nearest
+from gan_lab.common.mixtures import NearestMode
 from gan_lab.data.modules.points import PointsDataModule
 from gan_lab.evaluation.features.extractors import Grey
 from gan_lab.evaluation.metrics.modes import Modes, ModesFound, StackedDigits, count_modes
@@ -44,7 +44,7 @@ def test_the_datas_own_points_are_of_all_modes_and_good(layout, modes):
     """Within three deviations lie 1 - exp(-9/2) = 98.9 % of the plane's Gaussian."""
     data = PointsDataModule(layout, **OPTIONS)
     assert isinstance(data, Mixture)
-    judge = Nearest(data.centres, data.deviation)
+    judge = NearestMode(data.centres, data.deviation)
     found = count_modes(Numbered(data.points(20_000)[:, :, None, None]), judge, 20_000, progress=False)
     assert found["modes"] == modes
     assert found["modes_good"] == pytest.approx(1 - math.exp(-4.5), abs=0.003)

@@ -98,8 +98,8 @@ def test_maps_count_wrong_pixels(doubles, report):
     figures = report(model, data, pairs=comparing(model, data)).figures
     assert figures["wrong_a2b"] == pytest.approx((ids != 1).float().mean().item())
     assert "l1_a2b" not in figures and "identity_b" not in figures
-    uniform = doubles.Projection(768)(to_uint8(domains["b"].visible(always_one.expand(6, 3, 16, 16))))[0]
-    real = doubles.Projection(768)(to_uint8(domains["b"].visible(domains["b"].encode(ids))))[0]
+    uniform = doubles.Projection(768)(to_uint8(domains["b"].visualize(always_one.expand(6, 3, 16, 16))))[0]
+    real = doubles.Projection(768)(to_uint8(domains["b"].visualize(domains["b"].encode(ids))))[0]
     assert figures["fd_fake_a2b"] == pytest.approx(frechet(uniform, real), rel=1e-4)
 
 

@@ -10,7 +10,7 @@ from run_folders import make, measured, told
 
 from gan_lab import report as entry
 from gan_lab.common.errors import UserError
-from gan_lab.common.runs import title
+from gan_lab.common.runs import run_title
 from gan_lab.evaluation.reports.charts import Axes, lines, powers, short, smoothed, thinned
 from gan_lab.evaluation.reports.collection import report
 from gan_lab.evaluation.reports.history import read_run
@@ -158,11 +158,11 @@ def test_the_command(run, monkeypatch, capsys):
 
 
 def test_titles_tell_method_and_data(run, tmp_path):
-    assert title(run) == "dcgan-digits 2026-11-22_08-00-00"
-    assert title(make(tmp_path / "mine")) == "dcgan-digits mine"
+    assert run_title(run) == "dcgan-digits 2026-11-22_08-00-00"
+    assert run_title(make(tmp_path / "mine")) == "dcgan-digits mine"
     (run / "config.json").unlink()
-    assert title(run) == "dcgan-digits 2026-11-22_08-00-00"
-    assert title(tmp_path / "weights") == "weights"
+    assert run_title(run) == "dcgan-digits 2026-11-22_08-00-00"
+    assert run_title(tmp_path / "weights") == "weights"
 
 
 def test_heavy_pictures_are_made_lighter_and_many_are_chosen_evenly(run):

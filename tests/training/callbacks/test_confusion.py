@@ -10,7 +10,7 @@ from translators import node
 
 from gan_lab.common.capabilities import Discriminates
 from gan_lab.common.domains import Domain
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.training.callbacks.confusion import Confusion, judgements
 from gan_lab.training.loggers import CSV
 
@@ -73,7 +73,7 @@ def test_methods_judge_as_their_critics_do(method):
     configuration = node(method, **options)
     if pix2pix:
         configuration["discriminator"] = configuration["discriminator"] | {"channels": 6}
-    model = build(configuration)
+    model = instantiate(configuration)
     assert isinstance(model, Discriminates) and model.decision_threshold == 0.5
     image, source = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
     critic = (model.discriminator if pix2pix else model.critic_b).eval()

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from gan_lab.cli.config.compose import compose
-from gan_lab.common.instantiate import build
+from gan_lab.common.instantiate import instantiate
 from gan_lab.inference.sheets import moving_for
 from gan_lab.training.callbacks.samples import SampleGrid
 from gan_lab.training.loggers import CSV
@@ -143,4 +143,4 @@ def test_what_has_no_latent_space_or_no_picture_has_no_walk(tmp_path):
     run(SampleGrid(every=0, folder=str(tmp_path), n=4), Painter(), to=20)
     assert not (tmp_path / "interpolation.gif").exists()
     assert moving_for(Painter(), None, 0) is None
-    assert moving_for(Walker(), build(compose(["model=gan", "data=gaussians"]).data), 0) is None
+    assert moving_for(Walker(), instantiate(compose(["model=gan", "data=gaussians"]).data), 0) is None

@@ -18,7 +18,7 @@ from wandb_server import Server
 from gan_lab.cli.config.compose import compose
 from gan_lab.cli.config.paths import add_searchpath, home
 from gan_lab.common.images import save_animation
-from gan_lab.common.runs import title
+from gan_lab.common.runs import run_title
 from gan_lab.training.loggers import WandB, log_animation, log_checkpoint, log_image, log_table
 
 SLACK = 20
@@ -261,7 +261,7 @@ def test_wandb_calls_a_run_as_reports_do(commanded, monkeypatch, tmp_path):
     folder = tmp_path / "dcgan-digits" / "2026-11-22_08-06-57"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text('{"name": "dcgan-digits"}')
-    assert commanded(f"run_dir={folder}").name == title(folder) == "dcgan-digits 2026-11-22_08-06-57"
+    assert commanded(f"run_dir={folder}").name == run_title(folder) == "dcgan-digits 2026-11-22_08-06-57"
     assert commanded("run_dir=my-dcgan-digits").name == "my-dcgan-digits"
     assert commanded().name == "dcgan-digits"  # its folder is not made yet
     assert commanded(f"run_dir={folder}", "logger.wandb.name=mine").name == "mine"

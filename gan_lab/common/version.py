@@ -1,0 +1,3 @@
+"""The version of this package, which checkpoints and reports record."""
+
+VERSION = "0.1.0"
