@@ -8,7 +8,7 @@ import lightning
 import torch
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.version import VERSION
+from gan_lab.common.version import __version__
 
 
 def resolve_device(name: str) -> torch.device:
@@ -69,4 +69,4 @@ def describe_hardware(device: torch.device, devices: int = 1) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of this program and of what its numbers depend on."""
-    return {"gan_lab": VERSION, "torch": str(torch.__version__), "lightning": lightning.__version__}
+    return {"gan_lab": __version__, "torch": str(torch.__version__), "lightning": lightning.__version__}
