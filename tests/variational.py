@@ -4,6 +4,7 @@ import torch
 from translators import lively
 
 from gan_lab.common.instantiate import instantiate
+from gan_lab.common.renames import FORMAT
 
 SIDE = 12
 DATA = {"_target_": "gan_lab.data.presets.digits", "name": "digits", "channels": 1, "size": SIDE, "batch_size": 4}
@@ -30,7 +31,7 @@ def checkpoint(path, classes=0, **data):
         lively(model.averaged(name), 0.2)
     kept = {
         "state_dict": model.state_dict(),
-        "gan_lab": {"model": node(classes), "data": {**DATA, "classes": classes, **data}},
+        "gan_lab": {"model": node(classes), "data": {**DATA, "classes": classes, **data}, "format": FORMAT},
     }
     model.on_save_checkpoint(kept)
     torch.save(kept, path)
