@@ -4,8 +4,8 @@ import importlib
 from typing import Any
 
 from gan_lab.common import old_modules
+from gan_lab.common.version import __version__
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 old_modules.register()
