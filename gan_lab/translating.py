@@ -216,7 +216,7 @@ class Work:
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
         kept = image_files.write_image(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
-        self.report.tell(job.name, [*photo.notes, *kept, *([result.how] if result.how else [])])
+        self.report.tell(job.name, [*photo.notes, *kept, *([result.tiling] if result.tiling else [])])
         if self.sheet is not None:
             try:
                 self._show(self.sheet, job, photo, result.pixels, number)

@@ -13,7 +13,7 @@ MODULES = {
     "callbacks.checkpoint": "training.callbacks.checkpoint",
     "callbacks.collapse": "training.callbacks.collapse",
     "callbacks.confusion": "training.callbacks.confusion",
-    "callbacks.every": "training.callbacks.every",
+    "callbacks.every": "training.callbacks.interval",
     "callbacks.fidelity": "training.callbacks.fidelity",
     "callbacks.health": "training.callbacks.health",
     "callbacks.measure": "evaluation.evaluators.base",
@@ -73,14 +73,14 @@ MODULES = {
     "data.video": "data.sources.recording_files",
     "domains": "common.domains",
     "editing.blending": "inference.tiling.blending",
-    "editing.fixed": "inference.tiling.fixed",
+    "editing.fixed": "inference.tiling.fast",
     "editing.interpolation": "inference.interpolation",
     "editing.maps": "inference.tiling.maps",
     "editing.parts": "inference.tiling.parts",
     "editing.pixels": "inference.tiling.pixels",
     "editing.sequences": "inference.clip_rows",
     "editing.sheet": "inference.sheet_page",
-    "editing.tiling": "inference.tiling.tiling",
+    "editing.tiling": "inference.tiling.exact",
     "editing.translation": "inference.translation",
     "editing.traversal": "inference.traversal",
     "errors": "common.errors",
@@ -90,7 +90,7 @@ MODULES = {
     "inputs": "cli.inputs",
     "loggers": "training.loggers",
     "loggers.csv": "training.loggers.csv",
-    "loggers.showing": "training.loggers.showing",
+    "loggers.showing": "training.loggers.media",
     "loggers.tensorboard": "training.loggers.tensorboard",
     "loggers.wandb": "training.loggers.wandb",
     "machine": "common.device",
@@ -253,6 +253,7 @@ CHOICES = {
 """Choices of config groups that users may still type under their old names, by group and old name."""
 
 KEYS = {f"{tier}.{old}": f"{tier}.{new}" for tier in ("metrics", "quick") for old, new in CHOICES["metrics"].items()}
+KEYS["callbacks.progress.figures"] = "callbacks.progress.metrics"
 """Beginnings of config keys that users may still type under their old names."""
 
 EXTRA_STATE = {"replay": "replay_pool"}

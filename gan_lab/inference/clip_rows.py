@@ -1,25 +1,28 @@
-"""Sequences side by side: what came, what was predicted, and how far that is off."""
+"""Rows that compare predicted clips with the truth."""
 
 import torch
 from torch import Tensor
 
 BLANK = 1.0
-"""White stands where there is nothing to show."""
+"""White, for cells without content."""
 
 
-def compared(given: Tensor, made: Tensor, truth: Tensor | None = None) -> Tensor:
-    """Rows of the same N sequences, (R, N, T + S, C, H, W) in [-1, 1]: what came, what was predicted, and, where the
-    truth is known, the absolute error, white where it is largest.
+def compared(context: Tensor, predicted: Tensor, truth: Tensor | None = None) -> Tensor:
+    """Returns rows for the same N clips, (R, N, T + S, C, H, W) in [-1, 1].
+
+    The rows are the clip, the prediction, and, if the truth is known, the absolute error, white where it is largest.
+
+    Example: ``save_png("sheet.png", grid(compared(context, predicted).transpose(0, 1).flatten(0, 2), T + S))``
 
     Args:
-        given: frames that the model saw, (N, T, C, H, W).
-        made: its predictions of the next ones, (N, S, C, H, W).
-        truth: those of them that came, (N, S', C, H, W), S' up to S; None of none.
+        context: frames that the model saw, (N, T, C, H, W).
+        predicted: its predictions of the next frames, (N, S, C, H, W).
+        truth: the true next frames, as far as they are known, (N, S', C, H, W); None if none are.
     """
-    truth = made[:, :0] if truth is None else truth[:, : made.shape[1]]
+    truth = predicted[:, :0] if truth is None else truth[:, : predicted.shape[1]]
     known = truth.shape[1]
-    before, after = torch.full_like(given, BLANK), torch.full_like(made[:, known:], BLANK)
-    rows = [torch.cat([given, truth, after], 1), torch.cat([before, made], 1)]
+    before, after = torch.full_like(context, BLANK), torch.full_like(predicted[:, known:], BLANK)
+    rows = [torch.cat([context, truth, after], 1), torch.cat([before, predicted], 1)]
     if known:
-        rows.append(torch.cat([before, (made[:, :known] - truth).abs() - 1, after], 1))
+        rows.append(torch.cat([before, (predicted[:, :known] - truth).abs() - 1, after], 1))
     return torch.stack(rows)

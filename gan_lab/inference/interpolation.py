@@ -8,20 +8,32 @@ from torch import Tensor
 
 from gan_lab.common.capabilities import Decodes
 
-Between = Callable[[Tensor, Tensor, float | Tensor], Tensor]
+Interpolation = Callable[[Tensor, Tensor, float | Tensor], Tensor]
+"""A function of two latents (…, Z) and t in [0, 1], such as ``slerp``."""
 
 
 def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
-    """The straight line from ``a`` (t = 0) to ``b`` (t = 1), both (…, Z); ``t`` a number or (…, 1)."""
+    """Interpolates linearly between latents, (…, Z).
+
+    Args:
+        a: the result at t = 0, (…, Z).
+        b: the result at t = 1, (…, Z).
+        t: a number, or numbers (…, 1).
+    """
     return a + (b - a) * t
 
 
 def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
-    """The great arc from ``a`` (t = 0) to ``b`` (t = 1), both (…, Z); ``t`` a number or (…, 1) (Shoemake 1985, §3.3).
+    """Interpolates spherically between latents, (…, Z) (Shoemake 1985, §3.3).
 
-    Between Gaussian latents it keeps the length that the generator was trained on, where a straight line passes too
+    Between Gaussian latents it keeps the norm that the generator was trained on, where a straight line passes too
     near the origin (White 2016). Parallel latents are joined by the straight line, and so are opposite ones, between
-    which no arc is singled out.
+    which no arc is distinguished.
+
+    Args:
+        a: the result at t = 0, (…, Z).
+        b: the result at t = 1, (…, Z).
+        t: a number, or numbers (…, 1).
     """
     angle = _angle(a, b)
     sine = angle.sin()
@@ -32,19 +44,19 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
-    """The angle (…, 1) between vectors; unlike the arc cosine, exact for nearly parallel ones (Kahan 2006, §12)."""
+    """Computes angles (…, 1); unlike the arc cosine, exact for nearly parallel vectors (Kahan 2006, §12)."""
     u, v = torch.nn.functional.normalize(a, dim=-1), torch.nn.functional.normalize(b, dim=-1)
     return 2 * torch.atan2((u - v).norm(dim=-1, keepdim=True), (u + v).norm(dim=-1, keepdim=True))
 
 
-def path(latents: Tensor, steps: int, loop: bool = False, between: Between = slerp) -> Tensor:
-    """A walk through latents (K, Z) in their order, (T, Z).
+def path(latents: Tensor, steps: int, loop: bool = False, between: Interpolation = slerp) -> Tensor:
+    """Returns a path through latents (K, Z) in their order, (T, Z).
 
     Args:
-        latents: the points passed through.
-        steps: steps from one to the next, at least 1.
-        loop: also walk from the last back to the first, so that T = K · steps and the end meets the start; otherwise
-            T = (K - 1) · steps + 1, the last point included.
+        latents: the latents that it passes through, (K, Z).
+        steps: steps from one latent to the next, at least 1.
+        loop: also return from the last latent to the first, so that T = K · steps and the end meets the start;
+            otherwise T = (K - 1) · steps + 1, including the last latent.
         between: ``slerp`` for Gaussian latents, ``lerp`` for a space without a sphere, such as StyleGAN's W.
     """
     stops = torch.cat([latents, latents[:1]]) if loop else latents
@@ -60,13 +72,21 @@ def walk(
     steps: int = 16,
     label: int | Tensor | None = None,
     loop: bool = False,
-    between: Between = slerp,
+    between: Interpolation = slerp,
     batch_size: int = 64,
 ) -> Tensor:
-    """Pictures on a walk through latents (K, Z), float32 (T, C, H, W), on the CPU.
+    """Generates images along a path through latents (K, Z), float32 (T, C, H, W), on the CPU.
 
-    See ``path`` for T. ``label`` is the class of all pictures, or the classes (K,) of the latents: then each picture is
-    of the class of the nearer one.
+    Example: ``frames = walk(model, model.encode(images), steps=8)``
+
+    Args:
+        model: a model with a latent space.
+        latents: the latents that the walk passes through, (K, Z).
+        steps: steps from one latent to the next; see ``path`` for T.
+        label: class of all images, or classes (K,) of the latents: each image then has the class of the nearer latent.
+        loop: return to the first latent.
+        between: interpolation between two latents.
+        batch_size: images generated at once.
     """
     points = path(latents, steps, loop, between)
     if not isinstance(label, Tensor):
@@ -83,14 +103,26 @@ def interpolate(
     steps: int = 16,
     label: int | None = None,
     loop: bool = False,
-    between: Between = slerp,
+    between: Interpolation = slerp,
     batch_size: int = 64,
     start: int = 0,
     truncation: float = 1.0,
 ) -> Tensor:
-    """Pictures on a walk through samples start … start + points - 1 of a seed, float32 (T, C, H, W), on the CPU.
+    """Generates images on a walk between samples of a seed, float32 (T, C, H, W), on the CPU.
 
-    See ``path`` for T. ``label`` is the class of all of them.
+    Example: ``save_animation("walk.gif", to_uint8(interpolate(gan_lab.load("last.ckpt"), loop=True)))``
+
+    Args:
+        model: a model with a latent space.
+        seed: seed of the samples.
+        points: number of samples that the walk passes through.
+        steps: steps from one sample to the next; see ``path`` for T.
+        label: class of all images.
+        loop: return to the first sample.
+        between: interpolation between two latents.
+        batch_size: images generated at once.
+        start: number of the first sample; the walk passes samples start … start + points - 1.
+        truncation: factor in (0, 1] that shrinks the latents towards their mean.
     """
     latents = model.latents(points, seed, start, truncation, label)
     return walk(model, latents, steps, label, loop, between, batch_size)

@@ -29,7 +29,7 @@ from gan_lab.common.images import grid, grid_by_label, save_animation, save_imag
 from gan_lab.common.launch import on_every_device
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.inference.interpolation import interpolate, lerp, slerp
-from gan_lab.inference.traversal import traverse, weightiest
+from gan_lab.inference.traversal import rank_latents, traverse
 from gan_lab.training.checkpoint import load
 from gan_lab.training.trainer import apply_options
 
@@ -196,7 +196,7 @@ def _traverse(model: Samples, plain: dict[str, Any], output: Path) -> None:
         raise UserError(f"{type(model).__name__} has no latents that could go along one by one: leave traverse= away.")
     around = model.latents(1, plain["seed"], plain["start"], plain["truncation"], plain["label"])
     how = {key: plain[key] for key in ("label", "batch_size")}
-    ranked = weightiest(model, around, **how)
+    ranked = rank_latents(model, around, **how)
     if len(ranked) < around.shape[1]:
         print(f"Looked at {len(ranked)} of {around.shape[1]:,} latents.")
     numbers = ranked[: plain["traverse"]]

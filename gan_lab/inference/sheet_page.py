@@ -1,4 +1,4 @@
-"""A page of what went in and what came out, to be opened in any browser: one file and a folder of thumbnails."""
+"""An HTML page of inputs and outputs for any browser: one file and a folder of thumbnails."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_pil, to_uint8
 from gan_lab.inference.tiling.pixels import resize
 
-LONGEST = 256
+THUMBNAIL = 256
+"""Longer side of a thumbnail, in pixels."""
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
 body { max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
@@ -29,11 +30,13 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
 
 
 class Sheet:
-    """Collects pictures, row by row.
+    """Collects rows of images for a page.
+
+    Example: ``sheet.show("horse", "input", pixels, domain); sheet.add("horse", {}); sheet.write("Horses", "")``
 
     Args:
-        folder: where ``index.html`` and the folder ``thumbnails`` go.
-        columns: names of what a row can hold, in their order.
+        folder: folder for ``index.html`` and the folder ``thumbnails``.
+        columns: names of a row's columns, in their order.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
@@ -44,13 +47,13 @@ class Sheet:
         return self.folder / "thumbnails" / f"{name}.{column}.jpg"
 
     def show(self, name: str, column: str, pixels: Tensor, domain: Domain) -> None:
-        """Makes the thumbnail of a picture as it is stored, uint8 (C, H, W), a label map in a colour a class."""
-        path, small = self.thumbnail(name, column), _shrunk(pixels, domain)
-        with atomic_write(path, sync=False) as beside:
-            to_pil(small).save(beside, "JPEG", quality=88)
+        """Writes the thumbnail of stored pixels, uint8 (C, H, W); label maps get one colour for each class."""
+        path, small = self.thumbnail(name, column), _thumbnail(pixels, domain)
+        with atomic_write(path, sync=False) as temporary:
+            to_pil(small).save(temporary, "JPEG", quality=88)
 
     def add(self, name: str, links: Mapping[str, Path]) -> None:
-        """A row of the page. ``links`` are the files, by column; a row shows what thumbnails there are."""
+        """Adds a row with the thumbnails that exist; ``links`` are the files that they open, by column."""
         self.links[name] = links
 
     def write(self, title: str, text: str) -> Path:
@@ -60,8 +63,8 @@ class Sheet:
         head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>'
         view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
         body = f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{rows}"
-        with atomic_write(path, sync=False) as beside:
-            beside.write_text(f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n", encoding="utf-8")
+        with atomic_write(path, sync=False) as temporary:
+            temporary.write_text(f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n", encoding="utf-8")
         return path
 
     def _row(self, name: str, links: Mapping[str, Path]) -> str:
@@ -71,19 +74,19 @@ class Sheet:
 
     def _figure(self, name: str, column: str, target: Path | None) -> str:
         source, text = self._address(self.thumbnail(name, column)), escape(f"{column} of {name}")
-        picture = f'<img loading="lazy" src="{source}" alt="{text}">'
-        linked = picture if target is None else f'<a href="{self._address(target)}">{picture}</a>'
+        image = f'<img loading="lazy" src="{source}" alt="{text}">'
+        linked = image if target is None else f'<a href="{self._address(target)}">{image}</a>'
         return f"<figure>{linked}<figcaption>{escape(column)}</figcaption></figure>"
 
     def _address(self, path: Path) -> str:
-        """Relative to the page, so that the folder can be moved."""
+        """Returns the address relative to the page, so that the folder can be moved."""
         return quote(Path(os.path.relpath(path.absolute(), self.folder.absolute())).as_posix())
 
 
-def _shrunk(pixels: Tensor, domain: Domain) -> Tensor:
-    """At most ``LONGEST`` pixels a side, uint8 (1 or 3, H, W)."""
+def _thumbnail(pixels: Tensor, domain: Domain) -> Tensor:
+    """Downscales to at most ``THUMBNAIL`` pixels a side, uint8 (1 or 3, H, W)."""
     height, width = pixels.shape[1:]
-    shrink = min(1.0, LONGEST / max(height, width))
-    size = max(1, round(height * shrink)), max(1, round(width * shrink))
+    scale = min(1.0, THUMBNAIL / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
     small = resize(pixels, size, nearest=domain.labels > 0)
     return to_uint8(domain.visualize(domain.encode(small[None])))[0] if domain.labels else small

@@ -1,7 +1,7 @@
-"""The sheet that shows where a run stands: samples of fixed latents, or fixed test pictures and their translations."""
+"""Sheets and animations that show what a model can do: samples of fixed latents, translations, predictions, walks."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -26,29 +26,42 @@ from gan_lab.inference.interpolation import interpolate
 from gan_lab.inference.translation import SPLIT, ends, translated
 
 POINTS = 2560
-"""Samples in a scatter picture."""
+"""Samples in a scatter_plot plot."""
 
-PREDICTED = 4
-"""Clips at least, on the sheet of predictions."""
+MIN_PREDICTIONS = 4
+"""Smallest number of clips on a sheet of predictions."""
 
-SIDE_BY_SIDE, ABREAST = 6, 16
-"""Predictions in an animation, and sequences."""
+PREDICTION_COLUMNS, CLIPS = 6, 16
+"""Predictions side by side in an animation, and generated clips in one."""
 
 WALKS, STOPS, STEPS = 8, 4, 8
-"""Side by side, latents passed through by each, and pictures from each of them to the next."""
+"""Walks side by side in an animation, latents that each passes through, and frames from one latent to the next."""
 
 GREY, BLUE, RED = (200, 200, 200), (30, 80, 200), (210, 40, 40)
 
 Sheet = Callable[[], Tensor]
-"""Makes the picture, uint8 (1 or 3, H, W), from the model as it is."""
+"""Generates the sheet, uint8 (1 or 3, H, W), with the model's present weights."""
 
 
-def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> Sheet | None:
-    """The sheet that suits this model and data; None where it has nothing to show.
+@dataclass(frozen=True)
+class Animation:
+    """Frames uint8 (T, C, H, W), and a name for what they show: "interpolation", "prediction" or "sequences"."""
+
+    name: str
+    frames: Tensor
+
+
+def sheet_for(model: object, data: object, n: int = 64, seed: int = 0, columns: int | None = None) -> Sheet | None:
+    """Returns the sheet that suits this model and its data; None if there is nothing to show.
+
+    Example: ``save_png("samples.png", sheet_for(model, data)())``
 
     Args:
-        n: pictures in it, about.
-        columns: samples in a row; None makes the grid as square as it can be.
+        model: a model with the capabilities ``Translates``, ``Samples``, ``Predicts`` or ``SamplesClips``.
+        data: the data module; samples of images need none, so None will do.
+        n: approximate number of images in the sheet.
+        seed: seed of the latents, or of stochastic translations.
+        columns: samples in a row; None makes the grid as square as possible.
     """
     if isinstance(model, Translates) and isinstance(data, TwoDomains):
         return lambda: _translations(model, data, n, seed)
@@ -57,29 +70,30 @@ def sheet_for(model: Any, data: Any, n: int, seed: int, columns: int | None) -> 
     if isinstance(model, Predicts) and isinstance(data, RealClips):
         return lambda: _predictions(model, data, n)
     if isinstance(model, SamplesClips) and isinstance(data, RealClips):
-        return lambda: _sequences(model, data.length, max(1, n // data.length), seed)
+        return lambda: _clips(model, data.length, max(1, n // data.length), seed)
     if isinstance(model, Samples):
         return lambda: _samples(model, n, seed, columns)
     return None
 
 
-def moving_for(model: Any, data: Any, seed: int) -> tuple[str, Tensor] | None:
-    """What of this model and data moves, and what it is called: frames uint8 (T, C, H, W). None where nothing does."""
+def animation_for(model: object, data: object, seed: int = 0) -> Animation | None:
+    """Generates the animation that suits this model and its data; None if the model has nothing that moves.
+
+    A model of sequences predicts or generates clips; a model with a latent space walks through it.
+    """
     if isinstance(model, Predicts) and isinstance(data, RealClips):
-        cells = _continued(model, data, SIDE_BY_SIDE).flatten(0, 1)
-        return "prediction", torch.stack([grid(frame, columns=SIDE_BY_SIDE) for frame in cells.unbind(1)])
+        rows = _predicted(model, data, PREDICTION_COLUMNS).flatten(0, 1)
+        return Animation("prediction", torch.stack([grid(frame, PREDICTION_COLUMNS) for frame in rows.unbind(1)]))
     if isinstance(model, SamplesClips) and isinstance(data, RealClips):
-        clips = model.sample_clips(ABREAST, data.length, seed).cpu()
-        return "sequences", torch.stack([grid(frame) for frame in clips.unbind(1)])
+        clips = model.sample_clips(CLIPS, data.length, seed).cpu()
+        return Animation("sequences", torch.stack([grid(frame) for frame in clips.unbind(1)]))
     if isinstance(model, Decodes) and not isinstance(data, Mixture):
-        return "interpolation", _walks(model, seed)
+        return Animation("interpolation", _walks(model, seed))
     return None
 
 
 def _walks(model: Decodes, seed: int) -> Tensor:
-    """Walks through the latent space that come back to their beginnings, side by side; a model with labels to choose
-    among has a label a walk.
-    """
+    """Generates closed walks through the latent space, side by side; a conditional model has one label a walk."""
     num_labels = getattr(model, "num_labels", 0)
     walks = [
         interpolate(
@@ -91,7 +105,7 @@ def _walks(model: Decodes, seed: int) -> Tensor:
 
 
 def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
-    """A model whose attribute ``num_labels`` counts labels to choose among shows one in each row; of many the first ones."""
+    """Generates a grid of samples; a conditional model has one label in each row (of many labels the first ones)."""
     num_labels = getattr(model, "num_labels", 0)
     if not num_labels:
         return grid(model.sample(n, seed=seed), columns)
@@ -101,64 +115,69 @@ def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
     return grid(model.sample(len(labels), seed=seed, label=labels), columns)
 
 
-def _sequences(model: SamplesClips, steps: int, n: int, seed: int) -> Tensor:
-    """Sequences in a row each."""
+def _clips(model: SamplesClips, steps: int, n: int, seed: int) -> Tensor:
+    """Generates a grid with one clip in each row."""
     return grid(model.sample_clips(n, steps, seed).flatten(0, 1), steps)
 
 
 def _predictions(model: Predicts, data: RealClips, n: int) -> Tensor:
-    """Test clips in three rows each: what came, what was predicted, and the error, white where it is large."""
-    cells = _continued(model, data, max(PREDICTED, n // (3 * data.length)))
+    """Shows each test clip in three rows: the clip, the prediction, and the absolute error, white where it is large."""
+    cells = _predicted(model, data, max(MIN_PREDICTIONS, n // (3 * data.length)))
     return grid(cells.transpose(0, 1).flatten(0, 2), data.length)
 
 
-def _continued(model: Predicts, data: RealClips, count: int) -> Tensor:
-    """Test clips beside what is predicted of them, and the error, float (3, N, T, C, H, W)."""
+def _predicted(model: Predicts, data: RealClips, count: int) -> Tensor:
+    """Returns test clips, their predictions and the errors, float (3, N, T, C, H, W)."""
     clips = to_float(torch.cat([part for _, part in spread_clips(data, SPLIT, min(count, data.count(SPLIT)), 64)]))
     device = getattr(model, "device", "cpu")
-    given, truth = clips[:, : model.context_frames], clips[:, model.context_frames :]
-    return compared(given, model.predict(given.to(device), truth.shape[1]).cpu(), truth)
+    context, truth = clips[:, : model.context_frames], clips[:, model.context_frames :]
+    return compared(context, model.predict(context.to(device), truth.shape[1]).cpu(), truth)
 
 
 def _scatter(model: Samples, data: Mixture, n: int, seed: int) -> Tensor:
-    """Points of the data in grey, and on them samples: blue within three deviations of a centre, red elsewhere."""
-    made, real = model.sample(n, seed=seed).flatten(1).cpu(), data.points(n)
-    good = NearestMode(data.centres, data.deviation)(made[:, :, None, None]) >= 0
-    colours = torch.where(good[:, None], torch.tensor(BLUE), torch.tensor(RED))
-    return scatter_plot(torch.cat([real, made]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
+    """Plots points of the data in grey and samples on top: blue within three deviations of a mode, red elsewhere."""
+    samples, real = model.sample(n, seed=seed).flatten(1).cpu(), data.points(n)
+    near = NearestMode(data.centres, data.deviation)(samples[:, :, None, None]) >= 0
+    colours = torch.where(near[:, None], torch.tensor(BLUE), torch.tensor(RED))
+    return scatter_plot(torch.cat([real, samples]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
 
 
 def _translations(model: Translates, data: TwoDomains, n: int, seed: int) -> Tensor:
-    """Test pictures spread over the set, each beside what becomes of it: both domains' pictures, their translations and
-    the ways back from those; of pairs the source, the output and the target. All at the size of the first.
+    """Shows test images, spread evenly over the split, next to their translations, all at the size of the first.
+
+    A row holds an image of each domain, its translation and its reconstruction; for pairs source, output and target.
     """
     cells = len(model.directions) * (2 + (len(model.directions) > 1 or data.paired))
-    count = min(max(1, n // cells), *(data.sides[ends(way)[0]].count(SPLIT) for way in model.directions))
-    abreast = max(1, round((count / cells) ** 0.5))  # about as wide as high
-    shown = [_columns(model, data, way, count // abreast * abreast, seed) for way in model.directions]
-    pictures = [picture for each in zip(*shown, strict=True) for own in each for picture in own]
-    depth = max(picture.shape[1] for picture in pictures)
-    size = pictures[0].shape[2:]
-    return grid(torch.cat([_fitted(picture, size).expand(-1, depth, -1, -1) for picture in pictures]), abreast * cells)
+    count = min(max(1, n // cells), *(data.sides[ends(direction)[0]].count(SPLIT) for direction in model.directions))
+    images_a_row = max(1, round((count / cells) ** 0.5))  # makes the sheet about square
+    count = count // images_a_row * images_a_row
+    shown = [_translation_cells(model, data, direction, count, seed) for direction in model.directions]
+    images = [image for each in zip(*shown, strict=True) for row in each for image in row]
+    depth = max(image.shape[1] for image in images)
+    size = images[0].shape[2:]
+    resized = torch.cat([_resized(image, size).expand(-1, depth, -1, -1) for image in images])
+    return grid(resized, images_a_row * cells)
 
 
-def _columns(model: Translates, data: TwoDomains, way: str, count: int, seed: int) -> Iterator[list[Tensor]]:
-    """One direction's cells of each picture, (1, 1 or 3, H, W) in [-1, 1]."""
-    source, target = ends(way)
+def _translation_cells(
+    model: Translates, data: TwoDomains, direction: str, count: int, seed: int
+) -> Iterator[list[Tensor]]:
+    """Yields each image's cells in one direction, (1, 1 or 3, H, W) in [-1, 1]."""
+    source, target = ends(direction)
     device = getattr(model, "device", "cpu")
-    own = spread(data.sides[target], SPLIT, count, 1)
+    targets = spread(data.sides[target], SPLIT, count, 1)
     for number, pixels in spread(data.sides[source], SPLIT, count, 1):
-        given = model.domains[source].encode(pixels.to(device))
-        made = translated(model, given, target, seed, number)
-        cells = [model.domains[source].visualize(given), model.domains[target].visualize(made)]
+        image = model.domains[source].encode(pixels.to(device))
+        output = translated(model, image, target, seed, number)
+        cells = [model.domains[source].visualize(image), model.domains[target].visualize(output)]
         if len(model.directions) > 1:
-            cells.append(model.domains[source].visualize(translated(model, made, source, seed, number)))
+            cells.append(model.domains[source].visualize(translated(model, output, source, seed, number)))
         elif data.paired:
-            cells.append(model.domains[target].visualize(model.domains[target].encode(next(own)[1])))
+            cells.append(model.domains[target].visualize(model.domains[target].encode(next(targets)[1])))
         yield [cell.cpu() for cell in cells]
 
 
-def _fitted(picture: Tensor, size: torch.Size) -> Tensor:
-    if picture.shape[2:] == size:
-        return picture
-    return F.interpolate(picture, tuple(size), mode="bilinear", antialias=True)
+def _resized(image: Tensor, size: torch.Size) -> Tensor:
+    if image.shape[2:] == size:
+        return image
+    return F.interpolate(image, tuple(size), mode="bilinear", antialias=True)

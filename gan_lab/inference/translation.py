@@ -1,4 +1,4 @@
-"""Pictures of any size from one domain to the other, over the capability ``Translates``."""
+"""Translation of images of any size to the other domain, for models with the capability ``Translates``."""
 
 import contextlib
 import math
@@ -15,33 +15,38 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import reflect_pad, round_up
 from gan_lab.common.precision import full_precision
 from gan_lab.inference.tiling.blending import blend
-from gan_lab.inference.tiling.fixed import tiles
-from gan_lab.inference.tiling.maps import InMemory, Make, OnDisk
-from gan_lab.inference.tiling.parts import Part, halo, take_apart
+from gan_lab.inference.tiling.exact import ExactTiling
+from gan_lab.inference.tiling.fast import fast_tiles
+from gan_lab.inference.tiling.maps import InMemory, MapFactory, OnDisk
+from gan_lab.inference.tiling.parts import Part, decompose, halo
 from gan_lab.inference.tiling.pixels import Canvas, Pixels, resize
-from gan_lab.inference.tiling.tiling import Passes
 
-SMALLEST = 8
+MIN_SIDE = 8
 """Shorter sides are padded to this length: a residual generator reflects at a quarter of it."""
-AT_ONCE, IN_STRIPS = 4, 8
-"""Copies of its largest map that a network needs for a picture, and a pass for a strip. Measured: 3.6 and 6."""
-COMFORTABLE = 512
-"""Larger tiles, and larger downscaled pictures for statistics, gain nothing."""
-FAITHFUL = 1e-3
-"""What is taken apart must give this same result on a small picture, or it is not trusted."""
+WHOLE_COPIES, STRIP_COPIES = 4, 8
+"""Copies of its largest map that a network needs for a whole image, and a pass for a strip. Measured: 3.6 and 6."""
+MAX_TILE = 512
+"""Larger tiles, and larger downscaled images for statistics, gain nothing."""
+TOLERANCE = 1e-3
+"""Largest difference on a small image for a decomposition to be used."""
+SPLIT = "test"
+"""Split whose images show and measure a translation."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How pictures larger than memory are translated.
+    """Options for images that are too large for memory.
 
     Args:
-        tile: pixels of a side that are worked on at a time; None takes every picture at once, "auto" those that fit.
-        stats: where instance norm's statistics come from: "exact", the whole picture, layer by layer, or "fast", the
-            picture downscaled.
-        scratch: where exact tiling keeps what lies between two layers: "disk" or "memory".
-        memory: bytes that may be taken for one picture, the picture itself aside.
-        folder: of the disk that has room; None takes the system's for temporary files.
+        tile: side of the tiles in pixels; None never tiles, "auto" tiles only images that do not fit.
+        stats: source of instance norm's statistics: "exact" takes them from the whole image, layer by layer; "fast"
+            takes them from the downscaled image.
+        scratch: where exact tiling stores the maps between two layers: "disk" or "memory".
+        memory: bytes that may be used for one image, the image itself aside.
+        folder: folder for ``scratch="disk"``; None takes the system's folder for temporary files.
+
+    Raises:
+        UserError: for a value that is not one of these.
     """
 
     tile: int | str | None = "auto"
@@ -52,37 +57,44 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if self.tile not in (None, "auto") and (not isinstance(self.tile, int) or self.tile < 1):
-            raise UserError(f"tile={self.tile} does not serve: give auto, null, or a number of pixels such as 512.")
+            raise UserError(f"tile={self.tile} is not valid: give auto, null, or a number of pixels such as 512.")
         for key, choices in (("stats", ("exact", "fast")), ("scratch", ("disk", "memory"))):
             if getattr(self, key) not in choices:
-                raise UserError(f"{key}={getattr(self, key)} does not serve: give {' or '.join(choices)}.")
+                raise UserError(f"{key}={getattr(self, key)} is not valid: give {' or '.join(choices)}.")
 
     @property
-    def make(self) -> Make:
+    def make_map(self) -> MapFactory:
         return InMemory if self.scratch == "memory" else partial(OnDisk, folder=self.folder)
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated picture: uint8 (1 or 3, H, W) or ids (1, H, W), and how it was tiled, in words, if it was."""
+    """A translated image.
+
+    Args:
+        pixels: uint8 (1 or 3, H, W), or class ids (1, H, W).
+        tiling: a description of the tiling for the user; empty if the image was translated at once.
+    """
 
     pixels: Tensor
-    how: str = ""
+    tiling: str = ""
 
 
 class Translator:
-    """Carries pictures to one domain.
+    """Translates images of any size to one domain.
+
+    Example: ``zebra = Translator(gan_lab.load("last.ckpt"), "a2b")(pixels).pixels``
 
     Args:
-        model: one that translates, on the device that is to compute.
+        model: a translation model, on the device that is to compute.
         direction: "a2b" or "b2a".
-        size: (H, W) that pictures are resized to, by antialiased bicubic interpolation, label maps by the nearest
-            pixel; None keeps theirs.
-        tiling: how large pictures are translated.
-        seed: of dropout, where it takes part.
+        size: (H, W) that images are resized to first, by antialiased bicubic interpolation, label maps to the nearest
+            pixel; None keeps the images' sizes.
+        tiling: options for large images.
+        seed: seed of dropout, for models that keep it at inference.
 
     Raises:
-        UserError: for a direction that the model does not know.
+        UserError: for a direction that the model does not have.
     """
 
     def __init__(
@@ -94,38 +106,41 @@ class Translator:
         seed: int = 0,
     ) -> None:
         if direction not in model.directions:
-            known = " or ".join(f"direction={known}" for known in model.directions)
-            raise UserError(f"{type(model).__name__} does not translate {direction}: give {known}.")
+            choices = " or ".join(f"direction={each}" for each in model.directions)
+            raise UserError(f"{type(model).__name__} does not translate {direction}: give {choices}.")
         self.source, self.target = model.domains[direction[0]], model.domains[direction[-1]]
         self.model, self.to, self.size, self.tiling, self.seed = model, direction[-1], size, tiling, seed
         self.network = model.translator(self.to)
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor, number: int = 0) -> Translation:
-        """Pixels as they are stored, uint8 (C, H, W), of any size → the same in the other domain.
+        """Translates stored pixels, uint8 (C, H, W), to an image of the same size (H, W).
 
-        They are padded by reflection to what the network can take, and the result is cut to their size. Where chance
-        takes part, this is picture ``number`` of the seed.
+        The image is padded by reflection to a size that the network accepts, and the result is cropped.
+
+        Args:
+            pixels: image or label map, uint8 (C, H, W).
+            number: number of the image within the seed, for stochastic models.
         """
         pixels = pixels if self.size is None else resize(pixels, self.size, nearest=self.source.labels > 0)
         height, width = pixels.shape[1:]
         padded = self._padded(pixels)
         tile = self._tile(*padded.shape[1:])
         if tile is None:
-            result, how = self.target.decode(self._at_once(self._seen(padded), number))[0].cpu(), ""
+            result, tiling = self.target.decode(self._translate(self._encode(padded), number))[0].cpu(), ""
         else:
-            with _steady(self.network, self.device):
-                result, how = self._tiled(padded, tile, number)
-        return Translation(result[:, :height, :width], how)
+            with _eval_float32(self.network, self.device):
+                result, tiling = self._translate_tiled(padded, tile, number)
+        return Translation(result[:, :height, :width], tiling)
 
     def _padded(self, pixels: Tensor) -> Tensor:
-        height, width = (round_up(max(side, SMALLEST), self.model.multiple) for side in pixels.shape[1:])
+        height, width = (round_up(max(side, MIN_SIDE), self.model.multiple) for side in pixels.shape[1:])
         return reflect_pad(pixels, (height, width))
 
-    def _seen(self, pixels: Tensor) -> Tensor:
+    def _encode(self, pixels: Tensor) -> Tensor:
         return self.source.encode(pixels[None].to(self.device))
 
-    def _at_once(self, image: Tensor, number: int) -> Tensor:
+    def _translate(self, image: Tensor, number: int) -> Tensor:
         return self.model.translate(image, self.to, self.seed, number)
 
     @cached_property
@@ -134,28 +149,28 @@ class Translator:
 
     @cached_property
     def parts(self) -> list[Part] | None:
-        """What the network was taken apart into, if that gives what the model gives."""
-        parts = take_apart(self.network)
+        """The network's decomposition; None if there is none, or its result differs from the model's."""
+        parts = decompose(self.network)
         return parts if parts is not None and self._agrees(parts) else None
 
     def _agrees(self, parts: list[Part]) -> bool:
-        """Whether the parts do what the model does, by a small picture: a model may do more than its network."""
+        """Compares the parts with the model on a small image: a model may do more than its network."""
         noise = torch.Generator().manual_seed(0)
         shape = (self.source.stored_channels, *2 * (round_up(64, self.model.multiple),))
         pixels = torch.randint(self.source.labels or 256, shape, generator=noise, dtype=torch.uint8)
-        expected = self._at_once(self._seen(pixels), 0)[0].cpu()
-        found = torch.full_like(expected, math.inf)
+        expected = self._translate(self._encode(pixels), 0)[0].cpu()
+        result = torch.full_like(expected, math.inf)
 
         def emit(start: int, rows: Tensor) -> None:
-            found[:, start : start + rows.shape[2]] = rows[0].cpu()
+            result[:, start : start + rows.shape[2]] = rows[0].cpu()
 
-        with _steady(self.network, self.device):
-            Passes(InMemory, expected.numel()).run(parts, Pixels(pixels, self.source), emit, self.device)
-        return bool((found - expected).abs().max() < FAITHFUL)
+        with _eval_float32(self.network, self.device):
+            ExactTiling(InMemory, expected.numel()).run(parts, Pixels(pixels, self.source), emit, self.device)
+        return bool((result - expected).abs().max() < TOLERANCE)
 
     @cached_property
-    def _widest(self) -> float:
-        """Numbers of the network's largest map for each pixel of a picture."""
+    def _largest_map(self) -> float:
+        """Numbers in the network's largest map for each pixel of an image."""
         side = round_up(64, self.model.multiple)
         sizes = [self.source.network_channels * side * side]
         hooks = [
@@ -163,61 +178,56 @@ class Translator:
             for module in self.network.modules()
             if not list(module.children())
         ]
-        self._at_once(self._seen(torch.zeros(self.source.stored_channels, side, side, dtype=torch.uint8)), 0)
+        self._translate(self._encode(torch.zeros(self.source.stored_channels, side, side, dtype=torch.uint8)), 0)
         for hook in hooks:
             hook.remove()
         return max(sizes) / (side * side)
 
     @property
-    def _fits(self) -> float:
-        """Pixels of a picture that the network can take at once."""
-        return self.tiling.memory / (4 * AT_ONCE * self._widest)
+    def _max_pixels(self) -> float:
+        """Pixels of an image that the network can translate at once."""
+        return self.tiling.memory / (4 * WHOLE_COPIES * self._largest_map)
 
     def _tile(self, height: int, width: int) -> int | None:
-        """The side of the tiles; None where the picture goes at once."""
+        """Chooses the side of the tiles; None translates the image at once."""
         tile = self.tiling.tile
         if isinstance(tile, int):
             return None if tile >= max(height, width) else tile
-        if tile is None or height * width <= self._fits:
+        if tile is None or height * width <= self._max_pixels:
             return None
         if self.parts is None:
-            return max(min(math.isqrt(int(self._fits)), COMFORTABLE), self.model.multiple)
+            return max(min(math.isqrt(int(self._max_pixels)), MAX_TILE), self.model.multiple)
         if self.tiling.stats == "fast":
-            return min(max(math.isqrt(int(self._fits)) - 2 * halo(self.parts), 64), COMFORTABLE)
-        return min(math.isqrt(int(self._fits * AT_ONCE / IN_STRIPS)), COMFORTABLE)
+            return min(max(math.isqrt(int(self._max_pixels)) - 2 * halo(self.parts), 64), MAX_TILE)
+        return min(math.isqrt(int(self._max_pixels * WHOLE_COPIES / STRIP_COPIES)), MAX_TILE)
 
-    def _tiled(self, pixels: Tensor, tile: int, number: int) -> tuple[Tensor, str]:
-        canvas = Canvas(self.target, *pixels.shape[1:])
+    def _translate_tiled(self, pixels: Tensor, tile: int, number: int) -> tuple[Tensor, str]:
+        canvas, crop = Canvas(self.target, *pixels.shape[1:]), partial(self._crop, pixels)
         if self.parts is None:
-            tile = round_up(tile, self.model.multiple)
-            network = partial(self._at_once, number=number)
-            blend(network, partial(self._crop, pixels), canvas.emit, canvas.size, tile)
-            return (
-                canvas.pixels,
-                "in overlapping tiles, blended: the network cannot be taken apart, so tiles may differ",
-            )
+            network = partial(self._translate, number=number)
+            blend(network, crop, canvas.emit, canvas.size, round_up(tile, self.model.multiple))
+            return canvas.pixels, "in overlapping tiles, blended: the network cannot be decomposed, so tiles may differ"
         if self.tiling.stats == "fast":
-            crop, small = partial(self._crop, pixels), self._seen(self._small(pixels))
-            gap = tiles(self.parts, small, crop, canvas.put, canvas.size, tile, self.model.multiple)
-            return canvas.pixels, f"in fast tiles, {gap}"
-        numbers = int(tile * tile * self._widest)
-        picture = Pixels(pixels, self.source)
-        Passes(self.tiling.make, numbers).run(self.parts, picture, canvas.emit, self.device)
+            small = self._encode(self._downscaled(pixels))
+            error = fast_tiles(self.parts, small, crop, canvas.put, canvas.size, tile, self.model.multiple)
+            return canvas.pixels, f"in fast tiles, {error}"
+        tiling = ExactTiling(self.tiling.make_map, int(tile * tile * self._largest_map))
+        tiling.run(self.parts, Pixels(pixels, self.source), canvas.emit, self.device)
         return canvas.pixels, "in exact tiles"
 
     def _crop(self, pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
-        return self._seen(pixels[:, top:bottom, left:right])
+        return self._encode(pixels[:, top:bottom, left:right])
 
-    def _small(self, pixels: Tensor) -> Tensor:
-        """The picture at a size that can be taken at once."""
-        shrink = min(1.0, math.sqrt(min(self._fits, COMFORTABLE**2) / pixels[0].numel()))
-        height, width = (max(1, int(side * shrink)) for side in pixels.shape[1:])
+    def _downscaled(self, pixels: Tensor) -> Tensor:
+        """Downscales the image to a size that can be translated at once."""
+        scale = min(1.0, math.sqrt(min(self._max_pixels, MAX_TILE**2) / pixels[0].numel()))
+        height, width = (max(1, int(side * scale)) for side in pixels.shape[1:])
         return self._padded(resize(pixels, (height, width), nearest=self.source.labels > 0))
 
 
 @contextlib.contextmanager
-def _steady(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """The network in evaluation mode and in float32; its modes are given back."""
+def _eval_float32(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Puts the network into evaluation mode and computes in float32; afterwards restores each module's mode."""
     before = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -228,23 +238,26 @@ def _steady(network: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = training
 
 
-SPLIT = "test"
-
-
 def ends(direction: str) -> tuple[str, str]:
-    """The source and the target of "a2b" or "b2a"."""
+    """Returns the source and target domain of a direction: ("a", "b") for "a2b"."""
     source, _, target = direction.partition("2")
     return source, target
 
 
 @torch.no_grad()
 @full_precision()
-def translated(model: Translates, pictures: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
-    """Pictures (N, C, H, W) as a network sees them → domain ``to``, in float32 and at their size.
+def translated(model: Translates, images: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
+    """Translates a batch of images, float32 (N, C', H, W), padding by reflection if the model needs another size.
 
-    Where the model cannot take the size, pictures are reflected up to one that it can, and what that adds is cut off.
+    Example: ``translated(model, images, "b")``
+
+    Args:
+        model: a translation model.
+        images: images as a network sees them, (N, C, H, W).
+        to: the target domain, "a" or "b".
+        seed: seed of stochastic models.
+        start: number of the first image within the seed.
     """
-    height, width = pictures.shape[2:]
-    larger = reflect_pad(pictures, (round_up(height, model.multiple), round_up(width, model.multiple)))
-    made = model.translate(larger, to, seed, start)
-    return made[..., :height, :width].float()
+    height, width = images.shape[2:]
+    padded = reflect_pad(images, (round_up(height, model.multiple), round_up(width, model.multiple)))
+    return model.translate(padded, to, seed, start)[..., :height, :width].float()

@@ -19,7 +19,7 @@ from gan_lab.common.distributed import is_rank_zero
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import is_requeued, join_process_group, requeue
 from gan_lab.common.runs import checkpoint_path
-from gan_lab.training.callbacks.checkpoint import TIME_IS_UP, Checkpoint, StopOnSignal, is_cut_short
+from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import circumstances, result
 from gan_lab.training.resume import place
@@ -82,7 +82,7 @@ def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: A
         run.end(state, **counters, figures=figures, best=kept.summary() if kept else {})
     if stop.received:
         rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
-        if stop.received in TIME_IS_UP:
+        if stop.received in TIME_LIMIT_SIGNALS:
             requeue(stop.received)
         # Lightning would kill the first process at once if another ended with a status of its own.
         sys.exit(128 + stop.received if trainer.is_global_zero else 0)

@@ -18,7 +18,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.training.loggers import CSV
-from gan_lab.training.loggers.showing import show_animation, show_image, show_table
+from gan_lab.training.loggers.media import show_animation, show_image, show_table
 from gan_lab.training.loggers.wandb_workspace import CURVES, save
 from gan_lab.training.trainer import make_trainer
 
@@ -69,7 +69,7 @@ def test_all_terms_are_losses_but_those_with_panels_of_their_own():
         "feature_matching reconstruction r1 gradient_penalty realism fakery accurate adversary grad a r info cycle_a"
     )
     assert all(others(term) for term in users.split())
-    assert panel("Critic: mean logits")("fake_b") and not panel("Critic: mean logits")("realism")
+    assert panel("Discriminator: mean logits")("fake_b") and not panel("Discriminator: mean logits")("realism")
     assert not re.search(r"\(\?", "".join(CURVES["losses"].values()))  # RE2 knows no lookahead
 
 
@@ -94,7 +94,7 @@ def test_every_panel_shows_what_runs_log_and_what_runs_log_is_shown(logged, tmp_
     told = json.loads((tmp_path / "w.json").read_text())
     assert (told["project"], told["name"]) == ("mine", "gan_lab")
     sections = {each["name"]: each["panels"] for each in told["spec"]["section"]["panelBankConfig"]["sections"]}
-    assert list(sections) == ["losses", "fidelity", "pictures", "health", "system"]
+    assert list(sections) == ["losses", "fidelity", "images", "health", "system"]
     panels = [panel["config"] for section in sections.values() for panel in section]
     curves = [panel["metricRegex"] for panel in panels if "metricRegex" in panel]
     assert all(panel["xAxis"] == "images" for panel in panels if "metricRegex" in panel)
@@ -142,7 +142,7 @@ def test_a_server_that_refuses_is_said_in_a_sentence(monkeypatch, capsys, tmp_pa
 
 
 def test_a_refusal_without_words_is_told_by_its_kind(monkeypatch):
-    monkeypatch.setattr("gan_lab.training.loggers.wandb_workspace.lack", lambda seconds: None)
+    monkeypatch.setattr("gan_lab.training.loggers.wandb_workspace.missing_requirement", lambda seconds: None)
     monkeypatch.setattr(
         "gan_lab.training.loggers.wandb_workspace.workspace",
         lambda *_: SimpleNamespace(save=lambda: (_ for _ in ()).throw(TimeoutError())),

@@ -51,7 +51,7 @@ def test_path_passes_through_its_points():
 
 
 class Plane:
-    """Decodes a latent to one pixel that shows its first number."""
+    """Decodes a latent to one pixel, its first number."""
 
     def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
@@ -68,7 +68,7 @@ def test_interpolate_decodes_the_walk_in_batches():
     torch.testing.assert_close(frames, walk[:, :1, None, None] + 2)
 
 
-def test_a_walk_through_latents_of_different_classes_is_of_the_nearer_ones():
+def test_a_walk_between_classes_takes_the_nearer_class():
     class Shown(Plane):
         def decode(self, latents, label=None):
             return label.float()[:, None, None, None]

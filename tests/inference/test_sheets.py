@@ -1,46 +1,46 @@
-"""What sheets and animations of sequences show, picture by picture."""
+"""Sheets and animations of clips, cell by cell."""
 
 import pytest
 import torch
 from sequences import Known, Off, RandomClips
 
-from gan_lab.inference.sheets import moving_for, sheet_for
+from gan_lab.inference.sheets import animation_for, sheet_for
 
 SIDE, LENGTH, GIVEN = 64, 5, 2
 
 
 @pytest.fixture
 def data():
-    """Of a size that is not enlarged."""
+    """Clips of a size that the grid does not enlarge."""
     return RandomClips(9, LENGTH, (1, SIDE, SIDE))
 
 
 def cells(sheet):
-    """The pictures of a grid, by row and column."""
+    """The images of a grid, by row and column."""
     rows, columns = ((side - 2) // (SIDE + 2) for side in sheet.shape[1:])
     return sheet[0, 2:, 2:].unfold(0, SIDE, SIDE + 2).unfold(1, SIDE, SIDE + 2)[:rows, :columns]
 
 
-def test_predictions_stand_below_what_came_and_above_their_error(data):
+def test_predictions_are_below_the_clip_and_above_their_error(data):
     shown = cells(sheet_for(Off(data, 0.0), data, 1, 0, None)())
     assert shown.shape[:2] == (12, LENGTH)  # four clips at least
     came, predicted, error = shown.unflatten(0, (4, 3)).unbind(1)
     chosen = [next(k for k, clip in enumerate(data.made) if torch.equal(clip[:, 0], each)) for each in came]
-    assert chosen == sorted(set(chosen)) and chosen[-1] - chosen[0] > 4, "they are spread over the set"
+    assert chosen == sorted(set(chosen)) and chosen[-1] - chosen[0] > 4, "they are spread over the split"
     assert torch.equal(predicted[:, GIVEN:], came[:, GIVEN:])
     assert (predicted[:, :GIVEN] == 255).all() and (error[:, GIVEN:] == 0).all()
 
 
-def test_a_prediction_moves_beside_the_truth(data):
-    name, frames = moving_for(Off(data, 0.0), data, 0)
-    assert name == "prediction" and len(frames) == LENGTH
-    came, predicted, error = cells(frames[-1])
+def test_a_prediction_is_animated_next_to_the_truth(data):
+    animation = animation_for(Off(data, 0.0), data, 0)
+    assert animation.name == "prediction" and len(animation.frames) == LENGTH
+    came, predicted, error = cells(animation.frames[-1])
     assert torch.equal(came, predicted) and not error.any()
 
 
-def test_sequences_are_rows(data):
+def test_generated_clips_are_rows(data):
     shown = cells(sheet_for(Known(data.made), data, 2 * LENGTH, 0, None)())
     assert torch.equal(shown, data.made[:2, :, 0])
-    name, frames = moving_for(Known(data.made), data, 0)
-    assert name == "sequences" and len(frames) == LENGTH
-    assert torch.equal(cells(frames[3])[0, 0], data.made[0, 3, 0])
+    animation = animation_for(Known(data.made), data, 0)
+    assert animation.name == "sequences" and len(animation.frames) == LENGTH
+    assert torch.equal(cells(animation.frames[3])[0, 0], data.made[0, 3, 0])

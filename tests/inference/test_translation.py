@@ -7,7 +7,7 @@ from gan_lab.common.capabilities import Translates
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.inference.tiling.parts import take_apart
+from gan_lab.inference.tiling.parts import decompose
 from gan_lab.inference.translation import Tiling, Translator, resize
 from gan_lab.networks.unet import Generator as UNet
 
@@ -17,18 +17,18 @@ def pixels(height, width, channels=3, high=256):
     return torch.randint(high, (channels, height, width), generator=noise, dtype=torch.uint8)
 
 
-def test_the_stand_in_translates():
+def test_the_test_double_translates():
     assert isinstance(Model(generator()), Translates)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 3), (8, 8), (37, 30)])
 @torch.no_grad()
-def test_any_size_is_padded_by_reflection_and_cut_back(size):
-    model, picture = Model(generator()), pixels(*size)
-    result = Translator(model, "a2b")(picture)
-    assert result.pixels.shape == (3, *size) and result.how == ""
+def test_any_size_is_padded_by_reflection_and_cropped(size):
+    model, image = Model(generator()), pixels(*size)
+    result = Translator(model, "a2b")(image)
+    assert result.pixels.shape == (3, *size) and result.tiling == ""
     high, wide = (max(8, -(-side // 4) * 4) for side in size)
-    padded = np.pad(picture.numpy(), ((0, 0), (0, high - size[0]), (0, wide - size[1])), "reflect")
+    padded = np.pad(image.numpy(), ((0, 0), (0, high - size[0]), (0, wide - size[1])), "reflect")
     expected = to_uint8(model.network(to_float(torch.from_numpy(padded)[None])))[0, :, : size[0], : size[1]]
     assert torch.equal(result.pixels, expected)
 
@@ -42,55 +42,55 @@ def test_resizing_is_antialiased_and_of_label_maps_exact():
 
 
 @torch.no_grad()
-def test_label_maps_go_in_one_hot_and_come_out_as_ids():
+def test_label_maps_are_encoded_one_hot_and_decoded_to_ids():
     model = Model(generator(channels=5, out_channels=4), a=Domain(labels=5), b=Domain(labels=4))
     ids = pixels(24, 20, channels=1, high=7)  # 5 and 6 are no class
     one_hot = torch.stack([(ids[0] == k).float() for k in range(5)])[None]
     expected = model.network(one_hot).argmax(1).to(torch.uint8)
     assert torch.equal(Translator(model, "a2b")(ids).pixels, expected)
     tiled = Translator(model, "a2b", tiling=Tiling(8))(ids)
-    assert tiled.how == "in exact tiles" and torch.equal(tiled.pixels, expected)
+    assert tiled.tiling == "in exact tiles" and torch.equal(tiled.pixels, expected)
 
 
 @pytest.mark.parametrize("scratch", ["disk", "memory"])
-def test_exact_tiles_are_the_whole_picture(scratch, tmp_path):
-    model, picture = Model(generator()), pixels(61, 75)
-    whole = Translator(model, "a2b")(picture).pixels.int()
-    tiled = Translator(model, "a2b", tiling=Tiling(16, scratch=scratch, folder=tmp_path))(picture)
-    assert tiled.how == "in exact tiles" and (tiled.pixels.int() - whole).abs().max() <= 1
+def test_exact_tiles_equal_the_whole_image(scratch, tmp_path):
+    model, image = Model(generator()), pixels(61, 75)
+    whole = Translator(model, "a2b")(image).pixels.int()
+    tiled = Translator(model, "a2b", tiling=Tiling(16, scratch=scratch, folder=tmp_path))(image)
+    assert tiled.tiling == "in exact tiles" and (tiled.pixels.int() - whole).abs().max() <= 1
     assert not list(tmp_path.iterdir())
 
 
-def test_fast_tiles_say_how_far_they_may_be_off():
-    model, picture = Model(generator()), pixels(61, 75)
-    whole = Translator(model, "a2b")(picture).pixels.int()
-    tiled = Translator(model, "a2b", tiling=Tiling(16, stats="fast"))(picture)
-    assert tiled.how.startswith("in fast tiles, about 0.0 of 255 levels"), "a small picture is not downscaled"
+def test_fast_tiles_report_an_error_estimate():
+    model, image = Model(generator()), pixels(61, 75)
+    whole = Translator(model, "a2b")(image).pixels.int()
+    tiled = Translator(model, "a2b", tiling=Tiling(16, stats="fast"))(image)
+    assert tiled.tiling.startswith("in fast tiles, about 0.0 of 255 levels"), "a small image is not downscaled"
     assert (tiled.pixels.int() - whole).abs().max() <= 1
 
 
-def test_a_network_that_sees_everything_is_blended_and_says_so():
-    model, picture = Model(lively(UNet(filters=4, downs=4)), multiple=16), pixels(40, 70)
-    result = Translator(model, "a2b", tiling=Tiling(20))(picture)
-    assert "blended" in result.how and result.pixels.shape == picture.shape
+def test_a_network_with_a_global_receptive_field_is_blended():
+    model, image = Model(lively(UNet(filters=4, downs=4)), multiple=16), pixels(40, 70)
+    result = Translator(model, "a2b", tiling=Tiling(20))(image)
+    assert "blended" in result.tiling and result.pixels.shape == image.shape
     assert result.pixels.float().std() > 0
-    assert Translator(model, "a2b", tiling=Tiling(80))(picture).how == "", "one tile holds it"
+    assert Translator(model, "a2b", tiling=Tiling(80))(image).tiling == "", "one tile holds it"
 
 
-def test_a_model_that_does_more_than_its_network_is_not_taken_apart():
+def test_a_model_that_does_more_than_its_network_is_not_decomposed():
     class More(Model):
         def translate(self, image, to, seed=0, start=0):
             return -super().translate(image, to)
 
-    assert "blended" in Translator(More(generator()), "a2b", tiling=Tiling(16))(pixels(32, 32)).how
+    assert "blended" in Translator(More(generator()), "a2b", tiling=Tiling(16))(pixels(32, 32)).tiling
 
 
-def test_by_itself_tiles_what_memory_does_not_hold():
+def test_auto_tiles_images_that_do_not_fit_into_memory():
     model = Model(generator())
     maps = 4 * 8 * 64 * 64  # bytes, filters, pixels
-    assert Translator(model, "a2b", tiling=Tiling(memory=5 * maps))(pixels(64, 64)).how == ""
-    assert Translator(model, "a2b", tiling=Tiling(memory=4 * maps - 1))(pixels(64, 64)).how == "in exact tiles"
-    assert Translator(model, "a2b", tiling=Tiling(None, memory=1))(pixels(64, 64)).how == ""
+    assert Translator(model, "a2b", tiling=Tiling(memory=5 * maps))(pixels(64, 64)).tiling == ""
+    assert Translator(model, "a2b", tiling=Tiling(memory=4 * maps - 1))(pixels(64, 64)).tiling == "in exact tiles"
+    assert Translator(model, "a2b", tiling=Tiling(None, memory=1))(pixels(64, 64)).tiling == ""
 
 
 def test_tiling_leaves_the_network_as_it_was():
@@ -99,7 +99,7 @@ def test_tiling_leaves_the_network_as_it_was():
     model.translate = lambda image, to, seed=0, start=0: network(image)
     network.train()
     translator = Translator(model, "a2b", tiling=Tiling(16, stats="fast"))
-    translator.parts = take_apart(network)
+    translator.parts = decompose(network)
     before = network.layers[2].running_mean.clone()
     translator(pixels(32, 32))
     assert all(module.training for module in network.modules())
@@ -107,14 +107,14 @@ def test_tiling_leaves_the_network_as_it_was():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [({"tile": 0}, "tile=0"), ({"tile": "big"}, "512"), ({"stats": "x"}, "exact or fast"), ({"scratch": "x"}, "disk")],
 )
-def test_what_does_not_serve_is_said(wrong, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_options_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
         Tiling(**wrong)
 
 
-def test_a_direction_that_the_model_does_not_know_is_refused():
+def test_a_direction_that_the_model_does_not_have_is_refused():
     with pytest.raises(UserError, match="Model does not translate b2a: give direction=a2b"):
         Translator(Model(generator()), "b2a")

@@ -31,11 +31,11 @@ from gan_lab.common.launch import cluster_environment, join_process_group
 from gan_lab.evaluation.reports.jobs import JOBS, read_jobs
 from gan_lab.evaluation.reports.sweep import write_sweep
 from gan_lab.training import fit, resume
-from gan_lab.training.callbacks.checkpoint import TIME_IS_UP
+from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 from gan_lab.training.record import of_sweep
 from gan_lab.training.trials import JOURNAL
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_IS_UP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
 
 
 def train(config: DictConfig) -> float | None:

@@ -1,7 +1,7 @@
-"""Overlapping tiles blended by a smooth window, for networks that see a whole tile at once.
+"""Overlapping tiles blended by a smooth window, for networks that must see a whole tile at once.
 
-The tiles agree only as far as the network does with itself on shifted pictures: colours and textures may change from
-one to the next, gradually. A network that can be taken apart needs none of this (``gan_lab.inference.tiling.tiling``).
+The tiles agree only as far as the network's outputs on shifted images do: colours and textures may change gradually
+from one tile to the next. A network that can be decomposed needs none of this (``gan_lab.inference.tiling.exact``).
 """
 
 import math
@@ -20,54 +20,58 @@ Network = Callable[[Tensor], Tensor]
 
 @torch.no_grad()
 def blend(network: Network, crop: Crop, emit: Emit, size: tuple[int, int], tile: int) -> None:
-    """A picture through the network by tiles that overlap by half, weighted by raised cosines, which add up to one.
+    """Runs an image through a network by tiles that overlap by half.
+
+    The tiles are weighted by raised cosines, normalised to a sum of one.
 
     Args:
-        network: pictures (1, C, H, W) → pictures (1, C', H, W).
-        crop: gives parts of the picture.
-        emit: takes the result by rows, from the top down.
-        size: (H, W) of the picture.
-        tile: side of the tiles; where the picture is smaller, its own.
+        network: images (1, C, H, W) → images (1, C', H, W).
+        crop: returns parts of the image.
+        emit: receives the result by rows, from the top down.
+        size: (H, W) of the image.
+        tile: side of the tiles; where the image is smaller, its own side.
     """
-    high, wide = starts(size[0], tile), starts(size[1], tile)
-    weights = windows(high, tile, size[0])
-    band: Tensor | None = None
-    for index, top in enumerate(track(high, "Rows of tiles", len(high))):
+    tops, lefts = tile_starts(size[0], tile), tile_starts(size[1], tile)
+    weights = windows(tops, tile, size[0])
+    overlap: Tensor | None = None
+    for index, top in enumerate(track(tops, "Rows of tiles", len(tops))):
         part = partial(crop, top, min(top + tile, size[0]))
-        rows = _row(network, part, wide, size[1], tile) * weights[index][:, None]
-        if band is not None:
-            rows[:, :, : band.shape[2]] += band
-        done = (high[index + 1] if index + 1 < len(high) else size[0]) - top
-        emit(top, rows[:, :, :done])
-        band = rows[:, :, done:]
+        rows = _row_of_tiles(network, part, lefts, size[1], tile) * weights[index][:, None]
+        if overlap is not None:
+            rows[:, :, : overlap.shape[2]] += overlap
+        complete = (tops[index + 1] if index + 1 < len(tops) else size[0]) - top
+        emit(top, rows[:, :, :complete])
+        overlap = rows[:, :, complete:]
 
 
-def _row(network: Network, crop: Callable[[int, int], Tensor], wide: list[int], width: int, tile: int) -> Tensor:
-    """One row of tiles blended along it, (1, C', rows, W) on the CPU."""
+def _row_of_tiles(
+    network: Network, crop: Callable[[int, int], Tensor], lefts: list[int], width: int, tile: int
+) -> Tensor:
+    """Returns one row of tiles blended along it, (1, C', rows, W) on the CPU."""
     results = (
         network(crop(left, min(left + tile, width))).float().cpu() * window
-        for left, window in zip(wide, windows(wide, tile, width), strict=True)
+        for left, window in zip(lefts, windows(lefts, tile, width), strict=True)
     )
     first = next(results)
     row = first.new_zeros(*first.shape[:3], width)
-    for left, result in zip(wide, chain([first], results), strict=True):
+    for left, result in zip(lefts, chain([first], results), strict=True):
         row[..., left : left + tile] += result
     return row
 
 
-def starts(size: int, tile: int) -> list[int]:
-    """Where tiles begin: no more than half a tile apart, evenly, the last ending with the picture."""
+def tile_starts(size: int, tile: int) -> list[int]:
+    """Returns each tile's first row or column: evenly spaced by at most half a tile, the last tile ends at ``size``."""
     if size <= tile:
         return [0]
     count = math.ceil((size - tile) / (tile / 2)) + 1
     return [round(i * (size - tile) / (count - 1)) for i in range(count)]
 
 
-def windows(begins: list[int], tile: int, size: int) -> list[Tensor]:
-    """The weights (min(tile, size),) of each tile's rows or columns: raised cosines, which add up to one."""
+def windows(starts: list[int], tile: int, size: int) -> list[Tensor]:
+    """Returns the weights (min(tile, size),) of each tile's rows or columns: raised cosines with a sum of one."""
     length = min(tile, size)
     bump = torch.sin(math.pi * (torch.arange(length, dtype=torch.float64) + 0.5) / length).square()
     total = torch.zeros(size, dtype=torch.float64)
-    for begin in begins:
-        total[begin : begin + length] += bump
-    return [(bump / total[begin : begin + length]).float() for begin in begins]
+    for start in starts:
+        total[start : start + length] += bump
+    return [(bump / total[start : start + length]).float() for start in starts]

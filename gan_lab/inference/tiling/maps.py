@@ -1,4 +1,4 @@
-"""Maps of activations too large to be held at once, kept by rows in memory or on disk."""
+"""Feature maps that are too large to be held at once, stored by rows in memory or on disk."""
 
 import tempfile
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Make = Callable[[int, int, int], "Map"]
-"""Channels, height and width → a map to be written."""
+MapFactory = Callable[[int, int, int], "Map"]
+"""Creates a map to be written from channels, height and width."""
 Crop = Callable[[int, int, int, int], Tensor]
-"""Top, bottom, left and right → that part of a picture, float32 (1, C, H, W), as a network sees it."""
+"""Returns part of an image, float32 (1, C, H, W) as a network sees it, from its top, bottom, left and right."""
 Emit = Callable[[int, Tensor], None]
-"""Takes rows (1, C, rows, W) of a result and the number of the first."""
+"""Receives the number of the first row, and rows (1, C, rows, W) of a result."""
 
 
 class Rows(Protocol):
-    """A picture or map (C, H, W) that is read by rows."""
+    """An image or map (C, H, W) that is read by rows."""
 
     @property
     def channels(self) -> int: ...
@@ -29,17 +29,17 @@ class Rows(Protocol):
     def width(self) -> int: ...
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Rows start … stop - 1, a float32 (1, C, rows, W) that the caller may change."""
+        """Returns rows start … stop - 1, a float32 (1, C, rows, W) that the caller may change."""
 
 
 class Map(Rows, Protocol):
-    """One that is also written."""
+    """An image or map that is read and written by rows."""
 
     def write(self, start: int, rows: Tensor) -> None:
-        """Puts rows (1, C, rows, W), from any device, at ``start``."""
+        """Writes rows (1, C, rows, W), from any device, at row ``start``."""
 
     def close(self) -> None:
-        """Gives its place back."""
+        """Frees the storage."""
 
 
 class InMemory:
@@ -53,6 +53,7 @@ class InMemory:
         return self.values[None, :, start:stop].clone()
 
     def write(self, start: int, rows: Tensor) -> None:
+        """Writes rows (1, C, rows, W) at row ``start``."""
         self.values[:, start : start + rows.shape[2]] = rows[0].cpu()
 
     def close(self) -> None:
@@ -60,33 +61,37 @@ class InMemory:
 
 
 class OnDisk:
-    """A map in a file without a name, which is gone with the process whatever ends it (satisfies ``Map``).
+    """A map in an unnamed file, which disappears with the process whatever ends it (satisfies ``Map``).
 
-    Read and written, not mapped: mapped pages would count as this process's memory. All maps of a row lie together, so
-    that a strip is one piece of the file.
+    The file is read and written, not memory-mapped: mapped pages would count as this process's memory. All channels of
+    a row are stored together, so that a strip is one contiguous part of the file.
 
     Args:
-        folder: on the disk that has room; None takes the system's for temporary files.
+        channels: C.
+        height: H.
+        width: W.
+        folder: folder on a disk with enough space; None takes the system's folder for temporary files.
     """
 
     def __init__(self, channels: int, height: int, width: int, folder: Path | None = None) -> None:
         self.channels, self.height, self.width = channels, height, width
         self.file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by close
-        self.row = 4 * channels * width
+        self.row_bytes = 4 * channels * width
 
     def read(self, start: int, stop: int) -> Tensor:
         rows = torch.empty(stop - start, self.channels, self.width)
-        rest = _bytes(rows)
-        self.file.seek(start * self.row)
-        while rest and (got := self.file.readinto(rest)):
-            rest = rest[got:]
+        remaining = _bytes(rows)
+        self.file.seek(start * self.row_bytes)
+        while remaining and (count := self.file.readinto(remaining)):
+            remaining = remaining[count:]
         return rows.transpose(0, 1)[None].contiguous()
 
     def write(self, start: int, rows: Tensor) -> None:
-        rest = _bytes(rows[0].cpu().transpose(0, 1).contiguous())
-        self.file.seek(start * self.row)
-        while rest:
-            rest = rest[self.file.write(rest) :]
+        """Writes rows (1, C, rows, W) at row ``start``."""
+        remaining = _bytes(rows[0].cpu().transpose(0, 1).contiguous())
+        self.file.seek(start * self.row_bytes)
+        while remaining:
+            remaining = remaining[self.file.write(remaining) :]
 
     def close(self) -> None:
         self.file.close()

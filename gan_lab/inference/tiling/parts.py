@@ -1,4 +1,4 @@
-"""Networks taken apart into what can be done strip by strip: see ``gan_lab.inference.tiling.tiling``."""
+"""Decomposition of networks into parts that can be computed strip by strip (see ``gan_lab.inference.tiling.exact``)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,43 +15,46 @@ Function = Callable[[Tensor], Tensor]
 
 
 class InseparableError(Exception):
-    """A module that is not known to work on a neighbourhood of each pixel."""
+    """Raised for a module that is not known to work on a neighbourhood of each pixel."""
 
 
 @dataclass(frozen=True)
 class Pointwise:
-    """Works on each pixel alone."""
+    """A function of each pixel alone."""
 
     run: Function
 
 
 @dataclass(frozen=True)
 class Norm:
-    """Works on each pixel, once mean and variance of every map over the whole picture are known.
+    """A function of each pixel, given mean and variance of every channel over the whole image.
 
     Args:
-        settle: mean and variance (C,) → centre, factor and offset (C,) of (x - centre) · factor + offset.
+        affine: mean and variance (C,) → centre, factor and offset (C,) of (x - centre) · factor + offset.
     """
 
-    settle: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    affine: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
-    def fixed(self, mean: Tensor, variance: Tensor) -> Function:
-        """The function of pictures (N, C, H, W) under these statistics; it works in place."""
-        centre, factor, offset = (each[:, None, None] for each in self.settle(mean, variance))
+    def with_statistics(self, mean: Tensor, variance: Tensor) -> Function:
+        """Returns the function of images (N, C, H, W) under a mean (C,) and a variance (C,); it works in place."""
+        centre, factor, offset = (each[:, None, None] for each in self.affine(mean, variance))
         return lambda x: x.sub_(centre).mul_(factor).add_(offset)
 
 
 @dataclass(frozen=True)
 class Window:
-    """Pads, then computes each pixel from a window of others.
+    """A padding, then a function of a window around each pixel.
 
     Args:
-        run: padded rows → rows of the result, for a whole height without vertical padding of its own.
-        channels: of the result; None leaves them.
+        run: padded rows → rows of the result; it adds no vertical padding of its own.
+        channels: channels of the result; None leaves their number unchanged.
         kernel: rows of the window.
-        stride: rows from one window to the next, or, where ``up``, rows made of one.
-        pad: (left, right, top, bottom) put around, by ``mode``: zeros, reflect or replicate.
-        up: a transposed convolution, of whose result ``cut`` rows go at the top and ``cut - extra`` at the bottom.
+        stride: rows from one window to the next; of a transposed convolution, rows of the result for each input row.
+        pad: padding (left, right, top, bottom).
+        mode: kind of padding: "zeros", "reflect" or "replicate".
+        transposed: whether it is a transposed convolution.
+        cut: rows that a transposed convolution removes at the top of its result.
+        extra: rows by which it removes fewer at the bottom (``output_padding``).
     """
 
     run: Function
@@ -60,53 +63,60 @@ class Window:
     stride: int = 1
     pad: tuple[int, int, int, int] = (0, 0, 0, 0)
     mode: str = "zeros"
-    up: bool = False
+    transposed: bool = False
     cut: int = 0
     extra: int = 0
 
     def height(self, height: int) -> int:
-        """Rows of the result from so many, unpadded."""
+        """Returns the number of rows of the result for ``height`` rows of unpadded input."""
         height += self.pad[2] + self.pad[3]
-        if self.up:
+        if self.transposed:
             return (height - 1) * self.stride + self.kernel - 2 * self.cut + self.extra
         return (height - self.kernel) // self.stride + 1
 
-    def needs(self, start: int, stop: int, height: int) -> tuple[int, int]:
-        """The padded rows from which rows start … stop - 1 of the result are computed."""
-        if not self.up:
+    def input_rows(self, start: int, stop: int, height: int) -> tuple[int, int]:
+        """Returns first and last + 1 of the padded rows that rows start … stop - 1 of the result depend on."""
+        if not self.transposed:
             return start * self.stride, (stop - 1) * self.stride + self.kernel
         last = height + self.pad[2] + self.pad[3]
         first = -((self.kernel - 1 - start - self.cut) // self.stride)
         return min(max(first, 0), last - 1), min((stop - 1 + self.cut) // self.stride + 1, last)
 
-    def between(self, padded: Tensor, start: int, stop: int, first: int) -> Tensor:
-        """Rows start … stop - 1 of the result, from padded rows that begin with number ``first``."""
+    def output_rows(self, padded: Tensor, start: int, stop: int, first: int) -> Tensor:
+        """Computes rows start … stop - 1 of the result, (N, C', rows, W').
+
+        Args:
+            padded: padded rows (N, C, rows, W) of the input.
+            start: first row of the result.
+            stop: last row of the result + 1.
+            first: number of the first padded row.
+        """
         result = self.run(padded)
-        if not self.up:
+        if not self.transposed:
             return result
         top = start + self.cut - first * self.stride
         return result[:, :, top : top + stop - start]
 
     def whole(self, x: Tensor) -> Tensor:
-        """The result of a whole picture (N, C, H, W)."""
+        """Computes the result for a whole image (N, C, H, W)."""
         height = x.shape[-2]
         padded = F.pad(x, self.pad, mode="constant" if self.mode == "zeros" else self.mode) if any(self.pad) else x
-        return self.between(padded, 0, self.height(height), 0)
+        return self.output_rows(padded, 0, self.height(height), 0)
 
     @property
     def scale(self) -> float:
-        """Rows of the result by rows that come in."""
-        return self.stride if self.up else 1 / self.stride
+        """Rows of the result for each row of the input."""
+        return self.stride if self.transposed else 1 / self.stride
 
     @property
     def radius(self) -> int:
-        """So many rows away lies what still counts, in rows that come in."""
-        return -(-self.kernel // self.stride) if self.up else max(self.pad[2], self.kernel - 1 - self.pad[2])
+        """Largest distance, in rows of the input, from a pixel of the result to a pixel that it depends on."""
+        return -(-self.kernel // self.stride) if self.transposed else max(self.pad[2], self.kernel - 1 - self.pad[2])
 
 
 @dataclass(frozen=True)
 class Skip:
-    """x + what the parts make of x."""
+    """A residual connection: x + parts(x)."""
 
     parts: Sequence["Part"]
 
@@ -114,10 +124,10 @@ class Skip:
 Part = Pointwise | Norm | Window | Skip
 
 
-def take_apart(network: nn.Module) -> list[Part] | None:
-    """The parts of a network in evaluation mode, in their order; None if one of them is not known.
+def decompose(network: nn.Module) -> list[Part] | None:
+    """Returns the parts of a network in evaluation mode, in their order; None if a module has no known decomposition.
 
-    Known are the residual generators of ``gan_lab.networks.resnet`` and sequences of what they are made of.
+    It knows the residual generators of ``gan_lab.networks.resnet`` and ``nn.Sequential`` of the layers they consist of.
     """
     try:
         return _joined(_parts(network))
@@ -126,7 +136,7 @@ def take_apart(network: nn.Module) -> list[Part] | None:
 
 
 def halo(parts: Sequence[Part]) -> int:
-    """So many pixels away from a pixel of the result lies what it is computed from, statistics aside; no less."""
+    """Returns an upper bound of the distance in pixels over which the result depends on the input, norms aside."""
     reach, step = 0.0, 1.0
     for part in _windows(parts):
         reach += step * part.radius
@@ -142,18 +152,18 @@ def _windows(parts: Sequence[Part]) -> list[Window]:
 
 
 def _joined(parts: Sequence[Part]) -> list[Part]:
-    """Padding that stands alone becomes the next window's own, where that has none."""
+    """Merges a separate padding into the next window if that window has none."""
     joined: list[Part] = []
     for part in parts:
         last = joined[-1] if joined else None
-        if isinstance(part, Window) and isinstance(last, Window) and last.run is _same and not any(part.pad):
+        if isinstance(part, Window) and isinstance(last, Window) and last.run is _identity and not any(part.pad):
             joined[-1] = replace(part, pad=last.pad, mode=last.mode)
         else:
             joined.append(part)
     return joined
 
 
-def _same(x: Tensor) -> Tensor:
+def _identity(x: Tensor) -> Tensor:
     return x
 
 
@@ -197,20 +207,19 @@ def _(module: nn.Module) -> list[Part]:
 def _(module: nn.InstanceNorm2d) -> list[Part]:
     if module.track_running_stats:
         return [Pointwise(module)]
-
     return [Norm(lambda mean, variance: _affine(module, mean, (variance + module.eps).rsqrt()))]
 
 
 @_parts.register
 def _(module: nn.GroupNorm) -> list[Part]:
-    def settle(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def affine(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         grouped = mean.view(module.num_groups, -1)
         centre = grouped.mean(1, keepdim=True)
         spread = (variance.view_as(grouped) + (grouped - centre).square()).mean(1, keepdim=True)
         factor = (spread + module.eps).rsqrt()
         return _affine(module, centre.expand_as(grouped).flatten(), factor.expand_as(grouped).flatten())
 
-    return [Norm(settle)]
+    return [Norm(affine)]
 
 
 def _affine(module: nn.InstanceNorm2d | nn.GroupNorm, centre: Tensor, factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -221,12 +230,12 @@ def _affine(module: nn.InstanceNorm2d | nn.GroupNorm, centre: Tensor, factor: Te
 
 @_parts.register
 def _(module: nn.ReflectionPad2d) -> list[Part]:
-    return [Window(_same, pad=module.padding, mode="reflect")]
+    return [Window(_identity, pad=module.padding, mode="reflect")]
 
 
 @_parts.register
 def _(module: nn.ReplicationPad2d) -> list[Part]:
-    return [Window(_same, pad=module.padding, mode="replicate")]
+    return [Window(_identity, pad=module.padding, mode="replicate")]
 
 
 @_parts.register
@@ -256,7 +265,7 @@ def _(module: nn.ConvTranspose2d) -> list[Part]:
         return F.conv_transpose2d(x, weight, bias, module.stride, (0, wide), extra, groups, module.dilation)
 
     kernel = module.dilation[0] * (module.kernel_size[0] - 1) + 1
-    return [Window(run, module.out_channels, kernel, module.stride[0], up=True, cut=cut, extra=extra[0])]
+    return [Window(run, module.out_channels, kernel, module.stride[0], transposed=True, cut=cut, extra=extra[0])]
 
 
 @_parts.register
@@ -272,4 +281,4 @@ def _(module: resnet.BlurUp) -> list[Part]:
     def run(x: Tensor) -> Tensor:
         return F.conv_transpose2d(x, module.kernel, stride=2, padding=(0, 3), groups=x.shape[1])
 
-    return [Window(run, kernel=4, stride=2, pad=(1, 1, 1, 1), mode="replicate", up=True, cut=3)]
+    return [Window(run, kernel=4, stride=2, pad=(1, 1, 1, 1), mode="replicate", transposed=True, cut=3)]

@@ -1,4 +1,4 @@
-"""Pixels as they are stored on one side, as a network sees them on the other."""
+"""Images between their stored form, uint8 pixels, and the form that a network sees."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from gan_lab.common.images import from_pil, to_pil
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pixels as they are stored, (C, H, W), seen by rows as a network sees them (satisfies ``Rows``)."""
+    """Stored pixels, uint8 (C, H, W), that are read by rows as a network sees them (satisfies ``Rows``)."""
 
     pixels: Tensor
     domain: Domain
@@ -34,23 +34,25 @@ class Pixels:
 
 
 class Canvas:
-    """Collects what tiles make, as it is stored."""
+    """Collects a network's output tile by tile in ``pixels``, uint8 (C, H, W) as images of the domain are stored."""
 
     def __init__(self, domain: Domain, height: int, width: int) -> None:
         self.domain, self.size = domain, (height, width)
         self.pixels = torch.empty(domain.stored_channels, height, width, dtype=torch.uint8)
 
     def emit(self, start: int, rows: Tensor) -> None:
+        """Writes rows (1, C, rows, W) at row ``start``."""
         self.put(start, 0, rows)
 
     def put(self, top: int, left: int, tile: Tensor) -> None:
+        """Writes a tile (1, C, h, w) whose upper left corner is at ``top`` and ``left``."""
         pixels = self.domain.decode(tile)[0].cpu()
         self.pixels[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
 
 
 def resize(pixels: Tensor, size: tuple[int, int], nearest: bool = False) -> Tensor:
-    """uint8 (1 or 3, H, W) at another (H, W), antialiased bicubic, or by the nearest pixel."""
+    """Resizes uint8 (1 or 3, H, W) to another (H, W) by antialiased bicubic interpolation, or to the nearest pixel."""
     if size == tuple(pixels.shape[1:]):
         return pixels
-    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
-    return from_pil(to_pil(pixels).resize((size[1], size[0]), how))
+    mode = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    return from_pil(to_pil(pixels).resize((size[1], size[0]), mode))

@@ -1,4 +1,4 @@
-"""A monitor that says when the latents of a model carry nothing: its posterior has collapsed, or its codebook died."""
+"""A monitor that warns when a model's latents carry no information: a collapsed posterior or a dead codebook."""
 
 from typing import Any
 
@@ -9,45 +9,47 @@ from torch import Tensor
 
 
 class Collapse(Callback):
-    """Warns once each, by the means over ``window`` turns of what phases log, as the share ``after`` of the budget is
-    used:
+    """Warns, once for each, of a collapsed posterior and of a dead codebook.
 
-    - the posterior has collapsed: ``kl_nats``, its divergence from the prior a picture, unweighted, is below ``kl``;
-    - the codebook has died: ``usage``, the share of its entries in use, is below ``usage``.
+    It averages what the phases log over ``window`` iterations:
 
-    It reads what ``training_step`` returned, {phase: {term: scalar}}, and the device once a window. A weight that is
-    annealed from 0 on may hold the divergence up for a while, and early in a run either figure says little: hence
-    ``after``.
+    - the posterior has collapsed if ``kl_nats``, the unweighted KL divergence from the prior per image, is below
+      ``kl``;
+    - the codebook has died if ``usage``, the share of its entries in use, is below ``usage``.
+
+    It reads what ``training_step`` returned, {phase: {term: scalar}}, and synchronises with the device once a window.
+    Early in a run neither value says much, and a KL weight that is annealed from 0 may hold the divergence up for a
+    while: nothing is judged before the share ``after`` of the budget is used.
 
     Args:
-        window: turns that are judged together.
-        kl: nats.
-        usage: in [0, 1].
-        after: in [0, 1].
+        window: iterations that are averaged.
+        kl: threshold in nats.
+        usage: threshold in [0, 1].
+        after: share of the budget in [0, 1].
     """
 
     def __init__(self, window: int = 500, kl: float = 0.5, usage: float = 0.1, after: float = 0.1) -> None:
-        self.window, self.least, self.after = window, {"kl_nats": kl, "usage": usage}, after
-        self.turns: dict[str, list[Tensor]] = {name: [] for name in self.least}
+        self.window, self.thresholds, self.after = window, {"kl_nats": kl, "usage": usage}, after
+        self.values: dict[str, list[Tensor]] = {name: [] for name in self.thresholds}
         self.warned: set[str] = set()
 
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, *_: object) -> None:
         if module.budget is not None and module.progress < self.after:
             return
         for terms in outputs.values():
-            for name in self.least.keys() & terms.keys() - self.warned:
+            for name in self.thresholds.keys() & terms.keys() - self.warned:
                 self._watch(name, terms[name])
 
     def _watch(self, name: str, value: Tensor) -> None:
-        turns = self.turns[name]
-        turns.append(value.detach().float())
-        if len(turns) < self.window:
+        values = self.values[name]
+        values.append(value.detach().float())
+        if len(values) < self.window:
             return
-        mean = torch.stack(turns).mean().item()
-        turns.clear()
-        if mean < self.least[name]:
+        mean = torch.stack(values).mean().item()
+        values.clear()
+        if mean < self.thresholds[name]:
             self.warned.add(name)
-            rank_zero_warn(WORDS[name].format(mean=mean, window=self.window))
+            rank_zero_warn(WARNINGS[name].format(mean=mean, window=self.window))
 
     def state_dict(self) -> dict[str, Any]:
         return {"warned": sorted(self.warned)}
@@ -56,16 +58,16 @@ class Collapse(Callback):
         self.warned = set(state["warned"])
 
 
-WORDS = {
+WARNINGS = {
     "kl_nats": (
-        "The posterior has collapsed to the prior: over the last {window} turns a picture's latents carried "
+        "The posterior has collapsed to the prior: over the last {window} iterations an image's latents carried "
         "{mean:.2g} nats on average, so the decoder ignores them, and samples do not depend on them. Try a weight that "
         "grows or free bits (vae: model.schedules.beta, model.free_bits=0.1), a smaller model.beta, a weaker decoder."
     ),
     "usage": (
-        "The codebook has died: over the last {window} turns {mean:.1%} of the entries that a batch could use were in "
-        "use on average, so pictures are told apart by few codes. Try model.quantizer.restart, fewer entries, or a "
-        "lower learning rate."
+        "The codebook has died: over the last {window} iterations {mean:.1%} of the entries that a batch could use "
+        "were in use on average, so few codes must stand for all images. Try model.quantizer.restart, fewer entries, "
+        "or a lower learning rate."
     ),
 }
-"""What is said, by the term that tells it."""
+"""The warning for each logged term, with the fields ``window`` and ``mean``."""

@@ -1,7 +1,8 @@
-"""Which domain's critic takes what for real: where a translation stands between two domains."""
+"""Shows which images the discriminators of a translation model take for real, in each of the two domains."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -11,32 +12,43 @@ from gan_lab.common.capabilities import Discriminates, Translates, TwoDomains
 from gan_lab.common.images import heatmap
 from gan_lab.data.subsets import spread
 from gan_lab.inference.translation import SPLIT, translated
-from gan_lab.training.callbacks.every import Every
+from gan_lab.training.alternating import AlternatingModule
+from gan_lab.training.callbacks.interval import ImageInterval
 from gan_lab.training.loggers import log_image
 
-Judgements = dict[tuple[str, str], float]
-"""By what was shown, such as "made b", and by the domain whose critic saw it."""
+REAL, TRANSLATED = "real", "made"
+"""Kinds of images, as they stand in the names of logged metrics."""
+
+Verdicts = dict[tuple[str, str, str], float]
+"""Values by the images' kind (``REAL`` or ``TRANSLATED``), their domain, and the discriminator's domain."""
+
+
+@runtime_checkable
+class DiscriminatingTranslator(Discriminates, Translates, Protocol):
+    """A translation model that gives its discriminators' logits."""
 
 
 class Confusion(Callback):
-    """Shows the critics of a model that translates real pictures of both domains and made ones, and logs what they say:
-    ``confusion/critic_b/made_b`` is the share of logits by which the critic of b takes translations to b for real, or
-    their mean where the objective draws no line between real and made. All together are one picture, ``confusion``.
+    """Logs how the discriminators of a translation model judge real and translated test images of both domains.
 
-    It looks at test pictures spread over the set, every so many images and at the end. A critic is shown only what has
-    the channels, or labels, of its domain.
+    ``confusion/critic_b/made_b`` is the share of logits with which the discriminator of b takes translations to b for
+    real; where the objective has no decision threshold (``Discriminates.decision_threshold``), it is the mean logit. A
+    heat map of all values is logged as the image ``confusion``.
+
+    The test images are spread evenly over the split. A discriminator judges only images with the channels, or labels,
+    of its own domain.
 
     Args:
-        every: images between looks.
-        n: test pictures of each domain.
-        seed: of a translation's chance.
+        every: images between evaluations; there is always one at the end.
+        n: test images of each domain.
+        seed: seed of stochastic translations.
     """
 
     def __init__(self, every: int, n: int = 8, seed: int = 0) -> None:
-        self.every, self.n, self.seed = Every(every), n, seed
+        self.every, self.n, self.seed = ImageInterval(every), n, seed
         self.shown = -1
 
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: object) -> None:
         if self.every.due(module.images_seen):
             self._show(trainer, module)
 
@@ -44,25 +56,21 @@ class Confusion(Callback):
         if self.shown != module.images_seen:
             self._show(trainer, module)
 
-    def _show(self, trainer: Trainer, module: Any) -> None:
-        """All ranks agree on the buffers first (a collective); rank zero looks."""
-        data: Any = getattr(trainer, "datamodule", None)
-        if not _suits(module, data):
+    def _show(self, trainer: Trainer, module: AlternatingModule) -> None:
+        """Averages the buffers over all ranks (collective); then rank 0 evaluates and logs."""
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(module, DiscriminatingTranslator) or not isinstance(data, TwoDomains):
             return
         self.shown = module.images_seen
         module.sync_buffers()
         if not trainer.is_global_zero:
             return
-        found = judgements(module, data, self.n, self.seed)
-        told = {f"confusion/critic_{of}/{shown.replace(' ', '_')}": value for (shown, of), value in found.items()}
+        values = verdicts(module, data, self.n, self.seed)
+        metrics = {f"confusion/critic_{of}/{kind}_{domain}": value for (kind, domain, of), value in values.items()}
         for logger in trainer.loggers:
-            logger.log_metrics(told, step=self.shown)
-        log_image(
-            trainer.loggers,
-            "confusion",
-            _picture(found, list(module.discriminated), module.decision_threshold),
-            self.shown,
-        )
+            logger.log_metrics(metrics, step=self.shown)
+        image = _heatmap(values, list(module.discriminated), module.decision_threshold)
+        log_image(trainer.loggers, "confusion", image, self.shown)
 
     def state_dict(self) -> dict[str, Any]:
         return {"every": self.every.state_dict(), "shown": self.shown}
@@ -72,29 +80,34 @@ class Confusion(Callback):
         self.shown = state["shown"]
 
 
-def _suits(model: Any, data: Any) -> bool:
-    return isinstance(model, Discriminates) and isinstance(model, Translates) and isinstance(data, TwoDomains)
+def verdicts(model: DiscriminatingTranslator, data: TwoDomains, n: int, seed: int = 0) -> Verdicts:
+    """Evaluates every discriminator on at most n test images of each domain and on their translations.
 
-
-def judgements(model: Any, data: TwoDomains, n: int, seed: int = 0) -> Judgements:
-    """What the critics say of n test pictures of each domain at most and of their translations, where it is defined.
-
-    Shares of logits above the decision_threshold, or mean logits where there is none.
+    Returns:
+        The share of logits above the decision threshold, or the mean logit if the objective has no threshold.
     """
-    said: dict[tuple[str, str], list[float]] = {}
-    for shown, side, picture, source in _exhibits(model, data, n, seed):
+    values: dict[tuple[str, str, str], list[float]] = {}
+    for shown in _exhibits(model, data, n, seed):
         for of in model.discriminated:
-            if model.domains[of].network_channels == model.domains[side].network_channels:
-                logits = model.logits(picture, of, source)
+            if model.domains[of].network_channels == model.domains[shown.domain].network_channels:
+                logits = model.logits(shown.image, of, shown.source)
                 verdict = logits if model.decision_threshold is None else (logits > model.decision_threshold).float()
-                said.setdefault((shown, of), []).append(float(verdict.mean()))
-    return {key: sum(values) / len(values) for key, values in said.items()}
+                values.setdefault((shown.kind, shown.domain, of), []).append(float(verdict.mean()))
+    return {key: sum(each) / len(each) for key, each in values.items()}
 
 
-def _exhibits(model: Any, data: TwoDomains, n: int, seed: int) -> Iterator[tuple[str, str, Tensor, Tensor]]:
-    """A name, the domain, a picture (1, C, H, W), and what it was made from or belongs to; one at a time, for pictures
-    may differ in size.
-    """
+@dataclass(frozen=True)
+class _Exhibit:
+    """An image (1, C, H, W) for the discriminators, and the image (1, C', H, W) that it was made from or belongs to."""
+
+    kind: str
+    domain: str
+    image: Tensor
+    source: Tensor
+
+
+def _exhibits(model: DiscriminatingTranslator, data: TwoDomains, n: int, seed: int) -> Iterator[_Exhibit]:
+    """Yields the images one at a time, since they may differ in size."""
     device = getattr(model, "device", "cpu")
     count = min(n, *(data.sides[side].count(SPLIT) for side in ("a", "b")))
     real = {
@@ -103,14 +116,16 @@ def _exhibits(model: Any, data: TwoDomains, n: int, seed: int) -> Iterator[tuple
     }
     for side, other in (("a", "b"), ("b", "a")):
         for number, (own, foreign) in enumerate(zip(real[side], real[other], strict=True)):
-            # Of a critic that knows the source: pictures of b belong to those of a, which themselves stand unchanged.
-            yield f"real {side}", side, own, real["a"][number]
+            # A conditional discriminator sees a source too: the image of a, for one of a the image itself.
+            yield _Exhibit(REAL, side, own, real["a"][number])
             if f"{other}2{side}" in model.directions:
-                yield f"made {side}", side, translated(model, foreign, side, seed, number), foreign
+                yield _Exhibit(TRANSLATED, side, translated(model, foreign, side, seed, number), foreign)
 
 
-def _picture(found: Judgements, discriminated: list[str], decision_threshold: float | None) -> Tensor:
-    shown = [name for name in ("real a", "made a", "real b", "made b") if any(name == key[0] for key in found)]
-    cells = torch.tensor([[found.get((name, of), float("nan")) for of in discriminated] for name in shown])
-    what, limits = ("mean logits", None) if decision_threshold is None else ("share taken for real", (0.0, 1.0))
-    return heatmap(cells, shown, [f"critic of {side}" for side in discriminated], what, limits)
+def _heatmap(values: Verdicts, discriminated: list[str], decision_threshold: float | None) -> Tensor:
+    rows = [(kind, domain) for domain in ("a", "b") for kind in (REAL, TRANSLATED)]
+    rows = [row for row in rows if any(row == key[:2] for key in values)]
+    cells = torch.tensor([[values.get((*row, of), float("nan")) for of in discriminated] for row in rows])
+    title, limits = ("mean logits", None) if decision_threshold is None else ("share taken for real", (0.0, 1.0))
+    names = [f"real {domain}" if kind == REAL else f"translated to {domain}" for kind, domain in rows]
+    return heatmap(cells, names, [f"D of {side}" for side in discriminated], title, limits)

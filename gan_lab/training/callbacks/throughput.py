@@ -1,4 +1,4 @@
-"""How fast a run goes, what share of it waits for data, and how much memory it takes."""
+"""Measures a run's speed, the share of time that it waits for data, and its peak memory."""
 
 import contextlib
 import statistics
@@ -8,73 +8,77 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gan_lab.training.callbacks.every import Every
+from gan_lab.training.callbacks.interval import ImageInterval
 
-LONGEST_WINDOW = 1024
+MAX_PENDING = 1024
+"""Iterations after which time stamps are summed, so that a long window does not keep all of them."""
+
+TimeStamp = float | torch.cuda.Event
 
 
 class Throughput(Callback):
     """Logs ``perf/images_per_second``, ``perf/data_share`` and ``perf/peak_memory_gib``.
 
-    An iteration is the wait for its batch (from the end of the last callback of the iteration before: loading and
-    copying to the device) and its step. Images per second (all ranks together) are the window's images over the sum
-    of its iterations, so turns that are taken only now and then count in full, while sampling, measuring and saving in
-    other callbacks do not; put this callback first, or after the health monitor. The data share is the wait's part of
-    that sum. On CUDA the device's own clock is read, so work that is queued is counted where it runs and a wait is
-    one only where the device idles. The first iteration (compilation, first workers) is left out.
+    An iteration consists of the wait for its batch (loading and copying to the device, measured from the end of the
+    previous iteration's last callback) and of its step. Images per second, over all ranks, are the window's images
+    divided by the sum of its iterations. Phases that are due only in some iterations therefore count in full, and
+    sampling, evaluation and saving in other callbacks do not count. The data share is the wait's part of that sum.
+
+    On CUDA the device's own clock is read: queued work counts where it runs, and only an idle device counts as waiting.
+    The first iteration (compilation, start of the workers) is left out. Put this callback first, or after ``Health``.
 
     Args:
         every: images in a window.
     """
 
     def __init__(self, every: int) -> None:
-        self.every = Every(every)
+        self.every = ImageInterval(every)
         self.clock = _Clock()
-        self.last = _Last(self)
+        self.end_marker = _EndMarker(self)
         self.seen = 0
         self.images = 0
-        self.marks: list[tuple[Any, Any, Any]] = []
-        self.started: Any = None
-        self.ended: Any = None
+        self.pending: list[tuple[TimeStamp, TimeStamp, TimeStamp]] = []
+        self.step_began: TimeStamp | None = None
+        self.callbacks_ended: TimeStamp | None = None
         self.seconds = {"wait": 0.0, "step": 0.0}
         self.windows: list[dict[str, float]] = []
 
-    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
-        if self.last not in trainer.callbacks:  # type: ignore[attr-defined]
-            trainer.callbacks.append(self.last)  # type: ignore[attr-defined]
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        if self.end_marker not in trainer.callbacks:  # type: ignore[attr-defined]
+            trainer.callbacks.append(self.end_marker)  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.clock = _Clock(module.device)
-        self.ended, self.seen = None, module.images_seen
-        _forget_peak()
+        self.callbacks_ended, self.seen = None, module.images_seen
+        _reset_peak_memory()
         if module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(module.device)
 
-    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
-        self.started = self.clock.mark()
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
+        self.step_began = self.clock.now()
 
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        seen, self.seen = self.seen, module.images_seen
-        if self.ended is not None:
-            self.marks.append((self.ended, self.started, self.clock.mark()))
-            self.images += self.seen - seen
-        if len(self.marks) >= LONGEST_WINDOW:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: object) -> None:
+        before, self.seen = self.seen, module.images_seen
+        if self.callbacks_ended is not None and self.step_began is not None:
+            self.pending.append((self.callbacks_ended, self.step_began, self.clock.now()))
+            self.images += self.seen - before
+        if len(self.pending) >= MAX_PENDING:
             self._sum_up()
         if self.every.due(self.seen):
             self._report(trainer, module)
 
-    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._report(trainer, module)
 
     def _sum_up(self) -> None:
-        for ended, started, after_step in self.marks:
-            self.seconds["wait"] += self.clock.between(ended, started)
-            self.seconds["step"] += self.clock.between(started, after_step)
-        self.marks = []
+        for callbacks_ended, step_began, step_ended in self.pending:
+            self.seconds["wait"] += self.clock.seconds_between(callbacks_ended, step_began)
+            self.seconds["step"] += self.clock.seconds_between(step_began, step_ended)
+        self.pending = []
 
-    def _report(self, trainer: Trainer, module: Any) -> None:
+    def _report(self, trainer: Trainer, module: LightningModule) -> None:
         self._sum_up()
         total = sum(self.seconds.values())
         if not self.images or not total:
@@ -82,7 +86,7 @@ class Throughput(Callback):
         window = {
             "images_per_second": self.images / total,
             "data_share": self.seconds["wait"] / total,
-            "peak_memory_gib": _peak_memory(module.device),
+            "peak_memory_gib": _peak_memory_gib(module.device),
         }
         self.windows.append(window)
         self.images, self.seconds = 0, {"wait": 0.0, "step": 0.0}
@@ -91,7 +95,10 @@ class Throughput(Callback):
                 logger.log_metrics({f"perf/{name}": value for name, value in window.items()}, step=self.seen)
 
     def summary(self) -> dict[str, float]:
-        """The median window's images per second and data share, and the peak memory in GiB; empty before the first."""
+        """Returns the medians over windows of images per second and data share, and the peak memory in GiB.
+
+        Empty before the first window.
+        """
         if not self.windows:
             return {}
         medians = {
@@ -107,48 +114,47 @@ class Throughput(Callback):
         self.every.load_state_dict(state["every"])
 
 
-class _Last(Callback):
-    """Stands behind every other callback and notes when they are done."""
+class _EndMarker(Callback):
+    """Runs after every other callback and records when they have finished."""
 
     def __init__(self, throughput: Throughput) -> None:
         self.throughput = throughput
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        self.throughput.ended = self.throughput.clock.mark()
+    def on_train_batch_end(self, *args: object) -> None:
+        self.throughput.callbacks_ended = self.throughput.clock.now()
 
-    def on_train_epoch_end(self, *args: Any) -> None:
-        self.throughput.ended = self.throughput.clock.mark()
+    def on_train_epoch_end(self, *args: object) -> None:
+        self.throughput.callbacks_ended = self.throughput.clock.now()
 
 
 class _Clock:
-    """Marks in time: on CUDA events in the device's stream, elsewhere the process's clock."""
+    """Takes time stamps: events in the device's stream on CUDA, the process's clock elsewhere."""
 
     def __init__(self, device: torch.device | None = None) -> None:
         self.cuda = device is not None and device.type == "cuda"
 
-    def mark(self) -> Any:
+    def now(self) -> TimeStamp:
         if not self.cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
-    def between(self, earlier: Any, later: Any) -> float:
-        """Seconds."""
-        if not self.cuda:
-            return float(later - earlier)
-        later.synchronize()
-        return float(earlier.elapsed_time(later)) / 1000
+    def seconds_between(self, earlier: TimeStamp, later: TimeStamp) -> float:
+        if isinstance(earlier, torch.cuda.Event) and isinstance(later, torch.cuda.Event):
+            later.synchronize()
+            return float(earlier.elapsed_time(later)) / 1000
+        return float(later - earlier)  # type: ignore[operator]
 
 
-def _forget_peak() -> None:
-    """So that a job of a sweep is not told what an earlier one took; Linux alone can."""
+def _reset_peak_memory() -> None:
+    """Resets the process's peak, so that a sweep's job does not report an earlier one's; possible on Linux only."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_memory(device: torch.device) -> float:
-    """GiB: what tensors took at most on a CUDA device, the process's resident set elsewhere."""
+def _peak_memory_gib(device: torch.device) -> float:
+    """Returns the peak of the tensors on a CUDA device, elsewhere the peak of the process's resident set, in GiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     if sys.platform == "win32":

@@ -1,7 +1,7 @@
-"""Where figures and pictures of a run go: a CSV table, TensorBoard, Weights & Biases. The x-axis is images seen."""
+"""Loggers for metrics and images of a run: a CSV table, TensorBoard, Weights & Biases. The x-axis is images seen."""
 
 from gan_lab.training.loggers.csv import CSV
-from gan_lab.training.loggers.showing import log_animation, log_checkpoint, log_image, log_table
+from gan_lab.training.loggers.media import log_animation, log_checkpoint, log_image, log_table
 from gan_lab.training.loggers.tensorboard import TensorBoard
 from gan_lab.training.loggers.wandb import WandB
 

@@ -1,7 +1,7 @@
-"""A table of figures on the disk.
+"""A CSV table of metrics on disk.
 
-A resumed run goes on in its folder: the first step that is logged tells where, and what an earlier part had logged
-from there on (it was killed after its last checkpoint) gives way.
+A resumed run continues the table in its folder. The first step that it logs tells where it continues; rows that an
+earlier part of the run logged after that step (it was killed after its last checkpoint) are dropped.
 """
 
 import csv
@@ -9,7 +9,6 @@ import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -18,12 +17,13 @@ from torch import Tensor
 from gan_lab.common.atomic import atomic_write
 
 FLUSH_SECONDS = 5.0
+Cells = dict[str, str | int]
 
 
 class CSV(Logger):
-    """A wide table ``<folder>/metrics.csv``: a row a step, ``images`` first, a new column where a new name comes.
+    """Writes the wide table ``<folder>/metrics.csv``: a row for each step, ``images`` first, a column for each name.
 
-    Rows reach the disk every few seconds; a row that was cut by a crash is dropped on resuming.
+    Rows reach the disk every few seconds. A row that was cut off by a crash is dropped when the run is resumed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -31,7 +31,7 @@ class CSV(Logger):
         self.folder = Path(folder)
         self.path = self.folder / "metrics.csv"
         self.columns: list[str] = []
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Cells] = []
         self.end = 0
         self.written = time.monotonic()
 
@@ -48,8 +48,8 @@ class CSV(Logger):
         return str(self.folder)
 
     @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """A table of figures has no place for them."""
+    def log_hyperparams(self, params: object, *args: object, **kwargs: object) -> None:
+        """Does nothing: the table holds metrics only."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
@@ -63,7 +63,7 @@ class CSV(Logger):
             self.save()
 
     def _open(self, step: int) -> None:
-        """Takes up the table of an earlier part of the run, up to the step where this part begins."""
+        """Continues the table of an earlier part of the run, up to the step where this part begins."""
         self.columns = ["images"]
         if self.path.exists():
             whole, _, _ = self.path.read_text().rpartition("\n")
@@ -74,21 +74,21 @@ class CSV(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Brings the file up to date; the newest row may still grow, so the next time it is written again."""
+        """Brings the file up to date; the newest row may still grow, so the next save writes it again."""
         self.written = time.monotonic()
         if not self.rows:
             return
         names = sorted({name for row in self.rows for name in row} - set(self.columns))
         if names or not self.end:
-            self._widen(names)
+            self._add_columns(names)
             return
         with self.path.open("r+", newline="") as file:
             file.seek(self.end)
             file.truncate()
             self._write(file)
 
-    def _widen(self, names: list[str]) -> None:
-        kept = []
+    def _add_columns(self, names: list[str]) -> None:
+        kept: list[Cells] = []
         if self.end:
             with self.path.open("rb") as file:
                 kept = list(csv.DictReader(io.StringIO(file.read(self.end).decode())))
@@ -97,12 +97,12 @@ class CSV(Logger):
         self._rewrite()
 
     def _rewrite(self) -> None:
-        with atomic_write(self.path) as beside, beside.open("w", newline="") as file:
+        with atomic_write(self.path) as temporary, temporary.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(self.columns)
             self._write(file)
 
     def _write(self, file: io.TextIOWrapper) -> None:
-        """Writes the waiting rows and remembers where the newest begins."""
+        """Writes the pending rows and records where the newest one begins."""
         table = csv.DictWriter(file, self.columns, lineterminator="\n")
         table.writerows(self.rows[:-1])
         file.flush()

@@ -1,26 +1,31 @@
-"""Event files for TensorBoard.
+"""TensorBoard event files.
 
-The parts of a resumed run lie side by side, and what an earlier one logged after the checkpoint is hidden.
+The event files of a resumed run's parts lie in one folder; events that an earlier part logged after the checkpoint are
+hidden.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 from torch import Tensor
 
-from gan_lab.training.loggers.showing import Row, show_animation, show_image, show_table
+from gan_lab.training.loggers.media import Row, show_animation, show_image, show_table
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class TensorBoard(TensorBoardLogger):
-    """Event files directly in ``<folder>/tensorboard``.
+    """Writes event files to ``<folder>/tensorboard``.
 
-    The configuration is shown as text, and its leaves as hyperparameters: TensorBoard puts the last value of every
-    figure beside them, and many runs into one table.
+    The configuration is shown as text, and its leaves as hyperparameters: TensorBoard lists each run's hyperparameters
+    with the last value of every metric, and many runs in one table.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -28,7 +33,7 @@ class TensorBoard(TensorBoardLogger):
         self.config: Mapping[str, Any] = {}
 
     @rank_zero_only
-    def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def log_hyperparams(self, params: Mapping[str, Any], *args: object, **kwargs: object) -> None:  # type: ignore[override]
         self.config = params
 
     @rank_zero_only
@@ -36,29 +41,29 @@ class TensorBoard(TensorBoardLogger):
         self.writer(step or 0)
         super().log_metrics(metrics, step)
 
-    def writer(self, step: int) -> Any:
-        """The SummaryWriter. One that is opened over earlier event files hides what they hold from ``step`` on."""
+    def writer(self, step: int) -> "SummaryWriter":
+        """Returns the writer. If earlier event files exist, opening it hides their events from ``step`` on."""
         if self._experiment is None:
             if any(Path(self.log_dir).glob("events.*")):
                 self._kwargs["purge_step"] = step
             if self.config:
-                told = json.dumps(self.config, indent=2, default=str)
-                self.experiment.add_text("config", f"```json\n{told}\n```", step)
-                # Readers keep the first of a tag: a resumed run's is the same again, and counts once.
+                text = json.dumps(self.config, indent=2, default=str)
+                self.experiment.add_text("config", f"```json\n{text}\n```", step)
+                # Readers keep the first summary of a tag: a resumed run repeats it, and it counts once.
                 self.add(self._session()[0], step)
         return self.experiment
 
-    def _session(self) -> tuple[Any, Any]:
-        """What says that a run with these hyperparameters has begun, and that it has ended well.
+    def _session(self) -> tuple["Summary", "Summary"]:
+        """Returns the summaries that mark the start of a run with these hyperparameters, and its successful end.
 
-        Without an experiment's summary, which of many runs' would be taken from one: TensorBoard then makes the table's
-        columns of all runs' hyperparameters and figures.
+        The experiment summary is left out: TensorBoard would take the table's columns from a single run's. Without it
+        the columns are all runs' hyperparameters and metrics.
         """
         from torch.utils.tensorboard.summary import hparams
 
-        return hparams(dict(_leaves(self.config)), {})[1:]  # type: ignore[no-untyped-call]
+        return hparams(dict(_leaves(self.config)), {})[1:]  # type: ignore[no-untyped-call, no-any-return]
 
-    def add(self, summary: Any, step: int) -> None:
+    def add(self, summary: "Summary", step: int) -> None:
         """Writes a summary that SummaryWriter has no method for."""
         self.writer(step)._get_file_writer().add_summary(summary, step)
 
@@ -75,7 +80,7 @@ class TensorBoard(TensorBoardLogger):
 
 
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | float | str]]:
-    """What is not null, by its dotted key; a list as text."""
+    """Yields the values that are not null by their dotted keys; lists as text."""
     for key, value in node.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
@@ -91,13 +96,13 @@ def _(logger: TensorBoard, name: str, image: Tensor, step: int) -> None:
 
 @show_animation.register
 def _(logger: TensorBoard, name: str, path: Path, step: int) -> None:
-    """As a picture: browsers play it, and TensorBoard hands out the bytes as they are."""
+    """Logs the file as an image: TensorBoard passes its bytes on unchanged, and browsers play it."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     with Image.open(path) as first:
         width, height = first.size
-    picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
-    logger.add(Summary(value=[Summary.Value(tag=name, image=picture)]), step)
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
+    logger.add(Summary(value=[Summary.Value(tag=name, image=image)]), step)
 
 
 @show_table.register

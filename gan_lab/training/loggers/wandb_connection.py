@@ -1,4 +1,4 @@
-"""Whether Weights & Biases can be reached, and left, in ways that can neither die nor hang."""
+"""Checks and ends the connection to Weights & Biases, in ways that neither fail nor hang."""
 
 import contextlib
 import http.client
@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 
-def lack(seconds: float) -> str | None:
-    """What W&B needs to be online and does not have: a key, then a server that answers within so many seconds.
+def missing_requirement(seconds: float) -> str | None:
+    """Says what W&B lacks to be online: a key, then a server that answers within ``seconds``.
 
-    None also where it is not to be online.
+    Returns:
+        A clause for a message, or None if nothing is missing or W&B is not meant to be online.
     """
     import wandb
 
@@ -40,27 +41,29 @@ def _in_netrc(host: str) -> bool:
 
 
 def _answers(url: str, seconds: float) -> bool:
-    """Whether the host says anything to a request."""
+    """Returns True if the host responds to a request in any way."""
     try:
-        limited(lambda: _ask(url, seconds), seconds)
+        run_with_timeout(lambda: _request(url, seconds), seconds)
     except (urllib.error.HTTPError, http.client.HTTPException):
         return True
     except urllib.error.URLError as error:
-        return isinstance(error.reason, ssl.SSLError)  # W&B may trust another authority
+        return isinstance(error.reason, ssl.SSLError)  # W&B may trust another certificate authority
     except OSError:
         return False
     return True
 
 
-def _ask(url: str, seconds: float) -> None:
+def _request(url: str, seconds: float) -> None:
     urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
 
 
-def limited(work: Callable[[], object], seconds: float) -> None:
-    """Does something that has no time limit of its own, such as resolving a name, in a thread that is given up.
+def run_with_timeout(work: Callable[[], object], seconds: float) -> None:
+    """Runs a function that has no timeout of its own, such as one that resolves a host name.
+
+    It runs in a daemon thread, which is abandoned when the time is up.
 
     Raises:
-        TimeoutError: if it is not done in time; else whatever the work raises.
+        TimeoutError: if the function does not return in time. Exceptions of the function are passed on.
     """
     raised: list[Exception] = []
 
@@ -79,12 +82,12 @@ def limited(work: Callable[[], object], seconds: float) -> None:
         raise TimeoutError(f"not done within {seconds:.3g} s")
 
 
-def let_go() -> None:
-    """Leaves W&B's service to end by itself, and the next run to a new one.
+def teardown() -> None:
+    """Abandons W&B's service process, so that the next run starts a new one.
 
-    What a failed start or end has left behind it would still try to send, and the process would wait for that.
+    After a failed start or end the service would still try to send what is left, and this process would wait for it.
     """
     import wandb
 
     with contextlib.suppress(Exception):
-        limited(wandb.teardown, 0.5)
+        run_with_timeout(wandb.teardown, 0.5)

@@ -1,4 +1,4 @@
-"""The workspace that Weights & Biases shows a project in: sections of panels, made by code and not by hand."""
+"""A Weights & Biases workspace for a project: sections of panels, defined in code instead of by hand."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,28 +7,30 @@ from typing import Any
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
-from gan_lab.training.loggers.wandb_connection import lack
+from gan_lab.training.loggers.wandb_connection import missing_requirement
 
 PLACED = ("adversarial", "grad_norm", "accuracy", "real", "fake")
-"""What terms of a phase begin with that have panels of their own; all others, a user's own too, are losses."""
+"""First words of terms that have panels of their own; all other terms, a user's own too, count as losses."""
 
 
-def unlike(words: Iterable[str]) -> str:
-    """A regular expression of what begins with none of these words, alone or before an underscore: RE2, in which W&B
-    reads it, knows no lookahead.
+def not_starting_with(words: Iterable[str]) -> str:
+    """Returns a regular expression for names that are none of the words and start with none followed by "_".
+
+    It needs no lookahead, which RE2, W&B's syntax, does not have.
     """
     rests: dict[str, list[str]] = {}
     for word in words:
         rests.setdefault(word[:1], []).append(word[1:])
-    ended = rests.pop("", None) is not None
-    ways = [f"[^{''.join(rests)}{'_' * ended}]", *(f"{letter}{unlike(rest)}" for letter, rest in rests.items())]
-    return f"({'|'.join(ways if ended else [*ways, '$'])})"
+    word_ends = rests.pop("", None) is not None
+    branches = [f"[^{''.join(rests)}{'_' * word_ends}]"]
+    branches += [f"{letter}{not_starting_with(rest)}" for letter, rest in rests.items()]
+    return f"({'|'.join(branches if word_ends else [*branches, '$'])})"
 
 
 CURVES: Mapping[str, Mapping[str, str]] = {
     "losses": {
         "Adversarial losses": "^train/[^/]+/adversarial(_|$)",
-        "Penalties and other terms": f"^train/[^/]+/{unlike(PLACED)}",
+        "Penalties and other terms": f"^train/[^/]+/{not_starting_with(PLACED)}",
     },
     "fidelity": {
         "Fréchet distance, while training": "^metric_[a-z]+/quick_(fd|fid)",
@@ -41,29 +43,29 @@ CURVES: Mapping[str, Mapping[str, str]] = {
     },
     "health": {
         "Gradient norms": "^train/[^/]+/grad_norm(_|$)",
-        "Critic: share of right calls": "^train/[^/]+/accuracy(_|$)",
-        "Critic: mean logits": "^train/[^/]+/(real|fake)(_|$)",
-        "Distance of averaged from live networks": "^health/ema_distance_",
-        "Spread of what is made, of real pictures 1": "^health/spread_",
-        "Domains confused": "^confusion/",
+        "Discriminator: accuracy": "^train/[^/]+/accuracy(_|$)",
+        "Discriminator: mean logits": "^train/[^/]+/(real|fake)(_|$)",
+        "Distance of EMA from live networks": "^health/ema_distance_",
+        "Spread of samples relative to real images": "^health/spread_",
+        "Discriminators on real and translated images": "^confusion/",
     },
     "system": {
         "Images per second": "^perf/images_per_second",
-        "Share of time that waits for data": "^perf/data_share",
+        "Share of time waiting for data": "^perf/data_share",
         "Peak memory in GiB": "^perf/peak_memory_gib",
     },
 }
-"""By section and title, regular expressions (RE2) of the figures' names: each method logs its own."""
+"""Regular expressions (RE2) of metric names by section and title; methods log different metrics."""
 
-ORDER = ("losses", "fidelity", "pictures", "health", "system")
-PICTURES, TABLE = ("samples", "interpolation", "confusion"), "metrics"
+ORDER = ("losses", "fidelity", "images", "health", "system")
+IMAGES, TABLE = ("samples", "interpolation", "confusion"), "metrics"
 
 
 def workspace(project: str, entity: str | None, name: str) -> Any:
-    """The workspace, a ``wandb_workspaces.workspaces.Workspace``; nothing is sent.
+    """Builds the workspace, a ``wandb_workspaces.workspaces.Workspace``, without sending it.
 
     Raises:
-        UserError: without the package.
+        UserError: if the package wandb-workspaces is not installed.
     """
     try:
         from wandb_workspaces import workspaces as ws
@@ -74,7 +76,7 @@ def workspace(project: str, entity: str | None, name: str) -> Any:
         section: [wr.LinePlot(title=title, x="images", metric_regex=regex) for title, regex in curves.items()]
         for section, curves in CURVES.items()
     }
-    panels["pictures"] = [wr.MediaBrowser(title=key, media_keys=[key], num_columns=1) for key in PICTURES]
+    panels["images"] = [wr.MediaBrowser(title=key, media_keys=[key], num_columns=1) for key in IMAGES]
     panels["fidelity"].append(wr.WeavePanelSummaryTable(table_name=TABLE))
     by_images = ws.SectionPanelSettings(x_axis="images")
     sections = [
@@ -85,33 +87,33 @@ def workspace(project: str, entity: str | None, name: str) -> Any:
 
 
 def write(project: str, entity: str | None, name: str, path: str) -> str:
-    """Writes the workspace's specification as JSON, without a network; returns the path.
+    """Writes the workspace's specification as JSON, without a network, and returns the path.
 
     Raises:
-        UserError: without the package.
+        UserError: if the package wandb-workspaces is not installed.
     """
     spec = workspace(project, entity, name)._to_model().spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    told = {"entity": entity, "project": project, "name": name, "spec": spec}
-    with atomic_write(Path(path), sync=False) as beside:
-        beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    content = {"entity": entity, "project": project, "name": name, "spec": spec}
+    with atomic_write(Path(path), sync=False) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
 def save(project: str, entity: str | None, name: str) -> str:
-    """Makes the workspace in the project; returns its address.
+    """Creates the workspace in the project and returns its address.
 
     Raises:
-        UserError: without the package, a key or a network, and where the server refuses.
+        UserError: if the package, a key or a network is missing, or if the server refuses.
     """
-    made = workspace(project, entity, name)
-    if lacking := lack(10.0):
-        raise UserError(f"No workspace is made, since {lacking}; output=workspace.json writes it down without either.")
+    created = workspace(project, entity, name)
+    if missing := missing_requirement(10.0):
+        raise UserError(f"No workspace is created, since {missing}; output=workspace.json writes it to a file instead.")
     try:
         import wandb
 
-        made.entity = entity or wandb.Api(timeout=20).default_entity
-        made.save()
+        created.entity = entity or wandb.Api(timeout=20).default_entity
+        created.save()
     except Exception as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-        raise UserError(f"No workspace is made, since W&B refused it: {first}.") from error
-    return str(made.url)
+        first_line = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise UserError(f"No workspace is created, since W&B refused it: {first_line}.") from error
+    return str(created.url)

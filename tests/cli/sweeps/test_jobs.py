@@ -21,7 +21,7 @@ from gan_lab.cli.config.compose import compose
 from gan_lab.cli.sweeps import jobs as sweeps
 from gan_lab.train import main as train
 from gan_lab.training.alternating import AlternatingModule
-from gan_lab.training.callbacks.checkpoint import TIME_IS_UP
+from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 
 TINY = ["data=digits", "debug=smoke", "network.base=4", "network.critic_base=4", "callbacks.samples=null"]
 
@@ -167,7 +167,7 @@ def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):
     node = {key: value for key, value in config.hydra.launcher.items() if key in known}
     asked = _make_sbatch_string("work", tmp_path, **OmegaConf.to_container(OmegaConf.create(node)))
     assert {"#SBATCH --signal=USR2@120", "#SBATCH --requeue", "#SBATCH --partition=gpu"} <= set(asked.splitlines())
-    assert signal.SIGUSR2 in TIME_IS_UP
+    assert signal.SIGUSR2 in TIME_LIMIT_SIGNALS
 
 
 def test_agents_of_wandb_start_jobs_in_hydras_grammar():

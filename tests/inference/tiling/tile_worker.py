@@ -1,4 +1,4 @@
-"""Translates a large picture at once or in exact tiles; prints by how many bytes the peak of memory rose."""
+"""Translates a large image at once or in exact tiles; prints by how many bytes the peak memory rose."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from gan_lab.inference.translation import Tiling, Translator
 
 
 def peak() -> int:
-    """The most memory held so far; getrusage would begin with what the parent held when it forked."""
+    """Peak memory of this process; getrusage would begin with the parent's memory at the fork."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) << 10
 

@@ -24,7 +24,7 @@ FINAL = {**QUICK, "kernel": KernelDistance}
 
 
 class Module(LightningModule):
-    """Counts images as the training core does; its samples grow brighter with them."""
+    """Counts images as the engine does; its samples grow brighter with them."""
 
     def __init__(self):
         super().__init__()
@@ -77,7 +77,7 @@ class Data(LightningDataModule):
 @pytest.fixture
 def run(tmp_path):
     def fit(callback=None, module=None, data=None, **trainer):
-        callback = callback or made(tmp_path, every=16)
+        callback = callback or make(tmp_path, every=16)
         module = module or SamplingModule()
         logger = CSVLogger(tmp_path, name="", version="", flush_logs_every_n_steps=1)
         options = {"max_epochs": 1, "logger": logger, "enable_checkpointing": False, "accelerator": "cpu"}
@@ -89,22 +89,22 @@ def run(tmp_path):
     return fit
 
 
-def made(folder, every, n=24, **kwargs):
-    kept = {"cache_dir": str(folder / "cache"), "progress": False}
-    return Fidelity(every, n, str(folder), FINAL, QUICK, batch_size=16, **kept, **kwargs)
+def make(folder, every, n=24, **kwargs):
+    options = {"cache_dir": str(folder / "cache"), "progress": False}
+    return Fidelity(every, n, str(folder), FINAL, QUICK, batch_size=16, **options, **kwargs)
 
 
 def lines(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def times(folder):
+def evaluations(folder):
     return [(line["tier"], line["images_seen"]) for line in lines(folder)]
 
 
-def test_measures_quickly_by_images_and_wholly_at_the_end(run, tmp_path):
+def test_quick_tier_at_intervals_and_final_tier_at_the_end(run, tmp_path):
     out = run()
-    assert times(tmp_path) == [("quick", 16), ("quick", 32), ("quick", 48), ("final", 48)]
+    assert evaluations(tmp_path) == [("quick", 16), ("quick", 32), ("quick", 48), ("final", 48)]
     *_, quick, final = lines(tmp_path)
     assert out.callback.last == {"quick": quick, "final": final}
     assert {f"quick_{name}" for name in final["figures"] if not name.startswith("kd")} == set(quick["figures"])
@@ -112,18 +112,18 @@ def test_measures_quickly_by_images_and_wholly_at_the_end(run, tmp_path):
     assert out.module.synced == 4
 
 
-def test_fewer_samples_in_between_are_told_with_their_number(run, tmp_path):
-    run(made(tmp_path, every=24, quick_n=10))
+def test_the_quick_tier_may_have_fewer_samples(run, tmp_path):
+    run(make(tmp_path, every=24, quick_n=10))
     assert [line["protocol"]["samples"] for line in lines(tmp_path)] == [10, 10, 24]
 
 
-def test_the_end_is_measured_between_two_multiples(run, tmp_path):
-    run(made(tmp_path, every=20))
-    assert times(tmp_path) == [("quick", 20), ("quick", 40), ("final", 48)]
+def test_the_final_tier_is_evaluated_between_two_multiples(run, tmp_path):
+    run(make(tmp_path, every=20))
+    assert evaluations(tmp_path) == [("quick", 20), ("quick", 40), ("final", 48)]
 
 
-def test_where_the_budget_ends_is_measured_within_the_iteration(run, tmp_path):
-    """So that the checkpoint written at its end holds the figures."""
+def test_the_last_iteration_is_evaluated_before_its_checkpoint(run, tmp_path):
+    """The checkpoint written at the end of the iteration holds the metrics."""
     seen = []
 
     class After(fidelity.Callback):
@@ -132,12 +132,12 @@ def test_where_the_budget_ends_is_measured_within_the_iteration(run, tmp_path):
 
     module = SamplingModule()
     module.stop_at = 12
-    run(made(tmp_path, every=0), module, callbacks=[After()])
+    run(make(tmp_path, every=0), module, callbacks=[After()])
     assert seen == [(4, False), (8, False), (12, True)]
-    assert times(tmp_path) == [("quick", 12), ("final", 12)]
+    assert evaluations(tmp_path) == [("quick", 12), ("final", 12)]
 
 
-def test_a_run_stopped_by_a_signal_is_not_measured(run, tmp_path):
+def test_a_run_stopped_by_a_signal_is_not_evaluated(run, tmp_path):
     signals = StopOnSignal()
 
     class Signal(fidelity.Callback):
@@ -145,11 +145,11 @@ def test_a_run_stopped_by_a_signal_is_not_measured(run, tmp_path):
             if module.images_seen == 8:
                 signals.received = 15
 
-    run(made(tmp_path, every=0), callbacks=[Signal(), signals])
+    run(make(tmp_path, every=0), callbacks=[Signal(), signals])
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
-def test_figures_reach_the_loggers_and_the_checkpoint_callback(run, tmp_path):
+def test_metrics_reach_the_loggers_and_the_checkpoint_callback(run, tmp_path):
     out = run()
     figures = out.callback.last["final"]["figures"] | out.callback.last["quick"]["figures"]
     assert out.trainer.callback_metrics["fd_grey"].item() == pytest.approx(figures["fd_grey"])
@@ -160,43 +160,43 @@ def test_figures_reach_the_loggers_and_the_checkpoint_callback(run, tmp_path):
     assert {f"metric_train/{name}" for name in (*figures, "samples", "real")} == set(header.split(",")) - {"step"}
 
 
-def test_the_state_is_plain_and_comes_back(run, tmp_path):
+def test_the_state_is_plain_and_is_restored(run, tmp_path):
     out = run()
     torch.save(out.callback.state_dict(), tmp_path / "state")
-    other = made(tmp_path, every=16)
+    other = make(tmp_path, every=16)
     other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert other.last == out.callback.last
     assert not other.every.due(63)
 
 
-def test_what_came_after_the_checkpoint_and_a_cut_line_give_way(run, tmp_path):
+def test_records_after_the_checkpoint_and_a_truncated_line_are_dropped(run, tmp_path):
     rows = [json.dumps({"tier": "quick", "images_seen": seen}) for seen in (0, 16)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(rows) + '\n{"tier": "quick", "ima')
-    run(made(tmp_path, every=0))
-    assert times(tmp_path) == [("quick", 0), ("final", 48)]
+    run(make(tmp_path, every=0))
+    assert evaluations(tmp_path) == [("quick", 0), ("final", 48)]
 
 
-def test_a_tier_of_no_metrics_makes_no_samples(run, tmp_path):
+def test_a_tier_without_metrics_generates_no_samples(run, tmp_path):
     callback = Fidelity(16, 24, str(tmp_path), FINAL, {"accuracy": {"steps": 2}}, progress=False)
     run(callback)
-    assert times(tmp_path) == [("final", 48)]
+    assert evaluations(tmp_path) == [("final", 48)]
 
 
 @pytest.mark.parametrize(
     ("pattern", "name"), [("quick_*f[di]*", "quick_clean_fid"), ("quick_*f[di]*", "quick_fd_grey"), ("fid", None)]
 )
-def test_the_best_goes_by_a_pattern_and_a_figure_that_never_comes_is_told_once(tmp_path, pattern, name):
+def test_the_monitor_is_a_pattern_and_a_missing_metric_gives_one_warning(tmp_path, pattern, name):
     callback = Checkpoint(str(tmp_path), monitor=pattern)
     figures = {"train/loss": torch.tensor(0.0), name or "quick_clean_fid": torch.tensor(3.0)}
     trainer = SimpleNamespace(callback_metrics=figures)
     with nullcontext() if name else pytest.warns(UserWarning, match="monitor=one of quick_clean_fid"):
-        assert callback.figure(trainer) == ((name, 3.0) if name else None)
+        assert callback.monitored(trainer) == ((name, 3.0) if name else None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        callback.figure(trainer)
+        callback.monitored(trainer)
 
 
-def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, monkeypatch):
+def test_the_final_table_says_what_was_compared(run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     figures = run().callback.last["final"]["figures"]
     printed = capsys.readouterr().out
@@ -206,7 +206,7 @@ def test_the_table_at_the_end_says_what_was_measured_against_what(run, capsys, m
         assert f"{figures[name]:.4g}" in printed
 
 
-def test_real_pictures_are_read_once(run, monkeypatch):
+def test_real_images_are_read_once(run, monkeypatch):
     read = []
     inner = sources.SplitImages.batches
     monkeypatch.setattr(sources.SplitImages, "batches", lambda *a: read.append(1) or inner(*a))
@@ -214,7 +214,7 @@ def test_real_pictures_are_read_once(run, monkeypatch):
     assert len(read) == 1  # so few, that every tier keeps their features one by one
 
 
-def test_training_goes_as_without_it(run, tmp_path):
+def test_training_is_the_same_without_it(run, tmp_path):
     class Random(SamplingModule):
         def training_step(self, batch, batch_idx):
             super().training_step(batch, batch_idx)
@@ -223,12 +223,12 @@ def test_training_goes_as_without_it(run, tmp_path):
     weights = []
     for every in (4, 0):
         torch.manual_seed(0)
-        weights.append(run(made(tmp_path, every), Random()).module.layer.weight)
+        weights.append(run(make(tmp_path, every), Random()).module.layer.weight)
     assert torch.equal(*weights)
 
 
 @pytest.mark.parametrize("case", ["model", "data"])
-def test_what_cannot_be_measured_is_passed_over(run, tmp_path, case):
+def test_a_model_or_data_without_evaluator_is_skipped(run, tmp_path, case):
     class Plain(LightningDataModule):
         def train_dataloader(self):
             return DataLoader(torch.zeros(8, 1), batch_size=4)
@@ -241,5 +241,5 @@ def test_what_cannot_be_measured_is_passed_over(run, tmp_path, case):
 def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
     module = SamplingModule()
     with pytest.raises(UserError, match="at least 2 samples, not 1"):
-        run(made(tmp_path, 16, **counts), module)
+        run(make(tmp_path, 16, **counts), module)
     assert module.iteration == 0

@@ -46,7 +46,7 @@ def test_without_a_terminal_a_line_every_tenth(monkeypatch):
     assert "\x1b" not in out.getvalue()
 
 
-def test_on_a_terminal_a_bar_that_others_join(monkeypatch):
+def test_on_a_terminal_other_bars_join_the_display(monkeypatch):
     out = screen(monkeypatch, terminal=True)
     inside = []
 
@@ -62,7 +62,7 @@ def test_on_a_terminal_a_bar_that_others_join(monkeypatch):
 
 
 @pytest.mark.parametrize("end", ["on_exception", "teardown"])
-def test_the_terminal_is_given_back_however_the_run_ends(monkeypatch, end):
+def test_the_terminal_is_restored_however_the_run_ends(monkeypatch, end):
     out = screen(monkeypatch, terminal=True)
     bar = BudgetBar()
     bar.on_train_start(TRAINER, SimpleNamespace(images_seen=0, progress=0.0))

@@ -1,4 +1,4 @@
-"""A job of a search reports its figures and ends where the pruner says so."""
+"""A job of a search reports its metric and ends when the pruner says so."""
 
 from types import SimpleNamespace
 
@@ -32,7 +32,7 @@ def trainer_with(tmp_path, trial):
     return trainer, measured
 
 
-def test_what_falls_behind_ends_and_is_known_as_pruned(tmp_path, study):
+def test_a_job_that_falls_behind_ends_and_is_marked_as_pruned(tmp_path, study):
     trial = study.ask()
     trainer, measured = trainer_with(tmp_path, trial)
     assert not measured(16, 0.5) and not is_cut_short(trainer)
@@ -50,7 +50,7 @@ def test_a_run_at_the_end_of_its_budget_is_not_pruned(tmp_path, study):
     assert not is_cut_short(trainer) and "pruned" not in study.trials[0].user_attrs
 
 
-def test_a_run_that_is_no_job_of_a_search_reports_nothing():
+def test_a_run_outside_a_search_reports_nothing():
     callback = Pruning()
     callback.on_train_batch_end(SimpleNamespace(), None)
     assert not callback.cuts_short

@@ -8,13 +8,13 @@ from PIL import Image
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.instantiate import instantiate
-from gan_lab.inference.sheets import moving_for
+from gan_lab.inference.sheets import animation_for
 from gan_lab.training.callbacks.samples import SampleGrid
 from gan_lab.training.loggers import CSV
 
 
 class Painter:
-    """Paints each picture in the grey level of its label, or of the images seen."""
+    """Generates uniform images whose grey level is the label or the number of images seen."""
 
     def __init__(self, num_labels=0):
         self.images_seen, self.synced, self.num_labels, self.asked = 0, 0, num_labels, []
@@ -56,13 +56,13 @@ def test_grids_at_the_start_when_due_and_at_the_end(tmp_path):
         assert animation.n_frames == 4
 
 
-def test_no_second_grid_where_the_last_was_just_due(tmp_path):
+def test_no_second_grid_at_the_end_if_one_was_just_due(tmp_path):
     painter = Painter()
     run(SampleGrid(every=50, folder=str(tmp_path), n=4), painter, to=100)
     assert len(painter.asked) == 3
 
 
-def test_a_resumed_run_animates_all_its_parts_but_not_what_it_went_back_on(tmp_path):
+def test_a_resumed_run_animates_all_its_parts_without_discarded_grids(tmp_path):
     first, painter = SampleGrid(every=50, folder=str(tmp_path), n=1), Painter()
     run(first, painter, to=100, end=False)
     state = first.state_dict()
@@ -76,15 +76,15 @@ def test_a_resumed_run_animates_all_its_parts_but_not_what_it_went_back_on(tmp_p
         assert animation.n_frames == 5  # 0, 50, 100, 150, 160, without 200 and 250
 
 
-def test_rows_are_classes_where_model_and_data_have_them(tmp_path):
-    grids = SampleGrid(every=0, folder=str(tmp_path), n=8, sample_clips=False)
+def test_rows_are_classes_of_a_conditional_model(tmp_path):
+    grids = SampleGrid(every=0, folder=str(tmp_path), n=8, animate=False)
     run(grids, Painter(num_labels=3), to=10)
     sheet = np.array(Image.open(tmp_path / "samples.png"))
     assert sheet.shape == (3 * 66 + 2, 2 * 66 + 2)
     assert [sheet[66 * row + 30, 30] for row in range(3)] == [0, 20, 40]
 
 
-def test_other_ranks_take_part_in_the_collective_alone(tmp_path):
+def test_other_ranks_take_part_in_the_collective_only(tmp_path):
     painter = Painter()
     run(SampleGrid(every=50, folder=str(tmp_path)), painter, to=50, the_trainer=trainer(rank=1))
     assert painter.synced == 2 and not painter.asked and not list(tmp_path.iterdir())
@@ -94,7 +94,7 @@ def test_loggers_get_every_grid(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("gan_lab.training.callbacks.samples.log_image", lambda *args: shown.append(args))
     logger = CSV(tmp_path)
-    run(SampleGrid(50, str(tmp_path), n=1, sample_clips=False), Painter(), to=50, the_trainer=trainer(loggers=[logger]))
+    run(SampleGrid(50, str(tmp_path), n=1, animate=False), Painter(), to=50, the_trainer=trainer(loggers=[logger]))
     assert [(loggers, name, step) for loggers, name, _, step in shown] == [([logger], "samples", s) for s in (0, 50)]
 
 
@@ -107,13 +107,13 @@ def test_a_model_that_cannot_sample_has_no_grid(tmp_path):
 
 
 @pytest.mark.parametrize("every", [0, -1])
-def test_without_a_cadence_there_are_the_first_and_the_last(tmp_path, every):
+def test_without_an_interval_there_are_the_first_and_the_last_grid(tmp_path, every):
     run(SampleGrid(every=every, folder=str(tmp_path), n=1), Painter(), to=200)
     assert names(tmp_path) == [0, 200]
 
 
 class Walker(Painter):
-    """Has a latent space, of whose first number the grey level is made."""
+    """Has a latent space; the first latent is the grey level."""
 
     def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return torch.randn(n, 4, generator=torch.Generator().manual_seed(100 * seed + start))
@@ -123,13 +123,14 @@ class Walker(Painter):
         return latents[:, :1, None, None].tanh().expand(-1, 1, 64, 64)
 
 
-def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
+def test_closed_walks_are_animated_at_the_end(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr("gan_lab.training.callbacks.samples.log_animation", lambda _, *what: shown.append(what))
+    monkeypatch.setattr("gan_lab.training.callbacks.samples.log_animation", lambda _, *logged: shown.append(logged))
     walker = Walker(num_labels=3)
     run(SampleGrid(every=0, folder=str(tmp_path), n=4), walker, to=20)
-    name, frames = moving_for(walker, None, seed=0)
-    assert name == "interpolation"
+    animation = animation_for(walker, None, seed=0)
+    assert animation.name == "interpolation"
+    frames = animation.frames
     assert frames.shape == (32, 1, 2 * 66 + 2, 4 * 66 + 2)
     steps = (frames.float() - frames.roll(1, 0).float()).abs().amax((1, 2, 3))
     assert steps.min() > 0 and steps[0] <= steps[1:].max()  # no jump from the last to the first
@@ -139,8 +140,8 @@ def test_walks_that_return_are_animated_at_the_end(tmp_path, monkeypatch):
         assert animation.n_frames == 32
 
 
-def test_what_has_no_latent_space_or_no_picture_has_no_walk(tmp_path):
+def test_models_without_latents_or_images_have_no_walk(tmp_path):
     run(SampleGrid(every=0, folder=str(tmp_path), n=4), Painter(), to=20)
     assert not (tmp_path / "interpolation.gif").exists()
-    assert moving_for(Painter(), None, 0) is None
-    assert moving_for(Walker(), instantiate(compose(["model=gan", "data=gaussians"]).data), 0) is None
+    assert animation_for(Painter(), None, 0) is None
+    assert animation_for(Walker(), instantiate(compose(["model=gan", "data=gaussians"]).data), 0) is None

@@ -43,7 +43,7 @@ def run(monitor, clock, steps, wait=0.25, others=None, batch=32):
     return trainer.loggers[0].rows
 
 
-def test_turns_taken_now_and_then_count_and_other_callbacks_do_not(clock):
+def test_phases_at_intervals_count_and_other_callbacks_do_not(clock):
     rows = run(Throughput(every=160), clock, [60.0, 0.5, 0.5, 0.5, 2.5, 0.5, 0.5, 0.5, 0.5, 2.5], others={2: 99, 4: 9})
     assert [step for step, _ in rows] == [160, 320]
     for (_, row), (images, seconds, wait) in zip(rows, [(128, 5.0, 1.0), (160, 5.75, 1.25)], strict=True):
@@ -61,8 +61,8 @@ def test_summary_is_the_median_window(clock):
     assert set(monitor.summary()) == {"images_per_second", "data_share", "peak_memory_gib"}
 
 
-def test_long_windows_are_summed_on_the_way(clock, monkeypatch):
-    monkeypatch.setattr(throughput, "LONGEST_WINDOW", 3)
+def test_long_windows_are_summed_in_parts(clock, monkeypatch):
+    monkeypatch.setattr(throughput, "MAX_PENDING", 3)
     rows = run(Throughput(every=0), clock, [0.75] * 11)
     assert [(step, row["perf/images_per_second"]) for step, row in rows] == [(352, 32.0)]
 
@@ -85,8 +85,8 @@ class Toy(LightningModule):
         return torch.utils.data.DataLoader(torch.zeros(8, 1), batch_size=2)
 
 
-def test_the_mark_stands_behind_every_callback_of_a_trainer(tmp_path, monkeypatch):
-    """Also behind the checkpoint, which Lightning moves to the end; the same trainer fits twice."""
+def test_the_end_marker_runs_after_every_callback_of_a_trainer(tmp_path, monkeypatch):
+    """Also after the checkpoint, which Lightning moves to the end; the same trainer fits twice."""
     monitor, order = Throughput(every=4), []
 
     class Other(Callback):
@@ -94,7 +94,7 @@ def test_the_mark_stands_behind_every_callback_of_a_trainer(tmp_path, monkeypatc
             order.append("other")
 
     monkeypatch.setattr(ModelCheckpoint, "on_train_batch_end", lambda *args: order.append("checkpoint"))
-    monkeypatch.setattr(throughput._Last, "on_train_batch_end", lambda *args: order.append("last"))
+    monkeypatch.setattr(throughput._EndMarker, "on_train_batch_end", lambda *args: order.append("last"))
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",

@@ -1,4 +1,4 @@
-"""What the callbacks make of a model that translates: figures, sheets, and an eye on collapse."""
+"""Callbacks with a translation model: metrics, sheets, and warnings of collapse."""
 
 import json
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ from gan_lab.training.callbacks.samples import SampleGrid
 
 
 class Module(Carrier, LightningModule):
-    """Shifts the brightness by more and more, first nearer to the other domain, in the end past it."""
+    """Shifts the brightness more and more, first towards the other domain, in the end past it."""
 
     def __init__(self):
         LightningModule.__init__(self)
@@ -68,11 +68,11 @@ def fit(folder, data=None, **fidelity):
     return SimpleNamespace(callback=callback, trainer=trainer, checkpoint=checkpoint)
 
 
-def test_the_doubles_keep_the_contracts():
+def test_the_test_doubles_satisfy_the_protocols():
     assert isinstance(Module(), Translates) and isinstance(Data(), TwoDomains)
 
 
-def test_figures_best_and_table(tmp_path, capsys, monkeypatch):
+def test_metrics_best_checkpoint_and_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     out = fit(tmp_path)
     *records, final = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -89,19 +89,19 @@ def test_figures_best_and_table(tmp_path, capsys, monkeypatch):
         assert part in printed
 
 
-def test_too_few_pictures_end_the_run_before_it_begins(tmp_path):
+def test_too_few_images_end_the_run_before_it_begins(tmp_path):
     with pytest.raises(UserError, match="at least 3 pictures of each set"):
         fit(tmp_path, Data(b=2))
     assert not (tmp_path / "last.ckpt").exists()
 
 
-def test_pairs_that_the_method_does_not_know_are_compared_where_asked(tmp_path):
+def test_pairs_unknown_to_the_method_are_compared_on_request(tmp_path):
     last = fit(tmp_path, Data(a=9, b=9), every=0, paired=True).callback.last["final"]
     assert last["figures"]["l1_a2b"] > 0 and last["protocol"]["paired"] is True
     assert "l1_a2b" not in fit(tmp_path, Data(a=9, b=9), every=0).callback.last["final"]["figures"]
 
 
-def test_sets_of_grey_pictures_get_the_grey_extractor(tmp_path):
+def test_grey_images_get_the_grey_extractor(tmp_path):
     data = Data()
     data.sides = {side: Side(test=pictures(9, i, (1, 16, 16)), train=pictures(9, 3)) for i, side in enumerate("ab")}
     module = Module()
@@ -109,7 +109,7 @@ def test_sets_of_grey_pictures_get_the_grey_extractor(tmp_path):
     parts = {"distance": FrechetDistance}
     callback = Fidelity(16, 50, str(tmp_path), parts, parts)
     callback.setup(SimpleNamespace(datamodule=data), module, "fit")
-    assert [each.name for each in callback.measures["final"].extractors] == ["grey"]
+    assert [each.name for each in callback.evaluators["final"].extractors] == ["grey"]
 
 
 def level(sheet, row, column, cell=66):
@@ -120,7 +120,7 @@ def grey(*levels):
     return torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 16, 16)
 
 
-def test_a_row_shows_a_picture_of_each_domain_its_translation_and_the_way_back():
+def test_a_row_shows_an_image_of_each_domain_its_translation_and_reconstruction():
     data = TwoSides(Side(test=grey(10, 20, 30, 40)), Side(test=grey(100, 150, 200)))
     model = Carrier(lambda x: x + 20 / 127.5, lambda x: x - 10 / 127.5)
     sheet = sheet_for(model, data, n=12, seed=0, columns=None)()
@@ -137,14 +137,14 @@ def test_a_row_of_pairs_shows_source_output_and_target_of_any_size():
     assert rows == [[10, 30, 110], [50, 70, 150]]
 
 
-def test_many_pictures_and_their_translations_stand_abreast():
+def test_many_images_and_their_translations_share_rows():
     data = TwoSides(Side(test=grey(*range(0, 180, 10))), Side(test=grey(0)))
     sheet = sheet_for(Carrier(lambda x: x + 20 / 127.5), data, n=64, seed=0, columns=None)()
     assert sheet.shape == (3, 6 * 66 + 2, 6 * 66 + 2)
     assert [level(sheet, 1, column) for column in range(6)] == [30, 50, 40, 60, 50, 70]
 
 
-def test_a_map_is_shown_in_its_colours_beside_a_grey_picture():
+def test_a_label_map_is_shown_in_colour_next_to_a_grey_image():
     domains = {"a": Domain(labels=2), "b": Domain(1)}
     ids = torch.tensor([0, 1], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 16, 16)
     data = TwoSides(Side(test=ids), Side(test=ids), True, domains)
@@ -154,7 +154,7 @@ def test_a_map_is_shown_in_its_colours_beside_a_grey_picture():
     assert [level(sheet, row, 1) for row in range(2)] == [128, 255]
 
 
-def test_the_grid_is_written_as_that_of_samples_is(tmp_path):
+def test_a_grid_of_translations_is_written_like_one_of_samples(tmp_path):
     grids, module = SampleGrid(every=0, folder=str(tmp_path), n=6), Module()
     trainer = SimpleNamespace(is_global_zero=True, loggers=[], datamodule=Data())
     grids.on_train_start(trainer, module)
@@ -175,5 +175,6 @@ def test_translations_that_collapse_are_reported(flat, recwarn):
     for _ in range(3):
         model.images_seen += 16
         health.on_train_batch_end(trainer, model, {"generator": {"adversarial": torch.tensor(0.7)}}, {"a": None}, 0)
-    told = [str(warning.message) for warning in recwarn.list if "collapsed" in str(warning.message)]
-    assert len(told) == (flat == "a2b") and all("translations to b have collapsed" in text for text in told)
+    messages = [str(warning.message) for warning in recwarn.list if "collapsed" in str(warning.message)]
+    assert len(messages) == (flat == "a2b")
+    assert all("translations to b have collapsed" in text for text in messages)

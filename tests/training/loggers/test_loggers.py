@@ -1,4 +1,4 @@
-"""Tables and TensorBoard: what they keep, what gives way after a resume, what they have no place for."""
+"""CSV and TensorBoard: what they store, what they drop after a resume, what they do not support."""
 
 import csv
 import time
@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.list_session_groups import Handler
 from gan_lab.common.images import save_animation
 from gan_lab.training.loggers import CSV, TensorBoard, log_animation, log_checkpoint, log_image, log_table
 
-PICTURE = torch.zeros(3, 4, 5, dtype=torch.uint8)
+IMAGE = torch.zeros(3, 4, 5, dtype=torch.uint8)
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -50,13 +50,13 @@ def test_csv_is_readable_after_every_save(tmp_path):
     assert [row["speed"] for row in table(tmp_path)] == ["2"] * 5
 
 
-def test_csv_reaches_the_disk_by_itself(tmp_path, monkeypatch):
+def test_csv_is_flushed_at_intervals(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_lab.training.loggers.csv.FLUSH_SECONDS", 0.0)
     CSV(tmp_path).log_metrics({"loss": 1.0}, 1)
     assert len(table(tmp_path)) == 1
 
 
-def test_csv_resumes_and_drops_what_came_after_the_checkpoint(tmp_path):
+def test_csv_resumes_and_drops_rows_after_the_checkpoint(tmp_path):
     first = CSV(tmp_path)
     for step in (10, 20, 30, 40):
         first.log_metrics({"loss": float(step), "old": 1.0}, step)
@@ -77,10 +77,10 @@ def events(folder: Path) -> EventAccumulator:
     return EventAccumulator(str(folder / "tensorboard")).Reload()
 
 
-def test_tensorboard_keeps_figures_pictures_and_the_configuration(tmp_path):
+def test_tensorboard_stores_metrics_images_and_the_configuration(tmp_path):
     logger = TensorBoard(tmp_path)
     logger.log_hyperparams({"model": {"lr": 1e-4}})
-    log_image([logger], "samples", PICTURE, step=7)
+    log_image([logger], "samples", IMAGE, step=7)
     logger.log_metrics({"loss": 1.5}, step=8)
     logger.finalize("success")
     found = events(tmp_path)
@@ -90,7 +90,7 @@ def test_tensorboard_keeps_figures_pictures_and_the_configuration(tmp_path):
     assert not (tmp_path / "tensorboard" / "hparams.yaml").exists()
 
 
-def test_tensorboard_hides_what_came_after_the_checkpoint(tmp_path):
+def test_tensorboard_hides_events_after_the_checkpoint(tmp_path):
     for part in ([10, 20, 30, 40], [30]):
         time.sleep(1)  # files are read in the order of their names, which hold the second
         logger = TensorBoard(tmp_path)
@@ -101,34 +101,34 @@ def test_tensorboard_hides_what_came_after_the_checkpoint(tmp_path):
 
 
 def test_tensorboard_plays_animations_and_shows_tables(tmp_path):
-    save_animation(tmp_path / "walk.gif", torch.stack([PICTURE, PICTURE + 99]))
+    save_animation(tmp_path / "walk.gif", torch.stack([IMAGE, IMAGE + 99]))
     logger = TensorBoard(tmp_path)
     log_animation([logger], "interpolation", tmp_path / "walk.gif", 9)
-    log_table([logger], "metrics", ["figure", "value"], [["a|b", 2.5], ["fid", None]], 9)
+    log_table([logger], "metrics", ["metric", "value"], [["a|b", 2.5], ["fid", None]], 9)
     logger.finalize("success")
     found = events(tmp_path)
     (shown,) = found.Images("interpolation")
     assert (shown.step, shown.height, shown.width) == (9, 4, 5)
     assert shown.encoded_image_string == (tmp_path / "walk.gif").read_bytes()
     (table,) = found.Tensors("metrics/text_summary")
-    assert table.tensor_proto.string_val == [b"figure|value\n---|---\na\\|b|2.5\nfid|"]
+    assert table.tensor_proto.string_val == [b"metric|value\n---|---\na\\|b|2.5\nfid|"]
 
 
 def hyperparameters(folder: Path) -> list:
-    """What TensorBoard's HPARAMS page lists: a group of sessions for each set of hyperparameters."""
+    """The entries of TensorBoard's HPARAMS page: a group of sessions for each set of hyperparameters."""
     runs = EventMultiplexer().AddRunsFromDirectory(str(folder))
     runs.Reload()
     context = Context(SimpleNamespace(data_provider=MultiplexerDataProvider(runs, str(folder))))
     ctx = RequestContext()
-    given = context.hparams_metadata(ctx, ""), context.hparams_from_data_provider(ctx, "", None)
-    experiment = context.experiment_from_metadata(ctx, "", True, *given)
+    metadata = context.hparams_metadata(ctx, ""), context.hparams_from_data_provider(ctx, "", None)
+    experiment = context.experiment_from_metadata(ctx, "", True, *metadata)
     request = ListSessionGroupsRequest(start_index=0, slice_size=9, allowed_statuses=list(Status.values()))
     for metric in experiment.metric_infos:
         request.col_params.add(metric=metric.name)
     return list(Handler(ctx, context, "", request).run().session_groups)
 
 
-def test_tensorboard_lists_hyperparameters_with_figures_once_though_the_run_was_resumed(tmp_path):
+def test_tensorboard_lists_a_resumed_run_once_with_hyperparameters_and_metrics(tmp_path):
     config = {"model": {"lr": 1e-4, "name": "dcgan"}, "none": None, "betas": [0.5, 0.9]}
     for value in (3.5, 2.5):
         logger = TensorBoard(tmp_path)
@@ -145,11 +145,11 @@ def test_tensorboard_lists_hyperparameters_with_figures_once_though_the_run_was_
     assert {path.name for path in (tmp_path / "tensorboard").iterdir() if path.is_dir()} == set()
 
 
-def test_what_a_logger_has_no_place_for_passes_it(tmp_path):
-    save_animation(tmp_path / "walk.gif", PICTURE[None])
+def test_a_logger_ignores_what_it_does_not_support(tmp_path):
+    save_animation(tmp_path / "walk.gif", IMAGE[None])
     logger = CSV(tmp_path / "run")
-    log_image([logger], "samples", PICTURE, step=1)
+    log_image([logger], "samples", IMAGE, step=1)
     log_animation([logger], "interpolation", tmp_path / "walk.gif", 1)
-    log_table([logger], "metrics", ["figure"], [["fid"]], 1)
+    log_table([logger], "metrics", ["metric"], [["fid"]], 1)
     log_checkpoint([logger], tmp_path / "last.ckpt", "last")
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Weights & Biases: whole offline, never in a run's way, and what runs are called and found by there."""
+"""Weights & Biases: complete offline records, no delay of a run, and names, groups and tags of runs."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from omegaconf import open_dict
 from wandb_server import Server
 
+import gan_lab.cli.config.resolvers  # noqa: F401 (registers them)
 from gan_lab.cli.config.compose import compose
 from gan_lab.cli.config.paths import add_searchpath, home
 from gan_lab.common.images import save_animation
@@ -22,14 +23,14 @@ from gan_lab.common.runs import run_title
 from gan_lab.training.loggers import WandB, log_animation, log_checkpoint, log_image, log_table
 
 SLACK = 20
-"""Seconds that a busy machine may need besides; what hangs on W&B waits for a minute or more."""
+"""Extra seconds for a busy machine; a run that waits for W&B waits for a minute or more."""
 
-PICTURE = torch.zeros(3, 4, 5, dtype=torch.uint8)
+IMAGE = torch.zeros(3, 4, 5, dtype=torch.uint8)
 
 
 @pytest.fixture
 def wandb_home(tmp_path, monkeypatch):
-    """A machine that has never seen W&B: no key, no settings, an own home."""
+    """A machine without traces of W&B: no key, no settings, a new home folder."""
     import wandb
 
     for name in [name for name in os.environ if name.startswith("WANDB_") or name.lower().endswith("_proxy")]:
@@ -48,17 +49,17 @@ def wandb_home(tmp_path, monkeypatch):
 
 
 def wandb_teardown() -> None:
-    """What the process would wait for at its end."""
+    """Waits for what the process would wait for at its end."""
     import wandb
 
     wandb.teardown()
 
 
 def use(logger: WandB) -> str:
-    """What a run does with its logger; its id."""
+    """Uses a logger as a run does; returns the W&B run's id."""
     logger.log_hyperparams({"seed": 1, "model": {"lr": 0.1}})
     logger.log_metrics({"train/generator/adversarial": 1.0}, step=64)
-    log_image([logger], "samples", PICTURE, step=64)
+    log_image([logger], "samples", IMAGE, step=64)
     run_id = logger.experiment.id
     logger.finalize("success")
     return run_id
@@ -69,7 +70,7 @@ def offline_runs(folder: Path) -> list[Path]:
 
 
 def records(path: Path) -> list:
-    """What `wandb sync` reads of a run: records in blocks of 32 KiB, each part with its length and kind."""
+    """The records that `wandb sync` reads: blocks of 32 KiB, each part with its length and kind."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     data, found, parts, at = path.read_bytes(), [], b"", 7
@@ -120,9 +121,9 @@ def test_what_wandb_would_sync_is_whole(wandb_home, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     (tmp_path / "last.ckpt").write_text("weights")
     logger = WandB(tmp_path / "run", group="a sweep", tags=["dcgan", None, "dcgan", "digits"], log_model=True)
-    save_animation(tmp_path / "walk.gif", torch.stack([PICTURE, PICTURE + 99]))
+    save_animation(tmp_path / "walk.gif", torch.stack([IMAGE, IMAGE + 99]))
     log_animation([logger], "interpolation", tmp_path / "walk.gif", 32)
-    log_table([logger], "metrics", ["figure", "value"], [["fd_grey", 2.5], ["fid", None]], 32)
+    log_table([logger], "metrics", ["metric", "value"], [["fd_grey", 2.5], ["fid", None]], 32)
     log_checkpoint([logger], tmp_path / "last.ckpt", "last")
     use(logger)
     wandb_teardown()

@@ -1,11 +1,11 @@
-"""Cadence counted in images, so that it means the same at any batch size and on any number of devices."""
+"""An interval counted in images: it means the same at any batch size and on any number of devices."""
 
 
-class Every:
-    """True once whenever another ``images`` pictures have been seen.
+class ImageInterval:
+    """Comes due each time another ``images`` images have been seen.
 
     Args:
-        images: the interval in images; 0 or less means never.
+        images: length of the interval; an interval of 0 or less never comes due.
     """
 
     def __init__(self, images: int) -> None:
@@ -13,7 +13,7 @@ class Every:
         self.last = 0
 
     def due(self, images_seen: int) -> bool:
-        """Whether a multiple of the interval lies in (the count when last true, images_seen]."""
+        """Returns True if a multiple of the interval lies between the count of the last True and ``images_seen``."""
         if self.images <= 0 or images_seen // self.images <= self.last // self.images:
             return False
         self.last = images_seen
