@@ -48,9 +48,10 @@ class Pruning(Callback):
             return
         self.reported = record["images_seen"]
         metric = checkpoint.monitored(trainer)
-        if metric is not None and broadcast(
-            rank_and_world_size()[0] == 0 and self._falls_behind(metric[1], record["images_seen"])
-        ):
+        if metric is None:
+            return
+        rank, _ = rank_and_world_size()
+        if broadcast(rank == 0 and self._falls_behind(metric[1], record["images_seen"])):
             self.pruned = trainer.should_stop = True
 
     def _falls_behind(self, value: float, images: int) -> bool:
