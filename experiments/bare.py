@@ -1,4 +1,4 @@
-"""Training loops without a framework, which ours are compared with: in speed by bench.py, in result by the tests."""
+"""Training loops in bare PyTorch, to compare with: bench.py compares the speed, tests compare the result."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -20,14 +20,14 @@ def adam(*networks: nn.Module) -> torch.optim.Optimizer:
 
 
 class DCGAN:
-    """Two networks, two Adams, a batch of real pictures of 64×64×3."""
+    """Two networks, two Adam optimizers and a batch of real images of 64×64×3."""
 
     latent, size = 100, 64
 
     def __init__(self, device: torch.device, layout: torch.memory_format, batch: int) -> None:
         self.device, self.batch = device, batch
-        self.g = dcgan.Generator(self.latent, 3, self.size, self.size).to(device, memory_format=layout)
-        self.d = dcgan.Discriminator(3, self.size, self.size).to(device, memory_format=layout)
+        self.g = dcgan.Generator(self.latent, 3, self.size, self.size).to(device=device).to(memory_format=layout)
+        self.d = dcgan.Discriminator(3, self.size, self.size).to(device=device).to(memory_format=layout)
         self.g_optimizer, self.d_optimizer = adam(self.g), adam(self.d)
         self.real = torch.rand(batch, 3, self.size, self.size, device=device).mul(2).sub(1).to(memory_format=layout)
 
@@ -36,7 +36,7 @@ class DCGAN:
 
 
 class DCGANAsOurs(DCGAN):
-    """Precision, layout and shared forward as ours."""
+    """One step with gan_lab's precision, memory layout and shared forward pass."""
 
     def __init__(self, device: torch.device, batch: int, bf16: bool) -> None:
         super().__init__(device, torch.channels_last, batch)
@@ -62,7 +62,7 @@ class DCGANAsOurs(DCGAN):
 
 
 class DCGANExample(DCGAN):
-    """In the manner of PyTorch's example: float32, contiguous, real and fake backward one after the other."""
+    """One step as in PyTorch's example: float32, contiguous, separate backward passes for real and fake images."""
 
     def __init__(self, device: torch.device, batch: int) -> None:
         super().__init__(device, torch.contiguous_format, batch)
@@ -83,13 +83,13 @@ class DCGANExample(DCGAN):
 
 
 class Resnets:
-    """Generator and critic at 32×32×3, two Adams without momentum, precision and layout as ours."""
+    """Generator and discriminator at 32×32×3, two Adam optimizers without momentum, gan_lab's precision and layout."""
 
     latent = 128
 
     def __init__(self, device: torch.device, batch: int, bf16: bool, networks: tuple[nn.Module, nn.Module]) -> None:
         self.device, self.batch, self.bf16 = device, batch, bf16
-        self.g, self.d = (network.to(device, memory_format=torch.channels_last) for network in networks)
+        self.g, self.d = (network.to(device).to(memory_format=torch.channels_last) for network in networks)
         self.g_optimizer, self.d_optimizer = (
             torch.optim.Adam(n.parameters(), 2e-4, (0.0, 0.9), fused=True) for n in (self.g, self.d)
         )
@@ -110,11 +110,11 @@ class Resnets:
 
 
 class SNGAN(Resnets):
-    """Hinge loss, spectral norm in the critic, one step of it for each of the generator's."""
+    """Hinge loss, spectral norm in the discriminator, one discriminator step for each generator step."""
 
     def __init__(self, device: torch.device, batch: int, bf16: bool, base: int) -> None:
-        critic = spectral_norm(sngan.Discriminator(3, 32, 32, base))
-        super().__init__(device, batch, bf16, (sngan.Generator(self.latent, 3, 32, 32, base), critic))
+        discriminator = spectral_norm(sngan.Discriminator(3, 32, 32, base))
+        super().__init__(device, batch, bf16, (sngan.Generator(self.latent, 3, 32, 32, base), discriminator))
 
     def __call__(self) -> None:
         with self.autocast():
@@ -129,7 +129,7 @@ class SNGAN(Resnets):
 
 
 class R3GAN(Resnets):
-    """Relativistic pairing with R1 and R2, double backward in float32; fakes of its own for each player's step."""
+    """Relativistic pairing with R1 and R2 in float32; each player's step generates its own fakes."""
 
     latent, gamma = 64, 0.05
 
@@ -155,13 +155,13 @@ class R3GAN(Resnets):
 
 
 class CycleGAN:
-    """One step after the published implementation: generators forward once, pools, two Adams.
+    """One step as in the published implementation: one forward pass of the generators, image pools, two optimizers.
 
     Args:
-        networks: generators a → b and b → a, critics of a and of b.
-        batch: draws a pair of batches (a, b).
-        bf16: autocast, as ours; False is the published float32.
-        pool: fakes kept for each critic, while it fills shown as they come.
+        networks: generators a → b and b → a, discriminators of a and of b.
+        batch: returns a pair of batches (a, b), each (N, C, H, W).
+        bf16: use autocast, as gan_lab does; False is the published float32.
+        pool: fakes kept for each discriminator; while the pool fills, fakes are shown as they come.
     """
 
     cycle, identity = 10.0, 0.5
@@ -173,21 +173,21 @@ class CycleGAN:
         bf16: bool = False,
         pool: int = 50,
     ) -> None:
-        self.a2b, self.b2a, self.critic_a, self.critic_b = networks
+        self.a2b, self.b2a, self.discriminator_a, self.discriminator_b = networks
         self.batch, self.bf16, self.size = batch, bf16, pool
-        self.g_optimizer, self.d_optimizer = adam(self.a2b, self.b2a), adam(self.critic_a, self.critic_b)
+        self.g_optimizer, self.d_optimizer = adam(self.a2b, self.b2a), adam(self.discriminator_a, self.discriminator_b)
         self.pools: dict[str, list[Tensor]] = {"a": [], "b": []}
 
     def __call__(self) -> None:
         a, b = self.batch()
         with torch.autocast(a.device.type, torch.bfloat16, enabled=self.bf16):
-            fake_a, fake_b = self.turn_of_generators(a, b)
-            self.turn_of_critics(a, b, fake_a.detach(), fake_b.detach())
+            fake_a, fake_b = self.generator_step(a, b)
+            self.discriminator_step(a, b, fake_a.detach(), fake_b.detach())
 
-    def turn_of_generators(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    def generator_step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         fake_b, fake_a = self.a2b(a), self.b2a(b)
-        self._critics_learn(False)
-        loss = self.towards(self.critic_a(fake_a), 1.0) + self.towards(self.critic_b(fake_b), 1.0)
+        self._discriminators_learn(False)
+        loss = self.target_loss(self.discriminator_a(fake_a), 1.0) + self.target_loss(self.discriminator_b(fake_b), 1.0)
         loss = loss + self.cycle * (l1_loss(self.b2a(fake_b), a) + l1_loss(self.a2b(fake_a), b))
         loss = loss + self.cycle * self.identity * (l1_loss(self.b2a(a), a) + l1_loss(self.a2b(b), b))
         self.g_optimizer.zero_grad()
@@ -196,17 +196,20 @@ class CycleGAN:
         torch.clear_autocast_cache()
         return fake_a, fake_b
 
-    def turn_of_critics(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> None:
-        self._critics_learn(True)
+    def discriminator_step(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> None:
+        self._discriminators_learn(True)
         self.d_optimizer.zero_grad()
-        for side, critic, real, fake in (("a", self.critic_a, a, fake_a), ("b", self.critic_b, b, fake_b)):
+        for side, discriminator, real, fake in (
+            ("a", self.discriminator_a, a, fake_a),
+            ("b", self.discriminator_b, b, fake_b),
+        ):
             shown = self.query(self.pools[side], fake)
-            loss = (self.towards(critic(real), 1.0) + self.towards(critic(shown), 0.0)) / 2
+            loss = (self.target_loss(discriminator(real), 1.0) + self.target_loss(discriminator(shown), 0.0)) / 2
             loss.backward()
         self.d_optimizer.step()
         torch.clear_autocast_cache()
 
-    def towards(self, logits: Tensor, value: float) -> Tensor:
+    def target_loss(self, logits: Tensor, value: float) -> Tensor:
         return mse_loss(logits.float(), torch.full_like(logits, value, dtype=torch.float32))
 
     def query(self, pool: list[Tensor], images: Tensor) -> Tensor:
@@ -220,12 +223,12 @@ class CycleGAN:
             shown.append(image)
         return torch.stack(shown)
 
-    def _critics_learn(self, learn: bool) -> None:
-        self.critic_a.requires_grad_(learn)
-        self.critic_b.requires_grad_(learn)
+    def _discriminators_learn(self, learn: bool) -> None:
+        self.discriminator_a.requires_grad_(learn)
+        self.discriminator_b.requires_grad_(learn)
 
 
 def cyclegan_networks(blocks: int = 6, **options: Any) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
     generators = (resnet.Generator(blocks=blocks, **options) for _ in range(2))
-    critics = (patchgan.Discriminator(**options) for _ in range(2))
-    return (*generators, *critics)  # type: ignore[return-value]
+    discriminators = (patchgan.Discriminator(**options) for _ in range(2))
+    return (*generators, *discriminators)  # type: ignore[return-value]

@@ -1,11 +1,13 @@
-"""Speed as ratios of one run: ours and bare PyTorch loops take turns, and medians are compared (`make bench`).
+"""Compares the speed of gan_lab with bare PyTorch loops, in one interleaved run, by medians (`make bench`).
 
-`dcgan`: DCGAN at 64×64×3, batch 64. `cyclegan`: CycleGAN at 128 px, batch 1. `sngan` and `r3gan`: at 32×32×3, batch 64,
-narrow, a step of the critic for each of the generator, nothing augmented. Each against (a) a bare loop with the same
-precision and memory layout: what the framework costs; and the first two against (b) a bare float32 loop in the manner
-of the public implementation: what our defaults gain. `data`: an epoch over cached pixels against torchvision's
-ImageFolder, which decodes every picture in every epoch. `frechet` and `inception`: the distance's compute step at 2,048
-dimensions and Inception's pass in fp32, against torchmetrics'.
+- `dcgan`: DCGAN at 64×64×3, batch size 64. `cyclegan`: CycleGAN at 128 px, batch size 1. `sngan` and `r3gan`: narrow
+  networks at 32×32×3, batch size 64, one discriminator step for each generator step, without augmentation.
+- Each is compared with (a) a bare loop of the same precision and memory layout, which shows what the framework costs.
+  The first two are also compared with (b) a bare float32 loop as in the public implementation, which shows what
+  gan_lab's defaults gain.
+- `data`: an epoch over cached pixels, against torchvision's ImageFolder, which decodes every image in every epoch.
+- `frechet` and `inception`: the Fréchet distance in 2,048 dimensions and Inception's forward pass in fp32, against
+  torchmetrics.
 """
 
 import argparse
@@ -41,7 +43,7 @@ SMALL = ["data=fake", "data.channels=3", "data.size=32", f"batch_size={BATCH}"]
 
 
 class Interleave(Callback):
-    """After each of our iterations the others have one each; ours spans data, step, and all of Lightning between."""
+    """Runs one step of each other loop after each iteration; an iteration includes data, step and Lightning's work."""
 
     def __init__(self, others: dict[str, Callable[[], None]], device: torch.device) -> None:
         self.others, self.device = others, device
@@ -68,7 +70,7 @@ Others = Callable[[dict[str, Any]], dict[str, bare.Step]]
 def race(
     overrides: Sequence[str], others: Others, batch: int, iterations: int, device: torch.device, warm_up: int = 5
 ) -> dict[str, float]:
-    """Images per second of our training as the overrides compose it, and of the bare loops."""
+    """Returns images per second of gan_lab's training with these overrides, and of the bare loops."""
     config = compose([
         *overrides, "logger=none", f"budget.images={(iterations + warm_up) * batch}", "budget.epochs=null",
         f"trainer.accelerator={device.type}", "callbacks=none", "run_dir=.",
@@ -92,12 +94,12 @@ def dcgan(iterations: int, device: torch.device) -> dict[str, float]:
 
 
 def cyclegan(iterations: int, device: torch.device, compiled: bool = False) -> dict[str, float]:
-    """``compiled``: ours and the one of equal precision compile their networks; the published manner never does."""
+    """Returns images per second of CycleGAN; ``compiled`` compiles all networks but those of the published loop."""
 
     def loop(layout: torch.memory_format, bf16: bool, compiles: bool) -> bare.CycleGAN:
         networks = bare.cyclegan_networks()
         for network in networks:
-            network.to(device, memory_format=layout)
+            network.to(device).to(memory_format=layout)
             if compiles:
                 network.compile()
         return bare.CycleGAN(networks, partial(pair, device, layout), bf16)
@@ -132,10 +134,10 @@ def pair(device: torch.device, layout: torch.memory_format) -> tuple[Tensor, Ten
     return a, b
 
 
-def data(pictures: int, epochs: int) -> dict[str, float]:
-    """Seconds of an epoch over cached pixels and over ImageFolder, of 256×256 JPEGs brought to 64×64."""
+def data(images: int, epochs: int) -> dict[str, float]:
+    """Returns seconds per epoch over cached pixels and over ImageFolder, for 256×256 JPEGs resized to 64×64."""
     with tempfile.TemporaryDirectory() as root:
-        draw_pictures(Path(root) / "train" / "all", pictures)
+        draw_images(Path(root) / "train" / "all", images)
         ours = instantiate(resolve(compose([
             "model=dcgan", "data=folder", f"data.root={root}", f"data.size={SIZE}", f"data.cache_dir={root}/cache",
         ]))["data"])  # fmt: skip
@@ -156,7 +158,7 @@ def data(pictures: int, epochs: int) -> dict[str, float]:
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def draw_pictures(folder: Path, count: int) -> None:
+def draw_images(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0)
     for i in range(count):
@@ -177,7 +179,7 @@ def epoch(found: dict[str, float]) -> dict[str, Any]:
 
 
 def times(found: dict[str, float]) -> dict[str, Any]:
-    """Seconds, and how many times faster ours are."""
+    """Returns seconds, and how many times faster than torchmetrics gan_lab is."""
     reference = found["torchmetrics"]
     ratios = {f"{name}_faster": round(reference / value, 2) for name, value in found.items() if name != "torchmetrics"}
     return {"seconds": {name: float(f"{value:.3g}") for name, value in found.items()}, **ratios}
@@ -191,11 +193,15 @@ def main() -> None:
         default=["dcgan", "cyclegan", "sngan", "r3gan", "data", "frechet", "inception"],
         help="default: all",
     )
-    parser.add_argument("--iterations", type=int, default=40, help="of each loop, taken in turns (default 40)")
+    parser.add_argument("--iterations", type=int, default=40, help="iterations of each loop (default 40)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--compile", action="store_true", help="cyclegan: compile ours and the one like it")
-    parser.add_argument("--pictures", type=int, default=1000, help="in the folder that is read (default 1000)")
-    parser.add_argument("--output", type=Path, help="also write the figures as JSON")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="cyclegan: compile gan_lab's networks and those of the loop of equal precision",
+    )
+    parser.add_argument("--images", type=int, default=1000, help="images in the folder of `data` (default 1000)")
+    parser.add_argument("--output", type=Path, help="also write the result as JSON")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     report: dict[str, Any] = {
@@ -206,7 +212,7 @@ def main() -> None:
         "cyclegan": lambda: speed(cyclegan(arguments.iterations, device, arguments.compile)),
         "sngan": lambda: speed(sngan(arguments.iterations, device)),
         "r3gan": lambda: speed(r3gan(arguments.iterations, device)),
-        "data": lambda: epoch(data(arguments.pictures, epochs=3)),
+        "data": lambda: epoch(data(arguments.images, epochs=3)),
         "frechet": lambda: times(measuring.frechet()),
         "inception": lambda: times(measuring.inception()),
     }

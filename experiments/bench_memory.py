@@ -1,10 +1,13 @@
-"""Memory and time of back-propagation through 20 frames, 10 given and 10 predicted, as recipe=moving_convlstm and
-moving_predrnn have it: what time steps compute is kept, or computed again (`model.network.checkpointing=true`).
+"""Measures memory and time of backpropagation through 20 frames, 10 given and 10 predicted.
 
-`python experiments/bench_memory.py` is part of `make bench` and takes four minutes of one core. Every
-measurement is a process of its own; they take turns, and medians are compared. A step is forward and backward, without
-the optimizer. Its memory is the most that the process held in it, less what it held before: on a GPU what PyTorch had
-allocated; on a CPU resident memory, which only Linux tells, with the gaps that its allocator leaves between tensors.
+The models are those of recipe=moving_convlstm and recipe=moving_predrnn. Activations of a time step are kept, or
+recomputed (`model.network.checkpointing=true`).
+
+`python experiments/bench_memory.py` is part of `make bench` and takes four minutes on one core. Each measurement runs
+in a process of its own; measurements alternate, and medians are compared. A step is a forward and a backward pass,
+without the optimizer. Its memory is the peak during the step minus the memory before it. On a GPU this is the memory
+that PyTorch allocated. On a CPU it is resident memory, which only Linux reports, including the gaps that the allocator
+leaves.
 """
 
 import argparse
@@ -35,17 +38,17 @@ CHECKPOINTING = {"kept": False, "recomputed": True}
 
 
 def measured(network: str, checkpointing: bool, steps: int, device: torch.device) -> dict[str, float]:
-    """The memory of a step, in MiB, and the median of the seconds that so many more take."""
+    """Returns the memory of a step in MiB, and the median of the seconds that ``steps`` further steps take."""
     model = forecaster(network, checkpointing, device)
     clips = torch.rand(BATCH, FRAMES, 1, SIZE, SIZE, device=device) * 2 - 1
     model.context_frames = 1
-    step(model, clips[:, :2])  # libraries are loaded, and gradients have their place
+    step(model, clips[:, :2])  # loads libraries and allocates gradients
     model.context_frames = GIVEN
     start_over(device)
     before, earlier = held(device)
     step(model, clips)
     _, peak = held(device)
-    assert peak > earlier, "The peak is of what came before the step."
+    assert peak > earlier, "The peak was reached before the step."
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()
@@ -67,18 +70,18 @@ def forecaster(network: str, checkpointing: bool, device: torch.device) -> Forec
 
 
 def step(model: Forecaster, clips: Tensor) -> None:
-    """Forward and backward, to their end; gradients are kept in place, for they are needed either way."""
+    """Runs one forward and one backward pass; gradients stay allocated, because both ways need them."""
     model.network.zero_grad(set_to_none=False)
     kind = clips.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=auto_precision(kind).startswith("bf16")):
-        loss = model.terms({"frames": clips}, {}, KeyedStream("bench", device=clips.device)).total
+        loss = model.losses({"frames": clips}, {}, KeyedStream("bench", device=clips.device)).total
     loss.backward()
     if kind == "cuda":
         torch.cuda.synchronize()
 
 
 def start_over(device: torch.device) -> None:
-    """Lets a step find no room that an earlier one left, or the figure would lack it."""
+    """Returns freed memory to the system; otherwise a step would reuse it, and its peak would be too low."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -86,16 +89,16 @@ def start_over(device: torch.device) -> None:
 
 
 def held(device: torch.device) -> tuple[int, int]:
-    """Bytes now and at most so far; on a CPU not by getrusage, which begins with what the parent held."""
+    """Returns the bytes held now and the peak; on a CPU not from getrusage, which starts with the parent's memory."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
-    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    now, most = (int(told[key].split()[0]) << 10 for key in ("VmRSS", "VmHWM"))
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    now, most = (int(status[key].split()[0]) << 10 for key in ("VmRSS", "VmHWM"))
     return now, most
 
 
 def compared(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Medians of the turns, and their ratio in memory."""
+    """Returns medians over repetitions, and the ratio of the memory peaks."""
     peaks, seconds = (
         {name: statistics.median(each[key] for each in turns) for name, turns in found.items()}
         for key in ("peak_mib", "seconds")
@@ -109,10 +112,10 @@ def compared(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=3, help="processes of each kind (default 3)")
-    parser.add_argument("--steps", type=int, default=3, help="timed in each (default 3)")
+    parser.add_argument("--turns", type=int, default=3, help="repetitions of each measurement (default 3)")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps in each (default 3)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--output", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--output", type=Path, help="also write the result as JSON")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     found: dict[str, dict[str, list[dict[str, float]]]]
@@ -121,8 +124,8 @@ def main() -> None:
         for _ in range(arguments.turns):
             for network in NETWORKS:
                 for name, checkpointing in CHECKPOINTING.items():
-                    told = fresh.submit(measured, network, checkpointing, arguments.steps, device).result()
-                    found[network][name].append(told)
+                    result = fresh.submit(measured, network, checkpointing, arguments.steps, device).result()
+                    found[network][name].append(result)
     report = {
         "memory": {network: compared(each) for network, each in found.items()},
         "batch": BATCH, "frames": FRAMES, "size": SIZE, "precision": auto_precision(device.type),

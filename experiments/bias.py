@@ -1,11 +1,11 @@
-"""How the Fréchet distance depends on the number of pictures, and what is extrapolated from few.
+"""Shows how the Fréchet distance depends on the number of images, and how well few images extrapolate.
 
-CIFAR-10's test pictures, and the same slightly blurred, against its training pictures, in our extractor's features:
+Compares CIFAR-10's test images, unchanged and slightly blurred, with its training images, in our extractor's features:
 
     python experiments/bias.py CIFAR_FOLDER
 
-The folder holds ``train`` and ``test`` folders or zips of class folders. Figures of N pictures are means over as many
-disjoint draws of N as there are test pictures for. Writes results/bias.json and results/bias.svg.
+The folder holds ``train`` and ``test``, as folders or zips of class folders. A value for N images is the mean over as
+many disjoint draws of N as the test images allow. Writes results/bias.json and results/bias.svg.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import json
 from functools import reduce
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,20 +30,20 @@ from gan_lab.evaluation.statistics import NotApplicableError, Values
 
 HERE = Path(__file__).parent
 SIZES = (100, 250, 500, 1000, 2500, 5000)
-SHOWN = 250  # the fewest in the picture
+SHOWN = 250  # the smallest N in the plot
 KINDS = {"test": "#2a78c2", "blurred": "#d2691e"}
 
 Found = dict[int, dict[str, float]]
 
 
-def figures(real: Tensor, made: Tensor) -> Found:
-    """By N the plain and the extrapolated distance, their deviations over draws, and the mean of the stated errors."""
-    found = {}
+def distances(real: Tensor, fake: Tensor) -> Found:
+    """Returns, by N, plain and extrapolated distances, their deviations over draws, and their mean standard errors."""
+    found: Found = {}
     for size in SIZES:
         metric = FrechetInfinity(real.shape[1], size)
         metric.real.update(real)
         draws = []
-        for part in made.split(size)[: len(made) // size]:
+        for part in fake.split(size)[: len(fake) // size]:
             metric.fake.reset()
             metric.fake.update(part)
             draws.append(compared(metric))
@@ -57,7 +58,7 @@ def figures(real: Tensor, made: Tensor) -> Found:
 
 
 def compared(metric: FrechetInfinity) -> Values:
-    """Where there are too few to extrapolate from, the plain distance alone."""
+    """Returns both distances, or only the plain one if there are too few images to extrapolate from."""
     real, fake = metric.real.compute(), metric.fake.compute()
     try:
         return metric.compare(real, fake)
@@ -66,7 +67,7 @@ def compared(metric: FrechetInfinity) -> Values:
 
 
 def draw(found: dict[str, Found]) -> str:
-    """Distances over 1,000 / N: full circles are plain, open ones at the same N what is extrapolated from so many."""
+    """Returns an SVG of distances over 1,000 / N: filled circles are plain, open ones extrapolated from N images."""
     shown = {kind: {n: each for n, each in by_size.items() if n >= SHOWN} for kind, by_size in found.items()}
     top = max(each["plain"] for by_size in shown.values() for each in by_size.values())
     axes = Axes((0, 1000 / SHOWN), (-0.05 * top, 1.1 * top), "1,000 / N", "fd_colour")
@@ -80,7 +81,7 @@ def draw(found: dict[str, Found]) -> str:
             marks += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{ink}"/>' for x, y in points]
         x, y = axes.place(1000 / SHOWN, by_size[SHOWN]["plain"])
         marks.append(f'<text x="{x - 8:.1f}" y="{y - 8 + 2 * number:.1f}" text-anchor="end">{kind}</text>')
-    svg = axes.svg("The Fréchet distance over the number of pictures", "".join(marks))
+    svg = axes.svg("The Fréchet distance over the number of images", "".join(marks))
     alone = 'xmlns="http://www.w3.org/2000/svg" width="560" height="260" font-family="sans-serif" font-size="11"'
     return svg.replace("<svg ", f'<svg {alone} fill="#777" ', 1).replace('class="grid"', 'stroke="#bbb"')
 
@@ -88,14 +89,14 @@ def draw(found: dict[str, Found]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    data = folder(str(parser.parse_args().folder), name="cifar10", channels=3, classes=0, size=32, batch_size=64)
+    data: Any = folder(str(parser.parse_args().folder), name="cifar10", channels=3, classes=0, size=32, batch_size=64)
     data.prepare_data()
     extractor = Colour()
     real = torch.cat([extractor(images)[0] for _, images in SplitImages(data, "train").batches(True)])
     test = torch.cat([images for _, images in SplitImages(data, "test").batches(False)])
-    test = test[torch.randperm(len(test), generator=torch.Generator().manual_seed(0))]  # they come class by class
+    test = test[torch.randperm(len(test), generator=torch.Generator().manual_seed(0))]  # they are ordered by class
     seen = {"test": test, "blurred": gaussian_blur(test, [3, 3], [0.6, 0.6])}
-    found = {kind: figures(real, torch.cat([extractor(part)[0] for part in seen[kind].split(250)])) for kind in KINDS}
+    found = {kind: distances(real, torch.cat([extractor(part)[0] for part in seen[kind].split(250)])) for kind in KINDS}
     record = {
         "command": "python experiments/bias.py …",
         "bias": found,

@@ -1,5 +1,7 @@
-"""What a second process costs: images per second of DCGAN at 64×64×3 by one and by two CPU processes of one thread
-each, which share a batch of 64. Runs take turns, and medians are compared: `python experiments/scaling.py`.
+"""Measures what a second process gains: `python experiments/scaling.py`.
+
+Compares images per second of DCGAN at 64×64×3 with one and with two CPU processes of one thread each, which share a
+batch of 64. Runs alternate, and medians are compared.
 """
 
 import argparse
@@ -11,13 +13,14 @@ import sys
 import tempfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 COMMAND = ["data=fake", "data.channels=3", "data.size=64", "logger=none", "callbacks.samples=null",
            "callbacks.fidelity=null", "callbacks.throughput.every=640", "precision=32-true"]  # fmt: skip
 
 
-def speed(devices: int, images: int, folder: Path) -> dict[str, object]:
-    """What a run by so many processes records."""
+def speed(devices: int, images: int, folder: Path) -> dict[str, Any]:
+    """Returns the record of a run with this number of processes."""
     record = folder / "record.json"
     command = [f"budget.images={images}", "budget.epochs=null", f"trainer.devices={devices}", f"runs={folder}"]
     subprocess.run(

@@ -1,12 +1,12 @@
-"""Train the small networks behind ``fd_grey`` and ``fd_colour`` and write them as safetensors files.
+"""Trains the small networks behind ``fd_grey`` and ``fd_colour`` and writes them as safetensors files.
 
     python experiments/train_extractor.py grey MNIST_FOLDER FASHION_FOLDER
     python experiments/train_extractor.py colour CIFAR_FOLDER
 
 MNIST_FOLDER and FASHION_FOLDER hold torchvision's ``<name>/raw/*.gz``; CIFAR_FOLDER holds ``train.zip`` and
-``test.zip`` of ``<split>/<class>/*.jpg``. The accuracies that are printed, and written into the file's header, are
-those of the file read back. The shipped files took 29 minutes on one core without bfloat16 (grey) and 17 minutes on one
-to two cores with AVX512-BF16 (colour).
+``test.zip`` with ``<split>/<class>/*.jpg``. The accuracies that are printed, and stored in the file's header, are
+measured after reading the file back. The files in the package took 29 minutes on one core without bfloat16 (grey) and
+17 minutes on one to two cores with AVX512-BF16 (colour).
 """
 
 import argparse
@@ -34,21 +34,22 @@ from gan_lab.common.device import auto_precision
 from gan_lab.evaluation.features import extractors
 from gan_lab.networks.classifier import Classifier
 
+EXTRACTORS = {"grey": extractors.Grey, "colour": extractors.Colour}
 WEIGHTS = Path(extractors.__file__).parent / "weights"
 ARTICLES = "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
 OBJECTS = "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
-Pictures = tuple[Tensor, Tensor]
+Images = tuple[Tensor, Tensor]
 """uint8 (N, C, H, W) and labels (N,)."""
 Pair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is learnt: pictures and labels, and per set those held out, of which a slice of the logits decides."""
+    """Training images and labels, and test sets, each with the slice of the logits that are compared."""
 
     data: str
-    train: Pictures
-    tests: dict[str, tuple[Pictures, slice]]
+    train: Images
+    tests: dict[str, tuple[Images, slice]]
     augment: Callable[[Tensor, Tensor], Tensor]
     classes: Sequence[str]
     widths: tuple[int, ...]
@@ -59,8 +60,8 @@ class Task:
 # Reading
 
 
-def read_idx(folder: Path, split: str) -> Pictures:
-    """The idx files of one split below the folder ("train" or "t10k")."""
+def read_idx(folder: Path, split: str) -> Images:
+    """Reads the idx files of one split ("train" or "t10k") below the folder."""
     (images,) = folder.glob(f"*/raw/{split}-images-idx3-ubyte.gz")
     (labels,) = folder.glob(f"*/raw/{split}-labels-idx1-ubyte.gz")
     pixels = np.frombuffer(bytearray(gzip.decompress(images.read_bytes())), np.uint8, offset=16)
@@ -68,8 +69,8 @@ def read_idx(folder: Path, split: str) -> Pictures:
     return torch.from_numpy(pixels.reshape(-1, 1, 28, 28)), torch.from_numpy(classes.astype(np.int64))
 
 
-def read_zip(path: Path) -> Pictures:
-    """Every ``*/<class>/*.jpg`` of a zip; classes are numbered in alphabetical order."""
+def read_zip(path: Path) -> Images:
+    """Reads every ``*/<class>/*.jpg`` in a zip; classes are numbered in alphabetical order."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
         pixels = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names]
@@ -78,8 +79,8 @@ def read_zip(path: Path) -> Pictures:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), torch.tensor([numbers[name] for name in folders])
 
 
-def sklearn_digits() -> Pictures:
-    """All 1,797 8×8 pictures of scikit-learn at 32×32, bicubic: never trained on."""
+def sklearn_digits() -> Images:
+    """Returns scikit-learn's 1,797 digits of 8×8, resized to 32×32 (bicubic); they are never trained on."""
     digits = load_digits()
     small = torch.from_numpy(digits.images).float().unsqueeze(1) * (255 / 16)
     large = F.interpolate(small, (32, 32), mode="bicubic", align_corners=False)
@@ -94,7 +95,7 @@ def uniform(n: int, low: float, high: float) -> Tensor:
 
 
 def affine(images: Tensor, scale: Pair, angle: Tensor, centre: Pair, shear: Tensor | float = 0.0) -> Tensor:
-    """Centre (x, y in [-1, 1]) to the middle, scaled, turned; ``shear`` moves lower rows right, in columns a row."""
+    """Moves the centre (x, y in [-1, 1]) to the middle, scales, rotates, shears (columns to the right per row)."""
     (wide, high), (x, y), cos, sin = scale, centre, angle.cos(), angle.sin()
     inverse = torch.stack([cos / wide, sin / wide - shear, x, -sin / high, cos / high, y], 1).view(-1, 2, 3)
     grid = F.affine_grid(inverse, list(images.shape), align_corners=False)
@@ -102,14 +103,14 @@ def affine(images: Tensor, scale: Pair, angle: Tensor, centre: Pair, shear: Tens
 
 
 def extent(inked: Tensor) -> tuple[Tensor, Tensor]:
-    """Middle and length, where the picture is 2 long and its middle 0, of what is true in (N, side): each (N,)."""
+    """Returns middle and length, each (N,), of the true part of (N, side), in coordinates from -1 to 1."""
     side = inked.shape[1]
     first, last = inked.float().argmax(1), side - inked.flip(1).float().argmax(1)
     return (first + last) / side - 1, (last - first) * (2 / side)
 
 
 def slant(images: Tensor) -> Tensor:
-    """How far the ink leans: columns to the left per row downwards, by second moments (N,)."""
+    """Returns the slant of the ink, (N,): columns to the left per row down, from second moments."""
     n, _, height, width = images.shape
     ink = images.view(n, height, width) + 1e-6
     y, x = torch.arange(height).view(1, -1, 1).float(), torch.arange(width).view(1, 1, -1).float()
@@ -119,7 +120,7 @@ def slant(images: Tensor) -> Tensor:
 
 
 def flag(ones: Tensor) -> Tensor:
-    """An arm down to the left of each one's upper end, as most Europeans write it and few in MNIST."""
+    """Adds a stroke down to the left from the top of each one, as most Europeans write it and few in MNIST do."""
     n, _, height, width = ones.shape
     y, x = torch.arange(height).view(1, -1, 1).float(), torch.arange(width).view(1, 1, -1).float()
     inked = ones.view(n, height, width) > 0.5
@@ -133,11 +134,11 @@ def flag(ones: Tensor) -> Tensor:
 
 
 def low_resolution(images: Tensor) -> Tensor:
-    """How scikit-learn's 8×8 digits come about and are shown.
+    """Simulates how scikit-learn's 8×8 digits were made.
 
-    NIST's preprocessing (Garris et al. 1994) sets the ink upright, stretches it to 32 rows of about 20 columns and
-    makes its strokes so wide that about 0.3 of the picture is ink, whatever the digit. Ink or no ink is then counted
-    in 4×4 blocks to 17 levels, and these are enlarged to 32×32.
+    NIST's preprocessing (Garris et al. 1994) deslants the ink, stretches it to 32 rows of about 20 columns, and widens
+    the strokes until about 0.3 of the image is ink, for every digit. Then inked pixels are counted in 4×4 blocks, which
+    gives 17 levels, and the result is enlarged to 32×32.
     """
     n = len(images)
     nothing, whole = torch.zeros(n), torch.ones(n)
@@ -154,7 +155,7 @@ def low_resolution(images: Tensor) -> Tensor:
 
 
 def augment_grey(images: Tensor, labels: Tensor) -> Tensor:
-    """Digits vary widely and often turn into low resolution; articles vary little, and are mirrored."""
+    """Varies digits widely, often at low resolution; varies articles little, and mirrors them."""
     n, digit = len(labels), labels < 10
     images = F.pad(images, (2, 2, 2, 2))
     images = torch.where((~digit & (torch.rand(n) < 0.5)).view(-1, 1, 1, 1), images.flip(3), images)
@@ -171,7 +172,7 @@ def augment_grey(images: Tensor, labels: Tensor) -> Tensor:
 
 
 def augment_colour(images: Tensor, _labels: Tensor) -> Tensor:
-    """Mirrored by chance, moved by up to 4 pixels, and an 8×8 square put out (DeVries and Taylor 2017)."""
+    """Mirrors at random, shifts by up to 4 pixels, and masks an 8×8 square (DeVries and Taylor 2017)."""
     n = len(images)
     images = torch.where((torch.rand(n) < 0.5).view(-1, 1, 1, 1), images.flip(3), images)
     images = F.pad(images, (4, 4, 4, 4), mode="reflect")
@@ -187,7 +188,7 @@ def augment_colour(images: Tensor, _labels: Tensor) -> Tensor:
 
 
 def train(task: Task, epochs: int, batch: int) -> nn.Module:
-    """SGD with one cycle of the learning rate; the result is the moving average of the weights."""
+    """Trains by SGD with a one-cycle learning rate; returns the moving average of the network."""
     images, labels = task.train
     network = Classifier(images.shape[1], len(task.classes), task.widths).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.99), use_buffers=True)
@@ -197,8 +198,8 @@ def train(task: Task, epochs: int, batch: int) -> nn.Module:
     for epoch in range(epochs):
         start, total = time.perf_counter(), 0.0
         for rows in torch.randperm(len(labels))[: steps * batch].view(steps, batch):
-            picture = task.augment(images[rows].float() / 255, labels[rows]).mul_(2).sub_(1)
-            loss = step(network, optimizer, picture, labels[rows], task.smoothing)
+            augmented = task.augment(images[rows].float() / 255, labels[rows]).mul_(2).sub_(1)
+            loss = step(network, optimizer, augmented, labels[rows], task.smoothing)
             schedule.step()
             average.update_parameters(network)
             total += loss
@@ -220,21 +221,21 @@ def step(network: nn.Module, optimizer: Optimizer, images: Tensor, labels: Tenso
 
 
 def write(network: nn.Module, path: Path, header: dict[str, str]) -> None:
-    """Matrices and kernels in float16, vectors (biases, batch statistics) in float32."""
+    """Writes matrices and kernels in float16, vectors (biases, batch statistics) in float32."""
     tensors = {key: (t.half() if t.ndim > 1 else t).contiguous() for key, t in network.state_dict().items()}
     save_file(tensors, path, header)
-    path.chmod(0o644)  # safetensors lets the owner alone read
+    path.chmod(0o644)  # safetensors makes the file readable for its owner only
 
 
-def accuracy(extractor: nn.Module, pictures: Pictures, decide: slice) -> float:
-    """Per cent right where the logits of the slice are compared."""
-    images, labels = pictures
+def accuracy(extractor: nn.Module, held_out: Images, decide: slice) -> float:
+    """Returns the accuracy in per cent, when the logits in the slice are compared."""
+    images, labels = held_out
     logits = torch.cat([extractor(part)[1] for part in images.split(500)])
     return 100 * (logits[:, decide].argmax(1) == labels).double().mean().item()
 
 
 def measure(name: str, path: Path, task: Task) -> dict[str, str]:
-    extractor = extractors.extractor(name, str(path))
+    extractor = EXTRACTORS[name](path)
     return {f"accuracy {test}": f"{accuracy(extractor, *held):.2f} %" for test, held in task.tests.items()}
 
 
@@ -243,7 +244,7 @@ def grey(mnist: Path, fashion: Path) -> Task:
     images, labels = read_idx(fashion, "t10k")
     everything = slice(0, 20)
     return Task(
-        data="MNIST and Fashion-MNIST, 60,000 training and 10,000 test pictures each",
+        data="MNIST and Fashion-MNIST, 60,000 training and 10,000 test images each",
         train=(torch.cat([digits[0], articles[0]]), torch.cat([digits[1], articles[1] + 10])),
         tests={
             "MNIST test": (read_idx(mnist, "t10k"), everything),
@@ -260,9 +261,9 @@ def grey(mnist: Path, fashion: Path) -> Task:
 
 def colour(cifar: Path) -> Task:
     return Task(
-        data="CIFAR-10 pictures saved as JPEG: the first 2,000 training and 500 test pictures of each class",
+        data="CIFAR-10 images saved as JPEG: the first 2,000 training and 500 test images of each class",
         train=read_zip(cifar / "train.zip"),
-        tests={"CIFAR-10 test (5,000 pictures)": (read_zip(cifar / "test.zip"), slice(0, 10))},
+        tests={"CIFAR-10 test (5,000 images)": (read_zip(cifar / "test.zip"), slice(0, 10))},
         augment=augment_colour,
         classes=OBJECTS,
         widths=(48, 96, 160, 192),
@@ -308,9 +309,9 @@ def main() -> None:
         "command": f"{command} --epochs {args.epochs} --batch {args.batch} --seed {args.seed} --threads {args.threads}",
     }
     write(network, path, header)
-    figures = measure(args.name, path, task)
-    write(network, path, header | figures)
-    print(f"{path}: {path.stat().st_size:,} bytes", *(f"{k}: {v}" for k, v in figures.items()), sep="\n")
+    accuracies = measure(args.name, path, task)
+    write(network, path, header | accuracies)
+    print(f"{path}: {path.stat().st_size:,} bytes", *(f"{k}: {v}" for k, v in accuracies.items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,25 @@
-"""Train the small network behind ``fd_video`` and write it as a safetensors file.
+"""Trains the small network behind ``fd_video`` and writes it as a safetensors file.
 
     python experiments/train_video_extractor.py MNIST_FOLDER CIFAR_FOLDER
 
-The folders are those of ``train_extractor.py``. Half of the clips are digits that move over a black ground, half are
-pictures under a moving camera; the network tells what is shown, where it goes, and how: steadily, not at all, by jumps,
-there and back, in wrong order, or slower and slower. The accuracies that are printed, and written into the header, are
-those of the file read back, on pictures and digits that were not trained on.
+The folders are those of ``train_extractor.py``. Half of the clips show digits that move over a black background, half
+show images under a moving camera. The network predicts what is shown, in which direction it moves, and how: steadily,
+not at all, in jumps, there and back, in shuffled order, or slowing down. The accuracies that are printed, and stored in
+the header, are measured after reading the file back, on images and digits that were not trained on.
 """
 
 import argparse
 import math
 import time
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from train_extractor import WEIGHTS, Pictures, read_idx, read_zip, uniform
+from train_extractor import WEIGHTS, Images, read_idx, read_zip, uniform
 
 from gan_lab.evaluation.features.extractors import Video
 from gan_lab.networks.clips import ClipClassifier
@@ -26,7 +27,7 @@ from gan_lab.networks.clips import ClipClassifier
 SIDE, LONGEST = 32, 16
 WAYS = ("steady", "still", "jumps", "there and back", "shuffled", "slowing")
 HEADINGS = 8
-"""Directions of movement, an eighth of a turn each."""
+"""Number of directions of movement."""
 
 PARTS = {
     "what": slice(0, 20),
@@ -37,7 +38,7 @@ WIDTHS = (16, 32, 48, 64)
 
 
 def courses(n: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """How far along its way each clip is at each frame, in [-1, 1], (n, T); ways (n,) and headings (n,)."""
+    """Returns positions along the path in each frame, in [-1, 1], (n, T); kinds of movement (n,); directions (n,)."""
     ways, headings = torch.randint(len(WAYS), (n,)), torch.randint(HEADINGS, (n,))
     t = torch.linspace(-1, 1, length).expand(n, -1)
     order = torch.rand(n, length).argsort(1)
@@ -54,9 +55,9 @@ def courses(n: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
     return kinds[ways, torch.arange(n)], ways, headings
 
 
-def clips(pictures: Pictures, digits: bool, n: int, length: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Clips, float32 (n, T, 3, 32, 32) in [0, 1] of pictures chosen by chance, and their labels by ``PARTS``."""
-    images, classes = pictures
+def clips(source: Images, digits: bool, n: int, length: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns clips of random images, float32 (n, T, 3, 32, 32) in [0, 1], and their labels, by ``PARTS``."""
+    images, classes = source
     rows = torch.randint(len(images), (n,))
     course, ways, headings = courses(n, length)
     angle = headings * (2 * math.pi / HEADINGS) + uniform(n, -0.3, 0.3)
@@ -78,20 +79,20 @@ def clips(pictures: Pictures, digits: bool, n: int, length: int) -> tuple[Tensor
     return frames.unflatten(0, (n, length)), labels
 
 
-def batch(sets: tuple[Pictures, Pictures], n: int, length: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Half of digits, half of pictures."""
+def batch(sets: tuple[Images, Images], n: int, length: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns clips, half of digits and half of images, and their labels."""
     parts = [clips(each, digits, n // 2, length) for each, digits in zip(sets, (True, False), strict=True)]
     labels = {key: torch.cat([part[1][key] for part in parts]) for key in PARTS}
     return torch.cat([part[0] for part in parts]), labels
 
 
-def known(labels: dict[str, Tensor]) -> Tensor:
-    """Whose heading can be told: of those that move in one direction."""
+def has_direction(labels: dict[str, Tensor]) -> Tensor:
+    """Returns which clips (n,) move in one direction, so that it can be predicted."""
     return (labels["how"] == WAYS.index("steady")) | (labels["how"] == WAYS.index("slowing"))
 
 
-def train(sets: tuple[Pictures, Pictures], steps: int, n: int) -> ClipClassifier:
-    """Adam with one cycle of the learning rate; the result is the moving average of the weights."""
+def train(sets: tuple[Images, Images], steps: int, n: int) -> ClipClassifier:
+    """Trains by AdamW with a one-cycle learning rate; returns the moving average of the network."""
     network = ClipClassifier(3, PARTS["where"].stop, WIDTHS)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.99), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0.01)
@@ -100,9 +101,9 @@ def train(sets: tuple[Pictures, Pictures], steps: int, n: int) -> ClipClassifier
     for step in range(steps):
         shown, labels = batch(sets, n, int(torch.randint(8, LONGEST + 1, ())))
         logits = network(shown * 2 - 1)[1]
-        told = known(labels)
+        directed = has_direction(labels)
         loss = sum(F.cross_entropy(logits[:, PARTS[key]], labels[key], label_smoothing=0.05) for key in ("what", "how"))
-        loss = loss + F.cross_entropy(logits[told][:, PARTS["where"]], labels["where"][told])
+        loss = loss + F.cross_entropy(logits[directed][:, PARTS["where"]], labels["where"][directed])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -110,12 +111,12 @@ def train(sets: tuple[Pictures, Pictures], steps: int, n: int) -> ClipClassifier
         average.update_parameters(network)
         if step % 50 == 49:
             print(f"step {step + 1}: loss {loss.item():.3f}, {time.perf_counter() - began:.0f} s", flush=True)
-    return average.module.eval()
+    return cast(ClipClassifier, average.module.eval())
 
 
 @torch.no_grad()
-def accuracies(extractor: Video, sets: tuple[Pictures, Pictures]) -> dict[str, float]:
-    """Of what is shown (digits, objects), how it moves, and where to."""
+def accuracies(extractor: Video, sets: tuple[Images, Images]) -> dict[str, float]:
+    """Returns the accuracies of what is shown (digits, objects), of how it moves, and of the direction."""
     torch.manual_seed(1)
     right: dict[str, list[Tensor]] = {"digits": [], "objects": [], "how": [], "where": []}
     for _ in range(20):
@@ -125,7 +126,7 @@ def accuracies(extractor: Video, sets: tuple[Pictures, Pictures]) -> dict[str, f
         right["digits"].append(calls["what"][:50])
         right["objects"].append(calls["what"][50:])
         right["how"].append(calls["how"])
-        right["where"].append(calls["where"][known(labels)])
+        right["where"].append(calls["where"][has_direction(labels)])
     return {key: torch.cat(each).float().mean().item() for key, each in right.items()}
 
 
