@@ -103,9 +103,9 @@ def command_keys(command):
     contents = [content for group, name, content, _ in configs() if not group and name == command]
     if contents:
         return set(flat(contents[0], ""))
-    calls = (node for node in ast.walk(ast.parse((ROOT / "gan_lab" / f"{command}.py").read_text()))
-             if isinstance(node, ast.Call))  # fmt: skip
-    return {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
+    nodes = [*ast.walk(ast.parse((ROOT / "gan_lab" / f"{command}.py").read_text()))]
+    fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    return fields | {keyword.arg for node in nodes if isinstance(node, ast.Call) for keyword in node.keywords}
 
 
 def is_known(key, value, command="train"):
