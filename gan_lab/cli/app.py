@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_lab.cli.config.deprecations import print_warnings
 from gan_lab.cli.config.overrides import mistyped, quote_paths
 from gan_lab.cli.config.paths import add_searchpath, home
 from gan_lab.cli.errors import spoken
@@ -29,6 +30,7 @@ def entry(config: str) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
             _make_importable(Path.cwd())
             add_searchpath(home("experiments"))
             importlib.import_module("gan_lab.cli.sweeps.search").register()
+            print_warnings()
             sys.argv[1:] = quote_paths(sys.argv[1:])
             if wrong := mistyped(sys.argv[1:]):
                 print(f"gan_lab: {wrong}", file=sys.stderr)

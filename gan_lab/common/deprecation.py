@@ -3,6 +3,7 @@
 The tables are in ``gan_lab.common.renames``; modules are in ``gan_lab.common.old_modules``.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -13,6 +14,8 @@ from gan_lab.common.renames import ARGUMENTS, ATTRIBUTES, METHODS
 from gan_lab.common.upgrade import renamed_arguments
 
 T = TypeVar("T", bound=type)
+PASSED_OVER = ("gan_lab", "importlib", "_frozen_importlib", "re")
+"""Packages that a user's code uses an old name through."""
 VARARGS = 0x04
 """``inspect.CO_VARARGS``; that module takes milliseconds to import."""
 
@@ -21,15 +24,14 @@ class RenamedWarning(DeprecationWarning):
     """A name of the last version was used; the message gives the present one."""
 
 
-def warn_renamed(old: str, new: str, stacklevel: int = 2) -> None:
-    """Warns that ``old`` is now called ``new``.
-
-    Args:
-        old: the name that was used.
-        new: the present name.
-        stacklevel: frames from the caller of this function to the user's code; 1 is the caller itself.
-    """
-    warnings.warn(f"{old} is now {new}.", RenamedWarning, stacklevel + 1)
+def warn_renamed(old: str, new: str) -> None:
+    """Warns that ``old`` is now called ``new``; the warning names the line of the user's code that used it."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in PASSED_OVER:
+        frame = frame.f_back
+    module, registry = frame.f_globals.get("__name__", ""), frame.f_globals.setdefault("__warningregistry__", {})
+    place = (frame.f_code.co_filename, frame.f_lineno)
+    warnings.warn_explicit(f"{old} is now {new}.", RenamedWarning, *place, module=module, registry=registry)
 
 
 class OldName:
@@ -99,7 +101,7 @@ def _take_overrides(cls: type, table: Iterable[tuple[str, str]]) -> None:
             continue
         overridden = next((vars(each)[new] for each in cls.__mro__[1:] if new in vars(each)), None)
         if overridden is not None and _fits(vars(cls)[old], overridden):
-            warn_renamed(f"{cls.__qualname__}.{old}", new, stacklevel=4)
+            warn_renamed(f"{cls.__qualname__}.{old}", new)
             setattr(cls, new, vars(cls)[old])
 
 
@@ -132,7 +134,7 @@ def accept_old_attributes(kind: str, *parts: Any) -> None:
         for old, new in ATTRIBUTES[kind]:
             if hasattr(part, old) and not hasattr(part, new):
                 owner = type(part) if hasattr(type(part), old) else part
-                warn_renamed(f"{type(part).__name__}.{old}", new, stacklevel=3)
+                warn_renamed(f"{type(part).__name__}.{old}", new)
                 setattr(owner, new, getattr(owner, old))
 
 

@@ -52,7 +52,7 @@ def _present(module: str, name: str) -> Any:
     if new == old:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(place), present)
-    warn_renamed(old, new, stacklevel=3)
+    warn_renamed(old, new)
     return found
 
 

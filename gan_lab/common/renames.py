@@ -252,9 +252,18 @@ CHOICES = {
 }
 """Choices of config groups that users may still type under their old names, by group and old name."""
 
-KEYS = {f"{tier}.{old}": f"{tier}.{new}" for tier in ("metrics", "quick") for old, new in CHOICES["metrics"].items()}
-KEYS["callbacks.progress.figures"] = "callbacks.progress.metrics"
-"""Beginnings of config keys that users may still type under their old names."""
+KEYS = {
+    "takes": "data_kind",
+    "callbacks.progress.figures": "callbacks.progress.metrics",
+    "loss.penalties.*.every": "loss.penalties.*.interval",
+    "model.feeding": "model.teacher_forcing",
+    "model.fresh_for_generator": "model.new_batch_for_generator",
+    "model.given": "model.context_frames",
+    "model.replay": "model.replay_pool",
+    "model.schedules.feeding": "model.schedules.teacher_forcing",
+    **{f"{tier}.{old}": f"{tier}.{new}" for tier in ("metrics", "quick") for old, new in CHOICES["metrics"].items()},
+}
+"""Beginnings of config keys that users may still type under their old names; ``*`` stands for one part of a key."""
 
 EXTRA_STATE = {"replay": "replay_pool"}
 """Entries of what format 1 called ``memories``."""

@@ -7,7 +7,7 @@ before anything in it is trusted or built. All functions here are pure.
 from collections.abc import Mapping
 from typing import Any
 
-from gan_lab.common.renames import ARGUMENTS, EXTRA_STATE, MODULES, NAMES, SCHEDULED
+from gan_lab.common.renames import ARGUMENTS, EXTRA_STATE, KEYS, MODULES, NAMES, SCHEDULED
 
 
 def renamed(path: str) -> str:
@@ -24,6 +24,19 @@ def renamed(path: str) -> str:
 def renamed_arguments(path: str) -> dict[str, str]:
     """The arguments of earlier versions → their present names, of a class or function by its present dotted path."""
     return next((table for module, table in ARGUMENTS.items() if f"{path}.".startswith(f"gan_lab.{module}.")), {})
+
+
+def renamed_key(key: str) -> str:
+    """The present dotted key of a configuration's key, whose beginning ``KEYS`` may have under its old name."""
+    parts = key.split(".")
+    for old, new in sorted(KEYS.items(), key=lambda pair: -len(pair[0].split("."))):
+        pattern = old.split(".")
+        if len(pattern) <= len(parts) and all(want in ("*", part) for want, part in zip(pattern, parts, strict=False)):
+            matched = iter([part for want, part in zip(pattern, parts, strict=False) if want == "*"])
+            return ".".join(
+                [*(next(matched) if part == "*" else part for part in new.split(".")), *parts[len(pattern) :]]
+            )
+    return key
 
 
 def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:

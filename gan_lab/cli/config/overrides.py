@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from gan_lab.cli.config.deprecations import present_overrides
 from gan_lab.cli.config.paths import choices
 
 PATHS = {
@@ -26,7 +27,7 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
     In a multirun a list of paths stays a list, unless a file of that very name exists.
     """
     sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
-    return [_quote(argument, sweeps) for argument in arguments]
+    return [_quote(argument, sweeps) for argument in present_overrides(arguments)]
 
 
 def _quote(argument: str, sweeps: bool) -> str:
