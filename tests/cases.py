@@ -107,6 +107,9 @@ def _thin_sequences(config: DictConfig) -> list[str]:
     return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
 
 
+NARROW = {"model=gan": ["network.widths=[8]", "network.critic_widths=[8]"]}
+"""What makes a case narrower still where its weights are kept, as in ``tests/old_checkpoints``."""
+
 PLACE = "/nowhere/run"
 """Stands for a run's folder."""
 

@@ -1,16 +1,18 @@
 """Checkpoints of every earlier format load for ever, and give what they gave when they were written."""
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 import torch
-from cases import limited, plain
+from cases import CASES, NARROW, limited, plain
 from fitting import fit
 from outputs import outputs_of, summary
 
 import gan_lab
+from gan_lab.common import runs
 
 ARCHIVES = sorted((Path(__file__).parent / "old_checkpoints").glob("format*.tar.xz"))
 
@@ -45,6 +47,29 @@ def test_it_loads_and_gives_what_it_gave(archive, case, folder):
         assert found[name]["shape"] == value["shape"], name
         deviation = value["values"][1]
         assert found[name]["values"] == pytest.approx(value["values"], rel=1e-3, abs=1e-3 * deviation), name
+
+
+def run_of(archive, case, folder, runs, **facts):
+    """A run folder as the version of the archive left it."""
+    run = runs / case.replace("=", "-") / "2026-01-01_00-00-00"
+    run.mkdir(parents=True)
+    told = json.loads((folder / archive.name / f"{case}.json").read_text())["configuration"]
+    (run / "config.json").write_text(json.dumps({**told, "run_dir": str(run), "runs": str(runs)}))
+    (run / "run.json").write_text(json.dumps({"state": "stopped", **facts}))
+    shutil.copyfile(folder / archive.name / f"{case}.ckpt", run / "last.ckpt")
+    return run
+
+
+@pytest.mark.parametrize("case", [" ".join(case) for case in CASES[::9]])
+def test_a_run_of_an_earlier_version_is_found_again(case, folder, tmp_path):
+    for archive in ARCHIVES:
+        run = run_of(archive, case, folder, tmp_path / archive.name)
+        now = plain(case.split(), tmp_path / "new", *limited(4), "precision=32-true", *NARROW.get(case, []))
+        assert runs.find_resumable(tmp_path / archive.name, now)[0] == run
+        assert runs.find_resumable(tmp_path / archive.name, {**now, "seed": 5})[2] == ["seed"]
+        (run / "run.json").write_text(json.dumps({"state": "finished"}))
+        assert runs.find_finished(tmp_path / archive.name, now) == run
+        assert runs.find_finished(tmp_path / archive.name, {**now, "model": {**now["model"], "seed": 5}}) is None
 
 
 def test_a_run_of_an_earlier_format_goes_on(folder, tmp_path):

@@ -180,6 +180,8 @@ NAMES = {
     "metrics.clips.shared_clips": "data.clip_subsets.shared_clips",
     "metrics.clips.spread": "data.clip_subsets.spread",
     "metrics.clips.spread_clips": "data.clip_subsets.spread_clips",
+    "metrics.latents.CodebookUse": "evaluation.metrics.latents.CodebookUsage",
+    "metrics.steadiness.Steadiness": "evaluation.metrics.digit_consistency.DigitConsistency",
     "metrics.modes.Nearest": "common.mixtures.NearestMode",
     "metrics.sources.PIXELS": "data.subsets.PIXELS",
     "metrics.sources.shared_blocks": "data.subsets.shared_blocks",

@@ -14,11 +14,14 @@ from typing import IO, Any
 from gan_lab.common import runs
 from gan_lab.common.atomic import atomic_write, temporary_files
 from gan_lab.common.errors import UserError
+from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
 IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial"}
 """Keys that say nothing of what is trained: runs that differ in these alone are equal."""
+TRAINED_KEYS = {"model", "data", "seed", "batch_size", "budget", "precision", "trainer"}
+"""Keys that decide what is trained: in ``model`` and ``data`` every other choice is resolved."""
 SEARCH = "callbacks.pruning."
 DEVICES = "trainer.devices"
 
@@ -113,7 +116,7 @@ def find_resumable(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | 
     """The newest unfinished run of equal configuration; else None, the nearest one and the differing keys."""
     nearest: tuple[Path | None, list[str]] = (None, [])
     for folder in unfinished_runs(runs):
-        keys = differing_keys(config, read_json(folder / "config.json"))
+        keys = _differing_keys_of_run(config, folder)
         if not keys:
             return folder, folder, []
         if nearest[0] is None or len(keys) < len(nearest[1]):
@@ -125,7 +128,18 @@ def find_finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
     """The newest finished run of equal configuration."""
     found = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     ended = (path.parent for path in found if read_json(path).get("state") == "finished")
-    return next((folder for folder in ended if not differing_keys(config, read_json(folder / "config.json"))), None)
+    return next((folder for folder in ended if not _differing_keys_of_run(config, folder)), None)
+
+
+def _differing_keys_of_run(config: Mapping[str, Any], folder: Path) -> list[str]:
+    """The dotted keys in which a run's recorded configuration, under its present names, differs from ``config``.
+
+    Of a run of an earlier version, which may lack keys or have others, those that decide what is trained count.
+    """
+    recorded = read_json(folder / "config.json")
+    upgraded = upgrade_config(recorded)
+    keys = differing_keys(config, upgraded)
+    return keys if upgraded == recorded else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

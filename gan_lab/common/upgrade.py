@@ -4,7 +4,8 @@ A checkpoint carries a ``format`` number. ``upgrade`` brings the plain container
 before anything in it is trusted or built. All functions here are pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from gan_lab.common.renames import ARGUMENTS, EXTRA_STATE, KEYS, MODULES, NAMES, SCHEDULED
@@ -28,15 +29,18 @@ def renamed_arguments(path: str) -> dict[str, str]:
 
 def renamed_key(key: str) -> str:
     """The present dotted key of a configuration's key, whose beginning ``KEYS`` may have under its old name."""
-    parts = key.split(".")
-    for old, new in sorted(KEYS.items(), key=lambda pair: -len(pair[0].split("."))):
+    return ".".join(_renamed_path(key.split(".")))
+
+
+def _renamed_path(path: Sequence[str]) -> list[str]:
+    for old, new in sorted(KEYS.items(), key=lambda pair: -pair[0].count(".")):
         pattern = old.split(".")
-        if len(pattern) <= len(parts) and all(want in ("*", part) for want, part in zip(pattern, parts, strict=False)):
-            matched = iter([part for want, part in zip(pattern, parts, strict=False) if want == "*"])
-            return ".".join(
-                [*(next(matched) if part == "*" else part for part in new.split(".")), *parts[len(pattern) :]]
-            )
-    return key
+        beginning = path[: len(pattern)]
+        if len(beginning) == len(pattern) and all(map(fnmatchcase, beginning, pattern)):
+            matched = iter([part for part, want in zip(beginning, pattern, strict=True) if want == "*"])
+            present = [next(matched) if part == "*" else part for part in new.split(".")]
+            return [*present, *path[len(pattern) :]]
+    return [*path]
 
 
 def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +54,28 @@ def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
         states = upgraded.pop("memories", {})
         upgraded["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
     return upgraded
+
+
+def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the resolved configuration of a run with the present names; the input stays as it is."""
+    upgraded: dict[str, Any] = {}
+    for path, value in _leaves(_rename_parts(config)):
+        node = upgraded
+        *parents, last = _renamed_path(path)
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    if isinstance(upgraded.get("model"), Mapping):
+        upgraded["model"] = _rename_model(upgraded["model"])
+    return upgraded
+
+
+def _leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, *path, key)
+        else:
+            yield (*path, key), value
 
 
 def _rename_parts(node: Any) -> Any:

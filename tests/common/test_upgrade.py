@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from gan_lab.common.renames import FORMAT
-from gan_lab.common.upgrade import renamed, upgrade
+from gan_lab.common.upgrade import renamed, upgrade, upgrade_config
 
 OLD = {
     "state_dict": {},
@@ -99,3 +99,38 @@ def test_a_checkpoint_without_a_model_is_upgraded():
 )
 def test_dotted_paths(old, new):
     assert renamed(old) == new == renamed(new)
+
+
+CONFIG = {
+    "takes": "frames",
+    "metrics": {
+        "looks": {"_target_": "gan_lab.metrics.gathering.Comparison", "n": 1000},
+        "mine": {"_target_": "my.Metric", "every": 2, "empty": {}},
+    },
+    "loss": {"penalties": {"r1": {"_target_": "gan_lab.losses.penalties.R1", "every": 16}}},
+    "model": {
+        "_target_": "my_methods.Mine",
+        "given": 5,
+        "schedules": {"feeding": None, "adversary.penalties.r1.weight": None},
+    },
+}
+
+
+def test_a_runs_configuration_has_its_present_names():
+    before = copy.deepcopy(CONFIG)
+    found = upgrade_config(CONFIG)
+    assert before == CONFIG
+    assert found == {
+        "data_kind": "frames",
+        "metrics": {
+            "image_statistics": {"_target_": renamed("gan_lab.metrics.gathering.Comparison"), "n": 1000},
+            "mine": {"_target_": "my.Metric", "every": 2, "empty": {}},
+        },
+        "loss": {"penalties": {"r1": {"_target_": "gan_lab.losses.penalties.R1", "interval": 16}}},
+        "model": {
+            "_target_": "my_methods.Mine",
+            "context_frames": 5,
+            "schedules": {"teacher_forcing": None, "objective.penalties.r1.weight": None},
+        },
+    }
+    assert upgrade_config(found) == found and upgrade_config({}) == {}

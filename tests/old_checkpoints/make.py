@@ -1,8 +1,8 @@
 """Makes an archive of thin checkpoints, one for each case of the tests: ``python tests/old_checkpoints/make.py 1``.
 
-The archive of a format is made once, by the last version that writes it, and is kept: every later version must load each
-checkpoint and give the same outputs (``tests/test_old_checkpoints.py``). Weights are functions of their names, in few
-levels, so that the archive is small.
+The archive of a format is made once, by the last version that writes it, and is kept: every later version must load
+each checkpoint and give the same outputs (``tests/test_old_checkpoints.py``). Weights are functions of their names, in
+few levels, so that the archive is small.
 """
 
 import hashlib
@@ -15,12 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from cases import CASES, limited, plain
+from cases import CASES, NARROW, limited, plain
 from fitting import fit
 from outputs import outputs_of, summary
 
 FOLDER = Path(__file__).parent
-NARROW = {"model=gan": ["network.widths=[8]", "network.critic_widths=[8]"]}
 LEFT_OUT = ("optimizer_states", "lr_schedulers", "loops", "callbacks")
 WHOLE = "model=dcgan"  # this one can be resumed as well
 
