@@ -1,21 +1,47 @@
-"""The W&B workspace of a project, as code: ``python -m gan_lab.dashboard project=gan_lab``."""
+"""Makes the Weights & Biases workspace of a project: ``python -m gan_lab.dashboard project=gan_lab``."""
 
-from gan_lab.cli.app import plain_entry
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from gan_lab.cli.artifacts import Artifact, Message
+from gan_lab.cli.command import command
+from gan_lab.cli.requests import Request, Words
+from gan_lab.common.errors import UserError
 
 
-@plain_entry("", project=None, entity=None, name="gan_lab", output=None)
-def main(rest: list[str], project: str | None, entity: str | None, name: str, output: str | None) -> None:
-    from gan_lab.common.errors import UserError
+@dataclass(frozen=True, kw_only=True)
+class DashboardRequest(Request):
+    rest: Annotated[tuple[str, ...], Words("")] = ()
+    project: str | None = None
+    entity: str | None = None
+    name: str = "gan_lab"
+    output: Path | None = None
+
+
+@command(DashboardRequest)
+def dashboard(request: DashboardRequest) -> Iterator[Artifact]:
+    """Makes the workspace of a project on Weights & Biases, with its curves, tables and images.
+
+    project=   the project, as in logger.wandb.project
+    entity=    the project's owner; by default yours
+    name=      the workspace's name
+    output=    a JSON file to write the workspace to, instead of W&B
+    """
     from gan_lab.training.loggers.wandb_workspace import save, write
 
-    if rest or not project:
-        wrong = f"gan_lab.dashboard does not know {rest[0]}" if rest else "Of which project is not said"
+    if request.rest or not request.project:
+        wrong = f"{request.rest[0]} is not a key of this command" if request.rest else "The project is missing"
         raise UserError(f"{wrong}: give project=… as in logger.wandb.project.")
-    if output:
-        print(f"Wrote {write(project, entity, name, output)}")
+    if request.output:
+        written = write(request.project, request.entity, request.name, str(request.output))
+        yield Message(f"Wrote {written}")
     else:
-        print(f"The workspace {name}: {save(project, entity, name)}")
+        yield Message(f"The workspace {request.name}: {save(request.project, request.entity, request.name)}")
 
 
 if __name__ == "__main__":
-    main()
+    dashboard()

@@ -1,20 +1,37 @@
-"""Weights that figures need, downloaded once: ``python -m gan_lab.fetch inception to=folder``."""
+"""Downloads weights that metrics need, once: ``python -m gan_lab.fetch inception to=folder``."""
 
-from gan_lab.cli.app import plain_entry
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from gan_lab.cli.artifacts import Artifact, Message
+from gan_lab.cli.command import command
+from gan_lab.cli.requests import Request, Words
+from gan_lab.common.errors import UserError
 
 
-@plain_entry("inception", to=None)
-def main(names: list[str], to: str | None) -> None:
-    from pathlib import Path
+@dataclass(frozen=True, kw_only=True)
+class FetchRequest(Request):
+    names: Annotated[tuple[str, ...], Words("inception")]
+    to: Path | None = None
 
-    from gan_lab.common.errors import UserError
+
+@command(FetchRequest)
+def fetch(request: FetchRequest) -> Iterator[Artifact]:
+    """Downloads the weights of the Inception network of FID, IS and KID, and verifies their checksum.
+
+    to=   a folder; by default torch hub's cache
+    """
     from gan_lab.evaluation.features.inception import INCEPTION_URL, inception_weights
 
-    if names != ["inception"]:
-        raise UserError(f"gan_lab.fetch knows the weights of inception, not {' '.join(names)}: give that name.")
-    target = None if to is None else Path(to).expanduser() / INCEPTION_URL.rpartition("/")[2]
-    print(f"{inception_weights(target, download=True)}: whole and checked.")
+    if request.names != ("inception",):
+        raise UserError(f"There are no weights called {' '.join(request.names)}: give the name inception.")
+    target = None if request.to is None else request.to / INCEPTION_URL.rpartition("/")[2]
+    yield Message(f"{inception_weights(target, download=True)}: complete and verified.")
 
 
 if __name__ == "__main__":
-    main()
+    fetch()

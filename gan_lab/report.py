@@ -1,14 +1,34 @@
-"""Runs as pages: ``python -m gan_lab.report runs/dcgan-digits/…``, or over many ``python -m gan_lab.report runs``."""
+"""Writes runs as pages: ``python -m gan_lab.report runs/dcgan-digits/…``, or ``python -m gan_lab.report runs`` for all."""
 
-from gan_lab.cli.app import plain_entry
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from gan_lab.cli.command import command
+from gan_lab.cli.requests import Request, Words
 
 
-@plain_entry("runs, or folders of runs, or a sweep's", output=None, against=None)
-def main(paths: list[str], output: str | None, against: str | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest(Request):
+    runs: Annotated[tuple[Path, ...], Words("runs, folders of runs, or a sweep")]
+    output: Path | None = None
+    against: Path | None = None
+
+
+@command(ReportRequest)
+def report(request: ReportRequest) -> None:
+    """Writes a page of each run, report.html in its folder, and an index over several runs.
+
+    output=    one folder for all pages
+    against=   a run whose settings are shown beside those of the others
+    """
     from gan_lab.evaluation.reports.collection import report
 
-    report(paths, output, against)
+    output, against = (None if path is None else str(path) for path in (request.output, request.against))
+    report([str(path) for path in request.runs], output, against)
 
 
 if __name__ == "__main__":
-    main()
+    report()

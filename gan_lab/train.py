@@ -1,16 +1,84 @@
 """Trains a model: ``python -m gan_lab.train model=dcgan data=mnist``."""
 
-from typing import Any
+from __future__ import annotations
 
-from gan_lab.cli.app import entry
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from gan_lab.cli.command import command
+from gan_lab.cli.requests import DataPaths, Extractors, Natural, PositiveInt, Request
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-@entry("train")
-def main(config: Any) -> float | None:
-    from gan_lab.cli.sweeps import jobs as sweeps
+@dataclass(frozen=True)
+class MetricPaths:
+    weights: Mapping[str, Path | None]
 
-    return sweeps.train(config)
+
+@dataclass(frozen=True)
+class CallbackPaths:
+    fidelity: MetricPaths
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(Request):
+    """The keys that are checked here, and the whole configuration as plain containers, ``plain``: its other keys belong
+    to the parts that they are arguments of.
+    """
+
+    seed: Natural
+    batch_size: PositiveInt
+    log_every: PositiveInt
+    resume: Literal["auto", False] | Path | None
+    init_from: Path | None
+    runs: Path
+    run_dir: Path | None
+    record: Path | None
+    data_dir: Path
+    data: Annotated[Mapping[str, Any], DataPaths]
+    callbacks: Annotated[Mapping[str, Any] | None, CallbackPaths] = None
+    extractor: Extractors | None = None
+    plain: Mapping[str, Any]
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> Self:
+        return super().checked({**values, "plain": values})
+
+
+def prepare(config: DictConfig) -> None:
+    """Refuses what cannot work before anything is built, and fills in what only this machine knows."""
+    from gan_lab.cli.config.checks import settle
+    from gan_lab.training.resume import RUN_DIR
+
+    settle(config)
+    config.run_dir = config.run_dir or RUN_DIR
+
+
+def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Records a job of a sweep; a training of its own is performed as it is."""
+
+    def job(config: DictConfig) -> Any:
+        from gan_lab.cli.sweeps import jobs
+
+        return jobs.recorded(perform, config) if jobs.is_job() else perform(config)
+
+    return job
+
+
+@command(TrainRequest, prepare=prepare, wrap=recorded)
+def train(request: TrainRequest) -> float | None:
+    """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on."""
+    from gan_lab.cli.records import called
+    from gan_lab.cli.sweeps.jobs import is_job, run_job
+    from gan_lab.training.fit import fit
+
+    plain = dict(request.plain)
+    return run_job(plain, called()) if is_job() else fit(plain, called())
 
 
 if __name__ == "__main__":
-    main()
+    train()

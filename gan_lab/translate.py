@@ -1,16 +1,101 @@
-"""Translates pictures with a trained model: ``python -m gan_lab.translate checkpoint=… input=photos output=zebras``."""
+"""Translates images to another domain: ``python -m gan_lab.translate checkpoint=… input=photos output=zebras``."""
 
-from typing import Any
+from __future__ import annotations
 
-from gan_lab.cli.app import entry
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gan_lab.cli.artifacts import Artifact, Message, Output, Written
+from gan_lab.cli.command import command
+from gan_lab.cli.requests import ModelRequest, PositiveFloat, PositiveInt, Size
+from gan_lab.cli.session import Session
+from gan_lab.common.capabilities import Translates
+from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    from gan_lab.inference.translate_files import TranslationJob
+
+COLUMNS = ("input", "output", "cycle")
 
 
-@entry("translate")
-def main(config: Any) -> None:
-    from gan_lab import translating
+@dataclass(frozen=True, kw_only=True)
+class TranslateRequest(ModelRequest):
+    input: Path
+    output: Path
+    direction: str
+    size: Literal["keep"] | Size
+    overwrite: bool
+    sheet: bool
+    max_pixels: PositiveInt
+    tile: Literal["auto"] | PositiveInt | None
+    stats: Literal["exact", "fast"]
+    scratch: Literal["disk", "memory"]
+    memory: PositiveFloat | None
 
-    translating.translate(config)
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """(height, width) of the results; None keeps each image's own."""
+        if self.size == "keep":
+            return None
+        return (self.size, self.size) if isinstance(self.size, int) else self.size  # type: ignore[return-value]
+
+
+def parts(request: TranslateRequest) -> int | None:
+    """One part for a single image, else any number."""
+    return 1 if Output(request.input).is_image else None
+
+
+@command(TranslateRequest, needs=Translates, lacks="knows no other domain", example="model=cyclegan", parts=parts)
+def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]:
+    """Translates every image of a file, folder or zip to another domain.
+
+    Results that exist already are left alone, so an interrupted job can be continued. Images that cannot be read are
+    listed, and the rest is done.
+    """
+    from gan_lab.common.distributed import rank_and_world_size
+    from gan_lab.inference.file_jobs import folder_of, plan
+
+    job = translation_job(session, request)
+    files, others = plan(request.input, request.output, job.there.target)
+    folder_of(request.output).mkdir(parents=True, exist_ok=True)
+    job.run(files)
+    if rank_and_world_size()[0]:
+        return
+    job.report.raise_if_none(len(files), request.input)
+    yield Message("\n".join(job.report.lines(request.output, others)))
+    if job.sheet is not None:
+        title = f"{request.input.name} {request.direction[0]} → {request.direction[-1]}"
+        yield Written(job.sheet.write(title, f"{len(job.sheet.links)} images, translated with {session.path}"))
+
+
+def translation_job(session: Session, request: TranslateRequest) -> TranslationJob:
+    """The translators and the sheet that the request asks for."""
+    from gan_lab.common.device import available_memory
+    from gan_lab.common.distributed import rank_and_world_size
+    from gan_lab.inference.file_jobs import folder_of
+    from gan_lab.inference.sheet_page import Sheet
+    from gan_lab.inference.translate_files import TranslationJob
+    from gan_lab.inference.translation import Tiling, Translator
+
+    if request.sheet and Output(request.output).is_image:
+        raise UserError(f"sheet=true writes a page beside the results: give a folder, not output={request.output}.")
+    sharing = rank_and_world_size()[1] if session.device.type == "cpu" else 1
+    free = available_memory(session.device) // 2 // sharing
+    budget = free if request.memory is None else int(request.memory * 2**30)
+    tiling = Tiling(request.tile, request.stats, request.scratch, budget, folder_of(request.output))
+    there = Translator(session.model, request.direction, request.sides, tiling, request.seed)
+    back = {"a2b": "b2a", "b2a": "a2b"}[request.direction]
+    cycles = request.sheet and back in session.model.directions
+    return TranslationJob(
+        there,
+        Translator(session.model, back, None, tiling, request.seed) if cycles else None,
+        request.max_pixels,
+        request.overwrite,
+        Sheet(request.output, COLUMNS) if request.sheet else None,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    translate()

@@ -1,4 +1,4 @@
-"""Errors in one sentence."""
+"""Errors of the user's making, in one sentence."""
 
 import functools
 import sys
@@ -6,19 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 
-def spoken(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Errors of the user's making end with their sentence alone and status 2, Ctrl-C with 130; a sweep goes on."""
+def report_user_errors(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps ``work`` so that a ``UserError`` prints its sentence and exits with status 2, and Ctrl-C exits with 130."""
 
     @functools.wraps(work)
-    def task(config: Any) -> Any:
+    def reported(*arguments: Any) -> Any:
         from gan_lab.common.errors import UserError
 
         try:
-            return work(config)
+            return work(*arguments)
         except UserError as error:
             print(f"gan_lab: {error}", file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt:
             sys.exit(130)
 
-    return task
+    return reported

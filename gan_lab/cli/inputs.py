@@ -1,31 +1,94 @@
-"""What a command reads."""
+"""What commands read: images of the model's data, or the user's own files."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gan_lab.common.capabilities import Mixture, RealClips, RealImages, TwoDomains
-from gan_lab.common.distributed import rank_zero_first
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, instantiate
-from gan_lab.training.checkpoint import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gan_lab.cli.session import Session
+    from gan_lab.inference.reconstruction import LabelledImages
 
 
-def data_of(path: Path, plain: dict[str, Any]) -> RealImages | RealClips | TwoDomains | Mixture:
-    """The data a checkpoint was trained on, ready to be read; ``root`` says where they are now, ``data`` what else of
-    them is to be another way.
+class ImagesRequest(Protocol):
+    """The keys that say which images are read."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def label(self) -> int | None: ...
+    @property
+    def output(self) -> Path | None: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def root(self) -> Path | None: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
+def data_images(session: Session, request: ImagesRequest) -> LabelledImages:
+    """Images evenly spaced over a split of the data that the model was trained on, with their classes.
+
+    Raises:
+        UserError: if the data are not images of one kind.
     """
-    node = dict(read(path)["gan_lab"]["data"])
-    if plain["root"] and "root" not in node:
-        raise UserError(f"The data of {path} lie in no folder: leave root= away.")
-    if plain["root"]:
-        node["root"] = plain["root"]
-    node |= plain["data"]
-    data = instantiate(node, [*TRUSTED, *plain["trust"]])
-    if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
-        raise UserError(
-            f"The data of {path}, {type(data).__name__}, are not pictures that others can be compared with."
-        )
-    with rank_zero_first():
-        data.prepare_data()  # type: ignore[union-attr]
-    data.setup("test")  # type: ignore[union-attr]
-    return data
+    import torch
+
+    from gan_lab.common.capabilities import LabelledImages as HasLabels
+    from gan_lab.common.capabilities import RealImages
+    from gan_lab.common.images import to_float
+    from gan_lab.data.subsets import some, spread, spread_numbers
+    from gan_lab.inference.reconstruction import LabelledImages
+
+    data, split, label = session.data(request.root, request.data), request.split, request.label
+    if not isinstance(data, RealImages):
+        raise UserError(f"The data of {session.path} are not images of one kind: give input=….")
+    n = some(data, split, request.n)
+    labels: Any = label
+    if label is None and session.num_classes and isinstance(data, HasLabels):
+        labels = data.labels(split)[spread_numbers(data.count(split), n)]
+    return LabelledImages(to_float(torch.cat([images for _, images in spread(data, split, n)])), labels)
+
+
+def own_images(session: Session, request: ImagesRequest, path: Path) -> LabelledImages:
+    """The user's images, in the size and the channels of the model's data, and binarised if those are.
+
+    Raises:
+        UserError: if no image can be read.
+    """
+    from collections import Counter
+
+    import numpy as np
+    import torch
+
+    from gan_lab.common.domains import Domain
+    from gan_lab.common.images import to_float
+    from gan_lab.data.loading.batches import ONCE
+    from gan_lab.data.loading.binary import drawn
+    from gan_lab.data.reading.files import Files
+    from gan_lab.data.reading.pictures import Damaged, Decoded
+    from gan_lab.data.subsets import spread_numbers
+    from gan_lab.inference.file_jobs import plan
+    from gan_lab.inference.reconstruction import LabelledImages
+
+    spec, node = session.resize_spec("images"), session.contents["data"]
+    jobs, _ = plan(path, request.output or Path(), Domain(spec.channels))
+    chosen = [jobs[number].entry for number in spread_numbers(len(jobs), min(request.n, len(jobs))).tolist()]
+    found = list(Files(chosen).render(spec))
+    for damaged in (each for each in found if isinstance(each, Damaged)):
+        print(f"left out {damaged.name}: {damaged.reason}")
+    for note, count in Counter(note for each in found if isinstance(each, Decoded) for note in each.notes).items():
+        print(f"{note} ({count})")
+    readable = [each.pixels for each in found if not isinstance(each, Damaged)]
+    if not readable:
+        raise UserError(f"No image of input={path} can be read: give an image, or a folder or zip of images.")
+    pixels = np.stack(readable)
+    if node.get("binarize"):
+        pixels = drawn(pixels, np.arange(len(pixels)), node.get("binarize_seed", 0), ONCE)
+        print("The model was trained on binary images, sampled from grey ones: so are these.")
+    return LabelledImages(to_float(torch.from_numpy(pixels)), request.label)

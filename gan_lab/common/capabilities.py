@@ -3,12 +3,15 @@
 Shapes are written as in ``gan_lab.common.types``.
 """
 
+from __future__ import annotations  # commands name capabilities before they need torch
+
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-from gan_lab.common.domains import Domain
+    from gan_lab.common.domains import Domain
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -144,6 +144,18 @@ def _rank(
         refusals.put(str(error))
         raise SystemExit(2) from None
     dist.destroy_process_group()
+
+
+def process_count(trainer: Mapping[str, Any]) -> int:
+    """The number of processes that a trainer's configuration asks for: one a device, on all nodes."""
+    devices, nodes = trainer.get("devices"), int(trainer.get("num_nodes") or 1)
+    if devices in ("auto", -1, "-1"):
+        here = 1 if trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+    elif isinstance(devices, str) and "," in devices:
+        here = len(devices.strip(",").split(","))
+    else:
+        here = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices or 1)
+    return here * nodes
 
 
 def is_requeued() -> bool:

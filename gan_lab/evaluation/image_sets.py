@@ -13,6 +13,7 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
+from gan_lab.data.sources.folders import Numbered
 from gan_lab.data.subsets import shared_blocks, some, spread, spread_numbers
 
 
@@ -177,3 +178,16 @@ def shown(
         if number % world == rank:
             index = torch.arange(start, start + len(images))
             yield index, to_float(images.to(device)), None if told is None else told[index].to(device)
+
+
+class StoredSampler:
+    """Stored images as if a model sampled them: sample i is image i, whatever the seed."""
+
+    def __init__(self, data: Numbered, device: torch.device) -> None:
+        self.data, self.device = data, device
+
+    def sample(
+        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Images start … start + n - 1, float32 (n, C, H, W) in [-1, 1]."""
+        return to_float(self.data.part(start, n))

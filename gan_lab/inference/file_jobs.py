@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
@@ -9,7 +10,23 @@ from gan_lab.common import image_files
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.files import ENDINGS, Entry, listing
-from gan_lab.inference.translate_files import Job
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture: where it lies, and where its translation goes."""
+
+    entry: Entry
+    output: Path
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def links(self) -> dict[str, Path]:
+        """Files to be opened from the sheet; none is in a zip."""
+        return {"output": self.output} | ({"input": self.entry.file} if self.entry.member is None else {})
 
 
 def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:

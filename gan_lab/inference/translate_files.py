@@ -1,23 +1,178 @@
-"""Translating files."""
+"""Translating files: read, translated, written, and reported one by one."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import ZipFile
 
-from gan_lab.data.reading.files import Entry
+import torch
+from torch import Tensor
+
+from gan_lab.common import image_files
+from gan_lab.common.distributed import all_gather, rank_and_world_size
+from gan_lab.common.domains import Domain
+from gan_lab.common.errors import UserError
+from gan_lab.common.progress import track
+from gan_lab.data.reading.files import Entry, open_entry
+from gan_lab.data.reading.images import LoadedImage, read_image, reason
+from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.sheet_page import Sheet
+from gan_lab.inference.translation import Translator
+
+SHOWN = 5
+"""Names that are listed where there may be many."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One picture: where it lies, and where its translation goes."""
+@dataclass
+class Report:
+    """What became of the pictures: names, and what is told of them."""
 
-    entry: Entry
-    output: Path
+    done: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    told: dict[str, list[str]] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        return self.entry.name
+    def tell(self, name: str, remarks: Sequence[str]) -> None:
+        for remark in remarks:
+            self.told.setdefault(remark, []).append(name)
 
-    @property
-    def links(self) -> dict[str, Path]:
-        """Files to be opened from the sheet; none is in a zip."""
-        return {"output": self.output} | ({"input": self.entry.file} if self.entry.member is None else {})
+    @classmethod
+    def joined(cls, parts: Sequence["Report"], jobs: Sequence[Job]) -> "Report":
+        """Of several processes, in the order of the jobs."""
+        order = {job.name: number for number, job in enumerate(jobs)}
+        every: dict[str, list[str]] = {}
+        for remark, names in (item for part in parts for item in part.told.items()):
+            every.setdefault(remark, []).extend(names)
+        left_out = {name: why for part in parts for name, why in part.left_out.items()}
+        return cls(
+            sorted((name for part in parts for name in part.done), key=order.__getitem__),
+            sorted((name for part in parts for name in part.present), key=order.__getitem__),
+            {name: left_out[name] for name in sorted(left_out, key=order.__getitem__)},
+            {remark: sorted(names, key=order.__getitem__) for remark, names in every.items()},
+        )
+
+    def raise_if_none(self, count: int, source: Path) -> None:
+        """Raises UserError if none of ``count`` images could be translated, with the reasons."""
+        if len(self.left_out) == count:
+            named = [f"{name} ({why})" for name, why in self.left_out.items()]
+            raise UserError(f"No image of {source} could be translated: {_listed(named)}.")
+
+    def lines(self, output: Path, others: int) -> Iterator[str]:
+        """What the user reads at the end, the figures last."""
+        for remark, names in self.told.items():
+            yield f"{remark}: {_listed(names)}"
+        for name, why in self.left_out.items():
+            yield f"left out {name}: {why}"
+        total = len(self.done) + len(self.present) + len(self.left_out)
+        further = {
+            f"{len(self.present)} were there already (overwrite=true makes them again)": self.present,
+            f"{len(self.left_out)} left out": self.left_out,
+            f"{others} other file{'s' * (others > 1)} passed over": others,
+        }
+        yield "; ".join([f"Translated {len(self.done)} of {total} pictures to {output}", *filter(further.get, further)])
+
+
+@dataclass
+class TranslationJob:
+    """Translates one picture after the other, and notes what became of each.
+
+    Args:
+        there: the translator.
+        back: that of the other direction, for the sheet, where the model knows the way back.
+        max_pixels: larger pictures are left out.
+        overwrite: whether results that are there already are made again.
+        sheet: shows what was done.
+    """
+
+    there: Translator
+    back: Translator | None
+    max_pixels: int
+    overwrite: bool
+    sheet: Sheet | None
+    report: Report = field(default_factory=Report)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Ranks take jobs in turn; afterwards each knows of all (a collective)."""
+        rank, world = rank_and_world_size()
+        mine = list(enumerate(jobs))[rank::world]
+        with ExitStack() as opened:
+            files = {job.entry.file for job in jobs if job.entry.member is not None}
+            zips = {file: opened.enter_context(ZipFile(file)) for file in files}
+            for number, job in track(mine, "Translating", len(mine), show=rank == 0):
+                if job.output.exists() and not self.overwrite:
+                    self._recall(job, zips)
+                else:
+                    self._attempt(job, number, zips)
+        self.report = Report.joined(all_gather(self.report), jobs)
+        if self.sheet is not None:
+            rows = {name: links for part in all_gather(self.sheet.links) for name, links in part.items()}
+            self.sheet.links = {job.name: rows[job.name] for job in jobs if job.name in rows}
+
+    def _attempt(self, job: Job, number: int, zips: dict[Path, ZipFile]) -> None:
+        try:
+            photo = self._read(job.entry, self.there.source, zips)
+        except Exception as problem:  # a damaged file raises whatever its decoder happens to
+            self.report.left_out[job.name] = reason(problem)
+            return
+        try:
+            self._one(job, photo, number)
+        except (MemoryError, RuntimeError) as problem:
+            if not _is_for_memory(problem):
+                raise
+            self.report.left_out[job.name] = "memory does not hold it: tile=512 takes less"
+        except (OSError, ValueError) as problem:
+            self.report.left_out[job.name] = f"its translation cannot be written ({reason(problem)})"
+
+    def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> LoadedImage:
+        with open_entry(zips, entry) as file:
+            if not file.read(1):
+                raise ValueError("an empty file")
+            file.seek(0)
+            return read_image(file, domain, self.max_pixels)
+
+    def _one(self, job: Job, photo: LoadedImage, number: int) -> None:
+        result = self.there(photo.pixels, number)
+        extras = () if self.there.target.labels else (photo.alpha, photo.exif)
+        kept = image_files.write(job.output, result.pixels, *extras)
+        self.report.done.append(job.name)
+        self.report.tell(job.name, [*photo.notes, *kept, *([result.how] if result.how else [])])
+        if self.sheet is not None:
+            try:
+                self._show(self.sheet, job, photo, result.pixels, number)
+            except (MemoryError, RuntimeError, OSError) as problem:  # the translation itself is there
+                if isinstance(problem, RuntimeError) and not _is_for_memory(problem):
+                    raise
+                self.report.tell(job.name, [f"not whole on the sheet ({reason(problem)})"])
+            self.sheet.add(job.name, job.links)
+
+    def _show(self, sheet: Sheet, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
+        sheet.show(job.name, "input", photo.pixels, self.there.source)
+        sheet.show(job.name, "output", output, self.there.target)
+        if self.back is not None:
+            sheet.show(job.name, "cycle", self.back(output, number).pixels, self.back.target)
+
+    def _recall(self, job: Job, zips: dict[Path, ZipFile]) -> None:
+        """A result of an earlier run: the sheet shows it, as far as it can be read."""
+        self.report.present.append(job.name)
+        if self.sheet is None:
+            return
+        output = Entry((job.output.name,), job.output)
+        for column, entry, domain in (
+            ("input", job.entry, self.there.source),
+            ("output", output, self.there.target),
+        ):
+            if not self.sheet.thumbnail(job.name, column).exists():
+                with suppress(Exception):  # a damaged file raises whatever its decoder happens to
+                    self.sheet.show(job.name, column, self._read(entry, domain, zips).pixels, domain)
+        self.sheet.add(job.name, job.links)
+
+
+def _is_for_memory(problem: Exception) -> bool:
+    """Whether memory ran out: on the CPU torch says so in the words of a plain RuntimeError alone."""
+    return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(problem)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,6 +1,6 @@
 """Checkpoints: written whole or not at all, read without running anybody's code, rebuilt into models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +49,28 @@ def read(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 
 def load(path: str | Path, device: str | torch.device = "cpu", trust: Sequence[str] = ()) -> Any:
-    """The model of a checkpoint, in evaluation mode, with nothing else: no data set, no configuration folder.
+    """Returns the model of a checkpoint in evaluation mode; no data set and no configuration folder is needed.
 
     Args:
         path: the checkpoint.
         device: where the model goes.
-        trust: packages besides ``gan_lab.common.instantiate.TRUSTED`` that the checkpoint may take classes and functions from.
+        trust: packages besides ``gan_lab.common.instantiate.TRUSTED`` that the checkpoint may take classes from.
 
     Raises:
         UserError: if the file cannot be read, or names something outside the trusted packages.
     """
-    checkpoint = read(path, "cpu")
+    return model_of(read(path), device, trust)
+
+
+def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", trust: Sequence[str] = ()) -> Any:
+    """Builds the model of a checkpoint's plain containers, in evaluation mode; see ``load``.
+
+    Raises:
+        UserError: if the checkpoint names something outside the trusted packages.
+    """
     model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], [*TRUSTED, *trust])
     model.load_state_dict(checkpoint["state_dict"])
-    model.on_load_checkpoint(checkpoint)
+    model.on_load_checkpoint(dict(checkpoint))
     return model.eval().to(device)
 
 

@@ -1,58 +1,60 @@
-"""A run's life."""
+"""A run's life: from its parts to its last line."""
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from omegaconf import DictConfig
 
-from gan_lab.cli.config.checks import settle
-from gan_lab.cli.config.compose import resolve
 from gan_lab.common import runs
 from gan_lab.common.capabilities import Predicts, Reconstructs, Restores, Translates
 from gan_lab.common.distributed import is_rank_zero
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import is_requeued, join_process_group, requeue
 from gan_lab.common.runs import checkpoint_path
-from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
+from gan_lab.training.callbacks.checkpoint import TIME_IS_UP, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
-from gan_lab.training.record import circumstances, result
-from gan_lab.training.resume import place
-from gan_lab.training.trainer import _quiet, make_trainer
+from gan_lab.training.record import environment_info, result
+from gan_lab.training.resume import choose_run_dir, in_folder
+from gan_lab.training.trainer import make_trainer, without_remarks
 
 
-def train(config: DictConfig) -> float | None:
-    """Trains what the configuration describes; returns the figure that the best checkpoint is chosen by, for sweeps.
+def fit(
+    plain: Mapping[str, Any], command: str = "", began: Callable[[Path], None] = lambda folder: None
+) -> float | None:
+    """Trains what a resolved configuration describes; returns the metric that the best checkpoint is chosen by.
+
+    Args:
+        plain: plain containers; ``gan_lab.training.resume.RUN_DIR`` stands for a folder that is still to be chosen.
+        command: the command line, for records.
+        began: called with the run's folder once it is chosen.
 
     Raises:
-        UserError: for a configuration that cannot work, before anything is built where that can be known.
+        UserError: for a configuration that cannot work; nothing is written before the model and the data are built.
         SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
     """
-    settle(config)
-    join_process_group(str(config.trainer.get("accelerator")))
-    if is_requeued() and not config.resume:
-        config.resume = "auto"  # with resume=false too, which was meant for its beginning
-    parts = resolve(config)
-    seed_everything(parts["seed"], workers=True, verbose=False)
-    data, model = instantiate(parts["data"]), instantiate(parts["model"])
-    if parts["init_from"]:
-        left_out = load_weights(model, checkpoint_path(parts["init_from"]))
-        rank_zero_info(
-            f"Weights from {parts['init_from']}; not taken, for want of a match: {', '.join(left_out) or 'none'}."
-        )
-    resumed = place(config)
-    plain = resolve(config)
-    run = runs.Run(plain["run_dir"], **circumstances(config))
+    join_process_group(str(plain["trainer"].get("accelerator")))
+    if is_requeued() and not plain["resume"]:
+        plain = {**plain, "resume": "auto"}  # also for resume=false, which was meant for the beginning
+    seed_everything(plain["seed"], workers=True, verbose=False)
+    data, model = instantiate(plain["data"]), instantiate(plain["model"])
+    if plain["init_from"]:
+        left_out = load_weights(model, checkpoint_path(plain["init_from"]))
+        rank_zero_info(f"Weights from {plain['init_from']}; without a match: {', '.join(left_out) or 'none'}.")
+    folder, resumed = choose_run_dir(plain)
+    began(folder)
+    plain = in_folder(plain, folder)
+    run = runs.Run(folder, **environment_info(plain, command))
     if is_rank_zero():
         run.begin(plain)
-        rank_zero_info(f"Run folder: {plain['run_dir']}")
+        rank_zero_info(f"Run folder: {folder}")
     try:
-        with _quiet():
+        with without_remarks():
             trainer, stop = make_trainer(plain)
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     except BaseException as error:
@@ -62,39 +64,61 @@ def train(config: DictConfig) -> float | None:
         if status:
             sys.exit(status)
         raise
-    return conclude(run, plain, trainer, model, stop)
+    return Ending(run, plain, command, trainer, model, stop).conclude()
 
 
 def _status(error: BaseException) -> int | None:
-    """The exit status of a run that a signal ended between its own handlers; Lightning has turned it into its own."""
+    """The exit status of a run that a signal ended between its own handlers; Lightning replaces the exception."""
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130
     return 143 if isinstance(error, SIGTERMException) else None
 
 
-def conclude(run: runs.Run, plain: Mapping[str, Any], trainer: Trainer, model: Any, stop: StopOnSignal) -> float | None:
-    """Records how the run ended, tells the user what to do next, and ends the process after a signal."""
-    figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    state = "stopped" if stop.received else "pruned" if is_cut_short(trainer) else "finished"
-    kept = next((callback for callback in trainer.callbacks if isinstance(callback, Checkpoint)), None)  # type: ignore[attr-defined]
-    if trainer.is_global_zero:
-        counters = {"images_seen": model.images_seen, "iteration": model.iteration, "seconds": model.seconds}
-        run.end(state, **counters, figures=figures, best=kept.summary() if kept else {})
-    if stop.received:
-        rank_zero_info(f"Stopped after {model.images_seen} images: resume=auto goes on from {run.folder / runs.LAST}")
-        if stop.received in TIME_LIMIT_SIGNALS:
-            requeue(stop.received)
+@dataclass(frozen=True)
+class Ending:
+    """What is done once a fit has ended."""
+
+    run: runs.Run
+    plain: Mapping[str, Any]
+    command: str
+    trainer: Trainer
+    model: Any
+    stop: StopOnSignal
+
+    def conclude(self) -> float | None:
+        """Records how the run ended and says what can be done next; ends the process after a signal."""
+        best = next((each for each in self.trainer.callbacks if isinstance(each, Checkpoint)), None)  # type: ignore[attr-defined]
+        if self.trainer.is_global_zero:
+            metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            counters = {name: getattr(self.model, name) for name in ("images_seen", "iteration", "seconds")}
+            self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {})
+        if self.stop.received:
+            self._leave(self.stop.received)
+        if self.plain["record"] and self.trainer.is_global_zero:
+            self._record(Path(self.plain["record"]))
+        self._suggest(f"checkpoint={self.run.folder / runs.LAST}")
+        return best.best if best else None
+
+    def _state(self) -> str:
+        return "stopped" if self.stop.received else "pruned" if is_cut_short(self.trainer) else "finished"
+
+    def _leave(self, signal: int) -> None:
+        last = self.run.folder / runs.LAST
+        rank_zero_info(f"Stopped after {self.model.images_seen} images: resume=auto goes on from {last}")
+        if signal in TIME_IS_UP:
+            requeue(signal)
         # Lightning would kill the first process at once if another ended with a status of its own.
-        sys.exit(128 + stop.received if trainer.is_global_zero else 0)
-    if plain["record"] and trainer.is_global_zero:
-        runs.write_json(Path(plain["record"]), result(plain, trainer, model))
-        if (run.folder / "samples.png").is_file():
-            shutil.copyfile(run.folder / "samples.png", Path(plain["record"]).with_suffix(".png"))
-    given = f"checkpoint={run.folder / runs.LAST}"
-    kinds = {Translates: "translate {} input=… output=…", Predicts: "predict {} input=…"}
-    work = next((work for kind, work in kinds.items() if isinstance(model, kind)), "sample {} n=64")
-    rank_zero_info(f"Done: python -m gan_lab.{work.format(given)}")
-    if isinstance(model, Reconstructs | Restores):
-        completes = "" if isinstance(model, Reconstructs) else " hide=bottom"
-        rank_zero_info(f"  or: python -m gan_lab.reconstruct {given}{completes}")
-    return kept.best if kept else None
+        sys.exit(128 + signal if self.trainer.is_global_zero else 0)
+
+    def _record(self, path: Path) -> None:
+        runs.write_json(path, result(self.plain, self.command, self.trainer, self.model))
+        if (self.run.folder / "samples.png").is_file():
+            shutil.copyfile(self.run.folder / "samples.png", path.with_suffix(".png"))
+
+    def _suggest(self, checkpoint: str) -> None:
+        uses = {Translates: "translate {} input=… output=…", Predicts: "predict {} input=…"}
+        use = next((use for kind, use in uses.items() if isinstance(self.model, kind)), "sample {} n=64")
+        rank_zero_info(f"Done: python -m gan_lab.{use.format(checkpoint)}")
+        if isinstance(self.model, Reconstructs | Restores):
+            completes = "" if isinstance(self.model, Reconstructs) else " hide=bottom"
+            rank_zero_info(f"  or: python -m gan_lab.reconstruct {checkpoint}{completes}")

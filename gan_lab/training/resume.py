@@ -1,84 +1,96 @@
-"""Which run goes on."""
+"""Which folder a run gets, and which checkpoint it goes on from."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_info
-from omegaconf import DictConfig, OmegaConf
 
-from gan_lab.cli.config.compose import resolve
 from gan_lab.common import runs
 from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.training.checkpoint import read
 
+RUN_DIR = "/gan_lab/run-directory"
+"""Stands for the run's folder in a configuration that is resolved before the folder is chosen."""
 NAMED = 8
-"""Keys that are told of those in which an unfinished run differs."""
-
-
+"""Keys that are named of those in which an unfinished run differs."""
 FOLDER, RESUMED = "GAN_LAB_RUN_DIR", "GAN_LAB_RESUMED"
-"""Tell the processes that Lightning starts for further devices which folder and checkpoint the first one chose."""
+"""Environment variables by which processes that Lightning starts learn the folder and checkpoint of the first one."""
 
 
-def place(config: DictConfig) -> Path | None:
-    """Puts the run's folder into the configuration; returns the checkpoint to continue from, if any.
+def choose_run_dir(plain: Mapping[str, Any]) -> tuple[Path, Path | None]:
+    """Returns the run's folder, and the checkpoint to continue from, if any; the same on every rank.
 
-    The first process decides. Those that Lightning starts for further devices read it from the environment; those that
-    somebody else started are told.
+    The first process decides. Processes that Lightning starts read its decision from the environment; processes that
+    torchrun or SLURM started receive it.
 
     Raises:
         UserError: if there is no such checkpoint, or the folder holds a run.
     """
     if not dist.is_initialized():
-        return _decided(config) if is_rank_zero() else _as_the_first_decided(config)
-    told: tuple[str, str | None, str] = ("", None, "")
+        return _decide(plain) if is_rank_zero() else _decided()
+    decision: tuple[Path, Path | None] = (Path(), None)
+    wrong = ""
     if is_rank_zero():
         try:
-            checkpoint = _decided(config)
-            told = (config.run_dir, str(checkpoint or "") or None, "")
+            decision = _decide(plain)
         except UserError as error:
-            told = ("", None, str(error))
-    config.run_dir, path, wrong = broadcast(told)
+            wrong = str(error)
+    decision, wrong = broadcast((decision, wrong))
     if wrong:
         raise UserError(wrong)
-    return Path(path) if path else None
+    return decision
 
 
-def _decided(config: DictConfig) -> Path | None:
-    checkpoint = _to_resume(config)
+def in_folder(plain: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns the configuration with the run's folder in place of ``RUN_DIR``."""
+
+    def placed(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: placed(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [placed(value) for value in node]
+        if isinstance(node, str):
+            return node.replace(RUN_DIR, str(folder)).replace(Path(RUN_DIR).name, folder.name)
+        return node
+
+    return {**placed(plain), "run_dir": str(folder)}
+
+
+def _decide(plain: Mapping[str, Any]) -> tuple[Path, Path | None]:
+    given = None if plain["run_dir"] == RUN_DIR else Path(plain["run_dir"])
+    checkpoint = _to_resume(plain, given)
     if checkpoint is not None:
         read(checkpoint)
         rank_zero_info(f"Resuming from {checkpoint}")
-    if checkpoint is None and config.run_dir and (Path(config.run_dir) / runs.LAST).exists():
-        raise UserError(f"{config.run_dir} holds a run already: add resume={config.run_dir}, or give another run_dir.")
-    config.run_dir = str(
-        config.run_dir or (checkpoint and checkpoint.parent) or runs.create_run_dir(config.runs, config.name)
-    )
-    os.environ |= {FOLDER: config.run_dir, RESUMED: str(checkpoint or "")}
-    return checkpoint
+    if checkpoint is None and given and (given / runs.LAST).exists():
+        raise UserError(f"{given} holds a run already: add resume={given}, or give another run_dir.")
+    new = given or (checkpoint and checkpoint.parent)
+    folder = new or runs.create_run_dir(plain["runs"], plain["name"])
+    os.environ |= {FOLDER: str(folder), RESUMED: str(checkpoint or "")}
+    return folder, checkpoint
 
 
-def _to_resume(config: DictConfig) -> Path | None:
-    if config.resume != "auto":
-        return checkpoint_path(config.resume) if config.resume else None
-    # Some folder, for a value that holds the run's own is compared without it.
-    wanted = resolve(OmegaConf.merge(config, {"run_dir": config.run_dir or "run_dir"}))  # type: ignore[arg-type]
-    found, near, keys = runs.find_resumable(config.run_dir or config.runs, wanted)
+def _to_resume(plain: Mapping[str, Any], given: Path | None) -> Path | None:
+    if plain["resume"] != "auto":
+        return checkpoint_path(plain["resume"]) if plain["resume"] else None
+    found, near, keys = runs.find_resumable(given or plain["runs"], plain)
     if found is not None:
         return found / runs.LAST
     rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")
     if near is not None:
-        shown = [*keys[:NAMED], *([f"{len(keys) - NAMED} more"] if len(keys) > NAMED else [])]
-        rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(shown)}.")
+        named = [*keys[:NAMED], *([f"{len(keys) - NAMED} more"] if len(keys) > NAMED else [])]
+        rank_zero_info(f"The nearest unfinished one, {near}, differs in: {', '.join(named)}.")
     return None
 
 
-def _as_the_first_decided(config: DictConfig) -> Path | None:
+def _decided() -> tuple[Path, Path | None]:
     if FOLDER not in os.environ:
         raise UserError(
-            "This process is no first one, and nobody told it which run it belongs to: start all with torchrun or srun."
+            f"This process has no run folder ({FOLDER} is unset): start all processes with torchrun or srun."
         )
-    config.run_dir = os.environ[FOLDER]
-    return Path(os.environ[RESUMED]) if os.environ[RESUMED] else None
+    return Path(os.environ[FOLDER]), Path(os.environ[RESUMED]) if os.environ[RESUMED] else None

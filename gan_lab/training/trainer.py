@@ -1,7 +1,6 @@
 """From configurations to objects: a run's life, from its first refusal to its last line."""
 
 import contextlib
-import inspect
 import logging
 import os
 import warnings
@@ -12,15 +11,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
 from gan_lab.common.device import versions
-from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.renames import FORMAT
 from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
-
-INFERENCE_OPTIONS = ("dropout", "batch_statistics", "draws")
-"""Of how a model makes pictures, which some models have."""
-
 
 ON_PURPOSE = (
     ".*does not have many workers",
@@ -67,26 +61,6 @@ class Record(Callback):
         checkpoint["gan_lab"] = {**self.configuration, "format": FORMAT, "versions": versions()}
 
 
-def apply_options(model: Any, plain: Mapping[str, Any]) -> Any:
-    """A loaded model with ``ema`` and the ``INFERENCE_OPTIONS`` as the command line asks.
-
-    Raises:
-        UserError: if the model has no such switch, or a value is neither true nor false.
-    """
-    asked = {name: plain[name] for name in INFERENCE_OPTIONS if plain.get(name) is not None}
-    for name, value in {"ema": plain["ema"], **asked}.items():
-        if type(value) is not bool:
-            raise UserError(f"{name}={value} does not serve: give true or false.")
-    model.use_live_weights = not plain["ema"]
-    known = inspect.signature(model.set_inference_options).parameters if hasattr(model, "switch_at_test") else {}
-    foreign = [name for name in asked if name not in known]
-    if foreign:
-        raise UserError(f"{type(model).__name__} has no such switch: leave {' and '.join(foreign)} away.")
-    if asked:
-        model.set_inference_options(**asked)
-    return model
-
-
 class _OurOwn(logging.Filter):
     """Lets pass what this program says through Lightning's logger, not Lightning's own remarks and advertisements."""
 
@@ -95,7 +69,7 @@ class _OurOwn(logging.Filter):
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def without_remarks() -> Iterator[None]:
     """Without remarks on what this program does on purpose: its own loader, cadence and averaged networks."""
     logger, ours = logging.getLogger("lightning.pytorch.utilities.rank_zero"), _OurOwn()
     logger.addFilter(ours)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gan_lab.cli import app as cli
-from gan_lab.train import main as train
+from gan_lab.train import train
 
 
 def call(monkeypatch, main, *arguments):

@@ -82,7 +82,7 @@ def call(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "argv", ["dashboard", *arguments])
     status = 0
     try:
-        dashboard.main()
+        dashboard.dashboard()
     except SystemExit as end:
         status = end.code
     return status, capsys.readouterr().err

@@ -17,10 +17,10 @@ import gan_lab
 from gan_lab.cli.config.paths import home
 from gan_lab.common import images as imaging
 from gan_lab.common import runs
-from gan_lab.evaluate import main as evaluate
-from gan_lab.sample import main as sample
-from gan_lab.train import main as train
-from gan_lab.translate import main as translate
+from gan_lab.evaluate import evaluate
+from gan_lab.sample import sample
+from gan_lab.train import train
+from gan_lab.translate import translate
 
 TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.critic_base=4"]
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from domains import Carrier, networks, two_sides
 
-from gan_lab import evaluating
-from gan_lab.cli.config.compose import compose
+from gan_lab.cli.session import Session
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import scatter_plot
 from gan_lab.data.modules.points import PointsDataModule
+from gan_lab.evaluate import evaluate as command
 from gan_lab.inference import sheets
+from gan_lab.training import checkpoint
 
 
 @pytest.fixture
@@ -20,9 +21,10 @@ def evaluate(tmp_path, monkeypatch):
     def call(model, data, *overrides):
         path = tmp_path / "last.ckpt"
         path.touch()
-        monkeypatch.setattr(evaluating, "load", lambda *_: model)
-        monkeypatch.setattr(evaluating, "data_of", lambda *_: data)
-        evaluating.evaluate(compose([f"checkpoint={path}", "device=cpu", *overrides], "evaluate"))
+        monkeypatch.setattr(checkpoint, "read", lambda *_: {"gan_lab": {}})
+        monkeypatch.setattr(checkpoint, "model_of", lambda *_: model)
+        monkeypatch.setattr(Session, "data", lambda *_: data)
+        command.run(f"checkpoint={path}", "device=cpu", *overrides)
         return json.loads((tmp_path / "last-evaluation.json").read_text())
 
     return call

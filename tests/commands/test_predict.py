@@ -5,24 +5,24 @@ import sys
 import pytest
 import torch
 from cases import limited, plain
+from fitting import fit
 from PIL import Image
-from test_models import fit
 
 import gan_lab
 from gan_lab.common.images import save_animation, save_png, to_float
 from gan_lab.evaluation.metrics.prediction import squared
-from gan_lab.predict import main
-from gan_lab.sample import main as sample
+from gan_lab.predict import predict
+from gan_lab.sample import sample
 
 SIDE, CELL = 16, 16 * 4 + 2
 
 
-def call(monkeypatch, *arguments, command=main):
+def call(monkeypatch, *arguments, command=predict):
     monkeypatch.setattr(sys, "argv", ["gan_lab", *arguments])
     return command()
 
 
-def refused(monkeypatch, capsys, *arguments, command=main):
+def refused(monkeypatch, capsys, *arguments, command=predict):
     """The sentence that a wrong command ends with."""
     with pytest.raises(SystemExit) as end:
         call(monkeypatch, *arguments, command=command)
@@ -67,7 +67,7 @@ def test_clips_of_the_data_beside_the_truth(forecaster, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     call(monkeypatch, f"checkpoint={forecaster}", "n=2", "frames=3")
     said = capsys.readouterr().out
-    assert "Predicted 3 frames of 2 sequences, 2 frames given" in said and "of the last frame again" in said
+    assert "Predicted 3 frames of 2 sequences, 2 frames given" in said and "last frame repeated" in said
     assert [path.name for path in tmp_path.iterdir()] == ["predictions"]
     rows, columns = 2 * 3, 2 + 3
     assert Image.open("predictions/prediction.png").size == (columns * CELL + 2, rows * CELL + 2)
@@ -90,7 +90,7 @@ def test_a_sequence_of_the_users(forecaster, clip, form, tmp_path, monkeypatch, 
     model, frames = gan_lab.load(forecaster), to_float(clip)[None]
     made = model.predict(frames[:, :4], 2)
     error = squared(made[0], frames[0, 4:]).mean()
-    assert f"Summed squared error a frame {error:.1f};" in capsys.readouterr().out
+    assert f"Summed squared error per frame {error:.1f};" in capsys.readouterr().out
     shown = torch.tensor(Image.open(out / "000001.png").getdata()).view(SIDE, SIDE)
     assert (shown - (made[0, 1, 0] + 1) * 127.5).abs().max() <= 1
 
@@ -108,12 +108,12 @@ def test_without_the_truth_it_goes_on_after_the_last_frame(forecaster, clip, tmp
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        (["frames=0"], "frames=0 does not serve"),
-        (["after=nine"], "after=nine does not serve"),
+        (["frames=0"], "frames=0 is not valid"),
+        (["after=nine"], "after=nine is not valid"),
         (["after=9"], "A clip of the data has 4 frames, fewer than after=9"),
-        (["split=later"], "split=later does not serve"),
+        (["split=later"], "split=later is not valid"),
         (["input=nowhere"], "nowhere"),
-        (["ema=maybe"], "ema=maybe does not serve"),
+        (["ema=maybe"], "ema=maybe is not valid"),
     ],
 )
 def test_what_does_not_serve_is_refused_in_a_sentence(forecaster, keys, sentence, tmp_path, monkeypatch, capsys):
@@ -123,21 +123,23 @@ def test_what_does_not_serve_is_refused_in_a_sentence(forecaster, keys, sentence
 
 def test_models_that_do_something_else_say_what(forecaster, animator, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert "MoCoGAN, which continues no sequences" in refused(monkeypatch, capsys, f"checkpoint={animator}")
+    assert "MoCoGAN, which cannot continue sequences of frames" in refused(
+        monkeypatch, capsys, f"checkpoint={animator}"
+    )
     said = refused(monkeypatch, capsys, f"checkpoint={forecaster}", command=sample)
     assert f"gan_lab.predict checkpoint={forecaster}" in said
     said = refused(monkeypatch, capsys, f"checkpoint={animator}", "traverse=3", command=sample)
-    assert "makes sequences" in said
+    assert "samples clips" in said
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (["canvases=true"], "makes sequences here: leave canvases= away"),
-        (["truncation=0.5", "single=true"], "leave truncation= and single= away"),
+        (["canvases=true"], "MoCoGAN samples clips: leave out canvases="),
+        (["truncation=0.5", "single=true"], "leave out truncation= and single="),
         (["label=3"], "trained without labels"),
-        (["single=true"], "leave single= away"),
-        (["canvases=true", "interpolate=3"], "leave interpolate= and traverse= away"),
+        (["single=true"], "leave out single="),
+        (["canvases=true", "interpolate=3"], "leave out interpolate="),
     ],
 )
 def test_keys_of_no_use_for_sequences_are_refused(animator, keys, said, tmp_path, monkeypatch, capsys):
@@ -158,4 +160,4 @@ def test_sequences_are_sampled_as_strips_and_animations(animator, tmp_path, monk
     assert Image.open("samples/sequences.gif").n_frames == 5
     call(monkeypatch, f"checkpoint={animator}", "exchange=3", "frames=5", "output=crossed.gif", command=sample)
     assert Image.open("crossed.gif").size == (3 * CELL + 2, 3 * CELL + 2)
-    assert Image.open("sequences.png").size == (5 * CELL + 2, 9 * CELL + 2)
+    assert Image.open("crossed.png").size == (5 * CELL + 2, 9 * CELL + 2)

@@ -19,8 +19,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.data.reading.images import read_image
 from gan_lab.inference.file_jobs import plan
-from gan_lab.translate import main as translate
-from gan_lab.translating import size_of
+from gan_lab.translate import translate
 
 
 def call(monkeypatch, *arguments):
@@ -257,14 +256,8 @@ def test_a_model_that_only_samples_is_refused(cyclegan, monkeypatch, capsys):
     class Sampler:
         def sample(self, n, seed=0, start=0, label=None, truncation=1.0): ...
 
-    monkeypatch.setattr("gan_lab.translating.load", lambda *arguments: Sampler())
-    assert "gan_lab.sample makes pictures" in refused(monkeypatch, capsys, f"checkpoint={cyclegan}", "input=x.png")
-
-
-def test_size():
-    assert size_of("keep") is None and size_of(256) == (256, 256) and size_of([128, 96]) == (128, 96)
-    with pytest.raises(UserError):
-        size_of([1, 2, 3])
+    monkeypatch.setattr("gan_lab.training.checkpoint.model_of", lambda *arguments: Sampler())
+    assert "gan_lab.sample" in refused(monkeypatch, capsys, f"checkpoint={cyclegan}", "input=x.png")
 
 
 def test_ctrl_c_leaves_only_whole_files_and_the_job_goes_on(cyclegan, tmp_path, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from gan_lab.cli.config.resolvers import side
 from gan_lab.common.device import auto_precision
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import resolve_target as find
-from gan_lab.common.launch import launched_devices_and_nodes
+from gan_lab.common.launch import process_count, launched_devices_and_nodes
 
 REFUSED = {
     "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",
@@ -48,7 +48,7 @@ def settle(config: DictConfig) -> None:
             raise UserError(f"trainer.{key} does not serve here: {reason}.")
     _check_numbers(config)
     _join_those_started(config)
-    if processes(config) > 1 and config.trainer.get("strategy") == "auto":
+    if process_count(config.trainer) > 1 and config.trainer.get("strategy") == "auto":
         config.trainer.strategy = "ddp_find_unused_parameters_true"  # each phase leaves the others' parameters unused
     if config.trainer.get("sync_batchnorm") and not (torch.cuda.is_available() and config.trainer.accelerator != "cpu"):
         raise UserError("trainer.sync_batchnorm=true needs GPUs, for torch synchronises no batch norm on the CPU.")
@@ -82,26 +82,14 @@ def _join_those_started(config: DictConfig) -> None:
         UserError: if it is for another number of several.
     """
     started = launched_devices_and_nodes()
-    if started is None or processes(config) == started[0] * started[1]:
+    if started is None or process_count(config.trainer) == started[0] * started[1]:
         return
-    if processes(config) > 1:
+    if process_count(config.trainer) > 1:
         raise UserError(
             f"{started[0]} × {started[1]} processes were started, and trainer.devices={config.trainer.devices} with "
-            f"trainer.num_nodes={config.trainer.num_nodes} asks for {processes(config)}: leave both away."
+            f"trainer.num_nodes={config.trainer.num_nodes} asks for {process_count(config.trainer)}: leave both away."
         )
     config.trainer.devices, config.trainer.num_nodes = started
-
-
-def processes(config: DictConfig) -> int:
-    """How many processes a run takes: one a device, on all nodes."""
-    devices, nodes = config.trainer.get("devices"), int(config.trainer.get("num_nodes") or 1)
-    if devices in ("auto", -1, "-1"):
-        here = 1 if config.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
-    elif isinstance(devices, str) and "," in devices:
-        here = len(devices.strip(",").split(","))
-    else:
-        here = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices or 1)
-    return here * nodes
 
 
 def _check_data(config: DictConfig) -> None:

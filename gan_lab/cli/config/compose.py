@@ -1,4 +1,4 @@
-"""Configurations composed."""
+"""Composing configurations as the command line does, and resolving them once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,19 +12,21 @@ from gan_lab.common.errors import UserError
 
 
 def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
-    """The configuration that ``python -m gan_lab.<config> <overrides>`` would get, for use from Python."""
+    """Composes the configuration that ``python -m gan_lab.<config> <overrides>`` would get."""
     import hydra
+
+    from gan_lab.cli.command import command_named
 
     add_searchpath(home("experiments"))
     with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
-        return hydra.compose(config, quote_paths(overrides))
+        return hydra.compose(config, quote_paths(overrides, command_named(config).request))
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
-    """The configuration as plain containers, every interpolation resolved.
+    """Returns the configuration as plain containers, every interpolation resolved.
 
     Raises:
-        UserError: if a key that must be given is not, or an interpolation leads nowhere.
+        UserError: if a key that must be given is missing, or an interpolation leads nowhere.
     """
     try:
         missing = sorted(OmegaConf.missing_keys(config))

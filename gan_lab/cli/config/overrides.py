@@ -1,38 +1,39 @@
-"""Overrides on the command line."""
+"""Overrides on the command line: paths quoted for Hydra's grammar, wrong choices named."""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from gan_lab.cli.config.deprecations import present_overrides
 from gan_lab.cli.config.paths import choices
+from gan_lab.cli.requests import path_keys, words_field
 
-PATHS = {
-    *("checkpoint", "data.root", "data.cache_dir", "data_dir", "init_from", "input", "output", "resume", "root"),
-    *("run_dir", "runs", "record", "data.a", "data.b", "data.test_a", "data.test_b", "data.test_file"),
-    *("real", "fake", "answers"),
-    *(f"{place}weights.{name}" for place in ("", "callbacks.fidelity.") for name in ("alexnet", "vgg16")),
-    *(f"extractor.{name}.weights" for name in ("inception", "inception_clean", "inception_none")),
-    *("hydra.sweep.dir", "hydra.callbacks.sweep.record"),
-    *(f"extractor.{name}.weights" for name in ("resnet50", "dinov2", "clip")),
-}
+if TYPE_CHECKING:
+    from gan_lab.cli.requests import Request
 
-
-WORDS = ("null", "auto", "false", "???")
+R = TypeVar("R", bound="Request")
+HYDRAS = ("hydra.sweep.dir", "hydra.callbacks.sweep.record")
+"""Hydra's own keys that take paths."""
+LITERALS = ("null", "auto", "false", "???")
 
 
-def quote_paths(arguments: Sequence[str]) -> list[str]:
-    """Quotes the values of the keys that take paths, so that Hydra's grammar reads ``a,b (1).jpg`` or 2024 as they are.
-
-    In a multirun a list of paths stays a list, unless a file of that very name exists.
+def quote_paths(arguments: Sequence[str], request: type[Request]) -> list[str]:
+    """Quotes the values of a request's keys that take paths, so that Hydra's grammar reads ``a,b (1).jpg`` or 2024 as
+    they are. In a multirun a list of paths stays a list, unless a file of that very name exists.
     """
+    keys = (*path_keys(request), *HYDRAS)
     sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
-    return [_quote(argument, sweeps) for argument in present_overrides(arguments)]
+    return [_quote(argument, keys, sweeps) for argument in present_overrides(arguments)]
 
 
-def _quote(argument: str, sweeps: bool) -> str:
+def _quote(argument: str, keys: Sequence[str], sweeps: bool) -> str:
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in PATHS or value in WORDS or re.fullmatch(r"(['\"]).*\1", value):
+    if not equals or value in LITERALS or re.fullmatch(r"(['\"]).*\1", value) or not takes_path(key, keys):
         return argument
     path = str(Path(value).expanduser()) if value.startswith("~") else value
     if not value or (sweeps and "," in value and not Path(path).exists()):
@@ -42,9 +43,49 @@ def _quote(argument: str, sweeps: bool) -> str:
     return f"{key}='{escaped}'"
 
 
-def mistyped(arguments: Sequence[str]) -> str | None:
-    """What is wrong with a list of choices, such as ``metrics=[fid,kdi]``, or with null for none: Hydra itself names
-    the choices where one is chosen alone. With folders of the user's own nothing is known to be wrong.
+def takes_path(key: str, keys: Iterable[str]) -> bool:
+    """Whether a dotted key is among those that take paths, in which ``*`` stands for one part."""
+    parts = key.lstrip("+").split(".")
+    patterns = (each.split(".") for each in keys)
+    return any(len(each) == len(parts) and all(map(fnmatchcase, parts, each)) for each in patterns)
+
+
+def shown(overrides: Sequence[str], request: type[Request]) -> str:
+    """The overrides as a shell reads them, for a record: without this machine's paths, the data's shown as …."""
+    keys, found = (*path_keys(request), *HYDRAS), []
+    for override in overrides:
+        key = override.split("=")[0]
+        if not takes_path(key, keys):
+            found.append(shlex.quote(override))
+        elif key.startswith("data."):
+            found.append(f"{key}=…")
+    return " ".join(found)
+
+
+def words_request(request: type[R], arguments: Sequence[str]) -> R:
+    """The request of a command line of words and ``key=value``.
+
+    Raises:
+        UserError: if a value is not valid.
+    """
+    field = words_field(request)
+    assert field is not None
+    values: dict[str, object] = {}
+    words = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in request.__dataclass_fields__ and key != field[0]:
+            values[key] = value
+        else:
+            words.append(argument)
+    return request.checked(values | {field[0]: words})
+
+
+def unknown_choice(arguments: Sequence[str]) -> str | None:
+    """Says what is wrong with a list of choices, such as ``metrics=[fid,kdi]``, or with null in place of an empty one.
+
+    Hydra itself names the choices where a single one is wrong. With config folders of the user's own every name may be
+    right: then nothing is refused. Returns None if nothing is wrong.
     """
     if any(argument.startswith(("-cd", "--config-dir", "hydra.searchpath")) for argument in arguments):
         return None
@@ -54,7 +95,7 @@ def mistyped(arguments: Sequence[str]) -> str | None:
         if not found or not known:
             continue
         if not found[2]:
-            return f"{argument} does not serve: choose among {', '.join(known)}, or give [] for none."
+            return f"{argument} is not valid: choose among {', '.join(known)}, or give [] for none."
         wrong = [name for name in re.split(r"[, ]+", found[2].strip()) if name not in known]
         if wrong:
             return f"There is no {found[1]}={wrong[0]}: choose among {', '.join(known)}."

@@ -1,22 +1,22 @@
-"""Where the configuration lies."""
+"""Where the configuration is: inside an installed package, or beside it in a checkout."""
 
 from pathlib import Path
 
 
 def home(name: str) -> Path:
-    """The folder ``name`` (conf, experiments) inside an installed package, else beside it in a checkout."""
+    """The folder ``name`` (conf, experiments) inside an installed package, else beside the package in a checkout."""
     package = Path(__file__).resolve().parents[2]
     inside = package / name
     return inside if inside.is_dir() else package.parent / name
 
 
 def choices(group: str) -> list[str]:
-    """Of a group of ours, by name; empty where there is none of that name."""
+    """The names of a config group's choices, sorted; empty if there is no such group."""
     return sorted({path.stem for place in ("conf", "experiments") for path in (home(place) / group).glob("*.yaml")})
 
 
 def add_searchpath(folder: Path) -> None:
-    """Recipes and sweeps, found however a user sets ``hydra.searchpath``."""
+    """Registers a folder of recipes and sweeps, which Hydra then finds however a user sets ``hydra.searchpath``."""
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin

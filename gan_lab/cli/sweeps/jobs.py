@@ -1,4 +1,4 @@
-"""A sweep's jobs: what is finished is not done again, what is not goes on, and one that fails stops no other."""
+"""A sweep's jobs: finished ones are not repeated, unfinished ones go on, and one that fails stops no other."""
 
 import atexit
 import functools
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,86 +17,105 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from lightning.pytorch.utilities import rank_zero_info
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
-from gan_lab.cli.config.checks import processes, settle
-from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.config.resolvers import is_multirun
+from gan_lab.cli.records import sweep_record
 from gan_lab.common import runs
 from gan_lab.common.device import versions
 from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
-from gan_lab.common.launch import cluster_environment, join_process_group
+from gan_lab.common.launch import cluster_environment, join_process_group, process_count
 from gan_lab.evaluation.reports.jobs import JOBS, read_jobs
 from gan_lab.evaluation.reports.sweep import write_sweep
-from gan_lab.training import fit, resume
-from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
-from gan_lab.training.record import of_sweep
+from gan_lab.training.callbacks.checkpoint import TIME_IS_UP
+from gan_lab.training.fit import fit
+from gan_lab.training.resume import FOLDER, RESUMED, choose_run_dir
 from gan_lab.training.trials import JOURNAL
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_IS_UP)
 
 
-def train(config: DictConfig) -> float | None:
-    """As ``fit.train``; in a sweep, one job of it, which returns None where it failed and lets the others go on.
+_current: dict[str, Any] = {}
+"""The record of the job that runs."""
+
+
+def is_job() -> bool:
+    """Whether this process runs a job of a sweep."""
+    return is_multirun()
+
+
+def recorded(perform: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    """Performs a job and records how it began and ended; an error is printed, recorded, and stops no other job.
+
+    Returns:
+        the job's value; None if it failed.
 
     Raises:
-        SystemExit: where a signal stopped the job, and the sweep with it.
+        SystemExit: if a signal stopped the job, and the sweep with it.
     """
-    if not is_multirun():
-        return fit.train(config)
-    with _recorded(config) as record:
-        found = _finished(config)
-        record["found"] = found is not None
-        config.run_dir = str(found) if found else config.run_dir
-        if found is None:
-            _train(config)
-        value = runs.read_json(Path(config.run_dir) / "run.json").get("best", {}).get("value")
-        return None if value is None else float(value)
-    return None
-
-
-@contextmanager
-def _recorded(config: DictConfig) -> Iterator[dict[str, Any]]:
-    """Writes down the job as it begins and as it ends; what goes wrong in it is told, and stays in it."""
     job = HydraConfig.get()
     path = Path(job.sweep.dir) / JOBS / f"{job.job.num:04d}.json"
-    record: dict[str, Any] = {"job": job.job.num, "overrides": list(job.overrides.task), "state": "running"}
+    _current.clear()
+    _current.update({"job": job.job.num, "overrides": list(job.overrides.task), "state": "running", "run": None})
     first = is_rank_zero()
     if first:
         path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_json(path, record)
+        runs.write_json(path, _current)
     try:
-        yield record
-        record["state"] = runs.read_json(Path(config.run_dir) / "run.json").get("state", "finished")
+        value = perform(config)
+        _current["state"] = runs.read_json(Path(_current["run"]) / "run.json").get("state", "finished")
+        return value
     except UserError as error:
-        record |= {"state": "failed", "error": str(error)}
+        _current.update({"state": "failed", "error": str(error)})
         print(f"gan_lab: job {job.job.num} failed: {error}", file=sys.stderr)
     except Exception as error:
-        record |= {"state": "failed", "error": f"{type(error).__name__}: {error}".strip()}
+        _current.update({"state": "failed", "error": f"{type(error).__name__}: {error}".strip()})
         traceback.print_exc()
         print(f"gan_lab: job {job.job.num} failed, and the others go on.", file=sys.stderr)
     except BaseException:
-        record["state"] = "stopped"
+        _current["state"] = "stopped"
         raise
     finally:
         if first:
-            runs.write_json(path, {**record, "run": config.run_dir})
+            runs.write_json(path, _current)
         _give_back_memory()
+    return None
+
+
+def run_job(plain: dict[str, Any], command: str) -> float | None:
+    """Trains a job's resolved configuration, unless an earlier run has finished it; returns the best metric.
+
+    Raises:
+        UserError: for a configuration that cannot work.
+        RuntimeError: if processes of the job's own fail.
+    """
+    found = _finished(plain)
+    _current["found"] = found is not None
+    if found is None:
+        _train(plain, command)
+    else:
+        _began(found)
+    value = runs.read_json(Path(_current["run"]) / "run.json").get("best", {}).get("value")
+    return None if value is None else float(value)
+
+
+def _began(folder: Path) -> None:
+    _current["run"] = str(folder)
 
 
 def _give_back_memory() -> None:
-    """Networks, optimizers and trainers refer to one another, and would stay until the collector happens to run."""
+    """Collects networks, optimizers and trainers, which refer to one another and would stay in memory for long."""
     with _held_back():
         gc.collect()
-    torch._dynamo.reset()  # which compiles no more than so many networks
+    torch._dynamo.reset()  # dynamo compiles a limited number of networks per process
     torch.cuda.empty_cache()
 
 
 @contextmanager
 def _held_back() -> Iterator[None]:
-    """Ctrl-C comes after the block: in what the collector calls it would be lost.
+    """Holds Ctrl-C back until the end of the block: the garbage collector would lose it.
 
     Raises:
         KeyboardInterrupt: after the block, if it came.
@@ -111,67 +130,52 @@ def _held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _finished(config: DictConfig) -> Path | None:
-    """The folder of an earlier run that was this very job; and where one began and did not end, it is to go on.
+def _finished(plain: dict[str, Any]) -> Path | None:
+    """The folder of a finished run of this very job, if there is one; an unfinished one is to go on.
 
     ``resume=false`` wants neither.
     """
-    settle(config)
-    join_process_group(str(config.trainer.get("accelerator")))
-    if config.resume is None:
-        config.resume = "auto"
-    if config.resume != "auto":
+    join_process_group(str(plain["trainer"].get("accelerator")))
+    if plain["resume"] is None:
+        plain["resume"] = "auto"
+    if plain["resume"] != "auto":
         return None
-    # Some folder, for a value that holds the run's own is compared without it.
-    wanted = resolve(OmegaConf.merge(config, {"run_dir": "run_dir"}))  # type: ignore[arg-type]
-    found = broadcast(runs.find_finished(config.runs, wanted))
+    found = broadcast(runs.find_finished(plain["runs"], plain))
     if found:
         other = runs.read_json(found / "run.json").get("versions", versions()) != versions()
         rank_zero_info(f"Finished before{', by other versions' if other else ''}: {found}")
     return found
 
 
-def _train(config: DictConfig) -> None:
-    if cluster_environment() is not None:
-        fit.train(config)
-    elif processes(config) > 1:
-        _apart(config)
-    else:
-        if config.trainer.devices in (1, "auto") and (dealt := _dealt(config)):
-            config.trainer.devices = dealt
-        fit.train(config)
+def _train(plain: dict[str, Any], command: str) -> None:
+    trainer = plain["trainer"]
+    if cluster_environment() is None and process_count(trainer) > 1:
+        _apart(plain)
+        return
+    if cluster_environment() is None and trainer["devices"] in (1, "auto") and (dealt := _dealt(trainer)):
+        plain = {**plain, "trainer": {**trainer, "devices": dealt}}
+    fit(plain, command, _began)
 
 
-def _dealt(config: DictConfig) -> list[int]:
-    """The GPUs that a job takes, for jobs may run side by side: those after the job before; none on the CPU."""
-    gpus, count = torch.cuda.device_count(), processes(config)
-    if gpus <= count or config.trainer.accelerator == "cpu" or config.trainer.num_nodes > 1:
+def _dealt(trainer: Mapping[str, Any]) -> list[int]:
+    """The GPUs that a job takes, as jobs may run side by side: those after the job before; none on the CPU."""
+    gpus, count = torch.cuda.device_count(), process_count(trainer)
+    if gpus <= count or trainer.get("accelerator") == "cpu" or int(trainer.get("num_nodes") or 1) > 1:
         return []
     return [(int(HydraConfig.get().job.num) * count + number) % gpus for number in range(count)]
 
 
-def _apart(config: DictConfig) -> None:
-    """A job on several devices in a process group of its own: Lightning starts further ranks by the command that it
-    finds, which within a sweep would be the whole sweep's.
+def _apart(plain: dict[str, Any]) -> None:
+    """Runs a job on several devices in a process group of its own: Lightning starts further ranks by this process's
+    command line, which is the whole sweep's.
 
     Raises:
         RuntimeError: if it fails.
         SystemExit: if it was stopped.
     """
-    checkpoint = resume.place(config)
-    job = HydraConfig.get()
-    overrides = [each for each in job.overrides.task if not each.startswith(("run_dir=", "resume="))]
-    command = [sys.executable, "-m", "gan_lab.train", *overrides, f"run_dir={config.run_dir}"]
-    command.append(f"resume={checkpoint or 'false'}")
-    command += [each for each in job.overrides.hydra if each.startswith("hydra.searchpath")]
-    for source in job.runtime.config_sources:
-        command += ["--config-dir", source.path] if source.provider == "command-line" else []
-    variables = {key: value for key, value in os.environ.items() if key not in (resume.FOLDER, resume.RESUMED)}
-    variables["WANDB_RUN_GROUP"] = variables.get("WANDB_RUN_GROUP") or Path(job.sweep.dir).name
-    if type(config.trainer.devices) is int and (dealt := _dealt(config)):
-        seen = variables.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        variables["CUDA_VISIBLE_DEVICES"] = ",".join(seen[n] if len(seen) > n and seen[n] else str(n) for n in dealt)
-    process = subprocess.Popen(command, env=variables, start_new_session=True)
+    folder, checkpoint = choose_run_dir(plain)
+    _began(folder)
+    process = subprocess.Popen(_command(folder, checkpoint), env=_variables(plain), start_new_session=True)
     with _passing_on(process.pid):
         status = process.wait()
     if status - 128 in SIGNALS:
@@ -180,9 +184,31 @@ def _apart(config: DictConfig) -> None:
         raise RuntimeError(f"the job's processes ended with status {status}")
 
 
+def _command(folder: Path, checkpoint: Path | None) -> list[str]:
+    """The command line of the job alone."""
+    job = HydraConfig.get()
+    overrides = [each for each in job.overrides.task if not each.startswith(("run_dir=", "resume="))]
+    command = [sys.executable, "-m", "gan_lab.train", *overrides, f"run_dir={folder}"]
+    command.append(f"resume={checkpoint or 'false'}")
+    command += [each for each in job.overrides.hydra if each.startswith("hydra.searchpath")]
+    for source in job.runtime.config_sources:
+        command += ["--config-dir", source.path] if source.provider == "command-line" else []
+    return command
+
+
+def _variables(plain: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of the job alone, with the GPUs that it takes."""
+    variables = {key: value for key, value in os.environ.items() if key not in (FOLDER, RESUMED)}
+    variables["WANDB_RUN_GROUP"] = variables.get("WANDB_RUN_GROUP") or Path(HydraConfig.get().sweep.dir).name
+    if type(plain["trainer"]["devices"]) is int and (dealt := _dealt(plain["trainer"])):
+        seen = variables.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(seen[n] if len(seen) > n and seen[n] else str(n) for n in dealt)
+    return variables
+
+
 @contextmanager
 def _passing_on(group: int) -> Iterator[None]:
-    """Signals go to the job's own process group, which saves and ends."""
+    """Passes signals on to the job's own process group, which saves and ends."""
 
     def passed_on(number: int, _: Any) -> None:
         with suppress(ProcessLookupError):
@@ -197,7 +223,7 @@ def _passing_on(group: int) -> Iterator[None]:
 
 
 class Table(Callback):
-    """Tells of all jobs at the sweep's end, however it ends.
+    """Prints and writes a table of all jobs at the sweep's end, however it ends.
 
     Args:
         record: the path of a JSON file that keeps the table, with what it was made by.
@@ -207,7 +233,7 @@ class Table(Callback):
         self.record = record
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """An earlier sweep in the same folder gives way, unless a search goes on; its runs stay."""
+        """Removes the records of an earlier sweep in the same folder, unless a search goes on; its runs stay."""
         folder = Path(str(config.hydra.sweep.dir))
         if is_rank_zero() and not (folder / JOURNAL).exists():
             for path in (folder / JOBS).glob("*.json"):
@@ -229,7 +255,7 @@ class Table(Callback):
         Console().print(*tables, sep="\n")
         if self.record:
             written.append(Path(self.record))
-            runs.write_json(written[-1], of_sweep(jobs, overrides))
+            runs.write_json(written[-1], sweep_record(jobs, overrides))
         print(f"Wrote {', '.join(map(str, written))}")
         if failed := [job for job in jobs if job.state == "failed"]:
             print(f"gan_lab: {len(failed)} of {len(jobs)} jobs failed:", file=sys.stderr)

@@ -19,7 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab.cli.errors import spoken
+from gan_lab.cli.errors import report_user_errors
 from gan_lab.training.trials import STUDY, journal
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Search(Sweeper):
         Raises:
             SystemExit: after a sentence, for what cannot be searched.
         """
-        spoken(self._search)(arguments)
+        report_user_errors(self._search)(arguments)
 
     def _search(self, arguments: Sequence[str]) -> None:
         assert self.config is not None

@@ -98,3 +98,10 @@ def mse(made: Tensor, real: Tensor) -> Tensor:
 def psnr(made: Tensor, real: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB, up to 100, of pictures (N, C, H, W) in [-1, 1] → (N,)."""
     return -10 * mse(made, real).clamp(min=EXACT).log10()
+
+
+def describe_errors(results: Tensor, real: Tensor) -> str:
+    """Mean errors of reconstructions of the same images, both (N, C, H, W) in [-1, 1], in words."""
+    errors = [f"MSE {mse(results, real).mean():.4f}", f"PSNR {psnr(results, real).mean():.2f} dB"]
+    errors += [f"SSIM {ssim(results, real).mean():.3f}"] if min(real.shape[2:]) >= SMALLEST["ssim"] else []
+    return ", ".join(errors)

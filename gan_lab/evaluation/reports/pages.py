@@ -127,6 +127,20 @@ def read_answers(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} holds no answers: give the file that the page of a test with people saved.") from error
 
 
+def answers_record(path: Path) -> tuple[dict[str, Any], str]:
+    """Returns the record of what people answered to a trial's page, and the error rate in a sentence.
+
+    Raises:
+        UserError: if the file holds no answers.
+    """
+    found = read_answers(path)
+    rate, low, high = (f"{100 * found[key]:.1f} %" for key in ("error_rate", "low", "high"))
+    return {"answers": str(path), **found}, (
+        f"{found['wrong']} of {found['n']} wrong: an error rate of {rate}, with 95 % confidence between {low} and "
+        f"{high}. Guessing errs in 50 %."
+    )
+
+
 def judged(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Of the answers that a page saved: how many were wrong, the error rate and its interval."""
     found: Sequence[Mapping[str, Any]] = answers["answers"]

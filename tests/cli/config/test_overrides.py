@@ -7,33 +7,40 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gan_lab.cli.app import main
-from gan_lab.cli.config.overrides import mistyped, quote_paths
+from gan_lab.cli.config.overrides import quote_paths, unknown_choice
+from gan_lab.cli.requests import path_keys
+from gan_lab.evaluate import evaluate
+from gan_lab.predict import predict
+from gan_lab.train import train
 
 NAMES = ["photo(1).jpg", "a,b.jpg", "epoch=3.ckpt", "été.jpg", "2024", "a b", "it's", 'say "so"', "x\\", "x\\'y", "[1]",
          "{a:b}", "#1", "true", "a:b", "1e3", "100%", "*.png", "a\\\\'b", "null.png"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("key", ["checkpoint", "data.root", "output", "+input"])
-def test_a_path_survives_hydras_grammar(key, name):
-    (override,) = OverridesParser.create().parse_overrides(quote_paths([f"{key}={name}"]))
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [(predict, "checkpoint"), (train, "data.root"), (predict, "output"), (predict, "+data.test_file")],
+)
+def test_a_path_survives_hydras_grammar(command, key, name):
+    (override,) = OverridesParser.create().parse_overrides(quote_paths([f"{key}={name}"], command.request))
     value = override.value()
     assert isinstance(value if isinstance(value, str) else value.text, str)
     assert (value if isinstance(value, str) else value.text) == name
 
 
 def test_home_is_expanded():
-    (override,) = OverridesParser.create().parse_overrides(quote_paths(["checkpoint=~/x.ckpt"]))
+    (override,) = OverridesParser.create().parse_overrides(quote_paths(["checkpoint=~/x.ckpt"], predict.request))
     assert override.value() == str(Path.home() / "x.ckpt")
 
 
 def test_everything_else_is_left_alone(tmp_path):
     same = ["model=dcgan", "seed=1,2", "resume=auto", "resume=null", "checkpoint='a b'", "--help", "-m", "runs="]
-    assert quote_paths(same) == same
-    assert quote_paths(["-m", "checkpoint=a.ckpt,b.ckpt"])[1] == "checkpoint=a.ckpt,b.ckpt"
+    assert quote_paths(same, predict.request) == same
+    assert quote_paths(["-m", "checkpoint=a.ckpt,b.ckpt"], predict.request)[1] == "checkpoint=a.ckpt,b.ckpt"
     both = tmp_path / "a,b"
     both.touch()
-    assert quote_paths(["-m", f"checkpoint={both}"])[1] == f"checkpoint='{both}'"
+    assert quote_paths(["-m", f"checkpoint={both}"], predict.request)[1] == f"checkpoint='{both}'"
 
 
 @pytest.mark.parametrize(
@@ -47,11 +54,22 @@ def test_commands_are_completed_and_files_left_to_the_shell(line, answer, monkey
 
 
 def test_a_list_with_a_wrong_choice_names_the_right_ones():
-    assert mistyped(["model=dcgan", "metrics=[fid,kdi]"]).startswith(
+    assert unknown_choice(["model=dcgan", "metrics=[fid,kdi]"]).startswith(
         "There is no metrics=kdi: choose among authenticity, "
     )
-    assert "give [] for none" in mistyped(["metrics=null"])
-    assert "grey" in mistyped(["extractor@quick=[ grey, colur ]"])
+    assert "give [] for none" in unknown_choice(["metrics=null"])
+    assert "grey" in unknown_choice(["extractor@quick=[ grey, colur ]"])
     right = ["metrics=[fid,kid]", "data.size=[8,8]", "trust=[mine]", "remedy=[]", "metrics=[fid],[kid]"]
-    assert mistyped(right) is None
-    assert mistyped(["metrics=[mine]", "hydra.searchpath=[file://mine]"]) is None
+    assert unknown_choice(right) is None
+    assert unknown_choice(["metrics=[mine]", "hydra.searchpath=[file://mine]"]) is None
+
+
+def test_keys_that_take_paths_are_known_from_the_requests_types():
+    assert {"resume", "init_from", "run_dir", "record", "data_dir", "data.root", "data.test_file"} <= set(
+        path_keys(train.request)
+    )
+    assert {"extractor.*.weights", "callbacks.fidelity.weights.*"} <= set(path_keys(train.request))
+    assert {"checkpoint", "real", "fake", "answers", "output", "weights.*", "data.test_file"} <= set(
+        path_keys(evaluate.request)
+    )
+    assert not {"n", "seed", "batch_size", "trust"} & set(path_keys(predict.request))

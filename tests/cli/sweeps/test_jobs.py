@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from gan_lab.cli.config import paths
 from gan_lab.cli.config.compose import compose
 from gan_lab.cli.sweeps import jobs as sweeps
-from gan_lab.train import main as train
+from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gan_lab.cli.sweeps.search import Search
-from gan_lab.train import main as train
+from gan_lab.train import train
 from gan_lab.training.trials import STUDY, journal
 
 RATE = "loss.optimizer.lr"

@@ -157,8 +157,8 @@ def test_the_command_downloads_once_and_checks(server, tmp_path, monkeypatch, ca
     monkeypatch.setattr(module, "INCEPTION_URL", f"{address}/weights-6726825d.pth")
     monkeypatch.setattr(module, "INCEPTION_SHA256", hashlib.sha256(b"weights").hexdigest()[:8])
     monkeypatch.setattr(sys, "argv", ["fetch", "inception", f"to={tmp_path / 'kept'}"])
-    command.main()
+    command.fetch()
     assert (tmp_path / "kept" / "weights-6726825d.pth").read_bytes() == b"weights"
     (folder / "weights-6726825d.pth").unlink()
-    command.main()  # it is there
+    command.fetch()  # it is there
     assert capsys.readouterr().out.count("whole and checked") == 2

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 import torch_fidelity
+from gan_lab.evaluating import evaluate
 from PIL import Image
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_lab.cli.config.compose import compose
-from gan_lab.evaluating import evaluate
 from gan_lab.evaluation.features.extractors import Colour
 
 REAL, FAKE, SUBSET = 240, 144, 100

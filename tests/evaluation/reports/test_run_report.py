@@ -152,7 +152,7 @@ def test_what_cannot_be_written_is_said_in_a_sentence(run, tmp_path):
 
 def test_the_command(run, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["report", str(run.parent), "output=" + str(run / "out")])
-    entry.main()
+    entry.report()
     assert capsys.readouterr().out == f"Wrote {run}/out/index.html and 1 page of a run\n"
     assert (run / "out" / "index.html").is_file()
 

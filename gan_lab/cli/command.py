@@ -1,0 +1,242 @@
+"""The road of every command: from the command line to a typed request, a model, and artefacts.
+
+A command is one file with a frozen request and one function, and one YAML file with its keys, defaults and help:
+
+    @command(PredictRequest, needs=Predicts, lacks="cannot continue frames")
+    def predict(session: Session, request: PredictRequest) -> Iterator[Artifact]: ...
+
+Everything else is here: composing, checking values, quoting paths, loading the checkpoint once, refusing a model without
+the capability, devices, and delivering artefacts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, update_wrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from gan_lab.cli.config import overrides
+from gan_lab.cli.config.deprecations import print_warnings
+from gan_lab.cli.config.paths import home
+from gan_lab.cli.errors import report_user_errors
+from gan_lab.cli.help import help_text, usage
+from gan_lab.cli.requests import ModelRequest, Request, words_field
+from gan_lab.cli.session import Session
+from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+R = TypeVar("R", bound=Request)
+Work = Callable[..., Any]
+COMMANDS = (
+    *("train", "sample", "reconstruct", "predict", "translate", "evaluate", "compare", "report", "fetch", "dashboard"),
+)
+QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.run.dir=.",
+         "hydra.sweep.dir=.", "hydra.sweep.subdir=.", "hydra.job.chdir=false")  # fmt: skip
+"""Commands leave no folder of Hydra's behind."""
+
+
+def command(
+    request: type[R],
+    needs: Any = None,
+    lacks: str = "",
+    example: str = "",
+    parts: Callable[[R], int | None] = lambda _: 1,
+    prepare: Callable[[DictConfig], None] | None = None,
+    wrap: Callable[[Work], Work] = lambda perform: perform,
+) -> Callable[[Work], Command]:
+    """Makes a command of a function over a session and a request, or over a request alone if no checkpoint is needed.
+
+    Args:
+        request: the typed keys.
+        needs: a capability of ``gan_lab.common.capabilities``, or a union of them.
+        lacks: what a model without it cannot do, for the sentence that refuses it ("cannot continue frames").
+        example: a choice of a model that has it ("model=simvp").
+        parts: the number of parts into which the work falls, for ``devices=auto``; None for any number.
+        prepare: called with the composed configuration before it is resolved.
+        wrap: changes what the command line performs, such as recording a sweep's jobs.
+    """
+    return lambda work: Command(work, request, needs, lacks, example, parts, prepare, wrap)
+
+
+class Command:
+    """A command; see ``command``. Calling it runs the process's own command line."""
+
+    def __init__(
+        self,
+        work: Work,
+        request: type[Request],
+        needs: Any,
+        lacks: str,
+        example: str,
+        parts: Callable[[Any], int | None],
+        prepare: Callable[[DictConfig], None] | None,
+        wrap: Callable[[Work], Work],
+    ) -> None:
+        self.work, self.request, self.needs, self.lacks = work, request, needs, lacks
+        self.example, self.parts, self.prepare, self.wrap = example, parts, prepare, wrap
+        update_wrapper(self, work)
+
+    @cached_property
+    def module(self) -> str:
+        """The module that other processes import the command from."""
+        spec = getattr(sys.modules["__main__"], "__spec__", None)
+        return spec.name if self.work.__module__ == "__main__" and spec else self.work.__module__
+
+    @property
+    def name(self) -> str:
+        return self.work.__name__
+
+    @cached_property
+    def config(self) -> Path:
+        """The YAML file: beside the command, or among the program's own."""
+        beside = Path(self.work.__code__.co_filename).with_name(f"{self.name}.yaml")
+        return beside if beside.is_file() else home("conf") / f"{self.name}.yaml"
+
+    @property
+    def inputs(self) -> str:
+        """The keys with paths that must be given besides the checkpoint."""
+        hints = self.request.__annotations__
+        return "".join(f" {key}=…" for key, kind in hints.items() if kind in (Path, "Path"))
+
+    # From the command line.
+
+    def __call__(self) -> Any:
+        """Runs the command line of this process."""
+        if words_field(self.request):
+            return self._run_words(sys.argv[1:])
+        if any(argument in ("-h", "--help") for argument in sys.argv[1:]):
+            print(help_text(self))
+            sys.exit(0)
+        import hydra
+
+        make_ready()
+        print_warnings()
+        sys.argv[1:] = [*self._overrides(sys.argv[1:])]
+        if wrong := overrides.unknown_choice(sys.argv[1:]):
+            print(f"gan_lab: {wrong}", file=sys.stderr)
+            sys.exit(2)
+        run = hydra.main(version_base="1.3", config_path=str(self.config.parent), config_name=self.config.stem)
+        try:
+            return run(report_user_errors(self.wrap(self.perform)))()
+        except KeyboardInterrupt:  # between the jobs of a sweep, or while a launcher waits for them
+            sys.exit(130)
+
+    def _overrides(self, arguments: Sequence[str]) -> list[str]:
+        quoted = overrides.quote_paths(arguments, self.request)
+        return quoted if self.name == "train" else [*quoted, *QUIET, f"hydra.help.app_name=gan_lab.{self.name}"]
+
+    def _run_words(self, arguments: Sequence[str]) -> Any:
+        """Runs a command that takes words and a few keys, and needs no configuration."""
+        if arguments[:1] == ["-sc"]:  # the shell asks for completions: without an answer it completes file names
+            return None
+        if not arguments or any(argument in ("-h", "--help") for argument in arguments):
+            print(usage(self), file=sys.stdout if arguments else sys.stderr)
+            sys.exit(0 if arguments else 2)
+        return report_user_errors(self._deliver_words)(arguments)
+
+    def _deliver_words(self, arguments: Sequence[str]) -> None:
+        self.execute(overrides.words_request(self.request, arguments))
+
+    # From a configuration, or from Python.
+
+    def run(self, *arguments: str) -> Any:
+        """Does from Python what ``python -m gan_lab.<name> <arguments>`` does; errors are raised.
+
+        Raises:
+            UserError: for everything that the command refuses.
+        """
+        from gan_lab.cli.config.compose import compose
+
+        make_ready()
+        return self.perform(compose(arguments, self.name))
+
+    def perform(self, config: DictConfig) -> Any:
+        """Checks the composed configuration, resolves it once, and executes the request.
+
+        Raises:
+            UserError: for a value that is not valid, and everything that the work refuses.
+        """
+        from gan_lab.cli.config.compose import resolve
+
+        if self.prepare is not None:
+            self.prepare(config)
+        return self.execute(cast(Any, self.request.checked(resolve(config))))
+
+    def execute(self, request: Request) -> Any:
+        """Executes a request, on every device that it asks for.
+
+        Raises:
+            UserError: for everything that the work refuses.
+        """
+        if not isinstance(request, ModelRequest):
+            return deliver(self.work(request), request)
+        from gan_lab.common.launch import on_every_device
+        from gan_lab.common.runs import checkpoint_path
+
+        if request.checkpoint is not None:
+            checkpoint_path(request.checkpoint)
+        plain = {"device": request.device, "devices": request.devices, "command": (self.module, self.name)}
+        return on_every_device(_on_device, plain | {"request": request}, self.parts(request))
+
+    def refuse(self, session: Session) -> None:
+        """Raises UserError if the model lacks the capability, naming the commands that would work."""
+        if session.model is None or isinstance(session.model, self.needs):
+            return
+        works = [each for each in commands() if each.needs is not None and isinstance(session.model, each.needs)]
+        lines = [f"python -m gan_lab.{each.name} checkpoint={session.path}{each.inputs}" for each in works]
+        instead = " or ".join(lines) + (" works with it" if len(lines) == 1 else " work with it")
+        raise UserError(
+            f"{session.path} holds the model {session.name}, which {self.lacks}: "
+            f"{instead if lines else f'train one that can, such as {self.example}'}."
+        )
+
+
+def _on_device(plain: dict[str, Any]) -> Any:
+    """The work of one process."""
+    module, name = plain["command"]
+    found = getattr(importlib.import_module(module) if module != "__main__" else sys.modules[module], name)
+    request = plain["request"]
+    session = Session.open(request, plain["device"])
+    found.refuse(session)
+    return deliver(found.work(session, request), request)
+
+
+def deliver(artifacts: Any, request: Request) -> Any:
+    """Writes artefacts as they come and lists their paths at the end; returns what is no artefact as it is."""
+    if not isinstance(artifacts, Iterator):
+        return artifacts
+    from gan_lab.common.distributed import rank_and_world_size
+
+    output, rank = request.destination(), rank_and_world_size()[0]
+    output.check()
+    written = [path for artifact in artifacts for path in output.deliver(artifact, rank)]
+    if written and rank == 0:
+        print(f"Wrote {', '.join(map(str, written))}")
+    return None
+
+
+def command_named(name: str) -> Command:
+    """One of the program's own commands."""
+    found: Command = getattr(importlib.import_module(f"gan_lab.{name}"), name)
+    return found
+
+
+def commands() -> list[Command]:
+    """The program's own commands."""
+    return [command_named(name) for name in COMMANDS]
+
+
+def make_ready() -> None:
+    """Makes known to Hydra what configurations use: resolvers, recipes, the sweeper, the caller's own modules."""
+    from gan_lab.cli.config.paths import add_searchpath
+
+    importlib.import_module("gan_lab.cli.config.resolvers")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # where a user's own methods are; a console script does not look there
+    add_searchpath(home("experiments"))
+    importlib.import_module("gan_lab.cli.sweeps.search").register()

@@ -1,0 +1,59 @@
+"""Help: the command's own text, its choices, and its YAML file with all comments."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING
+from inspect import cleandoc
+from typing import TYPE_CHECKING
+
+from gan_lab.cli.config.paths import choices
+from gan_lab.cli.requests import words_field
+
+if TYPE_CHECKING:
+    from gan_lab.cli.command import Command
+
+GROUP = re.compile(r"^  - (?:override )?([\w/]+)(?:@\w+)?: ")
+
+
+def help_text(command: Command) -> str:
+    """The text of ``--help``: what the command does, the choices of its groups, its keys with defaults and comments."""
+    text = command.config.read_text()
+    groups = list(dict.fromkeys(found[1] for line in text.splitlines() if (found := GROUP.match(line))))
+    listed = [f"  {group}: {', '.join(choices(group))}" for group in groups if choices(group)]
+    parts = [cleandoc(command.__doc__ or ""), f"usage: {program(command)} key=value …"]
+    parts += ["\n".join(["Choices (group=choice):", *listed])] if listed else []
+    parts += ["Keys, with their defaults:\n\n" + indented(body(text))]
+    parts += [
+        "Further flags are Hydra's: --cfg job shows the whole configuration, -m runs a sweep, --hydra-help lists all."
+    ]
+    return "\n\n".join(parts)
+
+
+def program(command: Command) -> str:
+    """How the command is called."""
+    return f"python -m {command.module}" if "." in command.module else f"python {command.name}.py"
+
+
+def body(text: str) -> str:
+    """A YAML file's keys without its opening comment, its defaults list and Hydra's own block."""
+    blocks = re.split(r"\n(?=\S)", text)
+    kept = [block for block in blocks if not block.startswith(("defaults:", "hydra:", "# @package"))]
+    while kept and kept[0].startswith("#"):
+        kept.pop(0)
+    return "\n".join(kept).strip("\n")
+
+
+def indented(text: str) -> str:
+    """The text, two spaces to the right."""
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+def usage(command: Command) -> str:
+    """The usage of a command that takes words and a few keys."""
+    field = words_field(command.request)
+    assert field is not None
+    optional = [(name, each) for name, each in command.request.__dataclass_fields__.items() if name != field[0]]
+    keys = " ".join(f"[{name}=…]" if each.default is not MISSING else f"{name}=…" for name, each in optional)
+    line = " ".join(filter(None, [f"usage: {program(command)}", field[1].name, keys]))
+    return f"{line}\n\n{cleandoc(command.__doc__ or '')}"

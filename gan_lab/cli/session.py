@@ -1,0 +1,135 @@
+"""A command's session: the checkpoint, read once, with its model, its device and its data."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gan_lab.cli.requests import ModelRequest
+from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+OPTIONS = ("dropout", "batch_statistics", "draws")
+"""Inference options that only some models accept."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a command works with.
+
+    Args:
+        path: the checkpoint's file.
+        contents: what it holds under ``gan_lab``: the configurations ``model`` and ``data``, versions.
+        model: in evaluation mode on the device, with the inference options that were asked for.
+        device: the device of this process.
+        trust: packages besides the trusted ones that the checkpoint may take classes from.
+    """
+
+    path: Path
+    contents: Mapping[str, Any]
+    model: Any
+    device: torch.device
+    trust: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, request: ModelRequest, device: str) -> Session:
+        """Reads the request's checkpoint and builds its model; without a checkpoint there is no model either.
+
+        Raises:
+            UserError: if there is no such checkpoint or device, or the model has none of the options asked for.
+        """
+        from gan_lab.common.device import resolve_device
+        from gan_lab.common.runs import checkpoint_path
+        from gan_lab.training.checkpoint import model_of, read
+
+        place = resolve_device(device)
+        if request.checkpoint is None:
+            return cls(Path(), {}, None, place, request.trust)
+        path = checkpoint_path(request.checkpoint)
+        checkpoint = read(path)
+        model = model_of(checkpoint, place, request.trust)
+        apply_options(model, request)
+        return cls(path, checkpoint["gan_lab"], model, place, request.trust)
+
+    @property
+    def name(self) -> str:
+        """The model's class."""
+        return type(self.model).__name__
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes that a conditional model was trained on; 0 for an unconditional one."""
+        return int(getattr(self.model, "classes", 0))
+
+    def data(self, root: Path | None = None, changes: Mapping[str, Any] | None = None) -> Any:
+        """The data module that the model was trained on, ready to be read.
+
+        Args:
+            root: where the data are now; None for where they were.
+            changes: arguments of the data module that differ from training.
+
+        Raises:
+            UserError: if the data have no folder, or are of no kind that can be shown or compared.
+        """
+        from gan_lab.common.capabilities import Mixture, RealClips, RealImages, TwoDomains
+        from gan_lab.common.distributed import rank_zero_first
+        from gan_lab.common.instantiate import TRUSTED, instantiate
+
+        node = dict(self.contents["data"])
+        if root and "root" not in node:
+            raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
+        node |= {"root": str(root)} if root else {}
+        data = instantiate(node | dict(changes or {}), [*TRUSTED, *self.trust])
+        if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
+            raise UserError(f"The data of {self.path}, {type(data).__name__}, cannot be compared with anything.")
+        with rank_zero_first():
+            data.prepare_data()  # type: ignore[union-attr]
+        data.setup("test")  # type: ignore[union-attr]
+        return data
+
+    def resize_spec(self, what: str) -> Any:
+        """The size and the channels of the images that the model was trained on, for reading the user's own.
+
+        Raises:
+            UserError: if the checkpoint does not state them; ``what`` is what could not be read ("images").
+        """
+        from gan_lab.data.loading.splits import sides
+        from gan_lab.data.reading.pictures import MODES, Frame
+
+        node = self.contents.get("data") or {}
+        if node.get("channels") not in MODES or not node.get("size"):
+            raise UserError(f"{self.path} does not state the size and the channels of its {what}: leave out input=….")
+        return Frame(sides(node["size"]), sides(node["size"]), node["channels"])
+
+    def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
+        """Iterates with a progress bar and the time left, on a terminal and on rank 0."""
+        from gan_lab.common.distributed import rank_and_world_size
+        from gan_lab.common.progress import track
+
+        return track(items, description, total, show=rank_and_world_size()[0] == 0)
+
+
+def apply_options(model: Any, request: ModelRequest) -> None:
+    """Sets whether the model's averages are used, and the inference options that the request asks for.
+
+    Raises:
+        UserError: if the model does not have an option.
+    """
+    model.use_live_weights = not request.ema
+    asked = {name: value for name in OPTIONS if (value := getattr(request, name)) is not None}
+    accepts = inspect.signature(model.set_inference_options).parameters if _has_options(model) else {}
+    foreign = [name for name in asked if name not in accepts]
+    if foreign:
+        raise UserError(f"{type(model).__name__} does not have this option: leave out {' and '.join(foreign)}.")
+    if asked:
+        model.set_inference_options(**asked)
+
+
+def _has_options(model: Any) -> bool:
+    return hasattr(model, "set_inference_options")
