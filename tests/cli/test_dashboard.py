@@ -111,9 +111,9 @@ def test_every_panel_shows_what_runs_log_and_what_runs_log_is_shown(logged, tmp_
     ("arguments", "said"),
     [
         (["name=x"], "give project="),
-        (["project=x", "runs"], "does not know runs"),
+        (["project=x", "runs"], "runs is not a key"),
         (["project=x"], "there is no key"),
-        (["project=x", "entity=me", "key"], "does not know key"),
+        (["project=x", "entity=me", "key"], "key is not a key"),
     ],
 )
 def test_what_is_lacking_is_said_in_a_sentence(monkeypatch, capsys, tmp_path, arguments, said):

@@ -161,7 +161,7 @@ def test_points_are_counted_and_drawn(tmp_path, monkeypatch, capsys):
     assert Image.open("run/samples.png").size == (384, 384)
     assert Path("run/best.ckpt").is_file()
     for walk in ([], ["interpolate=2"]):
-        assert "makes no pictures" in refused(monkeypatch, capsys, sample, "checkpoint=run", "n=4", *walk)
+        assert "generates no images" in refused(monkeypatch, capsys, sample, "checkpoint=run", "n=4", *walk)
     call(monkeypatch, evaluate, "checkpoint=run", "n=100", "output=figures.json")
     assert json.loads(Path("figures.json").read_text())["protocol"]["samples"] == 100
 
@@ -197,7 +197,7 @@ def test_load(folder):
         (["data.size=abc"], "data.size=abc"),
         (["trainer.devices=two"], "trainer.devices=two"),
         (["trainer=ddp_cpu", "trainer.sync_batchnorm=true"], "needs GPUs"),
-        (["metrics=[fidd]"], "density_coverage, distance"),
+        (["metrics=[fidd]"], "codebook, confidence"),
         (["+trainer.gradient_clip_val=1"], "model.clip"),
         (["model=cgan", "data=fake"], "data.classes"),
         (["model=cgan", "remedy=replay"], "leave replay away"),

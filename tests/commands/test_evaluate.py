@@ -62,7 +62,7 @@ def test_translations_are_shown(evaluate, tmp_path, model, paired, shown):
 
 def test_a_test_with_people_of_translations_is_refused_before_anything_is_measured(evaluate):
     model = Carrier(lambda x: x)
-    with pytest.raises(UserError, match="leave trial= away"):
+    with pytest.raises(UserError, match="leave out trial="):
         evaluate(model, two_sides(), "trial=3")
     assert not model.asked
 

@@ -15,7 +15,7 @@ from gan_lab.data import presets
 from gan_lab.data.loading import cache
 from gan_lab.data.reading.images import read_image
 from gan_lab.data.sources.folders import folder_pictures
-from gan_lab.reconstruct import main as reconstruct
+from gan_lab.reconstruct import reconstruct as reconstruct
 
 
 def colours(height=SIDE, width=SIDE):

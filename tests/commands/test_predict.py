@@ -10,7 +10,7 @@ from PIL import Image
 
 import gan_lab
 from gan_lab.common.images import save_animation, save_png, to_float
-from gan_lab.evaluation.metrics.prediction import squared
+from gan_lab.evaluation.metrics.prediction import squared_error
 from gan_lab.predict import predict
 from gan_lab.sample import sample
 
@@ -89,7 +89,7 @@ def test_a_sequence_of_the_users(forecaster, clip, form, tmp_path, monkeypatch, 
     )
     model, frames = gan_lab.load(forecaster), to_float(clip)[None]
     made = model.predict(frames[:, :4], 2)
-    error = squared(made[0], frames[0, 4:]).mean()
+    error = squared_error(made[0], frames[0, 4:]).mean()
     assert f"Summed squared error per frame {error:.1f};" in capsys.readouterr().out
     shown = torch.tensor(Image.open(out / "000001.png").getdata()).view(SIDE, SIDE)
     assert (shown - (made[0, 1, 0] + 1) * 127.5).abs().max() <= 1

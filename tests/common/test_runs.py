@@ -1,11 +1,11 @@
 import os
-from pathlib import Path
 
 import pytest
 
-from gan_lab.cli.config.compose import compose
+from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
+from gan_lab.train import prepare
 from gan_lab.training import resume
 
 
@@ -32,15 +32,22 @@ def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path)
     assert runs.find_resumable(tmp_path, {**config, "run_dir": "x"})[0] == newest
 
 
+def configuration(overrides):
+    config = compose(overrides)
+    prepare(config)
+    return resolve(config)
+
+
 @pytest.mark.parametrize("where", ["runs={}", "run_dir={}/mine"])
 def test_the_default_configuration_finds_its_own_run(tmp_path, where):
     """Whatever folder its loggers and callbacks name."""
-    made = compose(["data=fake", where.format(tmp_path)])
-    assert resume.place(made) is None
-    make(Path(made.run_dir), resume.resolve(made))
-    again = compose(["data=fake", where.format(tmp_path), "resume=auto"])
+    made = configuration(["data=fake", where.format(tmp_path)])
+    folder, checkpoint = resume.choose_run_dir(made)
+    assert checkpoint is None
+    make(folder, resume.in_folder(made, folder))
+    again = configuration(["data=fake", where.format(tmp_path), "resume=auto"])
     with pytest.raises(UserError, match="cannot be read"):  # it is found, and is no real checkpoint
-        resume.place(again)
+        resume.choose_run_dir(again)
 
 
 def test_the_differing_keys_of_the_nearest_are_named(tmp_path):

@@ -19,7 +19,7 @@ class Weighing:
     def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
         return truncation * torch.randn(n, len(self.weights), generator=torch.Generator().manual_seed(seed))
 
-    def reach(self):
+    def latent_range(self):
         return torch.full((len(self.weights),), 3.0)
 
     def decode(self, latents, label=None):
@@ -54,7 +54,7 @@ def test_of_many_latents_some_are_looked_at_evenly_spread():
 
 def test_what_may_not_move_stays():
     model = Weighing([1.0, 5.0, 2.0])
-    model.reach = lambda: torch.tensor([3.0, 0.0, 1.0])
+    model.latent_range = lambda: torch.tensor([3.0, 0.0, 1.0])
     assert weightiest(model, model.latents(1)).tolist() == [0, 2]
     made = traverse(model, model.latents(1), torch.tensor([2]), steps=3)[0, :, 0, 0, 2]
     torch.testing.assert_close(made, torch.tensor([-2.0, 0.0, 2.0]))
@@ -73,12 +73,12 @@ def test_sampling_writes_a_sheet(tmp_path, monkeypatch, capsys):
     assert [file.name for file in (tmp_path / "2").iterdir()] == ["traversal.png"]
     assert Image.open("2/traversal.png").size == (11 * (SIDE * 5 + 2) + 2, 4 * (SIDE * 5 + 2) + 2), "4 latents are all"
     assert (tmp_path / "0/traversal.png").read_bytes() != (tmp_path / "2/traversal.png").read_bytes()
-    assert "these latents go from end to end: " in capsys.readouterr().out
+    assert "these latents from end to end: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
-    [(["traverse=-1"], "traverse=-1"), (["traverse=2", "interpolate=3"], "leave interpolate= away")],
+    [(["traverse=-1"], "traverse=-1"), (["traverse=2", "interpolate=3"], "leave out interpolate=")],
 )
 def test_what_does_not_serve_is_refused_in_a_sentence(keys, said, tmp_path, monkeypatch, capsys):
     path = checkpoint(tmp_path / "last.ckpt")

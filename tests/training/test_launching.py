@@ -21,7 +21,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common import launch as launching
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import on_every_device
-from gan_lab.training import fit
+from gan_lab.train import train
 
 TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.critic_base=4", "debug=smoke",
         "trainer.accelerator=cpu", "callbacks.samples=null", "callbacks.fidelity=null"]  # fmt: skip
@@ -49,7 +49,7 @@ def wait_for(something, seconds=120):
 def stopped(runs, *overrides):
     """A run that was stopped, as several processes would have left it: one alone made it."""
     run = runs / "one" / "run"
-    fit.train(compose([*TINY, f"runs={runs}", f"run_dir={run}"]))
+    train.run(*TINY, f"runs={runs}", f"run_dir={run}")
     config = compose([*TINY, LONG, *overrides, f"runs={runs}", f"run_dir={run}"])
     settle(config)
     (run / "config.json").write_text(json.dumps(resolve(config)))
@@ -172,7 +172,7 @@ def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
 
 def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
     run, cyclegan, photos = tmp_path / "run", tmp_path / "cyclegan.ckpt", tmp_path / "photos"
-    fit.train(compose([*TINY, f"run_dir={run}"]))
+    train.run(*TINY, f"run_dir={run}")
     checkpoint(cyclegan, node("cyclegan.CycleGAN"))
     photos.mkdir()
     draw = np.random.default_rng(0)

@@ -17,7 +17,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan_lab.cli.config import paths
-from gan_lab.cli.config.compose import compose
+from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.sweeps import jobs as sweeps
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
@@ -115,22 +115,23 @@ def test_a_job_on_two_devices_has_processes_of_its_own(sweep, home, monkeypatch)
 
 
 def test_tasks_of_one_slurm_job_are_its_processes_already(monkeypatch):
-    config = compose([*TINY, "trainer=ddp_cpu"])
+    plain = resolve(compose([*TINY, "trainer=ddp_cpu", "run_dir=here"]))
     called = []
-    monkeypatch.setattr(sweeps.fit, "train", called.append)
+    monkeypatch.setattr(sweeps, "fit", lambda *arguments: called.append(arguments[0]))
     monkeypatch.setattr(sweeps, "cluster_environment", lambda: object())
-    sweeps._train(config)
-    assert called == [config]
+    sweeps._train(plain, "")
+    assert called == [plain]
 
 
 @pytest.mark.parametrize(("job", "given", "taken"), [(0, 1, [0]), (4, 1, [1]), (4, [2], [2])])
 def test_jobs_side_by_side_take_the_gpus_in_turn(monkeypatch, job, given, taken):
-    config = compose([*TINY, "trainer.accelerator=auto", f"trainer.devices={given}"])
-    monkeypatch.setattr(sweeps.fit, "train", lambda _: None)
+    plain = resolve(compose([*TINY, "trainer.accelerator=auto", f"trainer.devices={given}", "run_dir=here"]))
+    called = []
+    monkeypatch.setattr(sweeps, "fit", lambda *arguments: called.append(arguments[0]))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(sweeps.HydraConfig, "get", lambda: SimpleNamespace(job=SimpleNamespace(num=job)))
-    sweeps._train(config)
-    assert config.trainer.devices == taken
+    sweeps._train(plain, "")
+    assert called[0]["trainer"]["devices"] == taken
 
 
 def test_ctrl_c_while_memory_is_given_back_comes_after_it():
@@ -145,7 +146,7 @@ def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):
     at_exit = []
     monkeypatch.setattr(sweeps.atexit, "register", at_exit.append)
 
-    def stopped(config):
+    def stopped(plain, command):
         raise SystemExit(143)
 
     monkeypatch.setattr(sweeps, "_train", stopped)
