@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.cli.inputs import data_of
+from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import TwoDomains
 from gan_lab.common.device import describe_hardware
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.training.checkpoint import load
+from gan_lab.training.checkpoint import model_of, read
 
 
 class Segmenter(nn.Module):
@@ -109,12 +109,13 @@ def generate(model: Any, maps: Tensor) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--root", help="the folder of the data, if it has moved since training")
+    parser.add_argument("--root", type=Path, help="the folder of the data, if it has moved since training")
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    model = load(arguments.checkpoint)
-    data = data_of(arguments.checkpoint, {"root": arguments.root, "trust": []})
+    checkpoint = read(arguments.checkpoint)
+    model = model_of(checkpoint)
+    data = Session(arguments.checkpoint, checkpoint["gan_lab"], model, model.device).data(arguments.root)
     if not isinstance(data, TwoDomains) or not data.domains["a"].labels:
         raise SystemExit("segment: the data of this checkpoint have no label maps.")
     labels = data.domains["a"].labels

@@ -8,7 +8,7 @@ from torch import Tensor
 from gan_lab.common.capabilities import Decodes, DrawsStepwise, Quantizes, Samples, SamplesClips, Traverses
 from gan_lab.common.errors import UserError
 from gan_lab.inference.interpolation import interpolate, lerp, slerp
-from gan_lab.inference.traversal import traverse, rank_latents
+from gan_lab.inference.traversal import rank_latents, traverse
 
 
 def sample_batches(

@@ -134,9 +134,9 @@ class TranslationJob:
     def _one(self, job: Job, photo: LoadedImage, number: int) -> None:
         result = self.there(photo.pixels, number)
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
-        kept = image_files.write(job.output, result.pixels, *extras)
+        kept = image_files.write_image(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
-        self.report.tell(job.name, [*photo.notes, *kept, *([result.how] if result.how else [])])
+        self.report.tell(job.name, [*photo.notes, *kept, *([result.tiling] if result.tiling else [])])
         if self.sheet is not None:
             try:
                 self._show(self.sheet, job, photo, result.pixels, number)

@@ -17,7 +17,7 @@ from gan_lab.common.distributed import is_rank_zero
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import is_requeued, join_process_group, requeue
 from gan_lab.common.runs import checkpoint_path
-from gan_lab.training.callbacks.checkpoint import TIME_IS_UP, Checkpoint, StopOnSignal, is_cut_short
+from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
 from gan_lab.training.resume import choose_run_dir, in_folder
@@ -105,7 +105,7 @@ class Ending:
     def _leave(self, signal: int) -> None:
         last = self.run.folder / runs.LAST
         rank_zero_info(f"Stopped after {self.model.images_seen} images: resume=auto goes on from {last}")
-        if signal in TIME_IS_UP:
+        if signal in TIME_LIMIT_SIGNALS:
             requeue(signal)
         # Lightning would kill the first process at once if another ended with a status of its own.
         sys.exit(128 + signal if self.trainer.is_global_zero else 0)

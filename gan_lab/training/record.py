@@ -39,4 +39,8 @@ def environment_info(plain: Mapping[str, Any], command: str) -> dict[str, Any]:
     """The command of a run that begins, its hardware and its versions."""
     on_gpu = torch.cuda.is_available() and plain["trainer"].get("accelerator") != "cpu"
     device = torch.device("cuda:0" if on_gpu else "cpu")
-    return {"command": command, "hardware": describe_hardware(device, process_count(plain["trainer"])), "versions": versions()}
+    return {
+        "command": command,
+        "hardware": describe_hardware(device, process_count(plain["trainer"])),
+        "versions": versions(),
+    }

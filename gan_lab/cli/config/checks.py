@@ -13,7 +13,7 @@ from gan_lab.cli.config.resolvers import side
 from gan_lab.common.device import auto_precision
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import resolve_target as find
-from gan_lab.common.launch import process_count, launched_devices_and_nodes
+from gan_lab.common.launch import launched_devices_and_nodes, process_count
 
 REFUSED = {
     "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",

@@ -29,12 +29,12 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.launch import cluster_environment, join_process_group, process_count
 from gan_lab.evaluation.reports.jobs import JOBS, read_jobs
 from gan_lab.evaluation.reports.sweep import write_sweep
-from gan_lab.training.callbacks.checkpoint import TIME_IS_UP
+from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 from gan_lab.training.fit import fit
 from gan_lab.training.resume import FOLDER, RESUMED, choose_run_dir
 from gan_lab.training.trials import JOURNAL
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_IS_UP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
 
 
 _current: dict[str, Any] = {}

@@ -50,8 +50,7 @@ class Pruning(Callback):
         metric = checkpoint.monitored(trainer)
         if metric is None:
             return
-        rank, _ = rank_and_world_size()
-        if broadcast(rank == 0 and self._falls_behind(metric[1], record["images_seen"])):
+        if broadcast(rank_and_world_size()[0] == 0 and self._falls_behind(metric[1], record["images_seen"])):
             self.pruned = trainer.should_stop = True
 
     def _falls_behind(self, value: float, images: int) -> bool:
