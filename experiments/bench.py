@@ -36,6 +36,7 @@ from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.device import auto_precision, describe_hardware
 from gan_lab.common.instantiate import instantiate
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 SIZE, BATCH, NARROW = 64, 64, 16
@@ -78,7 +79,7 @@ def race(
     settle(config)
     plain = resolve(config)
     interleave = Interleave(others(plain), device)
-    trainer, _ = make_trainer(plain)
+    trainer, _ = make_trainer(RunConfig.of(plain))
     trainer.callbacks.append(interleave)  # type: ignore[attr-defined]
     trainer.fit(instantiate(plain["model"]), datamodule=instantiate(plain["data"]))
     return {name: batch / statistics.median(times[warm_up:]) for name, times in interleave.seconds.items()}

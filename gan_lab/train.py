@@ -52,7 +52,7 @@ class TrainRequest(Request):
 def prepare(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only this machine knows."""
     from gan_lab.cli.config.checks import settle
-    from gan_lab.training.resume import RUN_DIR
+    from gan_lab.training.run_config import RUN_DIR
 
     settle(config)
     config.run_dir = config.run_dir or RUN_DIR
@@ -75,9 +75,10 @@ def train(request: TrainRequest) -> float | None:
     from gan_lab.cli.records import called
     from gan_lab.cli.sweeps.jobs import is_job, run_job
     from gan_lab.training.fit import fit
+    from gan_lab.training.run_config import RunConfig
 
-    plain = dict(request.plain)
-    return run_job(plain, called()) if is_job() else fit(plain, called())
+    config = RunConfig.of(request.plain)
+    return run_job(config, called()) if is_job() else fit(config, called())
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.training.budget import Budget
 from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 BATCH, ITERATIONS, LENGTH = 4, 3, 4
@@ -134,7 +135,7 @@ def cases(folder: Path, trainers: list[str]) -> dict[str, dict]:
 
 def fit(configuration: dict, module: AlternatingModule | None, folder: Path, name: str, devices: int) -> None:
     torch.manual_seed(0)
-    trainer, _ = make_trainer(configuration)
+    trainer, _ = make_trainer(RunConfig.of(configuration))
     module = module or instantiate(configuration["model"])
     trainer.fit(module, datamodule=instantiate(configuration["data"]))
     state = {key: value.clone() for key, value in module.state_dict().items()}

@@ -3,13 +3,14 @@
 import torch
 
 from gan_lab.common.instantiate import instantiate
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 
 def fit(configuration, callback=None, resume=None):
     """The trainer and the model after the configuration's budget."""
     torch.manual_seed(configuration["seed"])
-    trainer, _ = make_trainer(configuration)
+    trainer, _ = make_trainer(RunConfig.of(configuration))
     if callback is not None:
         trainer.callbacks.append(callback)
     model = instantiate(configuration["model"])

@@ -22,6 +22,7 @@ from gan_lab.data.loading.splits import sides
 from gan_lab.data.modules.clips import FakeClips
 from gan_lab.data.sources.arrays import Fake
 from gan_lab.data.sources.domains import FakeSides
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 ROOT = Path(__file__).parent.parent
@@ -133,7 +134,7 @@ def test_every_recipe_composes_and_runs(name, tmp_path):
     torch.manual_seed(0)
     model, data = instantiate(plain["model"]), with_fake_pictures(instantiate(plain["data"]))
     before = [value.detach().clone() for value in model.parameters()]
-    make_trainer(plain)[0].fit(model, datamodule=data)
+    make_trainer(RunConfig.of(plain))[0].fit(model, datamodule=data)
     assert (model.iteration, model.images_seen) == (ITERATIONS, BATCH * ITERATIONS)
     assert all(value.isfinite().all() for value in model.parameters())
     assert not all(map(torch.equal, before, model.parameters()))

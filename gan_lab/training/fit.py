@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,16 @@ from gan_lab.common.runs import checkpoint_path
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
-from gan_lab.training.resume import choose_run_dir, in_folder
+from gan_lab.training.resume import choose_run_dir
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer, without_remarks
 
 
-def fit(
-    plain: Mapping[str, Any], command: str = "", began: Callable[[Path], None] = lambda folder: None
-) -> float | None:
-    """Trains what a resolved configuration describes; returns the metric that the best checkpoint is chosen by.
+def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | None = None) -> float | None:
+    """Trains what a configuration describes; returns the metric that the best checkpoint is chosen by.
 
     Args:
-        plain: plain containers; ``gan_lab.training.resume.RUN_DIR`` stands for a folder that is still to be chosen.
+        config: the run's configuration.
         command: the command line, for records.
         began: called with the run's folder once it is chosen.
 
@@ -38,25 +38,47 @@ def fit(
         UserError: for a configuration that cannot work; nothing is written before the model and the data are built.
         SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
     """
-    join_process_group(str(plain["trainer"].get("accelerator")))
-    if is_requeued() and not plain["resume"]:
-        plain = {**plain, "resume": "auto"}  # also for resume=false, which was meant for the beginning
-    seed_everything(plain["seed"], workers=True, verbose=False)
-    data, model = instantiate(plain["data"]), instantiate(plain["model"])
-    if plain["init_from"]:
-        left_out = load_weights(model, checkpoint_path(plain["init_from"]))
-        rank_zero_info(f"Weights from {plain['init_from']}; without a match: {', '.join(left_out) or 'none'}.")
-    folder, resumed = choose_run_dir(plain)
-    began(folder)
-    plain = in_folder(plain, folder)
-    run = runs.Run(folder, **environment_info(plain, command))
+    join_process_group(str(config.trainer.get("accelerator")))
+    if is_requeued() and not config.resume:
+        config = config.resuming("auto")  # also for resume=false, which was meant for the beginning
+    data, model = build_parts(config)
+    folder, resumed = choose_run_dir(config)
+    if began is not None:
+        began(folder)
+    config = config.in_folder(folder)
+    run = runs.Run(folder, **environment_info(config, command))
     if is_rank_zero():
-        run.begin(plain)
+        run.begin(config.values)
         rank_zero_info(f"Run folder: {folder}")
+    with recorded_failure(run), without_remarks():
+        trainer, stop = make_trainer(config)
+        trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+    return Ending(run, config, command, trainer, model, stop).conclude()
+
+
+def build_parts(config: RunConfig) -> tuple[Any, Any]:
+    """Builds the data module and the model, with the weights of ``init_from`` if it is given.
+
+    Raises:
+        UserError: if they cannot be built, or no weight fits.
+    """
+    seed_everything(config.seed, workers=True, verbose=False)
+    data, model = instantiate(config.data), instantiate(config.model)
+    if config.init_from:
+        left_out = load_weights(model, checkpoint_path(config.init_from))
+        rank_zero_info(f"Weights from {config.init_from}; without a match: {', '.join(left_out) or 'none'}.")
+    return data, model
+
+
+@contextmanager
+def recorded_failure(run: runs.Run) -> Iterator[None]:
+    """Records a run that ends by an error, or by a signal outside its own handlers.
+
+    Raises:
+        SystemExit: after such a signal.
+    """
     try:
-        with without_remarks():
-            trainer, stop = make_trainer(plain)
-            trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+        yield
     except BaseException as error:
         status = _status(error)
         if is_rank_zero():
@@ -64,7 +86,6 @@ def fit(
         if status:
             sys.exit(status)
         raise
-    return Ending(run, plain, command, trainer, model, stop).conclude()
 
 
 def _status(error: BaseException) -> int | None:
@@ -79,7 +100,7 @@ class Ending:
     """What is done once a fit has ended."""
 
     run: runs.Run
-    plain: Mapping[str, Any]
+    config: RunConfig
     command: str
     trainer: Trainer
     model: Any
@@ -94,8 +115,8 @@ class Ending:
             self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {})
         if self.stop.received:
             self._leave(self.stop.received)
-        if self.plain["record"] and self.trainer.is_global_zero:
-            self._record(Path(self.plain["record"]))
+        if self.config.record and self.trainer.is_global_zero:
+            self._record(Path(self.config.record))
         self._suggest(f"checkpoint={self.run.folder / runs.LAST}")
         return best.best if best else None
 
@@ -111,7 +132,7 @@ class Ending:
         sys.exit(128 + signal if self.trainer.is_global_zero else 0)
 
     def _record(self, path: Path) -> None:
-        runs.write_json(path, result(self.plain, self.command, self.trainer, self.model))
+        runs.write_json(path, result(self.config, self.command, self.trainer, self.model))
         if (self.run.folder / "samples.png").is_file():
             shutil.copyfile(self.run.folder / "samples.png", path.with_suffix(".png"))
 

@@ -1,6 +1,5 @@
 """What a run is recorded by: enough to trust its metrics and to repeat it."""
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -9,15 +8,16 @@ from lightning.pytorch import Trainer
 
 from gan_lab.common.device import describe_hardware, versions
 from gan_lab.common.launch import process_count
+from gan_lab.training.run_config import RunConfig
 
 
-def result(plain: Mapping[str, Any], command: str, trainer: Trainer, model: Any) -> dict[str, Any]:
+def result(config: RunConfig, command: str, trainer: Trainer, model: Any) -> dict[str, Any]:
     """The record of a finished run: the command, the counters, the summaries of its callbacks, the hardware."""
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     summaries = {type(each).__name__.lower(): each.summary() for each in callbacks if hasattr(each, "summary")}
     parts = dict(model.named_children())
     return {
-        "name": plain["name"],
+        "name": config.name,
         "command": command,
         "counters": {
             "images_seen": model.images_seen,
@@ -27,20 +27,20 @@ def result(plain: Mapping[str, Any], command: str, trainer: Trainer, model: Any)
         **summaries,
         "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()},
         "networks": {name: f"{type(part).__module__}.{type(part).__name__}" for name, part in parts.items()},
-        "precision": plain["precision"],
-        "seed": plain["seed"],
+        "precision": config.precision,
+        "seed": config.seed,
         "hardware": describe_hardware(trainer.strategy.root_device, trainer.world_size),
         "versions": versions(),
         "date": date.today().isoformat(),
     }
 
 
-def environment_info(plain: Mapping[str, Any], command: str) -> dict[str, Any]:
+def environment_info(config: RunConfig, command: str) -> dict[str, Any]:
     """The command of a run that begins, its hardware and its versions."""
-    on_gpu = torch.cuda.is_available() and plain["trainer"].get("accelerator") != "cpu"
+    on_gpu = torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu"
     device = torch.device("cuda:0" if on_gpu else "cpu")
     return {
         "command": command,
-        "hardware": describe_hardware(device, process_count(plain["trainer"])),
+        "hardware": describe_hardware(device, process_count(config.trainer)),
         "versions": versions(),
     }

@@ -1,9 +1,7 @@
 """Which folder a run gets, and which checkpoint it goes on from."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_info
@@ -13,16 +11,15 @@ from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.training.checkpoint import read
+from gan_lab.training.run_config import RUN_DIR, RunConfig
 
-RUN_DIR = "/gan_lab/run-directory"
-"""Stands for the run's folder in a configuration that is resolved before the folder is chosen."""
 NAMED = 8
 """Keys that are named of those in which an unfinished run differs."""
 FOLDER, RESUMED = "GAN_LAB_RUN_DIR", "GAN_LAB_RESUMED"
 """Environment variables by which processes that Lightning starts learn the folder and checkpoint of the first one."""
 
 
-def choose_run_dir(plain: Mapping[str, Any]) -> tuple[Path, Path | None]:
+def choose_run_dir(config: RunConfig) -> tuple[Path, Path | None]:
     """Returns the run's folder, and the checkpoint to continue from, if any; the same on every rank.
 
     The first process decides. Processes that Lightning starts read its decision from the environment; processes that
@@ -32,12 +29,12 @@ def choose_run_dir(plain: Mapping[str, Any]) -> tuple[Path, Path | None]:
         UserError: if there is no such checkpoint, or the folder holds a run.
     """
     if not dist.is_initialized():
-        return _decide(plain) if is_rank_zero() else _decided()
+        return _decide(config) if is_rank_zero() else _decided()
     decision: tuple[Path, Path | None] = (Path(), None)
     wrong = ""
     if is_rank_zero():
         try:
-            decision = _decide(plain)
+            decision = _decide(config)
         except UserError as error:
             wrong = str(error)
     decision, wrong = broadcast((decision, wrong))
@@ -46,39 +43,24 @@ def choose_run_dir(plain: Mapping[str, Any]) -> tuple[Path, Path | None]:
     return decision
 
 
-def in_folder(plain: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Returns the configuration with the run's folder in place of ``RUN_DIR``."""
-
-    def placed(node: Any) -> Any:
-        if isinstance(node, Mapping):
-            return {key: placed(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [placed(value) for value in node]
-        if isinstance(node, str):
-            return node.replace(RUN_DIR, str(folder)).replace(Path(RUN_DIR).name, folder.name)
-        return node
-
-    return {**placed(plain), "run_dir": str(folder)}
-
-
-def _decide(plain: Mapping[str, Any]) -> tuple[Path, Path | None]:
-    given = None if plain["run_dir"] == RUN_DIR else Path(plain["run_dir"])
-    checkpoint = _to_resume(plain, given)
+def _decide(config: RunConfig) -> tuple[Path, Path | None]:
+    given = None if config.run_dir == RUN_DIR else Path(config.run_dir)
+    checkpoint = _to_resume(config, given)
     if checkpoint is not None:
         read(checkpoint)
         rank_zero_info(f"Resuming from {checkpoint}")
     if checkpoint is None and given and (given / runs.LAST).exists():
         raise UserError(f"{given} holds a run already: add resume={given}, or give another run_dir.")
     new = given or (checkpoint and checkpoint.parent)
-    folder = new or runs.create_run_dir(plain["runs"], plain["name"])
+    folder = new or runs.create_run_dir(config.runs, config.name)
     os.environ |= {FOLDER: str(folder), RESUMED: str(checkpoint or "")}
     return folder, checkpoint
 
 
-def _to_resume(plain: Mapping[str, Any], given: Path | None) -> Path | None:
-    if plain["resume"] != "auto":
-        return checkpoint_path(plain["resume"]) if plain["resume"] else None
-    found, near, keys = runs.find_resumable(given or plain["runs"], plain)
+def _to_resume(config: RunConfig, given: Path | None) -> Path | None:
+    if config.resume != "auto":
+        return checkpoint_path(str(config.resume)) if config.resume else None
+    found, near, keys = runs.find_resumable(given or config.runs, config.values)
     if found is not None:
         return found / runs.LAST
     rank_zero_info("resume=auto: no unfinished run of this configuration, starting a new one.")

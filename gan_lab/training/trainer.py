@@ -15,6 +15,7 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.common.renames import FORMAT
 from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
+from gan_lab.training.run_config import RunConfig
 
 ON_PURPOSE = (
     ".*does not have many workers",
@@ -25,30 +26,27 @@ ON_PURPOSE = (
 )
 
 
-def make_trainer(plain: Mapping[str, Any]) -> tuple[Trainer, StopOnSignal]:
-    """Lightning's Trainer with the configured callbacks and loggers, and what every run has."""
+def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
+    """Makes Lightning's Trainer with the configured callbacks and loggers, and those that every run has."""
     stop = StopOnSignal()
-    record = Record({key: plain[key] for key in ("model", "data", "seed", "precision")})
+    record = Record({key: config.values[key] for key in ("model", "data", "seed", "precision")})
     # A node without a target is what a recipe sets of a callback that was left out.
-    chosen = [node for node in plain["callbacks"].values() if node and "_target_" in node]
+    chosen = [node for node in config.callbacks.values() if node and "_target_" in node]
     callbacks = [stop, record, *(instantiate(node) for node in chosen)]
-    loggers = [instantiate(node) for node in (plain["logger"] or {}).values() if node]
+    loggers = [instantiate(node) for node in config.logger.values() if node]
     for logger in loggers:
-        logger.log_hyperparams(plain)
-    trainer = instantiate(
-        {
-            **plain["trainer"],
-            "precision": plain["precision"],
-            "max_epochs": -1,
-            "use_distributed_sampler": False,
-            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
-            "enable_model_summary": False,
-            "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
-            "default_root_dir": plain["run_dir"],
-        }
-        | {"_partial_": True}
-    )(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
-    return trainer, stop
+        logger.log_hyperparams(config.values)
+    arguments = {
+        "precision": config.precision,
+        "max_epochs": -1,
+        "use_distributed_sampler": False,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+        "enable_model_summary": False,
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+        "default_root_dir": config.run_dir,
+    }
+    make = instantiate({**config.trainer, **arguments, "_partial_": True})
+    return make(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()]), stop
 
 
 class Record(Callback):

@@ -20,6 +20,7 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.training.loggers import CSV
 from gan_lab.training.loggers.media import show_animation, show_image, show_table
 from gan_lab.training.loggers.wandb_workspace import CURVES, save
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 CASES = (["model=dcgan", "loss=wgan_gp"], ["model=gan", "data=gaussians"], ["model=cyclegan"])
@@ -48,7 +49,7 @@ def logged(tmp_path_factory):
         settle(config)
         plain = resolve(config)
         torch.manual_seed(0)
-        trainer, _ = make_trainer(plain)
+        trainer, _ = make_trainer(RunConfig.of(plain))
         trainer.loggers = [Noting(folder)]
         trainer.fit(instantiate(plain["model"]), datamodule=instantiate(plain["data"]))
         with (folder / "metrics.csv").open() as file:

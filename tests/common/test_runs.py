@@ -7,6 +7,7 @@ from gan_lab.common import runs
 from gan_lab.common.errors import UserError
 from gan_lab.train import prepare
 from gan_lab.training import resume
+from gan_lab.training.run_config import RunConfig
 
 
 def test_which_of_the_devices_a_run_took_is_no_difference():
@@ -35,7 +36,7 @@ def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path)
 def configuration(overrides):
     config = compose(overrides)
     prepare(config)
-    return resolve(config)
+    return RunConfig.of(resolve(config))
 
 
 @pytest.mark.parametrize("where", ["runs={}", "run_dir={}/mine"])
@@ -44,7 +45,7 @@ def test_the_default_configuration_finds_its_own_run(tmp_path, where):
     made = configuration(["data=fake", where.format(tmp_path)])
     folder, checkpoint = resume.choose_run_dir(made)
     assert checkpoint is None
-    make(folder, resume.in_folder(made, folder))
+    make(folder, made.in_folder(folder).values)
     again = configuration(["data=fake", where.format(tmp_path), "resume=auto"])
     with pytest.raises(UserError, match="cannot be read"):  # it is found, and is no real checkpoint
         resume.choose_run_dir(again)

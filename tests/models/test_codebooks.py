@@ -10,6 +10,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.inference.interpolation import interpolate, lerp
 from gan_lab.training.noise import KeyedStream
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
@@ -30,7 +31,7 @@ def test_the_codebook_stays_while_the_prior_learns(tmp_path):
 
     model = instantiate(configuration["model"])
     model.__class__ = Watched
-    make_trainer(configuration)[0].fit(model, datamodule=instantiate(configuration["data"]))
+    make_trainer(RunConfig.of(configuration))[0].fit(model, datamodule=instantiate(configuration["data"]))
     assert [phase for phase, *_ in seen] == ["autoencoder", "autoencoder", "prior", "prior"]
     assert not torch.equal(seen[0][1], seen[1][1]) and torch.equal(seen[1][1], seen[3][1])
     assert torch.equal(seen[0][2], seen[1][2]) and not torch.equal(seen[2][2], seen[3][2])

@@ -18,6 +18,7 @@ from gan_lab.losses.adversarial import LeastSquares
 from gan_lab.models.cyclegan import CycleGAN
 from gan_lab.training.budget import Budget
 from gan_lab.training.noise import KeyedStream
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 PICTURES = {"channels": 3, "labels": 0}
@@ -89,7 +90,7 @@ def test_the_whole_configuration_takes_a_step(tmp_path):
     before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
     assert counts == {"a2b": 11_378_179, "b2a": 11_378_179, "critic_a": 2_764_737, "critic_b": 2_764_737}
-    trainer, _ = make_trainer(plain)
+    trainer, _ = make_trainer(RunConfig.of(plain))
     trainer.fit(model, datamodule=instantiate(plain["data"]))
     for name, network in networks.items():
         for key, value in network.state_dict().items():

@@ -32,6 +32,7 @@ from gan_lab.evaluation.reports.sweep import write_sweep
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 from gan_lab.training.fit import fit
 from gan_lab.training.resume import FOLDER, RESUMED, choose_run_dir
+from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trials import JOURNAL
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
@@ -84,17 +85,18 @@ def recorded(perform: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     return None
 
 
-def run_job(plain: dict[str, Any], command: str) -> float | None:
+def run_job(config: RunConfig, command: str) -> float | None:
     """Trains a job's resolved configuration, unless an earlier run has finished it; returns the best metric.
 
     Raises:
         UserError: for a configuration that cannot work.
         RuntimeError: if processes of the job's own fail.
     """
-    found = _finished(plain)
+    config = config.resuming("auto") if config.resume is None else config
+    found = _finished(config)
     _current["found"] = found is not None
     if found is None:
-        _train(plain, command)
+        _train(config, command)
     else:
         _began(found)
     value = runs.read_json(Path(_current["run"]) / "run.json").get("best", {}).get("value")
@@ -130,31 +132,29 @@ def _held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _finished(plain: dict[str, Any]) -> Path | None:
+def _finished(config: RunConfig) -> Path | None:
     """The folder of a finished run of this very job, if there is one; an unfinished one is to go on.
 
     ``resume=false`` wants neither.
     """
-    join_process_group(str(plain["trainer"].get("accelerator")))
-    if plain["resume"] is None:
-        plain["resume"] = "auto"
-    if plain["resume"] != "auto":
+    join_process_group(str(config.trainer.get("accelerator")))
+    if config.resume != "auto":
         return None
-    found = broadcast(runs.find_finished(plain["runs"], plain))
+    found = broadcast(runs.find_finished(config.runs, config.values))
     if found:
         other = runs.read_json(found / "run.json").get("versions", versions()) != versions()
         rank_zero_info(f"Finished before{', by other versions' if other else ''}: {found}")
     return found
 
 
-def _train(plain: dict[str, Any], command: str) -> None:
-    trainer = plain["trainer"]
+def _train(config: RunConfig, command: str) -> None:
+    trainer = config.trainer
     if cluster_environment() is None and process_count(trainer) > 1:
-        _apart(plain)
+        _apart(config)
         return
     if cluster_environment() is None and trainer["devices"] in (1, "auto") and (dealt := _dealt(trainer)):
-        plain = {**plain, "trainer": {**trainer, "devices": dealt}}
-    fit(plain, command, _began)
+        config = config.on_devices(dealt)
+    fit(config, command, _began)
 
 
 def _dealt(trainer: Mapping[str, Any]) -> list[int]:
@@ -165,7 +165,7 @@ def _dealt(trainer: Mapping[str, Any]) -> list[int]:
     return [(int(HydraConfig.get().job.num) * count + number) % gpus for number in range(count)]
 
 
-def _apart(plain: dict[str, Any]) -> None:
+def _apart(config: RunConfig) -> None:
     """Runs a job on several devices in a process group of its own: Lightning starts further ranks by this process's
     command line, which is the whole sweep's.
 
@@ -173,9 +173,9 @@ def _apart(plain: dict[str, Any]) -> None:
         RuntimeError: if it fails.
         SystemExit: if it was stopped.
     """
-    folder, checkpoint = choose_run_dir(plain)
+    folder, checkpoint = choose_run_dir(config)
     _began(folder)
-    process = subprocess.Popen(_command(folder, checkpoint), env=_variables(plain), start_new_session=True)
+    process = subprocess.Popen(_command(folder, checkpoint), env=_variables(config), start_new_session=True)
     with _passing_on(process.pid):
         status = process.wait()
     if status - 128 in SIGNALS:
@@ -196,11 +196,11 @@ def _command(folder: Path, checkpoint: Path | None) -> list[str]:
     return command
 
 
-def _variables(plain: Mapping[str, Any]) -> dict[str, str]:
+def _variables(config: RunConfig) -> dict[str, str]:
     """The environment of the job alone, with the GPUs that it takes."""
     variables = {key: value for key, value in os.environ.items() if key not in (FOLDER, RESUMED)}
     variables["WANDB_RUN_GROUP"] = variables.get("WANDB_RUN_GROUP") or Path(HydraConfig.get().sweep.dir).name
-    if type(plain["trainer"]["devices"]) is int and (dealt := _dealt(plain["trainer"])):
+    if type(config.trainer["devices"]) is int and (dealt := _dealt(config.trainer)):
         seen = variables.get("CUDA_VISIBLE_DEVICES", "").split(",")
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(seen[n] if len(seen) > n and seen[n] else str(n) for n in dealt)
     return variables

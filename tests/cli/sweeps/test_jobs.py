@@ -22,6 +22,7 @@ from gan_lab.cli.sweeps import jobs as sweeps
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
+from gan_lab.training.run_config import RunConfig
 
 TINY = ["data=digits", "debug=smoke", "network.base=4", "network.critic_base=4", "callbacks.samples=null"]
 
@@ -115,23 +116,25 @@ def test_a_job_on_two_devices_has_processes_of_its_own(sweep, home, monkeypatch)
 
 
 def test_tasks_of_one_slurm_job_are_its_processes_already(monkeypatch):
-    plain = resolve(compose([*TINY, "trainer=ddp_cpu", "run_dir=here"]))
+    config = RunConfig.of(resolve(compose([*TINY, "trainer=ddp_cpu", "run_dir=here"])))
     called = []
     monkeypatch.setattr(sweeps, "fit", lambda *arguments: called.append(arguments[0]))
     monkeypatch.setattr(sweeps, "cluster_environment", lambda: object())
-    sweeps._train(plain, "")
-    assert called == [plain]
+    sweeps._train(config, "")
+    assert called == [config]
 
 
 @pytest.mark.parametrize(("job", "given", "taken"), [(0, 1, [0]), (4, 1, [1]), (4, [2], [2])])
 def test_jobs_side_by_side_take_the_gpus_in_turn(monkeypatch, job, given, taken):
-    plain = resolve(compose([*TINY, "trainer.accelerator=auto", f"trainer.devices={given}", "run_dir=here"]))
+    config = RunConfig.of(
+        resolve(compose([*TINY, "trainer.accelerator=auto", f"trainer.devices={given}", "run_dir=here"]))
+    )
     called = []
     monkeypatch.setattr(sweeps, "fit", lambda *arguments: called.append(arguments[0]))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(sweeps.HydraConfig, "get", lambda: SimpleNamespace(job=SimpleNamespace(num=job)))
-    sweeps._train(plain, "")
-    assert called[0]["trainer"]["devices"] == taken
+    sweeps._train(config, "")
+    assert called[0].trainer["devices"] == taken
 
 
 def test_ctrl_c_while_memory_is_given_back_comes_after_it():
@@ -146,7 +149,7 @@ def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):
     at_exit = []
     monkeypatch.setattr(sweeps.atexit, "register", at_exit.append)
 
-    def stopped(plain, command):
+    def stopped(config, command):
         raise SystemExit(143)
 
     monkeypatch.setattr(sweeps, "_train", stopped)

@@ -1,0 +1,75 @@
+"""A run's resolved configuration, typed: all that training knows of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+RUN_DIR = "/gan_lab/run-directory"
+"""Stands for the run's folder in a configuration that is resolved before the folder is chosen."""
+
+Node = Mapping[str, Any]
+"""Plain containers with ``_target_``, from which ``gan_lab.common.instantiate`` makes an object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The parts of a run and its top-level settings.
+
+    Args:
+        name: of the run's folder, ``<runs>/<name>/<date>_<time>``.
+        model, data: nodes of the method and of the data module.
+        trainer: arguments of Lightning's Trainer, with ``_target_``.
+        callbacks, logger: nodes by name; null entries are left out.
+        resume: "auto", a checkpoint or a run's folder, or None or False.
+        init_from: a checkpoint whose weights are taken.
+        run_dir: the run's folder; ``RUN_DIR`` if it is still to be chosen.
+        runs: where run folders are made.
+        record: a JSON file that the finished run is recorded in.
+        values: the whole configuration as plain containers, for records.
+    """
+
+    name: str
+    seed: int
+    precision: str
+    model: Node
+    data: Node
+    trainer: Node
+    callbacks: Mapping[str, Node | None]
+    logger: Mapping[str, Node | None]
+    resume: str | bool | None
+    init_from: str | None
+    run_dir: str
+    runs: str
+    record: str | None
+    values: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Takes the settings from a resolved configuration in plain containers."""
+        names = [field.name for field in fields(cls) if field.name != "values"]
+        found: dict[str, Any] = {name: values.get(name) for name in names}
+        return cls(**{**found, "callbacks": found["callbacks"] or {}, "logger": found["logger"] or {}}, values=values)
+
+    def in_folder(self, folder: Path) -> Self:
+        """Returns the configuration with the run's folder in place of ``RUN_DIR``."""
+
+        def placed(node: Any) -> Any:
+            if isinstance(node, Mapping):
+                return {key: placed(value) for key, value in node.items()}
+            if isinstance(node, list):
+                return [placed(value) for value in node]
+            if isinstance(node, str):
+                return node.replace(RUN_DIR, str(folder)).replace(Path(RUN_DIR).name, folder.name)
+            return node
+
+        return type(self).of({**placed(self.values), "run_dir": str(folder)})
+
+    def resuming(self, how: str) -> Self:
+        """Returns the configuration with another ``resume``."""
+        return replace(self, resume=how, values={**self.values, "resume": how})
+
+    def on_devices(self, devices: list[int]) -> Self:
+        """Returns the configuration with these devices."""
+        trainer = {**self.trainer, "devices": devices}
+        return replace(self, trainer=trainer, values={**self.values, "trainer": trainer})
