@@ -10,7 +10,7 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, TypeVar
 
-from gan_lab.common.renames import ARGUMENTS, ATTRIBUTES, METHODS
+from gan_lab.common.renames import ATTRIBUTES, METHODS
 from gan_lab.common.upgrade import renamed_arguments
 
 T = TypeVar("T", bound=type)
@@ -78,20 +78,21 @@ def accept_old_methods(cls: type, base: type) -> None:
     if cls.__module__.partition(".")[0] != "gan_lab":
         _take_overrides(cls, METHODS[base.__name__])
     else:
-        _take_old_arguments(cls)
+        _accept_old_arguments(cls)
     for each in (base, cls):
         for old, new in METHODS[base.__name__]:
             _put_old_name(each, old, new)
-    for old, new in ATTRIBUTES[base.__name__]:
+    for old, new in ATTRIBUTES.get(base.__name__, ()):
         if old not in vars(base):
             setattr(base, old, OldName(old, new))
 
 
-def _take_old_arguments(cls: type) -> None:
-    """Lets a model of ours be called with old arguments, also through a user's ``super().__init__(**arguments)``."""
+def _accept_old_arguments(cls: type) -> None:
+    """Lets a class of ours be called with old arguments, also through a user's ``super().__init__(**arguments)``."""
     code = cls.__init__.__code__ if "__init__" in vars(cls) else None  # type: ignore[misc]
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-    if accepted := {old: new for old, new in ARGUMENTS["models"].items() if new in names}:
+    present = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    names = renamed_arguments(f"{cls.__module__}.{cls.__qualname__}")
+    if accepted := {old: new for old, new in names.items() if new in present}:
         accept_old_arguments(accepted)(cls)
 
 

@@ -368,6 +368,9 @@ METHODS = {
         ("inferred", "posterior_sample"),
         ("within", "dequantize"),
     ),
+    "Comparison": (("sees", "input"),),
+    "ModelMetric": (("suits", "applies_to"),),
+    "Statistic": (("merged", "merged_states"), ("sum_state", "add_sum_state")),
 }
 """Methods, properties and class attributes of format 1 that users' subclasses override or call, by the base class."""
 
@@ -384,5 +387,6 @@ ATTRIBUTES = {
     "Discriminator": (("judge", "logits"),),
     "Penalty": (("at", "points"), ("every", "interval")),
     "Prior": (("reach", "latent_range"),),
+    "Statistic": (("about", "key"),),
 }
 """Attributes of format 1: of objects by their base class, and of users' own parts by the protocol that they follow."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from torchmetrics import Metric
 
+from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.evaluation.statistics import Values
 
 
@@ -35,6 +36,10 @@ class ModelMetric(Metric):
     full_state_update = False
     is_differentiable = False
     described: Mapping[str, object] = MappingProxyType({})
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        accept_old_methods(cls, ModelMetric)
 
     @abstractmethod
     def applies_to(self, model: Any, data: Any) -> bool:

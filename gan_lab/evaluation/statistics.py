@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torchmetrics import Metric
 
+from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.common.errors import UserError
 
 Values = dict[str, float | list[float]]
@@ -43,6 +44,10 @@ class Statistic(Metric):
 
     full_state_update = False
     count: Tensor
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        accept_old_methods(cls, Statistic)
 
     def __init__(self, *key: object, **metric: Any) -> None:
         super().__init__(dist_sync_fn=_all_reduced, **metric)
@@ -133,6 +138,10 @@ class Comparison(Metric):
     input: ClassVar[str] = "features"
     baseline: ClassVar[Sequence[str]] = ()
     described: Mapping[str, object] = MappingProxyType({})
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        accept_old_methods(cls, Comparison)
 
     def __init__(self, real: Statistic, fake: Statistic) -> None:
         super().__init__()

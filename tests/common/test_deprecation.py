@@ -269,3 +269,54 @@ class Mine(GANModule):
             generator=part, discriminator=part, prior=Normal(2), loss=Wasserstein(), g_optimizer=sgd, d_optimizer=sgd
         )
         assert model.new_batch and model.fresh
+
+
+METRICS = """
+from gan_lab.metrics.gathering import Comparison, Gathered
+from gan_lab.metrics.probes import Probe
+
+
+class Mean(Gathered):
+    def __init__(self):
+        super().__init__("of all")
+        self.sum_state("total", 1)
+
+    def add(self, values, index):
+        self.total += values.double().mean()
+
+    def compute(self):
+        return self.total / self.count
+
+
+class Brightness(Comparison):
+    sees = "images"
+
+    def __init__(self):
+        super().__init__(Mean(), Mean())
+
+    def compare(self, real, fake):
+        return {"brightness": float(fake - real)}
+
+
+class Ours(Probe):
+    def suits(self, model, data):
+        return model == "ours"
+
+    def update(self, model, data, how=None): ...
+
+    def compute(self):
+        return {}
+"""
+
+
+def test_metrics_written_for_the_last_version(module):
+    with pytest.warns(RenamedWarning):
+        mine = module("my_old_metrics", METRICS)
+        assert mine.Brightness.input == mine.Brightness.sees == "images"
+        brightness = mine.Brightness()
+        brightness.real.update(torch.zeros(2, 3))
+        brightness.fake.update(torch.ones(2, 3))
+        assert brightness.compute() == {"brightness": 0.5}
+        assert brightness.real.about == brightness.real.key == ["Mean", "of all"]
+        assert brightness.real.merged().keys() == {"count", "total"}
+        assert mine.Ours().applies_to("ours", None) and not mine.Ours().suits("theirs", None)
