@@ -12,7 +12,7 @@ from gan_lab.cli.command import command
 from gan_lab.cli.inputs import data_images, own_images
 from gan_lab.cli.requests import Bounds, DataChanges, ModelRequest, PositiveFloat, PositiveInt
 from gan_lab.cli.session import Session
-from gan_lab.common.capabilities import Decodes, Encodes, Reconstructs, Restores
+from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.errors import UserError
 
 
@@ -51,7 +51,9 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
     from gan_lab.evaluation.metrics.reconstruction import describe_errors, mse
     from gan_lab.inference import reconstruction as work
 
-    check(session, request)
+    if request.output and Output(request.output).is_image:
+        raise UserError(f"output={request.output} names one image, but several files are written: give a folder.")
+    work.require_capabilities(session.model, request.hide is not None, bool(request.interpolate))
     given = data_images(session, request) if request.input is None else own_images(session, request, request.input)
     if request.interpolate > len(given.images):
         raise UserError(f"interpolate={request.interpolate} is not valid: there are {len(given.images)} images.")
@@ -75,21 +77,6 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
     if request.interpolate:
         frames = work.walk_between_encodings(session.model, given.first(request.interpolate), request.steps, *how)
         yield from walk_artifacts(frames, request.fps)
-
-
-def check(session: Session, request: ReconstructRequest) -> None:
-    """Raises UserError if the model cannot do what is asked, or the output is one file."""
-    model, lacks = session.model, None
-    if request.hide is None and not isinstance(model, Reconstructs):
-        lacks = "completes images, but has no encoder to reconstruct whole ones: give hide=bottom"
-    elif request.hide is not None and not isinstance(model, Restores):
-        lacks = "reconstructs images, but cannot complete them: leave out hide=…"
-    elif request.interpolate and not (isinstance(model, Encodes) and isinstance(model, Decodes)):
-        lacks = "has no encodings to walk between: leave out interpolate=…"
-    if lacks:
-        raise UserError(f"{session.path} holds the model {session.name}, which {lacks}.")
-    if request.output and Output(request.output).is_image:
-        raise UserError(f"output={request.output} names one image, but several files are written: give a folder.")
 
 
 if __name__ == "__main__":

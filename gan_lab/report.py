@@ -1,4 +1,4 @@
-"""Writes runs as pages: ``python -m gan_lab.report runs/dcgan-digits/…``, or ``python -m gan_lab.report runs`` for all."""
+"""Writes runs as pages: ``python -m gan_lab.report runs/dcgan-digits/…``, or ``… report runs`` for all."""
 
 from __future__ import annotations
 

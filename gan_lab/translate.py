@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
@@ -13,9 +13,6 @@ from gan_lab.cli.requests import ModelRequest, PositiveFloat, PositiveInt, Size
 from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
-
-if TYPE_CHECKING:
-    from gan_lab.inference.translate_files import TranslationJob
 
 COLUMNS = ("input", "output", "cycle")
 
@@ -56,10 +53,18 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     """
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.file_jobs import folder_of, plan
+    from gan_lab.inference.sheet_page import Sheet
+    from gan_lab.inference.translate_files import TranslationJob, tiling_for
 
-    job = translation_job(session, request)
+    if request.sheet and Output(request.output).is_image:
+        raise UserError(f"sheet=true writes a page beside the results: give a folder, not output={request.output}.")
+    folder = folder_of(request.output)
+    tiling = tiling_for(session.device, folder, request.tile, request.stats, request.scratch, request.memory)
+    sheet = Sheet(request.output, COLUMNS) if request.sheet else None
+    keys = request.direction, request.sides, tiling, request.seed
+    job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet)
     files, others = plan(request.input, request.output, job.there.target)
-    folder_of(request.output).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     job.run(files)
     if rank_and_world_size()[0]:
         return
@@ -68,33 +73,6 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     if job.sheet is not None:
         title = f"{request.input.name} {request.direction[0]} → {request.direction[-1]}"
         yield Written(job.sheet.write(title, f"{len(job.sheet.links)} images, translated with {session.path}"))
-
-
-def translation_job(session: Session, request: TranslateRequest) -> TranslationJob:
-    """The translators and the sheet that the request asks for."""
-    from gan_lab.common.device import available_memory
-    from gan_lab.common.distributed import rank_and_world_size
-    from gan_lab.inference.file_jobs import folder_of
-    from gan_lab.inference.sheet_page import Sheet
-    from gan_lab.inference.translate_files import TranslationJob
-    from gan_lab.inference.translation import Tiling, Translator
-
-    if request.sheet and Output(request.output).is_image:
-        raise UserError(f"sheet=true writes a page beside the results: give a folder, not output={request.output}.")
-    sharing = rank_and_world_size()[1] if session.device.type == "cpu" else 1
-    free = available_memory(session.device) // 2 // sharing
-    budget = free if request.memory is None else int(request.memory * 2**30)
-    tiling = Tiling(request.tile, request.stats, request.scratch, budget, folder_of(request.output))
-    there = Translator(session.model, request.direction, request.sides, tiling, request.seed)
-    back = {"a2b": "b2a", "b2a": "a2b"}[request.direction]
-    cycles = request.sheet and back in session.model.directions
-    return TranslationJob(
-        there,
-        Translator(session.model, back, None, tiling, request.seed) if cycles else None,
-        request.max_pixels,
-        request.overwrite,
-        Sheet(request.output, COLUMNS) if request.sheet else None,
-    )
 
 
 if __name__ == "__main__":

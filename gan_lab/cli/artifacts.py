@@ -149,23 +149,32 @@ def clip_artifacts(name: str, clips: Tensor, columns: int | None, fps: float) ->
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command's artefacts go: a folder, or one file whose stem they share."""
+    """The place of a command's artefacts: a folder, or one file whose stem they share."""
 
     given: Path
 
+    @classmethod
+    def base(cls, given: str | None, beside: Path | None) -> Output:
+        """Takes a folder, or a file's name with or without an ending; None for the folder of ``beside``, or this one."""
+        if given is None:
+            return cls(Path() if beside is None else beside if beside.is_dir() else beside.parent)
+        path = Path(given).expanduser()
+        whole = path.is_dir() or given.endswith("/") or path.suffix.lower() in (".json", ".html")
+        return cls(path if whole else path.with_name(f"{path.name}.json"))
+
     @property
     def named(self) -> bool:
-        """Whether the user named a file rather than a folder."""
+        """True if the user named a file rather than a folder."""
         return self.given.suffix.lower() in ENDINGS and not self.given.is_dir()
 
     @property
     def is_image(self) -> bool:
-        """Whether the user named an image."""
+        """True if the user named an image."""
         return self.given.suffix.lower() in IMAGES and not self.given.is_dir()
 
     @property
     def is_animation(self) -> bool:
-        """Whether the user named an animation."""
+        """True if the user named an animation."""
         return self.named and self.given.suffix.lower() in ANIMATIONS
 
     @property

@@ -31,7 +31,7 @@ def help_text(command: Command) -> str:
 
 
 def program(command: Command) -> str:
-    """How the command is called."""
+    """The words that start the command."""
     return f"python -m {command.module}" if "." in command.module else f"python {command.name}.py"
 
 

@@ -1,4 +1,4 @@
-"""What commands read: images of the model's data, or the user's own files."""
+"""Inputs of commands: images of the model's data, or the user's own files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gan_lab.cli.session import Session
+    from gan_lab.inference.prediction import Sequences
     from gan_lab.inference.reconstruction import LabelledImages
+    from gan_lab.predict import PredictRequest
 
 
 class ImagesRequest(Protocol):
@@ -92,3 +94,34 @@ def own_images(session: Session, request: ImagesRequest, path: Path) -> Labelled
         pixels = drawn(pixels, np.arange(len(pixels)), node.get("binarize_seed", 0), ONCE)
         print("The model was trained on binary images, sampled from grey ones: so are these.")
     return LabelledImages(to_float(torch.from_numpy(pixels)), request.label)
+
+
+def data_clips(session: Session, request: PredictRequest) -> Sequences:
+    """Clips evenly spaced over a split of the data that the model was trained on."""
+    import torch
+
+    from gan_lab.common.capabilities import RealClips
+    from gan_lab.common.images import to_float
+    from gan_lab.data.clip_subsets import spread_clips
+    from gan_lab.inference.prediction import split_clips
+
+    data = session.data(request.root, request.data)
+    if not isinstance(data, RealClips):
+        raise UserError(f"The data of {session.path} are not sequences: give input=….")
+    n = min(request.n, data.count(request.split))
+    clips = torch.cat([part for _, part in spread_clips(data, request.split, n, request.batch_size)])
+    return split_clips(to_float(clips), request.after or session.model.context_frames, "A clip of the data")
+
+
+def own_clip(session: Session, request: PredictRequest, path: Path) -> Sequences:
+    """The user's sequence, in the size and the channels of the model's data."""
+    import torch
+
+    from gan_lab.common.images import to_float
+    from gan_lab.data.sources.recording_files import read_recording
+    from gan_lab.inference.prediction import split_clips
+
+    most = request.after and (request.after + request.frames) * request.stride
+    pixels = torch.from_numpy(read_recording(path, session.resize_spec("frames"), most))
+    frames = to_float(pixels[:: request.stride])[None]
+    return split_clips(frames, request.after or frames.shape[1], f"input={path}")

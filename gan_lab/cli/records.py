@@ -1,4 +1,4 @@
-"""What runs and sweeps are recorded by: the command line, the figures, what they were made by."""
+"""Records of runs and sweeps: the command line, the metrics, hardware and versions."""
 
 from collections.abc import Sequence
 from datetime import date

@@ -1,7 +1,7 @@
-"""Typed requests: what a command accepts, checked by the annotations of a dataclass.
+"""Typed requests: the values that a command accepts, checked by the annotations of a dataclass.
 
-A command declares a frozen dataclass over ``Request`` or ``ModelRequest``. Its fields name the keys of the command line,
-its annotations say which values are valid, and ``Path`` in an annotation marks the keys that are quoted for Hydra.
+A command declares a frozen dataclass over ``Request`` or ``ModelRequest``. Its fields name the keys of the command
+line, its annotations say which values are valid, and ``Path`` in an annotation marks the keys that are quoted for Hydra.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Bounds:
     above: bool = False
 
     def contain(self, value: float) -> bool:
-        """Whether the value is in the range."""
+        """True if the value is in the range."""
         return (value > self.low if self.above else value >= self.low) and value <= self.high
 
     @property
@@ -71,14 +71,28 @@ class Request:
                 raise UserError(f"{field.name} must be given: add {field.name}=… to the command.")
         return cls(**found)
 
+    def without(self, reason: str, **usual: Any) -> None:
+        """Checks that keys that have no effect here are left out.
+
+        Args:
+            reason: why they have none.
+            usual: the keys with their defaults.
+
+        Raises:
+            UserError: if one of them has another value.
+        """
+        odd = [f"{key}=" for key, value in usual.items() if getattr(self, key) != value]
+        if odd:
+            raise UserError(f"{reason}: leave out {' and '.join(odd)}.")
+
     def destination(self) -> Output:
-        """Where artefacts go."""
+        """The place of the command's artefacts."""
         return Output(getattr(self, "output", None) or Path())
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest(Request):
-    """What every command over a checkpoint accepts."""
+    """The keys of every command over a checkpoint."""
 
     checkpoint: Path
     output: Path | None
@@ -232,3 +246,25 @@ def words_field(request: type[Request]) -> tuple[str, Words] | None:
             if isinstance(mark, Words):
                 return name, mark
     return None
+
+
+def require_one_way(request: Request, *ways: Sequence[str]) -> None:
+    """Checks that exactly one set of keys is given.
+
+    Args:
+        ways: sets of keys that go together.
+
+    Raises:
+        UserError: if none is given, one is incomplete, or keys of several are given.
+    """
+    given = [key for way in ways for key in way if getattr(request, key) is not None]
+    shown = [" and ".join(f"{key}=…" for key in way) for way in ways]
+    if not given:
+        raise UserError(f"There is nothing to work on: give {', or '.join(shown)}.")
+    partial = [way for way in ways if set(given) < set(way)]
+    if partial:
+        rest = " and ".join(f"{key}=…" for key in partial[0] if key not in given)
+        raise UserError(f"There is nothing to compare {given[0]}=… with: give {rest}, too.")
+    if given not in [list(way) for way in ways]:
+        named = ", ".join(f"{key}=…" for key in given[:-1])
+        raise UserError(f"{named} and {given[-1]}=… do not go together: give {', or '.join(shown)}.")

@@ -21,7 +21,7 @@ OPTIONS = ("dropout", "batch_statistics", "draws")
 
 @dataclass(frozen=True)
 class Session:
-    """What a command works with.
+    """The things that a command works with.
 
     Args:
         path: the checkpoint's file.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.capabilities import Decodes, Encodes, HasPosterior, Reconstructs, Restores
+from gan_lab.common.errors import UserError
 from gan_lab.common.images import grid_by_label
 from gan_lab.common.precision import full_precision
 from gan_lab.inference.interpolation import lerp, slerp, walk
@@ -41,6 +42,23 @@ class LabelledImages:
 
     def _labels(self, rows: slice) -> int | Tensor | None:
         return self.label[rows] if isinstance(self.label, Tensor) else self.label
+
+
+def require_capabilities(model: object, complete: bool, walk: bool) -> None:
+    """Checks that a model can reconstruct images, or complete them, and walk between their encodings.
+
+    Raises:
+        UserError: if it cannot; the sentence names the option to leave out.
+    """
+    lacks = None
+    if not complete and not isinstance(model, Reconstructs):
+        lacks = "completes images, but has no encoder to reconstruct whole ones: give hide=bottom"
+    elif complete and not isinstance(model, Restores):
+        lacks = "reconstructs images, but cannot complete them: leave out hide=…"
+    elif walk and not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        lacks = "has no encodings to walk between: leave out interpolate=…"
+    if lacks:
+        raise UserError(f"{type(model).__name__} {lacks}.")
 
 
 @torch.no_grad()

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 
 from gan_lab.common import image_files
+from gan_lab.common.capabilities import Translates
+from gan_lab.common.device import available_memory
 from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
@@ -18,10 +21,29 @@ from gan_lab.data.reading.files import Entry, open_entry
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.sheet_page import Sheet
-from gan_lab.inference.translation import Translator
+from gan_lab.inference.translation import Tiling, Translator
 
 SHOWN = 5
 """Names that are listed where there may be many."""
+
+
+def tiling_for(
+    device: torch.device,
+    folder: Path,
+    tile: int | Literal["auto"] | None,
+    stats: Literal["exact", "fast"],
+    scratch: Literal["disk", "memory"],
+    memory: float | None,
+) -> Tiling:
+    """How large images are tiled on a device.
+
+    Args:
+        folder: where exact tiling may keep what lies between two layers.
+        memory: GiB that an image may take before it is tiled; None for half of what is free, shared by the ranks.
+    """
+    sharing = rank_and_world_size()[1] if device.type == "cpu" else 1
+    budget = available_memory(device) // 2 // sharing if memory is None else int(memory * 2**30)
+    return Tiling(tile, stats, scratch, budget, folder)
 
 
 @dataclass
@@ -91,6 +113,28 @@ class TranslationJob:
     overwrite: bool
     sheet: Sheet | None
     report: Report = field(default_factory=Report)
+
+    @classmethod
+    def of(
+        cls,
+        model: Translates,
+        direction: str,
+        size: tuple[int, int] | None,
+        tiling: Tiling,
+        seed: int,
+        max_pixels: int,
+        overwrite: bool,
+        sheet: Sheet | None,
+    ) -> "TranslationJob":
+        """A job for one direction, with the way back on the sheet if the model knows it.
+
+        Raises:
+            UserError: for a direction or a size that the model does not support.
+        """
+        there = Translator(model, direction, size, tiling, seed)
+        back = {"a2b": "b2a", "b2a": "a2b"}[direction]
+        cycles = sheet is not None and back in model.directions
+        return cls(there, Translator(model, back, None, tiling, seed) if cycles else None, max_pixels, overwrite, sheet)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Ranks take jobs in turn; afterwards each knows of all (a collective)."""

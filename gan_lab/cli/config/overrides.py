@@ -44,7 +44,7 @@ def _quote(argument: str, keys: Sequence[str], sweeps: bool) -> str:
 
 
 def takes_path(key: str, keys: Iterable[str]) -> bool:
-    """Whether a dotted key is among those that take paths, in which ``*`` stands for one part."""
+    """True if a dotted key is among those that take paths, in which ``*`` stands for one part."""
     parts = key.lstrip("+").split(".")
     patterns = (each.split(".") for each in keys)
     return any(len(each) == len(parts) and all(map(fnmatchcase, parts, each)) for each in patterns)

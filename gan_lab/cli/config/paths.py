@@ -1,4 +1,4 @@
-"""Where the configuration is: inside an installed package, or beside it in a checkout."""
+"""Paths of the configuration: inside an installed package, or beside the package in a checkout."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ _current: dict[str, Any] = {}
 
 
 def is_job() -> bool:
-    """Whether this process runs a job of a sweep."""
+    """True if this process runs a job of a sweep."""
     return is_multirun()
 
 

@@ -1,8 +1,8 @@
-"""Sweeps that learn from their jobs: a Hydra sweeper over Optuna itself, ``hydra/sweeper=optuna``.
+"""Searches of hyperparameters: a Hydra sweeper over Optuna, ``hydra/sweeper=optuna``.
 
 Ranges are written as Hydra knows them: ``model.g_optimizer.lr=tag(log,interval(1e-5,1e-2))``,
-``loss=choice(hinge,lsgan)``, ``network.base=range(16,64,16)``; whatever has a single value stays as it is. Every job
-reports its quick figures, and a pruner of Optuna's ends those that fall behind.
+``loss=choice(hinge,lsgan)``, ``network.base=range(16,64,16)``; keys with a single value stay fixed. Every job
+reports its quick metrics, and a pruner of Optuna's ends jobs that fall behind.
 """
 
 import sys
@@ -32,20 +32,20 @@ DIRECTIONS = {"min": "minimize", "max": "maximize"}
 
 
 class Search(Sweeper):
-    """Asks Optuna for the settings of each job, and tells it what came of them.
+    """Asks Optuna for the settings of each job, and reports each job's value to it.
 
-    A search in the folder of an earlier one goes on with it: first with the jobs that were killed, by the settings they
-    had. A job bears the number of its trial.
+    A search in the folder of an earlier one continues it, first with the jobs that were killed, in their settings. A
+    job has the number of its trial.
 
     Args:
-        n_trials: jobs in all, those of an earlier search in the same folder among them.
+        n_trials: jobs in all, including those of an earlier search in the same folder.
         n_jobs: jobs launched together; more than one needs a launcher that runs them side by side.
         direction: "minimize" or "maximize"; None for that of the best checkpoint (``callbacks.checkpoint.mode``).
         seed: of the sampler.
-        sampler, pruner: Optuna's, as nodes with ``_target_`` (jobs build the pruner); None for TPE, and for the median
+        sampler, pruner: nodes of Optuna's with ``_target_`` (jobs build the pruner); None for TPE, and for the median
             of earlier jobs.
-        params: ranges by key, as on the command line, which comes before them.
-        start: the setting of the first job, by key; what is not in it is the sampler's choice.
+        params: ranges by key, as on the command line; the command line wins.
+        start: the setting of the first job, by key; the sampler chooses the other keys.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Search(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Launches the jobs, so many at a time.
+        """Launches the jobs, ``n_jobs`` at a time.
 
         Raises:
             SystemExit: after a sentence, for what cannot be searched.
@@ -99,7 +99,7 @@ class Search(Sweeper):
         _told(study)
 
     def _given(self, arguments: Sequence[str]) -> list[Override]:
-        """What is on the command line, and those of the ranges whose keys are not; of equal keys the last."""
+        """Returns the overrides of the command line, and the ranges of ``params`` for other keys; the last of equal keys."""
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         given = parser.parse_overrides(list(arguments))
@@ -120,7 +120,7 @@ class Search(Sweeper):
         return study
 
     def _sampler(self, asked: int) -> "BaseSampler":
-        """One that does not begin anew with what an earlier search asked first."""
+        """Returns the sampler, seeded so that it does not repeat the first settings of an earlier search."""
         if self.sampler:
             return instantiate(self.sampler)  # type: ignore[no-any-return]
         return _optuna().samplers.TPESampler(seed=None if self.seed is None else self.seed + asked)  # type: ignore[no-any-return]
@@ -131,7 +131,7 @@ class Search(Sweeper):
         return [f"trial.folder={_in_grammar(str(folder.absolute()))}", *of_pruner]
 
     def _launch(self, study: "Study", trials: "Sequence[Trial | FrozenTrial]", fixed: Sequence[str]) -> None:
-        """Launches the jobs of trials with consecutive numbers."""
+        """Launches the jobs of trials that have consecutive numbers."""
         assert self.launcher is not None
         batch = [
             [*fixed, *(f"{key}={value}" for key, value in trial.params.items()), f"trial.id={trial._trial_id}"]
@@ -152,10 +152,10 @@ def _bare(override: Override) -> str:
 
 
 def _distribution(override: Override) -> "BaseDistribution":
-    """What Optuna calls a range.
+    """Returns Optuna's distribution of a range.
 
     Raises:
-        UserError: for one that is empty.
+        UserError: for an empty range.
     """
     of = _optuna().distributions
     sweep = override.value()
@@ -173,10 +173,10 @@ def _distribution(override: Override) -> "BaseDistribution":
 
 
 def _direction(config: DictConfig, wanted: str | None) -> str:
-    """That in which the best checkpoint's figure is better.
+    """Returns the direction in which the best checkpoint's metric improves.
 
     Raises:
-        UserError: if another is wanted.
+        UserError: if another direction is asked for.
     """
     mode = OmegaConf.select(config, "callbacks.checkpoint.mode")
     direction = DIRECTIONS.get(mode)
@@ -187,7 +187,7 @@ def _direction(config: DictConfig, wanted: str | None) -> str:
 
 
 def _as_asked(start: Mapping[str, Any], space: "Mapping[str, BaseDistribution]") -> dict[str, Any]:
-    """The first job's setting without what is not searched; of choices, as their text."""
+    """Returns the first job's setting of the searched keys; choices as text."""
     choices = _optuna().distributions.CategoricalDistribution
     searched = {key: value for key, value in start.items() if key in space}
     return {key: str(value) if isinstance(space[key], choices) else value for key, value in searched.items()}
@@ -204,7 +204,7 @@ def _asked(study: "Study", space: "dict[str, BaseDistribution]") -> "Trial":
 
 
 def _killed(study: "Study", space: "Mapping[str, BaseDistribution]") -> "list[FrozenTrial]":
-    """Trials whose jobs did not come to an end, that can go on; others end here."""
+    """Returns the trials whose jobs did not end and can go on; ends the others."""
     running = (_optuna().trial.TrialState.RUNNING,)
     for trial in study.get_trials(states=running):
         if trial.user_attrs.get("pruned") or trial.params.keys() != space.keys():
@@ -213,13 +213,13 @@ def _killed(study: "Study", space: "Mapping[str, BaseDistribution]") -> "list[Fr
 
 
 def _consecutive(trials: "Sequence[Trial | FrozenTrial]") -> "list[list[Trial | FrozenTrial]]":
-    """In groups, for a launcher numbers jobs one after another."""
+    """Groups trials by consecutive numbers, because a launcher numbers jobs one after another."""
     groups = groupby(enumerate(trials), key=lambda each: each[1].number - each[0])
     return [[trial for _, trial in group] for _, group in groups]
 
 
 def _in_grammar(value: Any) -> str:
-    """Plain containers and values as Hydra's grammar has them."""
+    """Writes plain containers and values in Hydra's grammar."""
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{_in_grammar(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
@@ -240,7 +240,7 @@ def _tell(study: "Study", number: int, value: Any) -> None:
 
 
 def _told(study: "Study") -> None:
-    """The best setting, as arguments for a run."""
+    """Prints the best setting as arguments of a run."""
     finished = [trial for trial in study.trials if trial.value is not None and trial.state.name == "COMPLETE"]
     if not finished:
         print("gan_lab: no job came to its end.", file=sys.stderr)
@@ -265,7 +265,7 @@ def _wrong(sentence: str) -> Exception:
 
 
 def register() -> None:
-    """Makes the sweeper known to Hydra, which takes plugins from a package of its own alone, installed or not."""
+    """Registers the sweeper with Hydra, which takes plugins only from a package of its own."""
     Plugins.instance().register(Search)
     package = sys.modules.setdefault(PLUGINS, ModuleType(PLUGINS))
     sys.modules[Search.__module__] = package.gan_lab = sys.modules[__name__]  # type: ignore[attr-defined]

@@ -141,3 +141,21 @@ def squared_error(made: Tensor, truth: Tensor) -> Tensor:
 def absolute(made: Tensor, truth: Tensor) -> Tensor:
     """Absolute differences of values in [0, 1], summed over pictures (N, C, H, W) in [-1, 1] → (N,)."""
     return ((made.float() - truth.float()) / 2).abs().sum((1, 2, 3))
+
+
+def describe_errors(given: Tensor, predicted: Tensor, truth: Tensor) -> str:
+    """Counts of frames and, where the truth is known, mean errors of a prediction, in words.
+
+    Args:
+        given: the frames that the model saw, (N, T, C, H, W) in [-1, 1].
+        predicted: the frames that it predicted, (N, S, C, H, W).
+        truth: the frames that followed, as far as they are known, (N, S', C, H, W).
+    """
+    known = min(truth.shape[1], predicted.shape[1])
+    counts = f"Predicted {predicted.shape[1]} frames of {len(predicted)} sequences, {given.shape[1]} frames given"
+    if not known:
+        return counts
+    real = truth[:, :known].flatten(0, 1)
+    error = squared_error(predicted[:, :known].flatten(0, 1), real).mean()
+    repeated = squared_error(BASELINES["repeat"](given, known).flatten(0, 1), real).mean()
+    return f"{counts}\nSummed squared error per frame {error:.1f}; last frame repeated {repeated:.1f}"

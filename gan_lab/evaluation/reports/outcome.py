@@ -53,9 +53,11 @@ class Evaluation:
         """What is compared with what, in words."""
         return self.against or self.evaluator.comparison_text(record["protocol"])
 
-    def table(self, record: Mapping[str, Any]) -> Table:
-        """The metrics as a table for the terminal."""
-        return table(record, self.comparison(record))
+    def lines(self, record: Mapping[str, Any]) -> list[Table | str]:
+        """The metrics as a table for the terminal, and a sentence on those without a value."""
+        undefined = ", ".join(record.get("undefined", ()))
+        sentence = f"Without a finite value, for example with too few images: {undefined}"
+        return [table(record, self.comparison(record)), *([sentence] if undefined else [])]
 
     def write_page(
         self, path: Path, record: Mapping[str, Any], gallery: Gallery | None, trial: Path | None = None
