@@ -155,7 +155,7 @@ class Output:
 
     @classmethod
     def base(cls, given: str | None, beside: Path | None) -> Output:
-        """Takes a folder, or a file's name with or without an ending; None for the folder of ``beside``, or this one."""
+        """Takes a folder, or a file's name with or without ending; None for the folder of ``beside``, or this one."""
         if given is None:
             return cls(Path() if beside is None else beside if beside.is_dir() else beside.parent)
         path = Path(given).expanduser()

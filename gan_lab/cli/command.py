@@ -1,6 +1,6 @@
 """The road of every command: from the command line to a typed request, a model, and artefacts.
 
-A command is one file with a frozen request and one function, and one YAML file with its keys, defaults and help:
+A command is one file with a frozen request and one function, and one YAML file with its keys and defaults:
 
     @command(PredictRequest, needs=Predicts, lacks="cannot continue frames")
     def predict(session: Session, request: PredictRequest) -> Iterator[Artifact]: ...

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def from_checkpoint(session: Session, request: "EvaluateRequest") -> tuple[Evaluation, str]:
-    """The evaluation of a model on the data that it was trained on."""
+    """The evaluation of a model on the data that it was trained on, and its name.
 
+    Raises:
+        UserError: if the data do not suit the model.
+    """
     evaluator = evaluator_for(session.model, session.data(request.root, request.data), request)
     if evaluator is None:
         raise UserError(f"The data of {session.path} do not suit {session.name}: there is nothing to compare.")
@@ -28,8 +31,7 @@ def from_checkpoint(session: Session, request: "EvaluateRequest") -> tuple[Evalu
 
 
 def from_folders(session: Session, request: "EvaluateRequest") -> tuple[Evaluation, str]:
-    """The evaluation of the images of one folder against those of another."""
-
+    """The evaluation of the images of one folder against those of another, and its name."""
     assert request.real is not None and request.fake is not None
     real, fake = folder_pictures(str(request.real), str(request.fake), request.size)
     n = min(request.n or fake.count("train"), fake.count("train"))
@@ -44,7 +46,6 @@ def from_folders(session: Session, request: "EvaluateRequest") -> tuple[Evaluati
 
 def evaluator_for(model: Any, data: Any, request: "EvaluateRequest", **changes: Any) -> Evaluator | None:
     """The evaluator for this model and these data, with the request's metrics and extractors; None if none fits."""
-
     keys = ("n", "paired", "split", "seed", "truncation", "limit", "batch_size")
     options = {key: getattr(request, key) for key in keys} | changes
     weights = {name: None if path is None else str(path) for name, path in request.weights.items()}

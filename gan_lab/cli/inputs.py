@@ -97,7 +97,11 @@ def own_images(session: Session, request: ImagesRequest, path: Path) -> Labelled
 
 
 def data_clips(session: Session, request: PredictRequest) -> Sequences:
-    """Clips evenly spaced over a split of the data that the model was trained on."""
+    """Clips evenly spaced over a split of the data that the model was trained on.
+
+    Raises:
+        UserError: if the data are no sequences, or their clips are too short.
+    """
     import torch
 
     from gan_lab.common.capabilities import RealClips
@@ -114,7 +118,11 @@ def data_clips(session: Session, request: PredictRequest) -> Sequences:
 
 
 def own_clip(session: Session, request: PredictRequest, path: Path) -> Sequences:
-    """The user's sequence, in the size and the channels of the model's data."""
+    """The user's sequence, in the size and the channels of the model's data.
+
+    Raises:
+        UserError: if it cannot be read, or is too short.
+    """
     import torch
 
     from gan_lab.common.images import to_float

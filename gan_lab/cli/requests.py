@@ -1,7 +1,7 @@
 """Typed requests: the values that a command accepts, checked by the annotations of a dataclass.
 
 A command declares a frozen dataclass over ``Request`` or ``ModelRequest``. Its fields name the keys of the command
-line, its annotations say which values are valid, and ``Path`` in an annotation marks the keys that are quoted for Hydra.
+line, its annotations say which values are valid, and ``Path`` in an annotation marks a key that is quoted for Hydra.
 """
 
 from __future__ import annotations

@@ -39,7 +39,13 @@ def image_artifacts(session: Session, request: "SampleRequest", keys: dict[str, 
 
 
 def traversal_artifacts(moved: Tensor, numbers: Tensor, compared: tuple[int, int]) -> Iterator[Artifact]:
-    """Images (K, T, C, H, W), a row for each of the latents."""
+    """The sheet of a traversal, and which latents it moves.
+
+    Args:
+        moved: images (K, T, C, H, W) in [-1, 1], a row for each latent.
+        numbers: of the latents, (K,).
+        compared: how many latents were compared, of how many.
+    """
     if compared[0] < compared[1]:
         yield Message(f"Compared {compared[0]} of {compared[1]:,} latents.")
     yield Sheet("traversal", grid(moved.flatten(0, 1), moved.shape[1]))

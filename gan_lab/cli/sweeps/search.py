@@ -99,7 +99,7 @@ class Search(Sweeper):
         _told(study)
 
     def _given(self, arguments: Sequence[str]) -> list[Override]:
-        """Returns the overrides of the command line, and the ranges of ``params`` for other keys; the last of equal keys."""
+        """Returns the command line's overrides, and ``params`` for other keys; the last of equal keys."""
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         given = parser.parse_overrides(list(arguments))
