@@ -5,8 +5,8 @@ A command is one file with a frozen request and one function, and one YAML file 
     @command(PredictRequest, needs=Predicts, lacks="cannot continue frames")
     def predict(session: Session, request: PredictRequest) -> Iterator[Artifact]: ...
 
-Everything else is here: composing, checking values, quoting paths, loading the checkpoint once, refusing a model without
-the capability, devices, and delivering artefacts.
+Everything else is here: composing, checking values, quoting paths, loading the checkpoint once, refusing a model that
+lacks the capability, devices, and delivering artefacts.
 """
 
 from __future__ import annotations

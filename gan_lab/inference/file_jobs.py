@@ -1,4 +1,4 @@
-"""Which pictures there are in a file, folder or zip, and where what is made of each goes."""
+"""The images in a file, folder or zip, and the file that the result of each goes to."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from gan_lab.data.reading.files import ENDINGS, Entry, listing
 
 @dataclass(frozen=True)
 class Job:
-    """One picture: where it lies, and where its translation goes."""
+    """One image and the file of its result."""
 
     entry: Entry
     output: Path
@@ -25,31 +25,31 @@ class Job:
 
     @property
     def links(self) -> dict[str, Path]:
-        """Files to be opened from the sheet; none is in a zip."""
+        """Files that the sheet links to; a member of a zip has no input file to link to."""
         return {"output": self.output} | ({"input": self.entry.file} if self.entry.member is None else {})
 
 
 def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:
-    """The pictures of a file, folder or zip, with where each result goes, and how many other files there are.
+    """Lists the images of a file, folder or zip with the file of each result, and counts the other files.
 
-    Names and subfolders are kept, endings where their format holds what a network makes (``image_files.ending``). Two that
-    would then have one name are told apart by the old ending: ``x.gif`` beside ``x.png`` becomes ``x.gif.png``.
+    Names and subfolders are kept, and endings if their format can hold the result (``image_files.output_suffix``). Of
+    two results that would have one name, one keeps its old ending: ``x.gif`` beside ``x.png`` becomes ``x.gif.png``.
 
     Raises:
-        UserError: if there are none, or a result would take the place of a picture.
+        UserError: if there are no images, or a result would overwrite one.
     """
     if source.is_file() and source.suffix.lower() in ENDINGS:
         jobs, others = [_single(source, output, target)], 0
     else:
         if output.is_file() or output.suffix.lower() in ENDINGS:
-            raise UserError(f"output={output} is one picture's name, and input={source} has many: give a folder.")
+            raise UserError(f"output={output} names one image, but input={source} has many: give a folder.")
         entries = [entry for entry in _distinct(listing(source, "input")) if not _ours(entry.file, source, output)]
         jobs, others = [Job(entry, output / name) for entry, name in _named(entries, target)], _others(source, output)
     for job in jobs:
         if job.entry.member is None and job.output.resolve() == job.entry.file.resolve():
-            raise UserError(f"output={output} is where the pictures lie, and would take their place: give another.")
+            raise UserError(f"output={output} holds the images, which would be overwritten: give another output=….")
     if not jobs:
-        raise UserError(f"input={source} has no pictures besides those in output={output}: give another folder.")
+        raise UserError(f"input={source} has no images besides those in output={output}: give another folder.")
     return jobs, others
 
 
@@ -58,23 +58,23 @@ def _single(source: Path, output: Path, target: Domain) -> Job:
     if output.is_dir() or output.suffix.lower() not in ENDINGS:
         return Job(entry, output / source.with_suffix(image_files.output_suffix(source.suffix, target)).name)
     if image_files.output_suffix(output.suffix, target) != output.suffix:
-        raise UserError(f"output={output} cannot hold what the model makes: end its name in .png.")
+        raise UserError(f"output={output} cannot hold the result: end its name in .png.")
     return Job(entry, output)
 
 
 def folder_of(output: Path) -> Path:
-    """The folder that results go to, where ``output`` may name one file."""
+    """The folder of the results; ``output`` may name one file in it."""
     return output.parent if output.suffix.lower() in image_files.FORMATS and not output.is_dir() else output
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
-    """Each name once, and none that leads out of a folder it is put in: a zip may hold ``/x.png``, and that twice."""
+    """Each name once, and none that leads out of the output folder: a zip may hold ``/x.png``, and that twice."""
     relative = [Entry(tuple(p for p in e.parts if p != "/"), e.file, e.member, e.checksum) for e in entries]
     return list({entry.parts: entry for entry in relative}.values())
 
 
 def _named(entries: Sequence[Entry], target: Domain) -> Iterator[tuple[Entry, str]]:
-    """Each with the name of its result; those that keep theirs come first to it."""
+    """Yields each entry with the name of its result; entries that keep their name take precedence."""
     suffixes = [PurePosixPath(entry.name).suffix for entry in entries]
     taken = {
         e.name
@@ -92,7 +92,7 @@ def _named(entries: Sequence[Entry], target: Domain) -> Iterator[tuple[Entry, st
 
 
 def _others(source: Path, output: Path) -> int:
-    """Files in a folder or zip that are no pictures by their names, hidden ones aside."""
+    """Counts the files in a folder or zip that are no images by their names, without hidden ones."""
     if source.is_dir():
         files = [Path(folder, name) for folder, _, names in os.walk(source, followlinks=True) for name in names]
         paths = [PurePosixPath(file.relative_to(source)) for file in files if not _ours(file, source, output)]
@@ -104,6 +104,6 @@ def _others(source: Path, output: Path) -> int:
 
 
 def _ours(file: Path, source: Path, output: Path) -> bool:
-    """Whether the file is one of this program's own results, in an output folder within the input."""
+    """True if the file is a result of this program, in an output folder within the input."""
     within = source.is_dir() and output.resolve().is_relative_to(source.resolve())
     return within and file.resolve().is_relative_to(output.resolve())

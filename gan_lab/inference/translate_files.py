@@ -24,7 +24,7 @@ from gan_lab.inference.sheet_page import Sheet
 from gan_lab.inference.translation import Tiling, Translator
 
 SHOWN = 5
-"""Names that are listed where there may be many."""
+"""The number of names that are listed at most."""
 
 
 def tiling_for(
@@ -35,7 +35,7 @@ def tiling_for(
     scratch: Literal["disk", "memory"],
     memory: float | None,
 ) -> Tiling:
-    """How large images are tiled on a device.
+    """Returns how large images are tiled on a device.
 
     Args:
         folder: where exact tiling may keep what lies between two layers.
@@ -48,30 +48,31 @@ def tiling_for(
 
 @dataclass
 class Report:
-    """What became of the pictures: names, and what is told of them."""
+    """The outcome for every image: done, present from before, or left out; and notes with the images' names."""
 
     done: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    told: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
-    def tell(self, name: str, remarks: Sequence[str]) -> None:
-        for remark in remarks:
-            self.told.setdefault(remark, []).append(name)
+    def note(self, name: str, notes: Sequence[str]) -> None:
+        """Adds notes on one image."""
+        for note in notes:
+            self.notes.setdefault(note, []).append(name)
 
     @classmethod
     def joined(cls, parts: Sequence["Report"], jobs: Sequence[Job]) -> "Report":
-        """Of several processes, in the order of the jobs."""
+        """Joins the reports of several processes, in the order of the jobs."""
         order = {job.name: number for number, job in enumerate(jobs)}
         every: dict[str, list[str]] = {}
-        for remark, names in (item for part in parts for item in part.told.items()):
-            every.setdefault(remark, []).extend(names)
+        for note, names in (item for part in parts for item in part.notes.items()):
+            every.setdefault(note, []).extend(names)
         left_out = {name: why for part in parts for name, why in part.left_out.items()}
         return cls(
             sorted((name for part in parts for name in part.done), key=order.__getitem__),
             sorted((name for part in parts for name in part.present), key=order.__getitem__),
             {name: left_out[name] for name in sorted(left_out, key=order.__getitem__)},
-            {remark: sorted(names, key=order.__getitem__) for remark, names in every.items()},
+            {note: sorted(names, key=order.__getitem__) for note, names in every.items()},
         )
 
     def raise_if_none(self, count: int, source: Path) -> None:
@@ -81,30 +82,30 @@ class Report:
             raise UserError(f"No image of {source} could be translated: {_listed(named)}.")
 
     def lines(self, output: Path, others: int) -> Iterator[str]:
-        """What the user reads at the end, the figures last."""
-        for remark, names in self.told.items():
-            yield f"{remark}: {_listed(names)}"
+        """Yields the lines for the user, the counts last."""
+        for note, names in self.notes.items():
+            yield f"{note}: {_listed(names)}"
         for name, why in self.left_out.items():
             yield f"left out {name}: {why}"
         total = len(self.done) + len(self.present) + len(self.left_out)
         further = {
-            f"{len(self.present)} were there already (overwrite=true makes them again)": self.present,
+            f"{len(self.present)} exist already (overwrite=true translates them again)": self.present,
             f"{len(self.left_out)} left out": self.left_out,
-            f"{others} other file{'s' * (others > 1)} passed over": others,
+            f"{others} other file{'s' * (others > 1)} ignored": others,
         }
-        yield "; ".join([f"Translated {len(self.done)} of {total} pictures to {output}", *filter(further.get, further)])
+        yield "; ".join([f"Translated {len(self.done)} of {total} images to {output}", *filter(further.get, further)])
 
 
 @dataclass
 class TranslationJob:
-    """Translates one picture after the other, and notes what became of each.
+    """Translates one image after the other, and reports the outcome of each.
 
     Args:
         there: the translator.
-        back: that of the other direction, for the sheet, where the model knows the way back.
-        max_pixels: larger pictures are left out.
-        overwrite: whether results that are there already are made again.
-        sheet: shows what was done.
+        back: the translator of the other direction, for the sheet; None without a sheet, or if the model has none.
+        max_pixels: larger images are left out.
+        overwrite: translates again what exists already.
+        sheet: a page of inputs, outputs and the way back.
     """
 
     there: Translator
@@ -137,7 +138,7 @@ class TranslationJob:
         return cls(there, Translator(model, back, None, tiling, seed) if cycles else None, max_pixels, overwrite, sheet)
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Ranks take jobs in turn; afterwards each knows of all (a collective)."""
+        """Translates; ranks take jobs in turn, and every rank has the whole report afterwards (a collective)."""
         rank, world = rank_and_world_size()
         mine = list(enumerate(jobs))[rank::world]
         with ExitStack() as opened:
@@ -164,7 +165,7 @@ class TranslationJob:
         except (MemoryError, RuntimeError) as problem:
             if not _is_for_memory(problem):
                 raise
-            self.report.left_out[job.name] = "memory does not hold it: tile=512 takes less"
+            self.report.left_out[job.name] = "memory ran out: tile=512 takes less"
         except (OSError, ValueError) as problem:
             self.report.left_out[job.name] = f"its translation cannot be written ({reason(problem)})"
 
@@ -180,14 +181,14 @@ class TranslationJob:
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
         kept = image_files.write_image(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
-        self.report.tell(job.name, [*photo.notes, *kept, *([result.tiling] if result.tiling else [])])
+        self.report.note(job.name, [*photo.notes, *kept, *([result.tiling] if result.tiling else [])])
         if self.sheet is not None:
             try:
                 self._show(self.sheet, job, photo, result.pixels, number)
-            except (MemoryError, RuntimeError, OSError) as problem:  # the translation itself is there
+            except (MemoryError, RuntimeError, OSError) as problem:  # the translation itself is written
                 if isinstance(problem, RuntimeError) and not _is_for_memory(problem):
                     raise
-                self.report.tell(job.name, [f"not whole on the sheet ({reason(problem)})"])
+                self.report.note(job.name, [f"incomplete on the sheet ({reason(problem)})"])
             self.sheet.add(job.name, job.links)
 
     def _show(self, sheet: Sheet, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
@@ -197,7 +198,7 @@ class TranslationJob:
             sheet.show(job.name, "cycle", self.back(output, number).pixels, self.back.target)
 
     def _recall(self, job: Job, zips: dict[Path, ZipFile]) -> None:
-        """A result of an earlier run: the sheet shows it, as far as it can be read."""
+        """Shows a result of an earlier run on the sheet, as far as it can be read."""
         self.report.present.append(job.name)
         if self.sheet is None:
             return
@@ -213,7 +214,7 @@ class TranslationJob:
 
 
 def _is_for_memory(problem: Exception) -> bool:
-    """Whether memory ran out: on the CPU torch says so in the words of a plain RuntimeError alone."""
+    """True if memory ran out; on the CPU torch raises a plain RuntimeError that only its text tells apart."""
     return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(problem)
 
 

@@ -78,7 +78,7 @@ def test_a_folder_with_every_difficulty_is_finished_and_each_told(cyclegan, tmp_
     assert "left out bomb.png: more than max_pixels=7200000 pixels" in said
     assert "left out empty.png: an empty file" in said and "left out text.png: no image" in said
     assert "left out truncated.jpg: image file is truncated" in said
-    assert "Translated 4 of 8 pictures" in said and "4 left out; 1 other file passed over" in said
+    assert "Translated 4 of 8 images" in said and "4 left out; 1 other file ignored" in said
 
 
 def test_one_picture_is_the_models_own_translation(cyclegan, tmp_path, monkeypatch):
@@ -99,7 +99,7 @@ def test_results_are_left_alone_unless_asked(cyclegan, tmp_path, monkeypatch, ca
     (tmp_path / "out" / "a.png").write_text("mine")
     keys = [f"checkpoint={cyclegan}", f"input={tmp_path}", f"output={tmp_path / 'out'}"]
     call(monkeypatch, *keys)
-    assert "Translated 1 of 2 pictures" in (said := capsys.readouterr().out) and "1 were there already" in said
+    assert "Translated 1 of 2 images" in (said := capsys.readouterr().out) and "1 exist already" in said
     assert (tmp_path / "out" / "a.png").read_text() == "mine"
     call(monkeypatch, *keys, "overwrite=true")
     assert "Translated 2 of 2" in capsys.readouterr().out, "the output below the input is none of the pictures"
@@ -235,10 +235,10 @@ def test_places_that_do_not_serve_are_refused(tmp_path):
     for path in (tmp_path / "x.png", tmp_path / "full" / "x.png"):
         photo(16, 16).save(path)
     for source, output, said in (
-        ("x.png", "x.png", "take their place"),
-        ("x.png", ".", "take their place"),
+        ("x.png", "x.png", "would be overwritten"),
+        ("x.png", ".", "would be overwritten"),
         ("x.png", "new.gif", r"\.png"),
-        ("none", "out", "no pictures"),
+        ("none", "out", "no images|no pictures"),
         ("nowhere", "out", "does not exist"),
         ("notes.md", "out", "nor a zip"),
         ("full", "x.png", "give a folder"),
