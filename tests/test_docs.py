@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gan_lab.train import main as train
+from gan_lab.train import train
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -73,7 +73,7 @@ def configs():
             group = path.parent.relative_to(base).as_posix().removeprefix(".")
             text = path.read_text()
             package = re.match(r"# @package (\S+)", text)
-            place = "" if package else "model" if group == "core" else group.replace("/", ".")
+            place = "" if package else "model" if group in ("base", "core") else group.replace("/", ".")
             found.append((group, path.stem, yaml.safe_load(text) or {}, place))
     return found
 
