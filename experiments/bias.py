@@ -75,11 +75,11 @@ def draw(found: dict[str, Found]) -> str:
     for number, (kind, by_size) in enumerate(shown.items()):
         ink = KINDS[kind]
         for name, fill, dash in (("plain", ink, ""), ("extrapolated", "white", ' stroke-dasharray="3 3"')):
-            points = [axes.place(1000 / n, each[name]) for n, each in by_size.items()]
+            points = [axes.to_pixels(1000 / n, each[name]) for n, each in by_size.items()]
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             marks.append(f'<polyline fill="none" stroke="{ink}" stroke-width="1.5"{dash} points="{line}"/>')
             marks += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{ink}"/>' for x, y in points]
-        x, y = axes.place(1000 / SHOWN, by_size[SHOWN]["plain"])
+        x, y = axes.to_pixels(1000 / SHOWN, by_size[SHOWN]["plain"])
         marks.append(f'<text x="{x - 8:.1f}" y="{y - 8 + 2 * number:.1f}" text-anchor="end">{kind}</text>')
     svg = axes.svg("The Fréchet distance over the number of images", "".join(marks))
     alone = 'xmlns="http://www.w3.org/2000/svg" width="560" height="260" font-family="sans-serif" font-size="11"'

@@ -31,7 +31,7 @@ def draw(found: dict[int, list[tuple[float, float, float]]]) -> str:
     )
     marks = []
     for (latents, each), ink in zip(found.items(), INKS, strict=True):
-        placed = [(beta, *axes.place(rate, distortion)) for beta, rate, distortion in each]
+        placed = [(beta, *axes.to_pixels(rate, distortion)) for beta, rate, distortion in each]
         line = " ".join(f"{x:.1f},{y:.1f}" for _, x, y in placed)
         marks.append(f'<polyline fill="none" stroke="{ink}" stroke-width="1.5" points="{line}"/>')
         marks += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{ink}"/>' for _, x, y in placed]

@@ -60,12 +60,12 @@ def evaluate(session: Session, request: EvaluateRequest) -> Iterator[Artifact]:
     """
     from gan_lab.cli.evaluations import from_checkpoint, from_folders
     from gan_lab.common.distributed import rank_and_world_size
-    from gan_lab.evaluation.reports.pages import answers_record
+    from gan_lab.evaluation.reports.human_test import answers_record
 
     if request.answers is not None:
-        record, sentence = answers_record(request.answers)
+        answers, sentence = answers_record(request.answers)
         yield Message(sentence)
-        yield Record(f"{request.answers.stem}-rate", record)
+        yield Record(f"{request.answers.stem}-rate", answers)
         return
     evaluation, name = from_checkpoint(session, request) if request.fake is None else from_folders(session, request)
     if request.trial and not evaluation.samples_images:

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from gan_lab.cli.config.overrides import shown
 from gan_lab.common.device import describe_hardware, versions
-from gan_lab.evaluation.reports.jobs import Job, lines, over_seeds
+from gan_lab.evaluation.reports.jobs import Job, job_rows, seed_rows
 
 
 def called() -> str:
@@ -27,6 +27,6 @@ def training_command(overrides: Sequence[str]) -> str:
 def sweep_record(jobs: Sequence[Job], overrides: Sequence[str]) -> dict[str, Any]:
     """The record of a sweep: the command, its table, metrics over seeds, hardware and versions."""
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    rows = [{key: cell for key, cell in row.items() if key != "run"} for row in lines(jobs)]
+    rows = [{key: cell for key, cell in row.items() if key != "run"} for row in job_rows(jobs)]
     made_by = {"hardware": describe_hardware(device), "versions": versions(), "date": date.today().isoformat()}
-    return {"command": training_command(["-m", *overrides]), "jobs": rows, "seeds": over_seeds(jobs), **made_by}
+    return {"command": training_command(["-m", *overrides]), "jobs": rows, "seeds": seed_rows(jobs), **made_by}

@@ -56,7 +56,7 @@ def test_translations_are_shown(evaluate, tmp_path, model, paired, shown):
     (tmp_path / "config.json").write_text('{"name": "cut-maps"}')
     evaluate(model, two_sides(a=9, b=9, paired=paired), "paired=false", "metrics=[distance]")
     page = (tmp_path / "last-evaluation.html").read_text()
-    assert f"Test pictures spread over the set, not chosen: {shown}." in page and 'alt="pictures"' in page
+    assert f"Test pictures spread over the set, not chosen: {shown}." in page and 'alt="outputs of the model"' in page
     assert f"<h1>cut-maps {tmp_path.name}, last</h1>" in page
 
 

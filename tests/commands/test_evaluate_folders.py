@@ -103,9 +103,9 @@ def test_the_first_pictures_are_on_every_page_and_neighbours_where_features_were
         measure(f"output={name}", f"metrics={parts}")
     without, whole = ((folder / f"{name}.html").read_text() for name in ("without", "with"))
     for page in (without, whole):
-        assert "The first 5, not chosen." in page and 'alt="pictures"' in page
-    assert "Nearest real pictures" not in without
-    assert "among the 6 pictures of the real folder" in whole
+        assert "The first 5, not chosen." in page and 'alt="outputs of the model"' in page
+    assert "Nearest real images" not in without
+    assert "among the 6 images of the real folder" in whole
 
 
 def test_the_page_leads_to_the_test_with_people(folder, capsys):
@@ -131,7 +131,7 @@ def test_answers_become_a_rate(folder, capsys):
 def test_a_file_without_answers_is_refused(folder, composed, text):
     if text is not None:
         (folder / "answers.json").write_text(text)
-    refused(composed, r"answers\.json holds no answers: give the file", "answers=answers.json")
+    refused(composed, r"answers\.json contains no answers: give the file", "answers=answers.json")
 
 
 def test_figures_that_are_no_numbers_are_named_and_left_out(folder, capsys):
@@ -140,7 +140,7 @@ def test_figures_that_are_no_numbers_are_named_and_left_out(folder, capsys):
     assert record["undefined"] == ["odd_error", "odder"] and record["figures"]["odd"] == 1.5
     assert not {"odd_error", "odder"} & set(record["figures"])
     for told in (capsys.readouterr().out, (folder / "x.html").read_text()):
-        assert "Without a finite value" in told and "odd_error, odder" in told
+        assert "No finite value" in told and "odd_error, odder" in told
 
 
 def test_made_pictures_are_read_by_their_numbers(folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""Runs as pages of one file each, and a page over several: the work behind ``gan_lab.report``."""
+"""Pages of runs, and an index over several: the work behind ``gan_lab.report``."""
 
 import itertools
 import os
@@ -8,39 +8,43 @@ from pathlib import Path
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.reports.history import History, is_run, read_run
-from gan_lab.evaluation.reports.index import REPORT, differences, telling, write_index
-from gan_lab.evaluation.reports.jobs import JOBS, Job, job_of, read_jobs
-from gan_lab.evaluation.reports.run import write_run
+from gan_lab.evaluation.reports.index_page import REPORT, informative_keys, setting_differences, write_index_page
+from gan_lab.evaluation.reports.jobs import JOBS, Job, job_from_run, read_jobs
+from gan_lab.evaluation.reports.run_page import write_run_page
 
 INDEX = "index.html"
 
 COLUMNS = 5
-"""Settings in which runs differ that stand in the index's table; all of them stand below it."""
+"""Differing settings in the index's table; all of them are listed below it."""
 
 
 def report(paths: Sequence[str], output: str | None = None, against: str | None = None) -> list[Path]:
-    """Writes a page of each run, ``report.html`` in its folder, and over several ``index.html`` in the folder that was
-    given (of several the one that they share); returns what it wrote.
+    """Writes a page for each run, and over several runs an index; returns the paths of the pages.
+
+    A run's page is ``report.html`` in its folder. The index is ``index.html`` in the given folder; of several folders,
+    in the one that contains all of them.
+
+    Example: ``report(["runs/dcgan-digits"])``
 
     Args:
-        paths: of runs, of folders with runs below them, or of a sweep's folder.
+        paths: folders of runs, folders that contain runs, or the folder of a sweep.
         output: a folder for all pages instead.
-        against: a run whose configuration that of the others is set beside.
+        against: a run whose configuration is compared with that of the others.
 
     Raises:
-        UserError: for a path that holds no run, and if nothing can be written there.
+        UserError: for a path without a run, and if a page cannot be written.
     """
-    given = [Path(path).expanduser() for path in paths]
-    other = _single(Path(against).expanduser()) if against else None
-    beside = Path(output).expanduser() if output else None
-    if len(given) == 1 and is_run(_folder(given[0])):
-        jobs, title, index = [job_of(0, read_run(_folder(given[0])), [])], "", None
+    folders = [Path(path).expanduser() for path in paths]
+    other = _single_run(Path(against).expanduser()) if against else None
+    out = Path(output).expanduser() if output else None
+    if len(folders) == 1 and is_run(_folder(folders[0])):
+        jobs, title, index = [job_from_run(0, read_run(_folder(folders[0])), [])], "", None
     else:
-        shared = Path(os.path.commonpath([path.absolute() for path in given]))
-        jobs, title = _jobs(given, shared.name)
-        index = (beside or shared) / INDEX
+        common = Path(os.path.commonpath([path.absolute() for path in folders]))
+        jobs, title = _jobs(folders, common.name)
+        index = (out or common) / INDEX
     try:
-        written = _write(jobs, title, index, beside, other)
+        written = _write(jobs, title, index, out, other)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be written ({error.strerror}): give another output=….") from error
     pages = {2: " and 1 page of a run"}.get(len(written), f" and {len(written) - 1} pages of runs")
@@ -49,38 +53,34 @@ def report(paths: Sequence[str], output: str | None = None, against: str | None 
 
 
 def _folder(path: Path) -> Path:
-    """A file of a run, such as its checkpoint, stands for its folder."""
+    """Returns the run's folder for any of its files, such as a checkpoint."""
     return path.parent if path.is_file() else path
 
 
-def _single(path: Path) -> History:
+def _single_run(path: Path) -> History:
     if not is_run(_folder(path)):
-        raise UserError(f"{path} holds no run: give against=… the folder of one, such as runs/dcgan-digits/….")
+        raise UserError(f"{path} contains no run: give against=… the folder of one, such as runs/dcgan-digits/….")
     return read_run(_folder(path))
 
 
-def _jobs(paths: Sequence[Path], shared: str) -> tuple[list[Job], str]:
-    """What is below these paths, and what to call it: by the name of the folder that they share."""
+def _jobs(paths: Sequence[Path], common: str) -> tuple[list[Job], str]:
+    """Returns the jobs or runs below the paths, and a title with the name of the folder that contains all of them."""
     if len(paths) == 1 and (jobs := read_jobs(paths[0] / JOBS)):
-        return jobs, f"Sweep {shared}"
+        return jobs, f"Sweep {common}"
     folders = dict.fromkeys(folder for path in paths for folder in _runs(path))
     histories = [read_run(folder) for folder in folders]
-    keys = telling(differences(histories), COLUMNS)
-    return [job_of(number, history, keys) for number, history in enumerate(histories)], f"Runs in {shared}"
+    keys = informative_keys(setting_differences(histories), COLUMNS)
+    return [job_from_run(number, history, keys) for number, history in enumerate(histories)], f"Runs in {common}"
 
 
 def _runs(path: Path) -> list[Path]:
-    """The folders of runs at or below a path, by name.
-
-    Raises:
-        UserError: if there are none.
-    """
+    """Returns the folders of runs at or below a path, by name."""
     if is_run(_folder(path)):
         return [_folder(path)]
     found = sorted({each.parent for name in ("config.json", "run.json") for each in path.rglob(name)})
     if not found:
         raise UserError(
-            f"{path} holds no run: give a run's folder, a sweep's, or one with runs below it, such as runs."
+            f"{path} contains no run: give the folder of a run or a sweep, or one that contains runs, such as runs."
         )
     return found
 
@@ -89,21 +89,22 @@ def _write(
     jobs: Sequence[Job], title: str, index: Path | None, output: Path | None, other: History | None
 ) -> list[Path]:
     runs = list({job.history.folder: job.history for job in jobs if job.history}.values())
-    pages = _pages(runs, output)
-    keys = [] if other else [key for key, _ in differences(runs)]
+    pages = _page_paths(runs, output)
+    keys = [] if other else [key for key, _ in setting_differences(runs)]
     written = []
     for run in runs:
-        apart = [key for key, _ in differences([run, other])] if other else keys
-        written.append(write_run(pages[run.folder], run, index, apart, other))
+        distinguishing = [key for key, _ in setting_differences([run, other])] if other else keys
+        written.append(write_run_page(pages[run.folder], run, index, distinguishing, other))
     if index:
         kind = "job" if title.startswith("Sweep") else "run"
-        written.append(write_index(index, title, jobs, pages, kind))
+        written.append(write_index_page(index, title, jobs, pages, kind))
     return written
 
 
-def _pages(runs: Iterable[History], output: Path | None) -> Mapping[Path, Path]:
-    """Where each run's page goes; in one folder, by the names of method, data and run, of which no two differ
-    in case alone.
+def _page_paths(runs: Iterable[History], output: Path | None) -> Mapping[Path, Path]:
+    """Returns the path of each run's page by the run's folder.
+
+    In one folder for all pages the names are made of method, data and run; no two differ in case only.
     """
     if output is None:
         return {run.folder: run.folder / REPORT for run in runs}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -9,68 +10,85 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gan_lab.common.errors import UserError
-from gan_lab.evaluation.reports.compare import Run, differences, order, read_runs, shared, ties
-from gan_lab.evaluation.reports.pages import picture, write_page
+from gan_lab.evaluation.reports.evaluations import (
+    EvaluationResult,
+    protocol_differences,
+    read_evaluations,
+    shared_metrics,
+    sort_evaluations,
+    tied_with_best,
+)
+from gan_lab.evaluation.reports.pages import Cell, embed_file, write_page
+
+Winners = Mapping[str, Set[EvaluationResult]]
+"""By metric, the best evaluation and those tied with it."""
 
 
-def compare(paths: Sequence[str], by: str | None, output: str) -> list[Run]:
-    """Prints and writes the figures of several evaluations, the best first; returns them in that order.
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    cells: list[Cell]
+    counts: str
+    source: str | None
+
+
+def compare(paths: Sequence[str], by: str | None, output: str) -> list[EvaluationResult]:
+    """Prints the metrics of several evaluations, the best first, writes a page, and returns the sorted evaluations.
+
+    Example: ``compare(["runs/a", "runs/b"], by="fd_grey", output="compare.html")``
 
     Args:
-        paths: JSON files that gan_lab.evaluate wrote, or run folders that hold one; what is given twice counts once.
-        by: the figure; None takes the first that all have.
-        output: the page.
+        paths: JSON files that gan_lab.evaluate wrote, or run folders that contain one; duplicates count once.
+        by: the metric to sort by; None takes the first that all have.
+        output: path of the page.
 
     Raises:
-        UserError: for fewer than two, for files that hold none, and where they share no figure.
+        UserError: for fewer than two evaluations, for files without one, and if they share no metric.
     """
-    runs = read_runs(list(dict.fromkeys(_file(path) for path in paths)))
-    if len(runs) < 2:
+    evaluations = read_evaluations(list(dict.fromkeys(_evaluation_file(path) for path in paths)))
+    if len(evaluations) < 2:
         raise UserError("There is nothing to compare: give two evaluations or more, files or run folders.")
-    names = shared(runs)
+    names = shared_metrics(evaluations)
     if not names:
-        raise UserError("These evaluations share no figure: measure them with the same extractors and metrics.")
+        raise UserError("These evaluations share no metric: evaluate them with the same extractors and metrics.")
     by = by or names[0]
-    runs = order(runs, by)
-    best = {name: ties(runs, name) for name in names}
-    warnings = differences(runs)
-    # Names of runs are any text: what stands in brackets is no markup.
-    Console(markup=False, emoji=False).print(_table(runs, best, by), *warnings, sep="\n")
-    rows = [
-        {
-            "name": run.name,
-            "cells": [{"text": _text(run, name), "best": run in best[name]} for name in names],
-            "counts": run.counts,
-            "source": picture(run.folder / "samples.png"),
-        }
-        for run in runs
-    ]
-    path = Path(output)
-    write_page(path, "compare.html.j2", title="Runs compared", by=by, names=names, runs=rows, warnings=warnings)
+    evaluations = sort_evaluations(evaluations, by)
+    winners = {name: tied_with_best(evaluations, name) for name in names}
+    warnings = protocol_differences(evaluations)
+    # Names of runs may contain brackets, which are not markup.
+    Console(markup=False, emoji=False).print(_table(evaluations, winners, by), *warnings, sep="\n")
+    rows = [_row(each, winners) for each in evaluations]
+    title = "Comparison of runs"
+    path = write_page(Path(output), "compare.html.j2", title=title, by=by, names=names, runs=rows, warnings=warnings)
     print(f"Wrote {path}")
-    return runs
+    return evaluations
 
 
-def _file(given: str) -> Path:
-    """The absolute path of an evaluation; a run's folder stands for its newest."""
-    path = Path(os.path.abspath(Path(given).expanduser()))  # noqa: PTH100 (links keep the names that they were given)
+def _evaluation_file(text: str) -> Path:
+    """Returns the absolute path of an evaluation; for a run's folder that of its newest one."""
+    path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 (links keep the names that they were given)
     if not path.is_dir():
         return path
     found = sorted(path.glob("*evaluation.json"), key=lambda each: each.stat().st_mtime)
     if not found:
-        raise UserError(f"{given} holds no evaluation: run python -m gan_lab.evaluate checkpoint={given}.")
+        raise UserError(f"{text} contains no evaluation: run python -m gan_lab.evaluate checkpoint={text}.")
     return found[-1]
 
 
-def _table(runs: Sequence[Run], best: Mapping[str, Set[Run]], by: str) -> Table:
-    """A row for each figure, the best in bold."""
-    shown = Table(*(Column(name, overflow="fold") for name in ("", *(run.name for run in runs))))
-    shown.caption = f"sorted by {by}"
-    for name, winners in best.items():
-        shown.add_row(name, *(Text(_text(run, name), style="bold" if run in winners else "") for run in runs))
-    return shown
+def _row(evaluation: EvaluationResult, winners: Winners) -> _Row:
+    cells = [Cell(_text(evaluation, name), evaluation in best) for name, best in winners.items()]
+    return _Row(evaluation.name, cells, evaluation.counts, embed_file(evaluation.folder / "samples.png"))
 
 
-def _text(run: Run, name: str) -> str:
-    row = run.figures[name]
+def _table(evaluations: Sequence[EvaluationResult], winners: Winners, by: str) -> Table:
+    """Makes a table for the terminal with a row for each metric, the best values in bold."""
+    table = Table(*(Column(name, overflow="fold") for name in ("", *(each.name for each in evaluations))))
+    table.caption = f"sorted by {by}"
+    for name, best in winners.items():
+        table.add_row(name, *(Text(_text(each, name), style="bold" if each in best else "") for each in evaluations))
+    return table
+
+
+def _text(evaluation: EvaluationResult, name: str) -> str:
+    row = evaluation.metrics[name]
     return f"{row.value:.4g}" + (f" ± {row.spread:.2g}" if row.spread is not None else "")

@@ -1,4 +1,4 @@
-"""What a run wrote of itself, read as far as it is whole: a run may be going on, killed, or moved."""
+"""Reads what a run has written, as far as the files are complete: a run may still be going on, or killed, or moved."""
 
 import csv
 import json
@@ -6,33 +6,32 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from gan_lab.common.runs import BEST, LAST, is_running, read_json, run_title
 from gan_lab.evaluation.reports.charts import Points
-
-Record = Mapping[str, Any]
+from gan_lab.evaluation.reports.records import EvaluationRecord, RunInfo, Settings
 
 
 @dataclass(frozen=True)
 class History:
-    """One run.
+    """What one run has written.
 
     Args:
-        folder: of the run, where it is now.
-        config: resolved.
-        told: what ``run.json`` says; ``images_seen`` and ``figures`` also of a run that has not ended.
-        series: the columns of ``metrics.csv`` over images seen, without what is no finite number.
-        lost: of each column how many values were none.
-        records: of ``metrics.jsonl``, each a measurement with its protocol and the figures that are finite.
+        folder: the run's present folder.
+        config: the resolved configuration.
+        info: contents of ``run.json``; ``images_seen`` and ``figures`` also for a run that has not ended.
+        series: columns of ``metrics.csv`` over images seen, without values that are not finite.
+        non_finite: number of values that are not finite, by column.
+        records: evaluations from ``metrics.jsonl``, without values that are not finite.
     """
 
     folder: Path
-    config: Mapping[str, Any]
-    told: Mapping[str, Any]
+    config: Settings
+    info: RunInfo
     series: Mapping[str, Points]
-    lost: Mapping[str, int]
-    records: list[Record]
+    non_finite: Mapping[str, int]
+    records: list[EvaluationRecord]
 
     @property
     def title(self) -> str:
@@ -40,19 +39,40 @@ class History:
 
     @property
     def state(self) -> str:
-        """As recorded; "not ended" where no process of this machine is training in it any more."""
-        state = str(self.told.get("state", "unknown"))
+        """State as recorded; "not ended" for a "running" run that no process on this machine trains any more."""
+        state = str(self.info.get("state", "unknown"))
         return "not ended" if state == "running" and not is_running(self.folder) else state
 
     @property
+    def best(self) -> tuple[str, float] | None:
+        """Name and value of the metric that the best checkpoint was chosen by."""
+        best = self.info.get("best")
+        return (best["name"], float(best["value"])) if best else None
+
+    @property
     def grids(self) -> list[tuple[int, Path]]:
-        """The sheets of samples, each after so many images."""
-        found = (path for path in (self.folder / "samples").glob("*.png") if path.stem.isdecimal())
-        return sorted((int(path.stem), path) for path in found)
+        """Sample grids with the images seen at each."""
+        files = (path for path in (self.folder / "samples").glob("*.png") if path.stem.isdecimal())
+        return sorted((int(path.stem), path) for path in files)
 
     def checkpoint(self) -> Path | None:
-        """The best, else the last."""
+        """Returns the path of the best checkpoint, else of the last one."""
         return next((path for path in (self.folder / BEST, self.folder / LAST) if path.is_file()), None)
+
+    def best_record(self) -> EvaluationRecord | None:
+        """Returns the evaluation that the best checkpoint was chosen by."""
+        if self.best is None:
+            return None
+        name, value = self.best
+        matching = (
+            each for each in self.records if math.isclose(each["figures"].get(name, math.nan), value, rel_tol=1e-5)
+        )
+        return next(matching, None)
+
+    def last_record(self) -> EvaluationRecord | None:
+        """Returns the newest evaluation of the final tier, else of the quick tier."""
+        final = [record for record in self.records if record.get("tier") == "final"]
+        return next(reversed(final or self.records), None)
 
 
 def is_run(folder: Path) -> bool:
@@ -60,62 +80,64 @@ def is_run(folder: Path) -> bool:
 
 
 def read_run(folder: Path) -> History:
-    """Everything that a run wrote of itself but its pictures."""
-    series, lost = _columns(folder / "metrics.csv")
+    """Reads everything that a run has written except images."""
+    series, non_finite = _columns(folder / "metrics.csv")
     records = list(_records(folder / "metrics.jsonl"))
-    told = _mapping(folder / "run.json")
-    if "images_seen" not in told:
-        told["images_seen"] = int(max((points[-1][0] for points in series.values() if points), default=0))
-    figures = told.get("figures") or {name: value for each in records for name, value in each["figures"].items()}
-    told["figures"] = _finite(figures)
-    return History(folder, _mapping(folder / "config.json"), told, series, lost, records)
+    info = cast(RunInfo, _mapping(folder / "run.json"))
+    if "images_seen" not in info:
+        info["images_seen"] = int(max((points[-1][0] for points in series.values() if points), default=0))
+    values = info.get("figures") or {name: value for each in records for name, value in each["figures"].items()}
+    info["figures"] = _finite(values)
+    return History(folder, _mapping(folder / "config.json"), info, series, non_finite, records)
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    found = read_json(path)
-    return found if isinstance(found, dict) else {}
+def _mapping(path: Path) -> dict[str, object]:
+    content = read_json(path)
+    return content if isinstance(content, dict) else {}
 
 
 def _columns(path: Path) -> tuple[dict[str, Points], dict[str, int]]:
-    """The table by columns; a row that was cut off is left out."""
+    """Reads the table by columns, without a row that was cut off; also counts values that are not finite."""
     if not path.is_file():
         return {}, {}
     whole, _, _ = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
     series: dict[str, list[tuple[float, float]]] = {}
-    lost: dict[str, int] = {}
+    non_finite: dict[str, int] = {}
     for row in csv.DictReader(whole.splitlines()):
-        at = _number(row.pop("images", None))
-        for name, told in row.items():
-            if at is None or not told or not isinstance(told, str):
+        images = _number(row.pop("images", None))
+        for name, cell in row.items():
+            if images is None or not cell or not isinstance(cell, str):
                 continue
-            value = _number(told)
+            value = _number(cell)
             if value is None:
-                lost[name] = lost.get(name, 0) + 1
+                non_finite[name] = non_finite.get(name, 0) + 1
             else:
-                series.setdefault(name, []).append((at, value))
-    return {name: sorted(points) for name, points in series.items()}, lost
+                series.setdefault(name, []).append((images, value))
+    return {name: sorted(points) for name, points in series.items()}, non_finite
 
 
-def _number(told: Any) -> float | None:
+def _number(text: object) -> float | None:
+    """Returns a finite number; None for anything else."""
     try:
-        value = float(told)
+        value = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None
 
 
-def _finite(figures: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {name: _number(value) for name, value in figures.items()}
+def _finite(values: Mapping[str, object]) -> dict[str, float]:
+    numbers = {name: _number(value) for name, value in values.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _records(path: Path) -> Iterator[Record]:
-    """Lines that are whole measurements."""
+def _records(path: Path) -> Iterator[EvaluationRecord]:
+    """Yields the lines that are complete records."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     for line in lines:
         try:
             record = json.loads(line)
-            found = {"images_seen": int(record["images_seen"]), "figures": _finite(record["figures"])}
-            yield {**record, **found, "protocol": dict(record["protocol"])}
+            checked = {"images_seen": int(record["images_seen"]), "figures": _finite(record["figures"])}
+            complete = {**record, **checked, "protocol": dict(record["protocol"])}
         except (ValueError, LookupError, TypeError, AttributeError):
             continue
+        yield cast(EvaluationRecord, complete)

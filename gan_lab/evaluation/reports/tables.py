@@ -1,101 +1,98 @@
-"""How figures are told: in one line while a model trains, in a table at the end."""
+"""Tables of metrics: one line while a model trains, a table at the end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.table import Table
 
-Record = Mapping[str, Any]
+BASELINES = {
+    "real": "real images",
+    "untranslated": "untranslated",
+    "gaussian": "pixel Gaussian",
+    "reconstructed": "reconstructed",
+    "elbo": "one-sample ELBO",
+    "repeat": "last frame repeated",
+    "black": "black frames",
+}
+"""Headings of the values that a metric may be compared with, by the endings of their names."""
 
-BESIDE = ("real", "untranslated", "gaussian", "reconstructed", "elbo", "repeat", "black")
-"""What a figure may be compared with, by the ends of names."""
-
-SPREAD = ("error", "std")
+SPREADS = ("error", "std")
 
 
 @dataclass
-class Row:
-    """One figure: its name and value, by how much it may err, and the same of other sets.
+class MetricRow:
+    """One metric with its spread and its baselines.
 
-    ``spread`` is a standard error, unless it is said to be a deviation over splits.
+    Args:
+        name: the metric's name, such as "fd_grey".
+        value: the model's value.
+        spread: the standard error, or a standard deviation over splits.
+        spread_is_error: whether ``spread`` is a standard error.
+        baselines: values to compare with, by the keys of ``BASELINES``.
     """
 
     name: str
     value: float
     spread: float | None = None
     spread_is_error: bool = True
-    beside: dict[str, float] = field(default_factory=dict)
+    baselines: dict[str, float] = field(default_factory=dict)
 
 
-def rows(figures: Mapping[str, float], classes: bool = False) -> list[Row]:
-    """Figures put together with what belongs to them.
+def metric_rows(values: Mapping[str, float], classes: bool = False) -> list[MetricRow]:
+    """Groups values by name with their spreads (``<name>_error``) and baselines (``<name>_real``).
 
     Args:
-        classes: also those of single classes.
+        values: values by name; a metric must come before its spread and baselines.
+        classes: include the metrics of single classes.
     """
-    found: dict[str, Row] = {}
-    for name, value in figures.items():
+    rows: dict[str, MetricRow] = {}
+    for name, value in values.items():
         base, _, end = name.rpartition("_")
-        if base in found and end in SPREAD:
-            found[base].spread, found[base].spread_is_error = value, end == "error"
-        elif base in found and end in BESIDE:
-            found[base].beside[end] = value
-        elif not _of_a_set(name) and (classes or "_class_" not in name):
-            found[name] = Row(name, value)
-    return list(found.values())
+        if base in rows and end in SPREADS:
+            rows[base].spread, rows[base].spread_is_error = value, end == "error"
+        elif base in rows and end in BASELINES:
+            rows[base].baselines[end] = value
+        elif not _is_spread_of_baseline(name) and (classes or "_class_" not in name):
+            rows[name] = MetricRow(name, value)
+    return list(rows.values())
 
 
-def _of_a_set(name: str) -> bool:
-    """Whether it is the error of what a figure is compared with."""
+def baselines_of(rows: list[MetricRow]) -> list[str]:
+    """Returns the keys of ``BASELINES`` that any of the rows has, in their order."""
+    return [key for key in BASELINES if any(key in row.baselines for row in rows)]
+
+
+def _is_spread_of_baseline(name: str) -> bool:
     base, _, end = name.rpartition("_")
-    return end in SPREAD and base.rpartition("_")[2] in BESIDE
+    return end in SPREADS and base.rpartition("_")[2] in BASELINES
 
 
-def sentence(record: Record, against: str) -> str:
-    """All figures in one line."""
-    told = []
-    for row in rows(record["figures"]):
-        idle = f" (untranslated {row.beside['untranslated']:.4g})" if "untranslated" in row.beside else ""
-        told.append(f"{row.name} {row.value:.4g}{idle}")
-    return f"{', '.join(told)}; {against}"
+def one_line(values: Mapping[str, float], comparison: str) -> str:
+    """Formats all metrics in one line, such as "fd_grey 2.5; 100 samples against 1,617 images"."""
+    parts = []
+    for row in metric_rows(values):
+        baseline = f" (untranslated {row.baselines['untranslated']:.4g})" if "untranslated" in row.baselines else ""
+        parts.append(f"{row.name} {row.value:.4g}{baseline}")
+    return f"{', '.join(parts)}; {comparison}"
 
 
-def table(last: Record, against: str, best: Record | None = None) -> Table:
-    """Every figure in a row, and what it is to be compared with.
+def metrics_table(values: Mapping[str, float], caption: str, images_seen: int | None = None) -> Table:
+    """Builds a table for the terminal with a row for each metric.
 
     Args:
-        last: the newest record.
-        against: what was measured against what.
-        best: figures, and ``images_seen``, of where the first one was lowest, if that was another time.
+        values: values by name, see ``metric_rows``.
+        caption: which sets were compared.
+        images_seen: images that the model was trained on.
     """
-    found = rows(last["figures"])
-    beside = [end for end in BESIDE if any(end in row.beside for row in found)]
-    made = Table("", f"made{_after(last)}", "±", *(HEADINGS[end] for end in beside), caption=against, padding=0)
-    if best is not None and best["images_seen"] != last["images_seen"]:
-        made.add_column(f"best{_after(best)}")
-    made.columns[0].overflow, made.columns[0].no_wrap = "fold", True
-    for row in found:
+    rows = metric_rows(values)
+    baselines = baselines_of(rows)
+    after = "" if images_seen is None else f" after {images_seen:,} images"
+    table = Table("", f"model{after}", "±", *(BASELINES[key] for key in baselines), caption=caption, padding=0)
+    table.columns[0].overflow, table.columns[0].no_wrap = "fold", True
+    for row in rows:
         cells = [f"{row.value:.4g}", "" if row.spread is None else f"{row.spread:.2g}"]
-        cells += [f"{row.beside[end]:.4g}" if end in row.beside else "" for end in beside]
-        if len(made.columns) > len(cells) + 1:
-            cells.append(f"{best[row.name]:.4g}" if best and row.name in best else "")
-        made.add_row(row.name, *cells)
-    for column in made.columns[1:]:  # where it is narrow, names and headings give way before digits do
+        cells += [f"{row.baselines[key]:.4g}" if key in row.baselines else "" for key in baselines]
+        table.add_row(row.name, *cells)
+    for column in table.columns[1:]:  # in a narrow terminal, names and headings are broken before digits are
         column.min_width = max((len(str(cell)) for cell in column.cells), default=1)
-    return made
-
-
-HEADINGS = {
-    "real": "real pictures",
-    "untranslated": "untranslated",
-    "gaussian": "pixel Gaussian",
-    "reconstructed": "made again",
-    "elbo": "by one sample",
-    "repeat": "last frame again",
-    "black": "black frames",
-}
-
-
-def _after(record: Record) -> str:
-    return f" after {record['images_seen']:,} images" if "images_seen" in record else ""
+    return table

@@ -13,11 +13,12 @@ from rich.console import Console
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.progress import console
-from gan_lab.evaluation.evaluators.base import Evaluator, Record
+from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.features.extractors import Extractor
-from gan_lab.evaluation.reports.protocol import COLUMNS, lines_of
-from gan_lab.evaluation.reports.tables import sentence, table
+from gan_lab.evaluation.reports.protocol_table import COLUMNS, Cell, protocol_rows
+from gan_lab.evaluation.reports.records import EvaluationRecord
+from gan_lab.evaluation.reports.tables import metrics_table, one_line
 from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import is_cut_short
@@ -87,8 +88,8 @@ class Fidelity(Callback):
         self.options |= {"limit": limit, "batch_size": batch_size, "seed": seed}
         self.options |= {"cache_dir": cache_dir, "progress": progress}
         self.evaluators: dict[str, Evaluator] = {}
-        self.last: dict[str, dict[str, Any]] = {}
-        self.lines: list[list[Any]] = []
+        self.last: dict[str, EvaluationRecord] = {}
+        self.rows: list[list[Cell]] = []
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Chooses the evaluators before training begins, so that a wrong configuration ends the run at once."""
@@ -125,11 +126,12 @@ class Fidelity(Callback):
         due = "final" in self.evaluators and not is_cut_short(trainer)
         if due and self._images_at_last("final") != pl_module.images_seen:
             self._evaluate(trainer, pl_module, "final")
-        if self.lines:  # once at the end: loggers store the whole table at each call
-            log_table(trainer.loggers, "metrics", COLUMNS, self.lines, pl_module.images_seen)
+        if self.rows:  # once at the end: loggers store the whole table at each call
+            log_table(trainer.loggers, "metrics", COLUMNS, self.rows, pl_module.images_seen)
         if "final" in self.evaluators and "final" in self.last and trainer.is_global_zero:
             record = self.last["final"]
-            Console().print(table(record, self.evaluators["final"].comparison_text(record["protocol"])))
+            comparison = self.evaluators["final"].comparison_text(record["protocol"])
+            Console().print(metrics_table(record["figures"], comparison, record["images_seen"]))
 
     def _images_at_last(self, tier: str) -> int | None:
         return self.last[tier]["images_seen"] if tier in self.last else None
@@ -147,30 +149,31 @@ class Fidelity(Callback):
         if trainer.is_global_zero:
             self._write(trainer, line, self.last[tier], evaluator)
 
-    def _write(self, trainer: Trainer, line: str, record: Record, evaluator: Evaluator) -> None:
+    def _write(self, trainer: Trainer, line: str, record: EvaluationRecord, evaluator: Evaluator) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         protocol = record["protocol"]
+        comparison = evaluator.comparison_text(protocol)
         values = record["figures"] | evaluator.counts(protocol)
         metrics = {f"metric_{protocol['split']}/{name}": value for name, value in values.items()}
         if record["tier"] == "quick":
-            text = sentence(record, evaluator.comparison_text(protocol))
+            text = one_line(record["figures"], comparison)
             console.print(f"{record['images_seen']:,} images: {text}", highlight=False)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=record["images_seen"])
-        self.lines += lines_of(record, evaluator.comparison_text(protocol))
+        self.rows += protocol_rows(record, comparison)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> EvaluationRecord | dict[str, Any]:
         """Returns the final tier's record, for a recorded result; an empty dict before it exists."""
         return self.last.get("final", {})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"every": self.every.state_dict(), "last": self.last, "lines": self.lines}
+        return {"every": self.every.state_dict(), "last": self.last, "lines": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.every.load_state_dict(state_dict["every"])
-        self.last, self.lines = state_dict["last"], list(state_dict.get("lines", []))
+        self.last, self.rows = state_dict["last"], list(state_dict.get("lines", []))
 
 
 def _chosen(parts: Mapping[str, MetricFactory] | None) -> dict[str, MetricFactory]:

@@ -1,4 +1,4 @@
-"""Evaluations side by side: order, ties, and what makes them incomparable."""
+"""Comparison of evaluations: order, ties, and differences that make them incomparable."""
 
 import json
 from pathlib import Path
@@ -8,21 +8,31 @@ from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features.inception import PUBLISHED, RESIZERS
-from gan_lab.evaluation.reports.compare import Run, counts, differences, higher_is_better, names, order, ties
 from gan_lab.evaluation.reports.comparison import compare
-from gan_lab.evaluation.reports.tables import Row
+from gan_lab.evaluation.reports.evaluations import (
+    EvaluationResult,
+    counts,
+    higher_is_better,
+    protocol_differences,
+    sort_evaluations,
+    tied_with_best,
+    unique_names,
+)
+from gan_lab.evaluation.reports.tables import MetricRow
 
 
 def written(folder, fd, error, precision=0.5, **protocol):
     folder.mkdir(parents=True)
     figures = {"fd_grey": fd, "fd_grey_error": error, "precision_grey": precision, "cs_grey": 5.0, "cs_grey_std": 9.0}
-    told = {"samples": 1000, "real": 5000, "split": "train", "extractors": {"grey": {}}, **protocol}
-    (folder / "last-evaluation.json").write_text(json.dumps({"figures": figures, "protocol": told}))
+    stated = {"samples": 1000, "real": 5000, "split": "train", "extractors": {"grey": {}}, **protocol}
+    (folder / "last-evaluation.json").write_text(json.dumps({"figures": figures, "protocol": stated}))
     return str(folder)
 
 
-def run(protocol=None, **values):
-    return Run("same", {name: Row(name, value) for name, value in values.items()}, protocol or {}, "", Path())
+def evaluation(protocol=None, **values):
+    return EvaluationResult(
+        "same", {name: MetricRow(name, value) for name, value in values.items()}, protocol or {}, "", Path()
+    )
 
 
 @pytest.fixture
@@ -31,7 +41,7 @@ def runs(tmp_path):
     return [written(tmp_path / name, *each) for name, each in values.items()]
 
 
-def test_the_best_come_first_and_ties_are_marked(runs, tmp_path, capsys):
+def test_the_best_is_first_and_ties_are_marked(runs, tmp_path, capsys):
     page = tmp_path / "compare.html"
     found = compare(runs, None, str(page))
     assert [run.name for run in found] == ["best", "tied", "worse"]
@@ -44,7 +54,7 @@ def test_the_best_come_first_and_ties_are_marked(runs, tmp_path, capsys):
     assert "best" in capsys.readouterr().out
 
 
-def test_any_figure_orders_and_higher_may_be_better(runs, tmp_path):
+def test_any_metric_sorts_and_higher_may_be_better(runs, tmp_path):
     found = compare(runs, "precision_grey", str(tmp_path / "x.html"))
     assert [run.name for run in found] == ["tied", "worse", "best"]
 
@@ -59,13 +69,13 @@ NEITHER = "sharpness brightness contrast colourfulness island my_own_figure"
 
 
 @pytest.mark.parametrize(
-    ("told", "higher"),
-    [(name, higher) for told, higher in ((HIGHER, True), (LOWER, False), (NEITHER, None)) for name in told.split()],
+    ("name", "higher"),
+    [(name, higher) for names, higher in ((HIGHER, True), (LOWER, False), (NEITHER, None)) for name in names.split()],
 )
-def test_which_way_is_better(told, higher):
-    assert higher_is_better(told) is higher
-    low, high = run(**{told: 1.0}), run(**{told: 2.0})
-    assert ties([low, high], told) == {True: {high}, False: {low}, None: set()}[higher]
+def test_the_direction_of_improvement(name, higher):
+    assert higher_is_better(name) is higher
+    low, high = evaluation(**{name: 1.0}), evaluation(**{name: 2.0})
+    assert tied_with_best([low, high], name) == {True: {high}, False: {low}, None: set()}[higher]
 
 
 def test_every_published_name_is_known():
@@ -73,18 +83,18 @@ def test_every_published_name_is_known():
     assert {name: higher_is_better(name) for name in found} == {name: kind == "cs" for name, kind in found.items()}
 
 
-def test_what_is_no_number_comes_last():
-    nan, low, high = (run(recall=value) for value in (float("nan"), 0.1, 0.2))
-    assert order([nan, low, high], "recall") == [high, low, nan]
+def test_nan_is_last():
+    nan, low, high = (evaluation(recall=value) for value in (float("nan"), 0.1, 0.2))
+    assert sort_evaluations([nan, low, high], "recall") == [high, low, nan]
 
 
-def test_runs_of_one_name_tie_each_for_itself():
-    best, worse = run(fd_grey=1.0), run(fd_grey=2.0)
-    assert best.name == worse.name and ties([worse, best], "fd_grey") == {best}
+def test_evaluations_of_the_same_name_are_distinct():
+    best, worse = evaluation(fd_grey=1.0), evaluation(fd_grey=2.0)
+    assert best.name == worse.name and tied_with_best([worse, best], "fd_grey") == {best}
 
 
 @pytest.mark.parametrize(
-    ("paths", "told"),
+    ("paths", "names"),
     [
         (["runs/a/last-evaluation", "runs/b/last-evaluation"], ["a", "b"]),
         (["x/2025-01-01_00-00-00/last-evaluation", "y/2025-01-01_00-00-00/last-evaluation"],
@@ -96,11 +106,11 @@ def test_runs_of_one_name_tie_each_for_itself():
         (["old/mnist/a/e", "new/mnist/a/e", "new/mnist/b/e"], ["old/mnist/a", "new/mnist/a", "b"]),
     ],
 )  # fmt: skip
-def test_names_are_the_shortest_ends_of_paths_that_tell_runs_apart(paths, told):
-    assert names([Path(f"/all/{path}.json") for path in paths]) == told
+def test_names_are_the_shortest_unique_ends_of_paths(paths, names):
+    assert unique_names([Path(f"/all/{path}.json") for path in paths]) == names
 
 
-def test_names_are_no_markup(tmp_path, capsys):
+def test_names_are_not_markup(tmp_path, capsys):
     paths = [written(tmp_path / name, 1.0, 0.1) for name in ("run [a]", "run [bold]b", ":smile:")]
     compare([*paths, paths[0]], None, str(tmp_path / "x.html"))  # twice the same is one
     out = capsys.readouterr().out
@@ -145,7 +155,7 @@ def changed(protocol, path, value):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "path", "value", "told"),
+    ("protocol", "path", "value", "sentence_part"),
     [
         (PROTOCOL, "samples", 50_000, "in samples,"),
         (PROTOCOL, "real", 4000, "in real,"),
@@ -164,16 +174,16 @@ def changed(protocol, path, value):
         (TRANSLATION, "data.b.name", "facades", "in data (b.name),"),
     ],
 )
-def test_what_figures_depend_on_is_told_in_a_sentence_each(protocol, path, value, told):
-    (sentence,) = differences([run(protocol), run(changed(protocol, path, value))])
-    assert told in sentence
+def test_differences_that_metrics_depend_on_are_reported(protocol, path, value, sentence_part):
+    (sentence,) = protocol_differences([evaluation(protocol), evaluation(changed(protocol, path, value))])
+    assert sentence_part in sentence
 
 
 @pytest.mark.parametrize(
     ("protocol", "path", "value"),
     [
         (PROTOCOL, "seed", 1),
-        (PROTOCOL, "ema", None),  # of pictures that no model of ours made, it is not known
+        (PROTOCOL, "ema", None),  # not known for images from elsewhere
         (PROTOCOL, "extractors.inception", {"sha256": "56"}),
         (PROTOCOL, "metrics.kernel", {"subsets": None}),
         (PROTOCOL, "data.root", "/moved"),
@@ -186,14 +196,14 @@ def test_what_figures_depend_on_is_told_in_a_sentence_each(protocol, path, value
         (TRANSLATION, "data.a.preprocess", "crop"),
     ],
 )
-def test_what_the_shared_figures_do_not_depend_on_is_not_told(protocol, path, value):
-    assert differences([run(protocol), run(changed(protocol, path, value))]) == []
+def test_differences_that_metrics_do_not_depend_on_are_not_reported(protocol, path, value):
+    assert protocol_differences([evaluation(protocol), evaluation(changed(protocol, path, value))]) == []
 
 
-def test_models_of_few_pictures_are_comparable_where_they_are_measured_against_the_whole_set():
+def test_models_of_small_sets_are_comparable_if_evaluated_on_the_whole_set():
     whole = {**PROTOCOL, "split": "whole"}
     few = changed(changed(whole, "data.limit", 500), "data.splits.train.found", "500 pictures")
-    assert differences([run(whole), run(few)]) == []
+    assert protocol_differences([evaluation(whole), evaluation(few)]) == []
 
 
 def test_differences_are_printed_and_written(runs, tmp_path, capsys):
@@ -201,13 +211,13 @@ def test_differences_are_printed_and_written(runs, tmp_path, capsys):
     assert "differ in samples" in capsys.readouterr().out and "differ in samples" in (tmp_path / "x.html").read_text()
 
 
-def test_counts_are_of_what_was_measured():
+def test_counts_are_those_of_the_evaluation():
     assert counts(PROTOCOL) == "1,000 / 5,000" and counts({"samples": 25_600}) == "25,600"
     directions = {"a2b": {"translated": 1000, "real": 184}, "b2a": {"translated": 184, "real": 1000}}
     assert counts({"directions": directions}) == "a2b 1,000 / 184, b2a 184 / 1,000"
 
 
-def test_a_broken_sheet_of_samples_is_no_picture(runs, tmp_path):
+def test_a_damaged_image_of_samples_is_left_out(runs, tmp_path):
     whole, none, half = (Path(run) / "samples.png" for run in runs)
     Image.effect_noise((64, 64), 50).save(whole)
     none.write_bytes(b"no picture")
@@ -229,21 +239,21 @@ def test_a_broken_sheet_of_samples_is_no_picture(runs, tmp_path):
         '{"figures": {"fid": 1}, "protocol": {"directions": {"a2b": {}}}}',
     ],
 )
-def test_a_file_that_holds_no_evaluation_is_said_to_hold_none(content, runs, tmp_path):
+def test_a_file_without_an_evaluation_is_refused(content, runs, tmp_path):
     (tmp_path / "other.json").write_text(content)
-    with pytest.raises(UserError, match=r"other\.json holds no evaluation"):
+    with pytest.raises(UserError, match=r"other\.json contains no evaluation"):
         compare([*runs, str(tmp_path / "other.json")], None, str(tmp_path / "x.html"))
 
 
-def test_what_cannot_be_compared_is_said_in_a_sentence(runs, tmp_path):
+def test_evaluations_that_cannot_be_compared_are_refused(runs, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.json").write_text('{"figures": {"fid": 1}, "protocol": {"samples": 9, "real": 9}}')
     for paths, by, said in (
         (runs[:1], None, "two evaluations"),
         (runs[:1] * 2, None, "two evaluations"),
         ([*runs, str(tmp_path / "empty")], None, "gan_lab.evaluate checkpoint="),
-        ([*runs, str(tmp_path / "missing.json")], None, "holds no evaluation"),
-        ([*runs, str(tmp_path / "other.json")], None, "share no figure"),
+        ([*runs, str(tmp_path / "missing.json")], None, "contains no evaluation"),
+        ([*runs, str(tmp_path / "other.json")], None, "share no metric"),
         (runs, "fid", "has no fid: give by= one of fd_grey"),
     ):
         with pytest.raises(UserError, match=said):

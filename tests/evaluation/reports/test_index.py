@@ -1,4 +1,4 @@
-"""The page over several runs: of a sweep, of a folder; sorted, with means over seeds, or moved."""
+"""The page over several runs: of a sweep or a folder, sorted, with means over seeds, or moved."""
 
 import json
 import re
@@ -9,9 +9,8 @@ from run_folders import told
 
 from gan_lab.evaluation.reports.collection import report
 from gan_lab.evaluation.reports.history import History
-from gan_lab.evaluation.reports.index import best, reached
-from gan_lab.evaluation.reports.jobs import Job, by_setting, over_seeds, read_jobs
-from gan_lab.evaluation.reports.jobs import lines as lines_of
+from gan_lab.evaluation.reports.index_page import best_jobs, result_chart
+from gan_lab.evaluation.reports.jobs import Job, job_rows, read_jobs, seed_rows, values_over_seeds
 from gan_lab.evaluation.reports.sweep import write_sweep
 
 
@@ -19,7 +18,7 @@ def scripts(page, what):
     return [json.loads(each) for each in re.findall(rf'<script type="application/json"{what}>(.*?)</script>', page)]
 
 
-def test_an_index_over_a_sweep_leads_to_its_runs_and_back(sweep, browser, tmp_path, monkeypatch):
+def test_an_index_over_a_sweep_links_to_its_runs_and_back(sweep, browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     *pages, index = report([str(sweep)])
     assert index == sweep / "index.html" and len(pages) == 4
@@ -41,7 +40,7 @@ def test_an_index_over_a_sweep_leads_to_its_runs_and_back(sweep, browser, tmp_pa
     assert ways[0] == [[250, 500], [3, 4]] and len(ways) == 4
 
 
-def test_a_sweep_that_ends_makes_the_same_page_without_pages_of_runs(sweep, tmp_path, monkeypatch):
+def test_a_sweep_that_ends_writes_the_same_page_without_links(sweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_sweep(sweep, read_jobs(sweep / "jobs"))
     ended = (sweep / "index.html").read_text()
@@ -53,24 +52,24 @@ def test_a_sweep_that_ends_makes_the_same_page_without_pages_of_runs(sweep, tmp_
     assert (sweep / "index.html").read_text() == made
 
 
-def test_all_runs_of_a_folder_and_what_sets_them_apart(sweep, tmp_path):
+def test_all_runs_of_a_folder_and_their_differences(sweep, tmp_path):
     *pages, index = report([str(tmp_path / "runs")], output=str(tmp_path / "out"))
     assert pages[0].name == "dcgan-digits_2026-11-22_08-00-00.html"
     assert {path.parent for path in (*pages, index)} == {tmp_path / "out"}
     text = index.read_text()
     assert "<th>run</th><th>method</th><th>seed</th><th>state</th>" in text  # data.seed goes with seed
-    assert "4 settings in which they differ" in text  # name, method and both seeds; not the loggers' folders
+    assert "4 settings that differ" in text  # name, method and both seeds; not the loggers' folders
     assert "<td>data.seed</td><td>1</td><td>2</td><td>1</td><td>2</td>" in text
     assert "<td>sngan</td><td>4.5</td><td>0.71</td><td>2</td>" in text  # over seeds
     assert "<td>method</td><td>sngan</td>" in pages[2].read_text()
 
 
-def test_a_click_or_a_key_on_a_columns_head_sorts_and_the_best_stand_in_bold(sweep, browser, tmp_path, monkeypatch):
+def test_a_click_on_a_columns_heading_sorts_and_the_best_are_bold(sweep, browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told(tmp_path / "runs/dcgan-digits/2026-11-22_08-00-01", figures={"fd_grey": 10.0})
     path = write_sweep(sweep, read_jobs(sweep / "jobs"))[1][-1]
     text = path.read_text()
-    assert re.findall(r'<td class="best">([^<]+)</td>', text) == ["2"]  # on the way all were as good
+    assert re.findall(r'<td class="best">([^<]+)</td>', text) == ["2"]  # during training all were as good
     clicks = """<script>
       const jobs = () => [...document.querySelector(".sortable").rows].slice(1).map(row => row.cells[0].innerText);
       const head = [...document.querySelectorAll(".sortable th button")].find(each => each.innerText === "fd_grey");
@@ -80,30 +79,30 @@ def test_a_click_or_a_key_on_a_columns_head_sorts_and_the_best_stand_in_bold(swe
     (sweep / "sorted.html").write_text(text.replace("</body>", clicks))
     browser.open(sweep / "sorted.html")
     assert not browser.console
-    for part in ('data-up="0,2,3,1,4"', 'data-down="1,3,2,0,4"', 'data-sorted="descending0"'):  # 4 has no figure
+    for part in ('data-up="0,2,3,1,4"', 'data-down="1,3,2,0,4"', 'data-sorted="descending0"'):  # 4 has no metric
         assert part in browser.document, part
 
 
-def test_over_seeds_bars_are_means(sweep, tmp_path, monkeypatch):
+def test_bars_are_means_over_seeds(sweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    svg = reached(read_jobs(sweep / "jobs"))
+    svg = result_chart(read_jobs(sweep / "jobs"))
     assert re.findall(r"<title>(\w+: [^<]+)</title></rect>", svg) == ["dcgan: 2.5 ± 0.71", "sngan: 4.5 ± 0.71"]
 
 
-def test_figures_of_different_names_stand_with_them(sweep, tmp_path, monkeypatch):
+def test_metrics_of_different_names_are_given_with_their_names(sweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told(tmp_path / "runs/dcgan-digits/2026-11-22_08-00-01", figures={"fd_colour": 7.5})
     jobs = read_jobs(sweep / "jobs")
-    assert [line["last figure"] for line in lines_of(jobs)] == [
+    assert [line["last metric"] for line in job_rows(jobs)] == [
         "fd_grey 2",
         "fd_colour 7.5",
         "fd_grey 4",
         "fd_grey 5",
         "",
     ]
-    means = [(row["model"], row["last figure: mean"], row["seeds"]) for row in over_seeds(jobs)]
+    means = [(row["model"], row["last metric: mean"], row["seeds"]) for row in seed_rows(jobs)]
     assert means == [("dcgan", "fd_grey 2", "1"), ("dcgan", "fd_colour 7.5", "1"), ("sngan", "fd_grey 4.5", "2")]
-    assert not reached(jobs) and not best(jobs)
+    assert not result_chart(jobs) and not best_jobs(jobs)
 
 
 def test_runs_that_were_moved_with_their_sweep_are_found(sweep, tmp_path):
@@ -122,4 +121,4 @@ def test_runs_that_differ_in_more_than_seeds_have_no_mean(tmp_path):
 
     alike = [job(0, "dcgan", 1, 0.1, 2.0), job(1, "dcgan", 2, 0.1, 3.0)]
     others = [job(2, "sngan", 1, 0.1, 4.0), job(3, "sngan", 2, 0.2, 5.0)]
-    assert by_setting([*alike, *others]) == {(("dcgan",), "fd_grey"): [2.0, 3.0]}
+    assert values_over_seeds([*alike, *others]) == {(("dcgan",), "fd_grey"): [2.0, 3.0]}

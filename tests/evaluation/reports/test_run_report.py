@@ -1,4 +1,4 @@
-"""Runs as pages: what is shown of them whole, cut off, going on; a slider, a read-out."""
+"""Pages of runs that are complete, cut off or going on; their slider and legends."""
 
 import json
 import re
@@ -11,17 +11,18 @@ from run_folders import make, measured, told
 from gan_lab import report as entry
 from gan_lab.common.errors import UserError
 from gan_lab.common.runs import run_title
-from gan_lab.evaluation.reports.charts import Axes, lines, powers, short, smoothed, thinned
+from gan_lab.evaluation.reports.charts import Axes, line_chart, log_ticks, smoothed, thinned, tick_label
 from gan_lab.evaluation.reports.collection import report
 from gan_lab.evaluation.reports.history import read_run
-from gan_lab.evaluation.reports.run import duration, evenly, facts
+from gan_lab.evaluation.reports.pages import evenly_spaced
+from gan_lab.evaluation.reports.run_page import duration, facts
 
 
 def scripts(page, what):
     return [json.loads(each) for each in re.findall(rf'<script type="application/json"{what}>(.*?)</script>', page)]
 
 
-def test_a_slider_shows_the_pictures_and_curves_are_read_out(run, browser):
+def test_a_slider_shows_the_grids_and_legends_show_values(run, browser):
     (page,) = report([str(run)])
     assert page == run / "report.html"
     text = page.read_text()
@@ -55,20 +56,20 @@ def test_a_slider_shows_the_pictures_and_curves_are_read_out(run, browser):
     assert [axis[-1] for axis in data[0]] == [500, 51.25] and len(data[0][0]) == 49
 
 
-def test_a_page_tells_the_facts_figures_and_protocol(run):
+def test_a_page_shows_facts_metrics_and_protocol(run):
     text = report([str(run)])[0].read_text()
     assert "<h1>dcgan-digits 2026-11-22_08-00-00</h1>" in text
     for part in ("1 min 1 s", "quick_fd_grey 3 after 250 images", "100 / 1,617", "bilinear; sha256 29dde5c99543",
                  "<td>2.5</td><td>0.125</td><td>18.5</td>", "train/generator/adversarial (1)", "Gradient norms",
-                 "averaged (EMA)", "split: train", "gan_lab.sample checkpoint="):  # fmt: skip
+                 "weights: EMA", "split: train", "gan_lab.sample checkpoint="):  # fmt: skip
         assert part in text, part
     spike = next(data for data in scripts(text, "") if 1e3 in data[-1][1])
     assert len(spike) == 2  # both players' norms in one chart
-    figures = next(data for data in scripts(text, "") if [250, 500] in data[0])
-    assert figures == [[[250, 500], [3, 4]], [[500], [2.5]]]
+    values = next(data for data in scripts(text, "") if [250, 500] in data[0])
+    assert values == [[[250, 500], [3, 4]], [[500], [2.5]]]
 
 
-def test_the_machine_and_its_versions_are_told(run):
+def test_the_machine_and_its_versions_are_shown(run):
     told(run, hardware="x86_64 CPU", versions={"torch": "2.15"})
     known = dict(facts(read_run(run)))
     assert (known["machine"], known["versions"]) == ("x86_64 CPU", "torch 2.15")
@@ -93,7 +94,7 @@ def test_runs_that_translate_and_points_of_the_plane(run):
     assert "<td>pd_a2b</td><td>0.5</td>" in text and "NaN" not in text
 
 
-def test_what_is_cut_off_or_not_there_yet_is_left_out(run):
+def test_incomplete_and_missing_files_are_left_out(run):
     told(run, state="running", figures=None, best=None, images_seen=None, seconds=None)
     for name, whole in (("metrics.csv", "510,0.5,2"), ("metrics.jsonl", measured(510, "quick", {"fd": 1.0})[:50])):
         with (run / name).open("a") as file:
@@ -112,7 +113,7 @@ def test_what_is_cut_off_or_not_there_yet_is_left_out(run):
     assert "unknown" in report([str(run)])[0].read_text()
 
 
-def test_runs_that_were_measured_otherwise_are_said_not_to_be_comparable(run, tmp_path):
+def test_runs_evaluated_differently_are_reported_as_not_comparable(run, tmp_path):
     other = make(tmp_path / "mine")
     assert "not comparable" not in report([str(run), str(other)])[-1].read_text()
     records = (other / "metrics.jsonl").read_text()
@@ -120,7 +121,7 @@ def test_runs_that_were_measured_otherwise_are_said_not_to_be_comparable(run, tm
     assert "These runs differ in samples, so" in report([str(run), str(other)])[-1].read_text()
 
 
-def test_pages_in_one_folder_have_flat_names_of_their_own(tmp_path):
+def test_pages_in_one_folder_have_unique_flat_names(tmp_path):
     folders = [make(tmp_path / "runs" / name) for name in ("x/same", "y/same", "index")]
     for folder, name in zip(folders, ("../a/b?", "../A/B?", "index"), strict=True):
         config = json.loads((folder / "config.json").read_text())
@@ -130,21 +131,21 @@ def test_pages_in_one_folder_have_flat_names_of_their_own(tmp_path):
     assert {path.parent for path in (*pages, index)} == {tmp_path / "out"} and all(page.is_file() for page in pages)
 
 
-def test_a_run_beside_another(run, tmp_path):
+def test_a_run_is_compared_with_another(run, tmp_path):
     other = make(tmp_path / "mine", seed=5)
     text = report([str(run / "last.ckpt")], against=str(other))[0].read_text()
     assert "<tr><td>seed</td><td>0</td><td>5</td></tr>" in text and "<th>dcgan-digits mine</th>" in text
 
 
 @pytest.mark.parametrize("against", [None, "empty"])
-def test_a_path_without_a_run_is_said_in_a_sentence(run, tmp_path, against):
+def test_a_path_without_a_run_is_refused(run, tmp_path, against):
     (tmp_path / "empty").mkdir()
     given = str(run) if against else str(tmp_path / "empty")
-    with pytest.raises(UserError, match="empty holds no run: give"):
+    with pytest.raises(UserError, match="empty contains no run: give"):
         report([given], against=str(tmp_path / "empty") if against else None)
 
 
-def test_what_cannot_be_written_is_said_in_a_sentence(run, tmp_path):
+def test_a_page_that_cannot_be_written_is_refused(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="give another output="):
         report([str(run)], output=str(tmp_path / "file"))
@@ -157,7 +158,7 @@ def test_the_command(run, monkeypatch, capsys):
     assert (run / "out" / "index.html").is_file()
 
 
-def test_titles_tell_method_and_data(run, tmp_path):
+def test_titles_name_method_and_data(run, tmp_path):
     assert run_title(run) == "dcgan-digits 2026-11-22_08-00-00"
     assert run_title(make(tmp_path / "mine")) == "dcgan-digits mine"
     (run / "config.json").unlink()
@@ -165,7 +166,7 @@ def test_titles_tell_method_and_data(run, tmp_path):
     assert run_title(tmp_path / "weights") == "weights"
 
 
-def test_heavy_pictures_are_made_lighter_and_many_are_chosen_evenly(run):
+def test_large_images_are_reduced_and_grids_are_evenly_spaced(run):
     for images in range(1, 40):
         Image.new("L", (8, 8)).save(run / "samples" / f"{images * 1000:09d}.png")
     Image.effect_noise((1024, 512), 80).save(run / "samples" / "000039000.png")
@@ -174,7 +175,7 @@ def test_heavy_pictures_are_made_lighter_and_many_are_chosen_evenly(run):
     assert len(grids) == 24 and grids[0]["images"] == 0 and grids[-1]["images"] == 39_000
     assert grids[-1]["source"].startswith("data:image/webp") and len(grids[-1]["source"]) < 4 / 3 * 160_000 + 40
     assert (run / "samples" / "000039000.png").stat().st_size > 400_000
-    assert evenly(range(5), 3) == [0, 2, 4]
+    assert evenly_spaced(range(5), 3) == [0, 2, 4]
 
 
 def test_long_curves_keep_their_spikes_and_their_end():
@@ -183,7 +184,7 @@ def test_long_curves_keep_their_spikes_and_their_end():
     assert len(thin) <= 400 and (4321, 1000.0) in thin and thin[-1] == points[-1] and thin == sorted(thin)
     assert thinned(points[:400]) == points[:400]
     assert smoothed([(0, 1.0), (1, 2.0), (2, 6.0)], 0.01) == [(0, 1.5), (1, 3.0), (2, 4.0)]
-    assert lines("c", {"a": points, "b": points[:5]}, "x", "y").count("<polyline") == 3
+    assert line_chart("c", {"a": points, "b": points[:5]}, "x", "y").count("<polyline") == 3
 
 
 @pytest.mark.parametrize(
@@ -191,13 +192,13 @@ def test_long_curves_keep_their_spikes_and_their_end():
     [(0, "0"), (0.5, "0.5"), (999, "999"), (1500, "1.5k"), (10_000, "10k"), (-2e6, "-2M"), (1e9, "1G")],
 )
 def test_ticks_are_short(value, name):
-    assert short(value) == name
+    assert tick_label(value) == name
 
 
 def test_a_logarithmic_axis():
-    assert powers(0.5, 20) == [0.5, 1, 2, 5, 10, 20] and powers(1, 1e5) == [10**n for n in range(6)]
+    assert log_ticks(0.5, 20) == [0.5, 1, 2, 5, 10, 20] and log_ticks(1, 1e5) == [10**n for n in range(6)]
     axes = Axes((0, 1), (1, 100), "", "", log=True)
-    heights = [axes.place(0, y)[1] for y in (1, 10, 100)]
+    heights = [axes.to_pixels(0, y)[1] for y in (1, 10, 100)]
     assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2])
 
 

@@ -200,7 +200,7 @@ def test_the_final_table_says_what_was_compared(run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     figures = run().callback.last["final"]["figures"]
     printed = capsys.readouterr().out
-    for part in ("24 samples against 40 pictures of the train split", "pixel Gaussian", "real pictures"):
+    for part in ("24 samples against 40 pictures of the train split", "pixel Gaussian", "real images"):
         assert part in printed
     for name in ("fd_grey", "fd_grey_gaussian", "kd_grey", "cs_grey_real"):
         assert f"{figures[name]:.4g}" in printed

@@ -85,7 +85,7 @@ def test_metrics_best_checkpoint_and_table(tmp_path, capsys, monkeypatch):
     printed, last = capsys.readouterr().out, final["figures"]
     for name in ("fd_colour_b2a", "fd_colour_b2a_untranslated", "fd_colour_b2a_real", "kd_colour_b2a", "identity_b"):
         assert f"{last[name]:.4g}" in printed
-    for part in ("made after 64 images", "untranslated", "a2b 10 against 13", "cycle_a"):
+    for part in ("model after 64 images", "untranslated", "a2b 10 against 13", "cycle_a"):
         assert part in printed
 
 
