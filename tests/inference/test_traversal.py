@@ -6,12 +6,12 @@ from PIL import Image
 from variational import SIDE, checkpoint
 
 from gan_lab.common.capabilities import Traverses
-from gan_lab.inference.traversal import LOOKED_AT, traverse, weightiest
+from gan_lab.inference.traversal import MAX_CANDIDATES, rank_latents, traverse
 from gan_lab.sample import sample
 
 
-class Weighing:
-    """Decodes latents to pixels that each show one of them, times its weight."""
+class Weighted:
+    """Decodes each latent, times its weight, to one pixel."""
 
     def __init__(self, weights):
         self.weights, self.largest = torch.tensor(weights), 0
@@ -27,37 +27,37 @@ class Weighing:
         return (latents * self.weights + (label or 0))[:, None, None]
 
 
-def test_latents_come_in_the_order_of_what_they_change():
-    model = Weighing([0.1, -2.0, 0.0, 1.0])
+def test_latents_are_ranked_by_how_much_they_change():
+    model = Weighted([0.1, -2.0, 0.0, 1.0])
     assert isinstance(model, Traverses)
-    assert weightiest(model, model.latents(1), batch_size=3).tolist() == [1, 3, 0, 2]
+    assert rank_latents(model, model.latents(1), batch_size=3).tolist() == [1, 3, 0, 2]
     assert model.largest <= 3
 
 
 def test_one_latent_moves_in_each_row():
-    model = Weighing([1.0, 1.0, 1.0])
+    model = Weighted([1.0, 1.0, 1.0])
     around = model.latents(1, seed=5)
-    made = traverse(model, around, torch.tensor([2, 0]), steps=5, label=4, batch_size=3)[:, :, 0, 0] - 4
-    assert made.shape == (2, 5, 3)
+    images = traverse(model, around, torch.tensor([2, 0]), steps=5, label=4, batch_size=3)[:, :, 0, 0] - 4
+    assert images.shape == (2, 5, 3)
     for row, moving in ((0, 2), (1, 0)):
-        torch.testing.assert_close(made[row, :, moving], torch.tensor([-3.0, -1.5, 0.0, 1.5, 3.0]))
+        torch.testing.assert_close(images[row, :, moving], torch.tensor([-3.0, -1.5, 0.0, 1.5, 3.0]))
         still = [i for i in range(3) if i != moving]
-        torch.testing.assert_close(made[row][:, still], around[:, still].expand(5, -1))
+        torch.testing.assert_close(images[row][:, still], around[:, still].expand(5, -1))
 
 
-def test_of_many_latents_some_are_looked_at_evenly_spread():
-    model = Weighing([1.0] * 2000)
-    numbers = weightiest(model, model.latents(1)).sort().values
-    assert len(numbers) == len(numbers.unique()) == LOOKED_AT and (numbers[0], numbers[-1]) == (0, 1999)
+def test_of_many_latents_evenly_spaced_ones_are_tried():
+    model = Weighted([1.0] * 2000)
+    numbers = rank_latents(model, model.latents(1)).sort().values
+    assert len(numbers) == len(numbers.unique()) == MAX_CANDIDATES and (numbers[0], numbers[-1]) == (0, 1999)
     assert numbers.diff().min() >= 3 and numbers.diff().max() <= 4
 
 
-def test_what_may_not_move_stays():
-    model = Weighing([1.0, 5.0, 2.0])
+def test_inactive_latents_stay():
+    model = Weighted([1.0, 5.0, 2.0])
     model.latent_range = lambda: torch.tensor([3.0, 0.0, 1.0])
-    assert weightiest(model, model.latents(1)).tolist() == [0, 2]
-    made = traverse(model, model.latents(1), torch.tensor([2]), steps=3)[0, :, 0, 0, 2]
-    torch.testing.assert_close(made, torch.tensor([-2.0, 0.0, 2.0]))
+    assert rank_latents(model, model.latents(1)).tolist() == [0, 2]
+    images = traverse(model, model.latents(1), torch.tensor([2]), steps=3)[0, :, 0, 0, 2]
+    torch.testing.assert_close(images, torch.tensor([-2.0, 0.0, 2.0]))
 
 
 def call(monkeypatch, *arguments):
