@@ -22,7 +22,7 @@ class Autoregressive(SamplingModule):
     Satisfies ``Samples``, ``HasLikelihood`` and ``Restores``. Pictures are made by the network's moving average.
 
     Args:
-        network: values (N, C, H, W) in [0, K), and labels → logits (N, K, C, H, W); see ``networks.ancestral.Draws``.
+        network: values (N, C, H, W) in [0, K), and labels → logits (N, K, C, H, W); see ``networks.ancestral.Autoregressive``.
         shape: (C, H, W) of pictures.
         levels: K; of fewer than 256 each stands for as many neighbouring ones of a picture's.
         optimizer: parameters → optimizer.

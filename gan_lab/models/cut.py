@@ -65,7 +65,7 @@ class CUT(TranslationModule):
                 "have them: give generator=resnet, or fewer model.layers."
             )
         self.layers, self.patches = tuple(layers), patches
-        self.heads = Heads(generator.widths(self.layers, self.domains["a"].network_channels), dim)
+        self.heads = Heads(generator.feature_channels(self.layers, self.domains["a"].network_channels), dim)
         self.nce, self.identity, self.temperature = nce, identity, temperature
         self.critic, self.adversarial, self.flip_equivariance = critic, adversarial, flip_equivariance
 

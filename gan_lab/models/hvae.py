@@ -35,7 +35,7 @@ class HVAE(VAE):
     def posterior_sample(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> PosteriorSample:
         """In one pass down, each group's posterior beside its prior (NVAE, section 2 and eq. 3)."""
         found = decoder.infer(encoded, epsilon, *labels)
-        return PosteriorSample(found.given, found.kl, found.ratio.sum(1))
+        return PosteriorSample(found.output, found.kl, found.log_ratio.sum(1))
 
     def infer(
         self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
@@ -54,4 +54,4 @@ class HVAE(VAE):
         """Each group's divergence is taken where those above are drawn."""
         decoder: Any = self.averaged("decoder")
         found = decoder.infer(self.averaged("encoder")(images, *labels), epsilon, *labels)
-        return found.draw, found.kl
+        return found.sample, found.kl

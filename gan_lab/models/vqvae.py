@@ -26,7 +26,7 @@ class VQVAE(SamplingModule):
         encoder: images (N, C, H, W) → vectors (N, D, h, w).
         decoder: vectors → images.
         quantizer: vectors → entries of the codebook, see ``gan_lab.networks.quantizer.Quantizer``.
-        prior: codes (N, 1, h, w), and labels → logits (N, K, 1, h, w); see ``networks.ancestral.Draws``.
+        prior: codes (N, 1, h, w), and labels → logits (N, K, 1, h, w); see ``networks.ancestral.Autoregressive``.
         size: (h, w).
         optimizer, prior_optimizer: parameters → optimizer.
         commitment: weight β of the encoder's distance from the entries (eq. 3).
@@ -87,11 +87,11 @@ class VQVAE(SamplingModule):
 
     def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Equation 3."""
-        commitment, codebook = self.quantizer.distance(shared["encoded"], shared["codes"])
+        commitment, codebook = self.quantizer.losses(shared["encoded"], shared["codes"])
         terms = {**self.unlike(batch["image"], shared["made"]), "commitment": self.commitment * commitment}
         terms |= {"codebook": codebook} if codebook.requires_grad else {}
         share = 1 / self.micro_batches
-        return Losses(terms, self.quantizer.learn(shared["encoded"], shared["codes"], noise, share))
+        return Losses(terms, self.quantizer.update(shared["encoded"], shared["codes"], noise, share))
 
     def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
         """How far the reconstructions are from the pictures."""

@@ -1,60 +1,80 @@
-"""Drawing values one after the other from a network that gives each from the ones before it."""
+"""Ancestral sampling: generates values one after the other from an autoregressive network."""
 
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+State = TypeVar("State")
 
-class Draws(Protocol):
-    """What such a network can: see ``raster.Raster``."""
 
-    def __call__(self, values: Tensor, labels: Tensor | None = None) -> Tensor: ...
+class Autoregressive(Protocol[State]):
+    """A network that values can be sampled from; see ``masked_conv.AutoregressiveNetwork``."""
 
-    def begin(self, values: Tensor, labels: Tensor | None = None) -> Any: ...
+    def __call__(self, values: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps values (N, C, H, W), and labels (N,) if conditional, to logits (N, K, C, H, W)."""
 
-    def row(self, state: Any, i: int) -> None: ...
+    def init_state(self, values: Tensor, labels: Tensor | None = None) -> State:
+        """Returns the state before the first row, for values (N, C, H, W) to be written, and labels (N,)."""
 
-    def pixel(self, state: Any, i: int, j: int) -> Tensor: ...
+    def start_row(self, state: State, i: int) -> None:
+        """Prepares row i, once the values of all rows above it are written."""
+
+    def at_pixel(self, state: State, i: int, j: int) -> Tensor:
+        """Returns the logits (N, K, C) of the pixel (i, j), valid for the channels up to the first unwritten one."""
 
 
 @torch.no_grad()
 def sample(
-    network: Draws,
+    network: Autoregressive[State],
     uniforms: Tensor,
     known: Tensor | None = None,
     mask: Tensor | None = None,
     labels: Tensor | None = None,
 ) -> Tensor:
-    """Values (N, C, H, W), sample i from uniforms[i] alone, each where its uniform falls among its probabilities.
+    """Samples values by inverting the cumulative distribution of each at a given uniform number.
 
     Args:
-        network: without dropout.
-        uniforms: (N, C, H, W) in [0, 1).
-        known: values (N, C, H, W) that are kept where the mask (N, 1, H, W) is true.
-        mask: see above; without it nothing is known.
-        labels: (N,), if the network takes them.
+        network: in evaluation mode.
+        uniforms: (N, C, H, W) in [0, 1); sample i depends on uniforms[i] alone.
+        known: values (N, C, H, W) that are kept at pixels where the mask is true.
+        mask: bool (N, 1, H, W); nothing is known without it.
+        labels: (N,), if conditional.
+
+    Returns:
+        int64 (N, C, H, W).
     """
     values, mask = _start(uniforms, known, mask)
     channels, height, width = values.shape[1:]
-    state = network.begin(values, labels)
+    state = network.init_state(values, labels)
     for i in range(height):
-        network.row(state, i)
+        network.start_row(state, i)
         for j in range(width):
             for c in range(channels):
-                _write(values, mask, network.pixel(state, i, j)[:, :, c], uniforms, (c, i, j))
+                _write(values, mask, network.at_pixel(state, i, j)[:, :, c], uniforms, (c, i, j))
     return values
 
 
 @torch.no_grad()
-def redraw(
-    network: Draws,
+def sample_naively(
+    network: Autoregressive[State],
     uniforms: Tensor,
     known: Tensor | None = None,
     mask: Tensor | None = None,
     labels: Tensor | None = None,
 ) -> Tensor:
-    """What ``sample`` gives, by running the whole network anew for each value: slow, and plainly right."""
+    """Returns what ``sample`` returns, with a run of the whole network for each value: a slow reference for tests.
+
+    Args:
+        network: in evaluation mode.
+        uniforms: (N, C, H, W) in [0, 1).
+        known: values (N, C, H, W) that are kept at pixels where the mask is true.
+        mask: bool (N, 1, H, W).
+        labels: (N,), if conditional.
+
+    Returns:
+        int64 (N, C, H, W).
+    """
     values, mask = _start(uniforms, known, mask)
     channels, height, width = values.shape[1:]
     for i in range(height):
@@ -65,7 +85,7 @@ def redraw(
 
 
 def _start(uniforms: Tensor, known: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The known values, else 0, and the mask, else false."""
+    """Returns the known values, else 0, and the mask, else false."""
     values = torch.zeros_like(uniforms, dtype=torch.long)
     if known is None or mask is None:
         return values, values[:, :1] > 0
@@ -74,12 +94,20 @@ def _start(uniforms: Tensor, known: Tensor | None, mask: Tensor | None) -> tuple
 
 def _write(values: Tensor, mask: Tensor, logits: Tensor, uniforms: Tensor, place: tuple[int, int, int]) -> None:
     c, i, j = place
-    drawn = choose(logits, uniforms[:, c, i, j])
-    values[:, c, i, j] = torch.where(mask[:, 0, i, j], values[:, c, i, j], drawn)
+    sampled = inverse_cdf(logits, uniforms[:, c, i, j])
+    values[:, c, i, j] = torch.where(mask[:, 0, i, j], values[:, c, i, j], sampled)
 
 
-def choose(logits: Tensor, uniforms: Tensor) -> Tensor:
-    """Logits (N, K) and uniforms (N,) in [0, 1) → the first level (N,) whose cumulated probability exceeds it."""
-    below = torch.softmax(logits, 1).cumsum(1)
-    heights = uniforms.to(below) * below[:, -1]  # whose last is 1 but for rounding
-    return torch.searchsorted(below, heights[:, None], right=True)[:, 0].clamp(max=logits.shape[1] - 1)
+def inverse_cdf(logits: Tensor, uniforms: Tensor) -> Tensor:
+    """Returns the first level whose cumulative probability exceeds a uniform number.
+
+    Args:
+        logits: (N, K).
+        uniforms: (N,) in [0, 1).
+
+    Returns:
+        int64 (N,).
+    """
+    cdf = torch.softmax(logits, 1).cumsum(1)
+    heights = uniforms.to(cdf) * cdf[:, -1]  # the last is 1 but for rounding
+    return torch.searchsorted(cdf, heights[:, None], right=True)[:, 0].clamp(max=logits.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""A small residual classifier for 32×32 pictures; its features serve Fréchet distances and perceptual terms."""
+"""A small residual classifier of 32×32 images; its features are used for Fréchet distances and perceptual losses."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,9 +15,9 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """The basic block of He et al. 2016, at half the height and width; its shortcut averages, then mixes channels.
+    """Maps (N, inputs, H, W) to (N, outputs, ⌈H / 2⌉, ⌈W / 2⌉): the basic block of He et al. 2016.
 
-    (N, inputs, H, W) → (N, outputs, ceil(H / 2), ceil(W / 2)).
+    Its shortcut averages over 2×2 pixels, then mixes channels.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -31,12 +31,14 @@ class Residual(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A stem and one residual block a width, then global average pooling and a linear layer.
+    """Maps images (N, C, H, W) in [-1, 1] to features (N, widths[-1]) and logits (N, K).
+
+    A stem and residual blocks, then global average pooling and a linear layer.
 
     Args:
-        channels: channels of the pictures.
-        classes: K, the number of logits.
-        widths: channels of the stem and of each block; the last is the dimension of the features.
+        channels: C.
+        classes: K.
+        widths: feature maps of the stem and of each block; the last is the dimension of the features.
     """
 
     def __init__(self, channels: int, classes: int, widths: Sequence[int] = (32, 64, 96, 128)) -> None:
@@ -46,13 +48,15 @@ class Classifier(nn.Module):
         self.head = nn.Linear(widths[-1], classes)
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """Images (N, C, H, W) in [-1, 1] → the maps of the stem and of every block, each half as high and wide."""
+        """Maps images (N, C, H, W) in [-1, 1] to the maps (N, F, h, w) of the stem and of each block.
+
+        Each has half the height and width of the one before.
+        """
         maps = [F.relu(self.stem(images))]
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) in [-1, 1] → features (N, widths[-1]), logits (N, K)."""
         features = self.stages(images)[-1].mean((2, 3))
         return features, self.head(features)

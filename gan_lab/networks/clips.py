@@ -1,4 +1,7 @@
-"""A small residual classifier of clips, by convolutions over time and space; its features serve Fréchet distances."""
+"""A small residual classifier of clips, with convolutions over time and space.
+
+Its features are used for Fréchet distances.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +15,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """(N, inputs, T, H, W) → (N, outputs, ⌈T / 2⌉, ⌈H / 2⌉, ⌈W / 2⌉): He et al.'s basic block (2016), in time too."""
+    """Maps (N, inputs, T, H, W) to (N, outputs, ⌈T / 2⌉, ⌈H / 2⌉, ⌈W / 2⌉): He et al.'s basic block (2016) in 3D."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -24,12 +27,13 @@ class Residual(nn.Module):
 
 
 class ClipClassifier(nn.Module):
-    """Clips (N, T, C, H, W) in [-1, 1] → features (N, widths[-1]) and logits (N, K), for any number of frames.
+    """Maps clips (N, T, C, H, W) in [-1, 1] to features (N, widths[-1]) and logits (N, K), for any number of frames.
 
     Args:
         channels: C.
         classes: K.
-        widths: maps of the stem, which halves the frames, and of each block; the last is the dimension of the features.
+        widths: feature maps of the stem, which halves height and width, and of each block; the last is the dimension of
+            the features.
     """
 
     def __init__(self, channels: int, classes: int, widths: Sequence[int] = (16, 32, 48, 64)) -> None:

@@ -1,28 +1,28 @@
-"""DCGAN (Radford, Metz and Chintala 2016): all-convolutional, for any picture that halves down to 4 px."""
+"""DCGAN (Radford, Metz and Chintala 2016): all-convolutional, for images whose sides halve down to 4 px."""
 
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import beside, halvings, init_normal, make_norm
+from gan_lab.networks.layers import concat_labels, init_normal, make_norm, num_downsamplings
 
 
 class Generator(nn.Module):
-    """Latents (N, Z) → images (N, C, H, W) in [-1, 1]: transposed convolutions, batch norm, ReLU, tanh.
+    """Maps latents (N, Z) to images (N, C, H, W) in [-1, 1]: transposed convolutions, batch norm, ReLU, tanh.
 
-    At 64×64×3 the widths are 512, 256, 128, 64 and the network has 3,576,704 parameters.
+    At 64×64×3 the layers have 512, 256, 128 and 64 feature maps, and the network has 3,576,704 parameters.
 
     Args:
         latent: Z.
-        channels, height, width: of the images.
-        base: maps at half the final resolution; doubled at each halving.
-        classes: K; then labels (N,) are taken as well, their indicators beside the latents.
+        channels, height, width: size of the images.
+        base: feature maps at half the final resolution, doubled at each halving.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
     """
 
     def __init__(self, latent: int, channels: int, height: int, width: int, base: int = 64, classes: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        times = halvings(height, width)
+        times = num_downsamplings(height, width)
         maps = [base << i for i in reversed(range(times))]
         start = (height >> times, width >> times)
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent + classes, maps[0], start, bias=False)]
@@ -35,19 +35,19 @@ class Generator(nn.Module):
         init_normal(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(beside(latents, labels, self.classes)[:, :, None, None])
+        return self.layers(concat_labels(latents, labels, self.classes)[:, :, None, None])
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) → logits (N,): strided convolutions, LeakyReLU 0.2, norm in all but the first and last.
+    """Maps images (N, C, H, W) to logits (N,): strided convolutions, LeakyReLU 0.2, norm in the inner layers.
 
     At 64×64×3 it has 2,765,568 parameters.
 
     Args:
-        channels, height, width: of the images.
-        base: maps after the first halving; doubled at each further one.
-        norm: batch (the paper's), instance, layer or none, in whose place convolutions have biases.
-        classes: K; then labels (N,) are taken as well, their indicators as maps beside the images.
+        channels, height, width: size of the images.
+        base: feature maps after the first halving, doubled at each further one.
+        norm: batch (the paper's), instance, layer or none; with none, convolutions have biases instead.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the images.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.classes = classes
-        times = halvings(height, width)
+        times = num_downsamplings(height, width)
         maps = [base << i for i in range(times)]
-        biased = norm == "none"  # else the norms bring what biases there are
+        biased = norm == "none"  # norms have biases of their own
         layers: list[nn.Module] = [
             nn.Conv2d(channels + classes, base, 4, 2, 1, bias=biased),
             nn.LeakyReLU(0.2, inplace=True),
@@ -71,10 +71,14 @@ class Discriminator(nn.Module):
         init_normal(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """What the logits are made from, maps (N, …) of ``width`` numbers."""
-        return self.layers(beside(images, labels, self.classes))
+        """Maps images (N, C, H, W), and labels (N,) if conditional, to the last features (N, F, h, w).
+
+        They are ``width`` numbers for each image, from which ``logits`` computes the logits.
+        """
+        return self.layers(concat_labels(images, labels, self.classes))
 
     def logits(self, features: Tensor) -> Tensor:
+        """Maps features (N, F, h, w) to logits (N,)."""
         return self.out(features).flatten()
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

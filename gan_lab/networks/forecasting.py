@@ -1,88 +1,112 @@
-"""Networks that continue sequences of frames: ConvLSTM, PredRNN and SimVP.
+"""Networks that forecast frames: ConvLSTM, PredRNN and SimVP.
 
-All are called alike: ``network(frames, steps, truth, fed)`` takes frames (N, T, C, H, W) in [-1, 1] and gives its
-predictions (N, S, C, H, W), unclamped, of the last S frames of the whole sequence of T + steps. S is steps, or more of
-a network that predicts within what it is given. ``truth`` (N, steps - 1 or more, C, H, W) are the frames that follow,
-and ``fed``, bool (N, steps - 1), says after which of them the true one is fed rather than what the network predicted
-(scheduled sampling, Bengio et al. 2015). Without these, and always where the network ignores them, that is its own.
+All have one signature, ``network(frames, steps, future, teacher_mask)``:
+
+- ``frames`` (N, T, C, H, W) in [-1, 1] are the context.
+- ``future`` (N, steps - 1 or more, C, H, W) are the true frames that follow.
+- ``teacher_mask``, bool (N, steps - 1), says after which of them the true frame is the next input, and not the
+  network's own prediction (scheduled sampling, Bengio et al. 2015). Without these two, every input after the context
+  is a prediction. Networks that are not recurrent ignore them.
+
+The result are predictions (N, S, C, H, W), not clamped, of the last S frames of the whole sequence of T + steps. S is
+``steps``, or more for a network that also predicts frames of the context.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar, TypeVarTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gan_lab.networks.recurrent import ConvLSTMCell, SpatioTemporalLSTMCell, State, same
+from gan_lab.networks.recurrent import ConvLSTMCell, SpatioTemporalLSTMCell, State, same_conv
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def to_maps(frames: Tensor, patch: int = 1) -> Tensor:
-    """Frames (…, C, H, W) in [-1, 1] → maps (…, C · patch², H / patch, W / patch) in [0, 1].
+    """Maps frames (…, C, H, W) in [-1, 1] to (…, C · patch², H / patch, W / patch) in [0, 1].
 
-    Squares of pixels become the channels of one place, and black is 0, which is what convolutions are padded with.
+    The pixels of a square patch become the channels of one position. Black is 0, the value of the convolutions'
+    padding.
 
     Raises:
-        ValueError: for sides that ``patch`` does not divide.
+        ValueError: if a side is not a multiple of ``patch``.
     """
-    divide(patch, *frames.shape[-2:])
+    check_multiple(patch, *frames.shape[-2:])
     return F.pixel_unshuffle((frames + 1) / 2, patch)
 
 
 def to_frames(maps: Tensor, patch: int = 1) -> Tensor:
-    """The way back."""
+    """Maps (…, C · patch², h, w) in [0, 1] to frames (…, C, h · patch, w · patch) in [-1, 1]; inverts ``to_maps``."""
     return F.pixel_shuffle(maps, patch) * 2 - 1
 
 
-def divide(by: int, height: int, width: int) -> None:
-    """Checks that both sides are multiples of so many pixels.
+def check_multiple(multiple: int, height: int, width: int) -> None:
+    """Checks that both sides are multiples of ``multiple`` pixels.
 
     Raises:
         ValueError: if they are not.
     """
-    if height % by or width % by:
-        near = by * max(1, round(min(height, width) / by))
+    if height % multiple or width % multiple:
+        near = multiple * max(1, round(min(height, width) / multiple))
         raise ValueError(
-            f"This network takes frames whose sides are multiples of {by} px, not {height}×{width}: "
+            f"This network takes frames whose sides are multiples of {multiple} px, not {height}×{width}: "
             f"data.size={near} works."
         )
 
 
-class Recurrent(nn.Module):
-    """Takes frames in turn, as maps, and is fed what it predicts, or the true ones, from where they end.
+class RecurrentForecaster(nn.Module):
+    """Base class of networks that take one frame at a time, and their own predictions, or true frames, after those.
 
     Args:
-        channels, height, width: of the frames; the network itself takes any that ``patch`` divides.
-        patch: side of the squares of pixels that become the channels of one place.
-        checkpointing: what each time step computes is not kept for the backward pass but computed again in it.
+        channels, height, width: size of the frames; the network itself accepts any sides that ``patch`` divides.
+        patch: side of the square patches of pixels that become the channels of one position.
+        checkpointing: recompute each time step in the backward pass instead of storing its activations.
+
+    Raises:
+        ValueError: if a side is not a multiple of ``patch``.
     """
 
     def __init__(self, channels: int, height: int, width: int, patch: int, checkpointing: bool) -> None:
         super().__init__()
-        divide(patch, height, width)
+        check_multiple(patch, height, width)
         self.patch, self.depth, self.checkpointing = patch, channels * patch**2, checkpointing
 
-    def step(self, advance: Callable[..., Any], *state: Any) -> Any:
-        """What ``advance`` makes of the state in one time step, in which nothing may be drawn by chance."""
+    def step(self, advance: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Returns the result of one time step; ``advance`` must not use random numbers, which may be recomputed."""
         if not self.checkpointing:
-            return advance(*state)
-        return checkpoint(advance, *state, use_reentrant=False, preserve_rng_state=False)
+            return advance(*args)
+        return checkpoint(advance, *args, use_reentrant=False, preserve_rng_state=False)
 
-    def fed_back(self, made: Tensor, truth: Tensor | None, fed: Tensor | None, s: int) -> Tensor:
-        """What is fed after prediction s, as maps: of each sequence that, or the truth."""
-        if truth is None or fed is None:
-            return made
-        return torch.where(fed[:, s, None, None, None], to_maps(truth[:, s], self.patch), made)
+    def next_input(self, prediction: Tensor, future: Tensor | None, teacher_mask: Tensor | None, s: int) -> Tensor:
+        """Returns the input after prediction s: for each sequence that prediction or the true frame.
+
+        Args:
+            prediction: maps (N, C', H', W').
+            future: true frames (N, steps - 1 or more, C, H, W).
+            teacher_mask: bool (N, steps - 1), see the module.
+            s: the index of the prediction.
+
+        Returns:
+            maps (N, C', H', W').
+        """
+        if future is None or teacher_mask is None:
+            return prediction
+        return torch.where(teacher_mask[:, s, None, None, None], to_maps(future[:, s], self.patch), prediction)
 
 
-def stack(cell: Callable[[int, int, int], nn.Module], inputs: int, maps: int, layers: int, kernel: int) -> Any:
-    return nn.ModuleList(cell(maps if layer else inputs, maps, kernel) for layer in range(layers))
+def convlstm_step(cells: Sequence[ConvLSTMCell], x: Tensor, states: Sequence[State]) -> list[State]:
+    """Returns the next states of a stack of ConvLSTM cells; each cell reads the hidden state of the one below.
 
-
-def climb(cells: Any, x: Tensor, states: Sequence[State]) -> list[State]:
-    """The next states of a stack of ConvLSTM cells, each of which reads the hidden state of the one below."""
+    Args:
+        cells: from the bottom up.
+        x: the input of the first, (N, C, H, W).
+        states: one for each cell.
+    """
     after = []
     for cell, state in zip(cells, states, strict=True):
         x, state = cell(x, state)
@@ -90,18 +114,22 @@ def climb(cells: Any, x: Tensor, states: Sequence[State]) -> list[State]:
     return after
 
 
-class ConvLSTM(Recurrent):
-    """An encoder and a forecaster of ConvLSTM layers (Shi et al. 2015, section 3.2).
+class ConvLSTM(RecurrentForecaster):
+    """An encoder and a forecaster of ConvLSTM layers (Shi et al. 2015, section 3.2); predicts S = steps frames.
 
-    The encoder reads the frames given, the forecaster begins with its states, and a 1×1 convolution makes each frame
-    of the hidden states of all the forecaster's layers. The paper's forecaster reads nothing; this one reads the frame
-    before the one it predicts, as later work's do.
+    Takes frames (N, T, C, H, W), ``future`` (N, steps - 1, C, H, W) and ``teacher_mask`` (N, steps - 1), see the
+    module. The encoder reads the context. The forecaster starts from its states, and a 1×1 convolution predicts each
+    frame from the hidden states of all the forecaster's layers. The paper's forecaster has no input; this one reads
+    the frame before the one it predicts, as later work does.
 
     Args:
-        channels, height, width, patch, checkpointing: see ``Recurrent``.
-        maps: of each layer.
-        layers: of the encoder, and of the forecaster.
-        kernel: side of the convolutions, odd.
+        channels, height, width, patch, checkpointing: see ``RecurrentForecaster``.
+        maps: feature maps of each layer.
+        layers: layers of the encoder, and of the forecaster.
+        kernel: kernel size, odd.
+
+    Raises:
+        ValueError: if a side is not a multiple of ``patch``, and for an even kernel size.
     """
 
     def __init__(
@@ -116,32 +144,43 @@ class ConvLSTM(Recurrent):
         checkpointing: bool = False,
     ) -> None:
         super().__init__(channels, height, width, patch, checkpointing)
-        self.encoder, self.forecaster = (stack(ConvLSTMCell, self.depth, maps, layers, kernel) for _ in range(2))
+        self.encoder, self.forecaster = (
+            nn.ModuleList(ConvLSTMCell(maps if layer else self.depth, maps, kernel) for layer in range(layers))
+            for _ in range(2)
+        )
         self.out = nn.Conv2d(layers * maps, self.depth, 1)
 
-    def forward(self, frames: Tensor, steps: int, truth: Tensor | None = None, fed: Tensor | None = None) -> Tensor:
-        """S = steps; see the module."""
-        given = to_maps(frames, self.patch)
-        states = [cell.begin(len(given), *given.shape[3:]) for cell in self.encoder]
-        for x in given.unbind(1):
-            states = self.step(climb, self.encoder, x, states)
-        made: list[Tensor] = []
+    def forward(
+        self, frames: Tensor, steps: int, future: Tensor | None = None, teacher_mask: Tensor | None = None
+    ) -> Tensor:
+        context = to_maps(frames, self.patch)
+        encoder, forecaster = _cells(self.encoder, ConvLSTMCell), _cells(self.forecaster, ConvLSTMCell)
+        states = [cell.init_state(len(context), *context.shape[3:]) for cell in encoder]
+        for x in context.unbind(1):
+            states = self.step(convlstm_step, encoder, x, states)
+        predictions: list[Tensor] = []
         for s in range(steps):
-            x = self.fed_back(made[-1], truth, fed, s - 1) if s else given[:, -1]
-            states = self.step(climb, self.forecaster, x, states)
-            made.append(self.out(torch.cat([hidden for hidden, _ in states], 1)))
-        return to_frames(torch.stack(made, 1), self.patch)
+            x = self.next_input(predictions[-1], future, teacher_mask, s - 1) if s else context[:, -1]
+            states = self.step(convlstm_step, forecaster, x, states)
+            predictions.append(self.out(torch.cat([hidden for hidden, _ in states], 1)))
+        return to_frames(torch.stack(predictions, 1), self.patch)
 
 
-class PredRNN(Recurrent):
-    """Spatiotemporal LSTM layers whose memory zigzags: up through them, and from the top of one time step to the bottom
-    of the next (Wang et al. 2017, section 3.2). It predicts each frame from the second on.
+class PredRNN(RecurrentForecaster):
+    """Spatiotemporal LSTM layers with a memory that zigzags (Wang et al. 2017, section 3.2).
+
+    Takes frames (N, T, C, H, W), ``future`` (N, steps - 1, C, H, W) and ``teacher_mask`` (N, steps - 1), see the
+    module. The memory goes up through the layers, and from the top layer of one time step to the bottom layer of the
+    next. The network predicts each frame from the second on: S = T - 1 + steps.
 
     Args:
-        channels, height, width, patch, checkpointing: see ``Recurrent``.
-        maps: of each layer.
-        layers: of the one stack.
-        kernel: side of the convolutions, odd.
+        channels, height, width, patch, checkpointing: see ``RecurrentForecaster``.
+        maps: feature maps of each layer.
+        layers: number of layers.
+        kernel: kernel size, odd.
+
+    Raises:
+        ValueError: if a side is not a multiple of ``patch``, and for an even kernel size.
     """
 
     def __init__(
@@ -156,24 +195,37 @@ class PredRNN(Recurrent):
         checkpointing: bool = False,
     ) -> None:
         super().__init__(channels, height, width, patch, checkpointing)
-        self.cells = stack(SpatioTemporalLSTMCell, self.depth, maps, layers, kernel)
+        self.cells = nn.ModuleList(
+            SpatioTemporalLSTMCell(maps if layer else self.depth, maps, kernel) for layer in range(layers)
+        )
         self.out = nn.Conv2d(maps, self.depth, 1)
 
-    def forward(self, frames: Tensor, steps: int, truth: Tensor | None = None, fed: Tensor | None = None) -> Tensor:
-        """S = T - 1 + steps; see the module."""
-        given = to_maps(frames, self.patch)
-        begin = [cell.begin(len(given), *given.shape[3:]) for cell in self.cells]
-        states, memory = [(hidden, cell) for hidden, cell, _ in begin], begin[0][2]
-        made: list[Tensor] = []
-        before = given.shape[1]
-        for t in range(before - 1 + steps):
-            x = given[:, t] if t < before else self.fed_back(made[-1], truth, fed, t - before)
-            picture, states, memory = self.step(self.zigzag, x, states, memory)
-            made.append(picture)
-        return to_frames(torch.stack(made, 1), self.patch)
+    def forward(
+        self, frames: Tensor, steps: int, future: Tensor | None = None, teacher_mask: Tensor | None = None
+    ) -> Tensor:
+        context = to_maps(frames, self.patch)
+        cells = _cells(self.cells, SpatioTemporalLSTMCell)
+        initial = [cell.init_state(len(context), *context.shape[3:]) for cell in cells]
+        states, memory = [(hidden, cell) for hidden, cell, _ in initial], initial[0][2]
+        predictions: list[Tensor] = []
+        length = context.shape[1]
+        for t in range(length - 1 + steps):
+            x = context[:, t] if t < length else self.next_input(predictions[-1], future, teacher_mask, t - length)
+            prediction, states, memory = self.step(self.zigzag, x, states, memory)
+            predictions.append(prediction)
+        return to_frames(torch.stack(predictions, 1), self.patch)
 
     def zigzag(self, x: Tensor, states: Sequence[State], memory: Tensor) -> tuple[Tensor, list[State], Tensor]:
-        """One time step: a frame's maps → the next one's, and what it leaves behind."""
+        """Runs one time step.
+
+        Args:
+            x: maps of a frame, (N, C', H', W').
+            states: hidden state and cell of each layer.
+            memory: of the top layer in the time step before, (N, maps, H', W').
+
+        Returns:
+            the predicted maps (N, C', H', W') of the next frame, the next states, the next memory (N, maps, H', W').
+        """
         after = []
         for layer, (hidden, cell) in zip(self.cells, states, strict=True):
             x, (hidden, cell, memory) = layer(x, (hidden, cell, memory))
@@ -181,20 +233,30 @@ class PredRNN(Recurrent):
         return self.out(x), after, memory
 
 
-def activated(conv: nn.Module, maps: int, groups: int = 2) -> nn.Sequential:
-    """The convolution, group norm and a leaky ReLU."""
+Cell = TypeVar("Cell", bound=nn.Module)
+
+
+def _cells(layers: nn.ModuleList, kind: type[Cell]) -> list[Cell]:
+    return [layer for layer in layers if isinstance(layer, kind)]
+
+
+def conv_norm_act(conv: nn.Module, maps: int, groups: int = 2) -> nn.Sequential:
+    """Returns the convolution with a group norm and a leaky ReLU after it."""
     return nn.Sequential(conv, nn.GroupNorm(math.gcd(groups, maps), maps), nn.LeakyReLU(0.2, inplace=True))
 
 
 class Inception(nn.Module):
-    """A 1×1 convolution, and the sum of grouped ones of several sides over it."""
+    """A 1×1 convolution, then the sum of grouped convolutions of several kernel sizes.
+
+    Maps (N, inputs, H, W) to (N, maps, H, W).
+    """
 
     def __init__(self, inputs: int, inner: int, maps: int, kernels: Sequence[int], groups: int) -> None:
         super().__init__()
         groups = math.gcd(groups, inner, maps)
         self.first = nn.Conv2d(inputs, inner, 1)
-        convs = [same(inner, maps, kernel, groups) for kernel in kernels]
-        self.branches = nn.ModuleList(activated(conv, maps, groups) for conv in convs)
+        convs = [same_conv(inner, maps, kernel, groups) for kernel in kernels]
+        self.branches = nn.ModuleList(conv_norm_act(conv, maps, groups) for conv in convs)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -203,7 +265,10 @@ class Inception(nn.Module):
 
 
 class Translator(nn.Module):
-    """Inception blocks, as many in as out, with a skip from each to its counterpart."""
+    """Two sequences of inception blocks, with a skip connection from each block of the first to one of the second.
+
+    Maps (N, inputs, H, W) to (N, inputs, H, W).
+    """
 
     def __init__(self, inputs: int, maps: int, blocks: int, kernels: Sequence[int], groups: int) -> None:
         super().__init__()
@@ -215,33 +280,39 @@ class Translator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        kept = []
+        skips = []
         for block in self.enter:
             x = block(x)
-            kept.append(x)
-        x = self.leave[0](kept.pop())
+            skips.append(x)
+        x = self.leave[0](skips.pop())
         for block in self.leave[1:]:  # type: ignore[union-attr]
-            x = block(torch.cat([x, kept.pop()], 1))
+            x = block(torch.cat([x, skips.pop()], 1))
         return x
 
 
 class SimVP(nn.Module):
-    """Convolutions alone (Gao et al. 2022, section 3): an encoder of each frame, a translator over the maps of all of
-    them at once, and a decoder of each, which sees the encoder's first layer too.
+    """Convolutions alone (Gao et al. 2022, section 3); predicts S = steps frames.
 
-    As the paper's, it makes as many frames at a time as it is built to be given. For more, it is given its predictions;
-    where too few are given, the first is repeated, and of too many it sees the last. It is never fed the truth.
+    Takes frames (N, T, C, H, W); ``future`` (N, steps - 1, C, H, W) and ``teacher_mask`` (N, steps - 1) are ignored,
+    see the module. An encoder of each frame, a translator over the feature maps of all frames together, and a decoder
+    of each frame, which sees the encoder's first layer too.
+
+    As in the paper, it predicts as many frames at a time as its context has. For more steps its predictions become the
+    next context. If T is smaller than the context, the first frame is repeated; if it is larger, the last frames count.
 
     Args:
-        channels, height, width: of the frames; the network itself takes any that its strides divide.
-        given: frames.
-        maps: of encoder and decoder.
-        layers: of the encoder, and of the decoder; every second one halves the sides, or doubles them.
-        kernel: side of their convolutions, odd.
-        hidden: maps of the translator.
-        blocks: of the translator, on each of its two sides.
-        kernels: sides of the convolutions in each block, odd.
-        groups: of these convolutions.
+        channels, height, width: size of the frames; the network itself accepts any sides that its strides divide.
+        context_frames: number of frames of the context.
+        maps: feature maps of encoder and decoder.
+        layers: layers of the encoder, and of the decoder; every second one halves the sides, or doubles them.
+        kernel: their kernel size, odd.
+        hidden: feature maps of the translator.
+        blocks: blocks of the translator, in each of its two sequences.
+        kernels: kernel sizes of the convolutions in each block, odd.
+        groups: groups of these convolutions.
+
+    Raises:
+        ValueError: if the strides do not divide a side, and for an even kernel size.
     """
 
     def __init__(
@@ -249,7 +320,7 @@ class SimVP(nn.Module):
         channels: int,
         height: int,
         width: int,
-        given: int,
+        context_frames: int,
         maps: int = 64,
         layers: int = 4,
         kernel: int = 3,
@@ -260,31 +331,34 @@ class SimVP(nn.Module):
     ) -> None:
         super().__init__()
         strides = [1 + layer % 2 for layer in range(1, layers)]
-        self.given, self.stride = given, math.prod(strides)
-        divide(self.stride, height, width)
+        self.context_frames, self.stride = context_frames, math.prod(strides)
+        check_multiple(self.stride, height, width)
         pad = kernel // 2
         down = [nn.Conv2d(maps, maps, kernel, stride, pad) for stride in strides]
         up = [nn.ConvTranspose2d(maps, maps, kernel, stride, pad, stride - 1) for stride in reversed(strides)]
-        self.first = activated(same(channels, maps, kernel), maps)
-        self.encoder, self.decoder = (nn.Sequential(*(activated(conv, maps) for conv in convs)) for convs in (down, up))
-        self.last = activated(same(2 * maps, maps, kernel), maps)
-        self.translator = Translator(given * maps, hidden, blocks, kernels, groups)
+        self.first = conv_norm_act(same_conv(channels, maps, kernel), maps)
+        self.encoder, self.decoder = (
+            nn.Sequential(*(conv_norm_act(conv, maps) for conv in convs)) for convs in (down, up)
+        )
+        self.last = conv_norm_act(same_conv(2 * maps, maps, kernel), maps)
+        self.translator = Translator(context_frames * maps, hidden, blocks, kernels, groups)
         self.out = nn.Conv2d(maps, channels, 1)
 
-    def forward(self, frames: Tensor, steps: int, truth: Tensor | None = None, fed: Tensor | None = None) -> Tensor:
-        """S = steps; see the module."""
-        divide(self.stride, *frames.shape[-2:])
-        known = to_maps(frames)
-        x = torch.cat([known[:, :1]] * (self.given - known.shape[1]) + [known], 1)
-        whole = x.shape[1] + steps
-        while x.shape[1] < whole:
-            x = torch.cat([x, self.block(x[:, -self.given :])], 1)
-        return to_frames(x[:, whole - steps : whole])
+    def forward(
+        self, frames: Tensor, steps: int, future: Tensor | None = None, teacher_mask: Tensor | None = None
+    ) -> Tensor:
+        check_multiple(self.stride, *frames.shape[-2:])
+        context = to_maps(frames)
+        x = torch.cat([context[:, :1]] * (self.context_frames - context.shape[1]) + [context], 1)
+        length = x.shape[1] + steps
+        while x.shape[1] < length:
+            x = torch.cat([x, self.predict_block(x[:, -self.context_frames :])], 1)
+        return to_frames(x[:, length - steps : length])
 
-    def block(self, x: Tensor) -> Tensor:
-        """The maps of as many frames as are given → those of the ones after them."""
+    def predict_block(self, x: Tensor) -> Tensor:
+        """Maps a context (N, T, C, H, W) in [0, 1] to as many frames after it, (N, T, C, H, W)."""
         n, skip = len(x), self.first(x.flatten(0, 1))
         encoded = self.encoder(skip)
         hidden = self.translator(encoded.unflatten(0, (n, -1)).flatten(1, 2))
-        decoded = self.decoder(hidden.unflatten(1, (self.given, -1)).flatten(0, 1))
+        decoded = self.decoder(hidden.unflatten(1, (self.context_frames, -1)).flatten(0, 1))
         return self.out(self.last(torch.cat([decoded, skip], 1))).unflatten(0, (n, -1))

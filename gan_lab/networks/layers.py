@@ -18,49 +18,58 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
-    """A normalisation over ``channels`` maps: batch, instance, plain_instance (without affine), layer
-    (over C, H and W) or none.
+    """Returns a normalisation layer over ``channels`` feature maps.
+
+    Args:
+        kind: batch, instance, plain_instance (without affine parameters), layer (over C, H and W) or none.
+        channels: C.
 
     Raises:
         ValueError: for another kind.
     """
     if kind not in NORMS:
-        raise ValueError(f"There is no norm {kind!r}: choose one of {', '.join(NORMS)}.")
+        raise ValueError(f"norm={kind} is not valid: choose one of {', '.join(NORMS)}.")
     return NORMS[kind](channels)
 
 
-def halvings(height: int, width: int) -> int:
-    """How often a picture of (height, width) halves until its shorter side is 4 px.
+def num_downsamplings(height: int, width: int) -> int:
+    """Returns the number of halvings after which the shorter side of an image is 4 px.
 
     Raises:
-        ValueError: if the shorter side is no power of two from 8 up, or the longer one does not halve as often.
+        ValueError: if the shorter side is not a power of two from 8 up, or the longer side cannot be halved as often.
     """
     short = min(height, width)
     times = int(math.log2(short / 4)) if short >= 8 else 0
     if times < 1 or short != 4 << times or max(height, width) % (1 << times):
         near = 4 << max(1, round(math.log2(max(short, 8) / 4)))
         way = f"data.size={near} works" if short > 1 else "network=mlp takes points"
-        raise ValueError(f"This network takes pictures whose sides halve down to 4 px, not {height}×{width}: {way}.")
+        raise ValueError(f"This network takes images whose sides halve down to 4 px, not {height}×{width}: {way}.")
     return times
 
 
-def beside(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
-    """Latents (N, Z) or maps (N, C, H, W) with the classes' indicators beside them (Mirza and Osindero 2014).
+def concat_labels(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
+    """Concatenates one-hot labels to latents or feature maps along the channels (Mirza and Osindero 2014).
 
-    Without classes, as they are.
+    Args:
+        x: latents (N, Z) or maps (N, C, H, W).
+        labels: class ids (N,), int64.
+        classes: K.
+
+    Returns:
+        (N, Z + K) or (N, C + K, H, W); ``x`` itself without classes or labels.
     """
     if not classes or labels is None:
         return x
-    indicators = F.one_hot(labels, classes).to(x)
-    return torch.cat([x, indicators.view(*indicators.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
+    one_hot = F.one_hot(labels, classes).to(x)
+    return torch.cat([x, one_hot.view(*one_hot.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
 
 
 class Dropout(nn.Dropout):
-    """Dropout that can be asked for the same mask again.
+    """Dropout of values of any shape, whose masks can be reproduced.
 
     Attributes:
-        generator: where it is given, masks come from it (a CPU generator), on any device and in any memory layout
-            alike, in training mode and without.
+        generator: a CPU generator that masks are drawn from, in training and in evaluation mode. They are then the
+            same on every device and in every memory layout. With None this is ``nn.Dropout``.
     """
 
     generator: torch.Generator | None = None
@@ -73,7 +82,7 @@ class Dropout(nn.Dropout):
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
-    """Weights of convolutions from N(0, std), of batch norms from N(1, std), biases 0 (Radford et al. 2016)."""
+    """Draws weights of convolutions from N(0, std²), of norms from N(1, std²); biases are 0 (Radford et al. 2016)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, std)
@@ -88,9 +97,26 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
 
 
 def init_xavier(network: nn.Module, gain: float = 0.02) -> None:
-    """Weights of convolutions and linear layers after Glorot and Bengio 2010 with a small gain, biases 0, as CUT's."""
+    """Draws weights of convolutions and linear layers after Glorot and Bengio 2010; biases are 0.
+
+    CUT uses the small default gain.
+    """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.xavier_normal_(layer.weight, gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+INITS: dict[str, Callable[[nn.Module], None]] = {"normal": init_normal, "xavier": init_xavier}
+
+
+def init_weights(network: nn.Module, kind: str) -> None:
+    """Initialises a network's weights: "normal" is ``init_normal``, "xavier" is ``init_xavier``.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if kind not in INITS:
+        raise ValueError(f"init={kind} is not valid: choose one of {', '.join(INITS)}.")
+    INITS[kind](network)

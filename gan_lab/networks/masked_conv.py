@@ -1,7 +1,7 @@
-"""What networks that give each value from the ones before it share: masked convolutions, logits, ways to draw values.
+"""Masked convolutions of autoregressive networks, and the interface by which values are generated from such networks.
 
-Before means in raster order, and the channels of a pixel in their own (van den Oord et al. 2016a, "Pixel Recurrent
-Neural Networks", section 3).
+Values are ordered by raster scan, and the channels of a pixel by their index (van den Oord et al. 2016a, "Pixel
+Recurrent Neural Networks", section 3).
 """
 
 from abc import abstractmethod
@@ -12,46 +12,57 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def groups(maps: int, channels: int) -> Tensor:
-    """Which of the C channels each map stands for: C runs of maps, as equal as can be (2016a, section 3.3)."""
+def channel_groups(maps: int, channels: int) -> Tensor:
+    """Returns the image channel that each feature map belongs to, int64 (maps,): C groups of about equal size.
+
+    2016a, section 3.3.
+    """
     return torch.arange(maps) * channels // maps
 
 
-def odd(**sides: int) -> None:
-    """Raises ValueError unless all are: a kernel has a middle."""
-    for name, side in sides.items():
-        if side % 2 != 1:
-            raise ValueError(f"{name}={side} does not serve: give an odd number.")
+def check_odd(**sizes: int) -> None:
+    """Checks that kernel sizes are odd: a kernel needs a middle.
+
+    Raises:
+        ValueError: unless every kernel size is odd.
+    """
+    for name, size in sizes.items():
+        if size % 2 != 1:
+            raise ValueError(f"{name}={size} is not valid: give an odd number.")
 
 
 @dataclass
-class Strip:
-    """What a ``RowConv`` keeps of the current row while values are drawn.
+class RowCache:
+    """The input of a ``RowConv`` in the current row, while values are generated.
 
     Attributes:
-        maps: of the row's pixels and of ``reach`` zeros left of them, (N, reach + W, maps in).
-        taps: the kernel, ((reach + 1) · maps in, maps out).
+        maps: the row's pixels after ``reach`` zeros, (N, reach + W, maps in).
+        weight: the kernel, ((reach + 1) · maps in, maps out).
+        reach: pixels to the left that the kernel covers.
     """
 
     maps: Tensor
-    taps: Tensor
+    weight: Tensor
     reach: int
 
-    def put(self, j: int, x: Tensor) -> None:
+    def write(self, j: int, x: Tensor) -> None:
+        """Stores the input x (N, maps in) of column j."""
         self.maps[:, j + self.reach] = x
 
-    def pixel(self, j: int, given: Tensor) -> Tensor:
-        """The convolution at column j, without its bias, added to ``given`` (N, maps out)."""
-        return torch.addmm(given, self.maps[:, j : j + self.reach + 1].flatten(1), self.taps)
+    def at_pixel(self, j: int, bias: Tensor) -> Tensor:
+        """Returns the convolution at column j plus ``bias`` (N, maps out), (N, maps out)."""
+        return torch.addmm(bias, self.maps[:, j : j + self.reach + 1].flatten(1), self.weight)
 
 
 class RowConv(nn.Conv2d):
-    """Convolution over a pixel and the ``reach`` ones left of it, (N, maps in, H, W) → (N, maps out, H, W).
+    """A convolution over a pixel and the ``reach`` pixels to its left: (N, maps in, H, W) → (N, maps out, H, W).
 
-    Of the pixel itself a map sees the groups up to its own (mask B), or, if ``strict``, before its own (mask A).
+    At the pixel itself, an output map depends on the groups up to its own (mask B), or, if ``strict``, on the groups
+    before its own (mask A).
 
     Args:
-        before, after: the group of each map that comes in and goes out, see ``groups``.
+        before, after: the group of each input map, (maps in,), and of each output map, (maps out,); see
+            ``channel_groups``.
         reach, strict: see above.
     """
 
@@ -66,55 +77,57 @@ class RowConv(nn.Conv2d):
         mask[..., -1] = own[..., None]
         self.register_buffer("mask", None if own.all() else mask, persistent=False)
 
-    def taps(self) -> Tensor:
+    def masked_weight(self) -> Tensor:
+        """Returns the kernel with masked weights set to 0, (maps out, maps in, 1, reach + 1)."""
         return self.weight if self.mask is None else self.weight * self.mask
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(F.pad(x, (self.reach, 0)) if self.reach else x, self.taps(), self.bias)
+        return F.conv2d(F.pad(x, (self.reach, 0)) if self.reach else x, self.masked_weight(), self.bias)
 
-    def pixel(self, x: Tensor) -> Tensor:
-        """One pixel's maps (N, maps in) → (N, maps out), where ``reach`` is 0."""
-        return F.linear(x, self.taps()[:, :, 0, 0], self.bias)
+    def at_pixel(self, x: Tensor) -> Tensor:
+        """Maps one pixel's input (N, maps in) to its output (N, maps out); for ``reach`` = 0 only."""
+        return F.linear(x, self.masked_weight()[:, :, 0, 0], self.bias)
 
-    def strip(self, n: int, width: int) -> Strip:
+    def cache(self, n: int, width: int) -> RowCache:
+        """Returns an empty cache for N rows of W pixels."""
         maps = self.weight.new_zeros(n, self.reach + width, self.in_channels)
-        return Strip(maps, self.taps()[:, :, 0].permute(2, 1, 0).flatten(0, 1).contiguous(), self.reach)
+        return RowCache(maps, self.masked_weight()[:, :, 0].permute(2, 1, 0).flatten(0, 1).contiguous(), self.reach)
 
 
 class Head(nn.Module):
-    """Maps (N, …, H, W) → logits (N, K, C, H, W): twice a rectifier and a 1×1 convolution.
+    """Maps features (N, F, H, W) to logits (N, K, C, H, W): ReLU and a 1×1 convolution, twice.
 
     Args:
-        before: the group of each map that comes in.
-        width: maps between the two.
+        before: the group of each input map, (F,).
+        width: feature maps between the two convolutions.
         channels, levels: C, K.
     """
 
     def __init__(self, before: Tensor, width: int, channels: int, levels: int) -> None:
         super().__init__()
         self.shape = (levels, channels)
-        self.hidden = RowConv(before, groups(width, channels))
-        self.out = RowConv(groups(width, channels), torch.arange(channels).repeat(levels))
+        self.hidden = RowConv(before, channel_groups(width, channels))
+        self.out = RowConv(channel_groups(width, channels), torch.arange(channels).repeat(levels))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(F.relu(self.hidden(F.relu(x)))).unflatten(1, self.shape)
 
-    def pixel(self, x: Tensor) -> Tensor:
-        """Maps (N, …) of one pixel → logits (N, K, C)."""
-        return self.out.pixel(F.relu(self.hidden.pixel(F.relu(x)))).unflatten(1, self.shape)
+    def at_pixel(self, x: Tensor) -> Tensor:
+        """Maps the features (N, F) of one pixel to its logits (N, K, C)."""
+        return self.out.at_pixel(F.relu(self.hidden.at_pixel(F.relu(x)))).unflatten(1, self.shape)
 
 
-class Raster(nn.Module):
-    """Values (N, C, H, W) in 0 to K - 1 → logits (N, K, C, H, W) of each given the ones before it.
+class AutoregressiveNetwork(nn.Module):
+    """Maps values (N, C, H, W) in 0 to K - 1 to logits (N, K, C, H, W) of each value given the values before it.
 
-    To draw values one after the other, ``begin`` takes the tensor that they are written to, ``row`` is called at the
-    start of each row and ``pixel`` at each pixel of it, once for each channel. They keep what they have computed of
-    earlier pixels, so that a pixel costs a few small products of matrices. Their logits are ``forward``'s, but for
-    dropout, which they leave out.
+    To generate values one after the other, call ``init_state`` with the tensor that the values are written to,
+    ``start_row`` at the start of each row, and ``at_pixel`` at each of its pixels, once for each channel. These keep
+    intermediate results of earlier pixels, so that a pixel costs a few small matrix products. Their logits equal
+    those of ``forward`` without dropout.
 
     Args:
         levels: K.
-        embed: numbers that a value is embedded in, for codes without an order; 0 scales values to [-1, 1].
+        embed: dimension of an embedding of values, for codes without an order; 0 scales values to [-1, 1] instead.
     """
 
     def __init__(self, levels: int, embed: int) -> None:
@@ -122,23 +135,26 @@ class Raster(nn.Module):
         self.levels = levels
         self.codes = nn.Embedding(levels, embed) if embed else None
 
-    def inputs(self, values: Tensor) -> Tensor:
-        """What the first layer sees, maps (N, C, H, W), or (N, C · embed, H, W)."""
+    def embed(self, values: Tensor) -> Tensor:
+        """Maps values (N, C, H, W) to the first layer's input (N, C, H, W), or (N, C · embed, H, W)."""
         if self.codes is None:
             return values.to(next(self.parameters()).dtype) * (2 / (self.levels - 1)) - 1
         return self.codes(values).movedim(4, 2).flatten(1, 2)
 
-    def enter(self, strip: Strip, values: Tensor, i: int, j: int) -> Tensor:
-        """``inputs`` (N, …) at (i, j), into the strip as well, and again what is left of it, for it is finished now."""
+    def update_cache(self, cache: RowCache, values: Tensor, i: int, j: int) -> Tensor:
+        """Embeds the pixel (i, j) of the values (N, C, H, W), and writes it to the cache; returns it, (N, F).
+
+        The pixel to its left is written again, because all its channels are known only now.
+        """
         start = max(j - 1, 0)
-        x = self.inputs(values[:, :, i : i + 1, start : j + 1])[:, :, 0]
+        x = self.embed(values[:, :, i : i + 1, start : j + 1])[:, :, 0]
         for column in range(start, j + 1):
-            strip.put(column, x[:, :, column - start])
+            cache.write(column, x[:, :, column - start])
         return x[:, :, -1]
 
     @abstractmethod
     def logits(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """``forward`` from what ``inputs`` gives."""
+        """Maps embedded values (N, F, H, W), and labels (N,) if conditional, to logits (N, K, C, H, W)."""
 
     def forward(self, values: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.logits(self.inputs(values), labels)
+        return self.logits(self.embed(values), labels)

@@ -1,23 +1,23 @@
-"""The fully connected GAN (Goodfellow et al. 2014, in the width common since)."""
+"""The fully connected GAN (Goodfellow et al. 2014), with the layer widths common since."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import beside
+from gan_lab.networks.layers import concat_labels
 
 
 class Generator(nn.Module):
-    """Latents (N, Z) → images (N, C, H, W) in [-1, 1].
+    """Maps latents (N, Z) to images (N, C, H, W) in [-1, 1].
 
     Linear layers with batch norm and LeakyReLU 0.2, then tanh.
 
     Args:
         latent: Z.
-        channels, height, width: of the images.
-        widths: of the hidden layers.
-        norm: whether there is batch norm.
-        classes: K; then labels (N,) are taken as well, their indicators beside the latents.
+        channels, height, width: size of the images.
+        widths: units of the hidden layers.
+        norm: use batch norm.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, pixels, nn.Tanh(), nn.Unflatten(1, (channels, height, width)))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(beside(latents, labels, self.classes))
+        return self.layers(concat_labels(latents, labels, self.classes))
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) → logits (N,): linear layers with LeakyReLU 0.2.
+    """Maps images (N, C, H, W) to logits (N,): linear layers with LeakyReLU 0.2.
 
     Args:
-        channels, height, width: of the images.
-        widths: of the hidden layers.
-        classes: K; then labels (N,) are taken as well, their indicators beside the pixels.
+        channels, height, width: size of the images.
+        widths: units of the hidden layers.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the pixels.
     """
 
     def __init__(
@@ -67,10 +67,11 @@ class Discriminator(nn.Module):
         self.layers, self.out, self.width = nn.Sequential(*layers), nn.Linear(before, 1), before
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """What the logits are made from, (N, width)."""
-        return self.layers(beside(images.flatten(1), labels, self.classes))
+        """Maps images (N, C, H, W), and labels (N,) if conditional, to the last features (N, width)."""
+        return self.layers(concat_labels(images.flatten(1), labels, self.classes))
 
     def logits(self, features: Tensor) -> Tensor:
+        """Maps features (N, width) to logits (N,)."""
         return self.out(features).flatten()
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -1,23 +1,26 @@
-"""Critics of patches (Isola et al. 2017; Li and Wand 2016): a logit for each 70×70 window of the picture."""
+"""PatchGAN discriminators (Isola et al. 2017; Li and Wand 2016): a logit for each 70×70 window of the image."""
 
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import init_normal, init_xavier, make_norm
+from gan_lab.networks.layers import init_weights, make_norm
 from gan_lab.networks.resnet import BlurDown
 
 
 class Discriminator(nn.Module):
-    """Pictures (N, C, H, W) → logits (N, 1, h, w); with three layers each sees a window of 70×70 px.
+    """Maps images (N, C, H, W) to logits (N, 1, h, w); with three layers each sees a window of 70×70 px.
 
-    With 64 filters it has 2,764,737 parameters for three channels, 2,768,705 for six with batch norm.
+    With 64 filters it has 2,764,737 parameters for three channels, and 2,768,705 for six channels with batch norm.
 
     Args:
-        channels: C; a conditional critic sees input and output together.
-        filters: maps of the first layer, doubled at each further one up to eight times as many.
-        layers: halvings; 1 gives windows of 16 px, 2 of 34, 3 of 70.
-        norm: see ``make_norm``, in all but the first and last layer.
-        antialias: halve through blur filters, as CUT does.
-        init: "normal", N(0, 0.02), or "xavier" with gain 0.02.
+        channels: C; a conditional discriminator sees input and output together.
+        filters: feature maps of the first layer, doubled at each further one up to eight times as many.
+        layers: halvings; 1 gives windows of 16 px, 2 of 34 px, 3 of 70 px.
+        norm: see ``make_norm``; used in all but the first and last layer.
+        antialias: downsample through blur filters, as CUT does.
+        init: "normal", N(0, 0.02²), or "xavier" with gain 0.02.
+
+    Raises:
+        ValueError: for another norm or initialisation.
     """
 
     def __init__(
@@ -32,18 +35,19 @@ class Discriminator(nn.Module):
         super().__init__()
         bias = norm != "batch"
 
-        def halved(maps: int) -> list[nn.Module]:
+        def downsample(maps: int) -> list[nn.Module]:
             return [BlurDown(maps)] if antialias else []
 
         stride, wide = 1 if antialias else 2, filters
-        parts: list[nn.Module] = [nn.Conv2d(channels, filters, 4, stride, 1), nn.LeakyReLU(0.2, True), *halved(filters)]
+        parts: list[nn.Module] = [nn.Conv2d(channels, filters, 4, stride, 1), nn.LeakyReLU(0.2, True)]
+        parts += downsample(filters)
         for level in range(1, layers + 1):
             narrow, wide, last = wide, filters * min(1 << level, 8), level == layers
             parts += [nn.Conv2d(narrow, wide, 4, 1 if last else stride, 1, bias=bias), make_norm(norm, wide)]
-            parts += [nn.LeakyReLU(0.2, True), *([] if last else halved(wide))]
+            parts += [nn.LeakyReLU(0.2, True), *([] if last else downsample(wide))]
         parts += [nn.Conv2d(wide, 1, 4, 1, 1)]
         self.layers = nn.Sequential(*parts)
-        {"normal": init_normal, "xavier": init_xavier}[init](self)
+        init_weights(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

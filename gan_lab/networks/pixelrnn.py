@@ -1,18 +1,25 @@
 """The Row LSTM (van den Oord et al. 2016a, "Pixel Recurrent Neural Networks")."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.networks.layers import Dropout
-from gan_lab.networks.masked_conv import Head, Raster, RowConv, Strip, groups, odd
+from gan_lab.networks.masked_conv import AutoregressiveNetwork, Head, RowCache, RowConv, channel_groups, check_odd
 
 
-def step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Gates (N, 4 · maps, …) before their nonlinearities, and the cell (N, maps, …) → hidden and cell, eq. 3."""
+def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes an LSTM step, eq. 3.
+
+    Args:
+        gates: (N, 4 · maps, …) before their nonlinearities: output, forget and input gate, and content.
+        cell: (N, maps, …).
+
+    Returns:
+        the next hidden state and cell, (N, maps, …) each.
+    """
     opening, content = gates.tensor_split((3 * cell.shape[1],), 1)
     out, forget, write = torch.sigmoid(opening).chunk(3, 1)
     cell = forget * cell + write * torch.tanh(content)
@@ -21,39 +28,41 @@ def step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class Memory:
-    """What a layer keeps while values are drawn.
+    """Intermediate results of a layer while values are generated.
 
     Attributes:
-        strip: of the input-to-state convolution.
-        bias: of the gates, the labels' among them, (N, 4 · maps, 1) or (4 · maps, 1).
-        hidden, cell: of the row above, and left of the current pixel of the row itself, (W, N, maps).
-        given: what the gates get from the row above, (W, N, 4 · maps).
-        before: the row above's cell, (W, N, maps).
+        cache: input of the input-to-state convolution in the current row.
+        bias: of the gates, the labels' included, (N, 4 · maps, 1) or (4 · maps, 1).
+        hidden, cell: of the current row up to the current pixel, and of the row above from there on, (W, N, maps).
+        from_above: the contribution of the row above to the gates, (W, N, 4 · maps).
+        cell_above: cell of the row above, (W, N, maps).
     """
 
-    strip: Strip
+    cache: RowCache
     bias: Tensor
     hidden: Tensor
     cell: Tensor
-    given: Tensor
-    before: Tensor
+    from_above: Tensor
+    cell_above: Tensor
 
 
 class Layer(nn.Module):
-    """x + an LSTM over the rows of x, as convolutions (sections 3.1 and 3.2), 2 · maps in and out, maps within.
+    """Computes x + an LSTM over the rows of x by convolutions: (N, 2 · maps, H, W) → (N, 2 · maps, H, W).
+
+    Sections 3.1 and 3.2. With classes, labels are (N,).
 
     Args:
-        maps: of the hidden state and of the cell.
+        maps: feature maps of the hidden state and of the cell.
         channels: C.
         kernel, classes, dropout: see ``RowLSTM``.
     """
 
     def __init__(self, maps: int, channels: int, kernel: int, classes: int, dropout: float) -> None:
         super().__init__()
-        around, within = groups(2 * maps, channels), groups(maps, channels)
-        self.input = RowConv(around, within.repeat(4), kernel // 2)
+        outer, inner = channel_groups(2 * maps, channels), channel_groups(maps, channels)
+        self.input = RowConv(outer, inner.repeat(4), kernel // 2)
         self.state = nn.Conv1d(maps, 4 * maps, kernel, padding=kernel // 2, bias=False)
-        self.out = RowConv(within, around)
+        self.out = RowConv(inner, outer)
         self.dropout = Dropout(dropout)
         self.classes = nn.Parameter(torch.zeros(classes, 4 * maps)) if classes else None
 
@@ -64,69 +73,74 @@ class Layer(nn.Module):
         hidden = cell = x.new_zeros(len(x), self.out.in_channels, x.shape[3])
         rows = []
         for row in gates.unbind(2):
-            hidden, cell = step(row + self.state(hidden), cell)
+            hidden, cell = lstm_step(row + self.state(hidden), cell)
             rows.append(hidden)
         return x + self.out(self.dropout(torch.stack(rows, 2)))
 
-    def begin(self, n: int, width: int, labels: Tensor | None) -> Memory:
+    def init_memory(self, n: int, width: int, labels: Tensor | None) -> Memory:
+        """Returns the memory before the first row, for N images of width W with labels (N,) if conditional."""
         bias = self.input.bias[:, None]
         if self.classes is not None:
             bias = bias + self.classes[labels][:, :, None]
         zeros = bias.new_zeros(width, n, self.out.in_channels)
-        return Memory(self.input.strip(n, width), bias, zeros, zeros.clone(), zeros, zeros)
+        return Memory(self.input.cache(n, width), bias, zeros, zeros.clone(), zeros, zeros)
 
-    def row(self, memory: Memory) -> None:
-        given = self.state(memory.hidden.permute(1, 2, 0)) + memory.bias
-        memory.given = given.permute(2, 0, 1).contiguous()
-        memory.before = memory.cell.clone()
+    def start_row(self, memory: Memory) -> None:
+        """Computes the contribution of the row above, the values of which are all written."""
+        gates = self.state(memory.hidden.permute(1, 2, 0)) + memory.bias
+        memory.from_above = gates.permute(2, 0, 1).contiguous()
+        memory.cell_above = memory.cell.clone()
 
-    def pixel(self, memory: Memory, x: Tensor, j: int) -> Tensor:
-        """The maps (N, 2 · maps) of column j → the next ones."""
-        memory.strip.put(j, x)
-        hidden, cell = step(memory.strip.pixel(j, memory.given[j]), memory.before[j])
+    def at_pixel(self, memory: Memory, x: Tensor, j: int) -> Tensor:
+        """Maps the input (N, 2 · maps) of column j to the output (N, 2 · maps)."""
+        memory.cache.write(j, x)
+        hidden, cell = lstm_step(memory.cache.at_pixel(j, memory.from_above[j]), memory.cell_above[j])
         memory.hidden[j], memory.cell[j] = hidden, cell
-        return x + self.out.pixel(hidden)
+        return x + self.out.at_pixel(hidden)
 
 
 @dataclass
 class State:
-    """What the network keeps while values are drawn.
+    """Intermediate results of the network while values are generated.
 
     Attributes:
-        values: where they are written to.
-        strip: of the first convolution's part in the current row.
-        given: of its part above, (W, N, 2 · maps).
+        values: (N, C, H, W), the tensor that the caller writes generated values to.
+        cache: input of the first convolution in the current row.
+        from_above: the contribution of the rows above to the first convolution, (W, N, 2 · maps).
         layers: each layer's memory.
     """
 
     values: Tensor
-    strip: Strip
-    given: Tensor
+    cache: RowCache
+    from_above: Tensor
     layers: list[Memory]
 
 
-class RowLSTM(Raster):
-    """Values (N, C, H, W), and labels (N,) if there are classes → logits (N, K, C, H, W).
+class RowLSTM(AutoregressiveNetwork):
+    """Maps values (N, C, H, W) and, if conditional, labels (N,) to logits (N, K, C, H, W).
 
-    A convolution that does not see the value itself, then LSTMs that go from row to row. With several channels the
-    maps stand in C groups. What is seen is a triangle: with r = first // 2, k = kernel // 2 and L layers, in the row
-    itself the r + k · L values to the left; d rows above, the columns from r + k · (L + d) to the left up to
-    r + k · (d - 1) to the right.
+    A convolution that does not see the value itself, then LSTMs over the rows. With several channels the maps are
+    divided into C groups. The receptive field is a triangle. With r = first // 2, k = kernel // 2 and L layers, it
+    has the r + k · L values to the left in the row itself; d rows above, it has the columns from r + k · (L + d) to
+    the left up to r + k · (d - 1) to the right.
 
     Args:
-        channels, height, width: of the pictures; the network itself takes any height and width.
+        channels, height, width: size of the images; the network itself accepts any height and width.
         levels: K.
-        maps: h, of the hidden states; between the layers there are 2 · h.
-        layers: LSTMs, after the first convolution.
+        maps: h, feature maps of the hidden states; there are 2 · h between the layers.
+        layers: number of LSTMs, which follow the first convolution.
         kernel: columns of the LSTMs' convolutions, odd.
-        first: side of the first convolution before what is not to be seen is cut off, odd.
-        head: maps between the last layer and the logits.
-        classes: number of labels; then the gates have a bias for each.
-        embed: see ``raster.Raster``.
-        dropout: share of the hidden states dropped on their way out of a layer.
+        first: kernel size of the first convolution before masking, odd.
+        head: feature maps between the last layer and the logits.
+        classes: number of labels; if not 0, gates have a bias for each label.
+        embed: see ``AutoregressiveNetwork``.
+        dropout: dropout probability of the hidden states at the output of a layer.
+
+    Raises:
+        ValueError: for an even kernel size.
     """
 
-    layers: Any  # a ModuleList of Layer, which its type cannot say
+    layers: nn.ModuleList
 
     def __init__(
         self,
@@ -144,10 +158,10 @@ class RowLSTM(Raster):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(levels, embed)
-        odd(kernel=kernel, first=first)
-        seen, after = groups(channels * max(embed, 1), channels), groups(2 * maps, channels)
-        self.above = nn.Conv2d(len(seen), 2 * maps, (first // 2, first), padding=(0, first // 2), bias=False)
-        self.left = RowConv(seen, after, first // 2, strict=True)
+        check_odd(kernel=kernel, first=first)
+        before, after = channel_groups(channels * max(embed, 1), channels), channel_groups(2 * maps, channels)
+        self.above = nn.Conv2d(len(before), 2 * maps, (first // 2, first), padding=(0, first // 2), bias=False)
+        self.left = RowConv(before, after, first // 2, strict=True)
         self.layers = nn.ModuleList(Layer(maps, channels, kernel, classes, dropout) for _ in range(layers))
         self.head = Head(after, head, channels, levels)
 
@@ -157,25 +171,36 @@ class RowLSTM(Raster):
             x = layer(x, labels)
         return self.head(x)
 
-    def begin(self, values: Tensor, labels: Tensor | None = None) -> State:
-        """The state before the first row; values (N, C, H, W) is where the caller writes what it draws."""
+    def init_state(self, values: Tensor, labels: Tensor | None = None) -> State:
+        """Returns the state before the first row.
+
+        Args:
+            values: (N, C, H, W), the tensor that the caller writes generated values to.
+            labels: (N,), if conditional.
+        """
         n, width = len(values), values.shape[3]
-        layers = [layer.begin(n, width, labels) for layer in self.layers]
-        return State(values, self.left.strip(n, width), self.above.weight.new_empty(0), layers)
+        memories = [layer.init_memory(n, width, labels) for layer in self._layers()]
+        return State(values, self.left.cache(n, width), self.above.weight.new_empty(0), memories)
 
-    def row(self, state: State, i: int) -> None:
-        """Takes up row i, once all above it are written; rows come in turn."""
+    def start_row(self, state: State, i: int) -> None:
+        """Prepares row i; rows come in order, each after the values of all rows above it are written."""
         reach = self.left.reach
-        x = self.inputs(state.values[:, :, max(i - reach, 0) : i])
-        given = self.above(F.pad(x, (0, 0, reach - x.shape[2], 0))) + self.left.bias[:, None, None]
-        state.given = given[:, :, 0].permute(2, 0, 1).contiguous()
-        for layer, memory in zip(self.layers, state.layers, strict=True):
-            layer.row(memory)
+        x = self.embed(state.values[:, :, max(i - reach, 0) : i])
+        above = self.above(F.pad(x, (0, 0, reach - x.shape[2], 0))) + self.left.bias[:, None, None]
+        state.from_above = above[:, :, 0].permute(2, 0, 1).contiguous()
+        for layer, memory in zip(self._layers(), state.layers, strict=True):
+            layer.start_row(memory)
 
-    def pixel(self, state: State, i: int, j: int) -> Tensor:
-        """Logits (N, K, C) of the pixel: a channel's once the channels before it are written. Columns come in turn."""
-        self.enter(state.strip, state.values, i, j)
-        x = state.strip.pixel(j, state.given[j])
-        for layer, memory in zip(self.layers, state.layers, strict=True):
-            x = layer.pixel(memory, x, j)
-        return self.head.pixel(x)
+    def at_pixel(self, state: State, i: int, j: int) -> Tensor:
+        """Returns the logits (N, K, C) of a pixel; columns come in order.
+
+        The logits of a channel are valid once the values of the channels before it are written.
+        """
+        self.update_cache(state.cache, state.values, i, j)
+        x = state.cache.at_pixel(j, state.from_above[j])
+        for layer, memory in zip(self._layers(), state.layers, strict=True):
+            x = layer.at_pixel(memory, x, j)
+        return self.head.at_pixel(x)
+
+    def _layers(self) -> list[Layer]:
+        return [layer for layer in self.layers if isinstance(layer, Layer)]

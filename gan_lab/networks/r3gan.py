@@ -1,34 +1,36 @@
-"""The generator and critic of R3GAN (Huang et al. 2024): grouped residual blocks without any normalisation."""
+"""Generator and discriminator of R3GAN (Huang et al. 2024): grouped residual blocks without any normalisation."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import halvings
+from gan_lab.networks.layers import num_downsamplings
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))
-"""Of a leaky rectifier: keeps the variance of what passes through (He et al. 2015, eq. 15)."""
+"""Gain of a leaky ReLU, which keeps the variance of its input (He et al. 2015, eq. 15)."""
 
 
 class Generator(nn.Module):
-    """Latents (N, Z), and labels (N,) if there are classes → images (N, C, H, W), about [-1, 1] and not bounded.
+    """Maps latents (N, Z) and, if conditional, labels (N,) to images (N, C, H, W), about [-1, 1] but not bounded.
 
-    A learned 4×4 map scaled by a linear map of the latents, then two blocks at each size. At 32×32×3 with width 768,
-    Z = 64 and 10 classes it has 20.8 million parameters.
+    A learned map of the smallest size, scaled by a linear map of the latents, then residual blocks at each size. At
+    32×32×3 with width 768, Z = 64 and 10 classes it has 20.8 million parameters.
 
     Args:
         latent: Z.
-        channels, height, width: of the images.
-        widths: maps at each size from the smallest; one number stands for all.
-        blocks: at each size.
+        channels, height, width: size of the images.
+        widths: feature maps at each size from the smallest, or one number for all sizes.
+        blocks: residual blocks at each size.
         group: channels in each group of the 3×3 convolutions.
-        classes: K.
-        embedding: numbers that a class becomes.
+        classes: K, or 0 for an unconditional generator.
+        embedding: dimension of the class embedding.
+
+    Raises:
+        ValueError: if the number of widths is not the number of sizes, or groups do not divide a width.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class Generator(nn.Module):
         embedding: int = 64,
     ) -> None:
         super().__init__()
-        maps = at_each_size(widths, height, width)
+        maps = maps_per_size(widths, height, width)
         times, count = len(maps) - 1, blocks * len(maps)
         self.classes = class_embedding(classes, embedding) if classes else None
         self.basis = nn.Parameter(torch.randn(maps[0], height >> times, width >> times))
@@ -65,15 +67,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W), and labels (N,) if there are classes → logits (N,).
+    """Maps images (N, C, H, W) and, if conditional, labels (N,) to logits (N,).
 
-    With classes the logit is the inner product of what is found in the picture and the class, of as many numbers as
-    the smallest size has maps. At 32×32×3 with width 768 and 10 classes it has 21.3 million parameters.
+    A conditional logit is the inner product of a linear map of the features and a class embedding. At 32×32×3 with
+    width 768 and 10 classes it has 21.3 million parameters.
 
     Args:
-        channels, height, width: of the images.
-        widths: maps at each size from the smallest, as the generator's; one number stands for all.
-        blocks, group, classes: see ``Generator``.
+        channels, height, width: size of the images.
+        widths, blocks, group, classes: see ``Generator``.
+
+    Raises:
+        ValueError: if the number of widths is not the number of sizes, or groups do not divide a width.
     """
 
     def __init__(
@@ -87,7 +91,7 @@ class Discriminator(nn.Module):
         classes: int = 0,
     ) -> None:
         super().__init__()
-        maps = at_each_size(widths, height, width)[::-1]
+        maps = maps_per_size(widths, height, width)[::-1]
         times, count = len(maps) - 1, blocks * len(maps)
         layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 1, bias=False)]
         for before, after in zip([maps[0], *maps], maps, strict=False):
@@ -101,44 +105,52 @@ class Discriminator(nn.Module):
             init_gain(layer)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the logits are made from, (N, width)."""
+        """Maps images (N, C, H, W) to the last features (N, width)."""
         return self.layers(images)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.logits(self.features(images), labels)
 
     def logits(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        found = self.out(features)
-        return found.squeeze(1) if self.classes is None else (found * self.classes(labels)).sum(1)
+        """Maps features (N, width) and, if conditional, labels (N,) to logits (N,)."""
+        outputs = self.out(features)
+        return outputs.squeeze(1) if self.classes is None else (outputs * self.classes(labels)).sum(1)
 
 
-def at_each_size(widths: int | Sequence[int], height: int, width: int) -> list[int]:
-    """Maps at each size from the smallest.
+def maps_per_size(widths: int | Sequence[int], height: int, width: int) -> list[int]:
+    """Returns the number of feature maps at each size from the smallest.
 
     Raises:
-        ValueError: if there are not as many as sizes.
+        ValueError: if the number of widths is not the number of sizes.
     """
-    sizes = halvings(height, width) + 1
+    sizes = num_downsamplings(height, width) + 1
     maps = [widths] * sizes if isinstance(widths, int) else [*widths]
     if len(maps) != sizes:
-        raise ValueError(f"{height}×{width} px has {sizes} sizes, and there are {len(maps)} widths: give one for each.")
+        raise ValueError(
+            f"{len(maps)} widths do not match the {sizes} sizes of {height}×{width} px: give one width for each size."
+        )
     return maps
 
 
 class Block(nn.Module):
-    """x + 1×1 to twice the maps, grouped 3×3, 1×1 back; biases before the leaky rectifiers alone.
+    """Computes x + an inverted bottleneck of x: (N, C, H, W) → (N, C, H, W).
+
+    A 1×1 convolution to 2 C maps, a grouped 3×3 and a 1×1 back to C; only convolutions before a leaky ReLU have biases.
 
     Args:
         maps: C.
         group: channels in each group.
-        count: of blocks in the network, by which their first two convolutions are scaled down.
+        count: number of blocks in the network; the first two convolutions start smaller by count^(-1/4).
+
+    Raises:
+        ValueError: if groups do not divide 2 C.
     """
 
     def __init__(self, maps: int, group: int, count: int) -> None:
         super().__init__()
         wide = 2 * maps
         if wide % group:
-            raise ValueError(f"{wide} maps, twice the width, do not fall into groups of {group}: give another width.")
+            raise ValueError(f"group={group} does not divide {wide}, twice the width: give another width.")
         self.enter = nn.Conv2d(maps, wide, 1)
         self.mix = nn.Conv2d(wide, wide, 3, padding=1, groups=wide // group)
         self.leave = nn.Conv2d(wide, maps, 1, bias=False)
@@ -152,7 +164,11 @@ class Block(nn.Module):
 
 
 class Resample(nn.Module):
-    """The filter [1 3 3 1] over each map, and a 1×1 convolution where the width changes."""
+    """The filter [1 3 3 1] for each feature map, and a 1×1 convolution if the number of maps changes.
+
+    Args:
+        before, after: feature maps of the input and of the output.
+    """
 
     kernel: Tensor
 
@@ -165,11 +181,12 @@ class Resample(nn.Module):
             init_gain(self.convert)
 
     def filters(self, x: Tensor) -> Tensor:
+        """Returns the filter (C, 1, 4, 4) for each feature map of x (N, C, H, W)."""
         return self.kernel.expand(x.shape[1], -1, -1, -1)
 
 
 class Up(Resample):
-    """Twice the size; converts first."""
+    """Changes the number of maps, then doubles the size: (N, before, H, W) → (N, after, 2 H, 2 W)."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convert(x)
@@ -177,21 +194,22 @@ class Up(Resample):
 
 
 class Down(Resample):
-    """Half the size; converts last."""
+    """Halves the size, then changes the number of maps: (N, before, H, W) → (N, after, H / 2, W / 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convert(F.conv2d(x, self.filters(x), stride=2, padding=1, groups=x.shape[1]))
 
 
-def class_embedding(classes: int, numbers: int, gain: float = 1.0) -> nn.Embedding:
-    """A class's numbers, drawn as the weights of a linear map from its indicator."""
-    embedding = nn.Embedding(classes, numbers)
+def class_embedding(classes: int, dim: int, gain: float = 1.0) -> nn.Embedding:
+    """Returns an embedding of classes, initialised like a linear map of one-hot labels: N(0, gain² / classes)."""
+    embedding = nn.Embedding(classes, dim)
     nn.init.normal_(embedding.weight, 0.0, gain / math.sqrt(classes))
     return embedding
 
 
-def init_gain(layer: Any, gain: float = 1.0) -> None:
-    """Weights from N(0, gain² / fan_in), biases 0."""
+def init_gain(layer: nn.Module, gain: float = 1.0) -> None:
+    """Draws the weights of a convolution or linear layer from N(0, gain² / fan_in); biases are 0."""
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -6,24 +6,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import Dropout, init_normal, init_xavier, make_norm
+from gan_lab.networks.layers import Dropout, init_weights, make_norm
 
 
 class Generator(nn.Module):
-    """Pictures (N, C, H, W) → pictures (N, C', H, W) in [-1, 1]; H and W multiples of 4, in training at least 8.
+    """Maps images (N, C, H, W) to images (N, C', H, W) in [-1, 1]; H and W are multiples of 4, in training at least 8.
 
-    A 7×7 convolution, two halvings, residual blocks, two doublings, a 7×7 convolution. With 64 filters, 9 blocks and
-    three channels it has 11,378,179 parameters.
+    A 7×7 convolution, two downsamplings, residual blocks, two upsamplings, a 7×7 convolution. With 64 filters, 9
+    blocks and three channels it has 11,378,179 parameters.
 
     Args:
-        channels: C, what comes in.
-        out_channels: C', what goes out.
-        filters: maps of the first layer, doubled at each halving.
-        blocks: the papers' are 9 from 256 px up, 6 below.
-        norm: see ``make_norm``; the papers' is instance without affine.
-        dropout: share that each residual block drops in training.
-        antialias: halve and double through blur filters (Zhang 2019) with convolutions of stride 1, as CUT does.
-        init: "normal", N(0, 0.02), or "xavier" with gain 0.02, CUT's.
+        channels: C.
+        out_channels: C'.
+        filters: feature maps of the first layer, doubled at each downsampling.
+        blocks: number of residual blocks; the papers use 9 from 256 px up and 6 below.
+        norm: see ``make_norm``; the papers use plain_instance.
+        dropout: dropout probability in each residual block.
+        antialias: resample through blur filters (Zhang 2019) with convolutions of stride 1, as CUT does.
+        init: "normal", N(0, 0.02²), or "xavier" with gain 0.02, CUT's.
+
+    Attributes:
+        multiple: H and W must be multiples of it.
+
+    Raises:
+        ValueError: for another norm or initialisation.
     """
 
     multiple = 4
@@ -42,13 +48,17 @@ class Generator(nn.Module):
         super().__init__()
         bias = norm != "batch"
 
-        def normed(maps: int) -> list[nn.Module]:
+        def norm_relu(maps: int) -> list[nn.Module]:
             return [make_norm(norm, maps), nn.ReLU(inplace=True)]
 
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, filters, 7, bias=bias), *normed(filters)]
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(channels, filters, 7, bias=bias),
+            *norm_relu(filters),
+        ]
         for maps in (filters, 2 * filters):
             stride = 1 if antialias else 2
-            layers += [nn.Conv2d(maps, 2 * maps, 3, stride, 1, bias=bias), *normed(2 * maps)]
+            layers += [nn.Conv2d(maps, 2 * maps, 3, stride, 1, bias=bias), *norm_relu(2 * maps)]
             layers += [BlurDown(2 * maps)] if antialias else []
         layers += [ResidualBlock(4 * filters, norm, bias, dropout) for _ in range(blocks)]
         for maps in (4 * filters, 2 * filters):
@@ -56,40 +66,48 @@ class Generator(nn.Module):
                 layers += [BlurUp(maps), nn.Conv2d(maps, maps // 2, 3, 1, 1, bias=bias)]
             else:
                 layers += [nn.ConvTranspose2d(maps, maps // 2, 3, 2, 1, output_padding=1, bias=bias)]
-            layers += normed(maps // 2)
+            layers += norm_relu(maps // 2)
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        {"normal": init_normal, "xavier": init_xavier}[init](self)
+        init_weights(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
 
-    def features(self, images: Tensor, at: Sequence[int]) -> list[Tensor]:
-        """What the layers numbered ``at`` (ascending) give, no further than the last of them."""
-        found = []
-        for number, layer in enumerate(self.layers[: at[-1] + 1]):
+    def features(self, images: Tensor, indices: Sequence[int]) -> list[Tensor]:
+        """Returns the outputs of some layers; later layers are not run.
+
+        Args:
+            images: (N, C, H, W).
+            indices: of the layers, ascending.
+
+        Returns:
+            maps (N, F, h, w) for each index.
+        """
+        outputs = []
+        for index, layer in enumerate(self.layers[: indices[-1] + 1]):
             images = layer(images)
-            if number in at:
-                found.append(images.clone() if _overwritten(self.layers, number) else images)
-        return found
+            if index in indices:
+                outputs.append(images.clone() if _is_overwritten(self.layers, index) else images)
+        return outputs
 
-    def widths(self, at: Sequence[int], channels: int) -> list[int]:
-        """The number of maps that ``features`` gives at each of the layers."""
-        found = []
-        for number, layer in enumerate(self.layers[: at[-1] + 1]):
+    def feature_channels(self, indices: Sequence[int], channels: int) -> list[int]:
+        """Returns the number of feature maps of each output of ``features``, for images of C = ``channels``."""
+        counts = []
+        for index, layer in enumerate(self.layers[: indices[-1] + 1]):
             channels = getattr(layer, "out_channels", channels)
-            found += [channels] if number in at else []
-        return found
+            counts += [channels] if index in indices else []
+        return counts
 
 
-def _overwritten(layers: nn.Sequential, number: int) -> bool:
-    """Whether the next layer that does anything works in place on what this one gives."""
-    following = (layer for layer in layers[number + 1 :] if not isinstance(layer, nn.Identity))
+def _is_overwritten(layers: nn.Sequential, index: int) -> bool:
+    """Says whether the next layer that is not an identity changes this layer's output in place."""
+    following = (layer for layer in layers[index + 1 :] if not isinstance(layer, nn.Identity))
     return getattr(next(following, None), "inplace", False)
 
 
 class ResidualBlock(nn.Module):
-    """x + two 3×3 convolutions of x, padded by reflection."""
+    """Computes x + two 3×3 convolutions of x, padded by reflection: (N, maps, H, W) → (N, maps, H, W)."""
 
     def __init__(self, maps: int, norm: str, bias: bool, dropout: float) -> None:
         super().__init__()
@@ -109,7 +127,7 @@ class ResidualBlock(nn.Module):
 
 
 class Blur(nn.Module):
-    """A fixed binomial filter over each map (Zhang 2019, Making Convolutional Networks Shift-Invariant Again)."""
+    """A fixed binomial filter for each feature map (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again")."""
 
     kernel: Tensor
 
@@ -121,7 +139,7 @@ class Blur(nn.Module):
 
 
 class BlurDown(Blur):
-    """Half the size: filter [1 2 1], every second pixel, edges reflected."""
+    """Halves maps (N, maps, H, W) to (N, maps, H / 2, W / 2): filter [1 2 1], every second pixel, reflected edges."""
 
     def __init__(self, maps: int) -> None:
         super().__init__(maps, (1, 2, 1))
@@ -131,7 +149,7 @@ class BlurDown(Blur):
 
 
 class BlurUp(Blur):
-    """Twice the size: filter [1 3 3 1] over every second pixel, edges repeated."""
+    """Doubles maps (N, maps, H, W) to (N, maps, 2 H, 2 W): filter [1 3 3 1] between zeros, replicated edges."""
 
     def __init__(self, maps: int) -> None:
         super().__init__(maps, (1, 3, 3, 1), gain=4)

@@ -1,4 +1,4 @@
-"""Residual generator and critic of Gulrajani et al. 2017 and Miyato et al. 2018, with SAGAN's attention by choice."""
+"""Residual generator and discriminator of Gulrajani et al. 2017 and Miyato et al. 2018, with SAGAN's attention."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,21 +7,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu
 
-from gan_lab.networks.layers import halvings, make_norm
+from gan_lab.networks.layers import make_norm, num_downsamplings
 
 
 class Generator(nn.Module):
-    """Latents (N, Z), and labels (N,) if there are classes → images (N, C, H, W) in [-1, 1].
+    """Maps latents (N, Z) and, if conditional, labels (N,) to images (N, C, H, W) in [-1, 1].
 
-    Up to 32 px every block has 4 · ``base`` maps; above, the last has ``base``, doubled at each block before it up to
-    16 · ``base``. With base 64 and Z = 128 it has 4,276,739 parameters at 32×32×3.
+    Up to 32 px every block has 4 · ``base`` feature maps. Above, the last block has ``base``, doubled at each block
+    before it up to 16 · ``base``. With base 64 and Z = 128 it has 4,276,739 parameters at 32×32×3.
 
     Args:
         latent: Z.
-        channels, height, width: of the images.
+        channels, height, width: size of the images.
         base: see above.
-        classes: K; then batch norms have a gain and a bias for each class (Dumoulin et al. 2017).
-        attention: side in pixels of the maps that attend to themselves (SAGAN: 32); None leaves attention out.
+        classes: K, or 0 for an unconditional generator; batch norms have a gain and a bias for each class.
+        attention: shorter side in pixels of the maps with self-attention (SAGAN: 32); None means no attention.
+
+    Raises:
+        ValueError: if no block has maps of the size ``attention``.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class Generator(nn.Module):
         attention: int | None = None,
     ) -> None:
         super().__init__()
-        times = halvings(height, width)
+        times = num_downsamplings(height, width)
         maps = [_maps(base, times - i, times, flat=4) for i in range(times + 1)]
         self.start = (maps[0], height >> times, width >> times)
         self.dense = nn.Linear(latent, maps[0] * self.start[1] * self.start[2])
@@ -45,7 +48,7 @@ class Generator(nn.Module):
                 blocks.append(UpBlock(maps[i - 1], maps[i], classes))
             if attention == min(height, width) >> (times - i):
                 blocks.append(Attention(maps[i]))
-        _refuse_unmatched(attention, blocks)
+        _check_attention(attention, blocks)
         self.blocks = nn.ModuleList(blocks)
         self.norm, self.out = nn.BatchNorm2d(maps[-1]), nn.Conv2d(maps[-1], channels, 3, padding=1)
         init_residual(self)
@@ -58,19 +61,22 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W), and labels (N,) if there are classes → logits (N,).
+    """Maps images (N, C, H, W) and, if conditional, labels (N,) to logits (N,).
 
-    Up to 32 px four blocks of 2 · ``base`` maps, of which two halve; above, the first has ``base``, doubled at each
-    halving up to 16 · ``base``, and one more block follows, which halves at 64 px and not above. Features are summed
-    over the picture; labels enter as an inner product with them (Miyato and Koyama 2018, projection). With base 64 it
-    has 1,053,825 parameters at 32×32×3.
+    Up to 32 px it has four blocks of 2 · ``base`` feature maps, two of which halve the size. Above, the first block
+    has ``base``, doubled at each halving up to 16 · ``base``, and one more block follows, which halves at 64 px only.
+    Features are summed over the image; labels enter by projection (Miyato and Koyama 2018): the inner product of
+    features and a class embedding is added to the logit. With base 64 it has 1,053,825 parameters at 32×32×3.
 
     Args:
-        channels, height, width: of the images.
+        channels, height, width: size of the images.
         base: see above.
-        classes: K.
-        attention: side in pixels of the maps that attend to themselves; None leaves attention out.
-        norm: within the blocks, see ``make_norm``; SNGAN's is none, for it has spectral norm.
+        classes: K, or 0 for an unconditional discriminator.
+        attention: shorter side in pixels of the maps with self-attention; None means no attention.
+        norm: in the blocks, see ``make_norm``; SNGAN uses none, because it has spectral norm.
+
+    Raises:
+        ValueError: if no block has maps of the size ``attention``, and for another norm.
     """
 
     def __init__(
@@ -84,53 +90,58 @@ class Discriminator(nn.Module):
         norm: str = "none",
     ) -> None:
         super().__init__()
-        times = halvings(height, width)
+        times = num_downsamplings(height, width)
         halved = min(times, 2) if times <= 3 else times
         maps = [_maps(base, i, times, flat=2) for i in range(halved)]
         maps += [maps[-1]] * (2 if times <= 3 else 1) if times != 4 else [16 * base]
-        halved += times == 4  # at 64 px the last block halves too
+        halved += times == 4  # at 64 px the last block halves the size too
         blocks: list[nn.Module] = [FirstBlock(channels, maps[0])]
         for i, (before, after) in enumerate(pairwise(maps), 1):
             if attention == min(height, width) >> i and i <= halved:
                 blocks.append(Attention(before))
             blocks.append(DownBlock(before, after, norm, halve=i < halved))
-        _refuse_unmatched(attention, blocks)
+        _check_attention(attention, blocks)
         self.blocks = nn.Sequential(*blocks)
         self.width, self.out = maps[-1], nn.Linear(maps[-1], 1)
         self.projection = nn.Embedding(classes, maps[-1]) if classes else None
         init_residual(self)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the logits are made from, (N, width)."""
+        """Maps images (N, C, H, W) to the last features (N, width)."""
         return relu(self.blocks(images)).sum((2, 3))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.logits(self.features(images), labels)
 
     def logits(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps features (N, width) and, if conditional, labels (N,) to logits (N,)."""
         logits = self.out(features).squeeze(1)
         return logits if self.projection is None else logits + (self.projection(labels) * features).sum(1)
 
 
-def _refuse_unmatched(attention: int | None, blocks: Sequence[nn.Module]) -> None:
+def _check_attention(attention: int | None, blocks: Sequence[nn.Module]) -> None:
     if attention is not None and not any(isinstance(block, Attention) for block in blocks):
         raise ValueError(
-            f"There are no maps of {attention} px between blocks for network.attention: give half or a quarter of the "
-            "pictures' shorter side, or null."
+            f"network.attention={attention} is not valid, because no maps between blocks have this size: give half or "
+            "a quarter of the images' shorter side, or null."
         )
 
 
-def _maps(base: int, halvings: int, times: int, flat: int) -> int:
-    return flat * base if times <= 3 else base * min(1 << halvings, 16)
+def _maps(base: int, level: int, times: int, flat: int) -> int:
+    """Returns the feature maps after ``level`` of ``times`` halvings: ``flat`` · base for images up to 32 px."""
+    return flat * base if times <= 3 else base * min(1 << level, 16)
 
 
 class ConditionalNorm(nn.Module):
-    """Batch norm with a gain and a bias for each class (Dumoulin et al. 2017), an ordinary one without classes."""
+    """Batch norm of maps (N, maps, H, W), with a gain and a bias for each class if labels (N,) are given.
+
+    Dumoulin et al. 2017. Without classes it is an ordinary batch norm.
+    """
 
     def __init__(self, maps: int, classes: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(maps, affine=not classes)
-        self.gains = nn.Parameter(torch.zeros(classes, 2 * maps)) if classes else None  # around 1, and around 0
+        self.gains = nn.Parameter(torch.zeros(classes, 2 * maps)) if classes else None  # differences from 1 and from 0
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.norm(x)
@@ -141,7 +152,11 @@ class ConditionalNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions, and a 1×1 that is added to them."""
+    """The convolutions of a residual block: two 3×3, and a 1×1 for the shortcut.
+
+    Args:
+        before, after: feature maps of the input and of the output.
+    """
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -150,7 +165,7 @@ class Block(nn.Module):
 
 
 class UpBlock(Block):
-    """x doubled + two 3×3 convolutions of x, doubled before the first."""
+    """Computes upsampled x + two 3×3 convolutions of upsampled x: (N, before, H, W) → (N, after, 2 H, 2 W)."""
 
     def __init__(self, before: int, after: int, classes: int) -> None:
         super().__init__(before, after)
@@ -163,14 +178,17 @@ class UpBlock(Block):
 
 
 class FirstBlock(Block):
-    """The critic's first: no rectifier before a picture, halved at the end."""
+    """The discriminator's first block, which has no ReLU at its input.
+
+    Maps (N, before, H, W) to (N, after, H / 2, W / 2).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return avg_pool2d(self.convs[1](relu(self.convs[0](x))), 2) + self.skip(avg_pool2d(x, 2))
 
 
 class DownBlock(Block):
-    """x + two 3×3 convolutions of x, both halved if asked."""
+    """Computes x + two 3×3 convolutions of x, then halves the size if ``halve``: (N, before, H, W) → (N, after, …)."""
 
     def __init__(self, before: int, after: int, norm: str, halve: bool) -> None:
         super().__init__(before, after)
@@ -187,9 +205,9 @@ class DownBlock(Block):
 
 
 class Attention(nn.Module):
-    """Every place looks at all others (Zhang et al. 2019, SAGAN, eq. 1 to 3), keys and values halved as in its code.
+    """Self-attention (Zhang et al. 2019, SAGAN, eq. 1 to 3): (N, maps, H, W) → (N, maps, H, W).
 
-    What it adds begins at nothing.
+    Keys and values are pooled to half the size, as in its code. Its output is scaled by a gain that starts at 0.
     """
 
     def __init__(self, maps: int) -> None:
@@ -203,12 +221,12 @@ class Attention(nn.Module):
         query = self.query(x).flatten(2)
         key, value = (max_pool2d(layer(x), 2).flatten(2) for layer in (self.key, self.value))
         weights = torch.softmax(query.transpose(1, 2) @ key, 2)
-        seen = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.gain * self.out(seen)
+        attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        return x + self.gain * self.out(attended)
 
 
 def init_residual(network: nn.Module) -> None:
-    """Glorot's uniform weights, of the blocks' convolutions with gain √2, biases 0."""
+    """Draws Glorot's uniform weights, with gain √2 for the residual blocks' convolutions; biases are 0."""
     within = {conv for block in network.modules() if isinstance(block, Block) for conv in block.convs}
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):

@@ -9,19 +9,23 @@ from gan_lab.networks.layers import Dropout, init_normal, make_norm
 
 
 class Generator(nn.Module):
-    """Pictures (N, C, H, W) → pictures (N, C', H, W) in [-1, 1], with a skip at every scale.
+    """Maps images (N, C, H, W) to images (N, C', H, W) in [-1, 1], with a skip connection at every scale.
 
-    H and W are multiples of 2 ** downs, so that the innermost map has one pixel or few. With 64 filters, 8 halvings
-    (256 px) and three channels it has 54,413,955 parameters.
+    H and W must be multiples of ``multiple``, 2 ** num_downsamplings, which leaves one pixel or few at the innermost
+    scale. With 64 filters, 8 downsamplings (256 px) and three channels it has 54,413,955 parameters.
 
     Args:
-        channels: C, what comes in.
-        out_channels: C', what goes out.
-        filters: maps of the outermost scale, doubled at each halving up to eight times as many.
-        downs: halvings, at least 3.
-        norm: see ``make_norm``; pix2pix's is batch, CycleGAN's plain_instance.
-        dropout: share dropped on the way up, at the scales around the innermost.
-        drops: how many scales: the paper's 3 at 8 halvings; of smaller U-Nets the published code takes ``downs - 5``.
+        channels: C.
+        out_channels: C'.
+        filters: feature maps of the outermost scale, doubled at each downsampling up to eight times as many.
+        num_downsamplings: at least 3.
+        norm: see ``make_norm``; pix2pix uses batch, CycleGAN plain_instance.
+        dropout: dropout probability in the decoder, at the scales next to the innermost.
+        num_dropouts: number of scales with dropout. The paper has 3 for 8 downsamplings; the published code has
+            ``num_downsamplings - 5`` for smaller U-Nets.
+
+    Raises:
+        ValueError: for fewer than 3 downsamplings, and for another norm.
     """
 
     def __init__(
@@ -29,20 +33,23 @@ class Generator(nn.Module):
         channels: int = 3,
         out_channels: int = 3,
         filters: int = 64,
-        downs: int = 8,
+        num_downsamplings: int = 8,
         norm: str = "batch",
         dropout: float = 0.5,
-        drops: int = 3,
+        num_dropouts: int = 3,
     ) -> None:
         super().__init__()
-        if downs < 3:
-            raise ValueError(f"A U-Net needs at least 3 halvings, not {downs}: give sides that are multiples of 8.")
-        self.multiple = 1 << downs
-        maps = [filters * min(1 << level, 8) for level in range(downs)]
+        if num_downsamplings < 3:
+            raise ValueError(
+                f"num_downsamplings={num_downsamplings} is too few for a U-Net: give sides that are multiples of 8."
+            )
+        self.multiple = 1 << num_downsamplings
+        levels = range(num_downsamplings)
+        maps = [filters * min(1 << level, 8) for level in levels]
         bias = norm != "batch"
-        self.down = nn.ModuleList(_down(level, channels, maps, norm, bias) for level in range(downs))
-        shares = [dropout if 0 < downs - 1 - level <= drops else 0.0 for level in range(downs)]
-        self.up = nn.ModuleList(_up(level, out_channels, maps, norm, bias, shares[level]) for level in range(downs))
+        self.down = nn.ModuleList(_down(level, channels, maps, norm, bias) for level in levels)
+        dropouts = [dropout if 0 < num_downsamplings - 1 - level <= num_dropouts else 0.0 for level in levels]
+        self.up = nn.ModuleList(_up(level, out_channels, maps, norm, bias, dropouts[level]) for level in levels)
         init_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -57,7 +64,7 @@ class Generator(nn.Module):
 
 
 def _down(level: int, channels: int, maps: Sequence[int], norm: str, bias: bool) -> nn.Sequential:
-    """Halves; the outermost scale has neither norm nor a rectifier before it, the innermost no norm."""
+    """Returns the downsampling layers of a scale: no norm at the outermost and innermost, no ReLU at the outermost."""
     if level == 0:
         return nn.Sequential(nn.Conv2d(channels, maps[0], 4, 2, 1, bias=bias))
     innermost = level == len(maps) - 1
@@ -69,7 +76,7 @@ def _down(level: int, channels: int, maps: Sequence[int], norm: str, bias: bool)
 
 
 def _up(level: int, out_channels: int, maps: Sequence[int], norm: str, bias: bool, dropout: float) -> nn.Sequential:
-    """Doubles; takes the skip of its scale beside what comes from below, but for the innermost."""
+    """Returns the upsampling layers of a scale; all but the innermost also take the skip connection of their scale."""
     width = maps[level] if level == len(maps) - 1 else 2 * maps[level]
     if level == 0:
         return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(width, out_channels, 4, 2, 1), nn.Tanh())

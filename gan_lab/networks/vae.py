@@ -1,4 +1,4 @@
-"""Encoders and decoders between pictures and vectors: fully connected, and convolutional for pictures of any size."""
+"""Encoders and decoders between images and vectors: fully connected, and convolutional for images of any size."""
 
 import math
 from collections.abc import Sequence
@@ -6,17 +6,19 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_lab.networks.layers import beside
+from gan_lab.networks.layers import concat_labels
 
 
 class MLPEncoder(nn.Module):
-    """Images (N, C, H, W) → (N, out): linear layers with ReLU (Kingma and Welling 2014, appendix C, whose are tanh).
+    """Maps images (N, C, H, W) to vectors (N, out): linear layers with ReLU.
+
+    Kingma and Welling 2014, appendix C, use tanh.
 
     Args:
-        out: numbers that come out: 2Z of a posterior.
-        channels, height, width: of the images.
-        widths: of the hidden layers.
-        classes: K; then labels (N,) are taken as well, their indicators beside the pixels.
+        out: outputs; 2Z for a Gaussian posterior.
+        channels, height, width: size of the images.
+        widths: units of the hidden layers.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the pixels.
     """
 
     def __init__(
@@ -27,17 +29,17 @@ class MLPEncoder(nn.Module):
         self.layers = _dense([channels * height * width + classes, *widths, out])
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(beside(images.flatten(1), labels, self.classes))
+        return self.layers(concat_labels(images.flatten(1), labels, self.classes))
 
 
 class MLPDecoder(nn.Module):
-    """Latents (N, Z) → maps (N, C, H, W): linear layers with ReLU.
+    """Maps latents (N, Z) to maps (N, C, H, W): linear layers with ReLU.
 
     Args:
         latent: Z.
-        channels, height, width: of the maps.
-        widths: of the hidden layers.
-        classes: K; then labels (N,) are taken as well, their indicators beside the latents.
+        channels, height, width: size of the maps.
+        widths: units of the hidden layers.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class MLPDecoder(nn.Module):
         self.layers = nn.Sequential(pixels, nn.Unflatten(1, (channels, height, width)))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(beside(latents, labels, self.classes))
+        return self.layers(concat_labels(latents, labels, self.classes))
 
 
 def _dense(widths: Sequence[int]) -> nn.Sequential:
@@ -58,36 +60,40 @@ def _dense(widths: Sequence[int]) -> nn.Sequential:
 
 
 class ConvEncoder(nn.Module):
-    """Images (N, C, H, W) → (N, out): strided convolutions down to 4 to 7 px, group norm, SiLU, a linear layer.
+    """Maps images (N, C, H, W) to vectors (N, out).
+
+    Strided convolutions with group norm and SiLU, down to a shorter side of 4 to 7 px, then a linear layer.
 
     Args:
-        out: numbers that come out: 2Z of a posterior.
-        channels, height, width: of the images.
-        base: maps after the first halving; doubled at each further one.
-        classes: K; then labels (N,) are taken as well, their indicators as maps beside the images.
+        out: outputs; 2Z for a Gaussian posterior.
+        channels, height, width: size of the images.
+        base: feature maps after the first halving, doubled at each further one.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the images.
     """
 
     def __init__(self, out: int, channels: int, height: int, width: int, base: int = 32, classes: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        sizes = halved(height, width)
+        sizes = downsampled_sizes(height, width)
         maps = [channels + classes, *(base << level for level in range(len(sizes) - 1))]
-        layers = [part for pair in pairwise(maps) for part in (nn.Conv2d(*pair, 4, 2, 1), *normed(pair[1]))]
+        layers = [part for pair in pairwise(maps) for part in (nn.Conv2d(*pair, 4, 2, 1), *norm_act(pair[1]))]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(maps[-1] * math.prod(sizes[-1]), out))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(beside(images, labels, self.classes))
+        return self.layers(concat_labels(images, labels, self.classes))
 
 
 class ConvDecoder(nn.Module):
-    """Latents (N, Z) → maps (N, C, H, W): a linear layer, transposed convolutions, group norm, SiLU, a 3×3 convolution.
+    """Maps latents (N, Z) to maps (N, C, H, W).
+
+    A linear layer, transposed convolutions with group norm and SiLU, and a 3×3 convolution.
 
     Args:
         latent: Z.
-        channels, height, width: of the maps.
-        base: maps at half the resolution; doubled at each halving.
-        classes: K; then labels (N,) are taken as well, their indicators beside the latents.
-        tanh: brings what comes out into [-1, 1].
+        channels, height, width: size of the maps.
+        base: feature maps at half the resolution, doubled at each halving.
+        classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
+        tanh: bound the output to [-1, 1] by tanh.
     """
 
     def __init__(
@@ -102,28 +108,28 @@ class ConvDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.classes = classes
-        sizes = halved(height, width)[::-1]
+        sizes = downsampled_sizes(height, width)[::-1]
         maps = [*(base << level for level in reversed(range(len(sizes) - 1))), base]
         first = (maps[0], *sizes[0])
         layers: list[nn.Module] = [nn.Linear(latent + classes, math.prod(first)), nn.Unflatten(1, first)]
         for pair, small, large in zip(pairwise(maps), sizes, sizes[1:], strict=False):
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            layers += [*normed(pair[0]), nn.ConvTranspose2d(*pair, 4, 2, 1, output_padding=odd)]
+            layers += [*norm_act(pair[0]), nn.ConvTranspose2d(*pair, 4, 2, 1, output_padding=odd)]
         self.last = nn.Conv2d(maps[-1], channels, 3, 1, 1)
-        self.layers = nn.Sequential(*layers, *normed(maps[-1]), self.last, *([nn.Tanh()] if tanh else []))
+        self.layers = nn.Sequential(*layers, *norm_act(maps[-1]), self.last, *([nn.Tanh()] if tanh else []))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(beside(latents, labels, self.classes))
+        return self.layers(concat_labels(latents, labels, self.classes))
 
 
-def halved(height: int, width: int) -> list[tuple[int, int]]:
-    """The sizes of a picture that is halved, rounded down, until its shorter side has fewer than 8 px."""
+def downsampled_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Returns the sizes of an image that is halved, rounding down, until its shorter side has fewer than 8 px."""
     sizes = [(height, width)]
     while min(sizes[-1]) >= 8:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
     return sizes
 
 
-def normed(maps: int) -> list[nn.Module]:
-    """Group norm over groups of at least 8 maps, and SiLU."""
+def norm_act(maps: int) -> list[nn.Module]:
+    """Returns a group norm, over groups of at least 8 feature maps, and a SiLU."""
     return [nn.GroupNorm(math.gcd(maps, max(1, min(8, maps // 8))), maps), nn.SiLU()]

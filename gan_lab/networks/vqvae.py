@@ -1,4 +1,4 @@
-"""The VQ-VAE's encoder and decoder (van den Oord et al. 2017, section 4.1), for pictures whose sides halve evenly."""
+"""The VQ-VAE's encoder and decoder (van den Oord et al. 2017, section 4.1)."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """x + ReLU, 3×3, ReLU, 1×1."""
+    """Computes x + ReLU, 3×3 convolution, ReLU, 1×1 convolution: (N, maps, H, W) → (N, maps, H, W)."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -18,17 +18,19 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images (N, C, H, W) → vectors (N, D, H / 2^s, W / 2^s): strided convolutions 4×4, residual blocks, a 1×1.
+    """Maps images (N, C, H, W) to vectors (N, D, H / 2^s, W / 2^s).
+
+    Strided 4×4 convolutions, residual blocks, a 1×1 convolution.
 
     Args:
-        channels, height, width: of the images; sides must be multiples of 2^s.
+        channels, height, width: size of the images; both sides must be multiples of 2^s.
         dim: D.
-        maps: of the residual blocks; half as many after the first halving.
-        halvings: s.
-        blocks: their number.
+        maps: feature maps of the residual blocks; half as many at the scales before the last.
+        num_downsamplings: s, at least 1.
+        blocks: number of residual blocks.
 
     Raises:
-        ValueError: for sides that do not halve so often.
+        ValueError: if ``num_downsamplings`` is below 1, or a side cannot be halved as often.
     """
 
     def __init__(
@@ -38,19 +40,12 @@ class Encoder(nn.Module):
         width: int,
         dim: int = 64,
         maps: int = 128,
-        halvings: int = 2,
+        num_downsamplings: int = 2,
         blocks: int = 2,
     ) -> None:
         super().__init__()
-        if halvings < 1:
-            raise ValueError(f"codebook.halvings={halvings} does not serve: give a whole number from 1 up.")
-        grain = 1 << halvings
-        if height % grain or width % grain:
-            raise ValueError(
-                f"A codebook of pictures that are halved {halvings} times takes sides that are multiples of {grain}, "
-                f"not {height}×{width}: give such a data.size, or fewer codebook.halvings."
-            )
-        widths = [channels, *[maps // 2] * (halvings - 1), maps]
+        _check_sides(num_downsamplings, height, width)
+        widths = [channels, *[maps // 2] * (num_downsamplings - 1), maps]
         layers: list[nn.Module] = []
         for pair in pairwise(widths):
             layers += [nn.Conv2d(*pair, 4, 2, 1), nn.ReLU()]
@@ -61,19 +56,33 @@ class Encoder(nn.Module):
         return self.layers(images)
 
 
-class Decoder(nn.Module):
-    """Vectors (N, D, h, w) → images (N, C, 2^s h, 2^s w): a 3×3, residual blocks, transposed convolutions 4×4, a 3×3.
+def _check_sides(num_downsamplings: int, height: int, width: int) -> None:
+    if num_downsamplings < 1:
+        raise ValueError(f"codebook.num_downsamplings={num_downsamplings} is not valid: give an integer of at least 1.")
+    multiple = 1 << num_downsamplings
+    if height % multiple or width % multiple:
+        raise ValueError(
+            f"With codebook.num_downsamplings={num_downsamplings} sides must be multiples of {multiple} px, "
+            f"not {height}×{width}: give such a data.size, or fewer downsamplings."
+        )
 
-    Nothing bounds the values: while few entries are in use, a tanh would come to rest at the background's level.
+
+class Decoder(nn.Module):
+    """Maps vectors (N, D, h, w) to images (N, C, 2^s h, 2^s w).
+
+    A 3×3 convolution, residual blocks, transposed 4×4 convolutions, a 3×3 convolution. The output is not bounded:
+    while few entries are in use, a tanh would saturate at the background's level.
 
     Args:
-        channels: of the images.
-        dim, maps, halvings, blocks: as the encoder's.
+        channels: C.
+        dim, maps, num_downsamplings, blocks: see ``Encoder``.
     """
 
-    def __init__(self, channels: int, dim: int = 64, maps: int = 128, halvings: int = 2, blocks: int = 2) -> None:
+    def __init__(
+        self, channels: int, dim: int = 64, maps: int = 128, num_downsamplings: int = 2, blocks: int = 2
+    ) -> None:
         super().__init__()
-        widths = [maps, *[maps // 2] * halvings]
+        widths = [maps, *[maps // 2] * num_downsamplings]
         layers: list[nn.Module] = [nn.Conv2d(dim, maps, 3, 1, 1), *(Block(maps) for _ in range(blocks))]
         for pair in pairwise(widths):
             layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, 4, 2, 1)]

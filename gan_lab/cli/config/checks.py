@@ -178,9 +178,9 @@ def _check_remedies(config: DictConfig) -> None:
 def _check_size(config: DictConfig, height: int, width: int) -> None:
     """Raises UserError for pictures that the generators or critics cannot take."""
     layers, varying = config.critic.layers, ("scale_width", "scale_shortside", "none")
-    if "downs" not in config.generator and (height % 4 or width % 4):
+    if "num_downsamplings" not in config.generator and (height % 4 or width % 4):
         raise UserError(f"data.size={config.data.size} does not serve generator=resnet: give multiples of 4.")
-    if "downs" in config.generator and config.data.get("preprocess") in varying:
+    if "num_downsamplings" in config.generator and config.data.get("preprocess") in varying:
         raise UserError(
             f"generator=unet takes pictures of one size, which data.preprocess={config.data.preprocess} does not give: "
             "choose generator=resnet, or data.preprocess=resize_and_crop."

@@ -26,7 +26,7 @@ def ancestral_sampling(
     the device has that: a rounding that puts one value on the other side of its bound would make another picture.
 
     Args:
-        network: see ``gan_lab.networks.ancestral.Draws``.
+        network: see ``gan_lab.networks.ancestral.Autoregressive``.
         shape: (C, H, W).
         labels: (n,), if the network takes them.
         known: values (n, C, H, W) that are kept where the mask (n, 1, H, W) is true.
