@@ -188,7 +188,7 @@ def test_what_is_set_of_callbacks_that_are_left_out_does_no_harm(tmp_path):
 
 
 def test_compiled_networks_train_beside_an_adaptive_weight(tmp_path):
-    few = ["codebook.halvings=1", "model.critic_begin=0.25", "compile=true"]
+    few = ["codebook.num_downsamplings=1", "model.critic_begin=0.25", "compile=true"]
     _, model = fit(plain(["model=vqgan"], tmp_path, *limited(4 * BATCH), *few))
     assert model.encoder._compiled_call_impl is not None and model.decoder._compiled_call_impl is None
 

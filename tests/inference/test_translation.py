@@ -70,7 +70,7 @@ def test_fast_tiles_report_an_error_estimate():
 
 
 def test_a_network_with_a_global_receptive_field_is_blended():
-    model, image = Model(lively(UNet(filters=4, downs=4)), multiple=16), pixels(40, 70)
+    model, image = Model(lively(UNet(filters=4, num_downsamplings=4)), multiple=16), pixels(40, 70)
     result = Translator(model, "a2b", tiling=Tiling(20))(image)
     assert "blended" in result.tiling and result.pixels.shape == image.shape
     assert result.pixels.float().std() > 0

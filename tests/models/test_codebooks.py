@@ -49,8 +49,8 @@ def test_a_picture_is_its_codes(trained):
 
 
 def test_what_no_encoder_or_kernel_can_be_is_refused():
-    for wrong in ("codebook.halvings=0", "model.prior.kernel=4"):
-        with pytest.raises(UserError, match="does not serve"):
+    for wrong in ("codebook.num_downsamplings=0", "model.prior.kernel=4"):
+        with pytest.raises(UserError, match="is not valid"):
             instantiate(plain(["model=vqvae"], "nowhere", *limited(4), wrong)["model"])
 
 

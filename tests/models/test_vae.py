@@ -184,7 +184,7 @@ def test_a_ladder_has_at_least_three_groups_whatever_the_size():
         pictures = torch.randn(2, 3, *size)
         decoder = ladder.Decoder(3, *size, maps=8, dim=1)
         seen = ladder.Encoder(3, *size, maps=8)(pictures)
-        assert decoder.infer(seen, torch.randn(2, decoder.latent)).given.shape == pictures.shape
+        assert decoder.infer(seen, torch.randn(2, decoder.latent)).output.shape == pictures.shape
 
 
 def test_a_draw_and_what_is_made_of_it_are_one(tower):
@@ -192,18 +192,18 @@ def test_a_draw_and_what_is_made_of_it_are_one(tower):
     images = torch.randn(3, 1, 16, 16)
     epsilon = torch.randn(3, tower.decoder.latent)
     found = tower.decoder.infer(tower.encoder(images), epsilon)
-    torch.testing.assert_close(tower.decoder(found.draw), found.given, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(tower.decoder(found.sample), found.output, atol=1e-4, rtol=1e-4)
 
 
 def test_the_ladders_divergence_is_the_mean_of_its_ratio(tower):
     images = torch.randn(1, 1, 16, 16)
-    top = sum(2 * 2 * h * w for h, w in ladder.scales(16, 16)[:1])  # whose prior hangs on no draw
+    top = sum(2 * 2 * h * w for h, w in ladder.latent_sizes(16, 16)[:1])  # whose prior hangs on no draw
     epsilon = torch.randn(4000, tower.decoder.latent)
     seen = [maps.expand(4000, -1, -1, -1) for maps in tower.encoder(images)]
     with torch.no_grad():
         found = tower.decoder.infer(seen, epsilon)
     first = slice(0, top // 2)
-    assert found.kl[0, first].sum().item() == pytest.approx(-found.ratio[:, first].sum(1).mean().item(), abs=0.15)
+    assert found.kl[0, first].sum().item() == pytest.approx(-found.log_ratio[:, first].sum(1).mean().item(), abs=0.15)
     assert (found.kl >= -1e-5).all()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.networks.ancestral import choose, redraw, sample
+from gan_lab.networks.ancestral import inverse_cdf, sample, sample_naively
 from gan_lab.networks.pixelcnn import PixelCNN
 from gan_lab.networks.pixelrnn import RowLSTM
 
@@ -47,7 +47,7 @@ def test_a_value_sees_what_is_before_it_and_no_other(family, seen, channels, emb
     height, width, layers = 4, 6, 6 if family is PixelCNN else 2
     network = make(family, channels, height, width, layers=layers, embed=embed)
     values = torch.randint(0, 3, (8, channels, height, width))  # several, as rectifiers may hide a value in one
-    x = network.inputs(values).detach().requires_grad_()
+    x = network.embed(values).detach().requires_grad_()
     logits = network.logits(x).mul(draw(3, 1, 1, 1)).sum((0, 1))
     places = list(itertools.product(range(channels), range(height), range(width)))
     for c, i, j in places:
@@ -75,12 +75,12 @@ def test_the_probabilities_of_all_pictures_sum_to_one(family, channels, levels):
 def test_the_logits_of_drawing_are_forwards(family, channels, embed, dtype, error):
     network = make(family, channels, 4, 5, embed=embed, classes=2).to(dtype)
     values, labels = torch.randint(0, 3, (3, channels, 4, 5)), torch.tensor([0, 1, 1])
-    state = network.begin(values, labels)
+    state = network.init_state(values, labels)
     found = torch.empty(3, 3, channels, 4, 5, dtype=dtype)
     for i in range(4):
-        network.row(state, i)
+        network.start_row(state, i)
         for j in range(5):
-            found[..., i, j] = network.pixel(state, i, j)
+            found[..., i, j] = network.at_pixel(state, i, j)
     torch.testing.assert_close(found, network(values, labels), atol=error, rtol=0)
 
 
@@ -91,12 +91,12 @@ def test_drawing_with_memory_equals_drawing_without(family, channels):
     uniforms, labels = draw(6, channels, 4, 5), torch.arange(6) % 2
     found = sample(network, uniforms, labels=labels)
     assert found.unique().tolist() == [0, 1, 2]
-    assert found.equal(redraw(network, uniforms, labels=labels))
+    assert found.equal(sample_naively(network, uniforms, labels=labels))
     assert not found.equal(sample(network, uniforms, labels=1 - labels))
 
     known, mask = torch.randint(0, 3, found.shape), draw(6, 1, 4, 5) < 0.5
     filled = sample(network, uniforms, known, mask, labels)
-    assert filled.equal(redraw(network, uniforms, known, mask, labels))
+    assert filled.equal(sample_naively(network, uniforms, known, mask, labels))
     assert filled.where(mask, known).equal(known) and not filled.equal(known)
 
 
@@ -118,9 +118,9 @@ def test_each_label_has_logits_of_its_own(family):
 def test_levels_are_drawn_as_often_as_they_are_likely():
     shares = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64)
     uniforms = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
-    drawn = choose(shares.log().expand(1000, 4), uniforms)
+    drawn = inverse_cdf(shares.log().expand(1000, 4), uniforms)
     assert drawn.bincount(minlength=4).tolist() == [100, 0, 600, 300]
-    assert choose(torch.zeros(1, 256), torch.tensor([1 - 2**-24])).item() == 255
+    assert inverse_cdf(torch.zeros(1, 256), torch.tensor([1 - 2**-24])).item() == 255
 
 
 @networks

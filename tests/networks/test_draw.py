@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from gan_lab.losses.likelihoods import Bernoulli, DiscretizedLogistic
-from gan_lab.networks.draw import HASTE, Network, Picture, Read, Window, Write, _posterior, filterbank
+from gan_lab.networks.draw import CANVAS_GAIN, DRAW, IdentityEncoder, Read, Window, Write, _posterior, filterbank
 
 HEIGHT, WIDTH, STEPS, DIM = 6, 9, 3, 2
 LABELS = torch.tensor([0, 2, 1, 1])
@@ -18,7 +18,7 @@ def network(channels=1, likelihood=None, **more):
     """A small network whose parameters are large enough for pictures to differ."""
     torch.manual_seed(0)
     options = {"steps": STEPS, "dim": DIM, "units": 5, "read": 2, "write": 3} | more
-    made = Network(channels, HEIGHT, WIDTH, likelihood or Bernoulli(), **options)
+    made = DRAW(channels, HEIGHT, WIDTH, likelihood or Bernoulli(), **options)
     for parameter in made.parameters():
         nn.init.normal_(parameter, 0, 0.4)
     return made
@@ -115,11 +115,11 @@ def test_what_is_drawn_of_inferred_latents_is_what_was_inferred(options):
     made = network(classes=3, **options)
     images, epsilon = pictures(options.get("channels", 1)), normal(4, made.latent)
     found = made.infer(images, epsilon, LABELS)
-    assert found.draw.shape == found.kl.shape == found.ratio.shape == (4, STEPS * DIM)
-    torch.testing.assert_close(made(found.draw, LABELS), found.given)
-    canvases = made.canvases(found.draw, LABELS)
+    assert found.sample.shape == found.kl.shape == found.log_ratio.shape == (4, STEPS * DIM)
+    torch.testing.assert_close(made(found.sample, LABELS), found.output)
+    canvases = made.canvases(found.sample, LABELS)
     assert canvases.shape == (4, STEPS, len(made.canvas[0]), HEIGHT, WIDTH)
-    torch.testing.assert_close(canvases[:, -1], found.given)
+    torch.testing.assert_close(canvases[:, -1], found.output)
     assert not torch.allclose(canvases[:, -1], canvases[:, -2])
 
 
@@ -140,7 +140,7 @@ def test_the_encoder_sees_the_picture_and_what_the_canvas_lacks(monkeypatch):
     own = made.read.forward
     monkeypatch.setattr(made.read, "forward", read)
     found = made.infer(images, normal(4, made.latent))
-    drawn = [HASTE * made.canvas.expand(4, -1, -1, -1), *made.canvases(found.draw).unbind(1)]
+    drawn = [CANVAS_GAIN * made.canvas.expand(4, -1, -1, -1), *made.canvases(found.sample).unbind(1)]
     for (picture, error), canvas in zip(seen, drawn, strict=False):
         assert torch.equal(picture, images)
         torch.testing.assert_close(error, images - (2 * canvas.sigmoid() - 1))
@@ -151,7 +151,7 @@ def test_the_encoder_sees_the_picture_and_what_the_canvas_lacks(monkeypatch):
 def test_gradient_reaches_every_parameter(options):
     made = network(classes=3, **options)
     found = made.infer(pictures(options.get("channels", 1)), normal(4, made.latent), LABELS)
-    (found.given.square().sum() + found.kl.sum()).backward()
+    (found.output.square().sum() + found.kl.sum()).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in made.parameters())
 
 
@@ -159,13 +159,13 @@ def test_a_label_tells_what_is_drawn_and_what_is_inferred():
     made, images, epsilon = network(classes=3), pictures(), normal(4, STEPS * DIM)
     assert not torch.allclose(made(epsilon, LABELS), made(epsilon, LABELS.flip(0)))
     one, two = (made.infer(images, epsilon, labels) for labels in (LABELS, LABELS.flip(0)))
-    assert not torch.allclose(one.draw, two.draw)
+    assert not torch.allclose(one.sample, two.sample)
     torch.testing.assert_close(made(epsilon[:1], LABELS[:1]), made(epsilon, LABELS)[:1])
 
 
 def test_the_encoder_hands_the_picture_on():
     images = pictures()
-    assert Picture()(images, LABELS) is images and not [*Picture().parameters()]
+    assert IdentityEncoder()(images, LABELS) is images and not [*IdentityEncoder().parameters()]
 
 
 def test_numbers_below_one_are_named():

@@ -18,7 +18,7 @@ small = {"maps": 6, "layers": 2, "kernel": 3}
 FAMILIES = {
     "convlstm": partial(ConvLSTM, patch=2, **small),
     "predrnn": partial(PredRNN, patch=2, **small),
-    "simvp": partial(SimVP, given=GIVEN, hidden=8, blocks=2, kernels=(1, 3), groups=2, **small),
+    "simvp": partial(SimVP, context_frames=GIVEN, hidden=8, blocks=2, kernels=(1, 3), groups=2, **small),
 }
 families = pytest.mark.parametrize("family", FAMILIES)
 recurrent = pytest.mark.parametrize("family", ["convlstm", "predrnn"])
@@ -114,7 +114,12 @@ def test_one_convolution_over_two_is_the_sum_of_one_over_each():
 )
 def test_a_cell_begins_empty_and_keeps_what_it_holds(cell, names):
     made = cell(8, 8, 5)
-    assert not any(part.any() for part in made.begin(2, 3, 4)) and made.begin(2, 3, 4)[0].shape == (2, 8, 3, 4)
+    assert not any(part.any() for part in made.init_state(2, 3, 4)) and made.init_state(2, 3, 4)[0].shape == (
+        2,
+        8,
+        3,
+        4,
+    )
     for name in names:
         bias = getattr(made, name).bias.detach().view(-1, 8)
         assert (bias[1] > 0.9).all() and (bias[[0, *range(2, len(bias))]].abs() < 0.1).all()
@@ -202,7 +207,7 @@ def test_predrnn_fed_everything_is_teacher_forcing():
 @pytest.mark.parametrize("forced", [True, False])
 def test_convlstm_fed_everything_or_nothing_is_a_loop(forced):
     network, frames, truth = make("convlstm"), clip(3), clip(3, seed=2)
-    states = [cell.begin(2, 4, 6) for cell in network.encoder]
+    states = [cell.init_state(2, 4, 6) for cell in network.encoder]
     for x in to_maps(frames, 2).unbind(1):
         for layer, cell in enumerate(network.encoder):
             x, states[layer] = cell(x, states[layer])
@@ -250,7 +255,7 @@ def test_simvp_rolls_out_in_blocks():
 
 def test_simvp_of_the_papers_size_has_its_number_of_weights():
     with torch.device("meta"):
-        network = SimVP(1, 64, 64, given=10)
+        network = SimVP(1, 64, 64, context_frames=10)
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(58.0e6, rel=0.01)  # OpenSTL's benchmark
 
 
@@ -278,5 +283,5 @@ def test_sides_that_do_not_divide_are_refused(family):
 
 @families
 def test_even_kernels_are_refused(family):
-    with pytest.raises(ValueError, match="kernel=4 does not serve: give an odd side such as 5"):
+    with pytest.raises(ValueError, match="kernel=4 is not valid: give an odd number such as 5"):
         FAMILIES[family](1, 8, 8, kernel=4)

@@ -31,7 +31,7 @@ def test_vectors_become_their_nearest_entries_and_gradients_pass_straight_throug
 def test_commitment_moves_vectors_and_the_codebook_term_entries(vectors, decay):
     book = Quantizer(7, 3, decay)
     vectors.requires_grad_()
-    commitment, codebook = book.distance(vectors, book.nearest(vectors))
+    commitment, codebook = book.losses(vectors, book.nearest(vectors))
     apart = (vectors - book.embed(book.nearest(vectors))).square().mean()
     assert commitment.item() == pytest.approx(apart.item())
     assert codebook.item() == pytest.approx(0 if decay else apart.item())
@@ -46,7 +46,7 @@ def test_commitment_moves_vectors_and_the_codebook_term_entries(vectors, decay):
 def test_entries_move_to_the_mean_of_the_vectors_that_choose_them(vectors):
     book = Quantizer(2, 3, decay=0.0, restart=0)  # which forgets at once
     codes = book.nearest(vectors)
-    book.learn(vectors, codes, KeyedStream(0, "a"))
+    book.update(vectors, codes, KeyedStream(0, "a"))
     for entry in range(2):
         expected = flat(vectors)[codes.flatten() == entry].mean(0)
         torch.testing.assert_close(book.weight[entry], expected)
@@ -56,7 +56,7 @@ def test_a_step_is_a_moving_average_of_sums_and_counts(vectors):
     book = Quantizer(2, 3, decay=0.9, restart=0)
     sums, counts = book.sums.clone(), book.counts.clone()
     codes = book.nearest(vectors)
-    book.learn(vectors, codes, KeyedStream(0, "a"))
+    book.update(vectors, codes, KeyedStream(0, "a"))
     chosen = torch.nn.functional.one_hot(codes.flatten(), 2).float()
     expected = (0.9 * sums + 0.1 * chosen.t() @ flat(vectors)) / (0.9 * counts + 0.1 * chosen.sum(0))[:, None]
     torch.testing.assert_close(book.weight, expected)
@@ -68,7 +68,7 @@ def test_entries_that_nobody_chooses_begin_anew_at_vectors(vectors, decay):
     with torch.no_grad():
         book.weight[1:] = 1e3
     for step in range(200):  # averages over a hundred steps where entries learn by gradient
-        told = book.learn(vectors, book.nearest(vectors), KeyedStream(0, step))
+        told = book.update(vectors, book.nearest(vectors), KeyedStream(0, step))
     assert len(book.nearest(vectors).unique()) > 4
     assert told["usage"] > 0.5
     apart = torch.cdist(book.weight.detach(), flat(vectors)).min(1).values

@@ -26,7 +26,7 @@ def test_residual_generators_keep_the_size(antialias):
 
 
 def test_u_nets_keep_the_size():
-    assert unet.Generator(11, 1, filters=2, downs=4)(torch.zeros(1, 11, 16, 48)).shape == (1, 1, 16, 48)
+    assert unet.Generator(11, 1, filters=2, num_downsamplings=4)(torch.zeros(1, 11, 16, 48)).shape == (1, 1, 16, 48)
 
 
 def test_u_nets_drop_around_the_innermost_scale_alone():
@@ -52,7 +52,7 @@ def test_features_are_what_the_layers_give():
     network = resnet.Generator(filters=4, blocks=5, antialias=True)
     image, at = torch.randn(1, 3, 32, 32), [0, 4, 8, 12, 16]
     features = network.features(image, at)
-    assert [maps.shape[1] for maps in features] == network.widths(at, 3) == [3, 8, 16, 16, 16]
+    assert [maps.shape[1] for maps in features] == network.feature_channels(at, 3) == [3, 8, 16, 16, 16]
     for number, maps in zip(at, features, strict=True):
         torch.testing.assert_close(maps, network.layers[: number + 1](image))
 
