@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes: a file is complete or absent."""
 
 import os
 from collections.abc import Iterator
@@ -9,33 +9,34 @@ from uuid import uuid4
 
 @contextmanager
 def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
-    """A path in the same folder, with the same ending, to write to: on leaving, it takes the place of ``path``.
+    """Yields a temporary path to write to, in the same folder and with the same suffix; it then replaces ``path``.
 
-    After an exception nothing is left behind; after a kill, only a hidden file (see ``leftovers``).
+    After an exception nothing is left behind. After a kill a hidden file remains, see ``temporary_files``.
 
     Args:
-        sync: also wait until it is on the disk, so that a power cut cannot leave an empty file under the name.
+        path: the file to write; missing folders are created.
+        sync: also wait until the data is on disk, so that a power failure cannot leave an empty file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
     try:
-        yield beside
+        yield temporary
         if sync:
-            _sync(beside)
-        beside.replace(path)
+            _sync(temporary)
+        temporary.replace(path)
         if sync:
             _sync(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def temporary_files(path: Path) -> Iterator[Path]:
-    """What killed writers of ``path`` left beside it."""
+    """Yields the temporary files that killed writers of ``path`` left in its folder."""
     yield from path.parent.glob(f".{path.stem}.{'[0-9a-f]' * 32}{path.suffix}")
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """Waits until a file, or the entries of a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

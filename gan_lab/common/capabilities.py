@@ -1,6 +1,7 @@
-"""What a model can do, and what data show of themselves: what metrics, callbacks and entry points go by.
+"""Capabilities of models and data modules, on which metrics, callbacks and commands depend.
 
-Shapes are written as in ``gan_lab.common.types``.
+Shapes are written as in ``gan_lab.common.types``. If a method uses random numbers, those of sample or image i depend on
+``seed`` and ``start`` + i alone, whatever the batch size and the number of devices.
 """
 
 from __future__ import annotations  # commands name capabilities before they need torch
@@ -16,98 +17,118 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Samples(Protocol):
-    """Makes pictures from nothing. Sample number i of a seed depends on (seed, i) alone."""
+    """Generates images. Sample i of a seed depends on (seed, i) alone."""
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
-        """Samples start … start + n - 1 of the seed, float32 (n, C, H, W) in [-1, 1].
+        """Returns samples start … start + n - 1 of the seed, float32 (n, C, H, W) in [-1, 1].
 
-        ``label`` is a class for all or an int64 (n,); ``truncation`` in (0, 1] shrinks the latents towards their mean.
+        Args:
+            n: number of samples.
+            seed, start: see above.
+            label: a class for all samples, or int64 (n,).
+            truncation: in (0, 1], shrinks the latents towards their mean.
         """
 
 
 @runtime_checkable
 class Decodes(Protocol):
-    """Has a latent space that can be walked through."""
+    """Generates images from latents, which can be interpolated."""
 
     def latents(
         self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
     ) -> Tensor:
-        """Latents (n, Z) of samples start … start + n - 1 of the seed; in some spaces they have the label in them."""
+        """Returns the latents (n, Z) of samples start … start + n - 1 of the seed; see ``Samples.sample``.
+
+        In some latent spaces they include the label, a class for all or int64 (n,).
+        """
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Latents (n, Z) → images (n, C, H, W) in [-1, 1]."""
+        """Maps latents (n, Z) to images (n, C, H, W) in [-1, 1]; ``label`` is a class for all or int64 (n,)."""
 
 
 @runtime_checkable
 class Traverses(Decodes, Protocol):
-    """Has latents that can move one at a time."""
+    """Has latents that can be changed one at a time."""
 
     def latent_range(self) -> Tensor:
-        """From minus to plus so much each may go without leaving what the model knows, (Z,); 0 holds it still."""
+        """Returns the half-range r of each latent, (Z,): useful values lie in [-r, r]; 0 marks an inactive latent."""
 
 
 @runtime_checkable
 class Encodes(Protocol):
-    """Finds the latents of given pictures."""
+    """Maps images to latents."""
 
     def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1], of conditional models with their classes → latents (N, Z)."""
+        """Maps images (N, C, H, W) in [-1, 1] to latents (N, Z).
+
+        ``label`` is a class for all or int64 (N,), for conditional models.
+        """
 
 
 @runtime_checkable
 class Translates(Protocol):
-    """Carries pictures from one domain to the other. Domains are "a" and "b"; a paired set's source is "a"."""
+    """Translates images from one domain to the other. The domains are "a" and "b"; the source of paired data is "a"."""
 
     domains: Mapping[str, Domain]
     directions: Sequence[str]
-    """Those it knows, of "a2b" and "b2a"."""
+    """The directions that the model translates in: "a2b", "b2a" or both."""
 
     multiple: int
-    """Sides of the pictures must be multiples of it."""
+    """Sides of the images must be multiples of it."""
 
     def translator(self, to: str) -> nn.Module:
-        """The network that makes pictures (N, C, H, W) of domain ``to`` from those of the other one."""
+        """Returns the network that maps images (N, C, H, W) to images (N, C', H, W) of domain ``to``."""
 
     def translate(self, image: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
-        """Pictures as a network sees them, (N, C, H, W) → the same in domain ``to``, float32.
+        """Translates images to domain ``to``.
 
-        Where chance takes part (dropout), picture i is number ``start`` + i of the seed, and depends on nothing else.
+        Args:
+            image: a network's input (N, C, H, W), see ``Domain.encode``.
+            to: "a" or "b".
+            seed, start: of random numbers (dropout), see the module.
+
+        Returns:
+            float32 (N, C', H, W).
         """
 
 
 @runtime_checkable
 class Discriminates(Protocol):
-    """Has critics who tell real pictures of a domain from made ones."""
+    """Has discriminators between real and generated images of a domain."""
 
     discriminated: Sequence[str]
-    """The domains that have a critic, of "a" and "b"."""
+    """The domains that have a discriminator: "a", "b" or both."""
 
     decision_threshold: float | None
-    """Logits above it mean real; None where the objective draws no such line."""
+    """Logits above it mean real; None if the objective defines no such threshold."""
 
     def logits(self, image: Tensor, of: str, source: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) as a network sees them → logits (N, …) of the critic of domain ``of``, float32.
+        """Returns a discriminator's logits, float32 (N, …).
 
-        ``source`` (N, C', H, W) is what they were made from, or belong to; a critic may look at it too.
+        Args:
+            image: (N, C, H, W), see ``Domain.encode``.
+            of: the domain, "a" or "b".
+            source: (N, C', H, W), the images that they are translations of, or are paired with; input of a
+                conditional discriminator.
         """
 
 
 @runtime_checkable
 class Predicts(Protocol):
-    """Continues a sequence of pictures."""
+    """Forecasts the frames that follow a sequence."""
 
     context_frames: int
-    """Frames that it was trained to be given; it takes any number from 1 up."""
+    """Number of context frames in training; ``predict`` accepts any number from 1 up."""
 
     def predict(self, frames: Tensor, steps: int) -> Tensor:
-        """Frames (N, T, C, H, W) in [-1, 1] → the next ``steps`` frames (N, steps, C, H, W), float32 in [-1, 1]."""
+        """Maps frames (N, T, C, H, W) in [-1, 1] to the next frames, float32 (N, steps, C, H, W) in [-1, 1]."""
 
 
 @runtime_checkable
 class SamplesClips(Protocol):
-    """Makes sequences of pictures from nothing."""
+    """Generates clips."""
 
     def sample_clips(
         self,
@@ -118,95 +139,113 @@ class SamplesClips(Protocol):
         motion: int | None = None,
         label: int | Tensor | None = None,
     ) -> Tensor:
-        """Sequences start … start + n - 1 of the seed, float32 (n, steps, C, H, W) in [-1, 1].
+        """Returns clips start … start + n - 1 of the seed, float32 (n, steps, C, H, W) in [-1, 1].
 
-        All move as sequence number ``motion`` of the seed does; with None each moves as its own. ``label`` is a class
-        for all or an int64 (n,). Sequence i is a function of (seed, i, motion, label) alone, and its first frames do
-        not hang on how many there are.
+        Clip i depends on (seed, i, motion, label) alone, and its first frames do not depend on ``steps``.
+
+        Args:
+            n: number of clips.
+            steps: number of frames.
+            seed, start: see above.
+            motion: all clips move like clip ``motion`` of the seed; None lets each have its own motion.
+            label: a class for all clips, or int64 (n,).
         """
 
 
 @runtime_checkable
 class DrawsStepwise(Protocol):
-    """Makes pictures step by step."""
+    """Generates images step by step."""
 
     def canvases(self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None) -> Tensor:
-        """Samples start … start + n - 1 of the seed after each step, float32 (n, T, C, H, W) in [-1, 1]."""
+        """Returns samples start … start + n - 1 of the seed after each step, float32 (n, T, C, H, W) in [-1, 1].
+
+        ``label`` is a class for all or int64 (n,).
+        """
 
 
 @runtime_checkable
 class Restores(Protocol):
-    """Fills what a mask leaves out."""
+    """Inpaints: fills in the unknown pixels of images."""
 
     def restore(
         self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> Tensor:
-        """Images (N, C, H, W), mask (N, 1, H, W) with 1 where the picture is known → the whole picture, float32.
+        """Returns the complete images, float32 (N, C, H, W) in [-1, 1]; known pixels stay as they are.
 
-        What is known stays as it is. Where chance takes part, picture i is number ``start`` + i of the seed.
+        Args:
+            image: (N, C, H, W) in [-1, 1].
+            mask: (N, 1, H, W), 1 at known pixels and 0 at unknown ones.
+            label: a class for all or int64 (N,), for conditional models.
+            seed, start: of random numbers, see the module.
         """
 
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """Makes a picture again from what it is encoded as."""
+    """Reconstructs images from their latents."""
 
     def reconstruct(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] → the same from their latents, float32, without chance.
+        """Returns deterministic reconstructions of images (N, C, H, W) in [-1, 1], float32 (N, C, H, W) in [-1, 1].
 
-        ``label`` is a class for all or an int64 (N,), of models that are told it.
+        ``label`` is a class for all or int64 (N,), for conditional models.
         """
 
 
 @runtime_checkable
 class HasLikelihood(Protocol):
-    """Says how likely a picture is."""
+    """Computes the likelihood of images, or a bound of it."""
 
     exact: bool
-    """Whether it is the likelihood itself; otherwise a lower bound."""
+    """True for the likelihood itself, false for a lower bound."""
 
     levels: int
-    """Values that a pixel's channel can have: 256, or 2 of two-coloured pictures."""
+    """Number of values of a pixel's channel: 256, or 2 for binary images."""
 
     def log_likelihood(
         self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
     ) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] → the logarithm of the probability of each, float32 (N,), in nats.
+        """Returns the log-likelihood of each image in nats, float32 (N,).
 
-        Of a bound: by k importance-weighted samples (Burda et al. 2016, eq. 8; k = 1 is the ELBO), those of picture i
-        a function of (seed, ``start`` + i) alone.
+        Args:
+            image: (N, C, H, W) in [-1, 1].
+            label: a class for all or int64 (N,), for conditional models.
+            k: importance-weighted samples of a bound (Burda et al. 2016, eq. 8); k = 1 is the ELBO.
+            seed, start: of random numbers, see the module.
         """
 
 
 @runtime_checkable
 class HasPosterior(Protocol):
-    """Encodes a picture as a distribution over latents."""
+    """Encodes images as posterior distributions over latents."""
 
     def infer(
         self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
     ) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) → means of the posterior (N, Z), and the KL divergence of each latent from its prior in
-        nats, (N, Z).
+        """Returns the posterior's means (N, Z), and the KL divergence of each latent from its prior in nats, (N, Z).
 
-        Where a latent's prior hangs on others it is taken at one draw of these, of picture i a function of (seed,
-        ``start`` + i).
+        For hierarchical priors the KL divergence is evaluated at one sample of the parent latents.
+
+        Args:
+            image: (N, C, H, W) in [-1, 1].
+            label: a class for all or int64 (N,), for conditional models.
+            seed, start: of random numbers, see the module.
         """
 
 
 @runtime_checkable
 class Quantizes(Protocol):
-    """Encodes a picture as entries of a codebook."""
+    """Encodes images as entries of a codebook."""
 
     entries: int
-    """K, of the codebook."""
+    """K, the number of entries."""
 
     def codes(self, image: Tensor) -> Tensor:
-        """Images (N, C, H, W) → which entries stand for them, int64 (N, h, w) in [0, K)."""
+        """Maps images (N, C, H, W) in [-1, 1] to indices of entries, int64 (N, h, w) in [0, K)."""
 
 
 @runtime_checkable
 class RealImages(Protocol):
-    """The side of a data module that metrics and callbacks see: pictures as they are, without random transforms."""
+    """A data module of images, as metrics and callbacks see it: without random transforms."""
 
     channels: int
     height: int
@@ -214,79 +253,85 @@ class RealImages(Protocol):
     classes: int
 
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
-        """Batches (n, C, H, W) uint8 of a split, "train", "test" or "whole" (what ``train`` was taken from), in a fixed
-        order, ``limit`` pictures at most.
+        """Yields batches uint8 (n, C, H, W) of a split in a fixed order.
+
+        Args:
+            split: "train", "test" or "whole", which is the set that "train" is a subset of.
+            limit: largest number of images.
         """
 
     def count(self, split: str) -> int:
-        """The number of pictures in the split."""
+        """Returns the number of images in the split."""
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the split's pixels after its fixed transforms: equal if and only if ``images`` yields the same."""
+        """Returns a hash of the split's pixels after its fixed transforms: it identifies what ``images`` yields."""
 
     def describe(self) -> dict[str, Any]:
-        """What the data are, for a protocol: name, counts of the splits, size, transform."""
+        """Returns a description for reports: name, counts of the splits, size, transform."""
 
 
 @runtime_checkable
 class LabelledImages(RealImages, Protocol):
-    """Pictures with classes."""
+    """A data module of images with class labels, as metrics and callbacks see it."""
 
     name: str
 
     def labels(self, split: str) -> Tensor:
-        """The classes (N,) of what ``images`` yields, int64."""
+        """Returns the class labels of the images that ``images`` yields, int64 (N,)."""
 
 
 @runtime_checkable
 class RealClips(Protocol):
-    """The side of a data module of sequences that metrics and callbacks see: clips without random transforms."""
+    """A data module of clips, as metrics and callbacks see it: without random transforms."""
 
     channels: int
     height: int
     width: int
     length: int
-    """T, frames of a clip."""
+    """T, the number of frames of a clip."""
 
     def clips(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
-        """Batches (n, T, C, H, W) uint8 of a split, "train" or "test", in a fixed order, ``limit`` clips at most; of an
-        endless set "train" is as many clips as an epoch has.
+        """Yields batches uint8 (n, T, C, H, W) of a split in a fixed order.
+
+        Args:
+            split: "train" or "test"; "train" of an endless set has as many clips as an epoch.
+            limit: largest number of clips.
         """
 
     def count(self, split: str) -> int:
-        """The number of clips in the split."""
+        """Returns the number of clips in the split."""
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the split's pixels: equal if and only if ``clips`` yields the same."""
+        """Returns a hash of the split's pixels: it identifies what ``clips`` yields."""
 
     def describe(self) -> dict[str, Any]:
-        """What the data are, for a protocol: name, counts of the splits, size, frames of a clip."""
+        """Returns a description for reports: name, counts of the splits, size, frames of a clip."""
 
 
 @runtime_checkable
 class Mixture(Protocol):
-    """The side of a data module of points, (N, 2, 1, 1), that metrics and callbacks see."""
+    """A data module of points of a mixture of Gaussians, as metrics and callbacks see it."""
 
     centres: Tensor
-    """Of the modes, (K, 2)."""
+    """The centres of the modes, (K, 2)."""
 
     deviation: float
-    """Of the points about their centre."""
+    """The standard deviation of each mode."""
 
     def points(self, n: int) -> Tensor:
-        """Points (n, 2) of the data."""
+        """Returns points (n, 2) of the data."""
 
     def describe(self) -> dict[str, Any]:
-        """What the data are, for a protocol."""
+        """Returns a description for reports."""
 
 
 @runtime_checkable
 class TwoDomains(Protocol):
-    """The side of a data module for translation that metrics and callbacks see."""
+    """A data module of two domains, as metrics and callbacks see it."""
 
     paired: bool
-    """Whether picture i of "a" belongs to picture i of "b"; otherwise the sides are drawn independently."""
+    """True if image i of "a" belongs to image i of "b"; false if the domains are sampled independently."""
 
     domains: Mapping[str, Domain]
     sides: Mapping[str, RealImages]
-    """The pictures of "a" and of "b" as they are stored: of label maps, ``images`` yields class ids (n, 1, H, W)."""
+    """The stored images of "a" and of "b"; for label maps, ``images`` yields class ids (n, 1, H, W)."""

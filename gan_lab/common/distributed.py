@@ -1,4 +1,4 @@
-"""Processes that do one thing together: who this one is, and what all of them are told."""
+"""Helpers for distributed processes. Those called collective must be called by all ranks."""
 
 import os
 from collections.abc import Iterator
@@ -12,31 +12,31 @@ T = TypeVar("T")
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """The rank of this process and the number of ranks."""
+    """Returns the rank of this process and the number of ranks; 0 and 1 without a process group."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def broadcast(value: T) -> T:
-    """Rank zero's, on every rank; a collective."""
-    found = [value]
+    """Broadcasts rank 0's value to all ranks. Collective."""
+    values = [value]
     if rank_and_world_size()[1] > 1:
-        dist.broadcast_object_list(found, src=0)
-    return found[0]
+        dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def all_gather(value: T) -> list[T]:
-    """Every rank's, in their order, on every rank; a collective."""
-    found = [value] * rank_and_world_size()[1]
-    if len(found) > 1:
-        dist.all_gather_object(found, value)
-    return found
+    """Returns the values of all ranks, in the order of the ranks. Collective."""
+    values = [value] * rank_and_world_size()[1]
+    if len(values) > 1:
+        dist.all_gather_object(values, value)
+    return values
 
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
-    """Rank zero goes through the block before the others, who find what it left there; a collective."""
+    """Runs the block on rank 0 first, then on the other ranks, which can use its results on disk. Collective."""
     rank, world = rank_and_world_size()
     if rank:
         dist.barrier()
@@ -48,8 +48,8 @@ def rank_zero_first() -> Iterator[None]:
 
 
 def all_reduce_mean(values: Tensor) -> Tensor:
-    """The mean of values over all ranks; a collective."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+    """Returns the mean of a tensor of any shape over all ranks. Collective."""
+    if rank_and_world_size()[1] > 1:
         values = values.clone()
         dist.all_reduce(values)
         values /= dist.get_world_size()
@@ -57,5 +57,5 @@ def all_reduce_mean(values: Tensor) -> Tensor:
 
 
 def is_rank_zero() -> bool:
-    """Whether this is rank zero, as far as the environment tells before Lightning has started the others."""
+    """Says whether this is rank 0 according to the environment, before Lightning starts further processes."""
     return all(int(os.environ.get(name, 0) or 0) == 0 for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

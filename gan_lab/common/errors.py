@@ -1,8 +1,8 @@
-"""Errors of the user's making."""
+"""Errors that the user can fix."""
 
 
 class UserError(Exception):
-    """A mistake the user can mend. Its text is one sentence: what is wrong, and what would work.
+    """An error that the user can fix. Its message is one sentence: what is wrong, and what would work.
 
-    Entry points print the text alone and end with exit status 2; in Python it is an ordinary exception.
+    Commands print the message alone and exit with status 2; in Python it is an ordinary exception.
     """

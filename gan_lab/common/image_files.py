@@ -1,4 +1,4 @@
-"""Picture files written."""
+"""Writing of image files in the format of the input."""
 
 from pathlib import Path
 from typing import Any
@@ -15,43 +15,54 @@ FORMATS = {
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     **{".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tga": "TGA"},
 }
-"""Formats that hold what a network makes, by ending; pictures from others are written as PNG."""
-
+"""Formats that can store a network's output, by suffix; results from other inputs are written as PNG."""
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_deflate"},
     "WEBP": {"lossless": True},
 }
-
+"""Options of ``PIL.Image.save``, by format."""
 
 ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "TGA")
-
+"""Formats that store transparency."""
 
 EXIF_FORMATS = ("JPEG", "PNG", "WEBP")
+"""Formats whose Exif tags are kept."""
 
 
 def output_suffix(suffix: str, domain: Domain) -> str:
-    """The ending of the file that a picture of the domain is written to, made from one of this ending."""
-    found = FORMATS.get(suffix.lower())
-    return ".png" if found is None or (domain.labels and found == "JPEG") else suffix
+    """Returns the suffix of an output file of a domain, for an input file with ``suffix``.
+
+    It is the same suffix if its format can store the output without loss of meaning (label maps need a lossless one),
+    else .png.
+    """
+    image_format = FORMATS.get(suffix.lower())
+    return ".png" if image_format is None or (domain.labels and image_format == "JPEG") else suffix
 
 
 def write_image(path: Path, pixels: Tensor, alpha: Image.Image | None = None, exif: bytes = b"") -> list[str]:
-    """Writes pixels uint8 (1 or 3, H, W) by the path's ending, with transparency and tags, or nothing.
+    """Writes an image file atomically, in the format of the path's suffix.
 
-    Returns what became of alpha and tags, in words.
+    Args:
+        path: the output file.
+        pixels: uint8 (1 or 3, H, W).
+        alpha: transparency, resized to the image and kept if the format can store it.
+        exif: Exif tags, kept if the format is one of ``EXIF_FORMATS``.
+
+    Returns:
+        notes on what happened to transparency and tags.
     """
-    image, name = to_pil(pixels), FORMATS[path.suffix.lower()]
-    options, told = {**SAVE_OPTIONS.get(name, {})}, []
-    if alpha is not None and name in ALPHA_FORMATS:
+    image, image_format = to_pil(pixels), FORMATS[path.suffix.lower()]
+    options, notes = {**SAVE_OPTIONS.get(image_format, {})}, []
+    if alpha is not None and image_format in ALPHA_FORMATS:
         image.putalpha(alpha.resize(image.size, Image.Resampling.BICUBIC))
     if alpha is not None:
-        told.append("alpha kept" if name in ALPHA_FORMATS else f"alpha left out, for {name} holds none")
-    if exif and name in EXIF_FORMATS:
+        notes.append("alpha kept" if image_format in ALPHA_FORMATS else f"{image_format} cannot store alpha")
+    if exif and image_format in EXIF_FORMATS:
         options["exif"] = exif
     elif exif:
-        told.append(f"tags left out of {name}")
-    with atomic_write(path, sync=False) as beside:
-        image.save(beside, name, **options)
-    return told
+        notes.append(f"tags not written to {image_format}")
+    with atomic_write(path, sync=False) as temporary:
+        image.save(temporary, image_format, **options)
+    return notes

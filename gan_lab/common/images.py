@@ -1,4 +1,4 @@
-"""Pictures to files: grids, strips, single PNGs and animations. Every file is whole or not there."""
+"""Image tensors: conversion, grids and diagrams, padding, image files and animations. Files are written atomically."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -13,21 +13,21 @@ from torch.nn.functional import pad as pad_image
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 
-COMFORTABLE = 64
-"""Pictures with a longer side below this many pixels are enlarged by a whole factor in grids."""
+MIN_CELL = 64
+"""Grids enlarge images by an integer factor if their longer side is at most half of this many pixels."""
 
 
 def grid(images: Tensor, columns: int | None = None, pad: int = 2, scale: int | None = None) -> Tensor:
-    """Pictures in rows, uint8 (C, H', W'), on a white ground.
+    """Arranges images in rows on a white background, uint8 (C, H', W').
 
     Args:
         images: float (N, C, H, W) in [-1, 1], on any device; row by row.
-        columns: pictures in a row; None makes the grid as square as N allows.
-        pad: pixels around each picture.
-        scale: whole factor of enlargement (nearest neighbour); None brings tiny pictures to a comfortable size.
+        columns: images in a row; None makes the grid as square as N allows.
+        pad: pixels around each image.
+        scale: integer factor of enlargement (nearest neighbour); None enlarges small images, see ``MIN_CELL``.
     """
     n, channels, height, width = images.shape
-    scale = scale or max(1, COMFORTABLE // max(height, width))
+    scale = scale or max(1, MIN_CELL // max(height, width))
     columns = min(columns or _square(n), n)
     rows = -(-n // columns)
     cells = to_uint8(images.detach().cpu()).repeat_interleave(scale, -1).repeat_interleave(scale, -2)
@@ -39,31 +39,44 @@ def grid(images: Tensor, columns: int | None = None, pad: int = 2, scale: int | 
 
 
 def grid_by_label(images: Tensor, labels: Tensor) -> Tensor:
-    """``grid`` with a row for each label, in ascending order; short ones end in white. Labels are (N,)."""
-    kinds = [images[labels == label] for label in labels.unique()]
-    columns = max(map(len, kinds))
+    """Arranges images in a ``grid`` with a row for each label, in ascending order.
+
+    Args:
+        images: float (N, C, H, W) in [-1, 1].
+        labels: (N,); rows of rare labels are filled up with white.
+
+    Returns:
+        uint8 (C, H', W').
+    """
+    rows = [images[labels == label] for label in labels.unique()]
+    columns = max(map(len, rows))
     blank = images.new_ones(columns, *images.shape[1:])
-    return grid(torch.cat([torch.cat([kind, blank[len(kind) :]]) for kind in kinds]), columns)
+    return grid(torch.cat([torch.cat([row, blank[len(row) :]]) for row in rows]), columns)
 
 
 def _square(n: int) -> int:
-    """The divisor of n nearest above its root if the grid is then at most twice as wide as high, else the root."""
+    """Returns a number of columns for n images.
+
+    It is the smallest divisor of n that is at least √n, if the grid is then at most twice as wide as high, else ⌈√n⌉.
+    """
     root = int(np.ceil(np.sqrt(n)))
     return next((c for c in range(root, n + 1) if n % c == 0 and c * c <= 2 * n), root)
 
 
 def scatter_plot(points: Tensor, colours: Tensor, side: int = 384, dot: int = 2) -> Tensor:
-    """Points (N, 2) of the plane, x and y in [-1, 1], as dots on white, uint8 (3, side, side); later ones lie on top.
+    """Draws points as dots on a white background, later ones on top, uint8 (3, side, side).
 
     Args:
+        points: (N, 2), x and y in [-1, 1]; points outside are not drawn.
         colours: (N, 3), 0 to 255.
-        dot: pixels a side.
+        side: pixels of the image's side.
+        dot: pixels of a dot's side.
     """
     sheet = np.full((side, side, 3), 255, np.uint8)
-    place = ((points.numpy() * [1, -1] + 1) / 2 * (side - dot)).round().astype(int)
-    inside = ((place >= 0) & (place <= side - dot)).all(1)
+    corners = ((points.numpy() * [1, -1] + 1) / 2 * (side - dot)).round().astype(int)
+    inside = ((corners >= 0) & (corners <= side - dot)).all(1)
     for y, x in np.ndindex(dot, dot):
-        sheet[place[inside, 1] + y, place[inside, 0] + x] = colours.numpy()[inside]
+        sheet[corners[inside, 1] + y, corners[inside, 0] + x] = colours.numpy()[inside]
     return torch.from_numpy(sheet).permute(2, 0, 1)
 
 
@@ -75,13 +88,14 @@ def heatmap(
     limits: tuple[float, float] | None = None,
     cell: tuple[int, int] = (96, 48),
 ) -> Tensor:
-    """A table of numbers (R, K) as a picture, the higher the darker, uint8 (3, H, W); NaN stays blank.
+    """Draws a table of numbers as an image, higher numbers darker, uint8 (3, H, W).
 
     Args:
-        rows, columns: what stands before and above them.
-        title: what the numbers are.
-        limits: values drawn white and dark; None takes the lowest and the highest.
-        cell: width and height in pixels.
+        values: (R, K); NaN cells stay blank.
+        rows, columns: their titles.
+        title: title of the table.
+        limits: values drawn white and darkest; None takes the smallest and the largest.
+        cell: width and height of a cell in pixels.
     """
     known = values[~values.isnan()]
     low, high = limits or ((float(known.min()), float(known.max())) if len(known) else (0.0, 1.0))
@@ -105,46 +119,51 @@ def heatmap(
 
 
 def strip(images: Tensor, pad: int = 2, scale: int | None = None) -> Tensor:
-    """Pictures (N, C, H, W) in [-1, 1] in one row, uint8 (C, H', W')."""
+    """Arranges images (N, C, H, W) in [-1, 1] in one row, uint8 (C, H', W'); see ``grid``."""
     return grid(images, columns=len(images), pad=pad, scale=scale)
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """uint8 (1 or 3, H, W) → a PIL picture, grey or RGB."""
+    """Converts uint8 (1 or 3, H, W) to a PIL image, greyscale or RGB."""
     array = image.cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 def from_pil(image: Image.Image) -> Tensor:
-    """An 8-bit PIL picture, grey, RGB or palette → uint8 (1 or 3, H, W); of a palette the indices."""
+    """Converts an 8-bit PIL image, greyscale, RGB or palette, to uint8 (1 or 3, H, W); a palette image to its indices."""
     array = np.array(image)
     return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
 
 
 def save_png(path: str | Path, image: Tensor) -> None:
-    """Writes uint8 (1 or 3, H, W) as PNG; folders are made."""
-    with atomic_write(Path(path), sync=False) as beside:
-        to_pil(image).save(beside, format="PNG")
+    """Writes an image uint8 (1 or 3, H, W) as PNG; missing folders are created."""
+    with atomic_write(Path(path), sync=False) as temporary:
+        to_pil(image).save(temporary, format="PNG")
 
 
 def save_images(folder: str | Path, images: Tensor, start: int = 0) -> None:
-    """Writes pictures (N, C, H, W) in [-1, 1], unscaled, as 000000.png, 000001.png …, counted from ``start``."""
+    """Writes images (N, C, H, W) in [-1, 1] at their own size as 000000.png, 000001.png …, numbered from ``start``."""
     for number, image in enumerate(to_uint8(images.detach().cpu()), start):
         save_png(Path(folder) / f"{number:06d}.png", image)
 
 
 def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:
-    """Writes frames uint8 (T, 1 or 3, H, W) as .gif, .webp or .png (animated), which loop, or .mp4.
+    """Writes an animation.
+
+    Args:
+        path: ends in .gif, .webp or .png, which loop, or .mp4.
+        frames: uint8 (T, 1 or 3, H, W).
+        fps: frames per second.
 
     Raises:
-        UserError: for another ending, and for .mp4 without PyAV.
+        UserError: for another suffix, and for .mp4 without PyAV.
     """
     path = Path(path)
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
-        raise UserError(f"{path.name} cannot hold an animation: end its name in {', '.join(_WRITERS)}.")
-    with atomic_write(path, sync=False) as beside:
-        write(beside, frames, fps)
+        raise UserError(f"{path.name} cannot store an animation: give a name that ends in {', '.join(_WRITERS)}.")
+    with atomic_write(path, sync=False) as temporary:
+        write(temporary, frames, fps)
 
 
 def _with_pil(path: Path, frames: Tensor, fps: float) -> None:
@@ -169,7 +188,7 @@ def _with_av(path: Path, frames: Tensor, fps: float) -> None:
 
 
 def _even(frames: Tensor) -> Tensor:
-    """(T, 1 or 3, H, W) → (T, 3, H, W) with even sides, the last row or column repeated: H.264 halves the chroma."""
+    """Converts frames to (T, 3, H, W) with even sides by repeating the last row or column: H.264 halves the chroma."""
     frames = frames.cpu().expand(-1, 3, -1, -1)
     edges = (0, frames.shape[-1] % 2, 0, frames.shape[-2] % 2)
     return pad_image(frames.float(), edges, mode="replicate").to(torch.uint8)
@@ -184,12 +203,12 @@ _WRITERS: dict[str, Callable[[Path, Tensor, float], None]] = {
 
 
 def read_frames(paths: Sequence[Path], limit: int = 60, longest: int = 1024) -> Tensor:
-    """Pictures of a sequence as uint8 (T, 1 or 3, H, W), all at the size of the last.
+    """Reads image files as frames uint8 (T, 1 or 3, H, W), resized to the size of the last.
 
     Args:
-        paths: files in the order of time, at least one.
-        limit: at most so many are taken, evenly spaced, first and last among them.
-        longest: a longer side is brought down to this many pixels.
+        paths: files in temporal order, at least one.
+        limit: largest T; the files are evenly spaced then, the first and the last included.
+        longest: largest side in pixels; larger images are scaled down.
     """
     chosen = np.unique(np.linspace(0, len(paths) - 1, limit).round().astype(int))
     with Image.open(paths[-1]) as last:
@@ -199,26 +218,26 @@ def read_frames(paths: Sequence[Path], limit: int = 60, longest: int = 1024) -> 
 
 
 def _read(path: Path, mode: str, size: tuple[int, int]) -> Tensor:
-    with Image.open(path) as image:
-        picture = image.convert(mode)
-        if picture.size != size:
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
-        return from_pil(picture)
+    with Image.open(path) as file:
+        image = file.convert(mode)
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        return from_pil(image)
 
 
 def round_up(length: int, multiple: int) -> int:
-    """The next multiple."""
+    """Returns the smallest multiple of ``multiple`` that is at least ``length``."""
     return -(-length // multiple) * multiple
 
 
 def reflect_pad(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """(…, H, W) made larger below and to the right, by going back and forth between the edges."""
+    """Pads images (…, H, W) below and to the right to ``size``, by repeated reflection at the edges: (…, H', W')."""
     rows, columns = (_reflected(old, new) for old, new in zip(images.shape[-2:], size, strict=True))
     return images[..., rows, :][..., columns]
 
 
 def _reflected(size: int, padded: int) -> Tensor:
-    """Where each of the padded rows comes from: back and forth between the first and the last."""
+    """Returns the source of each padded row, int64 (padded,): back and forth between the first and the last."""
     if size == 1:
         return torch.zeros(padded, dtype=torch.long)
     rows = torch.arange(padded) % (2 * size - 2)
@@ -226,10 +245,10 @@ def _reflected(size: int, padded: int) -> Tensor:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 [0, 255] → float32 [-1, 1], any shape."""
+    """Converts uint8 in [0, 255] to float32 in [-1, 1], any shape."""
     return images.float().mul_(2 / 255).sub_(1)
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float [-1, 1] → uint8 [0, 255], any shape: clamped and rounded to the nearest level, never truncated."""
+    """Converts floats in [-1, 1] to uint8 in [0, 255], any shape: clamped, and rounded to the nearest level."""
     return images.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)

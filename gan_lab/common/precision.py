@@ -1,4 +1,4 @@
-"""Where float32 must mean float32: penalties, samples, figures."""
+"""Full float32 precision, for penalties, samples and metrics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +8,15 @@ from torch import backends
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Inside, float32 convolutions and matrix products use neither TF32 nor bf16, whatever the process has chosen."""
+    """Makes float32 convolutions and matrix products use neither TF32 nor bf16, whatever the process's settings."""
     convolutions = backends.cudnn.conv, backends.mkldnn.conv  # type: ignore[attr-defined]
     products = backends.cuda.matmul, backends.mkldnn.matmul  # type: ignore[attr-defined]
-    knobs = convolutions + products
-    before = [knob.fp32_precision for knob in knobs]
+    settings = convolutions + products
+    before = [setting.fp32_precision for setting in settings]
     try:
-        for knob in knobs:
-            knob.fp32_precision = "ieee"
+        for setting in settings:
+            setting.fp32_precision = "ieee"
         yield
     finally:
-        for knob, precision in zip(knobs, before, strict=True):
-            knob.fp32_precision = precision
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision

@@ -1,4 +1,4 @@
-"""One live display on the terminal, shared by whoever has progress to show; nothing where there is no terminal."""
+"""Progress bars in one live display on the terminal; nothing is shown without a terminal."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,23 +11,23 @@ from rich.table import Column
 T = TypeVar("T")
 
 console = Console(stderr=True)
-_shown: list[Progress] = []
+_displays: list[Progress] = []
 
 
 @contextmanager
 def display() -> Iterator[Progress]:
-    """The display that is live, or a new one that lives as long as the context: rich allows one at a time."""
-    if _shown:
-        yield _shown[-1]
+    """Yields the live display, or a new one for the time of the context: rich allows one display at a time."""
+    if _displays:
+        yield _displays[-1]
         return
     text = TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis"))
     columns = [TextColumn("{task.description}"), BarColumn(20), TaskProgressColumn(), TimeRemainingColumn(), text]
     with Progress(*columns, console=console) as progress:
-        _shown.append(progress)
+        _displays.append(progress)
         try:
             yield progress
         finally:
-            _shown.pop()
+            _displays.pop()
 
 
 def track(
@@ -37,12 +37,14 @@ def track(
     show: bool = True,
     size: Callable[[T], int] = lambda _: 1,
 ) -> Iterator[T]:
-    """Yields from ``iterable``, with a bar below any that is live. Without a terminal, or where ``show`` is false
-    (ranks other than zero), it yields alone.
+    """Yields the items of ``iterable`` and shows a progress bar, below those that are live.
 
     Args:
-        total: of the sizes, for the time left.
-        size: by how much an item brings it nearer.
+        iterable: the items.
+        description: text to the left of the bar.
+        total: sum of the items' sizes, for the estimate of the time left.
+        show: show the bar; false for ranks other than 0.
+        size: size of an item, its share of ``total``.
     """
     if not (show and console.is_terminal):
         yield from iterable

@@ -1,4 +1,4 @@
-"""The words every part of the program shares: batches, terms, phases, the image range.
+"""Types that all packages share: batches, losses, random streams, phases.
 
 Shapes are written with N batch, C channels, H height, W width, Z latent, K classes, T frames.
 """
@@ -17,16 +17,16 @@ Batch = dict[str, Tensor]
 ``frames`` (N, T, C, H, W); ``mask``; ``attributes``. Images are float32 in [-1, 1] once on the device."""
 
 Shared = Mapping[str, Tensor]
-"""What several phases of one iteration share, such as ``fake``: computed once (see ``AlternatingModule.shared_forward``)."""
+"""Tensors that several phases of one iteration share, such as ``fake``; see ``AlternatingModule.shared_forward``."""
 
 
 @accept_old_arguments({"losses": "terms"})
 @dataclass(frozen=True)
 class Losses:
-    """What one phase computes.
+    """The losses of one phase.
 
     Args:
-        losses: named scalar losses; their sum is minimised and each is logged as ``train/<phase>/<name>``.
+        terms: named scalar losses; their sum is minimised and each is logged as ``train/<phase>/<name>``.
         logs: named scalars that are only logged (D(x), perplexity, an unweighted KL).
     """
 
@@ -36,40 +36,42 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
+        """The sum of all terms, a float32 scalar."""
         return torch.stack([loss.float() for loss in self.terms.values()]).sum()
 
 
 class RandomStream(Protocol):
-    """The random numbers of one turn: drawn for the global batch, sliced to the rows this process works on.
+    """A reproducible source of the random numbers of one phase and iteration.
 
-    The same numbers whatever the number of ranks or micro-batches, and never the same row twice.
+    Numbers are drawn for the global batch and sliced to the rows of this process. They do not depend on the number of
+    ranks or micro-batches, and no two rows are equal.
     """
 
     def on_host(self) -> "RandomStream":
-        """The same stream, its numbers left on the CPU: for choices that Python makes, without waiting for a device."""
+        """Returns this stream with results on the CPU, for decisions in Python that should not wait for the device."""
 
     def normal(self, n: int, *shape: int) -> Tensor:
-        """Standard normal numbers (n, *shape) for the n local rows."""
+        """Returns standard normal numbers (n, *shape) for the n local rows."""
 
     def uniform(self, n: int, *shape: int) -> Tensor:
-        """Numbers (n, *shape) uniform in [0, 1) for the n local rows."""
+        """Returns numbers (n, *shape) uniform in [0, 1) for the n local rows."""
 
     def integers(self, n: int, high: int) -> Tensor:
-        """Whole numbers (n,) uniform in [0, high) for the n local rows, int64."""
+        """Returns integers (n,), int64, uniform in [0, high) for the n local rows."""
 
 
 @accept_old_arguments({"terms": "losses", "every": "interval", "fresh": "new_batch"})
 @dataclass(frozen=True)
 class Phase:
-    """One player's turn.
+    """One optimization step of an iteration, such as the generator's.
 
     Args:
-        name: the player; ``AlternatingModule.trainable(name)`` gives the parameters that step.
-        terms: ``(batch, drawn, noise) -> Terms``. May draw random numbers from ``noise``; never steps, logs, or changes
-            another phase's parameters.
-        interval: the turn is taken in every so manieth iteration (the generator's ``every=5`` is a paper's n_critic = 5).
-        new_batch: whether it gets a batch of its own, and what ``shared_forward`` makes of that.
-        begin, end: the share of the budget from which on, and until which, turns are taken.
+        name: of the phase; ``AlternatingModule.trainable(name)`` returns the parameters that it optimizes.
+        losses: ``(batch, shared, noise) -> Losses``. May draw random numbers from ``noise``; must not step an optimizer,
+            log, or change another phase's parameters.
+        interval: run the phase every ``interval`` iterations (a generator's 5 is the paper's n_critic = 5).
+        new_batch: give the phase a batch of its own, and the result of ``shared_forward`` for that batch.
+        begin, end: run the phase while the used share of the budget is in [begin, end).
     """
 
     name: str
@@ -80,5 +82,5 @@ class Phase:
     end: float = 1.0
 
     def due(self, iteration: int, progress: float) -> bool:
-        """Whether the turn is taken in that iteration (from 0 on), at that share of the budget."""
+        """Says whether the phase runs in an iteration, counted from 0, at a share of the budget in [0, 1]."""
         return (iteration + 1) % self.interval == 0 and self.begin <= progress < self.end
