@@ -107,7 +107,7 @@ def _take_overrides(cls: type, table: Iterable[tuple[str, str]]) -> None:
 
 
 def _fits(value: Any, overridden: Any) -> bool:
-    """Whether a value can be meant to override another one: a function must take as many positional arguments."""
+    """Says whether a value can be meant to override another: a function must take as many positional arguments."""
     if not isinstance(value, FunctionType) or not isinstance(overridden, FunctionType):
         return isinstance(value, FunctionType) == isinstance(overridden, FunctionType)
     counts = [each.__code__.co_argcount for each in (value, overridden)]

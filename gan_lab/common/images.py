@@ -130,7 +130,7 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def from_pil(image: Image.Image) -> Tensor:
-    """Converts an 8-bit PIL image, greyscale, RGB or palette, to uint8 (1 or 3, H, W); a palette image to its indices."""
+    """Converts an 8-bit PIL image, greyscale, RGB or palette (to indices), to uint8 (1 or 3, H, W)."""
     array = np.array(image)
     return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
 

@@ -1,14 +1,15 @@
-"""Objects from configurations: the dotted path is the registry. The same few rules for a new run and a checkpoint.
+"""Instantiates objects from configurations, by the dotted paths of their classes and functions.
 
-A mapping with ``_target_`` is a call of that class or function with its other keys as arguments; ``_args_`` are
-positional ones, and ``_partial_: true`` leaves the call to whoever gets the object. These are Hydra's own words
-(``hydra.utils.instantiate``); here what is checked against the trusted packages is the very object that is called.
+A mapping with ``_target_`` is a call of that class or function with its other keys as arguments. ``_args_`` are
+positional arguments, and ``_partial_: true`` gives a ``functools.partial`` in place of the call. These are the keys of
+``hydra.utils.instantiate``. Here the object that is called is itself checked against the trusted packages, so that
+configurations in checkpoints can be instantiated safely.
 """
 
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from types import FunctionType, ModuleType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -19,7 +20,8 @@ from gan_lab.common.deprecation import present_arguments, warn_renamed
 from gan_lab.common.errors import UserError
 from gan_lab.common.upgrade import renamed
 
-PLAIN = {bool: "true or false", int: "a whole number", float: "a number", NoneType: "null"}
+PLAIN = {bool: "true or false", int: "an integer", float: "a number", NoneType: "null"}
+"""Types of plain values, and their names in messages."""
 
 TRUSTED = (
     "gan_lab.training.augment",
@@ -39,30 +41,35 @@ TRUSTED = (
     "torchvision.ops",
     "torchvision.transforms",
 )
-"""What a checkpoint's configuration may name: parts of models, nothing that fetches or runs what it is told."""
+"""Modules and packages whose classes and functions a checkpoint may name.
+
+They contain parts of models, and nothing that downloads files or runs code that its arguments name.
+"""
+
+
+_KEYWORDS = ("_target_", "_partial_", "_args_")
 
 
 def instantiate(node: Any, trust: Sequence[str] | None = None) -> Any:
-    """The object that nested plain containers describe.
+    """Instantiates the objects in nested plain containers.
 
     Args:
         node: mappings, lists and scalars.
-        trust: packages that targets may come from; None trusts all (a configuration that the user composed).
+        trust: packages that targets may come from; None trusts all, for a configuration that the user composed.
+
+    Returns:
+        the container with objects in place of mappings with ``_target_``.
 
     Raises:
-        UserError: for a target that does not exist, that lies outside the trusted packages, or that refuses its
-            arguments; the sentence names it.
+        UserError: for a target that does not exist, is outside the trusted packages, or rejects its arguments; the
+            message names it.
     """
     if isinstance(node, Mapping):
-        values = {key: instantiate(value, trust) for key, value in node.items() if not _is_word(key)}
+        values = {key: instantiate(value, trust) for key, value in node.items() if key not in _KEYWORDS}
         return _call(node, values, trust) if "_target_" in node else values
     if isinstance(node, list | tuple):
         return [instantiate(value, trust) for value in node]
     return node
-
-
-def _is_word(key: Any) -> bool:
-    return key in ("_target_", "_partial_", "_args_")
 
 
 def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
@@ -70,107 +77,116 @@ def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] 
     target = resolve_target(path, trust)
     path = renamed(path)
     values = present_arguments(path, values)
-    made = partial(target, *instantiate(node.get("_args_", []), trust), **_fitted(path, target, values))
+    positional = instantiate(node.get("_args_", []), trust)
+    call = partial(target, *positional, **_convert_arguments(path, target, values))
     if node.get("_partial_"):
-        return made
+        return call
     try:
-        return made()
+        return call()
     except ValueError as error:
         raise UserError(str(error)) from error
     except TypeError as error:
         raise UserError(f"{path} does not take these arguments: {error}.") from error
     except (ArithmeticError, AssertionError, LookupError, RuntimeError) as error:
         if not _inside(path, ("gan_lab", "torch", "torchvision")):
-            raise  # of who writes parts: where it went wrong matters
-        raise UserError(f"{path} cannot be made of these values: {error}.") from error
+            raise  # the author of a class needs the traceback
+        raise UserError(f"{path} does not work with these values: {error}.") from error
 
 
-def _fitted(path: str, target: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, whole numbers as such where they were written like 1e6.
+def _convert_arguments(path: str, target: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks arguments by their annotations, and converts floats such as 1e6 to integers if only those are accepted.
+
+    Only arguments of this package and of optimizers are checked: annotations of other packages may be wrong.
 
     Raises:
-        UserError: where an argument of ours, or of an optimizer, is annotated as a number, a truth value or a mapping
-            and the value is none.
+        UserError: if an argument is annotated as a number, a truth value or a mapping, and the value is none.
     """
-    if not _inside(path, ("gan_lab", "torch.optim")):  # annotations of others do not always hold
+    if not _inside(path, ("gan_lab", "torch.optim")):
         return dict(values)
-    stated = _annotations(target)
-    found = dict(values)
-    for name, value in values.items():
-        kinds = _kinds(stated.get(name))
-        maps = {get_origin(kind) or kind for kind in kinds} <= {Mapping, dict, NoneType}
-        if maps and isinstance(value, bool | int | float | str):
-            raise UserError(f"{name}={value} does not serve: give null, or keys and values as {name} of {path}.")
-        serve = [kind for kind in PLAIN if kind in kinds]
-        if not serve or not {*kinds} <= {*PLAIN, Tensor} or isinstance(value, Tensor):
-            continue
-        if not any(_is_a(kind, value) for kind in serve):
-            words = " or ".join(PLAIN[kind] for kind in serve)
-            raise UserError(f"{name}={value} does not serve: give {words} as {name} of {path}.")
-        if type(value) is float and float not in serve:
-            found[name] = int(value)
-    return found
+    annotations = _annotations(target)
+    return {name: _convert(name, value, path, _members(annotations.get(name))) for name, value in values.items()}
 
 
-def _annotations(target: Any) -> dict[str, Any]:
-    """Of a function's arguments by name, or of a class's, which may hand on what it does not name itself."""
-    stated: dict[str, Any] = {}
+def _convert(name: str, value: Any, path: str, types: Sequence[Any]) -> Any:
+    """Checks and converts one argument; ``types`` are the members of its annotation."""
+    only_mappings = {get_origin(each) or each for each in types} <= {Mapping, dict, NoneType}
+    if only_mappings and isinstance(value, bool | int | float | str):
+        raise UserError(f"{name}={value} is not valid: give null, or keys and values as {name} of {path}.")
+    plain = [each for each in PLAIN if each in types]
+    if not plain or not {*types} <= {*PLAIN, Tensor} or isinstance(value, Tensor):
+        return value
+    if not any(_matches(value, each) for each in plain):
+        words = " or ".join(PLAIN[each] for each in plain)
+        raise UserError(f"{name}={value} is not valid: give {words} as {name} of {path}.")
+    return int(value) if type(value) is float and float not in plain else value
+
+
+def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+    """Returns the annotations of a function's or class's arguments by name.
+
+    A class has those of its base classes too, because it may pass arguments on to them.
+    """
+    annotations: dict[str, Any] = {}
     for each in getattr(target, "__mro__", (target,)):
         try:
             parameters = inspect.signature(each).parameters
         except (TypeError, ValueError):  # written in C
             continue
-        stated = {name: parameter.annotation for name, parameter in parameters.items()} | stated
-    return stated
+        annotations = {name: parameter.annotation for name, parameter in parameters.items()} | annotations
+    return annotations
 
 
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """What a union is of, or the annotation alone."""
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """Returns the members of a union, or the annotation alone."""
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
-def _is_a(kind: type, value: Any) -> bool:
-    """Of numbers as people write them: 1e6 is a whole one, and 1 is a number, but true is none."""
+def _matches(value: object, kind: type) -> bool:
+    """Says whether a value is of a type as people write it: 1e6 is an integer, 1 is a number, true is neither."""
     if kind is int or kind is float:
         return type(value) is int or (type(value) is float and (kind is float or value.is_integer()))
     return isinstance(value, kind)
 
 
-def resolve_target(path: str, trust: Sequence[str] | None = None) -> Any:
-    """The class or function at a dotted path.
+def resolve_target(path: str, trust: Sequence[str] | None = None) -> Callable[..., Any]:
+    """Returns the class or function at a dotted path.
 
-    Among trusted packages it must be a class or plain function, public, of a module's own: no path leads through what a
-    module imports, nor to methods, whose calls could be chained into anything.
+    With trusted packages it must be a public class or plain function that its module defines itself. A path must not
+    lead through a module's imports, nor to methods, calls of which could be chained into arbitrary code.
+
+    Args:
+        path: such as ``torch.nn.Linear``.
+        trust: packages that it may come from; None trusts all.
 
     Raises:
-        UserError: if there is none, or it is defined outside the trusted packages.
+        UserError: if there is no such class or function, or it is defined outside the trusted packages.
     """
     if (present := renamed(path)) != path:
         warn_renamed(path, present)
         path = present
     if trust is not None and not _inside(path, trust):
         raise _distrust(path)
-    found = _find(path)
-    if trust is not None and not _is_own(found, path, trust):
+    target = _find(path)
+    if trust is not None and not _is_defined_at(target, path, trust):
         raise _distrust(path)
-    return found
+    return target
 
 
-def _find(path: str) -> Any:
+def _find(path: str) -> Callable[..., Any]:
     parts = path.split(".")
     for split in range(len(parts) - 1, 0, -1):
-        module: Any = _module(".".join(parts[:split]), path)
+        module = _import(".".join(parts[:split]), path)
         try:
-            found = reduce(getattr, parts[split:], module)
+            target: object = reduce(getattr, parts[split:], module)
         except AttributeError:
             continue
-        if callable(found):
-            return found
+        if callable(target):
+            return target
     raise UserError(f"There is no class or function {path}: check its spelling, and that its package is installed.")
 
 
-def _module(name: str, path: str) -> ModuleType | None:
-    """None where there is none of that name; what goes wrong inside one is not hidden."""
+def _import(name: str, path: str) -> ModuleType | None:
+    """Returns the module with a name, or None if there is none; errors inside the module are not hidden."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -179,11 +195,12 @@ def _module(name: str, path: str) -> ModuleType | None:
         raise UserError(f"{path} cannot be used before a package that it imports is installed: {error}.") from error
 
 
-def _is_own(found: Any, path: str, trust: Sequence[str]) -> bool:
+def _is_defined_at(target: object, path: str, trust: Sequence[str]) -> bool:
+    """Says whether the target is a public class or function of the module in the path, defined in a trusted package."""
     module, _, name = path.rpartition(".")
-    of_a_module = getattr(sys.modules.get(module), name, None) is found and not name.startswith("_")
-    plain = isinstance(found, type | FunctionType) and found.__qualname__ == name
-    return of_a_module and plain and _inside(found.__module__, trust)
+    in_module = getattr(sys.modules.get(module), name, None) is target and not name.startswith("_")
+    plain = isinstance(target, type | FunctionType) and target.__qualname__ == name
+    return in_module and plain and _inside(target.__module__, trust)
 
 
 def _inside(path: str, packages: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What earlier versions called things: for their checkpoints, for users' code, and for what users type.
+"""Names of earlier versions and their present ones: for their checkpoints, for users' code, and for what users type.
 
 These tables are the only place that knows old names. ``gan_lab.common.upgrade`` applies them to checkpoints and
 configurations, ``gan_lab.common.deprecation`` to users' code.

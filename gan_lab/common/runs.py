@@ -1,4 +1,4 @@
-"""Run folders: what is in one, which one to resume, and what became of it."""
+"""Run folders: their contents and state, and the search for a run to resume."""
 
 import fcntl
 import json
@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from gan_lab.common import runs
 from gan_lab.common.atomic import atomic_write, temporary_files
 from gan_lab.common.errors import UserError
 from gan_lab.common.upgrade import upgrade_config
@@ -19,58 +18,58 @@ from gan_lab.common.upgrade import upgrade_config
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
 IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial"}
-"""Keys that say nothing of what is trained: runs that differ in these alone are equal."""
+"""Keys that do not affect training: runs that differ in these alone are equal."""
 TRAINED_KEYS = {"model", "data", "seed", "batch_size", "budget", "precision", "trainer"}
-"""Keys that decide what is trained: in ``model`` and ``data`` every other choice is resolved."""
-SEARCH = "callbacks.pruning."
-DEVICES = "trainer.devices"
+"""Keys that affect training; every other choice is resolved in ``model`` and ``data``."""
+_PRUNING = "callbacks.pruning."
+_DEVICES = "trainer.devices"
 
 
 class Run:
-    """One run's folder: ``config.json`` (resolved), ``run.json`` (its state), checkpoints, logs and pictures.
+    """The folder of a run: ``config.json`` (resolved), ``run.json`` (its state), checkpoints, logs and images.
 
     Args:
-        folder: made when the run begins, if it is not there.
-        facts: of what does not change in it, such as the hardware; they stand in ``run.json``.
+        folder: created when the run begins, if it does not exist.
+        facts: that do not change during the run, such as the hardware; recorded in ``run.json``.
     """
 
-    def __init__(self, folder: str | Path, **facts: Any) -> None:
+    def __init__(self, folder: str | Path, **facts: object) -> None:
         self.folder, self.facts = Path(folder), facts
         self.lock: IO[str] | None = None
 
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Records the configuration and takes the folder for this process.
+        """Records the configuration and locks the folder for this process.
 
         Raises:
             UserError: if another process is training in it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self.lock = (self.folder / ".lock").open("w")
-        # A forked loader worker outlives a killed run by seconds, and would keep the folder taken.
+        # A forked loader worker outlives a killed run by seconds, and would keep the lock.
         os.register_at_fork(after_in_child=lock.close)
-        if not _taken(lock):
-            raise UserError(f"Another process is training in {self.folder}: wait for it, or start a run of your own.")
+        if not _acquire(lock):
+            raise UserError(f"Another process is training in {self.folder}: wait for it, or start a new run.")
         for name in (LAST, BEST):
-            for left in temporary_files(self.folder / name):
-                left.unlink()
+            for temporary in temporary_files(self.folder / name):
+                temporary.unlink()
         write_json(self.folder / "config.json", config)
-        self.state("running")
+        self.record("running")
 
-    def state(self, state: str, **more: Any) -> None:
-        """Records "running", "finished", "stopped" or "failed", and whatever else is worth knowing."""
-        told = {"state": state, "time": datetime.now().isoformat(timespec="seconds"), **self.facts, **more}
-        write_json(self.folder / "run.json", told)
+    def record(self, state: str, **details: object) -> None:
+        """Records the state, "running", "finished", "stopped", "pruned" or "failed", with details."""
+        now = datetime.now().isoformat(timespec="seconds")
+        write_json(self.folder / "run.json", {"state": state, "time": now, **self.facts, **details})
 
-    def end(self, state: str, **more: Any) -> None:
-        """Records how the run ended and gives the folder free."""
-        self.state(state, **more)
+    def end(self, state: str, **details: object) -> None:
+        """Records how the run ended, and unlocks the folder."""
+        self.record(state, **details)
         if self.lock is not None:
             self.lock.close()
             self.lock = None
 
 
-def _taken(lock: IO[str], seconds: float = 2.0) -> bool:
-    """Others look for a moment whether the folder is free, by the same lock."""
+def _acquire(lock: IO[str], seconds: float = 2.0) -> bool:
+    """Locks a file, and says whether that worked; retries, because ``is_running`` takes the lock for a moment."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -84,7 +83,11 @@ def _taken(lock: IO[str], seconds: float = 2.0) -> bool:
 
 
 def create_run_dir(runs: str | Path, name: str) -> Path:
-    """A folder of its own for a run: <runs>/<name>/<date>_<time>, numbered where two begin in one second."""
+    """Creates a new folder for a run, <runs>/<name>/<date>_<time>, with a number if several begin in one second.
+
+    Raises:
+        UserError: if no folder can be created.
+    """
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for number in range(1000):
         folder = Path(runs) / name / (stamp if number == 0 else f"{stamp}_{number}")
@@ -93,27 +96,31 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise UserError(f"No new folder can be made in {runs}: give another with runs=….")
+    raise UserError(f"No new folder can be created in {runs}: give another with runs=….")
 
 
 def run_title(folder: Path) -> str:
-    """What a run's folder is called by people: method and data, as far as they are known, and its own name."""
+    """Returns a title of a run: the run's name (method and data) if it is known, and its folder's name."""
     folder = folder.absolute()
     name = read_json(folder / "config.json").get("name") or (folder.parent.name if _STAMP.match(folder.name) else "")
     return folder.name if name in folder.name else f"{name} {folder.name}"
 
 
 def unfinished_runs(runs: str | Path) -> Iterator[Path]:
-    """Folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
-    found = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
-    for checkpoint in found:
+    """Yields the folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
+    checkpoints = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
+    for checkpoint in checkpoints:
         folder = checkpoint.parent
         if read_json(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
             yield folder
 
 
 def find_resumable(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
-    """The newest unfinished run of equal configuration; else None, the nearest one and the differing keys."""
+    """Finds the newest unfinished run with an equal configuration.
+
+    Returns:
+        the folder to resume or None; the folder with the fewest differing keys or None; these keys.
+    """
     nearest: tuple[Path | None, list[str]] = (None, [])
     for folder in unfinished_runs(runs):
         keys = _differing_keys_of_run(config, folder)
@@ -125,16 +132,16 @@ def find_resumable(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | 
 
 
 def find_finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
-    """The newest finished run of equal configuration."""
-    found = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    ended = (path.parent for path in found if read_json(path).get("state") == "finished")
+    """Returns the folder of the newest finished run with an equal configuration, or None."""
+    records = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    ended = (path.parent for path in records if read_json(path).get("state") == "finished")
     return next((folder for folder in ended if not _differing_keys_of_run(config, folder)), None)
 
 
 def _differing_keys_of_run(config: Mapping[str, Any], folder: Path) -> list[str]:
-    """The dotted keys in which a run's recorded configuration, under its present names, differs from ``config``.
+    """Returns the dotted keys in which ``config`` differs from a run's recorded configuration under its present names.
 
-    Of a run of an earlier version, which may lack keys or have others, those that decide what is trained count.
+    For a run of an earlier version, which may lack keys or have others, only ``TRAINED_KEYS`` count.
     """
     recorded = read_json(folder / "config.json")
     upgraded = upgrade_config(recorded)
@@ -143,37 +150,37 @@ def _differing_keys_of_run(config: Mapping[str, Any], folder: Path) -> list[str]
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The dotted keys in which two resolved configurations differ, passing ones left out."""
-    a, b = ({**dict(flatten(side)), DEVICES: _count(side)} for side in (one, other))
+    """Returns the dotted keys in which two resolved configurations differ, except keys that do not affect training."""
+    a, b = ({**dict(flatten(side)), _DEVICES: _num_devices(side)} for side in (one, other))
     folders = (str(one.get("run_dir")), str(other.get("run_dir")))
     missing = object()
     keys = {key for key in a.keys() | b.keys() if a.get(key, missing) != b.get(key, missing)}
-    # A value that holds the run's own folder (a logger's) differs between any two runs.
+    # A value that contains the run's own folder (a logger's) differs between any two runs.
     keys = {key for key in keys if not _same_but_folder(a.get(key), b.get(key), folders)}
-    return sorted(key for key in keys if key.split(".")[0] not in IGNORED_KEYS and not key.startswith(SEARCH))
+    return sorted(key for key in keys if key.split(".")[0] not in IGNORED_KEYS and not key.startswith(_PRUNING))
 
 
-def _count(config: Mapping[str, Any]) -> Any:
-    """How many devices, not which."""
+def _num_devices(config: Mapping[str, Any]) -> int | str | None:
+    """Returns the number of devices that a configuration asks for, whichever they are."""
     devices = (config.get("trainer") or {}).get("devices")
     return len(devices) if isinstance(devices, list) else devices
 
 
-def _same_but_folder(a: Any, b: Any, folders: tuple[str, str]) -> bool:
+def _same_but_folder(a: object, b: object, folders: tuple[str, str]) -> bool:
     return isinstance(a, str) and isinstance(b, str) and a.replace(folders[0], "") == b.replace(folders[1], "")
 
 
-def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested mappings by dotted keys."""
+def flatten(node: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values of nested mappings with their dotted keys, as JSON would store them."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
             yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
     else:
-        yield prefix, replace_non_finite(node)  # as it would be read again
+        yield prefix, replace_non_finite(node)
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process of this machine is training in a folder."""
+    """Says whether a process of this machine is training in a folder."""
     try:
         with (folder / ".lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -184,15 +191,15 @@ def is_running(folder: Path) -> bool:
     return False
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON whole or not at all, with null for numbers that are not finite: JSON has no word for them."""
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Writes a JSON file atomically; numbers that are not finite, which JSON cannot express, become null."""
     text = json.dumps(replace_non_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
-    with atomic_write(path) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def replace_non_finite(node: Any) -> Any:
-    """Nested plain containers with None in place of numbers that are not finite."""
+def replace_non_finite(node: object) -> object:
+    """Returns nested plain containers with None in place of numbers that are not finite."""
     if isinstance(node, Mapping):
         return {key: replace_non_finite(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -201,7 +208,7 @@ def replace_non_finite(node: Any) -> Any:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file's mapping; empty where it is not there or not whole."""
+    """Returns the mapping in a JSON file; an empty one if the file is missing or damaged."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -209,13 +216,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """A checkpoint's path, a run folder standing for its last one.
+    """Returns the path of a checkpoint, given that path or a run folder, which stands for its last checkpoint.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is no such file.
     """
     path = Path(path).expanduser()
-    path = path / runs.LAST if path.is_dir() else path
+    path = path / LAST if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
     return path

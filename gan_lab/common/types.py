@@ -67,8 +67,8 @@ class Phase:
 
     Args:
         name: of the phase; ``AlternatingModule.trainable(name)`` returns the parameters that it optimizes.
-        losses: ``(batch, shared, noise) -> Losses``. May draw random numbers from ``noise``; must not step an optimizer,
-            log, or change another phase's parameters.
+        losses: ``(batch, shared, noise) -> Losses``. May draw random numbers from ``noise``; must not step an
+            optimizer, log, or change another phase's parameters.
         interval: run the phase every ``interval`` iterations (a generator's 5 is the paper's n_critic = 5).
         new_batch: give the phase a batch of its own, and the result of ``shared_forward`` for that batch.
         begin, end: run the phase while the used share of the budget is in [begin, end).

@@ -105,7 +105,7 @@ def test_mp4_without_pyav_names_what_to_install(tmp_path, monkeypatch):
 
 
 def test_an_ending_that_holds_no_animation_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"a\.bmp cannot hold an animation.*\.gif"):
+    with pytest.raises(UserError, match=r"a\.bmp cannot store an animation.*\.gif"):
         save_animation(tmp_path / "a.bmp", frames(2))
 
 

@@ -71,9 +71,9 @@ VQGAN = {"_target_": "gan_lab.models.vqgan.VQGAN"}
     ("node", "sentence"),
     [
         ({**QUANTIZER, "restart": "x"}, r"restart=x .* give a number as restart of gan_lab\.networks"),
-        ({**QUANTIZER, "entries": 1.5}, "entries=1.5 .* a whole number"),
+        ({**QUANTIZER, "entries": 1.5}, "entries=1.5 .* an integer"),
         ({**QUANTIZER, "decay": True}, "decay=True .* a number or null"),
-        ({**QUANTIZER, "dim": -3}, "cannot be made of these values: .*negative"),
+        ({**QUANTIZER, "dim": -3}, "does not work with these values: .*negative"),
         ({**VQGAN, "commitment": "x"}, "commitment=x"),  # which it hands on to what it extends
         ({"_target_": "gan_lab.networks.vae.ConvDecoder", "tanh": 1}, "tanh=1 .* true or false"),
         ({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 0}, "0 latents do not serve"),
@@ -99,7 +99,7 @@ def test_words_in_place_of_keys_and_values_are_refused():
         "metrics": {},
     }
     for value in ("none", 3, True):
-        with pytest.raises(UserError, match=f"quick={value} does not serve: give null, or keys and values as quick of"):
+        with pytest.raises(UserError, match=f"quick={value} is not valid: give null, or keys and values as quick of"):
             instantiate({**node, "quick": value})
     assert instantiate({**node, "quick": None}).tiers["quick"][0] == {}
 
@@ -109,7 +109,7 @@ def test_others_annotations_bind_nobody():
     adam = {"_target_": "torch.optim.Adam", "_partial_": True}
     parameters = [torch.zeros(1, requires_grad=True)]
     assert instantiate({**adam, "lr": rate})(parameters).param_groups[0]["lr"] == 0.5
-    with pytest.raises(UserError, match="lr=fast does not serve: give a number as lr of torch"):
+    with pytest.raises(UserError, match="lr=fast is not valid: give a number as lr of torch"):
         instantiate({**adam, "lr": "fast"})
     erasing = {
         "_target_": "torchvision.transforms.v2.RandomErasing",

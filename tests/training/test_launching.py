@@ -203,5 +203,5 @@ def test_what_several_processes_refuse_is_said_once(capfd):
 
 @pytest.mark.parametrize("devices", [0, "two", 10_000])
 def test_devices_that_are_not_there_are_refused(devices):
-    with pytest.raises(UserError, match=f"devices={devices} does not serve: give auto, or up to"):
+    with pytest.raises(UserError, match=f"devices={devices} is not valid: give auto, or at most"):
         on_every_device(everything, {"device": "cpu", "devices": devices})
