@@ -125,7 +125,7 @@ def unclear(path):
 CHECKS = (without_shapes, without_raises, unclear)
 
 
-TO_DO = ("cli", "common", "data", "evaluation", "inference", "losses", "models", "networks", "training", "")
+TO_DO = ("cli", "data", "evaluation", "inference", "losses", "models", "training", "")
 """Rooms that are still being rewritten; "" stands for the package's root."""
 
 ROOMS = ("", *(path.name for path in sorted(PACKAGE.iterdir()) if path.is_dir() and path.name != "__pycache__"))

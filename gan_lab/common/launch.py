@@ -1,5 +1,7 @@
-"""Many processes for one thing: those that torchrun or SLURM starts meet before a run begins, so that all begin the
-same; and what samples or measures has one of its own on every device.
+"""Several processes for one command.
+
+Processes that torchrun or SLURM starts join a process group before a run begins, so that all begin the same run.
+Commands that sample or evaluate start one process for each device.
 """
 
 import os
@@ -7,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.queues import SimpleQueue
 from typing import Any, TypeVar
 
 import torch
@@ -20,36 +23,36 @@ from gan_lab.common.errors import UserError
 
 T = TypeVar("T")
 Plain = dict[str, Any]
-HERE = "127.0.0.1"
+LOCALHOST = "127.0.0.1"
 
 
 def cluster_environment() -> ClusterEnvironment | None:
-    """Who started this process together with others; None where nobody did."""
+    """Returns the launcher's cluster environment (torchrun, SLURM); None for a single process."""
     for kind in (TorchElasticEnvironment, SLURMEnvironment):
         if kind.detect():
-            found: ClusterEnvironment = kind()
-            return found if found.world_size() > 1 else None
+            environment: ClusterEnvironment = kind()
+            return environment if environment.world_size() > 1 else None
     return None
 
 
 def join_process_group(accelerator: str) -> None:
-    """Joins the processes into a group, which Lightning then takes as it is; does nothing in a process alone.
+    """Joins the launcher's process group, which Lightning then uses; does nothing in a single process.
 
     Args:
-        accelerator: the trainer's.
+        accelerator: the trainer's; "cpu" ignores GPUs.
     """
-    started = cluster_environment()
-    if started is None or dist.is_initialized():
+    cluster = cluster_environment()
+    if cluster is None or dist.is_initialized():
         return
     on_gpus = torch.cuda.is_available() and accelerator != "cpu"
     if on_gpus:
-        torch.cuda.set_device(_gpu(started.local_rank()))
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = started.main_address, str(started.main_port)
-    dist.init_process_group(_backend(on_gpus), rank=started.global_rank(), world_size=started.world_size())
+        torch.cuda.set_device(_gpu_index(cluster.local_rank()))
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = cluster.main_address, str(cluster.main_port)
+    dist.init_process_group(_backend(on_gpus), rank=cluster.global_rank(), world_size=cluster.world_size())
 
 
-def _gpu(local_rank: int) -> int:
-    """A task to which SLURM binds a GPU of its own sees no other."""
+def _gpu_index(local_rank: int) -> int:
+    """Returns the index of a process's GPU; a SLURM task that is bound to one GPU sees no other."""
     return local_rank % torch.cuda.device_count()
 
 
@@ -58,134 +61,151 @@ def _backend(on_gpus: bool) -> str:
 
 
 def on_every_device(work: Callable[[Plain], T], plain: Plain, parts: int | None = None) -> T | None:
-    """Calls ``work`` with the configuration, in one process a device where there are several, which have joined into a
-    group and whose ``device`` is their own. Returns what it gives, and None where further processes were started.
+    """Calls ``work`` in one process for each device.
 
-    ``devices`` says how many: auto is every GPU of this machine, or one process on the CPU. Those that torchrun or
-    SLURM started are taken as they are.
+    Several processes join a process group, and the ``device`` in the configuration of each is its own. Processes that
+    torchrun or SLURM started are used as they are.
 
     Args:
-        work: a function of a module, for further processes import it.
-        parts: into how many the work falls; auto takes no more devices.
+        work: a module's function, which further processes import.
+        plain: the configuration. ``devices`` is the number of devices; auto takes every GPU of this machine, or one
+            process on the CPU.
+        parts: number of independent parts of the work; auto takes no more devices.
+
+    Returns:
+        the result of ``work``, or None if further processes were started.
 
     Raises:
-        UserError: for devices that are not there, and what ``work`` raises in any process.
-        RuntimeError: if a process fails; the others are ended.
+        UserError: for devices that are not available, and if ``work`` raises it in any process.
+        RuntimeError: if a process fails; the others are terminated.
     """
     if dist.is_initialized():
         return work(plain)
-    if started := cluster_environment():
-        device = _own(plain, started.local_rank())
+    if cluster := cluster_environment():
+        device = _device_of_rank(plain, cluster.local_rank())
         join_process_group(resolve_device(device).type)
         return work({**plain, "device": device})
-    count = _count(plain, parts)
+    count = _num_processes(plain, parts)
     if count == 1:
         return work(plain)
-    _spread(work, plain, count)
+    _run_processes(work, plain, count)
     return None
 
 
-def _count(plain: Mapping[str, Any], parts: int | None) -> int:
-    """How many processes are wanted."""
-    name, wanted = plain["device"], plain["devices"]
+def _num_processes(plain: Mapping[str, Any], parts: int | None) -> int:
+    """Returns the number of processes to run.
+
+    Raises:
+        UserError: for a number of devices that is not available.
+    """
+    name, devices = plain["device"], plain["devices"]
     device = resolve_device(name)
-    there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
-    if wanted == "auto":
-        return min(there, parts or there) if device.type == "cuda" and name in ("auto", "cuda") else 1
-    if type(wanted) is not int or not 1 <= wanted <= there:
+    available = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
+    if devices == "auto":
+        return min(available, parts or available) if device.type == "cuda" and name in ("auto", "cuda") else 1
+    if type(devices) is not int or not 1 <= devices <= available:
         kind = "GPUs" if device.type == "cuda" else "cores"
-        raise UserError(f"devices={wanted} does not serve: give auto, or up to {there}, for so many {kind} are here.")
-    if wanted > 1 and ":" in name:
-        raise UserError(f"device={name} is a single one: give device=cuda with devices={wanted}.")
-    return wanted
+        raise UserError(f"devices={devices} is not valid: give auto, or at most {available}, the number of {kind}.")
+    if devices > 1 and ":" in name:
+        raise UserError(f"device={name} is a single device: give device=cuda with devices={devices}.")
+    return devices
 
 
-def _own(plain: Mapping[str, Any], local_rank: int) -> str:
-    """The device of one of several processes."""
+def _device_of_rank(plain: Mapping[str, Any], local_rank: int) -> str:
+    """Returns the device of one of several processes."""
     kind = resolve_device(plain["device"]).type
-    return f"{kind}:{_gpu(local_rank)}" if kind == "cuda" else kind
+    return f"{kind}:{_gpu_index(local_rank)}" if kind == "cuda" else kind
 
 
-def _spread(work: Callable[[Plain], Any], plain: Plain, count: int) -> None:
-    store = dist.TCPStore(HERE, 0, count + 1, is_master=True, wait_for_workers=False)
-    refusals = get_context("spawn").SimpleQueue()
+def _run_processes(work: Callable[[Plain], object], plain: Plain, count: int) -> None:
+    store = dist.TCPStore(LOCALHOST, 0, count + 1, is_master=True, wait_for_workers=False)
+    errors = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // count)
-    context = start_processes(_rank, (count, store.port, threads, work, plain, refusals), count, join=False)
+    context = start_processes(_run_rank, (count, store.port, threads, work, plain, errors), count, join=False)
     try:
         _wait(context)
     except ProcessExitedException:
-        if refusals.empty():
+        if errors.empty():
             raise
-        raise UserError(refusals.get()) from None
+        raise UserError(errors.get()) from None
     finally:
         for process in context.processes:
             process.terminate()
 
 
 def _wait(context: ProcessContext) -> None:
-    """Where one fails the others mostly find out by themselves."""
+    """Waits for all processes; when one fails, the others get 5 s to end by themselves."""
     while not context.join(grace_period=5):
         pass
 
 
-def _rank(
-    rank: int, world: int, port: int, threads: int, work: Callable[[Plain], Any], plain: Plain, refusals: Any
+def _run_rank(
+    rank: int,
+    world_size: int,
+    port: int,
+    threads: int,
+    work: Callable[[Plain], object],
+    plain: Plain,
+    errors: "SimpleQueue[str]",
 ) -> None:
-    """One of the processes. What the user did wrong is told to the first, which says it once."""
-    device = _own(plain, rank)
+    """Runs ``work`` in one of the processes; the parent process reports the message of a ``UserError`` once."""
+    device = _device_of_rank(plain, rank)
     if device.startswith("cuda"):
         torch.cuda.set_device(rank)
     torch.set_num_threads(threads)
-    store = dist.TCPStore(HERE, port, world + 1, is_master=False)
-    dist.init_process_group(_backend(device.startswith("cuda")), store=store, rank=rank, world_size=world)
+    store = dist.TCPStore(LOCALHOST, port, world_size + 1, is_master=False)
+    dist.init_process_group(_backend(device.startswith("cuda")), store=store, rank=rank, world_size=world_size)
     try:
         work({**plain, "device": device})
     except UserError as error:
-        refusals.put(str(error))
+        errors.put(str(error))
         raise SystemExit(2) from None
     dist.destroy_process_group()
 
 
 def process_count(trainer: Mapping[str, Any]) -> int:
-    """The number of processes that a trainer's configuration asks for: one a device, on all nodes."""
+    """Returns the number of processes that a trainer's configuration asks for: one per device, on all nodes."""
     devices, nodes = trainer.get("devices"), int(trainer.get("num_nodes") or 1)
     if devices in ("auto", -1, "-1"):
-        here = 1 if trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+        per_node = 1 if trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
     elif isinstance(devices, str) and "," in devices:
-        here = len(devices.strip(",").split(","))
+        per_node = len(devices.strip(",").split(","))
     else:
-        here = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices or 1)
-    return here * nodes
+        per_node = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices or 1)
+    return per_node * nodes
 
 
 def is_requeued() -> bool:
-    """Whether SLURM starts this job once more, after it was interrupted."""
+    """Says whether SLURM has started this job again after an interruption."""
     return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
 
 
 def launched_devices_and_nodes() -> tuple[int, int] | None:
-    """How many processes somebody else started on each node, and on how many nodes; None where nobody did."""
-    started = cluster_environment()
-    if started is None:
+    """Returns the number of processes per node and the number of nodes that torchrun or SLURM started.
+
+    None for a single process.
+    """
+    cluster = cluster_environment()
+    if cluster is None:
         return None
     nodes = int(os.environ.get("SLURM_NNODES") or 1)
-    here = os.environ.get(
-        "LOCAL_WORLD_SIZE" if isinstance(started, TorchElasticEnvironment) else "SLURM_NTASKS_PER_NODE"
+    stated = os.environ.get(
+        "LOCAL_WORLD_SIZE" if isinstance(cluster, TorchElasticEnvironment) else "SLURM_NTASKS_PER_NODE"
     )
-    each = int(here) if here and here.isdigit() else started.world_size() // nodes
-    return each, started.world_size() // each
+    per_node = int(stated) if stated and stated.isdigit() else cluster.world_size() // nodes
+    return per_node, cluster.world_size() // per_node
 
 
-def requeue(received: int) -> None:
-    """Puts this job into its queue again: submitit's, which waits for the signal itself, else SLURM's."""
-    handler = signal.getsignal(received)
+def requeue(signal_number: int) -> None:
+    """Requeues this job after a signal: by submitit's handler of the signal, if there is one, else by ``scontrol``."""
+    handler = signal.getsignal(signal_number)
     if callable(handler):
-        handler(received, None)
+        handler(signal_number, None)
         return
     job, array = (os.environ.get(name) for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"))
-    if array:  # one of its tasks has the array's own id, by which all would be taken back
+    if array:  # the id of one of its tasks is the array's own, which would requeue all tasks
         job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     if job is None or shutil.which("scontrol") is None or int(os.environ.get("SLURM_PROCID") or 0):
         return
     subprocess.run(["scontrol", "requeue", job], check=False)
-    rank_zero_info(f"SLURM job {job} waits in the queue again, and goes on from its last checkpoint.")
+    rank_zero_info(f"SLURM job {job} is queued again and will resume from its last checkpoint.")

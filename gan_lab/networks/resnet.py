@@ -127,7 +127,7 @@ class ResidualBlock(nn.Module):
 
 
 class Blur(nn.Module):
-    """A fixed binomial filter for each feature map (Zhang 2019, Making Convolutional Networks Shift-Invariant Again)."""
+    """A fixed binomial filter for each feature map (Zhang 2019, Making Convolutional Networks Shift-Invariant)."""
 
     kernel: Tensor
 
