@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Record, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import DataChanges, Extractors, ModelRequest, PositiveInt, Share, Size, require_one_way
+from gan_lab.cli.requests import DataChanges, MetricsRequest, PositiveInt, Size, require_one_way
 from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import Predicts, Samples, SamplesClips, Translates
 from gan_lab.common.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateRequest(ModelRequest):
+class EvaluateRequest(MetricsRequest):
     checkpoint: Path | None  # type: ignore[assignment]
     real: Path | None
     fake: Path | None
@@ -28,15 +28,6 @@ class EvaluateRequest(ModelRequest):
     pairs: bool
     root: Path | None
     data: DataChanges
-    n: PositiveInt | None
-    weights: Mapping[str, Path | None]
-    paired: bool | None
-    split: Literal["train", "test", "whole"]
-    limit: PositiveInt | None
-    truncation: Share
-    batch_size: PositiveInt
-    metrics: Mapping[str, Any] | None = None
-    extractor: Extractors | None = None
 
     def __post_init__(self) -> None:
         require_one_way(self, ["checkpoint"], ["real", "fake"], ["answers"])
@@ -58,16 +49,21 @@ def evaluate(session: Session, request: EvaluateRequest) -> Iterator[Artifact]:
     Writes the metrics with their protocol as JSON and as a page. With ``answers=`` it computes the error rate of people
     who were shown the page of ``trial=``.
     """
-    from gan_lab.cli.evaluations import from_checkpoint, from_folders
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.evaluation.reports.human_test import answers_record
+    from gan_lab.evaluation.reports.outcome import Evaluation
 
     if request.answers is not None:
         answers, sentence = answers_record(request.answers)
         yield Message(sentence)
         yield Record(f"{request.answers.stem}-rate", answers)
         return
-    evaluation, name = from_checkpoint(session, request) if request.fake is None else from_folders(session, request)
+    if request.real and request.fake:
+        evaluation = Evaluation.of_folders(request.real, request.fake, request.size, session.device, request.options())
+    else:
+        data = session.data(request.root, request.data)
+        evaluation = Evaluation.of_model(session.model, data, session.title, session.facts, request.options())
+    name = f"{session.path.stem}-evaluation" if request.checkpoint and request.output is None else "evaluation"
     if request.trial and not evaluation.samples_images:
         raise UserError("The test with people needs a model that samples images: leave out trial=….")
     record, gallery = evaluation.measure(request.page)

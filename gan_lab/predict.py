@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from gan_lab.cli.artifacts import Animation, Artifact, Images, Message, Sheet
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import DataChanges, ModelRequest, PositiveFloat, PositiveInt
+from gan_lab.cli.requests import DataRequest, PositiveFloat, PositiveInt
 from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import Predicts
 
@@ -18,18 +17,13 @@ ABREAST = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictRequest(ModelRequest):
-    input: Path | None
+class PredictRequest(DataRequest):
     frames: PositiveInt
     after: PositiveInt | None
     stride: PositiveInt
-    n: PositiveInt
     split: Literal["test", "train"]
-    root: Path | None
-    data: DataChanges
     single: bool
     fps: PositiveFloat
-    batch_size: PositiveInt
 
 
 @command(PredictRequest, needs=Predicts, lacks="cannot continue sequences of frames", example="model=simvp")
@@ -47,7 +41,10 @@ def predict(session: Session, request: PredictRequest) -> Iterator[Artifact]:
     from gan_lab.inference.clip_rows import compared
     from gan_lab.inference.prediction import predict_frames
 
-    clips = data_clips(session, request) if request.input is None else own_clip(session, request, request.input)
+    if request.input is None:
+        clips = data_clips(session, request, request.after or session.model.context_frames)
+    else:
+        clips = own_clip(session, request.input, request.after, request.frames, request.stride)
     predicted = predict_frames(session.model, clips.given, request.frames, request.batch_size, session.device)
     yield Message(describe_errors(clips.given, predicted, clips.truth))
     context = min(clips.given.shape[1], session.model.context_frames)

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from gan_lab.cli.artifacts import Artifact, Images, Message, Output, Sheet, walk_artifacts
 from gan_lab.cli.command import command
 from gan_lab.cli.inputs import data_images, own_images
-from gan_lab.cli.requests import Bounds, DataChanges, ModelRequest, PositiveFloat, PositiveInt
+from gan_lab.cli.requests import Bounds, DataRequest, PositiveFloat, PositiveInt
 from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructRequest(ModelRequest):
-    input: Path | None
-    split: Literal["test", "train", "whole"]
-    root: Path | None
-    data: DataChanges
-    n: PositiveInt
+class ReconstructRequest(DataRequest):
     label: int | None
     hide: Literal["bottom", "top", "left", "right", "center"] | None
     samples: PositiveInt
@@ -31,7 +25,6 @@ class ReconstructRequest(ModelRequest):
     fps: PositiveFloat
     columns: PositiveInt
     single: bool
-    batch_size: PositiveInt
 
 
 @command(
@@ -54,7 +47,11 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
     if request.output and Output(request.output).is_image:
         raise UserError(f"output={request.output} names one image, but several files are written: give a folder.")
     work.require_capabilities(session.model, request.hide is not None, bool(request.interpolate))
-    given = data_images(session, request) if request.input is None else own_images(session, request, request.input)
+    given = (
+        data_images(session, request, request.label)
+        if request.input is None
+        else own_images(session, request, request.input, request.label)
+    )
     if request.interpolate > len(given.images):
         raise UserError(f"interpolate={request.interpolate} is not valid: there are {len(given.images)} images.")
     real, how = given.images, (request.batch_size, session.device)

@@ -80,7 +80,8 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
         frames = sampling.sample_walk(model, points, request.steps, truncation=request.truncation, **keys)
         yield from walk_artifacts(frames, request.fps)
     else:
-        yield from image_artifacts(session, request, keys)
+        how = request.truncation, request.batch_size, request.single, request.grid, request.columns
+        yield from image_artifacts(session, request.n, request.seed, request.start, request.label, *how)
 
 
 if __name__ == "__main__":

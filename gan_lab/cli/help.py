@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import MISSING
 from inspect import cleandoc
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from gan_lab.cli.config.paths import choices
@@ -13,21 +15,33 @@ from gan_lab.cli.requests import words_field
 if TYPE_CHECKING:
     from gan_lab.cli.command import Command
 
-GROUP = re.compile(r"^  - (?:override )?([\w/]+)(?:@\w+)?: ")
+GROUP = re.compile(r"^  - (?P<group>[\w/]+)(?:@(?P<package>\w+))?: (?P<choice>\S+)(?:\s+# (?P<comment>.*))?")
+"""A line of a defaults list, such as ``- metrics@quick: quick   # while a model trains``."""
 
 
 def help_text(command: Command) -> str:
     """The text of ``--help``: what the command does, the choices of its groups, its keys with defaults and comments."""
     text = command.config.read_text()
-    groups = list(dict.fromkeys(found[1] for line in text.splitlines() if (found := GROUP.match(line))))
-    listed = [f"  {group}: {', '.join(choices(group))}" for group in groups if choices(group)]
     parts = [cleandoc(command.__doc__ or ""), f"usage: {program(command)} key=value …"]
-    parts += ["\n".join(["Choices (group=choice):", *listed])] if listed else []
+    if listed := list(described_groups(text)):
+        parts += ["\n".join(["Choices (group=choice):", "", *listed])]
     parts += ["Keys, with their defaults:\n\n" + indented(body(text))]
     parts += [
         "Further flags are Hydra's: --cfg job shows the whole configuration, -m runs a sweep, --hydra-help lists all."
     ]
     return "\n\n".join(parts)
+
+
+def described_groups(text: str) -> Iterator[str]:
+    """Yields the groups of a YAML file's defaults list: default, comment, choices."""
+    for line in text.splitlines():
+        found = GROUP.match(line)
+        names = choices(found["group"]) if found else []
+        if found is None or not names:
+            continue
+        key = found["group"] + (f"@{found['package']}" if found["package"] else "")
+        yield f"  {key}={found['choice']}" + (f"   # {found['comment']}" if found["comment"] else "")
+        yield fill(", ".join(names), 110, initial_indent="      ", subsequent_indent="      ", break_long_words=False)
 
 
 def program(command: Command) -> str:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from gan_lab.cli.requests import DataRequest
     from gan_lab.cli.session import Session
     from gan_lab.inference.prediction import Sequences
     from gan_lab.inference.reconstruction import LabelledImages
-    from gan_lab.predict import PredictRequest
 
 
-class ImagesRequest(Protocol):
-    """The keys that say which images are read."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def label(self) -> int | None: ...
-    @property
-    def output(self) -> Path | None: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def root(self) -> Path | None: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
-
-
-def data_images(session: Session, request: ImagesRequest) -> LabelledImages:
+def data_images(session: Session, request: DataRequest, label: int | None) -> LabelledImages:
     """Images evenly spaced over a split of the data that the model was trained on, with their classes.
 
     Raises:
@@ -47,7 +28,7 @@ def data_images(session: Session, request: ImagesRequest) -> LabelledImages:
     from gan_lab.data.subsets import some, spread, spread_numbers
     from gan_lab.inference.reconstruction import LabelledImages
 
-    data, split, label = session.data(request.root, request.data), request.split, request.label
+    data, split = session.data(request.root, request.data), request.split
     if not isinstance(data, RealImages):
         raise UserError(f"The data of {session.path} are not images of one kind: give input=….")
     n = some(data, split, request.n)
@@ -57,7 +38,7 @@ def data_images(session: Session, request: ImagesRequest) -> LabelledImages:
     return LabelledImages(to_float(torch.cat([images for _, images in spread(data, split, n)])), labels)
 
 
-def own_images(session: Session, request: ImagesRequest, path: Path) -> LabelledImages:
+def own_images(session: Session, request: DataRequest, path: Path, label: int | None) -> LabelledImages:
     """The user's images, in the size and the channels of the model's data, and binarised if those are.
 
     Raises:
@@ -93,10 +74,10 @@ def own_images(session: Session, request: ImagesRequest, path: Path) -> Labelled
     if node.get("binarize"):
         pixels = drawn(pixels, np.arange(len(pixels)), node.get("binarize_seed", 0), ONCE)
         print("The model was trained on binary images, sampled from grey ones: so are these.")
-    return LabelledImages(to_float(torch.from_numpy(pixels)), request.label)
+    return LabelledImages(to_float(torch.from_numpy(pixels)), label)
 
 
-def data_clips(session: Session, request: PredictRequest) -> Sequences:
+def data_clips(session: Session, request: DataRequest, after: int) -> Sequences:
     """Clips evenly spaced over a split of the data that the model was trained on.
 
     Raises:
@@ -114,10 +95,10 @@ def data_clips(session: Session, request: PredictRequest) -> Sequences:
         raise UserError(f"The data of {session.path} are not sequences: give input=….")
     n = min(request.n, data.count(request.split))
     clips = torch.cat([part for _, part in spread_clips(data, request.split, n, request.batch_size)])
-    return split_clips(to_float(clips), request.after or session.model.context_frames, "A clip of the data")
+    return split_clips(to_float(clips), after, "A clip of the data")
 
 
-def own_clip(session: Session, request: PredictRequest, path: Path) -> Sequences:
+def own_clip(session: Session, path: Path, after: int | None, frames: int, stride: int) -> Sequences:
     """The user's sequence, in the size and the channels of the model's data.
 
     Raises:
@@ -129,7 +110,7 @@ def own_clip(session: Session, request: PredictRequest, path: Path) -> Sequences
     from gan_lab.data.sources.recording_files import read_recording
     from gan_lab.inference.prediction import split_clips
 
-    most = request.after and (request.after + request.frames) * request.stride
+    most = after and (after + frames) * stride
     pixels = torch.from_numpy(read_recording(path, session.resize_spec("frames"), most))
-    frames = to_float(pixels[:: request.stride])[None]
-    return split_clips(frames, request.after or frames.shape[1], f"input={path}")
+    clip = to_float(pixels[::stride])[None]
+    return split_clips(clip, after or clip.shape[1], f"input={path}")

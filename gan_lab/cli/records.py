@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from hydra.core.hydra_config import HydraConfig
 
+from gan_lab.cli.command import command_named
 from gan_lab.cli.config.overrides import shown
 from gan_lab.common.device import describe_hardware, versions
 from gan_lab.evaluation.reports.jobs import Job, job_rows, seed_rows
@@ -19,9 +20,8 @@ def called() -> str:
 
 def training_command(overrides: Sequence[str]) -> str:
     """The command line that trains with these overrides, without the paths of this machine."""
-    from gan_lab.train import TrainRequest
-
-    return " ".join(filter(None, ["python -m gan_lab.train", shown(overrides, TrainRequest)]))
+    keys = shown(overrides, command_named("train").request)
+    return " ".join(filter(None, ["python -m gan_lab.train", keys]))
 
 
 def sweep_record(jobs: Sequence[Job], overrides: Sequence[str]) -> dict[str, Any]:

@@ -132,6 +132,41 @@ Extractors = Annotated[Mapping[str, Any], Mapping[str, WeightFile]]
 """Feature extractors by name."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataRequest(ModelRequest):
+    """The keys of commands that work on the user's own files, or on the data of the model."""
+
+    input: Path | None
+    split: Literal["test", "train", "whole"]
+    root: Path | None
+    data: DataChanges
+    n: PositiveInt
+    batch_size: PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsRequest(ModelRequest):
+    """The keys of commands that measure."""
+
+    metrics: Mapping[str, Any] | None = None
+    extractor: Extractors | None = None
+    n: PositiveInt | None
+    limit: PositiveInt | None
+    split: Literal["train", "test", "whole"]
+    paired: bool | None
+    weights: Mapping[str, Annotated[str, Path] | None]
+    truncation: Share
+    batch_size: PositiveInt
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of ``select_evaluator``."""
+        from gan_lab.common.instantiate import instantiate
+
+        keys = ("n", "paired", "split", "seed", "truncation", "limit", "batch_size", "weights")
+        parts, extractors = (instantiate(dict(node or {})) for node in (self.metrics, self.extractor))
+        return {**{key: getattr(self, key) for key in keys}, "parts": parts, "extractors": extractors}
+
+
 def convert(name: str, value: Any, annotation: Any) -> Any:
     """Returns the value as the annotation asks: 1e3 as an int, a text as a ``Path``, a list as a tuple.
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import zip_longest
 from math import ceil
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,28 +13,42 @@ from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.images import grid, grid_by_label
 from gan_lab.inference.sampling import num_labels, sample_batches
 
-if TYPE_CHECKING:
-    from gan_lab.sample import SampleRequest
 
+def image_artifacts(
+    session: Session,
+    n: int,
+    seed: int,
+    start: int,
+    label: int | None,
+    truncation: float,
+    batch_size: int,
+    single: bool,
+    sheet: bool,
+    columns: int | None,
+) -> Iterator[Artifact]:
+    """Yields a grid of samples, a class in each row if no label is asked for, and each sample on its own.
 
-def image_artifacts(session: Session, request: "SampleRequest", keys: dict[str, Any]) -> Iterator[Artifact]:
-    """A grid of all samples, a class in each row if none is asked for, and each sample on its own."""
+    Args:
+        single: yield each sample.
+        sheet: yield the grid.
+        columns: of the grid; None for a class in each row, or a nearly square grid.
+    """
     rank, world = rank_and_world_size()
     kept: list[Tensor] = []
-    batches = sample_batches(session.model, request.n, truncation=request.truncation, rank=rank, world=world, **keys)
-    for first, batch in session.track(batches, "Sampling", ceil(request.n / request.batch_size / world)):
-        if request.single:
+    batches = sample_batches(session.model, n, seed, start, label, truncation, batch_size, rank, world)
+    for first, batch in session.track(batches, "Sampling", ceil(n / batch_size / world)):
+        if single:
             yield Images(batch, first)
-        kept += [batch] if request.grid else []
-    if request.single:
-        yield Message(f"Wrote {request.n} images")
+        kept += [batch] if sheet else []
+    if single:
+        yield Message(f"Wrote {n} images")
     every = all_gather(kept)  # ranks took batches in turn
-    if request.grid and not rank:
+    if sheet and not rank:
         together = torch.cat([batch for turn in zip_longest(*every) for batch in turn if batch is not None])
-        classes = num_labels(session.model) if request.label is None and request.columns is None else 0
-        labels = torch.arange(request.start, request.start + request.n) % max(classes, 1)
-        in_rows = request.n >= 2 * classes > 0
-        yield Sheet("grid", grid_by_label(together, labels) if in_rows else grid(together, request.columns))
+        classes = num_labels(session.model) if label is None and columns is None else 0
+        labels = torch.arange(start, start + n) % max(classes, 1)
+        in_rows = n >= 2 * classes > 0
+        yield Sheet("grid", grid_by_label(together, labels) if in_rows else grid(together, columns))
 
 
 def traversal_artifacts(moved: Tensor, numbers: Tensor, compared: tuple[int, int]) -> Iterator[Artifact]:

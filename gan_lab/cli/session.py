@@ -63,6 +63,18 @@ class Session:
         return type(self.model).__name__
 
     @property
+    def title(self) -> str:
+        """The run's title and the checkpoint's name."""
+        from gan_lab.common.runs import run_title
+
+        return f"{run_title(self.path.parent)}, {self.path.stem}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The checkpoint's path and the images that the model has seen."""
+        return {"checkpoint": str(self.path), "images_seen": int(getattr(self.model, "images_seen", 0))}
+
+    @property
     def num_classes(self) -> int:
         """The number of classes that a conditional model was trained on; 0 for an unconditional one."""
         return int(getattr(self.model, "classes", 0))

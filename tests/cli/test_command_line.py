@@ -36,7 +36,7 @@ def logging_as_before():
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
-        ("--help", None, "loss: dragan, hinge, lsgan"),
+        ("--help", None, "dragan, hinge, lsgan"),
         ("--info", None, "Installed Hydra Plugins"),
         ("loss=wgna", 1, "wgan_gp"),
         ("los=wgan", 1, "+los=wgan"),

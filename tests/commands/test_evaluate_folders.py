@@ -14,6 +14,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
 from gan_lab.data.sources.folders import folder_pictures
 from gan_lab.evaluation.image_sets import StoredSampler
+from gan_lab.evaluation.reports import outcome
 
 ODD = "+metrics.odd={_target_: odd_metric.Odd, _partial_: true}"
 
@@ -68,7 +69,7 @@ def test_figures_and_page_have_one_name_and_two_endings(folder, capsys, output, 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "nothing to measure: give checkpoint=…, or real=… and fake=…"),
+        ([], "nothing to work on: give checkpoint=…, or real=… and fake=…"),
         (["real=a"], "nothing to compare real=… with: give fake=…"),
         (["fake=a"], "nothing to compare fake=… with: give real=…"),
         (["checkpoint=a", "real=b"], "checkpoint=… and real=… do not go together"),
@@ -93,7 +94,7 @@ def test_values_that_do_not_serve_are_refused_before_anything_is_read(composed, 
 
 def test_where_nothing_can_be_written_nothing_is_measured(folder, monkeypatch):
     (folder / "file").touch()
-    monkeypatch.setattr(module, "evaluator_for", None)
+    monkeypatch.setattr(outcome, "select_evaluator", None)
     with pytest.raises(UserError, match="file cannot be made"):
         measure("output=file/x")
 

@@ -9,10 +9,13 @@ from typing import Any, cast
 import torch
 from rich.table import Table
 
+from gan_lab.common.errors import UserError
+from gan_lab.data.sources.folders import folder_pictures
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.samples import SampleEvaluator
+from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.gallery import Gallery
-from gan_lab.evaluation.image_sets import SplitImages
+from gan_lab.evaluation.image_sets import SplitImages, StoredSampler
 from gan_lab.evaluation.reports.evaluation_page import write_evaluation_page
 from gan_lab.evaluation.reports.human_test import write_human_test
 from gan_lab.evaluation.reports.records import EvaluationRecord
@@ -36,6 +39,58 @@ class Evaluation:
     title: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     against: str = ""
+
+    @classmethod
+    def of_model(
+        cls, model: Any, data: Any, title: str, facts: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> "Evaluation":
+        """The evaluation of a model on data.
+
+        Args:
+            model: the model.
+            data: the data module that it was trained on.
+            title: of the page.
+            facts: further entries of the record.
+            options: arguments of ``select_evaluator``.
+
+        Raises:
+            UserError: if the data do not suit the model.
+        """
+        evaluator = select_evaluator(model, data, **options)
+        if evaluator is None:
+            name = f"{type(data).__name__} data do not suit {type(model).__name__}"
+            raise UserError(f"{name}, so there is nothing to compare: train another model on them.")
+        return cls(model, evaluator, title, facts)
+
+    @classmethod
+    def of_folders(
+        cls,
+        real: Path,
+        fake: Path,
+        size: int | tuple[int, int] | None,
+        device: torch.device,
+        options: Mapping[str, Any],
+    ) -> "Evaluation":
+        """The evaluation of the images of one folder, ``fake``, against those of another.
+
+        Args:
+            real, fake: folders or zips of images.
+            size: to which all are resized; None for the size of the first real image.
+            device: of the extractors.
+            options: arguments of ``select_evaluator``.
+
+        Raises:
+            UserError: if a folder has no images.
+        """
+        reference, images = folder_pictures(str(real), str(fake), size)
+        n = min(options["n"] or images.count("train"), images.count("train"))
+        sampler = StoredSampler(images, device)
+        evaluator = select_evaluator(sampler, reference, **{**options, "n": n, "split": "train"})
+        assert evaluator is not None
+        names = [path.resolve().name for path in (fake, real)]
+        count = min(options["limit"] or reference.count("train"), reference.count("train"))
+        against = f"{n:,} images of {names[0]} against {count:,} of {names[1]}"
+        return cls(sampler, evaluator, " against ".join(names), {"fake": images.describe()}, against)
 
     @property
     def samples_images(self) -> bool:
