@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from gan_lab.cli.artifacts import Artifact, Images, Message, Output, Sheet, walk_artifacts
 from gan_lab.cli.command import command
-from gan_lab.cli.inputs import data_images, own_images
-from gan_lab.cli.requests import Bounds, DataRequest, PositiveFloat, PositiveInt
+from gan_lab.cli.inputs import given_images
+from gan_lab.cli.requests import DataRequest, PositiveFloat, PositiveInt
 from gan_lab.cli.session import Session
+from gan_lab.cli.values import Bounds
 from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.errors import UserError
 
@@ -47,11 +48,7 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
     if request.output and Output(request.output).is_image:
         raise UserError(f"output={request.output} names one image, but several files are written: give a folder.")
     work.require_capabilities(session.model, request.hide is not None, bool(request.interpolate))
-    given = (
-        data_images(session, request, request.label)
-        if request.input is None
-        else own_images(session, request, request.input, request.label)
-    )
+    given = given_images(session, request, request.label)
     if request.interpolate > len(given.images):
         raise UserError(f"interpolate={request.interpolate} is not valid: there are {len(given.images)} images.")
     real, how = given.images, (request.batch_size, session.device)
@@ -65,8 +62,9 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
         completed = [work.complete_images(session.model, given, known, seed, *how) for seed in seeds]
         error = torch.stack([mse(each, real) for each in completed]).mean().item() / (1 - known.mean().item())
         results, rows = torch.cat(completed), [real, torch.where(known > 0, real, work.GREY), *completed]
-        counts = f"{len(completed)} × {len(real)} images"
-        yield Message(f"Completed {counts} with the {request.hide} hidden: MSE {error:.4f} there on average")
+        yield Message(
+            f"Completed {len(completed)} × {len(real)} images with the {request.hide} hidden: MSE {error:.4f} there on average"
+        )
     yield Sheet("sheet", work.rows_sheet(rows, request.columns))
     if request.single:
         yield Images(results)

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from gan_lab.inference.reconstruction import LabelledImages
 
 
+def given_images(session: Session, request: DataRequest, label: int | None) -> LabelledImages:
+    """The user's images, or those of the model's data; see ``own_images`` and ``data_images``."""
+    if request.input is None:
+        return data_images(session, request, label)
+    return own_images(session, request, request.input, label)
+
+
 def data_images(session: Session, request: DataRequest, label: int | None) -> LabelledImages:
     """Images evenly spaced over a split of the data that the model was trained on, with their classes.
 

@@ -6,34 +6,14 @@ line, its annotations say which values are valid, and ``Path`` in an annotation 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from gan_lab.cli.artifacts import Output
+from gan_lab.cli.values import Bounds, convert
 from gan_lab.common.errors import UserError
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The valid range of a number: ``low`` to ``high``, without ``low`` itself if ``above`` is set."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    above: bool = False
-
-    def contain(self, value: float) -> bool:
-        """True if the value is in the range."""
-        return (value > self.low if self.above else value >= self.low) and value <= self.high
-
-    @property
-    def words(self) -> str:
-        """The range in words, after "a number" or "an integer"."""
-        low = f" {'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
-        return low + (f" and at most {self.high:g}" if self.high < math.inf else "")
 
 
 @dataclass(frozen=True)
@@ -165,113 +145,6 @@ class MetricsRequest(ModelRequest):
         keys = ("n", "paired", "split", "seed", "truncation", "limit", "batch_size", "weights")
         parts, extractors = (instantiate(dict(node or {})) for node in (self.metrics, self.extractor))
         return {**{key: getattr(self, key) for key in keys}, "parts": parts, "extractors": extractors}
-
-
-def convert(name: str, value: Any, annotation: Any) -> Any:
-    """Returns the value as the annotation asks: 1e3 as an int, a text as a ``Path``, a list as a tuple.
-
-    Raises:
-        UserError: if the annotation does not allow the value.
-    """
-    try:
-        return _as(value, annotation)
-    except (TypeError, ValueError):
-        pass
-    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-    raise UserError(f"{name}={shown} is not valid: give {' or '.join(dict.fromkeys(words(annotation)))}.")
-
-
-def alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, or the annotation alone."""
-    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-
-
-def _as(value: Any, kind: Any) -> Any:
-    """Returns the value as that kind; raises TypeError or ValueError if it is none."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return _first(value, arguments)
-    if origin is Annotated:
-        found = _as(value, arguments[0])
-        if any(isinstance(each, Bounds) and not each.contain(found) for each in arguments[1:]):
-            raise ValueError
-        return found
-    if origin is Literal:
-        return _only(value, any(value == each and type(value) is type(each) for each in arguments))
-    if origin is tuple:
-        return _tuple(value, arguments)
-    if kind is Any or is_dataclass(kind) or origin in (dict, Mapping):
-        return _only(value, kind is Any or isinstance(value, Mapping))
-    if kind is Path:
-        return Path(str(_only(value, isinstance(value, str | Path | int | float)))).expanduser()
-    if kind in (int, float):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return kind(_only(value, number and (kind is float or float(value).is_integer())))
-    return _only(value, value is None if kind in (None, NoneType) else type(value) is kind)
-
-
-def _first(value: Any, kinds: Sequence[Any]) -> Any:
-    for kind in kinds:
-        try:
-            return _as(value, kind)
-        except (TypeError, ValueError):
-            continue
-    raise TypeError
-
-
-def _only(value: Any, valid: bool) -> Any:
-    if not valid:
-        raise TypeError
-    return value
-
-
-def _tuple(value: Any, kinds: Sequence[Any]) -> tuple[Any, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError
-    each = [kinds[0]] * len(value) if kinds[1:] == (...,) else kinds
-    if len(each) != len(value):
-        raise ValueError
-    return tuple(_as(item, kind) for item, kind in zip(value, each, strict=True))
-
-
-def words(annotation: Any) -> Iterator[str]:
-    """Yields the valid values of an annotation in words, one for each alternative."""
-    names = {int: "an integer", float: "a number", bool: "true or false", Path: "a path", str: "a name", Any: "a value"}
-    for kind in alternatives(annotation):
-        origin, arguments = get_origin(kind), get_args(kind)
-        if origin is Annotated:
-            bounds = "".join(each.words for each in arguments[1:] if isinstance(each, Bounds))
-            yield from (f"{word}{bounds}" for word in words(arguments[0]))
-        elif origin is Literal:
-            yield ", ".join(map(str, arguments[:-1])) + (" or " if arguments[1:] else "") + str(arguments[-1])
-        elif origin is tuple:
-            yield "[height,width]" if len(arguments) == 2 and arguments[1] is not ... else "a list such as [a,b]"
-        elif kind in (None, NoneType):
-            yield "null"
-        else:
-            yield names.get(kind, "keys and values")
-
-
-def path_keys(request: type[Any], prefix: str = "") -> Iterator[str]:
-    """Yields the dotted keys of a request that take paths; ``*`` stands for any one part.
-
-    A field that is a mapping to a dataclass, or a dataclass itself, gives the keys below it.
-    """
-    for name, annotation in get_type_hints(request, include_extras=True).items():
-        yield from _path_keys(annotation, f"{prefix}{name}")
-
-
-def _path_keys(annotation: Any, key: str) -> Iterator[str]:
-    for kind in alternatives(annotation):
-        if kind is Path:
-            yield key
-        elif get_origin(kind) is Annotated:
-            for each in get_args(kind):
-                yield from _path_keys(each, key)
-        elif isinstance(kind, type) and is_dataclass(kind):
-            yield from path_keys(kind, f"{key}.")
-        elif get_origin(kind) in (dict, Mapping):
-            yield from _path_keys(get_args(kind)[1], f"{key}.*")
 
 
 def words_field(request: type[Request]) -> tuple[str, Words] | None:

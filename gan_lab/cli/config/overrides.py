@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gan_lab.cli.config.deprecations import present_overrides
 from gan_lab.cli.config.paths import choices
-from gan_lab.cli.requests import path_keys, words_field
+from gan_lab.cli.requests import words_field
+from gan_lab.cli.values import path_keys
 
 if TYPE_CHECKING:
     from gan_lab.cli.requests import Request

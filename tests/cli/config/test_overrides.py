@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gan_lab.cli.app import main
 from gan_lab.cli.config.overrides import quote_paths, unknown_choice
-from gan_lab.cli.requests import path_keys
+from gan_lab.cli.values import path_keys
 from gan_lab.evaluate import evaluate
 from gan_lab.predict import predict
 from gan_lab.train import train

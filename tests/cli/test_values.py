@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from gan_lab.cli.requests import Bounds, PositiveInt, Share, Size, convert
+from gan_lab.cli.requests import PositiveInt, Share, Size
+from gan_lab.cli.values import Bounds, convert
 from gan_lab.common.errors import UserError
 
 
