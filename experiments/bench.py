@@ -106,7 +106,7 @@ def cyclegan(iterations: int, device: torch.device, compiled: bool = False) -> d
         return bare.CycleGAN(networks, partial(pair, device, layout), bf16)
 
     def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
-        layout = torch.channels_last if plain["model"]["channels_last"] else torch.contiguous_format
+        layout = torch.channels_last if plain["model"]["engine"]["channels_last"] else torch.contiguous_format
         same = loop(layout, plain["precision"].startswith("bf16"), compiled)
         return {"same": same, "example": loop(torch.contiguous_format, bf16=False, compiles=False)}
 
@@ -118,7 +118,7 @@ def sngan(iterations: int, device: torch.device) -> dict[str, float]:
     def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
         return {"same": bare.SNGAN(device, BATCH, plain["precision"].startswith("bf16"), NARROW)}
 
-    narrow = [f"network.base={NARROW}", f"network.critic_base={NARROW}", "loss.n_critic=1"]
+    narrow = [f"network.base={NARROW}", f"network.discriminator_base={NARROW}", "loss.n_critic=1"]
     return race(["model=sngan", *SMALL, *narrow], others, BATCH, iterations, device)
 
 

@@ -13,7 +13,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.paths import home
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
-THIN = ["generator.filters=4", "critic.filters=4", "critic.layers=1", "model.ema_half_life=10"]
+THIN = ["generator.filters=4", "discriminator.filters=4", "discriminator.layers=1", "model.engine.ema_half_life=10"]
 CODERS = {
     "base": 4,
     "widths": "[16]",
@@ -73,7 +73,7 @@ def small(*case: str) -> tuple[str, ...]:
 def thin(config: DictConfig) -> list[str]:
     """What makes networks narrow, and lets what takes its time happen within a few iterations."""
     network = config.get("network") or {}
-    made = ["network.base=4", "network.critic_base=4"] if "base" in network else []
+    made = ["network.base=4", "network.discriminator_base=4"] if "base" in network else []
     made += ["network.widths=16"] if "group" in network else []
     made += _thin_coders(config) + _thin_sequences(config) + _thin_translators(config)
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
@@ -87,7 +87,9 @@ def _thin_coders(config: DictConfig) -> list[str]:
     made += ["codebook.entries=8", "codebook.dim=4", "codebook.maps=8"] if "codebook" in config else []
     for name in ("network", "prior"):
         made += [f"model.{name}.{key}={value}" for key, value in RASTERS.items() if key in (model.get(name) or {})]
-    return made + [f"critic.{key}=4" for key in ("base", "filters") if key in (config.get("critic") or {})]
+    return made + [
+        f"discriminator.{key}=4" for key in ("base", "filters") if key in (config.get("discriminator") or {})
+    ]
 
 
 def _thin_translators(config: DictConfig) -> list[str]:
@@ -104,10 +106,10 @@ def _thin_sequences(config: DictConfig) -> list[str]:
     network = config.model.get("network") or {}
     made = [f"model.network.{key}={value}" for key, value in FORECASTERS.items() if key in network]
     made += ["model.context_frames=2"] if "context_frames" in config.model else []
-    return made + (["clips.base=4", "clips.critic_base=4"] if "clips" in config else [])
+    return made + (["clips.base=4", "clips.discriminator_base=4"] if "clips" in config else [])
 
 
-NARROW = {"model=gan": ["network.widths=[8]", "network.critic_widths=[8]"]}
+NARROW = {"model=gan": ["network.widths=[8]", "network.discriminator_widths=[8]"]}
 """What makes a case narrower still where its weights are kept, as in ``tests/old_checkpoints``."""
 
 PLACE = "/nowhere/run"

@@ -17,6 +17,7 @@ from torch import nn
 from gan_lab.common.instantiate import instantiate
 from gan_lab.losses.adversarial import NonSaturating, Relativistic
 from gan_lab.losses.likelihoods import Gaussian
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
 from gan_lab.models.bases.gan import GANModule
 from gan_lab.models.bases.latents import Normal
@@ -35,10 +36,12 @@ from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.training.budget import Budget
 from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.options import EngineOptions
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
 BATCH, ITERATIONS, LENGTH = 4, 3, 4
+ENGINE = EngineOptions(Budget(images=BATCH * ITERATIONS))
 
 
 def free_of_batch_statistics(parts: dict) -> GANModule:
@@ -46,18 +49,17 @@ def free_of_batch_statistics(parts: dict) -> GANModule:
     generator = nn.Sequential(
         nn.Linear(5, 32), nn.Tanh(), nn.Linear(32, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16))
     )
-    critic = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 32), nn.Tanh(), nn.Linear(32, 1))
-    sgd = partial(torch.optim.SGD, lr=0.1)
-    return GANModule(
-        generator, critic, Normal(5), Relativistic(), sgd, sgd, **parts, budget=Budget(images=BATCH * ITERATIONS)
-    )
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 32), nn.Tanh(), nn.Linear(32, 1))
+    sgd, objective = partial(torch.optim.SGD, lr=0.1), AdversarialObjective(Relativistic(), parts.get("penalties"))
+    more = {name: part for name, part in parts.items() if name != "penalties"}
+    return GANModule(generator, discriminator, Normal(5), objective, sgd, sgd, **more, engine=ENGINE)
 
 
 PENALTIES = [R1(1.0), R2(1.0), GradientPenalty(1.0), DRAGAN(1.0), LeCam(), Consistency(Mirror())]
 GANS = {
     **{type(penalty).__name__: {"penalties": {"penalty": penalty}} for penalty in PENALTIES},
     "augment": {"augment": {"diff": DiffAugment(probability=0.7), "noise": InstanceNoise()}},
-    "replay": {"replay": ImagePool(3)},
+    "replay": {"replay_pool": ImagePool(3)},
 }
 
 
@@ -66,7 +68,7 @@ def autoencoder(method: type[VAE] = VAE, **how: float) -> VAE:
     coders = MLPEncoder(8, 3, 16, 16, [8]), MLPDecoder(4, 3, 16, 16, [8])
     sgd = partial(torch.optim.SGD, lr=1e-6)
     networks = {"encoder": coders[0], "decoder": coders[1], "likelihood": Gaussian(1.0), "optimizer": sgd}
-    return method(**networks, **how, prior=Normal(4), budget=Budget(images=BATCH * ITERATIONS))
+    return method(**networks, **how, prior=Normal(4), engine=ENGINE)
 
 
 def codebook() -> VQVAE:
@@ -74,22 +76,21 @@ def codebook() -> VQVAE:
     coders = vqvae.Encoder(3, 16, 16, dim=4, maps=8), vqvae.Decoder(3, dim=4, maps=8)
     prior = PixelCNN(1, 4, 4, levels=8, maps=4, layers=2, head=4, embed=2)
     sgd = partial(torch.optim.SGD, lr=0.01)
-    budget = Budget(images=BATCH * ITERATIONS)
-    return VQVAE(*coders, Quantizer(8, 4, restart=0.9), prior, (4, 4), sgd, sgd, prior_begin=0.5, budget=budget)
+    return VQVAE(*coders, Quantizer(8, 4, restart=0.9), prior, (4, 4), sgd, sgd, prior_begin=0.5, engine=ENGINE)
 
 
 def forecaster() -> Forecaster:
     """Whose network is fed true frames by chance."""
     network, sgd = ConvLSTM(3, 16, 16, patch=4, maps=4, layers=1, kernel=3), partial(torch.optim.SGD, lr=1.0)
-    return Forecaster(network, 2, sgd, teacher_forcing=0.5, budget=Budget(images=BATCH * ITERATIONS))
+    return Forecaster(network, 2, sgd, teacher_forcing=0.5, engine=ENGINE)
 
 
 def animator() -> MoCoGAN:
-    """Whose frames for the critic of pictures are chosen by chance."""
+    """Whose frames for the discriminator of images are chosen by chance."""
     frame = nn.Sequential(nn.Linear(5, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16)))
-    critics = [nn.Sequential(nn.Flatten(), nn.Linear(frames * 3 * 16 * 16, 1)) for frames in (1, LENGTH)]
-    sgd, budget = partial(torch.optim.SGD, lr=0.1), Budget(images=BATCH * ITERATIONS)
-    return MoCoGAN(Generator(frame, 2), *critics, 3, 2, NonSaturating(), sgd, sgd, budget=budget)
+    discriminators = [nn.Sequential(nn.Flatten(), nn.Linear(frames * 3 * 16 * 16, 1)) for frames in (1, LENGTH)]
+    sgd, objective = partial(torch.optim.SGD, lr=0.1), AdversarialObjective(NonSaturating())
+    return MoCoGAN(Generator(frame, 2), *discriminators, 3, 2, objective, sgd, sgd, engine=ENGINE)
 
 
 EXACT: dict[str, Callable[[], AlternatingModule]] = {

@@ -17,7 +17,10 @@ ROOMS = {
     "models": {"common", "networks", "losses", "training"},
     "cli": {"common", "networks", "losses", "data", "inference", "evaluation", "training"},
 }
-ENGINE = ("alternating", "augment", "budget", "checkpoint", "ema", "image_pool", "noise", "schedules")
+ENGINE = (
+    *("alternating", "augment", "budget", "checkpoint", "collectives", "ema", "image_pool", "noise", "options"),
+    *("schedules", "turns"),
+)
 """Modules of training that depend on common alone: all that models may import of it."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -23,7 +23,7 @@ from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.fidelity import Fidelity
 
 BATCH = 4
-CRITICS = ("discriminator.", "frame_critic.", "clip_critic.")
+DISCRIMINATORS = ("discriminator.", "frame_discriminator.", "clip_discriminator.")
 
 
 def image_shape(configuration):
@@ -52,7 +52,7 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
     """Watched until every phase has had two turns: what follows a layer that begins at 0 moves in the second."""
     phases = instantiate(configuration["model"]).phases()
     rounds = 2 * math.lcm(*(phase.interval for phase in phases)) * (4 if any(phase.begin for phase in phases) else 1)
-    configuration["model"]["budget"]["images"] = BATCH * rounds
+    configuration["model"]["engine"]["budget"]["images"] = BATCH * rounds
     moved = {}
 
     def after_step(self, phase):
@@ -71,7 +71,7 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
     cls = type(instantiate(configuration["model"]))
     own = cls.after_step
     before = {}
-    monkeypatch.setattr(cls, "stepped", after_step)
+    monkeypatch.setattr(cls, "after_step", after_step)
     monkeypatch.setattr(
         cls, "on_train_start", lambda self: before.update({n: v.detach().clone() for n, v in live(self).items()})
     )
@@ -79,7 +79,10 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
     assert set(moved) == {phase.name for phase in model.phases()}
     still = set(live(model)).difference(*moved.values())
     # Losses that compare real with fake do not see what is added to both, nor does the hinge within its margin.
-    biases = [[name for name in live(model) if name.startswith(critic) and name.endswith("bias")] for critic in CRITICS]
+    biases = [
+        [name for name in live(model) if name.startswith(discriminator) and name.endswith("bias")]
+        for discriminator in DISCRIMINATORS
+    ]
     assert still <= {each[-1] for each in biases if each} and not any(live(model)[name].grad.any() for name in still)
     assert model.images_seen == BATCH * rounds
 
@@ -146,7 +149,7 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
 def test_resumed_equals_uninterrupted(configuration, precision, tmp_path):
     """From the middle of an epoch, to the bit: weights, averages, buffers and optimizers."""
     configuration |= {"precision": precision}
-    configuration["model"]["budget"]["images"] = BATCH * 7
+    configuration["model"]["engine"]["budget"]["images"] = BATCH * 7
     whole, _ = fit(configuration)
     whole.save_checkpoint(tmp_path / "whole.ckpt")
     fit(configuration, SaveAt(3, tmp_path / "part.ckpt"))
@@ -188,14 +191,14 @@ def test_what_is_set_of_callbacks_that_are_left_out_does_no_harm(tmp_path):
 
 
 def test_compiled_networks_train_beside_an_adaptive_weight(tmp_path):
-    few = ["codebook.num_downsamplings=1", "model.critic_begin=0.25", "compile=true"]
+    few = ["codebook.num_downsamplings=1", "model.discriminator_begin=0.25", "compile=true"]
     _, model = fit(plain(["model=vqgan"], tmp_path, *limited(4 * BATCH), *few))
     assert model.encoder._compiled_call_impl is not None and model.decoder._compiled_call_impl is None
 
 
 def test_micro_batches_train_as_the_whole_batch(tmp_path):
-    how = [*limited(2 * BATCH), "precision=32-true", "data.size=8", "model.ema_half_life=0"]
-    one, two = (fit(plain(["model=iwae"], tmp_path, *how, f"model.micro_batches={n}"))[1] for n in (1, 2))
+    how = [*limited(2 * BATCH), "precision=32-true", "data.size=8", "model.engine.ema_half_life=0"]
+    one, two = (fit(plain(["model=iwae"], tmp_path, *how, f"model.engine.micro_batches={n}"))[1] for n in (1, 2))
     for name, value in live(one).items():
         torch.testing.assert_close(live(two)[name], value, atol=1e-4, rtol=1e-3, msg=name)
 

@@ -40,16 +40,25 @@ def node(method, a=0, b=0, **options):
     """The configuration of a method between pictures, or maps of ``a`` or ``b`` labels."""
     optimizer = {"_target_": "torch.optim.Adam", "_partial_": True}
     network = {"_target_": "gan_lab.networks.resnet.Generator", "filters": 2, "blocks": 1}
-    critic = {"_target_": "gan_lab.networks.patchgan.Discriminator", "filters": 2}
+    discriminator = {"_target_": "gan_lab.networks.patchgan.Discriminator", "filters": 2}
     to_b = network | {"channels": a or 3, "out_channels": b or 3}
     to_a = network | {"channels": b or 3, "out_channels": a or 3}
     parts = {
-        "cyclegan.CycleGAN": {"a2b": to_b, "b2a": to_a, "critic_a": critic, "critic_b": critic},
-        "pix2pix.Pix2Pix": {"generator": to_b, "discriminator": critic},
+        "cyclegan.CycleGAN": {
+            "a2b": to_b,
+            "b2a": to_a,
+            "discriminator_a": discriminator,
+            "discriminator_b": discriminator,
+        },
+        "pix2pix.Pix2Pix": {"generator": to_b, "discriminator": discriminator},
     }[method]
     return {
         "_target_": f"gan_lab.models.{method}",
-        "loss": {"_target_": "gan_lab.losses.adversarial.LeastSquares"},
+        "objective": {
+            "_target_": "gan_lab.losses.objective.AdversarialObjective",
+            "loss": {"_target_": "gan_lab.losses.adversarial.LeastSquares"},
+        },
+        "engine": {"_target_": "gan_lab.training.options.EngineOptions", "ema_half_life": None},
         "g_optimizer": optimizer,
         "d_optimizer": optimizer,
         "domains": {"a": {"labels": a}, "b": {"labels": b}},

@@ -7,10 +7,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from importlib import import_module
+from operator import attrgetter
 from types import FunctionType
 from typing import Any, TypeVar
 
-from gan_lab.common.renames import ATTRIBUTES, METHODS
+from gan_lab.common.renames import ATTRIBUTES, GROUPS, METHODS
 from gan_lab.common.upgrade import renamed_arguments
 
 T = TypeVar("T", bound=type)
@@ -39,7 +41,7 @@ class OldName:
 
     Args:
         old: the name of the last version.
-        new: the present name.
+        new: the present name, dotted for an attribute of an attribute.
         value: what the class that this is put into defines under the present name, so that ``super().old()`` calls
             this very class; without it the object's attribute is taken.
     """
@@ -52,7 +54,7 @@ class OldName:
         if self.old in networks:  # a network of the user's own with this name
             return networks[self.old]
         holder = owner if instance is None else instance
-        found = self.value.__get__(instance, owner) if self.value is not None else getattr(holder, self.new)
+        found = self.value.__get__(instance, owner) if self.value is not None else attrgetter(self.new)(holder)
         warn_renamed(f"{owner.__name__}.{self.old}", self.new)
         return found
 
@@ -78,7 +80,7 @@ def accept_old_methods(cls: type, base: type) -> None:
     if cls.__module__.partition(".")[0] != "gan_lab":
         _take_overrides(cls, METHODS[base.__name__])
     else:
-        _accept_old_arguments(cls)
+        accept_old_model_arguments(cls)
     for each in (base, cls):
         for old, new in METHODS[base.__name__]:
             _put_old_name(each, old, new)
@@ -87,13 +89,14 @@ def accept_old_methods(cls: type, base: type) -> None:
             setattr(base, old, OldName(old, new))
 
 
-def _accept_old_arguments(cls: type) -> None:
+def accept_old_model_arguments(cls: T) -> T:
     """Lets a class of ours be called with old arguments, also through a user's ``super().__init__(**arguments)``."""
     code = cls.__init__.__code__ if "__init__" in vars(cls) else None  # type: ignore[misc]
     present = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
     names = renamed_arguments(f"{cls.__module__}.{cls.__qualname__}")
-    if accepted := {old: new for old, new in names.items() if new in present}:
-        accept_old_arguments(accepted)(cls)
+    accepted = {old: new for old, new in names.items() if new in present}
+    groups = [group for group in GROUPS if group in present]
+    return accept_old_arguments(accepted, groups)(cls) if accepted or groups else cls
 
 
 def _take_overrides(cls: type, table: Iterable[tuple[str, str]]) -> None:
@@ -154,11 +157,12 @@ def present_arguments(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def accept_old_arguments(names: Mapping[str, str]) -> Callable[[T], T]:
+def accept_old_arguments(names: Mapping[str, str], groups: Iterable[str] = ()) -> Callable[[T], T]:
     """Lets a class be called with keyword arguments of the last version.
 
     Args:
         names: old names → present ones.
+        groups: arguments of the class that are objects now, and were arguments of their own (see ``GROUPS``).
     """
 
     def decorate(cls: T) -> T:
@@ -169,9 +173,25 @@ def accept_old_arguments(names: Mapping[str, str]) -> Callable[[T], T]:
             for old in [name for name in named if name in names]:
                 warn_renamed(f"{cls.__name__}({old}=…)", f"{names[old]}=…")
                 named[names[old]] = named.pop(old)
+            for group in groups:
+                _group_old_arguments(cls, group, named)
             initialise(self, *positional, **named)
 
         cls.__init__ = with_old_names  # type: ignore[misc]
         return cls
 
     return decorate
+
+
+def _group_old_arguments(cls: type, group: str, named: dict[str, Any]) -> None:
+    """Replaces old arguments by the object that takes them now; they win over those of an object that is given too."""
+    target, names = GROUPS[group]
+    used = [old for old in names if old in named]
+    if not used:
+        return
+    module, _, name = target.rpartition(".")
+    given = {names[old]: named.pop(old) for old in used}
+    warn_renamed(f"{cls.__name__}({used[0]}=…)", f"{group}={name}({names[used[0]]}=…)")
+    if named.get(group) is not None:
+        given = {new: getattr(named[group], new) for new in names.values()} | given
+    named[group] = getattr(import_module(module), name)(**given)

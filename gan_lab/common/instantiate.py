@@ -29,6 +29,7 @@ TRUSTED = (
     "gan_lab.models.bases.gan",
     "gan_lab.models.bases.latents",
     "gan_lab.training.image_pool",
+    "gan_lab.training.options",
     "gan_lab.training.schedules",
     "gan_lab.data.modules.points",
     "gan_lab.data.presets",

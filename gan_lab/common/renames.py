@@ -41,7 +41,7 @@ MODULES = {
     "core.latents": "models.bases.latents",
     "core.noise": "training.noise",
     "core.pool": "training.image_pool",
-    "core.sampling": "models.bases.sampling",
+    "core.sampling": "models.bases.latents",
     "core.schedules": "training.schedules",
     "core.translation": "models.bases.translation",
     "data.animals": "data.sources.animals",
@@ -324,6 +324,13 @@ ARGUMENTS = {
         "fresh_for_generator": "new_batch_for_generator",
         "given": "context_frames",
         "feeding": "teacher_forcing",
+        "critic": "discriminator_weight",
+        "critic_a": "discriminator_a",
+        "critic_b": "discriminator_b",
+        "critic_begin": "discriminator_begin",
+        "frame_critic": "frame_discriminator",
+        "clip_critic": "clip_discriminator",
+        "perception": "perceptual_weight",
     },
     "losses.penalties": {"every": "interval"},
     "networks.forecasting": {"given": "context_frames"},
@@ -332,7 +339,31 @@ ARGUMENTS = {
 }
 """Arguments of format 1, by the module, or the package, of the part that takes them; ``models`` has the model's."""
 
-SCHEDULED = {"adversary.penalties": "objective.penalties", "feeding": "teacher_forcing"}
+GROUPS = {
+    "engine": (
+        "gan_lab.training.options.EngineOptions",
+        {
+            **{name: name for name in ("budget", "seed", "schedules", "clip", "micro_batches", "channels_last")},
+            **{name: name for name in ("compile", "log_every", "ema_half_life", "ema_ramp")},
+            "schedule": "lr_schedule",
+        },
+    ),
+    "objective": (
+        "gan_lab.losses.objective.AdversarialObjective",
+        {"loss": "loss", "penalties": "penalties", "project": "projection", "n_critic": "n_critic"},
+    ),
+}
+"""Arguments of models of format 1 that are arguments of one object now, by the model's argument that takes it."""
+
+ENGINE_DEFAULTS: dict[str, object] = {"lr_schedule": None, "schedules": {}, "ema_ramp": 0.05}
+"""Options of the engine that not every model of format 1 had."""
+
+SCHEDULED = {
+    "adversary.penalties": "objective.penalties",
+    "feeding": "teacher_forcing",
+    "critic": "discriminator",
+    "critics": "discriminators",
+}
 """Beginnings of the names of scheduled quantities of format 1."""
 
 CHOICES = {
@@ -351,14 +382,27 @@ KEYS = {
     "generator.downs": "generator.num_downsamplings",
     "generator.drops": "generator.num_dropouts",
     "loss.penalties.*.every": "loss.penalties.*.interval",
-    "model.feeding": "model.teacher_forcing",
-    "model.fresh_for_generator": "model.new_batch_for_generator",
-    "model.given": "model.context_frames",
-    "model.replay": "model.replay_pool",
-    "model.schedules.feeding": "model.schedules.teacher_forcing",
+    **{f"model.{old}": f"model.{new}" for old, new in ARGUMENTS["models"].items()},
+    **{f"model.{old}": f"model.{group}.{new}" for group, (_, names) in GROUPS.items() for old, new in names.items()},
+    **{f"model.schedules.{old}": f"model.engine.schedules.{new}" for old, new in SCHEDULED.items()},
+    **{
+        key: key.replace("critic", "discriminator")
+        for key in (
+            *("critic", "loss.critic", "loss.translation.critic", "network.critic_base", "network.critic_widths"),
+            *("network.classes.critic", "prefers.critic_base", "clips.critic_base"),
+        )
+    },
     **{f"{tier}.{old}": f"{tier}.{new}" for tier in ("metrics", "quick") for old, new in CHOICES["metrics"].items()},
 }
 """Beginnings of config keys that users may still type under their old names; ``*`` stands for one part of a key."""
+
+WEIGHTS = {
+    "critic_a": "discriminator_a",
+    "critic_b": "discriminator_b",
+    "frame_critic": "frame_discriminator",
+    "clip_critic": "clip_discriminator",
+}
+"""Networks of format 1: the beginnings of the names of their weights."""
 
 EXTRA_STATE = {"replay": "replay_pool"}
 """Entries of what format 1 called ``memories``."""
@@ -376,10 +420,7 @@ METHODS = {
         ("d_terms", "d_losses"),
         ("e_terms", "e_losses"),
         ("g_terms", "g_losses"),
-        ("checked", "check_labels"),
-        ("in_turn", "cyclic_labels"),
         ("kinds", "num_labels"),
-        ("labelled", "expand_labels"),
         ("told", "condition"),
         ("animate", "sample_clips"),
         ("picture", "generate"),
@@ -392,6 +433,14 @@ METHODS = {
         ("switch_at_test", "set_inference_options"),
         ("inferred", "posterior_sample"),
         ("within", "dequantize"),
+        ("critic", "discriminate"),
+        ("replays", "supports_replay"),
+        ("unlike", "reconstruction_losses"),
+        ("prior_terms", "prior_losses"),
+        ("values", "to_values"),
+        ("pictures", "to_images"),
+        ("embedded", "embed"),
+        ("parted", "split_context"),
     ),
     "Comparison": (("sees", "input"),),
     "ModelMetric": (("suits", "applies_to"),),
@@ -407,6 +456,19 @@ ATTRIBUTES = {
         ("fresh", "new_batch"),
         ("given", "context_frames"),
         ("replay", "replay_pool"),
+        ("checked", "labels.check"),
+        ("in_turn", "labels.cyclic"),
+        ("labelled", "labels.expand"),
+        ("critics", "discriminators"),
+        ("critic_a", "discriminator_a"),
+        ("critic_b", "discriminator_b"),
+        ("frame_critic", "frame_discriminator"),
+        ("clip_critic", "clip_discriminator"),
+        ("project", "objective.projection"),
+        ("n_critic", "objective.n_critic"),
+        ("seed", "engine.seed"),
+        ("micro_batches", "engine.micro_batches"),
+        ("log_every", "engine.log_every"),
     ),
     "AdversarialLoss": (("boundary", "decision_threshold"),),
     "Discriminator": (("judge", "logits"),),

@@ -39,6 +39,18 @@ class Losses:
         """The sum of all terms, a float32 scalar."""
         return torch.stack([loss.float() for loss in self.terms.values()]).sum()
 
+    def scaled(self, weight: float) -> "Losses":
+        """Returns the same losses with every term multiplied by ``weight``."""
+        return Losses({name: weight * term for name, term in self.terms.items()}, self.logs)
+
+    @classmethod
+    def joined(cls, parts: Mapping[str, "Losses"]) -> "Losses":
+        """Returns the losses of several parts as one, each name followed by its part's: ``adversarial_a``."""
+        terms = {f"{name}_{part}": term for part, losses in parts.items() for name, term in losses.terms.items()}
+        return cls(
+            terms, {f"{name}_{part}": log for part, losses in parts.items() for name, log in losses.logs.items()}
+        )
+
 
 class RandomStream(Protocol):
     """A reproducible source of the random numbers of one phase and iteration.
@@ -72,6 +84,8 @@ class Phase:
         interval: run the phase every ``interval`` iterations (a generator's 5 is the paper's n_critic = 5).
         new_batch: give the phase a batch of its own, and the result of ``shared_forward`` for that batch.
         begin, end: run the phase while the used share of the budget is in [begin, end).
+        stream: key of the phase's random numbers, its name if None. A phase that is renamed keeps its old name as the
+            key, so that runs begun before continue exactly.
     """
 
     name: str
@@ -80,6 +94,12 @@ class Phase:
     new_batch: bool = False
     begin: float = 0.0
     end: float = 1.0
+    stream: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the phase's random numbers."""
+        return self.stream or self.name
 
     def due(self, iteration: int, progress: float) -> bool:
         """Says whether the phase runs in an iteration, counted from 0, at a share of the budget in [0, 1]."""

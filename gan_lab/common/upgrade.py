@@ -8,7 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from gan_lab.common.renames import ARGUMENTS, EXTRA_STATE, KEYS, MODULES, NAMES, SCHEDULED
+from gan_lab.common.renames import (
+    ARGUMENTS,
+    ENGINE_DEFAULTS,
+    EXTRA_STATE,
+    GROUPS,
+    KEYS,
+    MODULES,
+    NAMES,
+    SCHEDULED,
+    WEIGHTS,
+)
 
 
 def renamed(path: str) -> str:
@@ -49,8 +59,12 @@ def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     if checkpoint["gan_lab"].get("format", 1) < 2:
         configuration = {key: _rename_parts(value) for key, value in checkpoint["gan_lab"].items()}
         upgraded["gan_lab"] = {**configuration, "format": 2}
+        weights = {_with_beginning(name, WEIGHTS): value for name, value in checkpoint.get("state_dict", {}).items()}
+        if "state_dict" in checkpoint:
+            upgraded["state_dict"] = weights
         if "model" in configuration:
-            upgraded["gan_lab"]["model"] = _rename_model(configuration["model"])
+            averaged = any(name.startswith("ema.") for name in weights)
+            upgraded["gan_lab"]["model"] = _group_arguments(_rename_model(configuration["model"]), averaged)
         states = upgraded.pop("memories", {})
         upgraded["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
     return upgraded
@@ -58,15 +72,16 @@ def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the resolved configuration of a run with the present names; the input stays as it is."""
+    present = _rename_parts(config)
+    if isinstance(present.get("model"), Mapping):
+        present["model"] = _group_arguments(_rename_model(present["model"]))
     upgraded: dict[str, Any] = {}
-    for path, value in _leaves(_rename_parts(config)):
+    for path, value in _leaves(present):
         node = upgraded
         *parents, last = _renamed_path(path)
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = value
-    if isinstance(upgraded.get("model"), Mapping):
-        upgraded["model"] = _rename_model(upgraded["model"])
     return upgraded
 
 
@@ -96,10 +111,29 @@ def _rename_model(node: Mapping[str, Any]) -> dict[str, Any]:
     """The model's configuration with its present arguments, of a user's class too, and its schedules' present names."""
     renamed_node = {ARGUMENTS["models"].get(key, key): value for key, value in node.items()}
     if isinstance(renamed_node.get("schedules"), Mapping):
-        renamed_node["schedules"] = {_scheduled(name): value for name, value in renamed_node["schedules"].items()}
+        schedules = renamed_node["schedules"].items()
+        renamed_node["schedules"] = {_with_beginning(name, SCHEDULED): value for name, value in schedules}
     return renamed_node
 
 
-def _scheduled(name: str) -> str:
-    old = next((old for old in SCHEDULED if name == old or name.startswith(f"{old}.")), "")
-    return SCHEDULED[old] + name.removeprefix(old) if old else name
+def _group_arguments(node: Mapping[str, Any], averaged: bool = True) -> dict[str, Any]:
+    """Returns the model's configuration with the arguments that are now those of one object in a node of their own.
+
+    Args:
+        node: configuration of the model.
+        averaged: false if no network is averaged, which a method chose by itself where no key said so.
+    """
+    grouped = dict(node)
+    for group, (target, names) in GROUPS.items():
+        arguments = {new: grouped.pop(old) for old, new in names.items() if old in grouped}
+        if arguments and group == "engine":
+            arguments = {**ENGINE_DEFAULTS, **({} if averaged else {"ema_half_life": None}), **arguments}
+        if arguments:
+            grouped[group] = {"_target_": target, **arguments}
+    return grouped
+
+
+def _with_beginning(name: str, table: Mapping[str, str]) -> str:
+    """Returns a dotted name with its beginning replaced by the table."""
+    old = next((old for old in table if name == old or name.startswith(f"{old}.")), "")
+    return table[old] + name.removeprefix(old) if old else name

@@ -8,27 +8,27 @@ from torch.nn.functional import cross_entropy, normalize
 
 
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tensor:
-    """Cross-entropy of finding each patch's own key among those of its picture (eq. 2 and 3), a scalar.
+    """Returns the cross-entropy of matching each query with its key among those of its image (eq. 2, 3), a scalar.
 
     Args:
-        queries: unit features (N, P, D) of P patches of each generated picture.
-        keys: unit features of the same patches of the source; they get no gradient.
+        queries: unit features (N, P, D) of P patches of each generated image.
+        keys: unit features (N, P, D) of the same patches of the source; they receive no gradient.
         temperature: τ.
     """
-    with torch.autocast(queries.device.type, enabled=False):  # which would round cosines that τ enlarges
+    with torch.autocast(queries.device.type, enabled=False):  # it would round cosines, and τ magnifies the error
         logits = queries.float() @ keys.detach().float().transpose(1, 2) / temperature
-    own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-    return cross_entropy(logits.flatten(0, 1), own.flatten())
+    positive = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+    return cross_entropy(logits.flatten(0, 1), positive.flatten())
 
 
 def patches(features: Tensor, places: Tensor) -> Tensor:
-    """The columns of maps (N, C, H, W) at places (N, P), numbered row by row: (N, P, C)."""
+    """Returns the columns (N, P, C) of feature maps (N, C, H, W) at places (N, P), which are indices in row order."""
     columns = features.flatten(2).transpose(1, 2)
     return columns.gather(1, places[:, :, None].expand(-1, -1, columns.shape[2]))
 
 
 class Heads(nn.Module):
-    """A two-layer network for each layer's patches (N, P, C) → unit features (N, P, D) (section 3.2, H_l).
+    """One two-layer network per layer, from patches (N, P, C) to unit features (N, P, D) (section 3.2, H_l).
 
     Args:
         widths: C of each layer.
@@ -46,4 +46,4 @@ class Heads(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, columns: Sequence[Tensor]) -> list[Tensor]:
-        return [normalize(head(each), dim=2) for head, each in zip(self.layers, columns, strict=True)]
+        return [normalize(head(column), dim=2) for head, column in zip(self.layers, columns, strict=True)]

@@ -1,10 +1,12 @@
-"""Likelihoods of pictures given what a decoder says of each value.
+"""Likelihoods of images given the output of a decoder.
 
-Each is called with ``given`` (N, P·C, H, W), P numbers for each value (all channels' first numbers come first), and
-images (N, C, H, W) in [-1, 1]; ``log_prob`` gives nats (N,), summed over values, ``mean`` the expected picture, and
-``shared_forward`` the picture at uniform numbers (N, C, H, W) in [0, 1), by the inverse of each value's distribution function.
-``levels`` says how many values there are: of two, or of the 256 of 8-bit pictures. Where ``noisy`` is true the
-likelihood is a density, and pictures need noise within their levels for it to bound their probability: see
+``params`` (N, P·C, H, W) are P parameters of the distribution of each value, the first parameters of all channels
+first. ``log_prob`` returns log p of images (N, C, H, W) in [-1, 1] in nats (N,), summed over values; ``mean`` the
+expected image; ``draw`` the image at uniform numbers (N, C, H, W) in [0, 1), by the inverse of each value's
+distribution function.
+
+``parameters`` is P. ``levels`` is the number of values: 2 for binary images, 256 for 8-bit images. If ``is_density`` is
+true, the likelihood is a density and bounds the probability of an image only if noise is added within its levels; see
 ``Gaussian``.
 """
 
@@ -14,105 +16,124 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BIN = 2 / 255
-"""The width of a level of 8-bit pictures in [-1, 1]."""
+BIN_WIDTH = 2 / 255
+"""Width of a level of 8-bit images in [-1, 1]."""
 
-FLOOR = -7.0
-"""Of the logarithm of a scale that a network chooses: below it a density would grow without bound (PixelCNN++)."""
+MIN_LOG_SCALE = -7.0
+"""Lower bound of a predicted log-scale: without it a density would grow without bound (PixelCNN++)."""
 
 
 class Bernoulli:
-    """Two-coloured pictures: given are logits of white (Kingma and Welling 2014, appendix C.1)."""
+    """Binary images; the parameters are logits of white (Kingma and Welling 2014, appendix C.1)."""
 
-    parameters, levels, noisy = 1, 2, False
+    parameters, levels, is_density = 1, 2, False
 
-    def log_prob(self, given: Tensor, images: Tensor) -> Tensor:
+    def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
+        """Returns nats (N,), given logits (N, C, H, W) and images (N, C, H, W) in [-1, 1]."""
         white = (images.float() + 1) / 2
-        return -F.binary_cross_entropy_with_logits(given.float(), white, reduction="none").flatten(1).sum(1)
+        return -F.binary_cross_entropy_with_logits(params.float(), white, reduction="none").flatten(1).sum(1)
 
-    def mean(self, given: Tensor) -> Tensor:
-        return given.float().sigmoid() * 2 - 1
+    def mean(self, params: Tensor) -> Tensor:
+        """Returns the expected images (N, C, H, W), given logits of the same shape."""
+        return params.float().sigmoid() * 2 - 1
 
-    def draw(self, given: Tensor, uniform: Tensor) -> Tensor:
-        return (uniform < given.float().sigmoid()).float() * 2 - 1
+    def draw(self, params: Tensor, uniform: Tensor) -> Tensor:
+        """Returns images (N, C, H, W) of -1 and 1, given logits and uniform numbers, both (N, C, H, W)."""
+        return (uniform < params.float().sigmoid()).float() * 2 - 1
 
 
 class Gaussian:
-    """A density over values in [-1, 1] (Kingma and Welling 2014, appendix C.2).
+    """Gaussian density of values in [-1, 1] (Kingma and Welling 2014, appendix C.2).
 
-    In nats of 8-bit pictures: the density times the width of a level, which bounds the probability of the level from
-    below where the picture has uniform noise of that width added (Theis et al. 2016, eq. 5).
+    The result is log(density · width of a level). It bounds the log-probability of the level from below if uniform
+    noise of that width is added to the image (Theis et al. 2016, eq. 5).
 
     Args:
-        scale: the deviation; None lets the network say it for each value.
+        scale: standard deviation; None lets the network predict it for each value.
+
+    Raises:
+        ValueError: if the scale is not positive.
     """
 
-    levels, noisy = 256, True
+    levels, is_density = 256, True
 
     def __init__(self, scale: float | None = None) -> None:
         self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
 
-    def log_prob(self, given: Tensor, images: Tensor) -> Tensor:
-        mean, log_scale = _located(given, self.scale)
-        each = -0.5 * ((images.float() - mean) * (-log_scale).exp()).square() - log_scale - 0.5 * math.log(2 * math.pi)
-        return (each + math.log(BIN)).flatten(1).sum(1)
+    def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
+        """Returns nats (N,), given parameters (N, P·C, H, W) and images (N, C, H, W) in [-1, 1]."""
+        mean, log_scale = _location_and_log_scale(params, self.scale)
+        log_density = (
+            -0.5 * ((images.float() - mean) * (-log_scale).exp()).square() - log_scale - 0.5 * math.log(2 * math.pi)
+        )
+        return (log_density + math.log(BIN_WIDTH)).flatten(1).sum(1)
 
-    def mean(self, given: Tensor) -> Tensor:
-        return _located(given, self.scale)[0].clamp(-1, 1)
+    def mean(self, params: Tensor) -> Tensor:
+        """Returns the expected images (N, C, H, W), clamped to [-1, 1], given parameters (N, P·C, H, W)."""
+        return _location_and_log_scale(params, self.scale)[0].clamp(-1, 1)
 
-    def draw(self, given: Tensor, uniform: Tensor) -> Tensor:
-        mean, log_scale = _located(given, self.scale)
+    def draw(self, params: Tensor, uniform: Tensor) -> Tensor:
+        """Returns images (N, C, H, W), given parameters (N, P·C, H, W) and uniform numbers (N, C, H, W)."""
+        mean, log_scale = _location_and_log_scale(params, self.scale)
         return (mean + log_scale.exp() * torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))).clamp(-1, 1)
 
 
 class DiscretizedLogistic:
-    """The probability of each of 256 levels under a logistic distribution (Kingma et al. 2016, eq. 17).
+    """Probability of each of 256 levels under a logistic distribution (Kingma et al. 2016, eq. 17).
 
-    The lowest and the highest level take what lies beyond them, so that probabilities sum to one.
+    The lowest and the highest level include the tails beyond them, so that probabilities sum to one.
 
     Args:
-        scale: s; None lets the network say it for each value.
+        scale: s; None lets the network predict it for each value.
+
+    Raises:
+        ValueError: if the scale is not positive.
     """
 
-    levels, noisy = 256, False
+    levels, is_density = 256, False
 
     def __init__(self, scale: float | None = None) -> None:
         self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
 
-    def log_prob(self, given: Tensor, images: Tensor) -> Tensor:
-        mean, log_scale = _located(given, self.scale)
+    def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
+        """Returns nats (N,), given parameters (N, P·C, H, W) and images (N, C, H, W) in [-1, 1]."""
+        mean, log_scale = _location_and_log_scale(params, self.scale)
         images = images.float()
         inverse = (-log_scale).exp()
-        above, below = (images + BIN / 2 - mean) * inverse, (images - BIN / 2 - mean) * inverse
+        above, below = (images + BIN_WIDTH / 2 - mean) * inverse, (images - BIN_WIDTH / 2 - mean) * inverse
         # log(σ(a) - σ(b)) = log σ(a) + log σ(-b) + log(1 - exp(b - a))
-        width = (BIN * inverse).expand_as(above)
-        within = F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(-width))
-        ends = torch.where(images <= -1 + BIN / 2, F.logsigmoid(above), F.logsigmoid(-below))
-        return torch.where(images.abs() >= 1 - BIN / 2, ends, within).flatten(1).sum(1)
+        width = (BIN_WIDTH * inverse).expand_as(above)
+        inner = F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(-width))
+        ends = torch.where(images <= -1 + BIN_WIDTH / 2, F.logsigmoid(above), F.logsigmoid(-below))
+        return torch.where(images.abs() >= 1 - BIN_WIDTH / 2, ends, inner).flatten(1).sum(1)
 
-    def mean(self, given: Tensor) -> Tensor:
-        """The location, within the range: the mean but for what lies beyond the ends."""
-        return _located(given, self.scale)[0].clamp(-1, 1)
+    def mean(self, params: Tensor) -> Tensor:
+        """Returns the location clamped to [-1, 1], (N, C, H, W), given parameters (N, P·C, H, W).
 
-    def draw(self, given: Tensor, uniform: Tensor) -> Tensor:
-        """At a level of 8-bit pictures."""
-        mean, log_scale = _located(given, self.scale)
-        found = (mean + log_scale.exp() * uniform.logit(1e-6)).clamp(-1, 1)
-        return ((found + 1) / BIN).round() * BIN - 1
+        It differs from the mean by the tails beyond the ends.
+        """
+        return _location_and_log_scale(params, self.scale)[0].clamp(-1, 1)
+
+    def draw(self, params: Tensor, uniform: Tensor) -> Tensor:
+        """Returns images (N, C, H, W) at levels of 8-bit images, given parameters (N, P·C, H, W) and uniform numbers
+        (N, C, H, W).
+        """
+        mean, log_scale = _location_and_log_scale(params, self.scale)
+        values = (mean + log_scale.exp() * uniform.logit(1e-6)).clamp(-1, 1)
+        return ((values + 1) / BIN_WIDTH).round() * BIN_WIDTH - 1
 
 
 def _positive(scale: float | None) -> float | None:
     if scale is not None and not scale > 0:
-        raise ValueError(f"likelihood.scale={scale} does not serve: give a number above 0, or null.")
+        raise ValueError(f"likelihood.scale={scale} is not valid: give a number above 0, or null.")
     return scale
 
 
-def _located(given: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
-    """Locations, and logarithms of the scales."""
-    given = given.float()
+def _location_and_log_scale(params: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
+    params = params.float()
     if scale is not None:
-        return given, torch.full((), math.log(scale), device=given.device)
-    location, log_scale = given.chunk(2, 1)
-    return location, log_scale.clamp(min=FLOOR)
+        return params, torch.full((), math.log(scale), device=params.device)
+    location, log_scale = params.chunk(2, 1)
+    return location, log_scale.clamp(min=MIN_LOG_SCALE)

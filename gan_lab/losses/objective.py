@@ -1,8 +1,8 @@
-"""An adversarial objective with its penalties, whoever the critic is and whatever it is shown besides."""
+"""Adversarial objective: the loss on logits with penalties on the discriminator, whatever the networks are."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -12,23 +12,25 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.types import Losses, RandomStream
 
-Critic = Callable[[Tensor], Tensor]
+Discriminator = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) → logits in float32, of any shape with N first."""
 
 
 class AdversarialLoss(Protocol):
-    """See ``gan_lab.losses.adversarial``."""
+    """Loss on logits; see ``gan_lab.losses.adversarial``."""
 
     relativistic: bool
     decision_threshold: float | None
 
-    def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
+    def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Returns the discriminator's loss, of any shape that the real and fake logits, of any shape, broadcast to."""
 
-    def g(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor: ...
+    def g(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+        """Returns the generator's loss, of any shape that the fake and real logits, of any shape, broadcast to."""
 
 
 class Penalty(Protocol):
-    """See ``gan_lab.losses.penalties``."""
+    """Penalty on a discriminator; see ``gan_lab.losses.penalties``."""
 
     weight: float
     interval: int
@@ -36,121 +38,164 @@ class Penalty(Protocol):
     per_sample: bool
 
     def __call__(
-        self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: RandomStream
-    ) -> Tensor: ...
+        self,
+        discriminator: Discriminator,
+        real: Tensor,
+        fake: Tensor,
+        logits: Mapping[str, Tensor],
+        noise: RandomStream,
+    ) -> Tensor:
+        """Returns values (N,), or a scalar, given real and generated images, both (N, C, H, W)."""
+
+
+@runtime_checkable
+class StatefulPenalty(Protocol):
+    """Penalty with a state that a resume needs."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 class AdversarialObjective:
-    """What a critic and a generator minimise against each other.
+    """The losses of a discriminator and a generator, and how often each of them steps.
 
     Args:
-        loss: the objective on logits.
-        penalties: on the critic, by the name they are logged under; null entries are left out.
-        critics: the networks that the penalties will be asked about.
-
-    Raises:
-        UserError: for a per-sample penalty over a critic with batch normalisation, which mixes samples.
+        loss: loss on logits.
+        penalties: penalties on the discriminator, by the name they are logged under; null entries are skipped.
+        projection: applied to the discriminator after each of its steps (weight clipping).
+        n_critic: discriminator steps for each generator step.
     """
 
     def __init__(
         self,
         loss: AdversarialLoss,
         penalties: Mapping[str, Penalty | None] | None = None,
-        critics: Mapping[str, nn.Module] | None = None,
+        projection: Callable[[nn.Module], None] | None = None,
+        n_critic: int = 1,
     ) -> None:
-        self.loss = loss
+        self.loss, self.projection, self.n_critic = loss, projection, n_critic
         self.penalties = {name: penalty for name, penalty in (penalties or {}).items() if penalty is not None}
         accept_old_attributes("AdversarialLoss", loss)
         accept_old_attributes("Penalty", *self.penalties.values())
-        accept_old_attributes("Discriminator", *(critics or {}).values())
-        for name, network in (critics or {}).items():
+
+    def check(self, discriminators: Mapping[str, nn.Module]) -> None:
+        """Checks that the penalties can be taken of these networks, given by name.
+
+        Raises:
+            UserError: for a per-sample penalty on a network with batch normalisation, which mixes samples.
+        """
+        accept_old_attributes("Discriminator", *discriminators.values())
+        for name, network in discriminators.items():
             refuse_batch_norm(name, network, self.penalties)
 
     @property
     def differentiates_twice(self) -> bool:
-        """Whether a penalty takes the gradient of a gradient, which torch.compile cannot."""
+        """True if a penalty is the gradient of a gradient, which torch.compile does not support."""
         return any(penalty.per_sample for penalty in self.penalties.values())
 
-    def extra_state(self) -> dict[str, Any]:
-        """The penalties that remember something, by name."""
-        return {name: penalty for name, penalty in self.penalties.items() if hasattr(penalty, "state_dict")}
+    def extra_state(self) -> dict[str, StatefulPenalty]:
+        """Returns the penalties that have a state, by name."""
+        return {name: penalty for name, penalty in self.penalties.items() if isinstance(penalty, StatefulPenalty)}
 
-    def d(self, critic: Critic, real: Tensor, fake: Tensor, noise: RandomStream, iteration: int = 0) -> Losses:
-        """The critic's terms: ``adversarial`` and the penalties that are due in the iteration.
+    def project(self, *discriminators: nn.Module) -> None:
+        """Applies the projection, if there is one, to networks that have just stepped."""
+        if self.projection is not None:
+            for network in discriminators:
+                self.projection(network)
+
+    def d(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, noise: RandomStream, iteration: int = 0
+    ) -> Losses:
+        """Returns the discriminator's losses: ``adversarial``, and the penalties that are due in the iteration.
+
+        Args:
+            discriminator: network, with all that it is conditioned on.
+            real: real images (N, C, H, W).
+            fake: generated images (N, C, H', W').
+            noise: random numbers of the turn.
+            iteration: index of the iteration.
 
         Raises:
-            UserError: for a penalty between pictures of different sizes.
+            UserError: for a penalty between images of different sizes.
         """
         due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
         points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
-        real, real_logits = _judge(critic, real, differentiable="real" in points)
-        fake, fake_logits = _judge(critic, fake, differentiable="fake" in points)
-        terms = {"adversarial": self._apart(real_logits, fake_logits)}
+        real, real_logits = _logits(discriminator, real, differentiable="real" in points)
+        fake, fake_logits = _logits(discriminator, fake, differentiable="fake" in points)
+        terms = {"adversarial": self._d_loss(real_logits, fake_logits)}
         logits = {"real": real_logits, "fake": fake_logits}
         for name, penalty in due.items():
             if penalty.per_sample and not penalty.points and real.shape != fake.shape:
                 raise UserError(
-                    f"The penalty {name} is taken between real and generated pictures, which differ in size here: "
+                    f"The penalty {name} is taken between real and generated images, which differ in size here: "
                     "choose another loss=, or data.preprocess=resize_and_crop."
                 )
             with in_float32(real) if penalty.per_sample else contextlib.nullcontext():
-                value = penalty(critic, real, fake, logits, noise)
+                value = penalty(discriminator, real, fake, logits, noise)
             terms[name] = penalty.weight * penalty.interval * value.mean()
-        return Losses(terms, self._verdict(real_logits.detach(), fake_logits.detach()))
+        return Losses(terms, self._logs(real_logits.detach(), fake_logits.detach()))
 
-    def g(self, critic: Critic, fake: Tensor, real: Tensor) -> Tensor:
-        """The generator's adversarial term, a scalar; only a relativistic loss looks at the real pictures."""
-        fake_logits = critic(fake)
-        real_logits = critic(real) if self.loss.relativistic else fake_logits.detach()
-        return self.loss.g(*_fitting(fake_logits, real_logits)).mean()
+    def g(self, discriminator: Discriminator, fake: Tensor, real: Tensor) -> Tensor:
+        """Returns the generator's adversarial loss, a scalar, given generated and real images, both (N, C, H, W).
 
-    def _apart(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The critic's loss, a scalar; one side's terms do not ask for the other's unless the loss is relativistic."""
+        Only a relativistic loss evaluates the discriminator at the real images.
+        """
+        fake_logits = discriminator(fake)
+        real_logits = discriminator(real) if self.loss.relativistic else fake_logits.detach()
+        return self.loss.g(*_pair(fake_logits, real_logits)).mean()
+
+    def _d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Returns the mean loss; logits of two shapes are averaged separately, unless the loss is relativistic."""
         if real.shape == fake.shape or self.loss.relativistic:
-            return self.loss.d(*_fitting(real, fake)).mean()
+            return self.loss.d(*_pair(real, fake)).mean()
         real, fake = real.flatten(1), fake.flatten(1)
         one, other = real[:, :1].detach(), fake[:, :1].detach()
         return self.loss.d(real, other).mean() + self.loss.d(one, fake).mean() - self.loss.d(one, other).mean()
 
-    def _verdict(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """Mean logits, and the share of right calls where the objective has a boundary between them."""
+    def _logs(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """Returns mean logits, and the discriminator's accuracy if the loss has a decision threshold."""
         means = {"real": real_logits.mean(), "fake": fake_logits.mean()}
         if self.loss.decision_threshold is None:
             return means
-        right = [real_logits > self.loss.decision_threshold, fake_logits < self.loss.decision_threshold]
-        return {**means, "accuracy": torch.stack([calls.float().mean() for calls in right]).mean()}
+        correct = [real_logits > self.loss.decision_threshold, fake_logits < self.loss.decision_threshold]
+        return {**means, "accuracy": torch.stack([side.float().mean() for side in correct]).mean()}
 
 
-def _fitting(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits as they are; of pictures that differ in size, each patch of one beside each of the other.
+def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns logits of equal shapes unchanged; else each patch of one is paired with each patch of the other.
 
-    The mean of a sum of both sides' terms is the same either way.
+    The mean of a sum of terms of either side is the same both ways.
     """
     return (a, b) if a.shape == b.shape else (a.flatten(1)[:, :, None], b.flatten(1)[:, None, :])
 
 
-def _judge(critic: Critic, images: Tensor, differentiable: bool) -> tuple[Tensor, Tensor]:
-    """Images and their logits; where a penalty differentiates at them, one float32 pass serves it and the loss."""
+def _logits(discriminator: Discriminator, images: Tensor, differentiable: bool) -> tuple[Tensor, Tensor]:
+    """Returns images and their logits; if a penalty differentiates at them, one float32 pass is for it and the loss."""
     if not differentiable:
-        return images, critic(images)
+        return images, discriminator(images)
     images = images.detach().float().requires_grad_()
     with in_float32(images):
-        return images, critic(images)
+        return images, discriminator(images)
 
 
 @contextlib.contextmanager
 def in_float32(images: Tensor) -> Iterator[None]:
-    """Without autocast and TF32 on the images' device: what is differentiated twice needs the digits."""
+    """Disables autocast and TF32 on the device of the images (any shape): second derivatives need the precision."""
     with torch.autocast(images.device.type, enabled=False), full_precision():
         yield
 
 
-def refuse_batch_norm(name: str, critic: nn.Module, penalties: Mapping[str, Penalty]) -> None:
-    """Raises UserError if a per-sample penalty would see a critic whose logits depend on the other samples."""
-    mixes = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in critic.modules())
-    for penalty, each in penalties.items():
-        if each.per_sample and mixes:
+def refuse_batch_norm(name: str, discriminator: nn.Module, penalties: Mapping[str, Penalty]) -> None:
+    """Checks that no per-sample penalty is taken of a network whose logits depend on the other samples.
+
+    Raises:
+        UserError: if one is.
+    """
+    mixes = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in discriminator.modules())
+    for penalty_name, penalty in penalties.items():
+        if penalty.per_sample and mixes:
             raise UserError(
-                f"The penalty {penalty} differentiates each sample's logit, but batch normalisation in the {name} "
-                "mixes samples: choose loss.critic.norm=layer, instance or none."
+                f"The penalty {penalty_name} differentiates each sample's logit, but batch normalisation in the {name} "
+                "mixes samples: choose loss.discriminator.norm=layer, instance or none."
             )

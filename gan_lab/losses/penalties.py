@@ -1,27 +1,42 @@
 """Penalties on a discriminator, and projections of it.
 
-A penalty is called with (critic, real, fake, logits, noise) and gives one value a sample. ``points`` names the points
-("real", "fake") at which it differentiates ``logits``: the caller then hands images that require gradients and logits
-computed from them in float32. ``weight`` multiplies it; ``interval`` makes it lazy (Karras et al. 2020): it is computed in
-every so manieth iteration and its weight multiplied by as much. ``per_sample`` says that each sample's logit is
-differentiated with respect to its own image, which batch normalisation would spoil.
+A penalty is called with (discriminator, real, fake, logits, noise) and returns one value per sample, or their mean.
+
+- ``points`` names the images ("real", "fake") at which it differentiates ``logits``: the caller then passes images that
+  require gradients, and logits computed from them in float32.
+- ``weight`` multiplies it.
+- ``interval`` makes it lazy (Karras et al. 2020): computed every ``interval`` iterations, weighted by ``interval``.
+- ``per_sample`` is true if each sample's logit is differentiated with respect to its own image, which batch
+  normalisation would invalidate.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_lab.common.distributed import all_reduce_mean
+from gan_lab.common.types import RandomStream
+from gan_lab.losses.objective import Discriminator
 
-Critic = Callable[[Tensor], Tensor]
+Logits = Mapping[str, Tensor]
+"""Logits of the ``real`` and the ``fake`` images."""
 
 
 def input_gradient(logits: Tensor, images: Tensor) -> Tensor:
-    """Gradient of each sample's summed logits with respect to its image, (N, C·H·W), itself differentiable."""
+    """Returns the gradient (N, C·H·W) of each sample's summed logits with respect to its image; it is differentiable.
+
+    Args:
+        logits: of any shape with N first.
+        images: (N, C, H, W), or of any shape with N first; they require gradients.
+    """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.flatten(1)
+
+
+def one_per_sample(images: Tensor, noise: RandomStream) -> Tensor:
+    """Returns a number uniform in [0, 1) for each image or clip, (N, 1, …, 1), given images (N, …)."""
+    return noise.uniform(len(images), *[1] * (images.ndim - 1))
 
 
 class R1:
@@ -33,7 +48,10 @@ class R1:
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         self.weight, self.interval = weight, interval
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns values (N,), given real and generated images, both (N, C, H, W)."""
         return input_gradient(logits["real"], real).square().sum(1) / 2
 
 
@@ -42,7 +60,10 @@ class R2(R1):
 
     points = frozenset({"fake"})
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns values (N,), given real and generated images, both (N, C, H, W)."""
         return input_gradient(logits["fake"], fake).square().sum(1) / 2
 
 
@@ -55,42 +76,43 @@ class GradientPenalty:
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         self.weight, self.interval = weight, interval
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
-        epsilon = one_each(real, noise)
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns values (N,), given real and generated images, both (N, C, H, W), or clips of one shape."""
+        epsilon = one_per_sample(real, noise)
         between = (epsilon * real + (1 - epsilon) * fake).detach().float().requires_grad_()
-        return (input_gradient(critic(between), between).norm(dim=1) - 1).square()
-
-
-def one_each(images: Tensor, noise: Any) -> Tensor:
-    """A number uniform in [0, 1) for each picture or clip, of as many axes as they have."""
-    numbers: Tensor = noise.uniform(len(images), *[1] * (images.ndim - 1))
-    return numbers
+        return (input_gradient(discriminator(between), between).norm(dim=1) - 1).square()
 
 
 class DRAGAN(GradientPenalty):
-    """(‖∇D(x̂)‖ - 1)² around the data (Kodali et al. 2017, eq. 4), x̂ = x + ½ α std(x) u with α a picture's and u a
-    pixel's, uniform in [0, 1): their code's noise, where the text has a Gaussian.
+    """(‖∇D(x̂)‖ - 1)² around the data (Kodali et al. 2017, eq. 4), at x̂ = x + ½ α std(x) u.
 
-    The deviation is that of all real pixels in the batch, over all ranks, or in the micro-batch.
+    α is one number per image and u one per pixel, both uniform in [0, 1): their code's noise, whereas the text has a
+    Gaussian. std(x) is the standard deviation of all real pixels in the batch, over all ranks, or in the micro-batch.
     """
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns values (N,), given real and generated images, both (N, C, H, W)."""
         mean, square = all_reduce_mean(torch.stack([real.mean(), real.square().mean()]).detach())
-        deviation = (square - mean.square()).clamp(min=0).sqrt()
-        far = 0.5 * deviation * one_each(real, noise)
-        near = (real + far * noise.uniform(*real.shape)).detach().float().requires_grad_()
-        return (input_gradient(critic(near), near).norm(dim=1) - 1).square()
+        std = (square - mean.square()).clamp(min=0).sqrt()
+        distance = 0.5 * std * one_per_sample(real, noise)
+        near = (real + distance * noise.uniform(*real.shape)).detach().float().requires_grad_()
+        return (input_gradient(discriminator(near), near).norm(dim=1) - 1).square()
 
 
 class LeCam:
-    """(D(x) - α_F)² + (D(G(z)) - α_R)²: neither side's logits go far from where the other's were (Tseng et al. 2021,
-    eq. 5). The anchors α_R and α_F are moving averages of the mean logits of real and generated pictures, over all
-    ranks; of several micro-batches each moves them.
+    """(D(x) - α_F)² + (D(G(z)) - α_R)² (Tseng et al. 2021, eq. 5): keeps the logits of each side near the other side's.
+
+    The anchors α_R and α_F are moving averages of the mean logits of real and generated images, over all ranks; with
+    several micro-batches each of them moves the anchors.
 
     Args:
-        weight: λ; 0.3 in the paper for few CIFAR pictures.
-        decay: of the anchors.
-        interval: see above.
+        weight: λ; 0.3 in the paper for few CIFAR images.
+        decay: decay of the anchors.
+        interval: iterations between two evaluations.
     """
 
     points = frozenset[str]()
@@ -100,28 +122,30 @@ class LeCam:
         self.weight, self.decay, self.interval = weight, decay, interval
         self.anchors: Tensor | None = None
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns the mean, a scalar; the images, both (N, C, H, W), are not used."""
         means = all_reduce_mean(torch.stack([logits["real"].detach().mean(), logits["fake"].detach().mean()]))
         past = means if self.anchors is None else self.anchors.to(means.device)
         self.anchors = past.lerp(means, 1 - self.decay)
         return (logits["real"] - self.anchors[1]).square().mean() + (logits["fake"] - self.anchors[0]).square().mean()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Tensor | None]:
         return {"anchors": self.anchors}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Tensor | None]) -> None:
         self.anchors = state_dict["anchors"]
 
 
 class Consistency:
-    """(D(x) - D(T(x)))²: what the critic says must not change with a picture's harmless changes T (Zhang et al. 2020,
-    CR-GAN, eq. 5); of generated pictures too with ``balanced`` (Zhao et al. 2021, bCR).
+    """(D(x) - D(T(x)))²: logits must not change under harmless augmentations T (Zhang et al. 2020, CR-GAN, eq. 5).
 
     Args:
         change: T, (images, noise) → images; the paper's mirrors and shifts.
         weight: λ, the paper's 10.
-        balanced: see above.
-        interval: see above.
+        balanced: applies it to generated images too (Zhao et al. 2021, bCR).
+        interval: iterations between two evaluations.
     """
 
     points = frozenset[str]()
@@ -129,27 +153,30 @@ class Consistency:
 
     def __init__(
         self,
-        change: Callable[[Tensor, Any], Tensor],
+        change: Callable[[Tensor, RandomStream], Tensor],
         weight: float = 10.0,
         balanced: bool = False,
         interval: int = 1,
     ) -> None:
         self.change, self.weight, self.balanced, self.interval = change, weight, balanced, interval
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, logits: Mapping[str, Tensor], noise: Any) -> Tensor:
-        moved = (logits["real"] - critic(self.change(real, noise))).square().mean()
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns the mean, a scalar, given real and generated images, both (N, C, H, W)."""
+        difference = (logits["real"] - discriminator(self.change(real, noise))).square().mean()
         if self.balanced:
-            moved = moved + (logits["fake"] - critic(self.change(fake, noise))).square().mean()
-        return moved
+            difference = difference + (logits["fake"] - discriminator(self.change(fake, noise))).square().mean()
+        return difference
 
 
 class WeightClip:
-    """Clamps every parameter to [-limit, limit] after the critic's step (Arjovsky et al. 2017, algorithm 1)."""
+    """Clamps every parameter to [-limit, limit] after the discriminator's step (Arjovsky et al. 2017, algorithm 1)."""
 
     def __init__(self, limit: float = 0.01) -> None:
         self.limit = limit
 
     @torch.no_grad()
-    def __call__(self, critic: nn.Module) -> None:
-        for parameter in critic.parameters():
+    def __call__(self, discriminator: nn.Module) -> None:
+        for parameter in discriminator.parameters():
             parameter.clamp_(-self.limit, self.limit)

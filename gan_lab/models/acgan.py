@@ -1,4 +1,4 @@
-"""ACGAN (Odena et al. 2017): a critic that also says of which class a picture is, and a generator that heeds it."""
+"""ACGAN (Odena et al. 2017): a discriminator that also classifies, and a class-conditional generator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,42 +8,71 @@ from torch.nn.functional import cross_entropy
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
-from gan_lab.models.bases.gan import GANModule
+from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.models.bases.gan import Augmentations, DiscriminatorWithHead, GANModule, Wrappers
+from gan_lab.models.bases.latents import Prior
+from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.options import EngineOptions
 
 
 class ACGAN(GANModule):
-    """The generator is told the class; the critic is not, and learns to tell it.
+    """Class-conditional generator; the discriminator is unconditional with an auxiliary class head.
 
     Args:
-        discriminator: with ``features(images)``, of ``width`` numbers, and ``logits(features)``.
-        auxiliary: weight of the classifications in both players' losses (section 3, L_C).
-        gan: what ``GANModule`` takes.
+        generator: latents (N, Z) and labels (N,) → images.
+        discriminator: has ``features(images)``, of ``width`` numbers, and ``logits(features)``.
+        prior, objective, g_optimizer, d_optimizer: see ``GANModule``.
+        classes: K.
+        auxiliary: weight of the classification loss in both phases (section 3, L_C).
+        augment, wrappers, replay_pool, new_batch_for_generator, engine: see ``GANModule``.
+
+    Raises:
+        UserError: for a model without classes, and for a replay pool.
     """
 
-    replays = False
+    supports_replay = False
     discriminator: Any
 
-    def __init__(self, auxiliary: float = 1.0, **gan: Any) -> None:
-        super().__init__(**gan)
-        if not self.classes:
-            raise UserError("ACGAN learns to tell classes: leave conditional=false away.")
-        self.classifier, self.auxiliary = nn.Linear(self.discriminator.width, self.classes), auxiliary
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        prior: Prior,
+        objective: AdversarialObjective,
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
+        classes: int,
+        auxiliary: float = 1.0,
+        augment: Augmentations | None = None,
+        wrappers: Wrappers | None = None,
+        replay_pool: ImagePool | None = None,
+        new_batch_for_generator: bool = False,
+        engine: EngineOptions | None = None,
+    ) -> None:
+        super().__init__(
+            generator, discriminator, prior, objective, g_optimizer, d_optimizer, classes, augment, wrappers,
+            replay_pool, new_batch_for_generator, engine,
+        )  # fmt: skip
+        if not classes:
+            raise UserError("ACGAN learns to classify: leave conditional=false out.")
+        self.classifier, self.auxiliary = nn.Linear(self.discriminator.width, classes), auxiliary
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
-        return [*super().trainable(phase), *([self.classifier] if phase == "discriminator" else [])]
+        return [self.discriminator, self.classifier] if phase == "discriminator" else [self.generator]
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        votes: list[Tensor] = []
-        critic = self.critic_and(self.classifier, votes, noise)
-        losses = self.objective.d(critic, batch["image"], shared["fake"], noise, self.iteration)
-        real, fake = (cross_entropy(vote, batch["label"]) for vote in votes[:2])
-        right = (votes[0].argmax(1) == batch["label"]).float().mean()
-        return Losses(
-            {**losses.terms, "class": self.auxiliary * (real + fake)}, {**losses.logs, "class_accuracy": right}
-        )
+        """Returns -L_S and -L_C (section 3)."""
+        discriminator = DiscriminatorWithHead(self, self.classifier, noise)
+        losses = self.objective.d(discriminator, batch["image"], shared["fake"], noise, self.iteration)
+        real, fake = discriminator.outputs[:2]  # penalties may have added further ones
+        accuracy = (real.argmax(1) == batch["label"]).float().mean()
+        terms = {"class": self.auxiliary * (cross_entropy(real, batch["label"]) + cross_entropy(fake, batch["label"]))}
+        return Losses({**losses.terms, **terms}, {**losses.logs, "class_accuracy": accuracy})
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        votes: list[Tensor] = []
-        critic = self.critic_and(self.classifier, votes, noise)
-        adversarial = self.objective.g(critic, shared["fake"], batch["image"])
-        return Losses({"adversarial": adversarial, "class": self.auxiliary * cross_entropy(votes[0], batch["label"])})
+        """Returns L_S and -L_C of the generated images."""
+        discriminator = DiscriminatorWithHead(self, self.classifier, noise)
+        adversarial = self.objective.g(discriminator, shared["fake"], batch["image"])
+        fake: Tensor = discriminator.outputs[0]
+        return Losses({"adversarial": adversarial, "class": self.auxiliary * cross_entropy(fake, batch["label"])})

@@ -1,8 +1,7 @@
-"""Autoregressive models of pixels: PixelCNN and PixelRNN (van den Oord et al. 2016) by the network they are given."""
+"""Autoregressive models of pixels: PixelCNN and PixelRNN (van den Oord et al. 2016), depending on the network."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +10,27 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.models.bases.ancestral import ancestral_sampling, negative_log_likelihood
-from gan_lab.models.bases.sampling import SamplingModule
-from gan_lab.training.alternating import MakeOptimizer
-from gan_lab.training.ema import EMA
+from gan_lab.models.bases.labels import Label, Labels
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
+from gan_lab.training.options import EngineOptions
 
 
-class Autoregressive(SamplingModule):
-    """Each value given those before it in raster order: p(x) = Π p(xᵢ | x₁ … xᵢ₋₁), exactly (2016a, eq. 1).
+class Autoregressive(AlternatingModule):
+    """Exact likelihood p(x) = Π p(xᵢ | x₁ … xᵢ₋₁) of values in raster order (2016a, eq. 1).
 
-    Satisfies ``Samples``, ``HasLikelihood`` and ``Restores``. Pictures are made by the network's moving average.
+    Satisfies ``Samples``, ``HasLikelihood`` and ``Restores`` by the network's moving average.
 
     Args:
-        network: values (N, C, H, W) in [0, K), and labels → logits (N, K, C, H, W); see ``networks.ancestral.Autoregressive``.
-        shape: (C, H, W) of pictures.
-        levels: K; of fewer than 256 each stands for as many neighbouring ones of a picture's.
-        optimizer: parameters → optimizer.
-        ema_half_life: in images.
-        ema_ramp: its upper bound as a share of the images seen; None sets none.
-        sampling: what ``SamplingModule`` takes.
+        network: values (N, C, H, W) in [0, K), and labels → logits (N, K, C, H, W); see
+            ``networks.ancestral.Autoregressive``.
+        shape: (C, H, W) of the images.
+        levels: K; each of fewer than 256 levels stands for several neighbouring ones of an 8-bit image.
+        optimizer: function from parameters to an optimizer.
+        classes: number of classes of a conditional model; 0 for an unconditional one.
+        engine: options that do not depend on the method.
+
+    Raises:
+        UserError: for a number of levels outside [2, 256].
     """
 
     exact = True
@@ -39,16 +41,16 @@ class Autoregressive(SamplingModule):
         shape: Sequence[int],
         levels: int,
         optimizer: MakeOptimizer,
-        ema_half_life: float = 10_000,
-        ema_ramp: float | None = 0.05,
-        **sampling: Any,
+        classes: int = 0,
+        engine: EngineOptions | None = None,
     ) -> None:
-        ema = EMA({"network": network}, ema_half_life, ema_ramp)
-        super().__init__(optimizers={"network": optimizer}, ema=ema, **sampling)
+        super().__init__({"network": optimizer}, engine, {"network": network})
         if not 2 <= levels <= 256:
-            raise UserError(f"model.levels={levels} does not serve: give a whole number from 2 to 256.")
+            raise UserError(f"model.levels={levels} is not valid: give an integer from 2 to 256.")
         self.network, self.levels = network, levels
-        self.shape: tuple[int, int, int] = tuple(shape)  # type: ignore[assignment]
+        channels, height, width = shape
+        self.shape = (channels, height, width)
+        self.labels, self.classes = Labels(classes), classes
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("network", self.losses)]
@@ -60,44 +62,55 @@ class Autoregressive(SamplingModule):
         return [self.network]
 
     def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        likely = negative_log_likelihood(self.network, self.values(batch["image"]), *self.condition(batch)).mean()
-        return Losses({"nll": likely}, {"bits": likely / (math.prod(self.shape) * math.log(2))})
+        """Returns the negative log-likelihood in nats per image."""
+        values, labels = self.to_values(batch["image"]), self.labels.condition(batch)
+        nll = negative_log_likelihood(self.network, values, *labels).mean()
+        return Losses({"nll": nll}, {"bits": nll / (math.prod(self.shape) * math.log(2))})
 
-    def values(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] → values in [0, K), int64."""
+    def to_values(self, images: Tensor) -> Tensor:
+        """Returns int64 values in [0, K), given images in [-1, 1] of the same shape."""
         return to_uint8(images).long() * self.levels // 256
 
-    def pictures(self, values: Tensor) -> Tensor:
-        """Values in [0, K) → images in [-1, 1], spread from black to white, each by a level that it stands for."""
+    def to_images(self, values: Tensor) -> Tensor:
+        """Returns images in [-1, 1], given values in [0, K) of the same shape.
+
+        The levels are spread evenly from black to white, each at one of the 8-bit levels that it stands for.
+        """
         spread = (values * 255 / (self.levels - 1)).round()
         first, after = ((256 * value / self.levels).ceil() for value in (values, values + 1))
         return to_float(spread.clamp(first, after - 1))
 
-    def log_likelihood(
-        self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
-    ) -> Tensor:
-        """Of the picture in K levels; k and the seed play no part."""
-        labels = self.expand_labels(label, len(image))
-        with self.inference_mode():
-            return -negative_log_likelihood(self.averaged("network"), self.values(image.to(self.device)), *labels)
+    # Capabilities.
 
-    def sample(
-        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
-    ) -> Tensor:
-        """Without a label, sample i of a conditional model is of class i mod K."""
-        labels = self.expand_labels(self.cyclic_labels(label, n, start), n)
-        with self.inference_mode():
-            return self.pictures(
-                ancestral_sampling(self.averaged("network"), self.shape, n, seed, start, truncation, labels)
-            )
+    @property
+    def num_labels(self) -> int:
+        """Number of labels to choose among when sampling, 0 without labels."""
+        return self.labels.classes
 
-    def restore(
-        self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
-    ) -> Tensor:
-        """What is drawn heeds what is known above it and to its left in its row, and no more."""
+    def log_likelihood(self, image: Tensor, label: Label = None, k: int = 1, seed: int = 0, start: int = 0) -> Tensor:
+        """Returns log p in nats (N,) of images (N, C, H, W) at K levels; ``k`` and the seed are not used."""
+        labels = self.labels.expand(label, len(image), self.device)
+        with self.inference_mode():
+            return -negative_log_likelihood(self.averaged("network"), self.to_values(image.to(self.device)), *labels)
+
+    def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
+        """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
+        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
+        with self.inference_mode():
+            values = ancestral_sampling(self.averaged("network"), self.shape, n, seed, start, truncation, labels)
+            return self.to_images(values)
+
+    def restore(self, image: Tensor, mask: Tensor, label: Label = None, seed: int = 0, start: int = 0) -> Tensor:
+        """Inpaints images (N, C, H, W) where the mask (N, 1, H, W) is 0.
+
+        Unknown pixels are conditioned on known pixels above and to the left only.
+        """
         image, known = image.to(self.device), mask.to(self.device) > 0
-        n, labels = len(image), self.expand_labels(label, len(image))
+        n, (channels, height, width) = len(image), image.shape[1:]
+        labels = self.labels.expand(label, n, self.device)
         with self.inference_mode():
-            given = {"labels": labels, "known": self.values(image), "mask": known}
-            made = ancestral_sampling(self.averaged("network"), tuple(image.shape[1:]), n, seed, start, **given)  # type: ignore[arg-type]
-            return torch.where(known, image, self.pictures(made))
+            values = ancestral_sampling(
+                self.averaged("network"), (channels, height, width), n, seed, start,
+                labels=labels, known=self.to_values(image), mask=known,
+            )  # fmt: skip
+            return torch.where(known, image, self.to_images(values))

@@ -1,6 +1,6 @@
-"""CUT and FastCUT (Park et al. 2020): one-sided translation that keeps what is where by contrasting patches."""
+"""CUT and FastCUT (Park et al. 2020): one-sided translation that preserves content by contrasting patches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,29 +9,38 @@ from torch import Tensor, nn
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
+from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.options import EngineOptions
 
 
 class CUT(TranslationModule):
-    """Each patch of the output must be found again among those of the input, in the generator's own features.
+    """Each patch of the output must match the same patch of the input, in features of the generator.
+
+    Phases: discriminator, then generator.
 
     Args:
-        generator: a → b, with ``features(images, at)`` and ``widths(at, channels)``.
-        discriminator: of pictures of b.
-        layers: of the generator whose features are contrasted, ascending.
-        patches: contrasted in each picture and layer.
-        nce: weight λ of the contrast between a picture and its translation.
-        identity: whether pictures of b are contrasted with their own translation too (the paper's L_PatchNCE(G, H, Y));
-            the two then share the weight.
+        generator: a → b, with ``features(images, at)`` and ``feature_channels(at, channels)``.
+        discriminator: discriminator of images of b.
+        domains: arguments of ``gan_lab.common.domains.Domain`` for "a" and for "b".
+        objective: adversarial loss and penalties.
+        g_optimizer, d_optimizer: functions from parameters to an optimizer.
+        layers: layers of the generator with contrasted features, in ascending order.
+        patches: number of contrasted patches in each image and layer.
+        nce: weight λ of the contrastive loss between an image and its translation.
+        identity: adds the contrastive loss between images of b and their own translation (the paper's
+            L_PatchNCE(G, H, Y)); the two then share the weight.
         temperature: τ.
-        dim: of the contrasted features.
-        critic: weight of the critic's loss.
-        adversarial: weight of the generator's adversarial term.
-        flip_equivariance: mirrors half of the inputs, and their features back (FastCUT); not those of the identity.
-        translation: what ``TranslationModule`` takes.
+        dim: dimension of the contrasted features.
+        discriminator_weight: weight of the discriminator's loss.
+        adversarial: weight of the generator's adversarial loss.
+        flip_equivariance: flips half of the inputs, and their features back (FastCUT), but not those of the identity.
+        dropout_at_test, batch_statistics_at_test: see ``TranslationModule``.
+        engine: options that do not depend on the method.
 
     Raises:
-        UserError: for domains that are not alike, and a generator that does not have the layers.
+        UserError: for domains that differ, and for a generator without these layers.
     """
 
     shares_graph = "generator"
@@ -42,53 +51,70 @@ class CUT(TranslationModule):
         self,
         generator: Any,
         discriminator: nn.Module,
+        domains: Mapping[str, Mapping[str, int]],
+        objective: AdversarialObjective,
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
         layers: Sequence[int] = (0, 4, 8, 12, 16),
         patches: int = 256,
         nce: float = 1.0,
         identity: bool = True,
         temperature: float = 0.07,
         dim: int = 256,
-        critic: float = 1.0,
+        discriminator_weight: float = 1.0,
         adversarial: float = 1.0,
         flip_equivariance: bool = False,
-        **translation: Any,
+        dropout_at_test: bool = False,
+        batch_statistics_at_test: bool = False,
+        engine: EngineOptions | None = None,
     ) -> None:
-        super().__init__({"a2b": generator}, {"discriminator": discriminator}, **translation)
+        super().__init__(
+            {"a2b": generator}, {"discriminator": discriminator}, domains, objective, g_optimizer, d_optimizer,
+            dropout_at_test, batch_statistics_at_test, engine,
+        )  # fmt: skip
+        self._check(generator, layers)
+        self.layers, self.patches = tuple(layers), patches
+        self.heads = Heads(generator.feature_channels(self.layers, self.domains["a"].network_channels), dim)
+        self.nce, self.identity, self.temperature = nce, identity, temperature
+        self.discriminator_weight, self.adversarial = discriminator_weight, adversarial
+        self.flip_equivariance = flip_equivariance
+
+    def _check(self, generator: Any, layers: Sequence[int]) -> None:
         if self.domains["a"] != self.domains["b"]:
             raise UserError(
-                "CUT looks at pictures of both domains through one generator, but they differ in channels or labels: "
-                "choose model=cyclegan model.identity=0, or model=pix2pix for pairs."
+                "CUT encodes images of both domains by one generator, but they differ in channels or labels: choose "
+                "model=cyclegan model.identity=0, or model=pix2pix for pairs."
             )
         if not hasattr(generator, "features") or layers[-1] >= len(generator.layers):
             raise UserError(
                 f"CUT contrasts a residual generator's layers {', '.join(map(str, layers))}, and this one does not "
                 "have them: give generator=resnet, or fewer model.layers."
             )
-        self.layers, self.patches = tuple(layers), patches
-        self.heads = Heads(generator.feature_channels(self.layers, self.domains["a"].network_channels), dim)
-        self.nce, self.identity, self.temperature = nce, identity, temperature
-        self.critic, self.adversarial, self.flip_equivariance = critic, adversarial, flip_equivariance
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("critic", self.d_losses), Phase("generator", self.g_losses, interval=self.n_critic)]
+        return [
+            Phase("discriminator", self.d_losses, stream="critic"),
+            Phase("generator", self.g_losses, self.objective.n_critic),
+        ]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
-        return [self.discriminator] if phase == "critic" else [self.a2b, self.heads]
+        return [self.discriminator] if phase == "discriminator" else [self.a2b, self.heads]
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         source = batch["a"]
         flipped = torch.zeros(len(source), dtype=torch.bool, device=source.device)
         if self.flip_equivariance:
             flipped = noise.uniform(len(source)) < 0.5
-        drawn = {"flipped": flipped, "fake": self.a2b(_mirrored(source, flipped))}
-        return {**drawn, "same": self.a2b(batch["b"])} if self.identity else drawn
+        shared = {"flipped": flipped, "fake": self.a2b(_flip(source, flipped))}
+        return {**shared, "same": self.a2b(batch["b"])} if self.identity else shared
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        losses = self.objective.d(self._critic, batch["b"], shared["fake"], noise, self.iteration)
-        return Losses({name: self.critic * loss for name, loss in losses.terms.items()}, losses.logs)
+        losses = self.objective.d(self.discriminate, batch["b"], shared["fake"], noise, self.iteration)
+        return losses.scaled(self.discriminator_weight)
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        adversarial = self.adversarial * self.objective.g(self._critic, shared["fake"], batch["b"])
+        """Returns the losses of eq. 4."""
+        adversarial = self.adversarial * self.objective.g(self.discriminate, shared["fake"], batch["b"])
         nce = self._contrast(batch["a"], shared["fake"], shared["flipped"], noise)
         if not self.identity:
             return Losses({"adversarial": adversarial, "nce": self.nce * nce})
@@ -96,27 +122,27 @@ class CUT(TranslationModule):
         return Losses({"adversarial": adversarial, "nce": self.nce / 2 * nce, "nce_identity": self.nce / 2 * same})
 
     def _contrast(self, source: Tensor, output: Tensor, flipped: Tensor, noise: RandomStream) -> Tensor:
-        """Mean over the layers; queries are the output's patches, turned back where their source was mirrored."""
-        # Queries first: weights that autocast casts without a graph, it would hand on to them so.
-        queries = [_mirrored(maps, flipped) for maps in self.a2b.features(output, self.layers)]
-        places = [self._places(maps, noise) for maps in queries]
-        found = self.heads([patches(maps, at) for maps, at in zip(queries, places, strict=True)])
+        """Returns the contrastive loss, the mean over layers; queries are patches of the output, flipped back."""
+        # Queries first: autocast caches a cast of the weights, which must have been made with a graph.
+        maps = [_flip(layer, flipped) for layer in self.a2b.features(output, self.layers)]
+        places = [self._places(layer, noise) for layer in maps]
+        queries = self.heads([patches(layer, at) for layer, at in zip(maps, places, strict=True)])
         with torch.no_grad():
-            keys = self.a2b.features(source, self.layers)
-            contrast = self.heads([patches(maps, at) for maps, at in zip(keys, places, strict=True)])
-        terms = [patch_nce(q, k, self.temperature) for q, k in zip(found, contrast, strict=True)]
-        return torch.stack(terms).mean()
+            maps = self.a2b.features(source, self.layers)
+            keys = self.heads([patches(layer, at) for layer, at in zip(maps, places, strict=True)])
+        return torch.stack([patch_nce(q, k, self.temperature) for q, k in zip(queries, keys, strict=True)]).mean()
 
     def _places(self, maps: Tensor, noise: RandomStream) -> Tensor:
-        """Different places of each picture's map, (N, P)."""
+        """Returns P different places in the map of each image, (N, P)."""
         count = maps.shape[2] * maps.shape[3]
         return noise.uniform(len(maps), count).topk(min(self.patches, count), dim=1).indices
 
-    def _critic(self, images: Tensor) -> Tensor:
+    def discriminate(self, images: Tensor) -> Tensor:
+        """Returns logits, float32, given images (N, C, H, W)."""
         logits: Tensor = self.discriminator(images)
         return logits.float()
 
 
-def _mirrored(images: Tensor, chosen: Tensor) -> Tensor:
-    """The chosen (N,) of images or maps (N, C, H, W) flipped from left to right."""
-    return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
+def _flip(images: Tensor, selected: Tensor) -> Tensor:
+    """Flips the selected (N,) of images or maps (N, C, H, W) horizontally."""
+    return torch.where(selected.view(-1, 1, 1, 1), images.flip(3), images)

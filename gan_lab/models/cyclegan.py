@@ -1,34 +1,39 @@
-"""CycleGAN (Zhu et al. 2017): two generators that undo each other, each against a critic, from unpaired pictures."""
+"""CycleGAN (Zhu et al. 2017): two generators that invert each other, from unpaired images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
-from gan_lab.losses.objective import Critic
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
-from gan_lab.training.alternating import Stateful
+from gan_lab.training.alternating import MakeOptimizer, Stateful
 from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.options import EngineOptions
 
 
 class CycleGAN(TranslationModule):
-    """The generators take their turn together, first; then both critics, who look into a history of fakes.
+    """Phases: generators, then discriminators, which see fakes from an image pool.
 
     Args:
         a2b, b2a: generators.
-        critic_a, critic_b: discriminators of the pictures of each domain.
+        discriminator_a, discriminator_b: discriminators of the images of each domain.
+        domains: arguments of ``gan_lab.common.domains.Domain`` for "a" and for "b".
+        objective: adversarial loss and penalties.
+        g_optimizer, d_optimizer: functions from parameters to an optimizer.
         cycle: weight λ of a → b → a, and of b → a → b, in L1 (eq. 2).
-        identity: weight, relative to ``cycle``, of leaving alone what is in the target domain already (section 5.2).
-        adversarial: weight of the generators' adversarial terms.
-        critic: weight of the critics' losses.
-        pool: fakes kept for each critic.
-        translation: what ``TranslationModule`` takes.
+        identity: weight, relative to ``cycle``, of the identity loss on images of the target domain (section 5.2).
+        adversarial: weight of the generators' adversarial losses.
+        discriminator_weight: weight of the discriminators' losses.
+        pool: number of fakes kept for each discriminator.
+        dropout_at_test, batch_statistics_at_test: see ``TranslationModule``.
+        engine: options that do not depend on the method.
 
     Raises:
-        UserError: for an identity term between domains that are not alike.
+        UserError: for an identity loss between domains that differ.
     """
 
     shares_graph = "generator"
@@ -39,36 +44,49 @@ class CycleGAN(TranslationModule):
         self,
         a2b: nn.Module,
         b2a: nn.Module,
-        critic_a: nn.Module,
-        critic_b: nn.Module,
+        discriminator_a: nn.Module,
+        discriminator_b: nn.Module,
+        domains: Mapping[str, Mapping[str, int]],
+        objective: AdversarialObjective,
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
         cycle: float = 10.0,
         identity: float = 0.5,
         adversarial: float = 1.0,
-        critic: float = 1.0,
+        discriminator_weight: float = 1.0,
         pool: int = 50,
-        **translation: Any,
+        dropout_at_test: bool = False,
+        batch_statistics_at_test: bool = False,
+        engine: EngineOptions | None = None,
     ) -> None:
-        critics = {"critic_a": critic_a, "critic_b": critic_b}
-        super().__init__({"a2b": a2b, "b2a": b2a}, critics, **translation)
+        super().__init__(
+            {"a2b": a2b, "b2a": b2a}, {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b},
+            domains, objective, g_optimizer, d_optimizer, dropout_at_test, batch_statistics_at_test, engine,
+        )  # fmt: skip
         if identity and self.domains["a"] != self.domains["b"]:
             raise UserError(
-                "The identity term shows each generator pictures of its target domain, but the two domains differ in "
+                "The identity loss gives each generator images of its target domain, but the two domains differ in "
                 "channels or labels: give model.identity=0."
             )
-        self.cycle, self.identity, self.adversarial, self.critic = cycle, identity, adversarial, critic
+        self.cycle, self.identity, self.adversarial = cycle, identity, adversarial
+        self.discriminator_weight = discriminator_weight
         self.pools = {"a": ImagePool(pool), "b": ImagePool(pool)}
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("generator", self.g_losses, interval=self.n_critic), Phase("critic", self.d_losses)]
+        return [
+            Phase("generator", self.g_losses, self.objective.n_critic),
+            Phase("discriminator", self.d_losses, stream="critic"),
+        ]
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         return {"a": self.b2a(batch["b"]), "b": self.a2b(batch["a"])}
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        """Returns the losses of eq. 3, and the identity losses."""
         a, b, fake_a, fake_b = batch["a"], batch["b"], shared["a"], shared["b"]
         terms = {
-            "adversarial_a": self.adversarial * self.objective.g(self._critic("a"), fake_a, a),
-            "adversarial_b": self.adversarial * self.objective.g(self._critic("b"), fake_b, b),
+            "adversarial_a": self.adversarial * self.objective.g(partial(self.discriminate, side="a"), fake_a, a),
+            "adversarial_b": self.adversarial * self.objective.g(partial(self.discriminate, side="b"), fake_b, b),
             "cycle_a": self.cycle * l1_loss(self.b2a(fake_b), a),
             "cycle_b": self.cycle * l1_loss(self.a2b(fake_a), b),
         }
@@ -80,14 +98,15 @@ class CycleGAN(TranslationModule):
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         losses = {}
         for side, pool in self.pools.items():
-            shown = pool.query(shared[side], noise)
-            losses[side] = self.objective.d(self._critic(side), batch[side], shown, noise, self.iteration)
-        terms = {f"{name}_{side}": self.critic * loss for side in losses for name, loss in losses[side].terms.items()}
-        return Losses(terms, {f"{name}_{side}": log for side in losses for name, log in losses[side].logs.items()})
+            fake = pool.query(shared[side], noise)
+            discriminator = partial(self.discriminate, side=side)
+            losses[side] = self.objective.d(discriminator, batch[side], fake, noise, self.iteration)
+        return Losses.joined(losses).scaled(self.discriminator_weight)
 
-    def _critic(self, side: str) -> Critic:
-        network = getattr(self, f"critic_{side}")
-        return lambda images: network(images).float()
+    def discriminate(self, images: Tensor, side: str) -> Tensor:
+        """Returns the logits, float32, of the discriminator of domain ``side``, given images (N, C, H, W)."""
+        logits: Tensor = getattr(self, f"discriminator_{side}")(images)
+        return logits.float()
 
     def extra_state(self) -> Mapping[str, Stateful]:
         return {f"pool_{side}": pool for side, pool in self.pools.items()}

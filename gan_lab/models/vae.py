@@ -11,59 +11,66 @@ from torch.utils._pytree import tree_map
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
-from gan_lab.losses.likelihoods import BIN
-from gan_lab.models.bases.autoencoder import Autoencoder, divergence
-from gan_lab.models.bases.latents import draw_per_sample
+from gan_lab.losses.likelihoods import BIN_WIDTH
+from gan_lab.models.bases.autoencoder import Autoencoder, kl_divergence
+from gan_lab.models.bases.labels import Label
+from gan_lab.models.bases.latents import Prior, draw_per_sample
 from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.options import EngineOptions
 
-ROWS, VALUES = 4096, 1 << 22
-"""Latents that are decoded at once for a bound, and values of the pictures that they make, at most."""
+MAX_ROWS, MAX_VALUES = 4096, 1 << 22
+"""Upper bounds of the latents that are decoded at once for a bound, and of the values of their images."""
 
 
 class Likelihood(Protocol):
-    """See ``gan_lab.losses.likelihoods``."""
+    """Likelihood of images; see ``gan_lab.losses.likelihoods``."""
 
     levels: int
-    noisy: bool
+    is_density: bool
 
-    def log_prob(self, given: Tensor, images: Tensor) -> Tensor: ...
+    def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
+        """Returns nats (N,), given parameters (N, P·C, H, W) and images (N, C, H, W)."""
 
-    def mean(self, given: Tensor) -> Tensor: ...
+    def mean(self, params: Tensor) -> Tensor:
+        """Returns the expected images (N, C, H, W), given parameters (N, P·C, H, W)."""
 
-    def draw(self, given: Tensor, uniform: Tensor) -> Tensor: ...
+    def draw(self, params: Tensor, uniform: Tensor) -> Tensor:
+        """Returns images (N, C, H, W), given parameters (N, P·C, H, W) and uniform numbers (N, C, H, W)."""
 
 
 class PosteriorSample(NamedTuple):
-    """What one draw of the latents of N pictures says.
+    """One posterior sample for N images.
 
     Args:
-        given: what the decoder says of each value.
-        kl: of each latent's posterior from its prior in nats, (N, Z).
-        ratio: log p(z) - log q(z | x) at the draw, (N,).
+        params: the decoder's output, the parameters of the likelihood.
+        kl: KL divergence of each latent's posterior from its prior in nats, (N, Z).
+        log_ratio: log p(z) - log q(z | x) at the sample, (N,).
     """
 
-    given: Tensor
+    params: Tensor
     kl: Tensor
-    ratio: Tensor
+    log_ratio: Tensor
 
 
 class VAE(Autoencoder):
-    """Maximises the evidence lower bound of each picture, in nats; satisfies ``gan_lab.common.capabilities.HasLikelihood`` too.
+    """Maximises the evidence lower bound of each image, in nats. Satisfies ``HasLikelihood`` too.
 
     Args:
-        encoder: images → means and logarithms of variances (N, 2Z).
-        decoder: latents (N, Z) → what the likelihood is given of each value.
-        likelihood: of pictures.
-        optimizer: parameters → optimizer.
+        encoder: images (N, C, H, W) → means and log-variances (N, 2Z).
+        decoder: latents (N, Z) → parameters of the likelihood of each value.
+        likelihood: likelihood of images.
+        optimizer: function from parameters to an optimizer.
+        prior: distribution of the latents, N(0, I).
         beta: weight of the KL divergence; a schedule of ``beta`` anneals it.
-        free_bits: nats that each latent's divergence, averaged over the batch (of micro-batches over each), may have
-            without cost (Kingma et al. 2016, eq. 15).
-        autoencoder: what ``Autoencoder`` takes.
+        free_bits: nats of each latent's KL divergence, averaged over the batch (or over each micro-batch), that cost
+            nothing (Kingma et al. 2016, eq. 15).
+        classes: K of a conditional model; 0 for an unconditional one.
+        engine: options that do not depend on the method.
     """
 
     exact = False
     draws = False
-    """Whether samples are drawn of what the likelihood says of each value; else they are its mean."""
+    """Sample each value from its likelihood; otherwise samples are its mean."""
 
     def __init__(
         self,
@@ -71,11 +78,13 @@ class VAE(Autoencoder):
         decoder: nn.Module,
         likelihood: Likelihood,
         optimizer: MakeOptimizer,
+        prior: Prior,
         beta: float = 1.0,
         free_bits: float = 0.0,
-        **autoencoder: Any,
+        classes: int = 0,
+        engine: EngineOptions | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, optimizers={"autoencoder": optimizer}, **autoencoder)
+        super().__init__(encoder, decoder, prior, {"autoencoder": optimizer}, classes, engine)
         self.likelihood, self.levels = likelihood, likelihood.levels
         self.beta, self.free_bits = beta, free_bits
 
@@ -86,99 +95,123 @@ class VAE(Autoencoder):
         return [self.encoder, self.decoder]
 
     def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        """The bound's two parts (eq. 3)."""
+        """Returns the two terms of the bound (eq. 3)."""
         images, labels = batch["image"], self.condition(batch)
-        found = self.posterior_sample(
-            self.decoder, self.encoder(images, *labels), self.prior(noise, len(images)), *labels
-        )
-        reconstruction = -self.likelihood.log_prob(found.given, self.dequantize(images, noise)).mean()
-        terms = {"reconstruction": reconstruction, "kl": self.beta * kl_with_free_bits(found.kl, self.free_bits)}
-        return Losses(terms, logs(images, found.kl.sum(1).mean(), reconstruction))
+        encoded, epsilon = self.encoder(images, *labels), self.prior(noise, len(images))
+        sample = self.posterior_sample(self.decoder, encoded, epsilon, *labels)
+        reconstruction = -self.likelihood.log_prob(sample.params, self.dequantize(images, noise)).mean()
+        terms = {"reconstruction": reconstruction, "kl": self.beta * kl_with_free_bits(sample.kl, self.free_bits)}
+        return Losses(terms, elbo_logs(images, sample.kl.sum(1).mean(), reconstruction))
 
     def posterior_sample(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> PosteriorSample:
-        """What the draw z = μ + σε of each picture's latents says (section 2.4), ε (N, Z)."""
+        """Decodes the sample z = μ + σε of the posterior (section 2.4).
+
+        Args:
+            decoder: live or averaged decoder.
+            encoded: output of the encoder, here (N, 2Z).
+            epsilon: ε (N, Z).
+            labels: (N,), of a conditional model.
+
+        Raises:
+            UserError: if the encoder and the prior have different numbers of latents.
+        """
         mean, log_variance = encoded.float().chunk(2, 1)
         if mean.shape != epsilon.shape:
             raise UserError(
-                f"The encoder tells of {mean.shape[1]} latents and the prior of {epsilon.shape[1]}: give "
-                "model.prior.dim the number of coder.latent."
+                f"The encoder has {mean.shape[1]} latents and the prior {epsilon.shape[1]}: set model.prior.dim to "
+                "coder.latent."
             )
         z = mean + (log_variance / 2).exp() * epsilon
-        ratio = (epsilon.square() + log_variance - z.square()).sum(1) / 2
-        return PosteriorSample(decoder(z, *labels), divergence(mean, log_variance), ratio)
+        log_ratio = (epsilon.square() + log_variance - z.square()).sum(1) / 2
+        return PosteriorSample(decoder(z, *labels), kl_divergence(mean, log_variance), log_ratio)
 
     def to_images(self, decoded: Tensor) -> Tensor:
+        """Returns the expected images (N, C, H, W), given parameters of the likelihood (N, P·C, H, W)."""
         return self.likelihood.mean(decoded)
 
     def dequantize(self, images: Tensor, noise: RandomStream) -> Tensor:
-        """Pictures as the likelihood needs them: a density's with uniform noise within each level."""
-        return images + BIN * (noise.uniform(*images.shape) - 0.5) if self.likelihood.noisy else images
+        """Adds uniform noise within each level to images (N, C, H, W) if the likelihood is a density."""
+        if not self.likelihood.is_density:
+            return images
+        return images + BIN_WIDTH * (noise.uniform(*images.shape) - 0.5)
 
     def log_weights(
         self, decoder: nn.Module, images: Tensor, encoded: Any, epsilon: Tensor, *labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """For draws ε (N, k, Z) log p(x, z) - log q(z | x), its part log p(x | z), and the divergence by its closed
-        form, all (N, k).
+        """Returns log p(x, z) - log q(z | x), log p(x | z), and the closed-form KL divergence of k samples, all (N, k).
+
+        Args:
+            decoder: live or averaged decoder.
+            images: (N, C, H, W).
+            encoded: output of the encoder for the images.
+            epsilon: ε (N, k, Z).
+            labels: (N,), of a conditional model.
         """
         k = epsilon.shape[1]
         images, *labels = (each.repeat_interleave(k, 0) for each in (images, *labels))  # type: ignore[assignment]
-        encoded = tree_map(lambda each: each.repeat_interleave(k, 0), encoded)
-        found = self.posterior_sample(decoder, encoded, epsilon.flatten(0, 1), *labels)
-        explained = self.likelihood.log_prob(found.given, images)
-        kl = found.kl.sum(1)
-        return (explained + found.ratio).view(-1, k), explained.view(-1, k), kl.view(-1, k)
+        encoded = tree_map(lambda part: part.repeat_interleave(k, 0), encoded)
+        sample = self.posterior_sample(decoder, encoded, epsilon.flatten(0, 1), *labels)
+        log_likelihood = self.likelihood.log_prob(sample.params, images)
+        kl = sample.kl.sum(1)
+        return (log_likelihood + sample.log_ratio).view(-1, k), log_likelihood.view(-1, k), kl.view(-1, k)
 
     # Capabilities.
 
     def set_inference_options(self, draws: bool) -> None:
-        """Samples are drawn of what the likelihood says of each value, or they are its mean."""
+        """Chooses whether samples are drawn from the likelihood of each value, or are its mean."""
         self.draws = draws
 
-    def sample(
-        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
-    ) -> Tensor:
-        """Without a label, sample i of a conditional model is of class i mod K."""
+    def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
+        """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
         if not self.draws:
             return super().sample(n, seed, start, label, truncation)
-        latents, labels = (
-            self.latents(n, seed, start, truncation),
-            self.expand_labels(self.cyclic_labels(label, n, start), n),
-        )
+        latents = self.latents(n, seed, start, truncation)
+        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
         with self.inference_mode():
-            given = self.averaged("decoder")(latents, *labels)
-            shape = self.likelihood.mean(given).shape[1:]
+            params = self.averaged("decoder")(latents, *labels)
+            shape = self.likelihood.mean(params).shape[1:]
             uniform = draw_per_sample(lambda noise: noise.uniform(1, *shape), n, seed, start, "draw").to(self.device)
-            return self.likelihood.draw(given, uniform)
+            return self.likelihood.draw(params, uniform)
 
-    def log_likelihood(
-        self, image: Tensor, label: int | Tensor | None = None, k: int = 1, seed: int = 0, start: int = 0
-    ) -> Tensor:
+    def log_likelihood(self, image: Tensor, label: Label = None, k: int = 1, seed: int = 0, start: int = 0) -> Tensor:
+        """Returns the bound by k samples in nats (N,), given images (N, C, H, W); for k = 1 it is the ELBO.
+
+        Raises:
+            UserError: for fewer than one sample.
+        """
         if k < 1:
-            raise UserError(f"k={k} samples do not serve: give a whole number from 1 up.")
-        n, labels = len(image), self.expand_labels(label, len(image))
+            raise UserError(f"k={k} is not valid: give an integer of at least 1.")
+        n, labels, image = len(image), self.labels.expand(label, len(image), self.device), image.to(self.device)
         epsilon = draw_per_sample(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
-        level, image = torch.zeros(1, *image.shape[1:]), image.to(self.device)
-        within = image + draw_per_sample(lambda noise: self.dequantize(level, noise), n, seed, start, "level").to(
-            self.device
-        )
+        black = torch.zeros(1, *image.shape[1:])
+        offset = draw_per_sample(lambda noise: self.dequantize(black, noise), n, seed, start, "level").to(self.device)
         with self.inference_mode():
             encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
-            rows = min(ROWS, VALUES // level.numel())
+            rows = min(MAX_ROWS, MAX_VALUES // black.numel())
             parts = epsilon.split(max(1, rows // max(n, 1)), 1)
-            found = [self.log_weights(decoder, within, encoded, part, *labels) for part in parts]
-            weights, explained, kl = (torch.cat(each, 1) for each in zip(*found, strict=True))
-            return (explained - kl)[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
+            chunks = [self.log_weights(decoder, image + offset, encoded, part, *labels) for part in parts]
+            weights, log_likelihood, kl = (torch.cat(each, 1) for each in zip(*chunks, strict=True))
+            return (log_likelihood - kl)[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
 
 
 def kl_with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
-    """The divergences (N, Z), averaged over the global batch, of those latents that exceed what is free; a scalar."""
+    """Returns the KL divergence with free bits, a scalar, given that of each latent (N, Z).
+
+    The mean over the global batch of each latent is floored at ``free_bits`` nats; the latents are summed.
+    """
     mean = kl.mean(0)
     if not free_bits:
         return mean.sum()
     return torch.where(all_reduce_mean(mean.detach()) > free_bits, mean, free_bits).sum()
 
 
-def logs(images: Tensor, kl: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
-    """The divergence and the bound at β = 1 in nats a picture, and the bound in bits a value."""
+def elbo_logs(images: Tensor, kl: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
+    """Returns the KL divergence and the bound at β = 1 in nats per image, and the bound in bits per value.
+
+    Args:
+        images: (N, C, H, W).
+        kl: mean KL divergence, a scalar.
+        reconstruction: mean negative log-likelihood, a scalar.
+    """
     elbo = -(reconstruction + kl)
     return {"kl_nats": kl, "elbo": elbo, "bits": -elbo / (images[0].numel() * math.log(2))}

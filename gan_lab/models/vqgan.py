@@ -1,4 +1,4 @@
-"""VQGAN (Esser, Rombach and Ommer 2021): a codebook whose pictures are judged by a perceptual distance and a critic."""
+"""VQGAN (Esser, Rombach and Ommer 2021): a codebook learned with a perceptual and an adversarial loss."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,102 +10,118 @@ from torch.nn.functional import l1_loss
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
-from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Penalty
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.vqvae import VQVAE
+from gan_lab.networks.quantizer import Quantizer
 from gan_lab.training.alternating import MakeOptimizer, Stateful
+from gan_lab.training.options import EngineOptions
 
 
 class VQGAN(VQVAE):
-    """Three phases: the autoencoder; a critic of patches, which begins late; the prior, here a PixelCNN.
+    """Phases: the autoencoder; the prior, here a PixelCNN; a patch discriminator, which begins late.
 
     Args:
-        discriminator: images → logits (N, 1, h', w').
-        loss, penalties: the adversarial objective.
-        d_optimizer: parameters → optimizer.
-        perceptual: makes a distance of images, (a, b) → (N,); called once, when training begins.
-        perception: weight of that distance beside L1.
-        adversarial: the critic's weight in the autoencoder's turn, times the adaptive one (section 3.1, λ).
-        critic_begin: the share of the budget after which there is a critic.
-        project: applied to the discriminator after each of its steps.
-        n_critic: of the loss; no other than 1.
-        vqvae: what ``VQVAE`` takes.
+        encoder, decoder, quantizer, prior, size, optimizer, prior_optimizer, commitment, prior_begin, classes, engine:
+            see ``VQVAE``.
+        discriminator: images (N, C, H, W) → logits (N, 1, h', w').
+        objective: adversarial loss and penalties, with n_critic = 1.
+        d_optimizer: function from parameters to an optimizer.
+        perceptual: function that returns a distance of images, (a, b) → (N,); called once, when training begins.
+        perceptual_weight: weight of that distance relative to L1.
+        adversarial: weight of the adversarial loss, times the adaptive one (section 3.1, λ).
+        discriminator_begin: share of the budget after which the discriminator is trained and used.
 
     Raises:
-        UserError: for a loss with more critic steps, and a critic that would begin with the prior or after it.
+        UserError: for another n_critic, and for a discriminator that does not begin before the prior.
     """
 
     def __init__(
         self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        quantizer: Quantizer,
+        prior: nn.Module,
+        size: Sequence[int],
+        optimizer: MakeOptimizer,
+        prior_optimizer: MakeOptimizer,
         discriminator: nn.Module,
-        loss: AdversarialLoss,
+        objective: AdversarialObjective,
         d_optimizer: MakeOptimizer,
         perceptual: Callable[[], nn.Module],
-        penalties: dict[str, Penalty | None] | None = None,
-        perception: float = 1.0,
+        commitment: float = 0.25,
+        prior_begin: float = 0.5,
+        perceptual_weight: float = 1.0,
         adversarial: float = 0.8,
-        critic_begin: float = 0.15,
-        project: Callable[[nn.Module], None] | None = None,
-        n_critic: int = 1,
-        **vqvae: Any,
+        discriminator_begin: float = 0.15,
+        classes: int = 0,
+        engine: EngineOptions | None = None,
     ) -> None:
-        super().__init__(optimizers={"critic": d_optimizer}, **vqvae)
-        if n_critic != 1:
-            raise UserError("VQGAN's critic takes one step for each of the autoencoder's: give loss.n_critic=1.")
-        if not 0 <= critic_begin < self.prior_begin:
-            raise UserError(f"critic_begin={critic_begin} does not serve: give a share below prior_begin.")
-        self.discriminator, self.project = discriminator, project
-        self.objective = AdversarialObjective(loss, penalties, {"discriminator": discriminator})
-        self.perceptual, self.perception = perceptual, perception
-        self.eyes: list[nn.Module] = []  # no part of the model: fixed, and made anew from its own file
-        self.adversarial, self.critic_begin = adversarial, critic_begin
+        super().__init__(
+            encoder, decoder, quantizer, prior, size, optimizer, prior_optimizer, commitment, prior_begin, classes,
+            {"discriminator": d_optimizer}, engine,
+        )  # fmt: skip
+        if objective.n_critic != 1:
+            raise UserError("VQGAN's discriminator takes one step for each of the autoencoder's: give loss.n_critic=1.")
+        if not 0 <= discriminator_begin < prior_begin:
+            raise UserError(f"discriminator_begin={discriminator_begin} is not valid: give a share below prior_begin.")
+        self.discriminator, self.objective = discriminator, objective
+        self.objective.check({"discriminator": discriminator})
+        self.make_perceptual_loss, self.perceptual_weight = perceptual, perceptual_weight
+        self.perceptual_loss: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
+        self.adversarial, self.discriminator_begin = adversarial, discriminator_begin
 
     def phases(self) -> Sequence[Phase]:
-        autoencoder, prior = super().phases()
-        critic = Phase("critic", self.d_losses, begin=self.critic_begin, end=self.prior_begin)
-        return [autoencoder, prior, critic]
+        begin, end = self.discriminator_begin, self.prior_begin
+        return [*super().phases(), Phase("discriminator", self.d_losses, begin=begin, end=end, stream="critic")]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
-        return [self.discriminator] if phase == "critic" else super().trainable(phase)
+        return [self.discriminator] if phase == "discriminator" else super().trainable(phase)
 
     def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        """Returns the losses of VQ-VAE and, once the discriminator has begun, the adversarial one (eq. 6)."""
         losses = super().losses(batch, shared, noise)
-        if self.progress < self.critic_begin:
+        if self.progress < self.discriminator_begin:
             return losses
-        adversarial = self.objective.g(self._critic, shared["made"], batch["image"])
-        weight = self._adaptive(losses.terms["reconstruction"] + losses.terms["perception"], adversarial)
+        adversarial = self.objective.g(self.discriminate, shared["reconstructed"], batch["image"])
+        weight = self._adaptive_weight(losses.terms["reconstruction"] + losses.terms["perceptual"], adversarial)
         terms = {**losses.terms, "adversarial": self.adversarial * weight * adversarial}
         return Losses(terms, {**losses.logs, "adaptive_weight": weight})
 
-    def unlike(self, images: Tensor, made: Tensor) -> dict[str, Tensor]:
-        if not self.eyes:
-            self.eyes.append(self.perceptual().to(images.device))
+    def reconstruction_losses(self, images: Tensor, reconstructed: Tensor) -> dict[str, Tensor]:
+        """Returns L1 and the perceptual loss of reconstructions (N, C, H, W) of images (N, C, H, W)."""
+        if not self.perceptual_loss:
+            self.perceptual_loss.append(self.make_perceptual_loss().to(images.device))
         with torch.autocast(images.device.type, enabled=False):
-            seen = self.eyes[0](images, made.float()).mean()
-        return {"reconstruction": l1_loss(made.float(), images), "perception": self.perception * seen}
+            perceptual = self.perceptual_loss[0](images, reconstructed.float()).mean()
+        l1 = l1_loss(reconstructed.float(), images)
+        return {"reconstruction": l1, "perceptual": self.perceptual_weight * perceptual}
 
-    def _adaptive(self, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
-        """How many times stronger the one pulls at the decoder's last layer than the other does (eq. 7)."""
+    def _adaptive_weight(self, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
+        """Returns the ratio of the two losses' gradient norms at the decoder's last layer, a scalar (eq. 7)."""
         decoder: Any = self.decoder
-        pulls = [
+        norms = [
             all_reduce_mean(torch.autograd.grad(loss, decoder.last.weight, retain_graph=True)[0]).norm()
             for loss in (reconstruction, adversarial)
         ]
-        return (pulls[0] / (pulls[1] + 1e-4)).clamp(0, 1e4).detach()
+        return (norms[0] / (norms[1] + 1e-4)).clamp(0, 1e4).detach()
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        return self.objective.d(self._critic, batch["image"], shared["made"], noise, self.iteration)
+        return self.objective.d(self.discriminate, batch["image"], shared["reconstructed"], noise, self.iteration)
 
-    def _critic(self, images: Tensor) -> Tensor:
+    def discriminate(self, images: Tensor) -> Tensor:
+        """Returns logits, float32, given images (N, C, H, W)."""
         logits: Tensor = self.discriminator(images)
         return logits.float()
 
     def after_step(self, phase: str) -> None:
-        if phase == "critic" and self.project is not None:
-            self.project(self.discriminator)
+        if phase == "discriminator":
+            self.objective.project(self.discriminator)
 
     def extra_state(self) -> dict[str, Stateful]:
-        return self.objective.extra_state()
+        return {**self.objective.extra_state()}
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        """Not what the adaptive weight goes back through before the step does: a compiled graph serves once."""
+        """Returns encoder and prior; the adaptive weight and the step both go back through the decoder and the
+        discriminator, and a compiled graph allows that only once.
+        """
         return [self.encoder, self.prior]

@@ -1,4 +1,4 @@
-"""How long a run lasts: in images, epochs or minutes."""
+"""Length of a run: in images, epochs or minutes."""
 
 from gan_lab.common.errors import UserError
 
@@ -7,25 +7,25 @@ class Budget:
     """The length of a run; the first limit that is reached ends it.
 
     Args:
-        images: pictures shown, over all ranks.
+        images: images seen, over all ranks.
         epochs: passes over the training split.
-        minutes: from the first iteration on, pictures and figures included, summed over the parts of a resumed run.
+        minutes: time from the first iteration on, sampling and measuring included, summed over the parts of a resumed
+            run.
 
     Raises:
         UserError: if no limit is given, or one is not positive.
     """
 
     def __init__(self, images: int | None = None, epochs: float | None = None, minutes: float | None = None) -> None:
-        limits = {"images": images, "epochs": epochs, "minutes": minutes}
-        given = {name: limit for name, limit in limits.items() if limit is not None}
-        if not given or any(limit <= 0 for limit in given.values()):
+        limits = [limit for limit in (images, epochs, minutes) if limit is not None]
+        if not limits or any(limit <= 0 for limit in limits):
             raise UserError(
                 "A run needs a positive budget: give budget.images=…, budget.epochs=… or budget.minutes=… a number."
             )
         self.images, self.epochs, self.minutes = images, epochs, minutes
 
     def progress(self, images_seen: int, images_per_epoch: int, minutes: float) -> float:
-        """The share of the budget that is used, 1 or more when it is spent."""
+        """Returns the share of the budget that is used: 1 or more when it is spent."""
         shares = [0.0]
         if self.images:
             shares.append(images_seen / self.images)

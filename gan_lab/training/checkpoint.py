@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running anybody's code, rebuilt into models."""
+"""Checkpoints: written atomically, read without running code, rebuilt into models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +14,15 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.common.upgrade import upgrade
 
+Device = str | torch.device
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, written to a temporary file in the same folder, fsynced and renamed."""
+    """Checkpoint files that are written to a temporary file in the same folder, fsynced and renamed."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        with atomic_write(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
+        with atomic_write(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -29,10 +31,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """The plain containers and tensors of a checkpoint file.
+    """Returns the plain containers and tensors of a checkpoint file, in the present format.
 
     Raises:
-        UserError: if there is no such file, or it is no checkpoint of this program.
+        UserError: if the file does not exist, or is not a checkpoint of gan_lab.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -40,21 +42,20 @@ def read(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
-        raise UserError(
-            f"{path} cannot be read as a checkpoint: it is cut short, or was not made by gan_lab."
-        ) from error
-    if not isinstance(checkpoint, dict) or "gan_lab" not in checkpoint:
-        raise UserError(f"{path} was not written by gan_lab: give a checkpoint that gan_lab.train made.")
+        raise UserError(f"{path} cannot be read: it is truncated, or is not a checkpoint of gan_lab.") from error
+    if not isinstance(checkpoint, Mapping) or "gan_lab" not in checkpoint:
+        raise UserError(f"{path} was not written by gan_lab: give a checkpoint of gan_lab.train.")
     return upgrade(checkpoint)
 
 
-def load(path: str | Path, device: str | torch.device = "cpu", trust: Sequence[str] = ()) -> Any:
-    """Returns the model of a checkpoint in evaluation mode; no data set and no configuration folder is needed.
+def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) -> Any:
+    """Returns the model of a checkpoint in evaluation mode; it needs no data set and no configuration folder.
 
     Args:
-        path: the checkpoint.
-        device: where the model goes.
-        trust: packages besides ``gan_lab.common.instantiate.TRUSTED`` that the checkpoint may take classes from.
+        path: checkpoint file.
+        device: device of the model.
+        trust: packages besides ``gan_lab.common.instantiate.TRUSTED`` whose classes and functions the checkpoint may
+            name.
 
     Raises:
         UserError: if the file cannot be read, or names something outside the trusted packages.
@@ -75,14 +76,14 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
 
 
 def load_weights(model: nn.Module, path: str | Path) -> list[str]:
-    """Copies the weights of a checkpoint into the parts of ``model`` that match; returns what did not match.
+    """Copies the weights of a checkpoint that match the model by name and shape; returns the names that did not match.
 
     Raises:
-        UserError: if nothing matches by name and shape.
+        UserError: if nothing matches.
     """
-    weights, mine = read(path)["state_dict"], model.state_dict()
-    fitting = {name: value for name, value in weights.items() if name in mine and mine[name].shape == value.shape}
-    if not fitting:
+    stored, current = read(path)["state_dict"], model.state_dict()
+    matching = {name: value for name, value in stored.items() if name in current and current[name].shape == value.shape}
+    if not matching:
         raise UserError(f"No weight of {path} fits this model: init_from needs a checkpoint of the same networks.")
-    model.load_state_dict(fitting, strict=False)
-    return sorted(mine.keys() ^ fitting.keys())
+    model.load_state_dict(matching, strict=False)
+    return sorted(current.keys() ^ matching.keys())

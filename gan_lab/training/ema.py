@@ -1,10 +1,10 @@
-"""Exponential moving average of the networks that sample."""
+"""Exponential moving average of the networks that samples come from."""
 
 import copy
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 
@@ -12,12 +12,12 @@ class EMA(nn.Module):
     """Averaged copies of networks, always in evaluation mode and without gradients.
 
     The decay is stated as a half-life in images (Karras et al. 2020, StyleGAN2), so that it means the same at any batch
-    size, and is capped at ``ramp`` of the images seen so far: a short run is not haunted by its start. Floating-point
-    buffers are averaged as parameters are, integer buffers copied.
+    size, and is capped at ``ramp`` of the images seen so far, so that a short run forgets its start. Floating-point
+    buffers are averaged like parameters, integer buffers copied.
 
     Args:
         networks: the live networks by name.
-        half_life: images after which a past state weighs one half; 0 makes the copy follow at once.
+        half_life: images after which a past state has half its weight; 0 makes the copy follow at once.
         ramp: upper bound of the half-life as a share of the images seen; None sets none.
     """
 
@@ -31,34 +31,38 @@ class EMA(nn.Module):
         return super().train(False)
 
     def decay(self, images: int, images_seen: int) -> float:
-        """The weight of the past after a step of ``images`` pictures, the ``images_seen`` counting them."""
+        """Returns the weight of the past after a step of ``images`` images, ``images_seen`` counted after the step."""
         half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images_seen)
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
     def distance(self, live: Mapping[str, nn.Module]) -> dict[str, float]:
-        """How far each average is from its live network: the norm of the difference of all parameters, relative to the
-        live ones'.
+        """Returns the distance of each average from its live network, by name.
+
+        It is the norm of the difference of all parameters, relative to the norm of the live ones.
         """
-        found = {}
+        distances = {}
         for name, network in self.networks.items():
-            its = [parameter.float() for parameter in live[name].parameters()]
-            if not its:  # a codebook of moving averages
+            current = [parameter.float() for parameter in live[name].parameters()]
+            if not current:  # a codebook of moving averages
                 continue
-            apart = [a.float() - b for a, b in zip(network.parameters(), its, strict=True)]
-            found[name] = float(get_total_norm(apart) / get_total_norm(its))
-        return found
+            difference = [a.float() - b for a, b in zip(network.parameters(), current, strict=True)]
+            distances[name] = float(get_total_norm(difference) / get_total_norm(current))
+        return distances
 
     @torch.no_grad()
     def update(self, live: Mapping[str, nn.Module], images: int, images_seen: int) -> None:
-        """Moves the averages towards the live networks by one iteration of ``images`` pictures."""
+        """Moves the averages towards the live networks by one iteration of ``images`` images."""
         weight = 1 - self.decay(images, images_seen)
         for name, network in self.networks.items():
-            mine, its = ([*n.parameters(), *n.buffers()] for n in (network, live[name]))
-            pairs = [*zip(mine, its, strict=True)]
-            floats = [(a, b) for a, b in pairs if a.is_floating_point()]
-            if floats:  # a network may hand on what it is given
+            pairs = [*zip(_tensors(network), _tensors(live[name]), strict=True)]
+            floats = [(average, current) for average, current in pairs if average.is_floating_point()]
+            if floats:  # a network may have no parameters
                 torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
-            for a, b in pairs:
-                if not a.is_floating_point():
-                    a.copy_(b)
+            for average, current in pairs:
+                if not average.is_floating_point():
+                    average.copy_(current)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

@@ -1,23 +1,22 @@
-"""A history of generated pictures for the critic (Shrivastava et al. 2017, section 2.3)."""
-
-from typing import Any
+"""History of generated images for the discriminator (Shrivastava et al. 2017, section 2.3)."""
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.types import RandomStream
+from gan_lab.training.collectives import gather_rows
 
 
 class ImagePool:
-    """Shows the critic, half of the time, a picture made earlier in place of the newest, which is kept in its stead.
+    """Pool of generated images: with probability ½ an older image takes the place of a new one, which enters the pool.
 
-    Pictures are taken in the order of the global batch, and every rank keeps the same ones: a run is the same on any
-    number of ranks (micro-batch by micro-batch where there are several), and one rank's state is everybody's.
+    Images are taken in the order of the global batch, and every rank keeps the same ones. A run is therefore the same
+    on any number of ranks (micro-batch by micro-batch if there are several), and the state of one rank is that of all.
 
     Args:
-        size: pictures kept (50 in the paper and in CycleGAN); 0 shows the newest always.
+        size: number of images kept (50 in the paper and in CycleGAN); 0 always returns the new ones.
     """
 
     def __init__(self, size: int = 50) -> None:
@@ -25,17 +24,17 @@ class ImagePool:
         self.images: list[Tensor] = []
 
     def query(self, images: Tensor, noise: RandomStream) -> Tensor:
-        """Pictures (n, C, H, W) just made, without graph → as many to show; a collective."""
+        """Returns images (n, C, H, W) for the discriminator, given as many new ones without graph. Collective."""
         if self.size == 0:
             return images
         n, host = len(images), noise.on_host()
         coins, slots = host.uniform(n), host.integers(n, self.size)
-        if _is_distributed():
-            coins, slots = (_of_all_ranks(numbers.to(images.device)) for numbers in (coins, slots))
-        everybodys = _pictures_of_all_ranks(images) if _is_distributed() else images
-        shown = [self._exchange(*each) for each in zip(everybodys, coins.tolist(), slots.tolist(), strict=True)]
-        rank = dist.get_rank() if _is_distributed() else 0
-        return torch.stack(shown[rank * n : (rank + 1) * n])
+        rank, world = rank_and_world_size()
+        if world > 1:
+            coins, slots = gather_rows(coins.to(images.device)), gather_rows(slots.to(images.device))
+        rows = zip(gather_images(images), coins.tolist(), slots.tolist(), strict=True)
+        chosen = [self._exchange(*row) for row in rows]
+        return torch.stack(chosen[rank * n : (rank + 1) * n])
 
     def _exchange(self, image: Tensor, coin: float, slot: int) -> Tensor:
         if len(self.images) < self.size:
@@ -46,28 +45,22 @@ class ImagePool:
         self.images[slot], old = image.clone(), self.images[slot]
         return old.to(image.device)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, list[Tensor]]:
         return {"images": list(self.images)}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, list[Tensor]]) -> None:
         self.images = list(state_dict["images"])
 
 
-def _is_distributed() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+def gather_images(images: Tensor) -> list[Tensor]:
+    """Returns the images (C, H, W) of all ranks in their order, given (n, C, H, W) of this rank. Collective.
 
-
-def _pictures_of_all_ranks(images: Tensor) -> list[Tensor]:
-    """The same number from each rank, whose pictures (n, C, H, W) may be of other sizes, in the order of the ranks."""
-    sizes = _of_all_ranks(torch.tensor([images.shape[2:]], device=images.device))
-    high, wide = sizes.amax(0).tolist()
-    padded = _of_all_ranks(pad(images, (0, wide - images.shape[3], 0, high - images.shape[2])))
-    each = sizes.repeat_interleave(len(images), 0).tolist()
-    return [image[:, :h, :w] for image, (h, w) in zip(padded, each, strict=True)]
-
-
-def _of_all_ranks(values: Tensor) -> Tensor:
-    """Equal shapes (n, …) from all ranks, in their order: (n · ranks, …)."""
-    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, values.contiguous())
-    return torch.cat(parts)
+    Every rank gives the same number; their sizes may differ.
+    """
+    if rank_and_world_size()[1] == 1:
+        return list(images)
+    sizes = gather_rows(torch.tensor([images.shape[2:]], device=images.device))
+    height, width = sizes.amax(0).tolist()
+    padded = gather_rows(pad(images, (0, width - images.shape[3], 0, height - images.shape[2])))
+    size_of_each = sizes.repeat_interleave(len(images), 0).tolist()
+    return [image[:, :h, :w] for image, (h, w) in zip(padded, size_of_each, strict=True)]

@@ -1,4 +1,4 @@
-"""Random numbers as functions of a key, so that a run is the same on any number of ranks and after any resume."""
+"""Random numbers as functions of a key: a run is the same on any number of ranks and after any resume."""
 
 import copy
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 def seed_of(*key: int | str) -> int:
-    """A 63-bit seed that depends on every part of the key: ``seed_of(seed, iteration, "generator")``."""
+    """Returns a 63-bit seed that depends on every part of the key: ``seed_of(seed, iteration, "generator")``."""
     return int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest(), "little") >> 1
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Starts the random numbers that layers on the device draw by themselves.
+    """Seeds the global generator of the device, which layers such as dropout draw from.
 
-    ``torch.manual_seed`` also prepares for devices that are not in use, which takes milliseconds.
+    On the CPU this avoids ``torch.manual_seed``, which also seeds devices that are not in use and takes milliseconds.
     """
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
@@ -25,16 +25,16 @@ def seed_layers(seed: int, device: torch.device) -> None:
 
 
 class KeyedStream:
-    """The random numbers of one turn (see ``gan_lab.common.types.RandomStream``).
+    """The random numbers of one turn; implements ``gan_lab.common.types.RandomStream``.
 
-    Numbers are drawn on the CPU for all ``parts`` of the global batch together, and the rows of one part are kept:
+    Numbers are drawn on the CPU for all ``parts`` of the global batch together, and the rows of one part are returned:
     ranks and micro-batches are the parts. Every call continues the same stream.
 
     Args:
-        key: what the numbers are for, such as (seed, iteration, phase).
-        part: which rows are wanted, in [0, parts).
-        parts: into how many equal parts the global batch falls.
-        device: where the rows are put.
+        key: purpose of the numbers, such as (seed, iteration, phase).
+        part: index of the part whose rows are returned, in [0, parts).
+        parts: number of equal parts of the global batch.
+        device: device of the returned rows.
     """
 
     def __init__(self, *key: int | str, part: int = 0, parts: int = 1, device: torch.device | str = "cpu") -> None:
@@ -46,18 +46,22 @@ class KeyedStream:
         return numbers[self.part * n : (self.part + 1) * n].to(self.device, non_blocking=True)
 
     def on_host(self) -> "KeyedStream":
-        """The same stream, its rows left on the CPU: for choices that Python makes, without waiting for a device."""
+        """Returns the same stream with rows on the CPU: for choices made in Python, without waiting for a device."""
         host = copy.copy(self)
         host.device = torch.device("cpu")
         return host
 
     def normal(self, n: int, *shape: int) -> Tensor:
+        """Returns standard normal numbers (n, *shape)."""
         return self._rows(torch.randn, n, shape)
 
     def uniform(self, n: int, *shape: int) -> Tensor:
+        """Returns numbers (n, *shape) uniform in [0, 1)."""
         return self._rows(torch.rand, n, shape)
 
     def integers(self, n: int, high: int) -> Tensor:
+        """Returns int64 numbers (n,) uniform in [0, high)."""
+
         def draw(rows: int, generator: torch.Generator) -> Tensor:
             return torch.randint(high, (rows,), generator=generator)
 

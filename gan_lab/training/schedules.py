@@ -1,9 +1,11 @@
-"""Factors of a quantity, such as a learning rate, as functions of the share of the budget that is used."""
+"""Schedules: factors of a quantity, such as a learning rate, as functions of the share of the budget that is used."""
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
 from torch.optim import Optimizer
 
 from gan_lab.common.errors import UserError
@@ -19,7 +21,7 @@ class Constant:
 
 
 class Linear:
-    """1 until ``begin``, then a straight line to ``end`` at the budget's end (CycleGAN: begin 0.5, end 0)."""
+    """1 until ``begin``, then linear decay to ``end`` at the end of the budget (CycleGAN: begin 0.5, end 0)."""
 
     def __init__(self, begin: float = 0.5, end: float = 0.0) -> None:
         self.begin, self.end = begin, end
@@ -30,9 +32,9 @@ class Linear:
 
 
 class Cosine:
-    """Half a cosine from ``start`` to ``end`` (Loshchilov and Hutter 2017), which stays from the share ``until`` on.
+    """Cosine decay from ``start`` to ``end`` over the first ``until`` of the budget, then constant.
 
-    R3GAN's burn-in (Huang et al. 2024, appendix D) is one until a tenth of the budget.
+    The shape is Loshchilov and Hutter's (2017); R3GAN's burn-in (Huang et al. 2024, appendix D) has until 0.1.
     """
 
     def __init__(self, end: float = 0.0, start: float = 1.0, until: float = 1.0) -> None:
@@ -44,42 +46,49 @@ class Cosine:
 
 
 class Scheduled:
-    """Quantities that follow schedules, each times a factor of what it began with.
+    """Quantities that follow schedules; each is its initial value times the schedule's factor.
 
     Args:
-        schedules: by name: ``generator.lr`` and ``generator.beta2`` are of that phase's optimizer, all others
-            attributes of the module by their dotted path, such as ``ema.half_life``.
+        schedules: by the name of the quantity. ``generator.lr`` and ``generator.beta2`` belong to the optimizer of that
+            phase; any other name is the dotted path of an attribute of the module, such as ``ema.half_life``.
     """
 
-    def __init__(self, schedules: Mapping[str, Schedule | None]) -> None:
-        self.schedules = {name: schedule for name, schedule in schedules.items() if schedule is not None}
+    def __init__(self, schedules: Mapping[str, Schedule]) -> None:
+        self.schedules = dict(schedules)
         self.initial: dict[str, float] = {}
 
-    def move(self, module: Any, optimizers: Mapping[str, Optimizer], progress: float) -> None:
-        """Sets every quantity to what it is at that share of the budget.
+    def apply(self, module: nn.Module, optimizers: Mapping[str, LightningOptimizer], progress: float) -> None:
+        """Sets every quantity to its value at a share of the budget.
+
+        A quantity of a part that is switched off (``augment.noise.std`` without that augmentation) is skipped.
 
         Raises:
-            UserError: for one that does not exist.
+            UserError: for a quantity that does not exist.
         """
-        for name, schedule in self.schedules.items():
+        for name, schedule in list(self.schedules.items()):
             owner, _, quantity = name.rpartition(".")
             if owner in optimizers:
-                _step(optimizers[owner], quantity, schedule(progress))
-            else:
-                target = _found(module, owner, name)
-                initial = self.initial.setdefault(name, getattr(target, quantity))
-                setattr(target, quantity, initial * schedule(progress))
+                _scale(optimizers[owner].optimizer, quantity, schedule(progress))
+                continue
+            target = _resolve(module, owner, name)
+            if target is None:
+                rank_zero_info(f"The schedule of {name} is skipped: that part is switched off.")
+                del self.schedules[name]
+                continue
+            initial = self.initial.setdefault(name, getattr(target, quantity))
+            setattr(target, quantity, initial * schedule(progress))
 
 
-def remember(optimizer: Optimizer) -> None:
-    """Notes what the optimizer's quantities begin with, where a resume finds it again."""
+def remember_initial(optimizer: Optimizer) -> Optimizer:
+    """Stores the initial learning rate and betas in the optimizer's state, where a resume finds them; returns it."""
     for group in optimizer.param_groups:
         for quantity in ("lr", "betas"):
             if quantity in group:
                 group.setdefault(f"initial_{quantity}", group[quantity])
+    return optimizer
 
 
-def _step(optimizer: Any, quantity: str, factor: float) -> None:
+def _scale(optimizer: Optimizer, quantity: str, factor: float) -> None:
     for group in optimizer.param_groups:
         if quantity == "lr":
             group["lr"] = group["initial_lr"] * factor
@@ -92,9 +101,16 @@ def _step(optimizer: Any, quantity: str, factor: float) -> None:
             raise UserError(f"An optimizer's {quantity} cannot follow a schedule: lr can, and Adam's beta2.")
 
 
-def _found(module: Any, path: str, name: str) -> Any:
+def _resolve(module: nn.Module, path: str, name: str) -> object | None:
+    """Returns the object at a dotted path; None if a mapping on the way lacks the entry."""
+    target: object = module
     for part in filter(None, path.split(".")):
-        module = module.get(part) if isinstance(module, Mapping) else getattr(module, part, None)
-    if not hasattr(module, name.rpartition(".")[2]):
-        raise UserError(f"model.schedules names {name}, which this model does not have: leave it away.")
-    return module
+        if isinstance(target, Mapping):
+            if part not in target:
+                return None
+            target = target[part]
+        else:
+            target = getattr(target, part, None)
+    if not hasattr(target, name.rpartition(".")[2]):
+        raise UserError(f"model.engine.schedules names {name}, which this model does not have: leave it out.")
+    return target

@@ -22,7 +22,7 @@ from gan_lab.sample import sample
 from gan_lab.train import train
 from gan_lab.translate import translate
 
-TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.critic_base=4"]
+TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.discriminator_base=4"]
 
 
 def call(monkeypatch, main, *arguments):
@@ -121,7 +121,13 @@ def test_the_line_that_the_program_is_known_by(tmp_path, monkeypatch):
             pixels = torch.randint(256, (40, 36, 3), generator=draw, dtype=torch.uint8)
             Image.fromarray(pixels.numpy()).save(tmp_path / "sets" / name / f"{number}.jpg")
     monkeypatch.chdir(tmp_path)
-    narrow = ["data.size=32", "generator.filters=4", "generator.blocks=1", "critic.filters=4", "critic.layers=2"]
+    narrow = [
+        "data.size=32",
+        "generator.filters=4",
+        "generator.blocks=1",
+        "discriminator.filters=4",
+        "discriminator.layers=2",
+    ]
     command = ["model=cyclegan", "data=horse2zebra", "data.root=sets", *narrow, "debug=smoke", "budget.images=6"]
     call(monkeypatch, train, *command, "run_dir=run")
     assert {"last.ckpt", "best.ckpt", "samples.png", "metrics.jsonl"} <= {path.name for path in Path("run").iterdir()}
@@ -198,12 +204,12 @@ def test_load(folder):
         (["trainer.devices=two"], "trainer.devices=two"),
         (["trainer=ddp_cpu", "trainer.sync_batchnorm=true"], "needs GPUs"),
         (["metrics=[fidd]"], "codebook, confidence"),
-        (["+trainer.gradient_clip_val=1"], "model.clip"),
+        (["+trainer.gradient_clip_val=1"], "model.engine.clip"),
         (["model=cgan", "data=fake"], "data.classes"),
-        (["model=cgan", "remedy=replay"], "leave replay away"),
+        (["model=cgan", "remedy=replay"], "leave replay_pool out"),
         (["model=acgan", "conditional=false"], "conditional=false"),
         (["model=infogan", "conditional=true"], "conditional=true"),
-        (["loss=r1", "network.norm=batch", "data.size=16"], "loss.critic.norm"),
+        (["loss=r1", "network.norm=batch", "data.size=16"], "loss.discriminator.norm"),
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["model._target_=gan_lab.models.nothing.Here"], "gan_lab.models.nothing.Here"),
@@ -225,7 +231,7 @@ def test_what_cannot_be_sampled_is_refused_in_a_sentence(folder, tmp_path, monke
     for arguments, said in (
         (["checkpoint=/nowhere.ckpt"], "/nowhere.ckpt"),
         ([], "checkpoint"),
-        ([f"checkpoint={tmp_path}/x.ckpt"], "cut short"),
+        ([f"checkpoint={tmp_path}/x.ckpt"], "is truncated"),
         ([f"checkpoint={tmp_path}/other.ckpt"], "not written by gan_lab"),
         ([f"checkpoint={folder}", "label=3"], "without labels"),
         ([f"checkpoint={folder}", "n=0"], "n=0"),

@@ -269,6 +269,7 @@ class Mine(GANModule):
             generator=part, discriminator=part, prior=Normal(2), loss=Wasserstein(), g_optimizer=sgd, d_optimizer=sgd
         )
         assert model.new_batch and model.fresh
+        assert isinstance(model.objective.loss, Wasserstein) and model.n_critic == 1
 
 
 METRICS = """

@@ -76,7 +76,7 @@ VQGAN = {"_target_": "gan_lab.models.vqgan.VQGAN"}
         ({**QUANTIZER, "dim": -3}, "does not work with these values: .*negative"),
         ({**VQGAN, "commitment": "x"}, "commitment=x"),  # which it hands on to what it extends
         ({"_target_": "gan_lab.networks.vae.ConvDecoder", "tanh": 1}, "tanh=1 .* true or false"),
-        ({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 0}, "0 latents do not serve"),
+        ({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 0}, "0 latents is not valid"),
     ],
 )
 def test_values_of_the_wrong_kind_are_named(node, sentence):

@@ -38,15 +38,24 @@ def test_everything_has_its_present_name():
             "replay_pool": {"_target_": "gan_lab.training.image_pool.ImagePool", "size": 50},
             "new_batch_for_generator": False,
             "generator": {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 1},
-            "penalties": {
-                "r1": {"_target_": "gan_lab.losses.penalties.R1", "weight": 1.0, "interval": 16},
-                "off": None,
-            },
             "augment": [{"_target_": renamed("gan_lab.augment.DiffAugment"), "policy": ["color"]}],
-            "schedules": {
-                "objective.penalties.r1.weight": {"_target_": "gan_lab.training.schedules.Cosine", "end": 1.0},
-                "adversary.penalties_of_mine": None,
-                "generator.beta2": None,
+            "engine": {
+                "_target_": "gan_lab.training.options.EngineOptions",
+                "schedules": {
+                    "objective.penalties.r1.weight": {"_target_": "gan_lab.training.schedules.Cosine", "end": 1.0},
+                    "adversary.penalties_of_mine": None,
+                    "generator.beta2": None,
+                },
+                "ema_half_life": None,
+                "ema_ramp": 0.05,
+                "lr_schedule": None,
+            },
+            "objective": {
+                "_target_": "gan_lab.losses.objective.AdversarialObjective",
+                "penalties": {
+                    "r1": {"_target_": "gan_lab.losses.penalties.R1", "weight": 1.0, "interval": 16},
+                    "off": None,
+                },
             },
         },
         "data": {"_target_": "gan_lab.data.presets.digits", "size": 16},
@@ -54,6 +63,32 @@ def test_everything_has_its_present_name():
         "format": FORMAT,
     }
     assert found["extra_state"] == {"replay_pool": {"images": []}, "lecam": {"real": 0.0}} and "memories" not in found
+
+
+def test_networks_and_phases_named_after_critics_have_their_present_names():
+    weights = {"critic_a.layers.0.weight": 1, "ema.networks.a2b.weight": 2, "critic_about.weight": 3}
+    model = {
+        "_target_": "gan_lab.models.cyclegan.CycleGAN",
+        "critic_a": {"_target_": "gan_lab.networks.patchgan.Discriminator"},
+        "critic": 0.5,
+        "schedule": None,
+        "schedules": {"critic.lr": None},
+        "budget": {"_target_": "gan_lab.core.budget.Budget", "images": 8},
+    }
+    found = upgrade({"state_dict": weights, "gan_lab": {"model": model}})
+    assert list(found["state_dict"]) == ["discriminator_a.layers.0.weight", *[*weights][1:]]
+    assert found["gan_lab"]["model"] == {
+        "_target_": "gan_lab.models.cyclegan.CycleGAN",
+        "discriminator_a": {"_target_": "gan_lab.networks.patchgan.Discriminator"},
+        "discriminator_weight": 0.5,
+        "engine": {
+            "_target_": "gan_lab.training.options.EngineOptions",
+            "lr_schedule": None,
+            "schedules": {"discriminator.lr": None},
+            "budget": {"_target_": "gan_lab.training.budget.Budget", "images": 8},
+            "ema_ramp": 0.05,
+        },
+    }
 
 
 def test_an_upgrade_changes_nothing_twice_and_leaves_its_input():
@@ -130,7 +165,12 @@ def test_a_runs_configuration_has_its_present_names():
         "model": {
             "_target_": "my_methods.Mine",
             "context_frames": 5,
-            "schedules": {"teacher_forcing": None, "objective.penalties.r1.weight": None},
+            "engine": {
+                "_target_": "gan_lab.training.options.EngineOptions",
+                "schedules": {"teacher_forcing": None, "objective.penalties.r1.weight": None},
+                "ema_ramp": 0.05,
+                "lr_schedule": None,
+            },
         },
     }
     assert upgrade_config(found) == found and upgrade_config({}) == {}

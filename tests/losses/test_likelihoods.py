@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan_lab.losses.likelihoods import BIN, Bernoulli, DiscretizedLogistic, Gaussian
+from gan_lab.losses.likelihoods import BIN_WIDTH, Bernoulli, DiscretizedLogistic, Gaussian
 
 LEVELS = (torch.arange(256) * 2 / 255 - 1).view(-1, 1, 1, 1)
 
@@ -21,7 +21,7 @@ def test_a_discretized_logistic_sums_to_one_over_the_levels(location, log_scale,
 def test_a_discretized_logistic_is_the_difference_of_cumulative_probabilities():
     location, scale = torch.tensor(0.1, dtype=torch.float64), 0.2
     inner = LEVELS[1:-1].double()
-    logistic = [torch.sigmoid((inner + side * BIN / 2 - location) / scale) for side in (1, -1)]
+    logistic = [torch.sigmoid((inner + side * BIN_WIDTH / 2 - location) / scale) for side in (1, -1)]
     found = DiscretizedLogistic(scale).log_prob(location.float().expand(254, 1, 1, 1), LEVELS[1:-1])
     torch.testing.assert_close(found.double(), (logistic[0] - logistic[1]).log().flatten(), atol=1e-4, rtol=0)
 
@@ -38,7 +38,7 @@ def test_a_gaussian_integrates_to_one_over_values_in_units_of_a_level(scale):
     values = torch.linspace(-4, 4, 20001).view(-1, 1, 1, 1)
     given = torch.tensor([0.2, math.log(0.3)] if scale is None else [0.2]).view(1, -1, 1, 1).expand(20001, -1, 1, 1)
     density = Gaussian(scale).log_prob(given, values).double().exp()
-    assert density.sum().item() * (8 / 20000) / BIN == pytest.approx(1, abs=1e-5)
+    assert density.sum().item() * (8 / 20000) / BIN_WIDTH == pytest.approx(1, abs=1e-5)
 
 
 def test_a_networks_scale_has_a_floor():
@@ -64,8 +64,8 @@ EVENLY = ((torch.arange(100_000) + 0.5) / 100_000).view(-1, 1, 1, 1)
 def test_levels_are_drawn_as_often_as_they_are_likely():
     given = torch.tensor([0.9, -2.0]).view(1, 2, 1, 1)
     drawn = DiscretizedLogistic().draw(given.expand(len(EVENLY), -1, -1, -1), EVENLY)
-    levels = ((drawn + 1) / BIN).round().long().flatten()
-    torch.testing.assert_close(levels * BIN - 1, drawn.flatten(), atol=1e-5, rtol=0)
+    levels = ((drawn + 1) / BIN_WIDTH).round().long().flatten()
+    torch.testing.assert_close(levels * BIN_WIDTH - 1, drawn.flatten(), atol=1e-5, rtol=0)
     likely = DiscretizedLogistic().log_prob(given.expand(256, -1, -1, -1), LEVELS).exp()
     torch.testing.assert_close(levels.bincount(minlength=256) / len(EVENLY), likely, atol=2e-5, rtol=0)
     white = Bernoulli().draw(torch.full_like(EVENLY, 0.8473), EVENLY)

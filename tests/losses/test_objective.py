@@ -1,4 +1,4 @@
-"""The objective between a critic and a generator, whatever shape their logits have."""
+"""The objective between a discriminator and a generator, whatever shape their logits have."""
 
 import pytest
 import torch

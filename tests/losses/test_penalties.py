@@ -1,4 +1,4 @@
-"""Penalties against closed forms for critics whose gradient is known."""
+"""Penalties against closed forms for discriminators whose gradient is known."""
 
 import pytest
 import torch
@@ -24,12 +24,12 @@ def points(seed):
     return torch.randn(N, *SHAPE, generator=torch.Generator().manual_seed(seed)).requires_grad_()
 
 
-def call(penalty, critic, real, fake):
-    logits = {"real": critic(real), "fake": critic(fake)}
-    return penalty(critic, real, fake, logits, KeyedStream(0))
+def call(penalty, discriminator, real, fake):
+    logits = {"real": discriminator(real), "fake": discriminator(fake)}
+    return penalty(discriminator, real, fake, logits, KeyedStream(0))
 
 
-def test_gradient_penalty_of_a_linear_critic():
+def test_gradient_penalty_of_a_linear_discriminator():
     value = call(GradientPenalty(), linear, points(1), points(2))
     assert value.shape == (N,)
     assert value.detach().numpy() == pytest.approx((WEIGHT.norm().item() - 1) ** 2, rel=1e-6)
@@ -76,13 +76,13 @@ def test_lecams_anchors_are_moving_averages_of_both_sides_logits():
 
 @pytest.mark.parametrize(("balanced", "expected"), [(False, 9.0), (True, 9.0 + 25.0)])
 def test_consistency_is_what_a_change_does_to_the_logits(balanced, expected):
-    def critic(images):
+    def discriminator(images):
         return images.sum((1, 2, 3)) * images.new_tensor([3.0, 5.0])[int(images[0, 0, 0, 0] < 0)]
 
     real, fake = torch.ones(2, 1, 1, 1), -torch.ones(2, 1, 1, 1)
     penalty = Consistency(lambda images, noise: images + noise * images.sign(), balanced=balanced)
-    logits = {"real": critic(real), "fake": critic(fake)}
-    assert penalty(critic, real, fake, logits, 1.0).item() == pytest.approx(expected)
+    logits = {"real": discriminator(real), "fake": discriminator(fake)}
+    assert penalty(discriminator, real, fake, logits, 1.0).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("penalty", "which"), [(R1(), 0), (R2(), 1)])
@@ -93,7 +93,7 @@ def test_r1_and_r2(penalty, which):
 
 
 @pytest.mark.parametrize("penalty", [R1(), R2(), GradientPenalty()], ids=lambda p: type(p).__name__)
-def test_gradient_reaches_the_critic(penalty):
+def test_gradient_reaches_the_discriminator(penalty):
     """For D = a·½‖x‖² the derivative in a is known: R1 = ½a²‖x‖² gives a‖x‖²."""
     a = torch.tensor(2.0, requires_grad=True)
     real, fake = points(1), points(2)
@@ -109,9 +109,9 @@ def test_gradient_reaches_the_critic(penalty):
 
 
 def test_weight_clip():
-    critic = torch.nn.Linear(3, 3)
+    discriminator = torch.nn.Linear(3, 3)
     with torch.no_grad():
-        critic.weight.copy_(torch.tensor([[-1.0, 0.005, 1.0]] * 3))
-    WeightClip(0.01)(critic)
-    assert critic.weight[0].tolist() == pytest.approx([-0.01, 0.005, 0.01])
-    assert critic.bias.abs().max() <= 0.01
+        discriminator.weight.copy_(torch.tensor([[-1.0, 0.005, 1.0]] * 3))
+    WeightClip(0.01)(discriminator)
+    assert discriminator.weight[0].tolist() == pytest.approx([-0.01, 0.005, 0.01])
+    assert discriminator.bias.abs().max() <= 0.01

@@ -29,9 +29,9 @@ def test_the_likelihoods_of_all_two_coloured_pictures_of_four_pixels_sum_to_one(
 def test_values_stand_for_levels_and_come_back(levels):
     model = made(levels=levels)
     values = torch.arange(levels)
-    assert torch.equal(model.values(model.pictures(values)), values)
-    assert model.pictures(values)[[0, -1]].tolist() == [-1, 1]
-    assert model.values(torch.tensor([-1.0, 1.0])).tolist() == [0, levels - 1]
+    assert torch.equal(model.to_values(model.to_images(values)), values)
+    assert model.to_images(values)[[0, -1]].tolist() == [-1, 1]
+    assert model.to_values(torch.tensor([-1.0, 1.0])).tolist() == [0, levels - 1]
 
 
 def test_the_training_term_is_the_likelihood():

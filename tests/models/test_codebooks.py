@@ -13,7 +13,7 @@ from gan_lab.training.noise import KeyedStream
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
-SIZE = ["model.ema_half_life=0"]  # pictures are made by the networks as they are
+SIZE = ["model.engine.ema_half_life=0"]  # pictures are made by the networks as they are
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_picture_is_its_codes(trained):
     pictures = torch.rand(3, 3, 16, 16) * 2 - 1
     codes = trained.codes(pictures)
     assert codes.shape == (3, 4, 4) and codes.max() < trained.entries
-    torch.testing.assert_close(trained.decode(trained.embedded(codes)), trained.reconstruct(pictures))
+    torch.testing.assert_close(trained.decode(trained.embed(codes)), trained.reconstruct(pictures))
     latents = trained.latents(2, seed=1, label=2)
     torch.testing.assert_close(trained.decode(latents), trained.sample(2, seed=1, label=2))
     walked = interpolate(trained, seed=1, points=2, steps=1, label=2, between=lerp)
@@ -65,26 +65,29 @@ def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypa
     assert given["mask"].sum() == 15 and not given["mask"][0, 0, 2, 1]
 
 
-def test_the_adaptive_weight_is_the_ratio_of_pulls_at_the_last_layer(tmp_path):
+def test_the_adaptive_weight_is_the_ratio_of_norms_at_the_last_layer(tmp_path):
     model = instantiate(plain(["model=vqgan"], tmp_path, *limited(8))["model"])
     features = torch.randn(2, model.decoder.last.in_channels, 4, 4)
     made = model.decoder.last(features)
-    pulls = [torch.autograd.grad(loss, model.decoder.last.weight, retain_graph=True)[0].norm()
+    norms = [torch.autograd.grad(loss, model.decoder.last.weight, retain_graph=True)[0].norm()
              for loss in (made.square().mean(), made.mean())]  # fmt: skip
-    weight = model._adaptive(made.square().mean(), made.mean())
-    torch.testing.assert_close(weight, pulls[0] / (pulls[1] + 1e-4))
+    weight = model._adaptive_weight(made.square().mean(), made.mean())
+    torch.testing.assert_close(weight, norms[0] / (norms[1] + 1e-4))
     assert not weight.requires_grad
 
 
-def test_the_critic_begins_late_and_what_perceives_is_no_part_of_the_model(tmp_path, monkeypatch):
-    configuration = plain(["model=vqgan"], tmp_path, *limited(16), "model.critic_begin=0.25", "model.prior_begin=0.75")
+def test_the_discriminator_begins_late_and_the_perceptual_loss_is_no_part_of_the_model(tmp_path, monkeypatch):
+    configuration = plain(
+        ["model=vqgan"], tmp_path, *limited(16), "model.discriminator_begin=0.25", "model.prior_begin=0.75"
+    )
     model = instantiate(configuration["model"])
     monkeypatch.setattr(type(model), "progress", 0.0)
     batch = {"image": torch.rand(4, 3, 16, 16) * 2 - 1}
     losses = model.losses(batch, model.shared_forward(batch, KeyedStream(0, "a")), KeyedStream(0, "b"))
-    assert set(losses.terms) == {"reconstruction", "perception", "commitment"}
+    assert set(losses.terms) == {"reconstruction", "perceptual", "commitment"}
     monkeypatch.setattr(type(model), "progress", 0.25)
     losses = model.losses(batch, model.shared_forward(batch, KeyedStream(0, "a")), KeyedStream(0, "b"))
-    assert "adversarial" in losses.terms and losses.terms["perception"].requires_grad
-    assert model.eyes and not any(isinstance(part, type(model.eyes[0])) for part in model.modules())
-    assert isinstance(model.eyes[0], nn.Module)
+    assert "adversarial" in losses.terms and losses.terms["perceptual"].requires_grad
+    (perceptual_loss,) = model.perceptual_loss
+    assert isinstance(perceptual_loss, nn.Module)
+    assert not any(isinstance(part, type(perceptual_loss)) for part in model.modules())

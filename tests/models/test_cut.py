@@ -7,6 +7,7 @@ import torch
 
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import LeastSquares
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.cut import CUT
 from gan_lab.networks import patchgan, resnet
 from gan_lab.training.noise import KeyedStream
@@ -19,7 +20,7 @@ def make(**options):
     adam = partial(torch.optim.Adam, lr=1e-3)
     return CUT(
         resnet.Generator(filters=4, blocks=2, antialias=True), patchgan.Discriminator(filters=4, layers=1),
-        patches=16, loss=LeastSquares(), g_optimizer=adam, d_optimizer=adam,
+        patches=16, objective=AdversarialObjective(LeastSquares()), g_optimizer=adam, d_optimizer=adam,
         **{"domains": {"a": PICTURES, "b": PICTURES}, "layers": (0, 4, 8, 12), **options},
     )  # fmt: skip
 

@@ -15,9 +15,11 @@ from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.instantiate import instantiate
 from gan_lab.losses.adversarial import LeastSquares
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.cyclegan import CycleGAN
 from gan_lab.training.budget import Budget
 from gan_lab.training.noise import KeyedStream
+from gan_lab.training.options import EngineOptions
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
@@ -37,11 +39,11 @@ def test_trains_as_the_published_implementation():
         reference()
     adam = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
     ours = CycleGAN(
-        *networks, adversarial=2.0, loss=LeastSquares(), domains={"a": PICTURES, "b": PICTURES}, g_optimizer=adam,
-        d_optimizer=adam, budget=Budget(images=3), channels_last=False,
+        *networks, {"a": PICTURES, "b": PICTURES}, AdversarialObjective(LeastSquares()), adam, adam, adversarial=2.0,
+        engine=EngineOptions(Budget(images=3), channels_last=False),
     )  # fmt: skip
     Trainer(accelerator="cpu", max_epochs=-1, **QUIET).fit(ours, DataLoader(batches, batch_size=None))
-    for name, network in zip(("a2b", "b2a", "critic_a", "critic_b"), networks, strict=True):
+    for name, network in zip(("a2b", "b2a", "discriminator_a", "discriminator_b"), networks, strict=True):
         expected = getattr(reference, name).state_dict()
         for key, value in network.state_dict().items():
             # Adam's first steps are the gradient's sign times the rate: where that hangs on rounding it may turn
@@ -50,22 +52,23 @@ def test_trains_as_the_published_implementation():
 
 
 @pytest.mark.parametrize("model", ["cyclegan", "cut"])
-@pytest.mark.parametrize(("loss", "adversarial", "critic"), [("lsgan", 2.0, 1.0), ("nonsaturating", 1.0, 0.5)])
-def test_losses_weigh_as_in_the_published_code(model, loss, adversarial, critic):
-    """Squared errors are halved in ``LeastSquares`` already; of other losses the critic's is, by weight."""
+@pytest.mark.parametrize(("loss", "adversarial", "discriminator"), [("lsgan", 2.0, 1.0), ("nonsaturating", 1.0, 0.5)])
+def test_losses_weigh_as_in_the_published_code(model, loss, adversarial, discriminator):
+    """Squared errors are halved in ``LeastSquares`` already; of other losses the discriminator's is, by weight."""
     chosen = compose([f"model={model}", f"loss={loss}", "data=fake_unpaired", *COMMON]).model
-    assert (chosen.adversarial, chosen.critic) == (adversarial, critic)
+    assert (chosen.adversarial, chosen.discriminator_weight) == (adversarial, discriminator)
 
 
-def test_the_critics_loss_carries_its_weight():
+def test_the_discriminators_loss_carries_its_weight():
     torch.manual_seed(0)
     adam = partial(torch.optim.Adam, lr=2e-4)
-    options = {"loss": LeastSquares(), "domains": {"a": PICTURES, "b": PICTURES}, "g_optimizer": adam}
-    model = CycleGAN(*cyclegan_networks(blocks=1, filters=4), critic=0.25, pool=0, d_optimizer=adam, **options)
+    options = {"domains": {"a": PICTURES, "b": PICTURES}, "objective": AdversarialObjective(LeastSquares())}
+    options |= {"g_optimizer": adam, "d_optimizer": adam, "discriminator_weight": 0.25, "pool": 0}
+    model = CycleGAN(*cyclegan_networks(blocks=1, filters=4), **options)
     batch, fakes = ({side: torch.rand(1, 3, 32, 32) for side in "ab"} for _ in range(2))
     losses = model.d_losses(batch, fakes, KeyedStream(0)).terms
     for side in "ab":
-        real, fake = model._critic(side)(batch[side]), model._critic(side)(fakes[side])
+        real, fake = model.discriminate(batch[side], side), model.discriminate(fakes[side], side)
         expected = 0.25 * ((real - 1).square().mean() + fake.square().mean()) / 2
         torch.testing.assert_close(losses[f"adversarial_{side}"], expected)
 
@@ -86,10 +89,10 @@ def test_the_whole_configuration_takes_a_step(tmp_path):
     settle(config)
     plain = resolve(config)
     model = instantiate(plain["model"])
-    networks = {name: getattr(model, name) for name in ("a2b", "b2a", "critic_a", "critic_b")}
+    networks = {name: getattr(model, name) for name in ("a2b", "b2a", "discriminator_a", "discriminator_b")}
     before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-    assert counts == {"a2b": 11_378_179, "b2a": 11_378_179, "critic_a": 2_764_737, "critic_b": 2_764_737}
+    assert counts == {"a2b": 11_378_179, "b2a": 11_378_179, "discriminator_a": 2_764_737, "discriminator_b": 2_764_737}
     trainer, _ = make_trainer(RunConfig.of(plain))
     trainer.fit(model, datamodule=instantiate(plain["data"]))
     for name, network in networks.items():

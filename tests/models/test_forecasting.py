@@ -13,6 +13,7 @@ from gan_lab.models.forecasting import Forecaster
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.training.budget import Budget
 from gan_lab.training.noise import KeyedStream
+from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Cosine
 
 N, LENGTH, GIVEN, SHAPE = 4, 7, 3, (1, 4, 4)
@@ -75,7 +76,7 @@ def test_the_network_is_given_the_first_frames_and_told_the_others():
 def test_feeding_follows_its_schedule():
     network = Standing()
     schedules = {"teacher_forcing": Cosine(start=1.0, end=0.0, until=0.5)}
-    model = forecaster(network, teacher_forcing=0.8, schedules=schedules, budget=Budget(images=8 * N))
+    model = forecaster(network, teacher_forcing=0.8, engine=EngineOptions(Budget(images=8 * N), schedules=schedules))
     clips = [{"frames": clip} for clip in CLIPS.repeat(8, 1, 1, 1, 1)]
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     trainer = Trainer(accelerator="cpu", max_epochs=-1, use_distributed_sampler=False, **quiet)
@@ -125,12 +126,14 @@ def test_a_dot_that_moves_is_learnt_to_move():
 
 
 def test_what_cannot_be_forecast_is_refused():
-    with pytest.raises(UserError, match=r"data\.length=3 frames .* model\.given=3: data\.length=4 and more"):
+    with pytest.raises(
+        UserError, match=r"data\.length=3 frames .* model\.context_frames=3: give data\.length=4 or more"
+    ):
         forecaster(Standing()).losses({"frames": CLIPS[:, :3]}, {}, KeyedStream(0))
     for frames, steps in ((CLIPS, 0), (CLIPS[:, :0], 2)):
-        with pytest.raises(UserError, match="numbers from 1 up"):
+        with pytest.raises(UserError, match="numbers of at least 1"):
             forecaster(Standing()).predict(frames, steps)
-    with pytest.raises(UserError, match=r"model\.given=0"):
+    with pytest.raises(UserError, match=r"model\.context_frames=0"):
         Forecaster(Standing(), 0, torch.optim.Adam)
     with pytest.raises(UserError, match=r"model\.teacher_forcing=1\.5"):
         forecaster(Standing(), teacher_forcing=1.5)

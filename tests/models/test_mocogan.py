@@ -1,4 +1,4 @@
-"""MoCoGAN: contents that stay, motions that can be exchanged, critics who see the same clips."""
+"""MoCoGAN: contents that stay, motions that can be exchanged, discriminators that see the same clips."""
 
 import pytest
 import torch
@@ -58,27 +58,27 @@ def test_clips_of_a_label_are_asked_for(tmp_path):
     torch.manual_seed(0)
     case = ["model=mocogan", "conditional=true"]
     model = instantiate(plain(case, tmp_path, *limited(8))["model"]).eval()
-    cyclic_labels, second = model.sample_clips(4, 2, seed=1), model.sample_clips(4, 2, seed=1, label=1)
-    torch.testing.assert_close(cyclic_labels[1], second[1], atol=1e-5, rtol=0)
-    assert (cyclic_labels[0] - second[0]).abs().max() > 1e-4
+    cyclic, second = model.sample_clips(4, 2, seed=1), model.sample_clips(4, 2, seed=1, label=1)
+    torch.testing.assert_close(cyclic[1], second[1], atol=1e-5, rtol=0)
+    assert (cyclic[0] - second[0]).abs().max() > 1e-4
     with pytest.raises(UserError, match="classes 0 to 2"):
         model.sample_clips(1, 2, label=3)
     batch = {"frames": torch.rand(3, 4, 3, 16, 16) * 2 - 1, "label": torch.tensor([2, 0, 1])}
     told = []
-    model.frame_critic.forward = lambda shown, label: told.append(label) or shown.mean((1, 2, 3))
+    model.frame_discriminator.forward = lambda shown, label: told.append(label) or shown.mean((1, 2, 3))
     model.g_losses(batch, model.shared_forward(batch, KeyedStream(0, "draw")), KeyedStream(0, "g"))
     assert torch.equal(told[0], batch["label"])
 
 
-def test_the_critic_of_frames_sees_those_of_the_clips(model):
+def test_the_discriminator_of_frames_sees_those_of_the_clips(model):
     real, fake, at = torch.randn(2, 4, 3, 16, 16), torch.randn(2, 4, 3, 16, 16), torch.tensor([3, 1])
-    judged = model._judged({"frames": real}, {"fake": fake, "at": at}, KeyedStream(0, "d"))
-    (_, real_frames, fake_frames), (_, real_clips, fake_clips) = judged["frame"], judged["clip"]
+    inputs = model.discriminator_inputs({"frames": real}, {"fake": fake, "at": at}, KeyedStream(0, "d"))
+    (_, real_frames, fake_frames), (_, real_clips, fake_clips) = inputs["frame"], inputs["clip"]
     assert torch.equal(real_frames, torch.stack([real[0, 3], real[1, 1]])) and real_clips is real
     assert torch.equal(fake_frames, torch.stack([fake[0, 3], fake[1, 1]])) and fake_clips is fake
 
 
-def test_what_critics_see_is_augmented_real_and_made(model):
+def test_what_discriminators_see_is_augmented_real_and_made(model):
     batch = {"frames": torch.rand(4, 4, 3, 16, 16) * 2 - 1}
     drawn, seen = model.shared_forward(batch, KeyedStream(0, "draw")), []
     model.augment = {"black": lambda shown, noise: seen.append(shown.shape[1:]) or torch.zeros_like(shown)}
@@ -88,15 +88,15 @@ def test_what_critics_see_is_augmented_real_and_made(model):
     assert seen == [picture, picture, clip, clip, picture, clip]
 
 
-def test_weights_of_both_critics_are_clipped_after_their_steps(model):
-    model.project, moved = WeightClip(0.01), [model.frame_critic, model.clip_critic]
+def test_weights_of_both_discriminators_are_clipped_after_their_steps(model):
+    model.objective.projection, moved = WeightClip(0.01), [model.frame_discriminator, model.clip_discriminator]
     model.after_step("generator")
-    assert all(max(p.abs().max() for p in critic.parameters()) > 0.01 for critic in moved)
-    model.after_step("critics")
-    assert all(max(p.abs().max() for p in critic.parameters()) <= 0.01 for critic in moved)
+    assert all(max(p.abs().max() for p in discriminator.parameters()) > 0.01 for discriminator in moved)
+    model.after_step("discriminators")
+    assert all(max(p.abs().max() for p in discriminator.parameters()) <= 0.01 for discriminator in moved)
 
 
-def test_the_generator_learns_from_both_critics(model):
+def test_the_generator_learns_from_both_discriminators(model):
     batch = {"frames": torch.rand(4, 4, 3, 16, 16) * 2 - 1}
     model.train()
     drawn = model.shared_forward(batch, KeyedStream(0, "draw"))
@@ -107,6 +107,6 @@ def test_the_generator_learns_from_both_critics(model):
 
 
 @pytest.mark.parametrize(("length", "logits"), [(1, 1), (4, 1), (8, 1), (16, 4)])
-def test_clips_of_any_length_are_judged(length, logits):
-    critic = ClipDiscriminator(1, 32, 32, length, base=4)
-    assert critic(torch.randn(2, length, 1, 32, 32)).shape == (2, 1, logits)
+def test_clips_of_any_length_are_inputs(length, logits):
+    discriminator = ClipDiscriminator(1, 32, 32, length, base=4)
+    assert discriminator(torch.randn(2, length, 1, 32, 32)).shape == (2, 1, logits)

@@ -1,4 +1,4 @@
-"""pix2pix: what the critic sees, and what is weighed how."""
+"""pix2pix: what the discriminator sees, and what is weighed how."""
 
 from functools import partial
 
@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from gan_lab.losses.adversarial import NonSaturating
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.pix2pix import Pix2Pix
 from gan_lab.training.noise import KeyedStream
 
 
 class Seeing(nn.Module):
-    """A critic that keeps what it was shown and answers with its mean."""
+    """A discriminator that keeps what it was shown and answers with its mean."""
 
     def __init__(self):
         super().__init__()
@@ -23,17 +24,15 @@ class Seeing(nn.Module):
 
 
 def make():
-    adam = partial(torch.optim.Adam, lr=1e-3)
-    return Pix2Pix(
-        nn.Conv2d(2, 1, 1), Seeing(), loss=NonSaturating(), g_optimizer=adam, d_optimizer=adam,
-        domains={"a": {"channels": 1, "labels": 2}, "b": {"channels": 1, "labels": 0}},
-    )  # fmt: skip
+    adam, objective = partial(torch.optim.Adam, lr=1e-3), AdversarialObjective(NonSaturating())
+    domains = {"a": {"channels": 1, "labels": 2}, "b": {"channels": 1, "labels": 0}}
+    return Pix2Pix(nn.Conv2d(2, 1, 1), Seeing(), domains, objective, adam, adam)
 
 
 BATCH = {"source": torch.rand(2, 2, 4, 4), "target": torch.rand(2, 1, 4, 4)}
 
 
-def test_the_critic_sees_source_and_target_and_learns_at_half_pace():
+def test_the_discriminator_sees_source_and_target_and_learns_at_half_pace():
     model = make()
     drawn = model.shared_forward(BATCH, KeyedStream(0))
     losses = model.d_losses(BATCH, drawn, KeyedStream(0))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.losses.likelihoods import BIN, Bernoulli, Gaussian
+from gan_lab.losses.likelihoods import BIN_WIDTH, Bernoulli, Gaussian
 from gan_lab.models.bases.latents import Normal
 from gan_lab.models.hvae import HVAE
 from gan_lab.models.iwae import IWAE
@@ -51,7 +51,7 @@ def evidence(images):
     """log N(x; 0, W Wᵀ + s² I), in the units of a level."""
     covariance = WEIGHTS @ WEIGHTS.t() + SCALE**2 * torch.eye(3)
     marginal = torch.distributions.MultivariateNormal(torch.zeros(3), covariance)
-    return marginal.log_prob(images.flatten(1)) + 3 * math.log(BIN)
+    return marginal.log_prob(images.flatten(1)) + 3 * math.log(BIN_WIDTH)
 
 
 @pytest.fixture
@@ -118,9 +118,7 @@ def test_iwae_minimises_the_bound_of_so_many_draws(images):
     """Of one the evidence less the posterior's divergence, of many the evidence itself."""
 
     def bound(k, pictures):
-        made = IWAE(
-            k, encoder=Linear(0.7), decoder=Emission(), likelihood=Gaussian(SCALE), optimizer=ADAM, prior=Normal(2)
-        )
+        made = IWAE(Linear(0.7), Emission(), likelihood=Gaussian(SCALE), optimizer=ADAM, prior=Normal(2), samples=k)
         return -made.losses({"image": pictures}, {}, KeyedStream(0, "a")).total
 
     short = (0.7**2 / Linear().log_variance.exp() / 2).sum()
@@ -221,13 +219,13 @@ def test_divergences_are_taken_where_the_latents_above_are_drawn(tower):
 
 
 def test_a_prior_of_other_latents_is_refused(binary):
-    with pytest.raises(UserError, match="tells of 4 latents and the prior of 5"):
+    with pytest.raises(UserError, match="has 4 latents and the prior 5"):
         small(prior=Normal(5)).losses({"image": binary}, {}, KeyedStream(0, "a"))
 
 
 def test_large_pictures_take_fewer_draws_at_once(binary, monkeypatch):
     whole = small().log_likelihood(binary, k=20, seed=3)
-    monkeypatch.setattr("gan_lab.models.vae.VALUES", 16 * 12)
+    monkeypatch.setattr("gan_lab.models.vae.MAX_VALUES", 16 * 12)
     asked = []
     monkeypatch.setattr(
         MLPDecoder, "forward", lambda self, z, own=MLPDecoder.forward: asked.append(len(z)) or own(self, z)

@@ -39,7 +39,7 @@ def test_the_encoder_hears_nothing_of_the_adversarial_term(model, batch):
     assert any(p.grad is not None and p.grad.any() for p in model.decoder.parameters())
 
 
-def test_the_critic_sees_reconstructions_and_samples_half_and_half(model):
+def test_the_discriminator_sees_reconstructions_and_samples_half_and_half(model):
     batch = {"image": torch.zeros(400, 3, 16, 16)}
     drawn = model.shared_forward(batch, KeyedStream(0, "a"))
     share = (drawn["half"] == drawn["z"]).all(1).float().mean().item()

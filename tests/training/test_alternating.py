@@ -9,11 +9,13 @@ from torch import nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import NonSaturating, Relativistic, Wasserstein
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.penalties import R1, R2, GradientPenalty
 from gan_lab.models.bases.gan import GANModule
 from gan_lab.models.bases.latents import Normal
 from gan_lab.training.budget import Budget
 from gan_lab.training.checkpoint import load_weights
+from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Linear
 
 N, SHAPE = 8, (1, 4, 4)
@@ -38,10 +40,13 @@ class Counting(nn.Sequential):
 def make(iterations=1, rate=0.1, cls=GANModule, **options):
     torch.manual_seed(0)
     generator = Counting(nn.Linear(3, 16), nn.Tanh(), nn.Unflatten(1, SHAPE))
-    critic = Counting(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
+    discriminator = Counting(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1))
     sgd = partial(torch.optim.SGD, lr=rate)
-    options = {"loss": NonSaturating(), "budget": Budget(images=N * iterations), **options}
-    return cls(generator, critic, Normal(3), g_optimizer=sgd, d_optimizer=sgd, **options)
+    game = {name: options.pop(name) for name in ("loss", "penalties", "n_critic") if name in options}
+    engine = {name: options.pop(name) for name in [*options] if name in EngineOptions.__dataclass_fields__}
+    objective = AdversarialObjective(**{"loss": NonSaturating(), **game})
+    engine = EngineOptions(**{"budget": Budget(images=N * iterations), **engine})
+    return cls(generator, discriminator, Normal(3), objective, sgd, sgd, engine=engine, **options)
 
 
 def fit(module, precision="32-true"):
@@ -76,17 +81,17 @@ def test_micro_batches_train_as_the_whole_batch_does():
         fit(make(micro_batches=3))
 
 
-def test_loss_and_penalty_share_one_pass_of_the_critic_and_are_in_float32():
+def test_loss_and_penalty_share_one_pass_of_the_discriminator_and_are_in_float32():
     module = fit(make(penalties={"r1": R1(), "r2": R2()}), "bf16-mixed")
-    # The critic's own turn: real and fake once each, both in float32; then the generator's, in bfloat16.
+    # The discriminator's own turn: real and fake once each, both in float32; then the generator's, in bfloat16.
     assert [dtype for _, dtype in module.discriminator.calls] == [torch.float32, torch.float32, torch.bfloat16]
 
 
 def test_a_lazy_penalty_weighs_as_much_on_average(monkeypatch):
-    """every=4 acts in one of four iterations with four times the weight."""
+    """interval=4 acts in one of four iterations with four times the weight."""
     seen = []
     own = GANModule.d_losses
-    monkeypatch.setattr(GANModule, "d_terms", lambda *turn: seen.append(own(*turn)) or seen[-1])
+    monkeypatch.setattr(GANModule, "d_losses", lambda *turn: seen.append(own(*turn)) or seen[-1])
     module = fit(make(8, rate=0.0, loss=Wasserstein(), penalties={"r1": R1(2.0, interval=4)}))
     assert [i for i, losses in enumerate(seen) if "r1" in losses.terms] == [0, 4]
     real = PICTURES[:N].clone().requires_grad_()
@@ -103,7 +108,7 @@ def test_clipping_bounds_a_phases_step():
 
 
 def test_the_learning_rate_follows_the_share_of_the_budget():
-    module = fit(make(4, schedule=Linear(0.0)))
+    module = fit(make(4, lr_schedule=Linear(0.0)))
     for optimizer in module.optimizers():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.25)  # three of four iterations were done
 
@@ -113,7 +118,7 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
 
     class Watched(GANModule):
         def after_step(self, phase):
-            adam = self._optimizers()["generator"].param_groups[0]
+            adam = self.phase_optimizers()["generator"].param_groups[0]
             r1 = self.objective.penalties["r1"].weight
             seen.append((adam["lr"], adam["betas"], r1, self.ema.half_life))
 
@@ -124,7 +129,7 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
     fit(module)
     assert seen[0] == (0.5, (0.0, 0.8), 2.0, 100)
     assert seen[-1] == (0.5, (0.0, pytest.approx(0.6)), 1.5, 75)
-    with pytest.raises(UserError, match=r"model\.schedules names ema\.length"):
+    with pytest.raises(UserError, match=r"model\.engine\.schedules names ema\.length"):
         fit(make(schedules={"ema.length": half}))
     fit(make(schedules={"augment.noise.std": half, "objective.penalties.r1.weight": half}, augment={"noise": None}))
     with pytest.raises(UserError, match="momentum cannot follow a schedule"):
@@ -176,10 +181,10 @@ def test_networks_that_a_penalty_differentiates_twice_are_not_compiled():
 
 def test_batch_norm_under_a_per_sample_penalty_is_refused():
     torch.manual_seed(0)
-    critic = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 1))
-    adam = torch.optim.Adam
-    with pytest.raises(UserError, match=r"r1 .* loss\.critic\.norm"):
-        GANModule(nn.Linear(3, 16), critic, Normal(3), NonSaturating(), adam, adam, {"r1": R1()})
+    discriminator = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 1))
+    adam, objective = torch.optim.Adam, AdversarialObjective(NonSaturating(), {"r1": R1()})
+    with pytest.raises(UserError, match=r"r1 .* loss\.discriminator\.norm"):
+        GANModule(nn.Linear(3, 16), discriminator, Normal(3), objective, adam, adam)
 
 
 def test_init_from_takes_the_weights_that_fit(tmp_path):

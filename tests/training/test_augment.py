@@ -1,4 +1,4 @@
-"""Changes in front of the critic, against what they are by definition."""
+"""Changes in front of the discriminator, against what they are by definition."""
 
 import pytest
 import torch

@@ -29,8 +29,8 @@ def test_buffers_floats_averaged_integers_copied_and_never_in_training_mode():
     ema = EMA({"g": norm}, half_life=64).train()
     norm(torch.randn(8, 2) + 5)
     ema.update({"g": norm}, 64, images_seen=10**6)
-    mine = ema.networks["g"]
-    assert torch.allclose(mine.running_mean, norm.running_mean / 2)
-    assert mine.num_batches_tracked == 1
-    assert not mine.training
+    average = ema.networks["g"]
+    assert torch.allclose(average.running_mean, norm.running_mean / 2)
+    assert average.num_batches_tracked == 1
+    assert not average.training
     assert not any(p.requires_grad for p in ema.parameters())

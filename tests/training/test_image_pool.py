@@ -59,8 +59,9 @@ def test_what_is_kept_is_not_what_the_caller_changes_later():
 
 def test_ranks_may_bring_pictures_of_different_sizes(monkeypatch):
     """What a collective gives is equal shapes: the other rank's picture comes padded to the largest."""
-    mine, other = torch.rand(1, 3, 4, 6), torch.rand(1, 3, 5, 2)
+    own, other = torch.rand(1, 3, 4, 6), torch.rand(1, 3, 5, 2)
     theirs = {torch.int64: torch.tensor([[5, 2]]), torch.float32: pad(other, (0, 4, 0, 0))}
-    monkeypatch.setattr(module, "_of_all_ranks", lambda values: torch.cat([values, theirs[values.dtype]]))
-    found = module._pictures_of_all_ranks(mine)
-    assert torch.equal(found[0], mine[0]) and torch.equal(found[1], other[0])
+    monkeypatch.setattr(module, "rank_and_world_size", lambda: (0, 2))
+    monkeypatch.setattr(module, "gather_rows", lambda values: torch.cat([values, theirs[values.dtype]]))
+    found = module.gather_images(own)
+    assert torch.equal(found[0], own[0]) and torch.equal(found[1], other[0])

@@ -23,7 +23,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.launch import on_every_device
 from gan_lab.train import train
 
-TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.critic_base=4", "debug=smoke",
+TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.discriminator_base=4", "debug=smoke",
         "trainer.accelerator=cpu", "callbacks.samples=null", "callbacks.fidelity=null"]  # fmt: skip
 LONG = "budget.images=10000000"
 TRAIN = [sys.executable, "-m", "gan_lab.train"]

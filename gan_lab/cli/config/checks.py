@@ -18,8 +18,8 @@ from gan_lab.common.launch import launched_devices_and_nodes, process_count
 REFUSED = {
     "max_steps": "Lightning's steps count every optimizer's: give budget.images, budget.epochs or budget.minutes",
     "max_epochs": "the length of a run is its budget: give budget.epochs",
-    "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.clip",
-    "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.micro_batches",
+    "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.engine.clip",
+    "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.engine.micro_batches",
 }
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 KINDS = {
@@ -121,8 +121,8 @@ def _check_likelihood(config: DictConfig) -> None:
     """Raises UserError for a likelihood of other pictures than the data's, and for a loss, a likelihood or a coder that
     the model has no place for, or lacks.
     """
-    if config.get("loss") is not None and "loss" not in config.model:
-        raise UserError(f"model={config.method} has no critic that a loss= could be of: leave loss= away.")
+    if config.get("loss") is not None and "objective" not in config.model:
+        raise UserError(f"model={config.method} has no discriminator that a loss= could train: leave loss= out.")
     uses = OmegaConf.to_container(config.model)
     assert isinstance(uses, dict)
     for group, key, value in (("likelihood", "likelihood", "${likelihood}"), ("coder", "encoder", "${coder.encoder}")):
@@ -150,8 +150,8 @@ def _check_likelihood(config: DictConfig) -> None:
 def _check_remedies(config: DictConfig) -> None:
     """Raises UserError for remedies that the model or the loss has no place for."""
     penalties = (config.get("loss") or {}).get("penalties") or {}
-    foreign = [key for key in ("augment", "wrappers", "replay") if key in config.model]
-    if "clip_critic" in config.model and set(config.model.get("augment") or ()) <= {"noise"}:
+    foreign = [key for key in ("augment", "wrappers", "replay_pool") if key in config.model]
+    if "clip_discriminator" in config.model and set(config.model.get("augment") or ()) <= {"noise"}:
         foreign = [key for key in foreign if key != "augment"]  # noise suits clips as it suits pictures
     foreign += [key for key in ("lecam", "consistency") if penalties.get(key)]
     if config.data_kind == "image" and "generator" not in config.model:
@@ -176,8 +176,8 @@ def _check_remedies(config: DictConfig) -> None:
 
 
 def _check_size(config: DictConfig, height: int, width: int) -> None:
-    """Raises UserError for pictures that the generators or critics cannot take."""
-    layers, varying = config.critic.layers, ("scale_width", "scale_shortside", "none")
+    """Raises UserError for pictures that the generators or discriminators cannot take."""
+    layers, varying = config.discriminator.layers, ("scale_width", "scale_shortside", "none")
     if "num_downsamplings" not in config.generator and (height % 4 or width % 4):
         raise UserError(f"data.size={config.data.size} does not serve generator=resnet: give multiples of 4.")
     if "num_downsamplings" in config.generator and config.data.get("preprocess") in varying:
@@ -187,8 +187,8 @@ def _check_size(config: DictConfig, height: int, width: int) -> None:
         )
     if min(height, width) >> layers < 3:
         raise UserError(
-            f"A critic with critic.layers={layers} needs pictures of {3 << layers} px and more, not {height}×{width}: "
-            "give fewer layers, or a larger data.size."
+            f"A discriminator with discriminator.layers={layers} needs pictures of {3 << layers} px and more, not "
+            f"{height}×{width}: give fewer layers, or a larger data.size."
         )
 
 

@@ -1,4 +1,4 @@
-"""Pictures drawn value by value, numbered as all samples are."""
+"""Ancestral sampling: images drawn value by value, each sample a function of its seed and number."""
 
 import copy
 from typing import Any
@@ -20,17 +20,22 @@ def ancestral_sampling(
     known: Tensor | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Values (n, C, H, W) of samples start … start + n - 1 of a seed.
+    """Returns the values (n, C, H, W) of samples start … start + n - 1 of a seed.
 
-    What is drawn follows from uniform numbers, which truncation brings nearer to ½. The network works in float64, where
-    the device has that: a rounding that puts one value on the other side of its bound would make another picture.
+    Values are drawn at uniform numbers, which ``truncation`` moves towards ½. The network runs in float64 where the
+    device supports it: a rounding error that moves one number across a probability's bound would change the whole
+        image.
 
     Args:
         network: see ``gan_lab.networks.ancestral.Autoregressive``.
         shape: (C, H, W).
-        labels: (n,), if the network takes them.
-        known: values (n, C, H, W) that are kept where the mask (n, 1, H, W) is true.
-        mask: see above.
+        n: number of samples.
+        seed: seed of the samples.
+        start: number of the first sample.
+        truncation: share of the distance of a uniform number from ½ that is kept.
+        labels: extra network inputs, ``(labels,)`` with (n,), or ``()``.
+        known: values (n, C, H, W) that are kept where the mask is true.
+        mask: (n, 1, H, W).
     """
     device = next(network.parameters()).device
     exact: Any = copy.deepcopy(network).eval()
@@ -41,6 +46,6 @@ def ancestral_sampling(
 
 
 def negative_log_likelihood(network: nn.Module, values: Tensor, *labels: Tensor) -> Tensor:
-    """-log p of values (N, C, H, W), float32 (N,)."""
+    """Returns -log p in nats, float32 (N,), given values (N, C, H, W) and labels (N,)."""
     logits = network(values, *labels).float()
     return nn.functional.cross_entropy(logits, values, reduction="none").flatten(1).sum(1)

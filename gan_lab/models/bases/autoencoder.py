@@ -1,86 +1,137 @@
-"""What methods with an encoder and a decoder share: latents of given pictures, and pictures of those again."""
+"""Base of the methods with an encoder and a decoder: latents of given images, and images from latents."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from gan_lab.models.bases.latents import draw_per_sample
-from gan_lab.models.bases.sampling import LatentModule
-from gan_lab.training.ema import EMA
+from gan_lab.common.deprecation import accept_old_attributes
+from gan_lab.common.types import Batch
+from gan_lab.models.bases.labels import Label, Labels
+from gan_lab.models.bases.latents import Prior, draw_per_sample, sample_latents
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
+from gan_lab.training.options import EngineOptions
 
-GIBBS = 50
-"""Steps between a picture's latents and what they make of its unknown part."""
+GIBBS_STEPS = 50
+"""Gibbs steps of ``restore``."""
 
 
-class Autoencoder(LatentModule):
-    """Pictures as Gaussians over latents, and back; satisfies ``Encodes``, ``HasPosterior``, ``Reconstructs``, ``Restores``.
+class Autoencoder(AlternatingModule):
+    """Encoder to Gaussians over latents, and decoder back to images; samples come from the averages of both.
 
-    Pictures are made by the networks' moving averages.
+    Satisfies ``Samples``, ``Traverses``, ``Encodes``, ``HasPosterior``, ``Reconstructs`` and ``Restores``.
 
     Args:
-        encoder: images (N, C, H, W) → means and logarithms of variances of the latents, (N, 2Z).
-        decoder: latents (N, Z) → images, or what ``to_images`` makes images of.
-        ema_half_life: of both networks' averages, in images.
-        ema_ramp: its upper bound as a share of the images seen; None sets none.
-        latent: what ``LatentModule`` takes; its prior is N(0, I).
+        encoder: images (N, C, H, W) → means and log-variances of the latents, (N, 2Z).
+        decoder: latents (N, Z) → images, or the argument of ``to_images``.
+        prior: distribution of the latents, N(0, I).
+        optimizers: functions from parameters to an optimizer, by phase.
+        classes: K of a conditional model, whose networks take labels (N,) as well; 0 for an unconditional one.
+        engine: options that do not depend on the method.
     """
 
     def __init__(
         self,
         encoder: nn.Module,
         decoder: nn.Module,
-        ema_half_life: float = 10_000,
-        ema_ramp: float | None = 0.05,
-        **latent: Any,
+        prior: Prior,
+        optimizers: Mapping[str, MakeOptimizer],
+        classes: int = 0,
+        engine: EngineOptions | None = None,
     ) -> None:
-        super().__init__(ema=EMA({"encoder": encoder, "decoder": decoder}, ema_half_life, ema_ramp), **latent)
-        self.encoder, self.decoder = encoder, decoder
+        super().__init__(optimizers, engine, {"encoder": encoder, "decoder": decoder})
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.labels, self.classes = Labels(classes), classes
+        accept_old_attributes("Prior", prior)
 
-    def modules_to_compile(self) -> list[nn.Module]:
+    def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.encoder, self.decoder]
 
+    def condition(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Returns the extra network inputs: ``(labels,)``, int64 (N,), for a conditional model, else ``()``."""
+        return self.labels.condition(batch)
+
     def to_images(self, decoded: Tensor) -> Tensor:
-        """What the decoder gives → images."""
+        """Returns images (N, C, H, W), given the output of the decoder (N, …, H, W)."""
         return decoded
 
     def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
+        """Returns images (n, C, H, W) by the averaged decoder, given latents (n, Z) and labels (n,)."""
         return self.to_images(self.averaged("decoder")(latents, *labels))
 
     def posterior(self, images: Tensor, epsilon: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The draw z = μ + σε of each latent, and its KL divergence from the prior, both (N, Z); by the averages."""
+        """Returns the sample z = μ + σε of the posterior, and the KL divergence from the prior in nats, both (N, Z).
+
+        The averaged encoder is used.
+
+        Args:
+            images: (N, C, H, W).
+            epsilon: ε (N, Z).
+            labels: (N,), of a conditional model.
+        """
         mean, log_variance = self.averaged("encoder")(images, *labels).float().chunk(2, 1)
-        return mean + (log_variance / 2).exp() * epsilon, divergence(mean, log_variance)
+        return mean + (log_variance / 2).exp() * epsilon, kl_divergence(mean, log_variance)
 
-    def infer(
-        self, image: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
-    ) -> tuple[Tensor, Tensor]:
-        still = torch.zeros(len(image), self.latents(1).shape[1], device=self.device)
+    # Capabilities.
+
+    @property
+    def num_labels(self) -> int:
+        """Number of labels to choose among when sampling, 0 without labels."""
+        return self.labels.classes
+
+    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: Label = None) -> Tensor:
+        """Returns latents (n, Z) of samples start … start + n - 1 of the seed; the label is not used."""
+        return sample_latents(self.prior, n, seed, start, truncation).to(self.device)
+
+    def latent_range(self) -> Tensor:
+        return torch.full((self.latents(1).shape[1],), self.prior.latent_range, device=self.device)
+
+    def decode(self, latents: Tensor, label: Label = None) -> Tensor:
+        """Returns images (n, C, H, W) in [-1, 1], float32, given latents (n, Z); of class 0 if the label is None.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        labels = self.labels.expand(label, len(latents), self.device)
         with self.inference_mode():
-            return self.posterior(image.to(self.device), still, *self.expand_labels(label, len(image)))
+            return self.generate(latents.to(self.device), *labels).float().clamp(-1, 1)
 
-    def encode(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] → the means of their latents, (N, Z)."""
+    def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
+        """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
+        return self.decode(self.latents(n, seed, start, truncation), self.labels.cyclic(label, n, start))
+
+    def infer(self, image: Tensor, label: Label = None, seed: int = 0, start: int = 0) -> tuple[Tensor, Tensor]:
+        at_mean = torch.zeros(len(image), self.latents(1).shape[1], device=self.device)
+        labels = self.labels.expand(label, len(image), self.device)
+        with self.inference_mode():
+            return self.posterior(image.to(self.device), at_mean, *labels)
+
+    def encode(self, image: Tensor, label: Label = None) -> Tensor:
+        """Returns the posterior means (N, Z), given images (N, C, H, W) in [-1, 1]."""
         return self.infer(image, label)[0]
 
-    def reconstruct(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+    def reconstruct(self, image: Tensor, label: Label = None) -> Tensor:
         return self.decode(self.encode(image, label), label)
 
-    def restore(
-        self, image: Tensor, mask: Tensor, label: int | Tensor | None = None, seed: int = 0, start: int = 0
-    ) -> Tensor:
-        """By a Markov chain of pictures, at their mean, and latents, from a sample on (Rezende et al. 2014, app. F)."""
+    def restore(self, image: Tensor, mask: Tensor, label: Label = None, seed: int = 0, start: int = 0) -> Tensor:
+        """Inpaints images (N, C, H, W) where the mask (N, 1, H, W) is 0.
+
+        Gibbs sampling between latents and decoder means, started from a sample (Rezende et al. 2014, appendix F).
+        """
         image, known = image.to(self.device), mask.to(self.device) > 0
-        made = self.decode(self.latents(len(image), seed, start), label)
-        labels = self.expand_labels(label, len(image))
-        for step in range(GIBBS):
+        restored = self.decode(self.latents(len(image), seed, start), label)
+        labels = self.labels.expand(label, len(image), self.device)
+        for step in range(GIBBS_STEPS):
             epsilon = draw_per_sample(lambda noise: self.prior(noise, 1), len(image), seed, start, f"restore {step}")
             with self.inference_mode():
-                drawn, _ = self.posterior(torch.where(known, image, made), epsilon.to(self.device), *labels)
-            made = self.decode(drawn, label)
-        return torch.where(known, image, made)
+                latents, _ = self.posterior(torch.where(known, image, restored), epsilon.to(self.device), *labels)
+            restored = self.decode(latents, label)
+        return torch.where(known, image, restored)
 
 
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(μ, σ²) ‖ N(0, 1)) of each latent in nats (Kingma and Welling 2014, appendix B), (N, Z)."""
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Returns KL(N(μ, σ²) ‖ N(0, 1)) of each latent in nats, (N, Z), given μ and log σ², both (N, Z).
+
+    Kingma and Welling 2014, appendix B.
+    """
     return (mean.square() + log_variance.exp() - 1 - log_variance) / 2

@@ -1,115 +1,92 @@
-"""The GAN (Goodfellow et al. 2014), whole, with labels or without: most methods are YAML over it."""
+"""The GAN (Goodfellow et al. 2014), conditional or not: most methods are a configuration of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_info
+import torch
 from torch import Tensor, nn
 
+from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
-from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Critic, Penalty
-from gan_lab.models.bases.sampling import LatentModule, Prior
-from gan_lab.training.alternating import MakeOptimizer, Stateful
-from gan_lab.training.ema import EMA
+from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.models.bases.labels import Label, Labels
+from gan_lab.models.bases.latents import Prior, sample_latents
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer, Stateful
+from gan_lab.training.augment import Augmentation, apply_in_order
 from gan_lab.training.image_pool import ImagePool
-from gan_lab.training.schedules import Schedule
+from gan_lab.training.options import EngineOptions
+
+Augmentations = Mapping[str, Augmentation | None]
+Wrappers = Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module] | None]]
 
 
-class GANModule(LatentModule):
-    """A generator and a discriminator, trained in turn; samples come from the generator's moving average.
+class GANModule(AlternatingModule):
+    """A generator and a discriminator, trained in turn. Satisfies ``Samples`` and ``Traverses``, by its average.
 
-    Methods override ``shared_forward``, ``critic``, ``d_losses`` or ``g_losses``. A conditional one makes each picture of the label
-    of the real one beside it.
+    Methods override ``shared_forward``, ``discriminate``, ``d_losses`` or ``g_losses``. A conditional model generates
+    sample i with the label of real image i.
 
     Args:
         generator: latents (N, Z) → images (N, C, H, W) in [-1, 1].
-        discriminator: images → logits, of any shape with N first.
-        prior: random numbers → latents.
-        loss: the adversarial objective on logits.
-        g_optimizer, d_optimizer: parameters → optimizer.
-        penalties: on the discriminator, by the name they are logged under; null entries are left out.
-        classes: K of a conditional model, both of whose networks take labels (N,) as well; 0 of another.
-        augment: by name, (images, noise) → images, in front of the discriminator, real and fake alike; null entries are
-            left out.
+        discriminator: images (N, C, H, W) → logits, of any shape with N first.
+        prior: distribution of the latents.
+        objective: adversarial loss and penalties.
+        g_optimizer, d_optimizer: functions from parameters to an optimizer.
+        classes: K of a conditional model, whose networks take labels (N,) as well; 0 for an unconditional one.
+        augment: augmentations, by name, in front of the discriminator, for real and generated images alike; null
+            entries are skipped.
         wrappers: for "generator" and "discriminator", by name, functions that change the network and return it
-            (``spectral_norm``, ``minibatch_deviation``); null entries are left out.
-        replay_pool: shows the discriminator earlier fakes as well; of models whose discriminator is told or reads no label.
-        project: applied to the discriminator after each of its steps (weight clipping).
-        n_critic: discriminator steps for each generator step.
-        ema_half_life: of the generator's average, in images.
-        ema_ramp: its upper bound as a share of the images seen; None sets none.
-        schedule: share of the budget used → factor on both learning rates.
-        schedules: of further quantities, see ``Scheduled``; of penalties and augmentations that are not there, or null,
-            they are left out.
-        new_batch_for_generator: whether the generator's turn has real pictures of its own, not those that the discriminator
-            has just stepped on.
-        core: what ``AlternatingModule`` takes.
+            (``spectral_norm``, ``minibatch_deviation``); null entries are skipped.
+        replay_pool: mixes earlier fakes into those that the discriminator sees.
+        new_batch_for_generator: gives the generator's phase real images of its own, instead of those that the
+            discriminator has just stepped on.
+        engine: options that do not depend on the method.
 
     Raises:
-        UserError: for a per-sample penalty over a discriminator with batch normalisation, which mixes samples, and for
-            earlier fakes in a model that would have to know their labels.
+        UserError: for a per-sample penalty on a discriminator with batch normalisation, which mixes samples, and for a
+            replay pool in a model that would have to know the labels of earlier fakes.
     """
 
     shares_graph = "generator"
-    replays = True
-    """Whether the discriminator can judge fakes without knowing what they were made from."""
+    supports_replay = True
+    """True if the discriminator can judge a fake without knowing what it was generated from."""
 
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
         prior: Prior,
-        loss: AdversarialLoss,
+        objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        penalties: Mapping[str, Penalty | None] | None = None,
         classes: int = 0,
-        augment: Mapping[str, Callable[[Tensor, RandomStream], Tensor] | None] | None = None,
-        wrappers: Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module] | None]] | None = None,
+        augment: Augmentations | None = None,
+        wrappers: Wrappers | None = None,
         replay_pool: ImagePool | None = None,
-        project: Callable[[nn.Module], None] | None = None,
-        n_critic: int = 1,
-        ema_half_life: float = 10_000,
-        ema_ramp: float | None = 0.05,
-        schedule: Schedule | None = None,
-        schedules: Mapping[str, Schedule | None] | None = None,
         new_batch_for_generator: bool = False,
-        **core: Any,
+        engine: EngineOptions | None = None,
     ) -> None:
-        generator, discriminator = (
-            _wrapped(network, (wrappers or {}).get(name, {}))
-            for name, network in (("generator", generator), ("discriminator", discriminator))
-        )
-        super().__init__(
-            prior=prior,
-            classes=classes,
-            optimizers={"discriminator": d_optimizer, "generator": g_optimizer},
-            ema=EMA({"generator": generator}, ema_half_life, ema_ramp),
-            schedules={
-                "discriminator.lr": schedule,
-                "generator.lr": schedule,
-                **_of_what_is_on(schedules or {}, {"augment": augment, "objective.penalties": penalties}),
-            },
-            **core,
-        )
+        generator = _wrap(generator, (wrappers or {}).get("generator", {}))
+        discriminator = _wrap(discriminator, (wrappers or {}).get("discriminator", {}))
+        super().__init__({"discriminator": d_optimizer, "generator": g_optimizer}, engine, {"generator": generator})
         self.generator, self.discriminator = generator, discriminator
-        self.objective = AdversarialObjective(loss, penalties, {"discriminator": discriminator})
+        accept_old_attributes("Prior", prior)
+        self.prior, self.labels, self.classes = prior, Labels(classes), classes
         self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
-        self.replay_pool, self.project, self.n_critic, self.new_batch = (
-            replay_pool,
-            project,
-            n_critic,
-            new_batch_for_generator,
-        )
-        if replay_pool is not None and (classes or not self.replays):
+        self.replay_pool, self.new_batch = replay_pool, new_batch_for_generator
+        self.objective = objective
+        self.objective.check({"discriminator": discriminator})
+        if replay_pool is not None and (classes or not self.supports_replay):
             raise UserError(
-                f"Earlier fakes come without the labels or codes that this {type(self).__name__} judges them by: "
-                "leave replay away."
+                f"A replay pool keeps no labels or codes of earlier fakes, and this {type(self).__name__} needs them: "
+                "leave replay_pool out."
             )
 
     def phases(self) -> Sequence[Phase]:
-        return [Phase("discriminator", self.d_losses), Phase("generator", self.g_losses, self.n_critic, self.new_batch)]
+        interval = self.objective.n_critic
+        return [Phase("discriminator", self.d_losses), Phase("generator", self.g_losses, interval, self.new_batch)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator if phase == "discriminator" else self.generator]
@@ -117,67 +94,98 @@ class GANModule(LatentModule):
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         return {"fake": self.generator(self.prior(noise, len(batch["image"])), *self.condition(batch))}
 
-    def critic(self, images: Tensor, batch: Batch, noise: RandomStream) -> Tensor:
-        """What the discriminator says of images: logits in float32, whatever the precision of the networks."""
+    def condition(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Returns the extra network inputs: ``(labels,)``, int64 (N,), for a conditional model, else ``()``."""
+        return self.labels.condition(batch)
+
+    def discriminate(self, images: Tensor, batch: Batch, noise: RandomStream) -> Tensor:
+        """Returns the logits, float32, of images (N, C, H, W) after augmentation, with the labels of the batch."""
         return self.discriminator(self.augmented(images, noise), *self.condition(batch)).float()
 
     def augmented(self, images: Tensor, noise: RandomStream) -> Tensor:
-        for each in self.augment.values():
-            images = each(images, noise)
-        return images
+        """Applies the augmentations to images (N, C, H, W)."""
+        return apply_in_order(self.augment.values(), images, noise)
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        """Returns the discriminator's losses."""
         fake = shared["fake"] if self.replay_pool is None else self.replay_pool.query(shared["fake"], noise)
-        return self.objective.d(self._shown(batch, noise), batch["image"], fake, noise, self.iteration)
+        discriminator = partial(self.discriminate, batch=batch, noise=noise)
+        return self.objective.d(discriminator, batch["image"], fake, noise, self.iteration)
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        return Losses({"adversarial": self.objective.g(self._shown(batch, noise), shared["fake"], batch["image"])})
-
-    def _shown(self, batch: Batch, noise: RandomStream) -> Critic:
-        return lambda images: self.critic(images, batch, noise)
-
-    def critic_and(self, head: nn.Module, found: list[Tensor], noise: RandomStream) -> Critic:
-        """A critic that adds to ``found``, at each call, what the head makes of its features (N, width), in float32."""
-        discriminator: Any = self.discriminator
-
-        def critic(images: Tensor) -> Tensor:
-            features = discriminator.features(self.augmented(images, noise))
-            found.append(head(features.flatten(1)).float())
-            logits: Tensor = discriminator.logits(features)
-            return logits.float()
-
-        return critic
-
-    def extra_state(self) -> Mapping[str, Stateful]:
-        return self.objective.extra_state() | ({} if self.replay_pool is None else {"replay_pool": self.replay_pool})
+        """Returns the generator's losses."""
+        discriminator = partial(self.discriminate, batch=batch, noise=noise)
+        return Losses({"adversarial": self.objective.g(discriminator, shared["fake"], batch["image"])})
 
     def after_step(self, phase: str) -> None:
-        if phase == "discriminator" and self.project is not None:
-            self.project(self.discriminator)
+        if phase == "discriminator":
+            self.objective.project(self.discriminator)
+
+    def extra_state(self) -> Mapping[str, Stateful]:
+        pool: dict[str, Stateful] = {} if self.replay_pool is None else {"replay_pool": self.replay_pool}
+        return {**self.objective.extra_state(), **pool}
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.generator] if self.objective.differentiates_twice else [self.generator, self.discriminator]
 
     def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
-        """By the averaged generator."""
-        made: Tensor = self.averaged("generator")(latents, *labels)
-        return made
+        """Returns images (n, C, H, W) by the averaged generator, given latents (n, Z) and labels (n,)."""
+        images: Tensor = self.averaged("generator")(latents, *labels)
+        return images
+
+    # Capabilities.
+
+    @property
+    def num_labels(self) -> int:
+        """Number of labels to choose among when sampling, 0 without labels."""
+        return self.labels.classes
+
+    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: Label = None) -> Tensor:
+        """Returns latents (n, Z) of samples start … start + n - 1 of the seed; the label is not used."""
+        return sample_latents(self.prior, n, seed, start, truncation).to(self.device)
+
+    def latent_range(self) -> Tensor:
+        return torch.full((self.latents(1).shape[1],), self.prior.latent_range, device=self.device)
+
+    def decode(self, latents: Tensor, label: Label = None) -> Tensor:
+        """Returns images (n, C, H, W) in [-1, 1], float32, given latents (n, Z); of class 0 if the label is None.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        labels = self.labels.expand(label, len(latents), self.device)
+        with self.inference_mode():
+            return self.generate(latents.to(self.device), *labels).float().clamp(-1, 1)
+
+    def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
+        """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
+        return self.decode(self.latents(n, seed, start, truncation), self.labels.cyclic(label, n, start))
 
 
-def _of_what_is_on(
-    schedules: Mapping[str, Schedule | None], places: Mapping[str, Mapping[str, Any] | None]
-) -> dict[str, Schedule | None]:
-    """Without the schedules of parts that are null or that another loss does not have; places by their dotted path."""
-    kept = dict(schedules)
-    for place, parts in places.items():
-        on = tuple(f"{place}.{name}." for name, part in (parts or {}).items() if part is not None)
-        for name in [name for name in kept if name.startswith(f"{place}.") and not name.startswith(on)]:
-            rank_zero_info(f"The schedule of {name} is left out: that part is switched off.")
-            del kept[name]
-    return kept
+class DiscriminatorWithHead:
+    """The discriminator of a GAN with an auxiliary head over its features, in one turn.
+
+    Args:
+        gan: its discriminator has ``features(images)`` and ``logits(features)``.
+        head: features (N, width) → outputs.
+        noise: random numbers of the turn.
+    """
+
+    def __init__(self, gan: GANModule, head: nn.Module, noise: RandomStream) -> None:
+        self.gan, self.head, self.noise = gan, head, noise
+        self.outputs: list[Tensor] = []
+        """Output of the head, float32, in each call."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Returns the logits, float32, of images (N, C, H, W)."""
+        discriminator: Any = self.gan.discriminator
+        features = discriminator.features(self.gan.augmented(images, self.noise))
+        self.outputs.append(self.head(features.flatten(1)).float())
+        logits: Tensor = discriminator.logits(features)
+        return logits.float()
 
 
-def _wrapped(network: nn.Module, wrappers: Mapping[str, Callable[[nn.Module], nn.Module] | None]) -> nn.Module:
-    for wrap in filter(None, wrappers.values()):
-        network = wrap(network)
+def _wrap(network: nn.Module, wrappers: Mapping[str, Callable[[nn.Module], nn.Module] | None]) -> nn.Module:
+    for wrapper in filter(None, wrappers.values()):
+        network = wrapper(network)
     return network

@@ -1,8 +1,7 @@
-"""What methods that carry pictures from one domain to another share: networks by direction, and translating."""
+"""Base of the methods that translate images from one domain to another."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,96 +9,79 @@ from torch import Tensor, nn
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.losses.objective import AdversarialLoss, AdversarialObjective, Penalty
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.networks.layers import Dropout
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
-from gan_lab.training.ema import EMA
 from gan_lab.training.noise import seed_of
-from gan_lab.training.schedules import Schedule
+from gan_lab.training.options import EngineOptions
 
 
 class TranslationModule(AlternatingModule):
-    """Translates with one generator or two, each against critics; satisfies ``gan_lab.common.capabilities.Translates``.
+    """One or two generators against discriminators. Satisfies ``Translates`` and ``Discriminates``.
 
-    Players are the phases ``critic`` and ``generator``; methods state their order and terms.
+    The phases are ``discriminator`` and ``generator``; a method states their order and losses.
 
     Args:
-        generators: networks by direction, "a2b" and, where the method knows the way back, "b2a".
-        critics: discriminators by the names the method gives them.
-        domains: what the pictures of "a" and "b" are: ``gan_lab.common.domains.Domain``'s arguments.
-        loss, penalties: the adversarial objective.
-        g_optimizer, d_optimizer: parameters → optimizer.
-        project: applied to the critics after each of their steps.
-        n_critic: critic steps for each step of the generators.
-        schedule: share of the budget used → factor on both learning rates.
-        ema_half_life: of the averaged generators that translate, in images; None translates with the live ones, as
-            the papers do.
-        dropout_at_test: whether dropout stays on when translating (pix2pix's only source of chance).
-        batch_statistics_at_test: whether batch norm takes each picture's own statistics, as pix2pix does.
-        core: what ``AlternatingModule`` takes.
+        generators: networks by direction: "a2b" and, if the method translates back, "b2a".
+        discriminators: networks by the name of their attribute.
+        domains: arguments of ``gan_lab.common.domains.Domain`` for "a" and for "b".
+        objective: adversarial loss and penalties.
+        g_optimizer, d_optimizer: functions from parameters to an optimizer.
+        dropout_at_test: keeps dropout on when translating (pix2pix's only source of randomness).
+        batch_statistics_at_test: normalises each image by its own statistics in batch norm, as pix2pix does.
+        engine: options that do not depend on the method.
     """
 
     def __init__(
         self,
         generators: Mapping[str, nn.Module],
-        critics: Mapping[str, nn.Module],
+        discriminators: Mapping[str, nn.Module],
         domains: Mapping[str, Mapping[str, int]],
-        loss: AdversarialLoss,
+        objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        penalties: Mapping[str, Penalty | None] | None = None,
-        project: Callable[[nn.Module], None] | None = None,
-        n_critic: int = 1,
-        schedule: Schedule | None = None,
-        ema_half_life: float | None = None,
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,
-        **core: Any,
+        engine: EngineOptions | None = None,
     ) -> None:
-        super().__init__(
-            optimizers={"critic": d_optimizer, "generator": g_optimizer},
-            ema=None if ema_half_life is None else EMA(generators, ema_half_life),
-            schedules={"critic.lr": schedule, "generator.lr": schedule},
-            **core,
-        )
-        for name, network in {**generators, **critics}.items():
+        super().__init__({"discriminator": d_optimizer, "generator": g_optimizer}, engine, generators)
+        for name, network in {**generators, **discriminators}.items():
             self.add_module(name, network)
-        self.objective = AdversarialObjective(loss, penalties, critics)
+        self.objective = objective
+        self.objective.check(discriminators)
         self.domains = {side: Domain(**dict(domains[side])) for side in ("a", "b")}
-        self.directions, self.critics = tuple(generators), tuple(critics)
-        self.project, self.n_critic = project, n_critic
+        self.directions, self.discriminators = tuple(generators), tuple(discriminators)
         self.inference_options = {"dropout": dropout_at_test, "batch_statistics": batch_statistics_at_test}
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
-        names = self.critics if phase == "critic" else self.directions
+        names = self.discriminators if phase == "discriminator" else self.directions
         return [getattr(self, name) for name in names]
 
     def after_step(self, phase: str) -> None:
-        if phase == "critic" and self.project is not None:
-            for critic in self.trainable("critic"):
-                self.project(critic)
+        if phase == "discriminator":
+            self.objective.project(*self.trainable(phase))
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        critics = [] if self.objective.differentiates_twice else self.critics
-        return [getattr(self, name) for name in (*self.directions, *critics)]
+        discriminators = [] if self.objective.differentiates_twice else self.discriminators
+        return [getattr(self, name) for name in (*self.directions, *discriminators)]
 
     def set_inference_options(self, dropout: bool | None = None, batch_statistics: bool | None = None) -> None:
-        """Turns on or off what else than a network's evaluation mode goes on when it translates; None leaves it."""
-        asked = {"dropout": dropout, "batch_statistics": batch_statistics}
-        self.inference_options |= {name: value for name, value in asked.items() if value is not None}
+        """Turns dropout and the use of batch statistics on or off when translating; None keeps the setting."""
+        options = {"dropout": dropout, "batch_statistics": batch_statistics}
+        self.inference_options |= {name: value for name, value in options.items() if value is not None}
 
     # The capability Translates.
 
     @property
     def multiple(self) -> int:
-        """Sides of the pictures must be multiples of it."""
+        """The sides of images must be multiples of this."""
         return max(int(getattr(getattr(self, name), "multiple", 1)) for name in self.directions)
 
     def translator(self, to: str) -> nn.Module:
-        """The generator that makes pictures of domain ``to``, averaged where the model keeps an average.
+        """Returns the generator of images of domain ``to``, averaged if the model keeps an average.
 
         Raises:
-            UserError: for a direction that the model does not know.
+            UserError: for a direction that the model does not have.
         """
         name = {"a": "b2a", "b": "a2b"}.get(to, to)
         if name not in self.directions:
@@ -108,69 +90,77 @@ class TranslationModule(AlternatingModule):
 
     @torch.no_grad()
     def translate(self, image: Tensor, to: str, seed: int = 0, start: int = 0) -> Tensor:
-        """Pictures (N, C, H, W) as a network sees them → the same in domain ``to``, float32, by the rules of a test."""
+        """Returns translations to domain ``to``, float32, given images (N, C, H, W) encoded as the network's input."""
         network, image = self.translator(to), image.to(self.device)
-        chance = self.inference_options["dropout"] and any(isinstance(module, Dropout) for module in network.modules())
-        mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+        random = self.inference_options["dropout"] and any(isinstance(m, Dropout) for m in network.modules())
+        own_statistics = self.inference_options["batch_statistics"] and bool(_batch_norms(network))
         with torch.autocast(self.device.type, enabled=False), full_precision():
-            if not chance and not (mixes and self.inference_options["batch_statistics"]):
+            if not random and not own_statistics:
                 with eval_mode(network):
                     return network(image).float()
-            made = []
-            for number, picture in enumerate(image.split(1), start):
-                key = seed_of(seed, number, "translate") if chance else None
-                with eval_mode(network, key, self.inference_options["batch_statistics"]):
-                    made.append(network(picture).float())
-            return torch.cat(made)
+            translated = []
+            for number, single in enumerate(image.split(1), start):
+                dropout_seed = seed_of(seed, number, "translate") if random else None
+                with eval_mode(network, dropout_seed, self.inference_options["batch_statistics"]):
+                    translated.append(network(single).float())
+            return torch.cat(translated)
 
-    # The capability Judges.
+    # The capability Discriminates.
 
     @property
     def discriminated(self) -> Sequence[str]:
-        """The domains that have a critic."""
-        return ("a", "b") if len(self.critics) > 1 else ("b",)
+        """The domains that have a discriminator."""
+        return ("a", "b") if len(self.discriminators) > 1 else ("b",)
 
     @property
     def decision_threshold(self) -> float | None:
         return self.objective.loss.decision_threshold
 
     def discriminator_input(self, image: Tensor, source: Tensor) -> Tensor:
-        """What a critic sees of pictures and of what they were made from: the pictures alone."""
+        """Returns the discriminator's input (N, …, H, W), given images (N, C, H, W) and their sources (N, C', H, W).
+
+        Here it is the image alone.
+        """
         return image
 
     @torch.no_grad()
     def logits(self, image: Tensor, of: str, source: Tensor) -> Tensor:
-        critic = getattr(self, self.critics[self.discriminated.index(of)])
+        discriminator = getattr(self, self.discriminators[self.discriminated.index(of)])
         image, source = image.to(self.device), source.to(self.device)
-        with torch.autocast(self.device.type, enabled=False), full_precision(), eval_mode(critic):
-            logits: Tensor = critic(self.discriminator_input(image, source)).float()
+        with torch.autocast(self.device.type, enabled=False), full_precision(), eval_mode(discriminator):
+            logits: Tensor = discriminator(self.discriminator_input(image, source)).float()
         return logits
 
 
 @contextlib.contextmanager
 def eval_mode(network: nn.Module, dropout: int | None = None, batch_statistics: bool = False) -> Iterator[None]:
-    """The network in evaluation mode, but for what is asked; nothing of it is changed for good.
+    """Puts the network in evaluation mode, with exceptions; restores everything at the end.
 
     Args:
-        dropout: a seed with which dropout (``gan_lab.networks.layers.Dropout``) stays on.
-        batch_statistics: batch norms use what they are given, and leave their running statistics as they are.
+        network: network to run.
+        dropout: seed with which dropout (``gan_lab.networks.layers.Dropout``) stays on; None turns it off.
+        batch_statistics: batch norms use the statistics of their input, and do not update the running ones.
     """
     generator = None if dropout is None else torch.Generator().manual_seed(dropout)
     before = [(module, module.training) for module in network.modules()]
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and batch_statistics]
+    norms = _batch_norms(network) if batch_statistics else []
     tracked = [norm.track_running_stats for norm in norms]
     network.eval()
     for norm in norms:
         norm.training, norm.track_running_stats = True, False
-    drops = [module for module in network.modules() if isinstance(module, Dropout)]
-    for drop in drops:
-        drop.generator = generator
+    dropouts = [module for module in network.modules() if isinstance(module, Dropout)]
+    for layer in dropouts:
+        layer.generator = generator
     try:
         yield
     finally:
         for norm, tracks in zip(norms, tracked, strict=True):
             norm.track_running_stats = tracks
-        for drop in drops:
-            drop.generator = None
+        for layer in dropouts:
+            layer.generator = None
         for module, training in before:
             module.training = training
+
+
+def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

@@ -22,7 +22,7 @@ Term = tuple[str, str]
 Outputs = Mapping[str, Mapping[str, Tensor]]
 NEVER = torch.iinfo(torch.int64).max
 D_RATE = "model.d_optimizer.lr"
-RATES = {"discriminator": D_RATE, "critic": D_RATE, "generator": "model.g_optimizer.lr"}
+RATES = {"discriminator": D_RATE, "discriminators": D_RATE, "generator": "model.g_optimizer.lr"}
 """Keys of the learning rates of an adversarial model, by its phases."""
 DISCRIMINATOR_WON = "critic"
 """The warning's name in saved states."""
@@ -97,7 +97,7 @@ class Health(Callback):
         if broken := _first_not_finite(checkpoint.get("state_dict", {})):
             raise NonFiniteError(
                 f"{broken} is not finite at iteration {module.iteration} ({module.images_seen} images seen), so no "
-                "checkpoint is written: try lower learning rates or model.clip=1, from the last good checkpoint."
+                "checkpoint is written: try lower learning rates or model.engine.clip=1, from the last good checkpoint."
             )
 
     # Numbers that are not finite.
@@ -204,7 +204,7 @@ def _remedies(phase: str, term: str, precision: str, clips: bool) -> str:
     rates = " and ".join(dict.fromkeys(RATES.values())) if phase in RATES else f"learning rate of the {phase}"
     remedies = [f"a lower {rates}"]
     if not clips:
-        remedies.append("model.clip=1")
+        remedies.append("model.engine.clip=1")
     if term not in ("grad_norm", "adversarial"):
         remedies.append(f"a smaller weight of {term}")
     if "16" in precision:

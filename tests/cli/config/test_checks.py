@@ -16,11 +16,11 @@ def test_what_is_asked_for_besides_a_recipe_goes_before_it():
 
 def test_a_loss_says_what_a_model_only_prefers():
     sngan, other = (resolve(compose(["model=sngan", "data=fake", *loss])) for loss in ([], ["loss=wgan"]))
-    assert (sngan["model"]["n_critic"], sngan["model"]["d_optimizer"]["lr"]) == (5, 2e-4)
-    assert (other["model"]["n_critic"], other["model"]["d_optimizer"]["lr"]) == (5, 5e-5)
-    assert resolve(compose(["model=sngan", "data=fake", "loss=dragan"]))["model"]["n_critic"] == 1
+    assert (sngan["model"]["objective"]["n_critic"], sngan["model"]["d_optimizer"]["lr"]) == (5, 2e-4)
+    assert (other["model"]["objective"]["n_critic"], other["model"]["d_optimizer"]["lr"]) == (5, 5e-5)
+    assert resolve(compose(["model=sngan", "data=fake", "loss=dragan"]))["model"]["objective"]["n_critic"] == 1
     swapped = resolve(compose(["model=r3gan", "data=fake", "loss=wgan_gp"]))["model"]
-    assert list(swapped["penalties"]) == ["gradient_penalty"] and swapped["d_optimizer"]["lr"] == 1e-4
+    assert list(swapped["objective"]["penalties"]) == ["gradient_penalty"] and swapped["d_optimizer"]["lr"] == 1e-4
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_loss_says_what_a_model_only_prefers():
         (["model=sngan", "data=fake", "remedy=label_smoothing"], "Hinge has no target to smooth.*loss=minimax"),
         (["model=vae", "likelihood=bernoulli"], "add data.binarize=static"),
         (["model=vae", "data.binarize=dynamic"], "add likelihood=bernoulli"),
-        (["model=pixelcnn", "loss=hinge"], "no critic.*leave loss= away"),
+        (["model=pixelcnn", "loss=hinge"], "no discriminator.*leave loss= out"),
         (["model=vae", "remedy=diffaugment"], "has no augment.*goes with GANs"),
         (["model=vae_gan", "likelihood=logistic"], "no use for likelihood="),
         (["model=vqvae", "coder=conv"], "no use for coder="),

@@ -171,7 +171,7 @@ def run(tmp_path, monkeypatch, capfd):
             "data=digits",
             "debug=smoke",
             "network.base=4",
-            "network.critic_base=4",
+            "network.discriminator_base=4",
             "callbacks.samples=null",
             "callbacks.fidelity.every=64",
         ]

@@ -8,6 +8,7 @@ from torch import nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import Wasserstein
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.acgan import ACGAN
 from gan_lab.models.bases.gan import GANModule
 from gan_lab.models.bases.latents import Normal
@@ -16,12 +17,13 @@ from gan_lab.networks import mlp
 from gan_lab.training.budget import Budget
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.noise import KeyedStream
+from gan_lab.training.options import EngineOptions
 
 K, N, SHAPE = 3, 6, (1, 2, 2)
 
 
 class Speaker(nn.Module):
-    """Paints the label and the first latent; as a critic, says the label."""
+    """Paints the label and the first latent; as a discriminator, says the label."""
 
     def __init__(self):
         super().__init__()
@@ -32,11 +34,11 @@ class Speaker(nn.Module):
         return said if x.ndim == 4 else (said / 10 + 0 * x[:, 0]).view(-1, 1, 1, 1).expand(-1, *SHAPE)
 
 
-def make(cls=GANModule, generator=None, critic=None, **options):
+def make(cls=GANModule, generator=None, discriminator=None, **options):
     sgd = partial(torch.optim.SGD, lr=0.1)
-    options = {"loss": Wasserstein(), "budget": Budget(images=N), "prior": Normal(2), **options}
-    generator, critic = generator or Speaker(), critic or Speaker()
-    return cls(generator=generator, discriminator=critic, g_optimizer=sgd, d_optimizer=sgd, **options)
+    options = {"prior": Normal(2), "objective": AdversarialObjective(Wasserstein()), **options}
+    options |= {"engine": EngineOptions(Budget(images=N)), "g_optimizer": sgd, "d_optimizer": sgd}
+    return cls(generator=generator or Speaker(), discriminator=discriminator or Speaker(), **options)
 
 
 def batch():
@@ -47,7 +49,7 @@ def test_both_networks_are_told_the_labels_of_the_batch():
     model = make(classes=K)
     fake = model.shared_forward(batch(), KeyedStream(0))["fake"]
     assert fake[:, 0, 0, 0].tolist() == pytest.approx([0, 0.1, 0.2] * 2)
-    assert model.critic(fake, batch(), KeyedStream(0)).tolist() == [0, 1, 2] * 2
+    assert model.discriminate(fake, batch(), KeyedStream(0)).tolist() == [0, 1, 2] * 2
 
 
 def test_a_label_says_what_is_sampled_and_without_one_classes_take_turns():
@@ -64,9 +66,9 @@ def test_a_label_says_what_is_sampled_and_without_one_classes_take_turns():
     [
         (K, 3, "classes 0 to 2"),
         (K, -1, "classes 0 to 2"),
-        (K, "two", "a whole number"),
-        (K, 1.5, "a whole number"),
-        (K, torch.tensor([0, 1, 2]), "a whole number"),
+        (K, "two", "an integer"),
+        (K, 1.5, "an integer"),
+        (K, torch.tensor([0, 1, 2]), "an integer"),
     ],
 )
 def test_labels_that_the_model_does_not_know_are_refused(classes, label, message):
@@ -74,26 +76,26 @@ def test_labels_that_the_model_does_not_know_are_refused(classes, label, message
         make(classes=classes).sample(2, label=label)
     plain = mlp.Generator(2, *SHAPE, widths=(4,))
     with pytest.raises(UserError, match="without labels"):
-        make(generator=plain, critic=mlp.Discriminator(*SHAPE, widths=(4,))).sample(2, label=0)
+        make(generator=plain, discriminator=mlp.Discriminator(*SHAPE, widths=(4,))).sample(2, label=0)
 
 
-def test_the_critic_is_shown_fakes_of_the_past_and_the_generator_is_not(monkeypatch):
+def test_the_discriminator_is_shown_fakes_of_the_past_and_the_generator_is_not(monkeypatch):
     pool = ImagePool(N)
     pool.images = [torch.full(SHAPE, -1.0)] * N
-    plain = {"generator": mlp.Generator(2, *SHAPE, widths=(4,)), "critic": mlp.Discriminator(*SHAPE, widths=(4,))}
-    model = make(**plain, replay=pool)
+    generator, discriminator = mlp.Generator(2, *SHAPE, widths=(4,)), mlp.Discriminator(*SHAPE, widths=(4,))
+    model = make(generator=generator, discriminator=discriminator, replay_pool=pool)
     shown = []
-    monkeypatch.setattr(model.objective, "d", lambda critic, real, fake, *_: shown.append(fake))
+    monkeypatch.setattr(model.objective, "d", lambda discriminator, real, fake, *_: shown.append(fake))
     drawn = model.shared_forward(batch(), KeyedStream(0))
     model.d_losses(batch(), {name: value.detach() for name, value in drawn.items()}, KeyedStream(0))
     assert (shown[0] == -1).flatten(1).all(1).any()
-    assert model.extra_state()["replay"] is pool
+    assert model.extra_state()["replay_pool"] is pool
 
 
-def test_what_is_put_before_the_critic_and_around_networks_goes_in_order():
+def test_what_is_put_before_the_discriminator_and_around_networks_goes_in_order():
     doubled, raised = (lambda x, noise: 2 * x), (lambda x, noise: x + 1)
     wrap = {"discriminator": {"none": None, "flat": lambda network: nn.Sequential(nn.Flatten(), network)}}
-    model = make(critic=nn.Linear(4, 1), augment={"a": doubled, "b": None, "c": raised}, wrappers=wrap)
+    model = make(discriminator=nn.Linear(4, 1), augment={"a": doubled, "b": None, "c": raised}, wrappers=wrap)
     assert isinstance(model.discriminator[0], nn.Flatten)
     assert model.augmented(torch.ones(1), KeyedStream(0)).item() == 3
 
@@ -101,7 +103,7 @@ def test_what_is_put_before_the_critic_and_around_networks_goes_in_order():
 def networks(latent, classes):
     torch.manual_seed(0)
     generator = mlp.Generator(latent, *SHAPE, widths=(8,), norm=False, classes=classes)
-    return {"generator": generator, "critic": mlp.Discriminator(*SHAPE, widths=(8,))}
+    return {"generator": generator, "discriminator": mlp.Discriminator(*SHAPE, widths=(8,))}
 
 
 def test_acgans_terms_are_the_cross_entropies_of_the_classes():

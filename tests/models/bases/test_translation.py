@@ -9,18 +9,21 @@ from torch import nn
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import LeastSquares
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.penalties import R1
 from gan_lab.models.bases.translation import TranslationModule, eval_mode
 from gan_lab.networks.layers import Dropout
+from gan_lab.training.options import EngineOptions
 
 PICTURES = {"channels": 3, "labels": 0}
 
 
-def make(network, **options):
+def make(network, ema_half_life=None, **options):
     adam = partial(torch.optim.Adam, lr=1e-3)
     sides = {"domains": {"a": PICTURES, "b": PICTURES}, "g_optimizer": adam, "d_optimizer": adam}
-    options = {"loss": LeastSquares(), **sides, **options}
-    return TranslationModule({"a2b": network}, {"critic": nn.Conv2d(3, 1, 1)}, **options)
+    options = {"objective": AdversarialObjective(LeastSquares()), **sides, **options}
+    engine = EngineOptions(ema_half_life=ema_half_life)
+    return TranslationModule({"a2b": network}, {"discriminator": nn.Conv2d(3, 1, 1)}, engine=engine, **options)
 
 
 @pytest.fixture
@@ -89,8 +92,8 @@ def test_a_way_it_does_not_know_is_refused():
 
 def test_a_penalty_over_batch_statistics_is_refused():
     adam = partial(torch.optim.Adam, lr=1e-3)
-    with pytest.raises(UserError, match=r"critic_b .* loss\.critic\.norm"):
+    with pytest.raises(UserError, match=r"discriminator_b .* loss\.discriminator\.norm"):
         TranslationModule(
-            {"a2b": nn.Conv2d(3, 3, 1)}, {"critic_b": nn.BatchNorm2d(3)}, {"a": PICTURES, "b": PICTURES},
-            LeastSquares(), adam, adam, penalties={"r1": R1()},
+            {"a2b": nn.Conv2d(3, 3, 1)}, {"discriminator_b": nn.BatchNorm2d(3)}, {"a": PICTURES, "b": PICTURES},
+            AdversarialObjective(LeastSquares(), {"r1": R1()}), adam, adam,
         )  # fmt: skip

@@ -76,7 +76,7 @@ def test_verdicts_are_those_of_the_methods_discriminators(method):
     model = instantiate(configuration)
     assert isinstance(model, Discriminates) and model.decision_threshold == 0.5
     image, source = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
-    discriminator = (model.discriminator if pix2pix else model.critic_b).eval()
+    discriminator = (model.discriminator if pix2pix else model.discriminator_b).eval()
     with torch.no_grad():
         expected = discriminator(torch.cat([source, image], 1) if pix2pix else image)
     assert torch.allclose(model.logits(image, "b", source), expected, atol=1e-5)

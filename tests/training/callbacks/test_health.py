@@ -40,13 +40,14 @@ def test_a_broken_loss_names_phase_term_iteration_and_remedy(bad):
     with pytest.raises(NonFiniteError, match=r"discriminator's loss 'r1' .* iteration 2 \(128 images") as caught:
         step(health, module, generator=GOOD, discriminator={"adversarial": 0.7, "r1": bad, "grad_norm": NAN})
     assert isinstance(caught.value, UserError)
-    assert "a lower model.d_optimizer.lr and model.g_optimizer.lr, model.clip=1 or a smaller weight of r1." in str(
-        caught.value
+    assert (
+        "a lower model.d_optimizer.lr and model.g_optimizer.lr, model.engine.clip=1 or a smaller weight of r1."
+        in str(caught.value)
     )
 
 
 def test_remedies_fit_the_run():
-    with pytest.raises(NonFiniteError, match=r"generator's gradient .*model\.clip=1 or precision=32-true\.$"):
+    with pytest.raises(NonFiniteError, match=r"generator's gradient .*model\.engine\.clip=1 or precision=32-true\.$"):
         step(Health(), a_module(), trainer("bf16-mixed"), generator={"adversarial": 1.0, "grad_norm": INF})
     health, module = Health(), a_module(clip=5.0)
     health.on_train_start(trainer(), module)
@@ -126,7 +127,7 @@ def test_both_of_two_discriminators_must_have_won():
             logs = {
                 f"{name}_{side}": sign * (2 + of[side]) for side in of for name, sign in (("real", 1), ("fake", -1))
             }
-            step(health, module, critic={"adversarial_a": 0.1, "accuracy_a": 1.0, "accuracy_b": 1.0, **logs})
+            step(health, module, discriminator={"adversarial_a": 0.1, "accuracy_a": 1.0, "accuracy_b": 1.0, **logs})
 
     health, module = Health(every=0, window=10), a_module()
     with warnings.catch_warnings():
