@@ -6,11 +6,11 @@ from typing import Any
 from gan_lab.common import old_modules
 from gan_lab.common.version import __version__
 
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "compose", "load"]
 
 old_modules.register()
 
-_LAZY = {"load": "gan_lab.training.checkpoint"}
+_LAZY = {"compose": "gan_lab.cli.composition", "load": "gan_lab.training.checkpoint"}
 """Functions, and the modules that define them."""
 
 

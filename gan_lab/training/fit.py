@@ -108,16 +108,21 @@ class Ending:
 
     def conclude(self) -> float | None:
         """Records how the run ended and says what can be done next; ends the process after a signal."""
+        best = self.record()
+        if self.stop.received:
+            self._leave(self.stop.received)
+        self._suggest(f"checkpoint={self.run.folder / runs.LAST}")
+        return best
+
+    def record(self) -> float | None:
+        """Records how the run ended; returns the metric that the best checkpoint is chosen by."""
         best = next((each for each in self.trainer.callbacks if isinstance(each, Checkpoint)), None)  # type: ignore[attr-defined]
         if self.trainer.is_global_zero:
             metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             counters = {name: getattr(self.model, name) for name in ("images_seen", "iteration", "seconds")}
             self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {})
-        if self.stop.received:
-            self._leave(self.stop.received)
-        if self.config.record and self.trainer.is_global_zero:
-            self._record(Path(self.config.record))
-        self._suggest(f"checkpoint={self.run.folder / runs.LAST}")
+            if self.config.record and not self.stop.received:
+                self._write_result(Path(self.config.record))
         return best.best if best else None
 
     def _state(self) -> str:
@@ -131,7 +136,7 @@ class Ending:
         # Lightning would kill the first process at once if another ended with a status of its own.
         sys.exit(128 + signal if self.trainer.is_global_zero else 0)
 
-    def _record(self, path: Path) -> None:
+    def _write_result(self, path: Path) -> None:
         runs.write_json(path, result(self.config, self.command, self.trainer, self.model))
         if (self.run.folder / "samples.png").is_file():
             shutil.copyfile(self.run.folder / "samples.png", path.with_suffix(".png"))

@@ -1,6 +1,7 @@
 """Composing configurations as the command line does, and resolving them once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,8 +19,22 @@ def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
     from gan_lab.cli.command import command_named
 
     add_searchpath(home("experiments"))
-    with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+    with _without_callers_hydra(), hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
         return hydra.compose(config, quote_paths(overrides, command_named(config).request))
+
+
+@contextmanager
+def _without_callers_hydra() -> Iterator[None]:
+    """Sets aside the state of a program that uses Hydra itself: there can be one at a time."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    instance = GlobalHydra.instance()
+    callers = instance.hydra
+    instance.clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = callers
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
