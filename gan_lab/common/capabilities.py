@@ -266,7 +266,7 @@ class RealImages(Protocol):
     def fingerprint(self, split: str) -> str:
         """Returns a hash of the split's pixels after its fixed transforms: it identifies what ``images`` yields."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns a description for reports: name, counts of the splits, size, transform."""
 
 
@@ -304,7 +304,7 @@ class RealClips(Protocol):
     def fingerprint(self, split: str) -> str:
         """Returns a hash of the split's pixels: it identifies what ``clips`` yields."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns a description for reports: name, counts of the splits, size, frames of a clip."""
 
 
@@ -321,7 +321,7 @@ class Mixture(Protocol):
     def points(self, n: int) -> Tensor:
         """Returns points (n, 2) of the data."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns a description for reports."""
 
 

@@ -1,7 +1,6 @@
 """Writing of image files in the format of the input."""
 
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -17,7 +16,7 @@ FORMATS = {
 }
 """Formats that can store a network's output, by suffix; results from other inputs are written as PNG."""
 
-SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_deflate"},
     "WEBP": {"lossless": True},

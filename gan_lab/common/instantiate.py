@@ -51,7 +51,7 @@ They contain parts of models, and nothing that downloads files or runs code that
 _KEYWORDS = ("_target_", "_partial_", "_args_")
 
 
-def instantiate(node: Any, trust: Sequence[str] | None = None) -> Any:
+def instantiate(node: object, trust: Sequence[str] | None = None) -> Any:
     """Instantiates the objects in nested plain containers.
 
     Args:
@@ -73,7 +73,7 @@ def instantiate(node: Any, trust: Sequence[str] | None = None) -> Any:
     return node
 
 
-def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] | None) -> Any:
+def _call(node: Mapping[str, object], values: dict[str, object], trust: Sequence[str] | None) -> Any:
     path = str(node["_target_"])
     target = resolve_target(path, trust)
     path = renamed(path)
@@ -94,7 +94,7 @@ def _call(node: Mapping[str, Any], values: dict[str, Any], trust: Sequence[str] 
         raise UserError(f"{path} does not work with these values: {error}.") from error
 
 
-def _convert_arguments(path: str, target: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_arguments(path: str, target: Callable[..., Any], values: Mapping[str, object]) -> dict[str, object]:
     """Checks arguments by their annotations, and converts floats such as 1e6 to integers if only those are accepted.
 
     Only arguments of this package and of optimizers are checked: annotations of other packages may be wrong.
@@ -108,7 +108,7 @@ def _convert_arguments(path: str, target: Callable[..., Any], values: Mapping[st
     return {name: _convert(name, value, path, _members(annotations.get(name))) for name, value in values.items()}
 
 
-def _convert(name: str, value: Any, path: str, types: Sequence[Any]) -> Any:
+def _convert(name: str, value: object, path: str, types: Sequence[object]) -> object:
     """Checks and converts one argument; ``types`` are the members of its annotation."""
     only_mappings = {get_origin(each) or each for each in types} <= {Mapping, dict, NoneType}
     if only_mappings and isinstance(value, bool | int | float | str):
@@ -122,12 +122,12 @@ def _convert(name: str, value: Any, path: str, types: Sequence[Any]) -> Any:
     return int(value) if type(value) is float and float not in plain else value
 
 
-def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+def _annotations(target: Callable[..., Any]) -> dict[str, object]:
     """Returns the annotations of a function's or class's arguments by name.
 
     A class has those of its base classes too, because it may pass arguments on to them.
     """
-    annotations: dict[str, Any] = {}
+    annotations: dict[str, object] = {}
     for each in getattr(target, "__mro__", (target,)):
         try:
             parameters = inspect.signature(each).parameters
@@ -137,7 +137,7 @@ def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
     return annotations
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
+def _members(annotation: object) -> tuple[object, ...]:
     """Returns the members of a union, or the annotation alone."""
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 

@@ -37,7 +37,7 @@ class Run:
         self.folder, self.facts = Path(folder), facts
         self.lock: IO[str] | None = None
 
-    def begin(self, config: Mapping[str, Any]) -> None:
+    def begin(self, config: Mapping[str, object]) -> None:
         """Records the configuration and locks the folder for this process.
 
         Raises:
@@ -115,7 +115,7 @@ def unfinished_runs(runs: str | Path) -> Iterator[Path]:
             yield folder
 
 
-def find_resumable(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | None, Path | None, list[str]]:
+def find_resumable(runs: str | Path, config: Mapping[str, object]) -> tuple[Path | None, Path | None, list[str]]:
     """Finds the newest unfinished run with an equal configuration.
 
     Returns:
@@ -131,14 +131,14 @@ def find_resumable(runs: str | Path, config: Mapping[str, Any]) -> tuple[Path | 
     return None, *nearest
 
 
-def find_finished(runs: str | Path, config: Mapping[str, Any]) -> Path | None:
+def find_finished(runs: str | Path, config: Mapping[str, object]) -> Path | None:
     """Returns the folder of the newest finished run with an equal configuration, or None."""
     records = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     ended = (path.parent for path in records if read_json(path).get("state") == "finished")
     return next((folder for folder in ended if not _differing_keys_of_run(config, folder)), None)
 
 
-def _differing_keys_of_run(config: Mapping[str, Any], folder: Path) -> list[str]:
+def _differing_keys_of_run(config: Mapping[str, object], folder: Path) -> list[str]:
     """Returns the dotted keys in which ``config`` differs from a run's recorded configuration under its present names.
 
     For a run of an earlier version, which may lack keys or have others, only ``TRAINED_KEYS`` count.
@@ -149,7 +149,7 @@ def _differing_keys_of_run(config: Mapping[str, Any], folder: Path) -> list[str]
     return keys if upgraded == recorded else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
 
 
-def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def differing_keys(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Returns the dotted keys in which two resolved configurations differ, except keys that do not affect training."""
     a, b = ({**dict(flatten(side)), _DEVICES: _num_devices(side)} for side in (one, other))
     folders = (str(one.get("run_dir")), str(other.get("run_dir")))
