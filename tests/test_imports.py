@@ -1,6 +1,7 @@
-"""Which room may import which: one row a room."""
+"""The packages that each package of gan_lab may import, and that no imports form a circle."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,14 @@ ENGINE = (
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path, lazy=True):
+    """Yields the dotted names that a file imports; without ``lazy`` those that importing the file itself imports."""
+    nodes = [*ast.parse(path.read_text()).body]
+    while nodes:
+        node = nodes.pop()
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if lazy or not (for_types or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            nodes.extend(ast.iter_child_nodes(node))
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -60,3 +67,21 @@ def test_a_room_imports_only_what_it_may(name):
             if package in ("hydra", "omegaconf") and name != "cli":
                 wrong.append(f"{path.relative_to(PACKAGE)} imports {each}")
     assert wrong == []
+
+
+def test_no_imports_form_a_circle():
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    graph = {
+        name: {
+            module
+            for each in imports(path, lazy=False)
+            if (module := each if each in names else each.rpartition(".")[0]) in names
+        }
+        for name, path in names.items()
+    }
+    assert graph["gan_lab.training.checkpoint"] > {"gan_lab.common.atomic", "gan_lab.common.instantiate"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
