@@ -7,7 +7,7 @@ Shapes are written as in ``gan_lab.common.types``. If a method uses random numbe
 from __future__ import annotations  # commands name capabilities before they need torch
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

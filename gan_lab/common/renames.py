@@ -254,6 +254,9 @@ NAMES = {
     "networks.deviation.minibatch_deviation": "networks.minibatch_stddev.minibatch_stddev",
     "networks.draw.Network": "networks.draw.DRAW",
     "networks.draw.Picture": "networks.draw.IdentityEncoder",
+    "networks.forecasting.Inception": "networks.simvp.Inception",
+    "networks.forecasting.SimVP": "networks.simvp.SimVP",
+    "networks.forecasting.Translator": "networks.simvp.Translator",
     "networks.ladder.Shared": "networks.hierarchical_vae.LatentSample",
     "networks.ladder.scales": "networks.hierarchical_vae.latent_sizes",
     "networks.ladder.soft": "networks.hierarchical_vae.soft_clamp",
@@ -319,7 +322,7 @@ ARGUMENTS = {
         "perception": "perceptual_weight",
     },
     "losses.penalties": {"every": "interval"},
-    "networks.forecasting": {"given": "context_frames"},
+    "networks.simvp": {"given": "context_frames"},
     "networks.unet": {"downs": "num_downsamplings", "drops": "num_dropouts"},
     "networks.vqvae": {"halvings": "num_downsamplings"},
 }

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan_lab.networks.forecasting import ConvLSTM, PredRNN, SimVP, to_frames, to_maps
+from gan_lab.networks.forecasting import ConvLSTM, PredRNN, to_frames, to_maps
 from gan_lab.networks.recurrent import ConvLSTMCell, SpatioTemporalLSTMCell
+from gan_lab.networks.simvp import SimVP
 
 CHANNELS, HEIGHT, WIDTH = 2, 8, 12
 GIVEN = 3
