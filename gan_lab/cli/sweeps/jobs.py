@@ -33,7 +33,7 @@ from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 from gan_lab.training.fit import fit
 from gan_lab.training.resume import FOLDER, RESUMED, choose_run_dir
 from gan_lab.training.run_config import RunConfig
-from gan_lab.training.trials import JOURNAL
+from gan_lab.training.study import JOURNAL_FILE
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
 
@@ -235,7 +235,7 @@ class Table(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Removes the records of an earlier sweep in the same folder, unless a search goes on; its runs stay."""
         folder = Path(str(config.hydra.sweep.dir))
-        if is_rank_zero() and not (folder / JOURNAL).exists():
+        if is_rank_zero() and not (folder / JOURNAL_FILE).exists():
             for path in (folder / JOBS).glob("*.json"):
                 path.unlink()
         self.last = functools.partial(self._tell, folder, list(config.hydra.overrides.task))

@@ -20,7 +20,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.errors import report_user_errors
-from gan_lab.training.trials import STUDY, journal
+from gan_lab.training.study import STUDY_NAME, open_storage
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -112,7 +112,7 @@ class Search(Sweeper):
         optuna = _optuna()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study: Study = optuna.create_study(
-            study_name=STUDY, storage=journal(folder), load_if_exists=True, direction=direction
+            study_name=STUDY_NAME, storage=open_storage(folder), load_if_exists=True, direction=direction
         )
         if (before := study.direction.name.lower()) != direction:
             raise _wrong(f"{folder} holds a search that is to {before}, not to {direction}: give another folder.")

@@ -6,7 +6,7 @@ from html import escape
 from itertools import accumulate
 
 WIDTH, HEIGHT = 560, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 40
 COLOURS = 8
 """Colours that the style sheet has for curves."""
 

@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, Trainer
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
-from gan_lab.training.trials import STUDY, journal
+from gan_lab.training.study import STUDY_NAME, open_storage
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -56,7 +56,7 @@ class Pruning(Callback):
     def _falls_behind(self, value: float, images: int) -> bool:
         from optuna import Trial, load_study
 
-        study = load_study(study_name=STUDY, storage=journal(str(self.folder)), pruner=self.pruner)
+        study = load_study(study_name=STUDY_NAME, storage=open_storage(str(self.folder)), pruner=self.pruner)
         trial = Trial(study, int(self.id or 0))
         trial.report(value, images)
         if not trial.should_prune():

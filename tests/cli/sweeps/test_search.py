@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.sweeps.search import Search
 from gan_lab.train import train
-from gan_lab.training.trials import STUDY, journal
+from gan_lab.training.study import STUDY_NAME, open_storage
 
 RATE = "loss.optimizer.lr"
 WIDE = f"{RATE}=tag(log,interval(1e-4,1e-1))"
@@ -49,7 +49,7 @@ def searched(tmp_path):
         except SystemExit as end:
             if end.code != 130:
                 raise
-        return sweeper.launcher.jobs, optuna.load_study(study_name=STUDY, storage=journal(tmp_path))
+        return sweeper.launcher.jobs, optuna.load_study(study_name=STUDY_NAME, storage=open_storage(tmp_path))
 
     return call
 
@@ -128,7 +128,7 @@ def test_a_gap_between_killed_jobs_leaves_every_number_with_its_trial(searched, 
 
 def test_a_killed_job_that_was_pruned_or_is_searched_no_longer_ends(searched, tmp_path):
     _, study = searched(WIDE, n_trials=2, n_jobs=2, killed_at=0)
-    storage = journal(tmp_path)
+    storage = open_storage(tmp_path)
     storage.set_trial_user_attr(study.trials[1]._trial_id, "pruned", True)
     jobs, study = searched("seed=range(3)", n_trials=3)
     assert states(study) == ["FAIL", "PRUNED", "COMPLETE"] and list(jobs) == [2]

@@ -9,12 +9,12 @@ import torch
 from gan_lab.training.callbacks.checkpoint import Checkpoint, is_cut_short
 from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.callbacks.pruning import Pruning
-from gan_lab.training.trials import STUDY, journal
+from gan_lab.training.study import STUDY_NAME, open_storage
 
 
 @pytest.fixture
 def study(tmp_path):
-    return optuna.create_study(study_name=STUDY, storage=journal(tmp_path))
+    return optuna.create_study(study_name=STUDY_NAME, storage=open_storage(tmp_path))
 
 
 def trainer_with(tmp_path, trial):
