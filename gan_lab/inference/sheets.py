@@ -1,7 +1,7 @@
 """Sheets and animations that show what a model can do: samples of fixed latents, translations, predictions, walks."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -43,8 +43,7 @@ Sheet = Callable[[], Tensor]
 """Generates the sheet, uint8 (1 or 3, H, W), with the model's present weights."""
 
 
-@dataclass(frozen=True)
-class Animation:
+class Animation(NamedTuple):
     """Frames uint8 (T, C, H, W), and a name for what they show: "interpolation", "prediction" or "sequences"."""
 
     name: str
