@@ -19,7 +19,7 @@ from gan_lab.common.images import (
 )
 
 
-def test_grid_places_pictures_row_by_row():
+def test_grid_places_images_row_by_row():
     images = torch.tensor([-1.0, 0.0, 1.0]).view(3, 1, 1, 1).expand(3, 1, 1, 2)
     w = 255
     expected = [
@@ -33,22 +33,22 @@ def test_grid_places_pictures_row_by_row():
 
 
 @pytest.mark.parametrize(("n", "columns", "rows"), [(64, 8, 8), (10, 4, 3), (8, 4, 2), (1, 1, 1), (3, 2, 2)])
-def test_grid_is_nearly_square_by_itself(n, columns, rows):
+def test_grid_is_nearly_square_by_default(n, columns, rows):
     sheet = grid(torch.zeros(n, 3, 100, 90), pad=0)
     assert sheet.shape == (3, rows * 100, columns * 90)
 
 
-def test_kinds_stand_in_rows_whose_ends_are_blank():
+def test_labels_have_rows_that_are_filled_up_with_white():
     images = torch.tensor([-1.0, -0.5, 0.0]).view(3, 1, 1, 1).expand(-1, -1, 64, 64)
     sheet = grid_by_label(images, torch.tensor([5, 2, 5]))
     assert sheet[0, 30::66, 30::66].tolist() == [[64, 255], [0, 128]]
 
 
-def test_grid_enlarges_tiny_pictures_by_a_whole_factor():
-    picture = torch.rand(1, 1, 28, 20) * 2 - 1
-    sheet = grid(picture, pad=0)
+def test_grid_enlarges_small_images_by_an_integer_factor():
+    image = torch.rand(1, 1, 28, 20) * 2 - 1
+    sheet = grid(image, pad=0)
     assert sheet.shape == (1, 56, 40)
-    assert torch.equal(sheet[:, ::2, ::2], grid(picture, pad=0, scale=1))
+    assert torch.equal(sheet[:, ::2, ::2], grid(image, pad=0, scale=1))
     assert torch.equal(sheet[:, 1::2, 1::2], sheet[:, ::2, ::2])
 
 
@@ -57,7 +57,7 @@ def test_strip_is_one_row():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_returns_every_pixel(tmp_path, channels):
+def test_png_keeps_every_pixel(tmp_path, channels):
     image = torch.randint(0, 256, (channels, 5, 7), dtype=torch.uint8)
     save_png(tmp_path / "new" / "a.png", image)
     read = np.array(Image.open(tmp_path / "new" / "a.png")).reshape(5, 7, channels)
@@ -65,13 +65,13 @@ def test_png_returns_every_pixel(tmp_path, channels):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
 
 
-def test_single_pictures_are_numbered_on_from_the_start(tmp_path):
+def test_images_are_numbered_from_the_start(tmp_path):
     save_images(tmp_path, torch.full((2, 1, 4, 4), -1.0), start=41)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000041.png", "000042.png"]
 
 
 def frames(count: int, height: int = 9, width: int = 7) -> torch.Tensor:
-    """Grey levels that rise from frame to frame, over RGB."""
+    """RGB frames of rising grey levels."""
     levels = torch.linspace(0, 255, count).round().to(torch.uint8)
     return levels.view(-1, 1, 1, 1).expand(count, 3, height, width).contiguous()
 
@@ -88,7 +88,7 @@ def test_animation_keeps_frames_and_speed(tmp_path, suffix):
             assert abs(int(np.array(image.convert("RGB"))[4, 3, 0]) - 85 * i) <= 3
 
 
-def test_animation_as_mp4(tmp_path):
+def test_an_mp4_keeps_frames_and_speed(tmp_path):
     save_animation(tmp_path / "a.mp4", frames(6, height=33, width=41), fps=12.5)
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]
@@ -104,12 +104,12 @@ def test_mp4_without_pyav_names_what_to_install(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_ending_that_holds_no_animation_is_refused(tmp_path):
+def test_a_suffix_without_animations_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"a\.bmp cannot store an animation.*\.gif"):
         save_animation(tmp_path / "a.bmp", frames(2))
 
 
-def test_frames_are_thinned_and_brought_to_the_size_of_the_last(tmp_path):
+def test_frames_are_evenly_spaced_and_resized_to_the_last(tmp_path):
     for i in range(10):
         save_png(tmp_path / f"{i}.png", torch.full((1, 20 if i else 10, 40), 20 * i, dtype=torch.uint8))
     read = read_frames(sorted(tmp_path.iterdir()), limit=4, longest=20)
@@ -117,7 +117,7 @@ def test_frames_are_thinned_and_brought_to_the_size_of_the_last(tmp_path):
     assert read[:, 0, 5, 5].tolist() == [0, 60, 120, 180]
 
 
-def test_a_heatmap_is_darker_where_numbers_are_higher_and_blank_where_there_are_none():
+def test_a_heatmap_is_darker_for_higher_numbers_and_blank_for_nan():
     table = torch.tensor([[0.0, 1.0], [0.5, float("nan")]])
     sheet = heatmap(table, ["first", "second"], ["x", "y"], "shares", limits=(0, 1), cell=(60, 40))
     assert sheet.shape == (3, 4 * 40, 3 * 60)

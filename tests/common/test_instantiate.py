@@ -40,7 +40,7 @@ def test_calls_partials_and_nesting():
         "gan_lab.networks.dcgan.init_normal.__globals__.get",
     ],
 )
-def test_a_checkpoint_may_not_name(target):
+def test_a_checkpoint_must_not_name(target):
     with pytest.raises(UserError, match=r"trust=\[|no class or function"):
         instantiate({"model": [{"_target_": target, "_partial_": True}]}, TRUSTED)
 
@@ -52,7 +52,7 @@ def test_a_package_can_be_trusted():
     assert instantiate(node, [*TRUSTED, "collections"]) == {}
 
 
-def test_what_is_wrong_is_said():
+def test_errors_name_what_is_wrong():
     with pytest.raises(UserError, match=r"torch\.nn\.Liner"):
         instantiate({"_target_": "torch.nn.Liner"})
     with pytest.raises(UserError, match=r"torch\.nn\.Linear does not take these arguments: .*'widht'"):
@@ -74,23 +74,23 @@ VQGAN = {"_target_": "gan_lab.models.vqgan.VQGAN"}
         ({**QUANTIZER, "entries": 1.5}, "entries=1.5 .* an integer"),
         ({**QUANTIZER, "decay": True}, "decay=True .* a number or null"),
         ({**QUANTIZER, "dim": -3}, "does not work with these values: .*negative"),
-        ({**VQGAN, "commitment": "x"}, "commitment=x"),  # which it hands on to what it extends
+        ({**VQGAN, "commitment": "x"}, "commitment=x"),  # an argument of its base class
         ({"_target_": "gan_lab.networks.vae.ConvDecoder", "tanh": 1}, "tanh=1 .* true or false"),
         ({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 0}, "0 latents is not valid"),
     ],
 )
-def test_values_of_the_wrong_kind_are_named(node, sentence):
+def test_values_of_the_wrong_type_are_refused_by_name(node, sentence):
     with pytest.raises(UserError, match=sentence):
         instantiate(node)
 
 
-def test_numbers_are_taken_as_people_write_them():
+def test_numbers_are_converted_to_the_annotated_type():
     assert instantiate({**QUANTIZER, "entries": 8, "restart": 1, "decay": None}).restart == 1
     dim = instantiate({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 2e1}).dim
     assert dim == 20 and type(dim) is int
 
 
-def test_words_in_place_of_keys_and_values_are_refused():
+def test_plain_values_in_place_of_a_mapping_are_refused():
     node = {
         "_target_": "gan_lab.training.callbacks.fidelity.Fidelity",
         "every": 0,
@@ -104,7 +104,7 @@ def test_words_in_place_of_keys_and_values_are_refused():
     assert instantiate({**node, "quick": None}).tiers["quick"][0] == {}
 
 
-def test_others_annotations_bind_nobody():
+def test_annotations_of_other_packages_are_not_checked():
     rate = {"_target_": "torch.tensor", "data": 0.5}
     adam = {"_target_": "torch.optim.Adam", "_partial_": True}
     parameters = [torch.zeros(1, requires_grad=True)]
@@ -114,18 +114,18 @@ def test_others_annotations_bind_nobody():
     erasing = {
         "_target_": "torchvision.transforms.v2.RandomErasing",
         "value": "random",
-    }  # which is annotated as a float
+    }  # annotated as a float
     assert instantiate(erasing, TRUSTED).p == 0.5
 
 
-def test_of_classes_of_the_users_own_what_goes_wrong_shows_where(tmp_path, monkeypatch):
+def test_errors_in_users_classes_keep_their_traceback(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "unsound.py").write_text("def make(): return [][0]\n")
     with pytest.raises(IndexError):
         instantiate({"_target_": "unsound.make"})
 
 
-def test_what_goes_wrong_inside_a_module_is_not_called_its_absence(tmp_path, monkeypatch):
+def test_an_error_inside_a_module_is_not_reported_as_a_missing_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "in_need.py").write_text("import no_such_package\n\nclass MyGAN: ...\n")
     (tmp_path / "broken.py").write_text("import math\n\nmath.nothing\n")

@@ -10,7 +10,7 @@ from gan_lab.training import resume
 from gan_lab.training.run_config import RunConfig
 
 
-def test_which_of_the_devices_a_run_took_is_no_difference():
+def test_only_the_number_of_devices_counts():
     one, other, more = ({"trainer": {"devices": devices}} for devices in (1, [3], [0, 1]))
     assert runs.differing_keys(one, other) == [] and runs.differing_keys(one, more) == ["trainer.devices"]
 
@@ -24,7 +24,7 @@ def make(folder, config, state="stopped", age=0):
     return folder
 
 
-def test_resume_takes_the_newest_unfinished_run_of_equal_configuration(tmp_path):
+def test_resume_takes_the_newest_unfinished_run_with_an_equal_configuration(tmp_path):
     config = {"seed": 1, "model": {"lr": 0.1}, "resume": "auto"}
     make(tmp_path / "a" / "1", config, age=20)
     newest = make(tmp_path / "a" / "2", {**config, "resume": None}, age=10)
@@ -41,17 +41,17 @@ def configuration(overrides):
 
 @pytest.mark.parametrize("where", ["runs={}", "run_dir={}/mine"])
 def test_the_default_configuration_finds_its_own_run(tmp_path, where):
-    """Whatever folder its loggers and callbacks name."""
+    """Whatever folder its loggers and callbacks write to."""
     made = configuration(["data=fake", where.format(tmp_path)])
     folder, checkpoint = resume.choose_run_dir(made)
     assert checkpoint is None
     make(folder, made.in_folder(folder).values)
     again = configuration(["data=fake", where.format(tmp_path), "resume=auto"])
-    with pytest.raises(UserError, match="cannot be read"):  # it is found, and is no real checkpoint
+    with pytest.raises(UserError, match="cannot be read"):  # it is found, but is no real checkpoint
         resume.choose_run_dir(again)
 
 
-def test_the_differing_keys_of_the_nearest_are_named(tmp_path):
+def test_the_differing_keys_of_the_most_similar_run_are_returned(tmp_path):
     make(tmp_path / "a" / "1", {"seed": 1, "model": {"lr": 0.1}, "logger": {"folder": str(tmp_path / "a" / "1")}})
     near = runs.find_resumable(
         tmp_path, {"seed": 1, "model": {"lr": 0.2, "b": 1}, "logger": {"folder": "x"}, "run_dir": "x"}

@@ -1,4 +1,4 @@
-"""PixelCNN and the Row LSTM: what a value sees, and drawing values one after the other."""
+"""PixelCNN and the Row LSTM: receptive fields, and sampling values one after the other."""
 
 import itertools
 import time
@@ -16,7 +16,7 @@ channel_counts = pytest.mark.parametrize("channels", [1, 3])
 
 
 def make(family, channels, height, width, levels=3, maps=10, layers=2, first=3, **more):
-    """A small network in float64 whose weights are large enough for its logits to differ."""
+    """A small network in float64 with weights that are large enough for its logits to differ."""
     torch.manual_seed(0)
     network = family(channels, height, width, levels, maps, layers, first=first, head=13, **more).double().eval()
     for parameter in network.parameters():
@@ -29,12 +29,12 @@ def draw(*shape):
 
 
 def seen_by_pixelcnn(rows, left, layers):
-    """Whether a value sees that ``rows`` above it and ``left`` columns left: everything, at the size tried."""
+    """Says whether a value depends on one ``rows`` above and ``left`` columns to the left: on all, at this size."""
     return (rows, left) > (0, 0)
 
 
 def seen_by_row_lstm(rows, left, layers):
-    """The triangle of its docstring, with r = k = 1."""
+    """The triangle in the class's docstring, with r = k = 1."""
     if rows == 0:
         return 0 < left <= 1 + layers
     return rows > 0 and -rows <= left <= 1 + layers + rows
@@ -43,10 +43,12 @@ def seen_by_row_lstm(rows, left, layers):
 @pytest.mark.parametrize("embed", [0, 2])
 @channel_counts
 @pytest.mark.parametrize(("family", "seen"), [(PixelCNN, seen_by_pixelcnn), (RowLSTM, seen_by_row_lstm)])
-def test_a_value_sees_what_is_before_it_and_no_other(family, seen, channels, embed):
+def test_a_value_depends_on_the_values_before_it_only(family, seen, channels, embed):
     height, width, layers = 4, 6, 6 if family is PixelCNN else 2
     network = make(family, channels, height, width, layers=layers, embed=embed)
-    values = torch.randint(0, 3, (8, channels, height, width))  # several, as rectifiers may hide a value in one
+    values = torch.randint(
+        0, 3, (8, channels, height, width)
+    )  # several, because a ReLU may hide a value in one of them
     x = network.embed(values).detach().requires_grad_()
     logits = network.logits(x).mul(draw(3, 1, 1, 1)).sum((0, 1))
     places = list(itertools.product(range(channels), range(height), range(width)))
@@ -61,10 +63,10 @@ def test_a_value_sees_what_is_before_it_and_no_other(family, seen, channels, emb
 
 @networks
 @pytest.mark.parametrize(("channels", "levels"), [(1, 2), (1, 3), (2, 2)])
-def test_the_probabilities_of_all_pictures_sum_to_one(family, channels, levels):
+def test_the_probabilities_of_all_images_sum_to_one(family, channels, levels):
     network = make(family, channels, 2, 2, levels)
-    pictures = torch.tensor(list(itertools.product(range(levels), repeat=4 * channels))).view(-1, channels, 2, 2)
-    logs = network(pictures).log_softmax(1).gather(1, pictures[:, None]).flatten(1).sum(1)
+    images = torch.tensor(list(itertools.product(range(levels), repeat=4 * channels))).view(-1, channels, 2, 2)
+    logs = network(images).log_softmax(1).gather(1, images[:, None]).flatten(1).sum(1)
     assert logs.exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
@@ -72,7 +74,7 @@ def test_the_probabilities_of_all_pictures_sum_to_one(family, channels, levels):
 @pytest.mark.parametrize("embed", [0, 2])
 @channel_counts
 @networks
-def test_the_logits_of_drawing_are_forwards(family, channels, embed, dtype, error):
+def test_the_logits_at_each_pixel_equal_those_of_forward(family, channels, embed, dtype, error):
     network = make(family, channels, 4, 5, embed=embed, classes=2).to(dtype)
     values, labels = torch.randint(0, 3, (3, channels, 4, 5)), torch.tensor([0, 1, 1])
     state = network.init_state(values, labels)
@@ -86,7 +88,7 @@ def test_the_logits_of_drawing_are_forwards(family, channels, embed, dtype, erro
 
 @channel_counts
 @networks
-def test_drawing_with_memory_equals_drawing_without(family, channels):
+def test_sampling_with_memory_equals_naive_sampling(family, channels):
     network = make(family, channels, 4, 5, classes=2)
     uniforms, labels = draw(6, channels, 4, 5), torch.arange(6) % 2
     found = sample(network, uniforms, labels=labels)
@@ -101,21 +103,21 @@ def test_drawing_with_memory_equals_drawing_without(family, channels):
 
 
 @networks
-def test_a_sample_does_not_depend_on_what_it_is_drawn_together_with(family):
+def test_a_sample_does_not_depend_on_its_batch(family):
     network = make(family, 3, 4, 5)
     uniforms = draw(5, 3, 4, 5)
     assert sample(network, uniforms)[3:4].equal(sample(network, uniforms[3:4]))
 
 
 @networks
-def test_each_label_has_logits_of_its_own(family):
+def test_logits_depend_on_the_label(family):
     network = make(family, 1, 4, 4, classes=3)
     values = torch.zeros(3, 1, 4, 4, dtype=torch.long)
     logits = network(values, torch.arange(3))
     assert all((logits[a] - logits[b]).abs().max() > 1e-3 for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
-def test_levels_are_drawn_as_often_as_they_are_likely():
+def test_levels_are_sampled_with_their_probabilities():
     shares = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64)
     uniforms = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
     drawn = inverse_cdf(shares.log().expand(1000, 4), uniforms)
@@ -124,7 +126,7 @@ def test_levels_are_drawn_as_often_as_they_are_likely():
 
 
 @networks
-def test_dropout_is_for_training_alone(family):
+def test_dropout_is_active_in_training_only(family):
     network = make(family, 1, 4, 4, dropout=0.5)
     values = torch.zeros(1, 1, 4, 4, dtype=torch.long)
     assert network(values).equal(network(values))
@@ -133,8 +135,8 @@ def test_dropout_is_for_training_alone(family):
 
 
 @networks
-def test_memory_makes_drawing_at_least_ten_times_as_fast(family):
-    """At 28×28; without memory each value costs a run over the whole picture, of which a few are timed."""
+def test_memory_makes_sampling_at_least_ten_times_as_fast(family):
+    """At 28×28; without memory each value costs a run over the whole image, a few of which are timed."""
     network = family(1, 28, 28, levels=2, maps=32, layers=4, head=16).eval()
     uniforms = torch.rand(32, 1, 28, 28)
     start = time.perf_counter()

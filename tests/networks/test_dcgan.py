@@ -24,14 +24,14 @@ def test_any_size_and_channels(shape, norm):
 
 
 @pytest.mark.parametrize(("size", "works"), [((28, 28), 32), ((48, 48), 64), ((64, 65), 64), ((4, 4), 8)])
-def test_a_size_it_cannot_make_names_one_it_can(size, works):
+def test_an_unsupported_size_raises_with_a_supported_one(size, works):
     with pytest.raises(ValueError, match=rf"data\.size={works} works"):
         dcgan.Generator(10, 3, *size)
     with pytest.raises(ValueError, match="network=mlp takes points"):
         dcgan.Generator(10, 2, 1, 1)
 
 
-def test_a_critic_without_norms_has_biases():
+def test_a_discriminator_without_norms_has_biases():
     plain = dcgan.Discriminator(3, 64, 64, norm="none")
     assert sum(p.numel() for p in plain.parameters() if p.ndim == 1) == 64 + 128 + 256 + 512 + 1
 

@@ -1,4 +1,4 @@
-"""Cells against their equations written out, and what networks that continue sequences see, are fed and give."""
+"""Recurrent cells against their equations written out, and inputs and outputs of the forecasting networks."""
 
 import math
 from functools import partial
@@ -13,20 +13,20 @@ from gan_lab.networks.recurrent import ConvLSTMCell, SpatioTemporalLSTMCell
 from gan_lab.networks.simvp import SimVP
 
 CHANNELS, HEIGHT, WIDTH = 2, 8, 12
-GIVEN = 3
+CONTEXT = 3
 
 small = {"maps": 6, "layers": 2, "kernel": 3}
 FAMILIES = {
     "convlstm": partial(ConvLSTM, patch=2, **small),
     "predrnn": partial(PredRNN, patch=2, **small),
-    "simvp": partial(SimVP, context_frames=GIVEN, hidden=8, blocks=2, kernels=(1, 3), groups=2, **small),
+    "simvp": partial(SimVP, context_frames=CONTEXT, hidden=8, blocks=2, kernels=(1, 3), groups=2, **small),
 }
 families = pytest.mark.parametrize("family", FAMILIES)
 recurrent = pytest.mark.parametrize("family", ["convlstm", "predrnn"])
 
 
 def make(family, **more):
-    """A small network in float64 whose weights are large enough for its predictions to differ."""
+    """A small network in float64 with weights that are large enough for its predictions to differ."""
     torch.manual_seed(0)
     network = FAMILIES[family](CHANNELS, HEIGHT, WIDTH, **more).double()
     for parameter in network.parameters():
@@ -63,7 +63,7 @@ def pixel(*values):
     return torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
 
 
-def test_the_convlstm_cell_is_equation_3():
+def test_the_convlstm_cell_computes_equation_3():
     cell = ConvLSTMCell(1, 1, 1)
     convs = filled(cell)
     x, hidden, before = 0.3, -0.5, 0.8
@@ -75,7 +75,7 @@ def test_the_convlstm_cell_is_equation_3():
     assert state[1].item() == pytest.approx(after, abs=1e-12)
 
 
-def test_the_spatiotemporal_cell_is_its_equations():
+def test_the_spatiotemporal_cell_computes_its_equations():
     cell = SpatioTemporalLSTMCell(1, 2, 1)
     convs = filled(cell)
     x, hidden, before, memory = [0.3], [-0.5, 0.2], [0.8, -0.9], [0.1, 0.4]
@@ -98,8 +98,8 @@ def test_the_spatiotemporal_cell_is_its_equations():
         assert tensor.flatten().tolist() == pytest.approx(numbers, abs=1e-12)
 
 
-def test_one_convolution_over_two_is_the_sum_of_one_over_each():
-    """The published form: what the input gives the gates, and what the hidden state does."""
+def test_one_convolution_over_both_inputs_is_the_sum_of_one_over_each():
+    """The published form has a convolution of the input and one of the hidden state."""
     torch.manual_seed(0)
     cell, x = ConvLSTMCell(3, 4, 3), torch.randn(2, 3, 5, 6)
     hidden, before = torch.randn(2, 2, 4, 5, 6).unbind()
@@ -113,7 +113,7 @@ def test_one_convolution_over_two_is_the_sum_of_one_over_each():
 @pytest.mark.parametrize(
     ("cell", "names"), [(ConvLSTMCell, ["gates"]), (SpatioTemporalLSTMCell, ["temporal", "spatial"])]
 )
-def test_a_cell_begins_empty_and_keeps_what_it_holds(cell, names):
+def test_the_initial_state_is_zero_and_forget_gates_start_open(cell, names):
     made = cell(8, 8, 5)
     assert not any(part.any() for part in made.init_state(2, 3, 4)) and made.init_state(2, 3, 4)[0].shape == (
         2,
@@ -126,22 +126,22 @@ def test_a_cell_begins_empty_and_keeps_what_it_holds(cell, names):
         assert (bias[1] > 0.9).all() and (bias[[0, *range(2, len(bias))]].abs() < 0.1).all()
 
 
-def test_frames_become_maps_in_which_black_is_nothing_and_come_back():
+def test_maps_of_black_frames_are_zero_and_to_frames_inverts_to_maps():
     frames = clip(3)
     maps = to_maps(frames, 4)
     assert maps.shape == (2, 3, CHANNELS * 16, 2, 3)
     torch.testing.assert_close(to_frames(maps, 4), frames)
     assert to_maps(torch.full((1, 1, 1, 4, 4), -1.0), 2).unique().tolist() == [0]
-    assert maps[0, 0, :16, 0, 0].equal((frames[0, 0, 0, :4, :4].flatten() + 1) / 2)  # a square's pixels in raster order
+    assert maps[0, 0, :16, 0, 0].equal((frames[0, 0, 0, :4, :4].flatten() + 1) / 2)  # a patch's pixels in raster order
 
 
 def gates_from_nothing(conv, x, *zeros):
-    """Of a convolution over x and states that are zero."""
+    """The gates for the input x and zero states."""
     weight = conv.weight[:, : x.shape[1]]
     return F.conv2d(x, weight, conv.bias, padding=weight.shape[-1] // 2)
 
 
-def test_one_time_step_of_convlstm_is_its_convolutions():
+def test_one_time_step_of_convlstm_equals_its_convolutions():
     network, frames = make("convlstm"), clip(1)
     x = to_maps(frames[:, 0], 2)
     read = []
@@ -159,7 +159,7 @@ def test_one_time_step_of_convlstm_is_its_convolutions():
     torch.testing.assert_close(network(frames, 1)[:, 0], expected)
 
 
-def test_one_time_step_of_predrnn_is_its_convolutions():
+def test_one_time_step_of_predrnn_equals_its_convolutions():
     network, frames = make("predrnn"), clip(1)
     x, memory = to_maps(frames[:, 0], 2), torch.zeros(2, 6, 4, 6, dtype=torch.float64)
     for layer in network.cells:
@@ -174,40 +174,39 @@ def test_one_time_step_of_predrnn_is_its_convolutions():
 
 
 @families
-def test_a_prediction_sees_what_is_before_it_and_no_other(family):
-    """Frames given, and true ones that are fed."""
+def test_a_prediction_depends_on_the_frames_before_it_only(family):
+    """Frames of the context, and true frames by teacher forcing."""
     network = make(family)
-    frames, truth = clip(GIVEN).requires_grad_(), clip(3, seed=2).requires_grad_()
-    made = network(frames, 4, truth, torch.ones(2, 3, dtype=torch.bool))
-    first = GIVEN + 4 - made.shape[1]  # which frame the first prediction is of
-    reach = GIVEN if family == "simvp" else GIVEN + 3  # SimVP is not fed
-    for k, picture in enumerate(made.unbind(1), first):
-        slopes = torch.autograd.grad(picture[0].sum(), (frames, truth), retain_graph=True, materialize_grads=True)
+    frames, future = clip(CONTEXT).requires_grad_(), clip(3, seed=2).requires_grad_()
+    made = network(frames, 4, future, torch.ones(2, 3, dtype=torch.bool))
+    first = CONTEXT + 4 - made.shape[1]  # index of the first predicted frame
+    reach = CONTEXT if family == "simvp" else CONTEXT + 3  # SimVP has no teacher forcing
+    for k, prediction in enumerate(made.unbind(1), first):
+        slopes = torch.autograd.grad(prediction[0].sum(), (frames, future), retain_graph=True, materialize_grads=True)
         seen = torch.cat(slopes, 1).abs().sum((2, 3, 4)) > 0
-        assert seen[0].tolist() == [j < min(k, reach) for j in range(GIVEN + 3)]
+        assert seen[0].tolist() == [j < min(k, reach) for j in range(CONTEXT + 3)]
         assert not seen[1].any()  # the other sequence
 
 
 @recurrent
-def test_nothing_fed_is_its_own_predictions(family):
-    network, frames, truth = make(family), clip(3), clip(3, seed=2)
+def test_without_teacher_forcing_inputs_are_predictions(family):
+    network, frames, future = make(family), clip(3), clip(3, seed=2)
     alone = network(frames, 4)
-    assert alone.equal(network(frames, 4, truth, torch.zeros(2, 3, dtype=torch.bool)))
-    assert not alone.equal(network(frames, 4, truth, torch.ones(2, 3, dtype=torch.bool)))
+    assert alone.equal(network(frames, 4, future, torch.zeros(2, 3, dtype=torch.bool)))
+    assert not alone.equal(network(frames, 4, future, torch.ones(2, 3, dtype=torch.bool)))
 
 
-def test_predrnn_fed_everything_is_teacher_forcing():
-    """It is as if all frames were given."""
-    network, frames, truth = make("predrnn"), clip(3), clip(3, seed=2)
-    fed = network(frames, 4, truth, torch.ones(2, 3, dtype=torch.bool))
-    torch.testing.assert_close(fed, network(torch.cat([frames, truth], 1), 1))
+def test_full_teacher_forcing_of_predrnn_is_a_longer_context():
+    network, frames, future = make("predrnn"), clip(3), clip(3, seed=2)
+    teacher_mask = network(frames, 4, future, torch.ones(2, 3, dtype=torch.bool))
+    torch.testing.assert_close(teacher_mask, network(torch.cat([frames, future], 1), 1))
     again = torch.cat([frames, network(frames, 1)[:, -1:]], 1)
     torch.testing.assert_close(network(frames, 2), network(again, 1))
 
 
 @pytest.mark.parametrize("forced", [True, False])
-def test_convlstm_fed_everything_or_nothing_is_a_loop(forced):
-    network, frames, truth = make("convlstm"), clip(3), clip(3, seed=2)
+def test_convlstm_with_or_without_teacher_forcing_equals_a_loop(forced):
+    network, frames, future = make("convlstm"), clip(3), clip(3, seed=2)
     states = [cell.init_state(2, 4, 6) for cell in network.encoder]
     for x in to_maps(frames, 2).unbind(1):
         for layer, cell in enumerate(network.encoder):
@@ -219,42 +218,42 @@ def test_convlstm_fed_everything_or_nothing_is_a_loop(forced):
             x, states[layer] = cell(x, states[layer])
             hidden.append(x)
         expected.append(to_frames(network.out(torch.cat(hidden, 1)), 2))
-        x = truth[:, s] if forced and s < 3 else expected[-1]
-    fed = torch.full((2, 3), forced)
-    torch.testing.assert_close(network(frames, 4, truth, fed), torch.stack(expected, 1))
+        x = future[:, s] if forced and s < 3 else expected[-1]
+    teacher_mask = torch.full((2, 3), forced)
+    torch.testing.assert_close(network(frames, 4, future, teacher_mask), torch.stack(expected, 1))
 
 
 @recurrent
-def test_each_sequence_is_fed_as_is_said_of_it(family):
-    network, frames, truth = make(family), clip(2), clip(3, seed=2)
-    fed = torch.tensor([[True, False, True], [False, True, False]])
-    together = network(frames, 4, truth, fed)
+def test_each_sequence_has_its_own_teacher_mask(family):
+    network, frames, future = make(family), clip(2), clip(3, seed=2)
+    teacher_mask = torch.tensor([[True, False, True], [False, True, False]])
+    together = network(frames, 4, future, teacher_mask)
     for i in range(2):
         one = slice(i, i + 1)
-        torch.testing.assert_close(together[one], network(frames[one], 4, truth[one], fed[one]))
+        torch.testing.assert_close(together[one], network(frames[one], 4, future[one], teacher_mask[one]))
 
 
-@pytest.mark.parametrize("given", [1, 2, 5])
+@pytest.mark.parametrize("context", [1, 2, 5])
 @pytest.mark.parametrize("steps", [1, 3, 7])
 @families
-def test_any_number_of_frames_follow_any_number(family, given, steps):
-    made = make(family)(clip(given), steps)
-    assert made.shape == (2, given - 1 + steps if family == "predrnn" else steps, CHANNELS, HEIGHT, WIDTH)
+def test_any_number_of_frames_follows_any_number(family, context, steps):
+    made = make(family)(clip(context), steps)
+    assert made.shape == (2, context - 1 + steps if family == "predrnn" else steps, CHANNELS, HEIGHT, WIDTH)
     assert made.isfinite().all()
 
 
-def test_simvp_rolls_out_in_blocks():
-    network, frames = make("simvp"), clip(GIVEN)
-    made = network(frames, 2 * GIVEN)
-    torch.testing.assert_close(made[:, :GIVEN], network(frames, GIVEN))
-    torch.testing.assert_close(made[:, GIVEN:], network(made[:, :GIVEN], GIVEN))
+def test_simvp_predicts_in_blocks():
+    network, frames = make("simvp"), clip(CONTEXT)
+    made = network(frames, 2 * CONTEXT)
+    torch.testing.assert_close(made[:, :CONTEXT], network(frames, CONTEXT))
+    torch.testing.assert_close(made[:, CONTEXT:], network(made[:, :CONTEXT], CONTEXT))
     torch.testing.assert_close(made[:, :2], network(frames, 2))
     torch.testing.assert_close(network(torch.cat([clip(4, seed=3), frames], 1), 4), made[:, :4])
-    few = frames[:, :1].expand(-1, GIVEN - 1, -1, -1, -1)
+    few = frames[:, :1].expand(-1, CONTEXT - 1, -1, -1, -1)
     torch.testing.assert_close(network(frames[:, :2], 4), network(torch.cat([few[:, 1:], frames[:, :2]], 1), 4))
 
 
-def test_simvp_of_the_papers_size_has_its_number_of_weights():
+def test_simvp_of_the_papers_size_has_the_published_number_of_parameters():
     with torch.device("meta"):
         network = SimVP(1, 64, 64, context_frames=10)
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(58.0e6, rel=0.01)  # OpenSTL's benchmark
@@ -262,20 +261,20 @@ def test_simvp_of_the_papers_size_has_its_number_of_weights():
 
 @pytest.mark.parametrize("autocast", [False, True])
 @recurrent
-def test_checkpointing_leaves_gradients_as_they_are(family, autocast):
-    frames, truth, fed = clip(3), clip(2, seed=2), torch.tensor([[True, False], [False, True]])
+def test_checkpointing_does_not_change_gradients(family, autocast):
+    frames, future, teacher_mask = clip(3), clip(2, seed=2), torch.tensor([[True, False], [False, True]])
     found = []
     for checkpointing in (False, True):
         network = make(family, checkpointing=checkpointing).float()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            made = network(frames.float(), 3, truth.float(), fed).float()
+            made = network(frames.float(), 3, future.float(), teacher_mask).float()
             made.square().mean().backward()
         found.append([made, *(p.grad for p in network.parameters())])
     assert all(a.equal(b) for a, b in zip(*found, strict=True))
 
 
 @families
-def test_sides_that_do_not_divide_are_refused(family):
+def test_sides_that_are_no_multiples_are_refused(family):
     with pytest.raises(ValueError, match=r"multiples of 2 px, not 8×9: data\.size=8 works"):
         FAMILIES[family](1, 8, 9)
     with pytest.raises(ValueError, match=r"data\.size=8 works"):

@@ -1,4 +1,4 @@
-"""The networks of SNGAN, SAGAN and R3GAN, and what wraps a critic: sizes, published counts, closed forms."""
+"""The networks of SNGAN, SAGAN and R3GAN, and wrappers of a discriminator: sizes, published counts, closed forms."""
 
 import math
 from itertools import pairwise
@@ -26,12 +26,12 @@ def count(network):
 
 
 def residual(before, after, skip):
-    """Weights and biases of two 3×3 convolutions and, maybe, a 1×1."""
+    """The number of parameters of two 3×3 convolutions and, with a skip, a 1×1."""
     return 9 * before * after + 9 * after * after + 2 * after + skip * (before * after + after)
 
 
 def test_sngan_at_32():
-    """Miyato et al. 2018, table 4: a dense layer, three blocks of 256 maps; four of 128, of which two halve."""
+    """Miyato et al. 2018, table 4: a dense layer, three blocks of 256 maps; four of 128, two of which halve."""
     norms = 3 * 2 * 2 * 256 + 2 * 256
     assert count(sngan.Generator(128, 3, 32, 32)) == 129 * 4096 + 3 * residual(256, 256, 1) + norms + 9 * 256 * 3 + 3
     blocks = residual(3, 128, 1) + residual(128, 128, 1) + 2 * residual(128, 128, 0)
@@ -39,20 +39,20 @@ def test_sngan_at_32():
 
 
 def test_sngan_at_64_and_128():
-    """Miyato et al. 2018, tables 5 and 6, without labels: five blocks that halve, and at 128 px one more."""
+    """Miyato et al. 2018, tables 5 and 6, without labels: five blocks that halve the size, and at 128 px one more."""
     maps = [64, 128, 256, 512, 1024]
     halving = residual(3, 64, 1) + sum(residual(a, b, 1) for a, b in pairwise(maps))
     assert count(sngan.Discriminator(3, 64, 64)) == halving + 1025
     assert count(sngan.Discriminator(3, 128, 128)) == halving + residual(1024, 1024, 0) + 1025
 
 
-def test_gains_of_classes_begin_as_an_ordinary_norm_and_carry_no_spectral_norm():
+def test_conditional_norms_start_as_ordinary_norms_and_have_no_spectral_norm():
     generator = spectral_norm(sngan.Generator(8, 3, 16, 16, base=4, classes=3))
     norms = [layer for layer in generator.modules() if isinstance(layer, sngan.ConditionalNorm)]
     assert norms and all(not norm.gains.any() and not norm.norm.affine for norm in norms)
 
 
-def test_r3gan_at_the_setting_of_cifar_10():
+def test_r3gan_for_cifar_10():
     """Huang et al. 2024, table 5: about 20.8 and 21.3 million."""
     assert count(r3gan.Generator(64, 3, 32, 32, classes=10)) == 20_781_952
     assert count(r3gan.Discriminator(3, 32, 32, classes=10)) == 21_280_512
@@ -66,31 +66,31 @@ def test_any_size_channels_and_classes(family, shape, classes):
     labels = [torch.tensor([0, 4])] if classes else []
     images = networks.Generator(10, *shape, classes=classes, **narrow)(torch.randn(2, 10), *labels)
     assert images.shape == (2, *shape)
-    critic = networks.Discriminator(*shape, classes=classes, **narrow)
-    assert critic(images, *labels).shape == (2,)
+    discriminator = networks.Discriminator(*shape, classes=classes, **narrow)
+    assert discriminator(images, *labels).shape == (2,)
     if not classes:
-        features = critic.features(images)
-        assert features.flatten(1).shape == (2, critic.width)
-        torch.testing.assert_close(critic.logits(features), critic(images))
+        features = discriminator.features(images)
+        assert features.flatten(1).shape == (2, discriminator.width)
+        torch.testing.assert_close(discriminator.logits(features), discriminator(images))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_both_networks_heed_the_label(family):
+def test_both_networks_depend_on_the_label(family):
     networks, narrow = FAMILIES[family]
     torch.manual_seed(0)
     generator = networks.Generator(10, 3, 16, 16, classes=3, **narrow)
-    critic = networks.Discriminator(3, 16, 16, classes=3, **narrow)
-    for network in (generator, critic):  # some of whose parts begin at nothing
+    discriminator = networks.Discriminator(3, 16, 16, classes=3, **narrow)
+    for network in (generator, discriminator):  # some parameters of which start at zero
         for parameter in network.parameters():
             nn.init.normal_(parameter, 0, 0.3)
     latents, labels = torch.randn(3, 10), torch.arange(3)
     images = generator(latents, labels)
     assert not torch.allclose(images, generator(latents, labels.flip(0)))
-    assert not torch.allclose(critic(images, labels), critic(images, labels.roll(1)))
+    assert not torch.allclose(discriminator(images, labels), discriminator(images, labels.roll(1)))
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64, 128])
-def test_sagans_attention_is_in_both_networks_at_any_size(side):
+def test_both_networks_have_sagans_attention_at_any_size(side):
     at = attention(side, side)
     networks = (
         sngan.Generator(4, 3, side, side, base=2, attention=at),
@@ -100,12 +100,12 @@ def test_sagans_attention_is_in_both_networks_at_any_size(side):
         assert sum(isinstance(layer, sngan.Attention) for layer in network.modules()) == 1
 
 
-def test_residual_blocks_begin_with_gain_sqrt_2_and_all_else_with_1():
+def test_residual_blocks_start_with_gain_sqrt_2_and_other_layers_with_1():
     generator = sngan.Generator(128, 3, 32, 32, base=32)
-    critic = sngan.Discriminator(3, 32, 32, base=32)
+    discriminator = sngan.Discriminator(3, 32, 32, base=32)
     convs = [
         (generator.blocks[0].convs[0], 2),
-        (critic.blocks[0].convs[1], 2),
+        (discriminator.blocks[0].convs[1], 2),
         (generator.out, 1),
         (generator.dense, 1),
     ]
@@ -115,7 +115,7 @@ def test_residual_blocks_begin_with_gain_sqrt_2_and_all_else_with_1():
         assert not layer.bias.any()
 
 
-def test_attention_that_no_maps_have_is_refused():
+def test_attention_at_a_size_without_maps_is_refused():
     with pytest.raises(ValueError, match="attention=5 is not valid"):
         sngan.Generator(4, 3, 16, 16, base=2, attention=5)
 
@@ -134,7 +134,7 @@ def test_attention_is_a_weighted_mean_of_values():
     torch.testing.assert_close(layer(x)[1, :, 2, 3], expected)
 
 
-def test_r3gans_blocks_begin_as_nothing_and_its_variances_as_stated():
+def test_r3gans_blocks_start_as_the_identity_with_the_stated_variances():
     torch.manual_seed(0)
     block = r3gan.Block(64, 16, count=8)
     x = torch.randn(2, 64, 4, 4)
@@ -145,7 +145,7 @@ def test_r3gans_blocks_begin_as_nothing_and_its_variances_as_stated():
     assert block.mix.groups == 8
 
 
-def test_resampling_keeps_a_level_and_undoes_itself_on_a_slope():
+def test_resampling_keeps_constants_and_is_inverted_on_a_slope():
     flat = torch.full((1, 4, 8, 8), 0.7)
     for layer in (r3gan.Up(4, 4), r3gan.Down(4, 4)):
         assert layer(flat)[:, :, 2:-2, 2:-2] == pytest.approx(0.7)
@@ -175,26 +175,26 @@ def test_a_spectral_norm_is_one_for_every_layer_live_and_averaged(precision):
             assert norm.item() == pytest.approx(1, abs=0.03)
 
 
-def test_the_deviation_of_a_group_is_shown_to_each_of_it():
+def test_each_sample_gets_the_standard_deviation_of_its_group():
     features = torch.tensor([[0.0, 0.0], [1.0, 5.0], [2.0, 4.0], [1.0, 5.0]])
     # Groups of samples 0, 2 and 1, 3: deviations (1, 2) and (0, 0).
-    shown = MinibatchStddev(2)(features)
-    assert shown[:, :2].equal(features)
-    assert shown[:, 2].tolist() == pytest.approx([1.5, 0, 1.5, 0], abs=1e-3)
+    extended = MinibatchStddev(2)(features)
+    assert extended[:, :2].equal(features)
+    assert extended[:, 2].tolist() == pytest.approx([1.5, 0, 1.5, 0], abs=1e-3)
     assert MinibatchStddev(3)(features.view(4, 2, 1, 1)).shape == (4, 3, 1, 1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_any_critic_takes_both(family):
+def test_any_discriminator_takes_both_wrappers(family):
     networks, narrow = FAMILIES[family]
-    critic = minibatch_stddev(networks.Discriminator(3, 16, 16, **narrow), group=2)
+    discriminator = minibatch_stddev(networks.Discriminator(3, 16, 16, **narrow), group=2)
     if family == "r3gan":
         with pytest.raises(ValueError, match="start at zero"):
-            spectral_norm(critic)
+            spectral_norm(discriminator)
     else:
-        critic = spectral_norm(critic)
+        discriminator = spectral_norm(discriminator)
     images = torch.randn(4, 3, 16, 16)
-    logits = critic(images)
+    logits = discriminator(images)
     assert logits.shape == (4,)
     logits.sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in critic.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in discriminator.parameters())

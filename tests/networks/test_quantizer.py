@@ -1,4 +1,4 @@
-"""A codebook: nearest entries, gradients past them, moving averages, and entries that begin anew."""
+"""Vector quantisation: nearest entries, straight-through gradients, moving averages, restarts."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def flat(x):
     return x.movedim(1, -1).flatten(0, -2)
 
 
-def test_vectors_become_their_nearest_entries_and_gradients_pass_straight_through(vectors):
+def test_vectors_become_their_nearest_entries_with_straight_through_gradients(vectors):
     book = Quantizer(7, 3)
     vectors.requires_grad_()
     made, codes = book(vectors)
@@ -28,13 +28,13 @@ def test_vectors_become_their_nearest_entries_and_gradients_pass_straight_throug
 
 
 @pytest.mark.parametrize("decay", [None, 0.99])
-def test_commitment_moves_vectors_and_the_codebook_term_entries(vectors, decay):
+def test_the_commitment_loss_moves_vectors_and_the_codebook_loss_entries(vectors, decay):
     book = Quantizer(7, 3, decay)
     vectors.requires_grad_()
     commitment, codebook = book.losses(vectors, book.nearest(vectors))
-    apart = (vectors - book.embed(book.nearest(vectors))).square().mean()
-    assert commitment.item() == pytest.approx(apart.item())
-    assert codebook.item() == pytest.approx(0 if decay else apart.item())
+    distances = (vectors - book.embed(book.nearest(vectors))).square().mean()
+    assert commitment.item() == pytest.approx(distances.item())
+    assert codebook.item() == pytest.approx(0 if decay else distances.item())
     commitment.backward()
     assert vectors.grad.any()
     if decay is None:
@@ -44,7 +44,7 @@ def test_commitment_moves_vectors_and_the_codebook_term_entries(vectors, decay):
 
 
 def test_entries_move_to_the_mean_of_the_vectors_that_choose_them(vectors):
-    book = Quantizer(2, 3, decay=0.0, restart=0)  # which forgets at once
+    book = Quantizer(2, 3, decay=0.0, restart=0)  # without memory
     codes = book.nearest(vectors)
     book.update(vectors, codes, KeyedStream(0, "a"))
     for entry in range(2):
@@ -52,7 +52,7 @@ def test_entries_move_to_the_mean_of_the_vectors_that_choose_them(vectors):
         torch.testing.assert_close(book.weight[entry], expected)
 
 
-def test_a_step_is_a_moving_average_of_sums_and_counts(vectors):
+def test_an_update_is_a_moving_average_of_sums_and_counts(vectors):
     book = Quantizer(2, 3, decay=0.9, restart=0)
     sums, counts = book.sums.clone(), book.counts.clone()
     codes = book.nearest(vectors)
@@ -63,16 +63,16 @@ def test_a_step_is_a_moving_average_of_sums_and_counts(vectors):
 
 
 @pytest.mark.parametrize("decay", [None, 0.5])
-def test_entries_that_nobody_chooses_begin_anew_at_vectors(vectors, decay):
+def test_unused_entries_restart_at_vectors(vectors, decay):
     book = Quantizer(8, 3, decay, restart=0.5)
     with torch.no_grad():
         book.weight[1:] = 1e3
-    for step in range(200):  # averages over a hundred steps where entries learn by gradient
-        told = book.update(vectors, book.nearest(vectors), KeyedStream(0, step))
+    for step in range(200):  # counts average over a hundred steps if entries learn by gradient
+        statistics = book.update(vectors, book.nearest(vectors), KeyedStream(0, step))
     assert len(book.nearest(vectors).unique()) > 4
-    assert told["usage"] > 0.5
-    apart = torch.cdist(book.weight.detach(), flat(vectors)).min(1).values
-    assert (apart < 3).all()
+    assert statistics["usage"] > 0.5
+    distances = torch.cdist(book.weight.detach(), flat(vectors)).min(1).values
+    assert (distances < 3).all()
 
 
 def test_perplexity():

@@ -1,4 +1,4 @@
-"""The generators and critics of translation: counts of the papers, shapes, and the fixed filters."""
+"""Generators and discriminators of translation: the papers' parameter counts, shapes, and fixed filters."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ def count(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def test_the_papers_parameters():
+def test_parameter_counts_are_the_papers():
     assert count(resnet.Generator()) == 11_378_179
     assert count(unet.Generator()) == 54_413_955
     assert count(patchgan.Discriminator()) == 2_764_737
@@ -29,18 +29,18 @@ def test_u_nets_keep_the_size():
     assert unet.Generator(11, 1, filters=2, num_downsamplings=4)(torch.zeros(1, 11, 16, 48)).shape == (1, 1, 16, 48)
 
 
-def test_u_nets_drop_around_the_innermost_scale_alone():
+def test_u_nets_have_dropout_around_the_innermost_scale_only():
     assert [any(isinstance(m, Dropout) for m in up) for up in unet.Generator(filters=2).up] == [
         *[False] * 4, *[True] * 3, False,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("layers", "window"), [(1, 16), (2, 34), (3, 70)])
-def test_a_logit_sees_its_window(layers, window):
+def test_a_logit_depends_on_its_window(layers, window):
     """The gradient of one logit reaches exactly a square of that side."""
     network = patchgan.Discriminator(1, filters=2, layers=layers, norm="none")
     for parameter in network.parameters():
-        torch.nn.init.constant_(parameter, 0.1)  # no weight may happen to cancel another
+        torch.nn.init.constant_(parameter, 0.1)  # so that no weights cancel each other
     image = torch.ones(1, 1, 128, 128, requires_grad=True)
     logits = network(image)
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
@@ -48,16 +48,16 @@ def test_a_logit_sees_its_window(layers, window):
     assert rows.max() - rows.min() + 1 == columns.max() - columns.min() + 1 == window
 
 
-def test_features_are_what_the_layers_give():
+def test_features_are_the_outputs_of_the_layers():
     network = resnet.Generator(filters=4, blocks=5, antialias=True)
-    image, at = torch.randn(1, 3, 32, 32), [0, 4, 8, 12, 16]
-    features = network.features(image, at)
-    assert [maps.shape[1] for maps in features] == network.feature_channels(at, 3) == [3, 8, 16, 16, 16]
-    for number, maps in zip(at, features, strict=True):
+    image, indices = torch.randn(1, 3, 32, 32), [0, 4, 8, 12, 16]
+    features = network.features(image, indices)
+    assert [maps.shape[1] for maps in features] == network.feature_channels(indices, 3) == [3, 8, 16, 16, 16]
+    for number, maps in zip(indices, features, strict=True):
         torch.testing.assert_close(maps, network.layers[: number + 1](image))
 
 
-def test_blurring_keeps_what_is_flat_and_halves_what_alternates():
+def test_blurring_keeps_constants_and_removes_alternating_stripes():
     flat = torch.full((1, 2, 8, 8), 0.7)
     torch.testing.assert_close(resnet.BlurDown(2)(flat), flat[:, :, ::2, ::2])
     torch.testing.assert_close(resnet.BlurUp(2)(flat), F.interpolate(flat, scale_factor=2.0))
@@ -65,7 +65,7 @@ def test_blurring_keeps_what_is_flat_and_halves_what_alternates():
     assert resnet.BlurDown(1)(stripes).abs().max() < 1e-6
 
 
-def test_doubling_interpolates():
+def test_upsampling_interpolates():
     """Between neighbours x and y the filter [1 3 3 1] gives ¾x + ¼y and ¼x + ¾y."""
     row = torch.tensor([0.0, 4.0, 8.0]).expand(1, 1, 3, 3)
     assert resnet.BlurUp(1)(row)[0, 0, 2].tolist() == [0.0, 1.0, 3.0, 5.0, 7.0, 8.0]
