@@ -53,13 +53,10 @@ def write_evaluation_page(
         extractor=next(iter(protocol.get("extractors", {})), ""),
         nearest=_nearest(record),
         undefined=", ".join(record.get("undefined", [])),
-        sheet=sheet and {"source": embed_image(sheet.picture, min_side=1), "text": sheet.told},
         human_test=human_test and link(path, human_test),
         charts=charts,
         protocol=json.dumps(protocol, indent=1, default=str, ensure_ascii=False),
-        best=_ranked(gallery.best) if gallery else [],
-        worst=_ranked(gallery.worst) if gallery else [],
-        neighbours=_neighbours(gallery) if gallery else [],
+        **_images(sheet, gallery),
     )
 
 
@@ -70,6 +67,15 @@ class _Figure:
     source: str
     alt: str
     text: str
+
+
+def _images(sheet: Sheet | None, gallery: Gallery | None) -> dict[str, object]:
+    return {
+        "sheet": sheet and {"source": embed_image(sheet.picture, min_side=1), "text": sheet.told},
+        "best": _ranked(gallery.best) if gallery else [],
+        "worst": _ranked(gallery.worst) if gallery else [],
+        "neighbours": _neighbours(gallery) if gallery else [],
+    }
 
 
 def _ranked(samples: tuple[Tensor, Tensor, Tensor]) -> list[_Figure]:

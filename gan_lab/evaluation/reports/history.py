@@ -15,7 +15,7 @@ from gan_lab.evaluation.reports.records import EvaluationRecord, RunInfo, Settin
 
 @dataclass(frozen=True)
 class History:
-    """What one run has written.
+    """The files of one run, as far as reports need them.
 
     Args:
         folder: the run's present folder.

@@ -28,7 +28,7 @@ class Question(TypedDict):
 
 
 class ErrorRate(TypedDict):
-    """How often people were wrong, with a 95 % confidence interval."""
+    """Number and share of wrong answers, with a 95 % confidence interval of the share."""
 
     n: int
     wrong: int
