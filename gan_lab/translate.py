@@ -53,14 +53,14 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     """
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.file_jobs import folder_of, plan
-    from gan_lab.inference.sheet_page import Sheet
+    from gan_lab.inference.sheet_page import SheetPage
     from gan_lab.inference.translate_files import TranslationJob, tiling_for
 
     if request.sheet and Output(request.output).is_image:
         raise UserError(f"sheet=true writes a page beside the results: give a folder, not output={request.output}.")
     folder = folder_of(request.output)
     tiling = tiling_for(session.device, folder, request.tile, request.stats, request.scratch, request.memory)
-    sheet = Sheet(request.output, COLUMNS) if request.sheet else None
+    sheet = SheetPage(request.output, COLUMNS) if request.sheet else None
     keys = request.direction, request.sides, tiling, request.seed
     job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet)
     files, others = plan(request.input, request.output, job.there.target)

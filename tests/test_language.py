@@ -98,7 +98,8 @@ def without_shapes(path):
             and not inherited
             and shapes(function, owner if function.name in ("__init__", "forward", "__call__") else None) < len(wanted)
         ):
-            yield f"{path.relative_to(ROOT)}:{function.lineno} {function.name}: no shape for each of {', '.join(wanted)}"
+            place = f"{path.relative_to(ROOT)}:{function.lineno}"
+            yield f"{place} {function.name}: no shape for each of {', '.join(wanted)}"
 
 
 def without_raises(path):
@@ -125,20 +126,20 @@ def unclear(path):
 CHECKS = (without_shapes, without_raises, unclear)
 
 
-TO_DO = ("cli", "data", "evaluation", "inference", "losses", "models", "training", "")
+TO_DO = ("cli", "data", "evaluation", "losses", "models", "training", "")
 """Rooms that are still being rewritten; "" stands for the package's root."""
 
-ROOMS = ("", *(path.name for path in sorted(PACKAGE.iterdir()) if path.is_dir() and path.name != "__pycache__"))
+DONE = ("evaluation/reports", "training/callbacks", "training/loggers")
+"""Folders of such rooms that are finished."""
 
-
-def room(path):
-    return path.relative_to(PACKAGE).parts[0] if len(path.relative_to(PACKAGE).parts) > 1 else ""
+FOLDERS = sorted({path.parent.relative_to(PACKAGE).as_posix().removeprefix(".") for path in FILES})
+HELD = [name for name in FOLDERS if name in DONE or name.split("/")[0] not in TO_DO]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", [name for name in ROOMS if name not in TO_DO])
-def test_a_room_is_plain(name, check):
-    assert [line for path in FILES if room(path) == name for line in check(path)] == []
+@pytest.mark.parametrize("name", HELD)
+def test_a_folder_is_plain(name, check):
+    assert [line for path in FILES if path.parent == PACKAGE / name for line in check(path)] == []
 
 
 if __name__ == "__main__":

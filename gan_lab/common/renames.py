@@ -190,6 +190,7 @@ NAMES = {
     "editing.interpolation.Between": "inference.interpolation.Interpolation",
     "editing.maps.Make": "inference.tiling.maps.MapFactory",
     "editing.parts.take_apart": "inference.tiling.parts.decompose",
+    "editing.sheet.Sheet": "inference.sheet_page.SheetPage",
     "editing.tiling.Flow": "inference.tiling.exact.LazyMap",
     "editing.tiling.Passes": "inference.tiling.exact.ExactTiling",
     "editing.tiling.Statistics": "inference.tiling.exact.ChannelStatistics",

@@ -29,7 +29,7 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
 """
 
 
-class Sheet:
+class SheetPage:
     """Collects rows of images for a page.
 
     Example: ``sheet.show("horse", "input", pixels, domain); sheet.add("horse", {}); sheet.write("Horses", "")``

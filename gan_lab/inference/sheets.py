@@ -39,7 +39,7 @@ WALKS, STOPS, STEPS = 8, 4, 8
 
 GREY, BLUE, RED = (200, 200, 200), (30, 80, 200), (210, 40, 40)
 
-Sheet = Callable[[], Tensor]
+SheetMaker = Callable[[], Tensor]
 """Generates the sheet, uint8 (1 or 3, H, W), with the model's present weights."""
 
 
@@ -50,7 +50,7 @@ class Animation(NamedTuple):
     frames: Tensor
 
 
-def sheet_for(model: object, data: object, n: int = 64, seed: int = 0, columns: int | None = None) -> Sheet | None:
+def sheet_for(model: object, data: object, n: int = 64, seed: int = 0, columns: int | None = None) -> SheetMaker | None:
     """Returns the sheet that suits this model and its data; None if there is nothing to show.
 
     Example: ``save_png("samples.png", sheet_for(model, data)())``

@@ -20,7 +20,7 @@ from gan_lab.common.progress import track
 from gan_lab.data.reading.files import Entry, open_entry
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.inference.file_jobs import Job
-from gan_lab.inference.sheet_page import Sheet
+from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator
 
 SHOWN = 5
@@ -112,7 +112,7 @@ class TranslationJob:
     back: Translator | None
     max_pixels: int
     overwrite: bool
-    sheet: Sheet | None
+    sheet: SheetPage | None
     report: Report = field(default_factory=Report)
 
     @classmethod
@@ -125,7 +125,7 @@ class TranslationJob:
         seed: int,
         max_pixels: int,
         overwrite: bool,
-        sheet: Sheet | None,
+        sheet: SheetPage | None,
     ) -> "TranslationJob":
         """A job for one direction, with the way back on the sheet if the model knows it.
 
@@ -191,7 +191,7 @@ class TranslationJob:
                 self.report.note(job.name, [f"incomplete on the sheet ({reason(problem)})"])
             self.sheet.add(job.name, job.links)
 
-    def _show(self, sheet: Sheet, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
+    def _show(self, sheet: SheetPage, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
         sheet.show(job.name, "input", photo.pixels, self.there.source)
         sheet.show(job.name, "output", output, self.there.target)
         if self.back is not None:

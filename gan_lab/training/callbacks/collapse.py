@@ -62,7 +62,8 @@ WARNINGS = {
     "kl_nats": (
         "The posterior has collapsed to the prior: over the last {window} iterations an image's latents carried "
         "{mean:.2g} nats on average, so the decoder ignores them, and samples do not depend on them. Try a weight that "
-        "grows or free bits (vae: model.engine.schedules.beta, model.free_bits=0.1), a smaller model.beta, a weaker decoder."
+        "grows or free bits (vae: model.engine.schedules.beta, model.free_bits=0.1), a smaller model.beta, or a weaker "
+        "decoder."
     ),
     "usage": (
         "The codebook has died: over the last {window} iterations {mean:.1%} of the entries that a batch could use "

@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.images import read_frames, save_animation, save_png
-from gan_lab.inference.sheets import Sheet, animation_for, sheet_for
+from gan_lab.inference.sheets import SheetMaker, animation_for, sheet_for
 from gan_lab.training.callbacks.interval import ImageInterval
 from gan_lab.training.loggers import log_animation, log_image
 
@@ -40,7 +40,7 @@ class SampleGrid(Callback):
     ) -> None:
         self.every, self.folder = ImageInterval(every), Path(folder)
         self.n, self.seed, self.columns, self.animate = n, seed, columns, animate
-        self.sheet: Sheet | None = None
+        self.sheet: SheetMaker | None = None
         self.shown = -1
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -63,7 +63,7 @@ class SampleGrid(Callback):
             self._animate_grids(module.images_seen)
             self._animate_model(trainer, module)
 
-    def _show(self, trainer: Trainer, module: Any, make_sheet: Sheet) -> None:
+    def _show(self, trainer: Trainer, module: Any, make_sheet: SheetMaker) -> None:
         """Averages the buffers over all ranks (collective); then rank 0 makes the images."""
         self.shown = module.images_seen
         if hasattr(module, "sync_buffers"):
