@@ -1,71 +1,144 @@
-"""The sets that conf/data names. Each takes what is particular to it, and the options of its data module."""
+"""Functions that conf/data names. Each takes the options of its source, and those of a data module as keywords."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Required, TypedDict, Unpack
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.data.loading.splits import check_choice, sides
-from gan_lab.data.modules.clips import ClipsDataModule, FakeClips
+from gan_lab.data.checks import check_choice, parse_size
+from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.translation import TranslationDataModule
 from gan_lab.data.reading.archives import ARCHIVES
 from gan_lab.data.reading.download import fetch
-from gan_lab.data.reading.files import Folder
-from gan_lab.data.reading.pictures import Source
+from gan_lab.data.reading.files import ImageFolder
+from gan_lab.data.reading.image_sets import ImageSource
 from gan_lab.data.sources import torchvision_sets
-from gan_lab.data.sources.arrays import Digits, Fake, Stacked
-from gan_lab.data.sources.domains import Derived, FakeSides, Paired, TwoFolders, Unpaired
-from gan_lab.data.sources.drawn import Animals
-from gan_lab.data.sources.edges import Edges
+from gan_lab.data.sources.arrays import Digits, FakeImages, StackedImages
+from gan_lab.data.sources.clip_arrays import FakeClips
+from gan_lab.data.sources.domains import DerivedPairs, DomainFolders, FakeDomains, PairedFolders, UnpairedFolders
+from gan_lab.data.sources.edges import EdgeMaps
 from gan_lab.data.sources.moving import MovingDigits
 from gan_lab.data.sources.recordings import Recordings
+from gan_lab.data.sources.synthetic_domains import SyntheticAnimals
 
-SETS: dict[str, Callable[[str], Source]] = {
+SETS: dict[str, Callable[[str], ImageSource]] = {
     "digits": lambda _: Digits(),
     "mnist": torchvision_sets.MNIST,
     "fashion_mnist": torchvision_sets.FashionMNIST,
     "cifar10": torchvision_sets.CIFAR10,
 }
+"""Sets that pairs can be made from, by name: root → source."""
 
 
-def digits(**options: Any) -> ImageDataModule:
-    """Scikit-learn's 1,797 handwritten digits, scaled from 8 × 8."""
+class LoaderOptions(TypedDict, total=False):
+    """Options that every data module takes."""
+
+    name: Required[str]
+    batch_size: Required[int]
+    seed: int
+    flip: bool
+    workers: int
+
+
+class CacheOptions(TypedDict, total=False):
+    """Options of data modules that split a set of images and cache decoded pixels."""
+
+    limit: int | None
+    split_seed: int
+    cache: str
+    cache_dir: str | None
+
+
+class FakeImageOptions(LoaderOptions, CacheOptions, total=False):
+    """Options of ``ImageDataModule``, without channels, size and classes."""
+
+    crop: str
+    binarize: str | None
+    binarize_seed: int
+
+
+class ImageOptions(FakeImageOptions, total=False):
+    """Options of ``ImageDataModule``."""
+
+    channels: Required[int]
+    classes: Required[int | None]
+    size: Required[int | Sequence[int]]
+
+
+class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
+    """Options of ``TranslationDataModule``, without domains, size and pairing."""
+
+    preprocess: str
+    load_size: int | Sequence[int] | None
+
+
+class UnpairedOptions(FakeDomainOptions, total=False):
+    """Options of ``TranslationDataModule``, without pairing."""
+
+    domains: Required[Mapping[str, Mapping[str, int]]]
+    size: Required[int | Sequence[int]]
+
+
+class PairedOptions(UnpairedOptions, total=False):
+    """Options of ``TranslationDataModule``."""
+
+    paired: Required[bool]
+
+
+class FakeClipOptions(LoaderOptions, total=False):
+    """Options of ``ClipsDataModule``, without classes."""
+
+    channels: Required[int]
+    size: Required[int | Sequence[int]]
+    length: Required[int]
+
+
+class ClipOptions(FakeClipOptions, total=False):
+    """Options of ``ClipsDataModule``."""
+
+    classes: int
+
+
+def digits(**options: Unpack[ImageOptions]) -> ImageDataModule:
+    """Returns scikit-learn's 1,797 handwritten digits, resized from 8 × 8."""
     return ImageDataModule(Digits(), **options)
 
 
-def mnist(root: str, **options: Any) -> ImageDataModule:
-    """MNIST in ``root``, downloaded if it is not there."""
+def mnist(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
+    """Returns MNIST in ``root``, where it is downloaded if it is missing."""
     return ImageDataModule(torchvision_sets.MNIST(root), **options)
 
 
-def fashion_mnist(root: str, **options: Any) -> ImageDataModule:
-    """Fashion-MNIST in ``root``, downloaded if it is not there."""
+def fashion_mnist(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
+    """Returns Fashion-MNIST in ``root``, where it is downloaded if it is missing."""
     return ImageDataModule(torchvision_sets.FashionMNIST(root), **options)
 
 
-def stacked_mnist(root: str, count: int, draw_seed: int, **options: Any) -> ImageDataModule:
-    """Three of MNIST's digits in each picture, one a channel."""
-    data = ImageDataModule(Stacked(torchvision_sets.MNIST(root), count, draw_seed), **options)
+def stacked_mnist(root: str, count: int, draw_seed: int, **options: Unpack[ImageOptions]) -> ImageDataModule:
+    """Returns images with three of MNIST's digits as their channels, chosen by ``draw_seed``."""
+    data = ImageDataModule(StackedImages(torchvision_sets.MNIST(root), count, draw_seed), **options)
     data.stacked = True
     return data
 
 
-def cifar10(root: str, **options: Any) -> ImageDataModule:
-    """CIFAR-10 in ``root``, downloaded if it is not there."""
+def cifar10(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
+    """Returns CIFAR-10 in ``root``, where it is downloaded if it is missing."""
     return ImageDataModule(torchvision_sets.CIFAR10(root), **options)
 
 
-def folder(root: str, **options: Any) -> ImageDataModule:
-    """A folder or zip of pictures."""
-    return ImageDataModule(Folder(root), **options)
+def folder(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
+    """Returns the images of a folder or zip."""
+    return ImageDataModule(ImageFolder(root), **options)
 
 
-def fake(count: int, channels: int, size: int | Sequence[int], classes: int, **options: Any) -> ImageDataModule:
-    """``count`` pictures of random pixels, for tests."""
-    source = Fake(count, channels, sides(size), classes)
+def fake(
+    count: int, channels: int, size: int | Sequence[int], classes: int, **options: Unpack[FakeImageOptions]
+) -> ImageDataModule:
+    """Returns ``count`` images of random pixels, for tests."""
+    source = FakeImages(count, channels, parse_size(size), classes)
     return ImageDataModule(source, channels=channels, size=size, classes=classes, **options)
 
 
@@ -77,13 +150,17 @@ def unpaired(
     test_b: str | None = None,
     archive: str | None = None,
     paired: bool = False,
-    **options: Any,
+    **options: Unpack[UnpairedOptions],
 ) -> TranslationDataModule:
-    """Two folders of pictures; those of a public set, named by ``archive``, are downloaded if they are not there."""
+    """Returns two folders of images; a public set, named by ``archive``, is downloaded if it is missing.
+
+    Raises:
+        UserError: for ``paired=True``, because nothing matches the images of the two folders.
+    """
     if paired:
-        raise UserError("data.paired=true does not serve for folders that are matched by nothing: give data=paired.")
-    folders = TwoFolders(root, a, b, test_a, test_b)
-    return TranslationDataModule(Unpaired(folders, _fetching(archive, folders)), paired=paired, **options)
+        raise UserError("data.paired=true is not valid for folders whose images are not matched: give data=paired.")
+    folders = DomainFolders(root, a, b, test_a, test_b)
+    return TranslationDataModule(UnpairedFolders(folders, _download(archive, folders)), paired=paired, **options)
 
 
 def paired(
@@ -94,14 +171,15 @@ def paired(
     test_b: str | None = None,
     direction: str = "a2b",
     archive: str | None = None,
-    **options: Any,
+    **options: Unpack[PairedOptions],
 ) -> TranslationDataModule:
-    """Pairs in two folders or side by side; those of a public set are downloaded if they are not there."""
-    folders = TwoFolders(root, a, b, test_a, test_b)
-    return TranslationDataModule(Paired(folders, direction, _fetching(archive, folders)), **options)
+    """Returns pairs in two folders or side by side; a public set is downloaded if it is missing."""
+    folders = DomainFolders(root, a, b, test_a, test_b)
+    return TranslationDataModule(PairedFolders(folders, direction, _download(archive, folders)), **options)
 
 
-def _fetching(archive: str | None, folders: TwoFolders) -> Callable[[], None]:
+def _download(archive: str | None, folders: DomainFolders) -> Callable[[], None]:
+    """Returns a function that downloads a public set into the root, if there is a root and it is missing."""
     if archive is None or folders.root is None:
         return lambda: None
     check_choice("archive", archive, tuple(ARCHIVES))
@@ -109,11 +187,11 @@ def _fetching(archive: str | None, folders: TwoFolders) -> Callable[[], None]:
 
 
 def colorize(
-    root: str | None, of: str | None, data_dir: str, count: int, test_count: int, **options: Any
+    root: str | None, of: str | None, data_dir: str, count: int, test_count: int, **options: Unpack[PairedOptions]
 ) -> TranslationDataModule:
-    """Grey pictures → the same in colour; see ``one_set``."""
-    source = one_set(root, of, data_dir, count, test_count)
-    return TranslationDataModule(Derived(source, lambda pictures: pictures), **options)
+    """Returns pairs of a grey image and the same in colour; see ``source_of_pairs``."""
+    source = source_of_pairs(root, of, data_dir, count, test_count)
+    return TranslationDataModule(DerivedPairs(source, lambda images: images), **options)
 
 
 def edges(
@@ -125,43 +203,54 @@ def edges(
     sigma: float,
     low: float,
     high: float,
-    **options: Any,
+    **options: Unpack[PairedOptions],
 ) -> TranslationDataModule:
-    """Edge maps → the pictures; see ``one_set``, and ``gan_lab.data.sources.edges.canny`` for the last three."""
-    source = one_set(root, of, data_dir, count, test_count)
-    derive = partial(Edges, sigma=sigma, low=low, high=high)
-    return TranslationDataModule(Derived(source, derive), **options)
+    """Returns pairs of an edge map and its image.
+
+    See ``source_of_pairs``, and ``gan_lab.data.sources.edges.canny`` for ``sigma``, ``low`` and ``high``.
+    """
+    source = source_of_pairs(root, of, data_dir, count, test_count)
+    derive = partial(EdgeMaps, sigma=sigma, low=low, high=high)
+    return TranslationDataModule(DerivedPairs(source, derive), **options)
 
 
-def one_set(root: str | None, of: str | None, data_dir: str, count: int, test_count: int) -> Source:
-    """The pictures that pairs are made from.
+def source_of_pairs(root: str | None, of: str | None, data_dir: str, count: int, test_count: int) -> ImageSource:
+    """Returns the images that pairs are made from.
 
     Args:
-        root: a folder or zip of pictures; or where the set named by ``of`` is, or shall be.
-        of: "digits", "mnist", "fashion_mnist" or "cifar10"; None without a root stands for drawn animals.
-        data_dir: where the set is otherwise.
-        count, test_count: of drawn animals.
+        root: a folder or zip of images; if ``of`` names a set, the folder that has it or will get it.
+        of: "digits", "mnist", "fashion_mnist" or "cifar10"; None without a root stands for drawings of animals.
+        data_dir: folder of the set if there is no root.
+        count, test_count: numbers of drawings.
+
+    Raises:
+        UserError: for another set.
     """
     if of is not None:
         check_choice("of", of, tuple(SETS))
         return SETS[of](root or str(Path(data_dir) / of))
-    return Folder(root) if root is not None else Animals(count, test_count)
+    return ImageFolder(root) if root is not None else SyntheticAnimals(count, test_count)
 
 
 def plain2striped(
-    count: int, test_count: int, draw_seed: int, labels: bool, paired: bool, **options: Any
+    count: int, test_count: int, draw_seed: int, labels: bool, paired: bool, **options: Unpack[UnpairedOptions]
 ) -> TranslationDataModule:
-    """Drawn animals in a plain coat and in a striped one; or, with ``labels``, label maps and striped ones."""
-    what = ("labels" if labels else "plain", "striped")
-    return TranslationDataModule(Animals(count, test_count, what, paired, draw_seed), paired=paired, **options)
+    """Returns drawings of animals in a plain and in a striped coat; with ``labels``, label maps and striped ones."""
+    contents = ("labels" if labels else "plain", "striped")
+    source = SyntheticAnimals(count, test_count, contents, paired, draw_seed)
+    return TranslationDataModule(source, paired=paired, **options)
 
 
-def fake_sides(
-    count: int, domains: Mapping[str, Any], size: int | Sequence[int], paired: bool, **options: Any
+def fake_domains(
+    count: int,
+    domains: Mapping[str, Mapping[str, int]],
+    size: int | Sequence[int],
+    paired: bool,
+    **options: Unpack[FakeDomainOptions],
 ) -> TranslationDataModule:
-    """Random pixels in two domains, for tests; unpaired, the second has one picture more."""
-    made = {side: Domain(**domain) for side, domain in domains.items()}
-    source = FakeSides(count, made, sides(size), paired)
+    """Returns random pixels in two domains, for tests; the second unpaired domain has one image more."""
+    specs = {side: Domain(**domain) for side, domain in domains.items()}
+    source = FakeDomains(count, specs, parse_size(size), paired)
     return TranslationDataModule(source, domains=domains, size=size, paired=paired, **options)
 
 
@@ -173,20 +262,26 @@ def moving_digits(
     speed: Sequence[float],
     test_file: str | None,
     split_seed: int,
-    **options: Any,
+    **options: Unpack[ClipOptions],
 ) -> ClipsDataModule:
-    """Digits that bounce off the borders, drawn without end: MNIST's, or those that come with scikit-learn."""
+    """Returns moving digits of MNIST or scikit-learn that bounce off the borders, generated endlessly."""
     source = MovingDigits(root, count, test_count, digits, speed, test_file, split_seed)
     return ClipsDataModule(source, **options)
 
 
 def frames(
-    root: str, stride: int, hop: int, split_seed: int, cache: str, cache_dir: str | None, **options: Any
+    root: str,
+    stride: int,
+    hop: int,
+    split_seed: int,
+    cache: str,
+    cache_dir: str | None,
+    **options: Unpack[ClipOptions],
 ) -> ClipsDataModule:
-    """Recordings: videos, animations, arrays and folders of frames."""
+    """Returns clips of recordings: videos, animations, arrays and folders of frames."""
     return ClipsDataModule(Recordings(root, stride, hop, split_seed, cache, cache_dir), **options)
 
 
-def fake_clips(count: int, classes: int = 0, **options: Any) -> ClipsDataModule:
-    """``count`` clips of random pixels, for tests."""
+def fake_clips(count: int, classes: int = 0, **options: Unpack[FakeClipOptions]) -> ClipsDataModule:
+    """Returns ``count`` clips of random pixels, for tests."""
     return ClipsDataModule(FakeClips(count, classes), classes=classes, **options)

@@ -1,16 +1,18 @@
 """Rendered pixels: uint8, in memory or in a memory-mapped file keyed by content and transform.
 
-A kept set is two files, ``<key>.u8`` (the raw pixels) and ``<key>.npz`` (the rest), each put in place by a rename, the
-second last: whoever sees it sees a whole set, and processes that build the same one at once do each other no harm.
+A cached set consists of two files: ``<key>.u8`` has the raw pixels, ``<key>.npz`` the rest. Each is renamed into place
+when it is complete, the second one last. A reader therefore sees complete sets only, and processes that build the same
+set at once do not disturb each other.
 """
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import PIL
@@ -18,212 +20,233 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
+from gan_lab.data.reading.image_sets import DamagedImage, ImageSet, Scan
 from gan_lab.data.reading.images import READER
-from gan_lab.data.reading.pictures import Bytes, Damaged, Frame, Indices, Pictures, Scan
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.types import Int64Array, UInt8Array
 
 FORMAT = 2
-LARGE = 1 << 30  # bytes above which pixels are kept on disk even where rendering is quick
+"""Version of the cached files."""
+
+LARGE = 1 << 30
+"""Bytes above which pixels are cached on disk even if rendering is fast."""
+
 DIGEST = 16
-TOLERATED = 0.01
+MAX_UNREADABLE = 0.01
+"""Share of a set's images that may be unreadable."""
+
+Stored = UInt8Array | tuple[str, tuple[int, ...]]
+"""Pixels, or the name and shape of the file that they are mapped from."""
 
 
 class Ragged:
-    """Pictures of different sizes, one behind the other.
+    """Images of different sizes, stored one after another.
 
     Args:
-        flat: uint8, all of their pixels.
-        shapes: int64 (N, 2), H and W of each.
-        channels: C of all.
+        flat: all pixels, uint8.
+        shapes: height and width of each image, int64 (N, 2).
+        channels: channels of every image.
     """
 
-    def __init__(self, flat: Bytes, shapes: Indices, channels: int) -> None:
+    def __init__(self, flat: UInt8Array, shapes: Int64Array, channels: int) -> None:
         self.flat, self.shapes, self.channels = flat, shapes, channels
         self.ends = np.cumsum(channels * shapes.prod(1))
 
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def __getitem__(self, row: int) -> Bytes:
-        """Picture ``row``, (C, H, W)."""
+    def __getitem__(self, row: int) -> UInt8Array:
+        """Returns one image, uint8 (C, H, W)."""
         (height, width), end = self.shapes[row], self.ends[row]
         return self.flat[end - self.channels * height * width : end].reshape(self.channels, height, width)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _ragged, (_sent(self.flat), self.shapes, self.channels)
+    def __reduce__(self) -> tuple[Callable[..., "Ragged"], tuple[Stored, Int64Array, int]]:
+        return _unpickle_ragged, (_as_file(self.flat), self.shapes, self.channels)
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """The pixels of a set.
+    """The pixels of an image set.
 
     Args:
-        pixels: uint8 (N, C, H, W), readable pictures only; ``Ragged`` where their sizes differ.
-        digests: uint8 (N, 16), a hash of each picture's central part.
+        pixels: uint8 (N, C, H, W), readable images only; ``Ragged`` if their sizes differ.
+        digests: uint8 (N, 16), a hash of each image's center crop.
         labels: int64 (N,), or None.
-        scan: what was found in the files.
-        frame: the fixed transform.
+        scan: facts about the files.
+        spec: the fixed part of the transform.
     """
 
-    pixels: Bytes | Ragged
-    digests: Bytes
-    labels: Indices | None
+    pixels: UInt8Array | Ragged
+    digests: UInt8Array
+    labels: Int64Array | None
     scan: Scan
-    frame: Frame
+    spec: ResizeSpec
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def fingerprint(self) -> str:
-        """A hash of the central parts: equal if and only if they are."""
+        """Returns a hash of the center crops, equal if and only if all their pixels are."""
         if isinstance(self.pixels, Ragged):
             shape = self.pixels.shapes.tobytes()
         else:
-            shape = f"{self.frame.centre(self.pixels).shape}".encode()
+            shape = f"{self.spec.center_crop(self.pixels).shape}".encode()
         return blake2b(shape + self.digests.tobytes(), digest_size=DIGEST).hexdigest()
 
     @property
-    def shapes(self) -> Indices:
-        """H and W of each picture, int64 (N, 2)."""
+    def shapes(self) -> Int64Array:
+        """Height and width of each image, int64 (N, 2)."""
         if isinstance(self.pixels, Ragged):
             return self.pixels.shapes
         return np.tile(np.array(self.pixels.shape[2:], np.int64), (len(self), 1))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A loader's worker that shares no memory maps the file again instead of getting a copy."""
-        return _restored, (_sent(self.pixels), self.digests, self.labels, self.scan, self.frame)
+    def __reduce__(self) -> tuple[Callable[..., "Rendered"], tuple[object, ...]]:
+        """Pickles the name of a mapped file, so that a loader's worker maps it again and gets no copy of the pixels."""
+        pixels = self.pixels if isinstance(self.pixels, Ragged) else _as_file(self.pixels)
+        return _unpickle_rendered, (pixels, self.digests, self.labels, self.scan, self.spec)
 
 
-def _sent(pixels: Any) -> Any:
-    return (pixels.filename, pixels.shape) if isinstance(pixels, np.memmap) else pixels
+def _as_file(pixels: UInt8Array) -> Stored:
+    return (str(pixels.filename), pixels.shape) if isinstance(pixels, np.memmap) else pixels
 
 
-def _received(pixels: Any) -> Any:
-    return _mapped(*pixels) if isinstance(pixels, tuple) else pixels
+def _from_file(stored: Stored) -> UInt8Array:
+    return _mapped(Path(stored[0]), stored[1]) if isinstance(stored, tuple) else stored
 
 
-def _ragged(flat: Any, shapes: Indices, channels: int) -> Ragged:
-    return Ragged(_received(flat), shapes, channels)
+def _unpickle_ragged(flat: Stored, shapes: Int64Array, channels: int) -> Ragged:
+    return Ragged(_from_file(flat), shapes, channels)
 
 
-def _restored(pixels: Any, *rest: Any) -> Rendered:
-    return Rendered(_received(pixels), *rest)
+def _unpickle_rendered(
+    pixels: Stored | Ragged, digests: UInt8Array, labels: Int64Array | None, scan: Scan, spec: ResizeSpec
+) -> Rendered:
+    return Rendered(pixels if isinstance(pixels, Ragged) else _from_file(pixels), digests, labels, scan, spec)
 
 
-def render(pictures: Pictures, frame: Frame, cache: str = "auto", folder: str | Path | None = None) -> Rendered:
-    """Decodes the pictures, or finds that it was done before.
+def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str | Path | None = None) -> Rendered:
+    """Renders an image set, or loads the result from the cache.
 
     Args:
-        pictures: what is to be rendered.
-        frame: size, box and channels.
-        cache: "memory", "disk", or "auto" (disk for files and for more than 1 GiB).
-        folder: of the kept files; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
+        images: the set.
+        spec: size, channels, and how images get them.
+        cache: "memory", "disk", or "auto": disk for files and for more than 1 GiB.
+        folder: of the cache; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
 
     Raises:
-        UserError: if more than 1 % of the pictures cannot be read, or the disk has no room.
+        UserError: if more than 1 % of the images cannot be read, or the disk is full.
     """
-    large = len(pictures) * frame.channels * frame.box[0] * frame.box[1] > LARGE
-    if cache == "memory" or (cache == "auto" and not (large or pictures.costly)):
-        return _in_memory(pictures, frame)
+    large = len(images) * spec.channels * spec.target_size[0] * spec.target_size[1] > LARGE
+    if cache == "memory" or (cache == "auto" and not (large or images.cacheable)):
+        return _in_memory(images, spec)
     folder = Path(folder or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser() / "pixels"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _on_disk(pictures, frame, folder)
+        return _on_disk(images, spec, folder)
     except OSError as error:
-        failure = f"Pixels cannot be kept in {folder} ({error.strerror or error})"
+        failure = f"Pixels cannot be cached in {folder} ({error.strerror or error})"
         if cache == "disk":
             raise UserError(f"{failure}: set data.cache_dir, or data.cache=memory.") from error
         rank_zero_warn(f"{failure}: they stay in memory.")
-        return _in_memory(pictures, frame)
+        return _in_memory(images, spec)
 
 
-def _in_memory(pictures: Pictures, frame: Frame) -> Rendered:
+def _in_memory(images: ImageSet, spec: ResizeSpec) -> Rendered:
     stream = BytesIO()
-    scan, digests, shapes = _write(pictures, frame, stream)
-    pixels = _shaped(np.frombuffer(stream.getbuffer(), np.uint8), shapes, frame)
-    return Rendered(pixels, digests, _labels(pictures, scan), scan, frame)
+    scan, digests, shapes = _write(images, spec, stream)
+    pixels = _shaped(np.frombuffer(stream.getbuffer(), np.uint8), shapes, spec)
+    return Rendered(pixels, digests, _labels(images, scan), scan, spec)
 
 
-def _on_disk(pictures: Pictures, frame: Frame, folder: Path) -> Rendered:
-    key = _key(pictures.content(folder), frame)
+def _on_disk(images: ImageSet, spec: ResizeSpec, folder: Path) -> Rendered:
+    key = _key(images.content_hash(folder), spec)
     raw, rest = folder / f"{key}.u8", folder / f"{key}.npz"
-    if not _whole(raw, rest, frame):
-        _build(pictures, frame, raw, rest)
+    if not _is_complete(raw, rest, spec):
+        _build(images, spec, raw, rest)
     with np.load(rest) as kept:
-        digests, shapes, scan = kept["digests"], kept["shapes"], Scan.of(json.loads(str(kept["scan"])))
-    pixels = _shaped(_mapped(raw, (_size(shapes, frame),)), shapes, frame)
-    return Rendered(pixels, digests, _labels(pictures, scan), scan, frame)
+        digests, shapes, scan = kept["digests"], kept["shapes"], Scan.from_dict(json.loads(str(kept["scan"])))
+    pixels = _shaped(_mapped(raw, (_num_bytes(shapes, spec),)), shapes, spec)
+    return Rendered(pixels, digests, _labels(images, scan), scan, spec)
 
 
-def _shaped(flat: Bytes, shapes: Indices, frame: Frame) -> Bytes | Ragged:
-    """The pictures one behind the other as an array (N, C, H, W), if they are equal in size."""
+def _shaped(flat: UInt8Array, shapes: Int64Array, spec: ResizeSpec) -> UInt8Array | Ragged:
+    """Returns an array (N, C, H, W) if all images have one size, else a ragged one."""
     if (shapes != shapes[:1]).any():
-        return Ragged(flat, shapes, frame.channels)
-    shape = (len(shapes), frame.channels, *(shapes[0] if len(shapes) else frame.box))
+        return Ragged(flat, shapes, spec.channels)
+    shape = (len(shapes), spec.channels, *(shapes[0] if len(shapes) else spec.target_size))
     return _mapped(Path(str(flat.filename)), shape) if isinstance(flat, np.memmap) else flat.reshape(shape)
 
 
-def _mapped(file: Path, shape: tuple[int, ...]) -> Bytes:
+def _mapped(file: Path, shape: tuple[int, ...]) -> UInt8Array:
     return np.memmap(file, np.uint8, "c", shape=shape)
 
 
-def _size(shapes: Indices, frame: Frame) -> int:
-    return int(frame.channels * shapes.prod(1).sum())
+def _num_bytes(shapes: Int64Array, spec: ResizeSpec) -> int:
+    return int(spec.channels * shapes.prod(1).sum())
 
 
-def _key(content: str, frame: Frame) -> str:
-    return blake2b(f"{FORMAT} {READER} {PIL.__version__} {content} {frame}".encode(), digest_size=DIGEST).hexdigest()
+def _key(content: str, spec: ResizeSpec) -> str:
+    return blake2b(f"{FORMAT} {READER} {PIL.__version__} {content} {spec}".encode(), digest_size=DIGEST).hexdigest()
 
 
-def _whole(raw: Path, rest: Path, frame: Frame) -> bool:
-    """Whether both files are there and complete."""
+def _is_complete(raw: Path, rest: Path, spec: ResizeSpec) -> bool:
+    """Tells whether both files exist and are whole."""
     try:
         with np.load(rest) as kept:
-            return raw.stat().st_size == _size(kept["shapes"], frame)
-    except Exception:  # absent, cut short, or not an archive: built anew in any case
+            return raw.stat().st_size == _num_bytes(kept["shapes"], spec)
+    except Exception:  # missing, cut short, or not an archive: built again in any case
         return False
 
 
-def _build(pictures: Pictures, frame: Frame, raw: Path, rest: Path) -> None:
+def _build(images: ImageSet, spec: ResizeSpec, raw: Path, rest: Path) -> None:
     with atomic_write(raw) as file, file.open("wb") as stream:
-        if frame.fixed and hasattr(os, "posix_fallocate"):  # a disk without room is to be told now, not hours later
-            os.posix_fallocate(stream.fileno(), 0, len(pictures) * frame.channels * frame.box[0] * frame.box[1])
-        scan, digests, shapes = _write(pictures, frame, stream)
+        if spec.fixed_size and hasattr(os, "posix_fallocate"):  # a full disk is reported now, not hours later
+            height, width = spec.target_size
+            os.posix_fallocate(stream.fileno(), 0, len(images) * spec.channels * height * width)
+        scan, digests, shapes = _write(images, spec, stream)
         stream.truncate()
     with atomic_write(rest) as file, file.open("wb") as stream:
-        np.savez(stream, digests=digests, shapes=shapes, scan=json.dumps(scan.plain()))
+        np.savez(stream, digests=digests, shapes=shapes, scan=json.dumps(scan.to_dict()))
 
 
-def _write(pictures: Pictures, frame: Frame, stream: BinaryIO) -> tuple[Scan, Bytes, Indices]:
-    """The readable pictures one behind the other into the stream; what was found, their digests and shapes."""
-    scan, hashes, shapes = Scan(transform=pictures.transform(frame)), [], []
-    for row, found in enumerate(pictures.render(frame)):
-        if isinstance(found, Damaged):
-            scan.unreadable[found.name] = found.reason
+def _write(images: ImageSet, spec: ResizeSpec, stream: BinaryIO) -> tuple[Scan, UInt8Array, Int64Array]:
+    """Writes readable images one after another.
+
+    Returns:
+        Facts about the set, digests uint8 (N, 16), and shapes int64 (N, 2).
+
+    Raises:
+        UserError: if more than 1 % of the images cannot be read.
+    """
+    scan, hashes, shapes = Scan(transform=images.describe_transform(spec)), [], []
+    for row, image in enumerate(images.render(spec)):
+        if isinstance(image, DamagedImage):
+            scan.unreadable[image.name] = image.reason
             continue
-        scan.add(row, found)
-        stream.write(np.ascontiguousarray(found.pixels).data)
-        hashes.append(_digest(found.pixels, frame))
-        shapes.append(found.pixels.shape[1:])
-    if len(scan.unreadable) > TOLERATED * len(pictures):
+        scan.add(row, image)
+        stream.write(np.ascontiguousarray(image.pixels).data)
+        hashes.append(_digest(image.pixels, spec))
+        shapes.append(image.pixels.shape[1:])
+    if len(scan.unreadable) > MAX_UNREADABLE * len(images):
         raise UserError(
-            f"{len(scan.unreadable)} of {len(pictures)} pictures cannot be read, more than 1 %: "
-            f"remove or mend {scan.unread(5)}."
+            f"{len(scan.unreadable)} of {len(images)} images cannot be read, more than 1 %: "
+            f"remove or repair {scan.list_unreadable(5)}."
         )
     return scan, _joined(hashes), np.array(shapes, np.int64).reshape(-1, 2)
 
 
-def digests(pixels: Bytes, frame: Frame) -> Bytes:
-    """A hash of the central part of each picture, uint8 (N, 16); pixels are (N, C, H, W)."""
-    return _joined([_digest(picture, frame) for picture in pixels])
+def digests(pixels: UInt8Array, spec: ResizeSpec) -> UInt8Array:
+    """Returns a hash of the center crop of each image (N, C, H, W), uint8 (N, 16)."""
+    return _joined([_digest(image, spec) for image in pixels])
 
 
-def _digest(picture: Bytes, frame: Frame) -> bytes:
-    return blake2b(np.ascontiguousarray(frame.centre(picture)).data, digest_size=DIGEST).digest()
+def _digest(image: UInt8Array, spec: ResizeSpec) -> bytes:
+    return blake2b(np.ascontiguousarray(spec.center_crop(image)).data, digest_size=DIGEST).digest()
 
 
-def _joined(hashes: list[bytes]) -> Bytes:
+def _joined(hashes: list[bytes]) -> UInt8Array:
     return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, DIGEST)
 
 
-def _labels(pictures: Pictures, scan: Scan) -> Indices | None:
-    return None if pictures.labels is None else pictures.labels[scan.rows]
+def _labels(images: ImageSet, scan: Scan) -> Int64Array | None:
+    return None if images.labels is None else images.labels[scan.rows]

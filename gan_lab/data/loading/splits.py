@@ -1,6 +1,6 @@
-"""What data modules share: splits of a set, and the pictures of one side as metrics and callbacks see them."""
+"""Splits of a set, and the images of a split as metrics and callbacks see them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,28 +8,32 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.loading.batches import in_order
+from gan_lab.data.loading.batches import batches_in_order
 from gan_lab.data.loading.cache import Rendered
-from gan_lab.data.loading.keyed import permutation
-from gan_lab.data.reading.pictures import Indices, Pictures
+from gan_lab.data.loading.keyed_random import permutation
+from gan_lab.data.reading.image_sets import ImageSet
+from gan_lab.data.types import Int64Array
 
-CROP_ROOM = 286 / 256
-"""A random crop is taken from a picture larger by this, as in pix2pix and CycleGAN."""
-HELD_OUT, HELD_OUT_AT_MOST = 0.1, 10_000
+CROP_MARGIN = 286 / 256
+"""Random crops are taken from images that are larger by this factor, as in pix2pix and CycleGAN."""
+
+TEST_SHARE, MAX_TEST_SIZE = 0.1, 10_000
 SPLITS = ("train", "test")
 WHOLE = "whole"
-"""The training split as it is without ``limit``, for figures."""
+"""The training split without ``limit``, for metrics."""
 
 
-class Side:
-    """Pictures in a fixed order, without random transforms (satisfies ``gan_lab.common.capabilities.RealImages``).
+class SplitView:
+    """The images of each split in a fixed order, without random transforms.
+
+    Satisfies ``gan_lab.common.capabilities.RealImages``.
 
     Args:
         name: of the set, in logs.
-        rendered: split → its pixels, decoded now if they were not before.
+        rendered: returns the pixels of a split, which are rendered on first use.
         channels: of the stored pixels.
         size: (H, W) that the module is set to.
-        facts: more of what a protocol should know.
+        facts: further entries of ``describe``.
     """
 
     classes = 0
@@ -46,106 +50,84 @@ class Side:
         self.height, self.width = size
 
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
-        """Batches uint8 (n, C, H, W), ``limit`` pictures at most; of different sizes, equal ones that follow each
-        other come together.
+        """Yields batches uint8 (n, C, H, W) of at most ``limit`` images.
+
+        If sizes differ, a batch has consecutive images of one size.
         """
-        return in_order(self.rendered(split), limit)
+        return batches_in_order(self.rendered(split), limit)
 
     def count(self, split: str) -> int:
+        """Returns the number of images in a split."""
         return len(self.rendered(split))
 
     def fingerprint(self, split: str) -> str:
-        """A hash of what ``images`` yields."""
+        """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""
         return self.rendered(split).fingerprint()
 
     def describe(self) -> dict[str, Any]:
-        """Plain facts for a protocol."""
+        """Returns plain facts for an evaluation protocol."""
         return {
             "name": self.name,
             "size": [self.height, self.width],
             "channels": self.channels,
             **self.facts,
-            "splits": {split: self._found(split) for split in SPLITS},
+            "splits": {split: self._describe_split(split) for split in SPLITS},
         }
 
-    def _found(self, split: str) -> dict[str, Any]:
+    def _describe_split(self, split: str) -> dict[str, Any]:
         rendered = self.rendered(split)
         return {
             "count": len(rendered),
-            "transform": f"{rendered.scan.transform}, {rendered.frame.goal}",
+            "transform": f"{rendered.scan.transform}, {rendered.spec.goal}",
             "found": rendered.scan.summary(),
             "unreadable": rendered.scan.unreadable,
         }
 
 
-def tell(name: str, rendered: Rendered) -> None:
-    """Says what was found, and what could not be read."""
+def log_summary(name: str, rendered: Rendered) -> None:
+    """Logs which images were read, and which could not be."""
     scan = rendered.scan
-    rank_zero_info(f"Data {name}: {scan.summary()}; {scan.transform}, {rendered.frame.goal}.")
+    rank_zero_info(f"Data {name}: {scan.summary()}; {scan.transform}, {rendered.spec.goal}.")
     if scan.unreadable:
-        rank_zero_warn(f"{len(scan.unreadable)} unreadable pictures are skipped: {scan.unread(20)}.")
+        rank_zero_warn(f"{len(scan.unreadable)} unreadable images are skipped: {scan.list_unreadable(20)}.")
 
 
 def train_and_test(
-    found: Mapping[str, Pictures], name: str, limit: int | None = None, split_seed: int = 0
-) -> dict[str, Pictures]:
-    """Both splits, and the whole training one. Without a test split there is one made: a tenth of the set, 10,000
-    pictures at most.
+    splits: Mapping[str, ImageSet], name: str, limit: int | None = None, split_seed: int = 0
+) -> dict[str, ImageSet]:
+    """Returns "train", "test" and "whole", the training split without ``limit``.
+
+    If the source has no test split, a tenth of the set is held out, at most 10,000 images.
 
     Args:
-        found: what a source has.
+        splits: what the source has, "train" and "test", or "all".
         name: of the set.
-        limit: so many training pictures alone.
-        split_seed: of the held-out tenth and of ``limit``.
+        limit: keeps this many training images, chosen at random.
+        split_seed: determines the held-out tenth and the choice by ``limit``.
 
     Raises:
-        UserError: if there is a single picture to be split.
+        UserError: if there is only one image to split.
     """
-    train, test = (found["train"], found["test"]) if "train" in found else _held_out(found["all"], name, split_seed)
+    train, test = (splits["train"], splits["test"]) if "train" in splits else _held_out(splits["all"], name, split_seed)
     found = {"train": train, "test": test, WHOLE: train}
     if limit is not None and limit < len(train):
-        found["train"] = train.take(chosen(len(train), limit, split_seed))
+        found["train"] = train.take(limited_rows(len(train), limit, split_seed))
     return found
 
 
-def chosen(n: int, limit: int | None, split_seed: int) -> Indices:
-    """Which of n training pictures are left by ``limit``, in order."""
+def limited_rows(n: int, limit: int | None, split_seed: int) -> Int64Array:
+    """Returns which of n training images ``limit`` keeps, int64, ascending."""
     return np.sort(permutation(n, split_seed)[:limit])
 
 
-def _held_out(pictures: Pictures, name: str, split_seed: int) -> tuple[Pictures, Pictures]:
-    if len(pictures) < 2:
-        raise UserError(f"{name} has a single picture: give two at least, for one is held out as the test split.")
-    order = permutation(len(pictures), split_seed)
-    held = min(max(1, round(HELD_OUT * len(pictures))), HELD_OUT_AT_MOST)
-    return pictures.take(np.sort(order[held:])), pictures.take(np.sort(order[:held]))
+def _held_out(images: ImageSet, name: str, split_seed: int) -> tuple[ImageSet, ImageSet]:
+    if len(images) < 2:
+        raise UserError(f"{name} has a single image: give at least two, because one is held out as the test split.")
+    order = permutation(len(images), split_seed)
+    held = min(max(1, round(TEST_SHARE * len(images))), MAX_TEST_SIZE)
+    return images.take(np.sort(order[held:])), images.take(np.sort(order[:held]))
 
 
-def enlarged(size: tuple[int, int]) -> tuple[int, int]:
-    """The size that leaves a random crop its usual room."""
-    return round(size[0] * CROP_ROOM), round(size[1] * CROP_ROOM)
-
-
-def sides(size: int | Sequence[int], key: str = "size") -> tuple[int, int]:
-    """(H, W) from a side or a pair.
-
-    Raises:
-        UserError: unless they are whole positive numbers.
-    """
-    pair = [size, size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise UserError(f"data.{key}={size} does not serve: give a side in pixels from 1 up, or [height, width].")
-    return int(pair[0]), int(pair[1])
-
-
-def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    """Raises UserError unless the value is among the choices."""
-    if value not in choices:
-        raise UserError(f"data.{key}={value} does not serve: give one of {', '.join(choices)}.")
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raises UserError unless the values are whole numbers from 1 up, or None."""
-    for key, value in counts.items():
-        if value is not None and value < 1:
-            raise UserError(f"data.{key}={value} does not serve: give a whole number from 1 up.")
+def with_crop_margin(size: tuple[int, int]) -> tuple[int, int]:
+    """Returns the (H, W) that random crops of a size are usually taken from."""
+    return round(size[0] * CROP_MARGIN), round(size[1] * CROP_MARGIN)

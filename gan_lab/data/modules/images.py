@@ -1,4 +1,4 @@
-"""The data module of pictures: what training, metrics and callbacks see of a set."""
+"""The data module of images: what training, metrics and callbacks see of a set."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -12,64 +12,65 @@ from torch import Tensor
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.common.types import Batch
-from gan_lab.data.loading.batches import PictureBatches
-from gan_lab.data.loading.binary import DrawnAnew, drawn_once
+from gan_lab.data.checks import check_choice, check_counts, parse_size
+from gan_lab.data.loading.batches import ImageBatches
+from gan_lab.data.loading.binarization import DynamicBinarization, static_binarization
 from gan_lab.data.loading.cache import Rendered, render
-from gan_lab.data.loading.keyed import Keyed, KeyedBatches, KeyedLoader, position
+from gan_lab.data.loading.loader import BatchDataset, EpochBatchSampler, KeyedLoader, sampler_position
 from gan_lab.data.loading.splits import (
     SPLITS,
     WHOLE,
-    Side,
-    check_choice,
-    check_counts,
-    chosen,
-    enlarged,
-    sides,
-    tell,
+    SplitView,
+    limited_rows,
+    log_summary,
     train_and_test,
+    with_crop_margin,
 )
-from gan_lab.data.reading.pictures import Frame, Indices, Pictures, Source
+from gan_lab.data.reading.image_sets import ImageSet, ImageSource
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.types import Int64Array
 
 
 class ImageDataModule(LightningDataModule):
-    """Pictures of one set, decoded once, in batches ``image`` float32 (N, C, H, W) in [-1, 1] and ``label`` int64 (N,).
+    """Images of one set, decoded once (satisfies ``gan_lab.common.capabilities.RealImages``).
 
-    Satisfies ``gan_lab.common.capabilities.RealImages``. A set without a test split gets one: a tenth of it, 10,000 pictures
-    at most.
+    Batches have ``image`` float32 (N, C, H, W) in [-1, 1] and, for sets with classes, ``label`` int64 (N,). If the set
+    has no test split, a tenth of it is held out, at most 10,000 images.
 
     Args:
-        source: where the pictures come from.
+        source: where the images come from.
         name: of the set, in logs and run folders.
-        channels: 1 or 3; pictures are converted.
-        classes: the number of classes; 0 leaves labels out, None takes what the source has.
+        channels: 1 or 3; images are converted.
+        classes: number of classes; 0 leaves labels out, None takes what the source has.
         size: side in pixels, or [H, W].
         batch_size: over all ranks.
         seed: of the order, the crops and the flips.
-        limit: trains on so many pictures, chosen at random by ``split_seed``; the test split stays whole, and
-            the split "whole" is training's without the limit, to compare with.
-        flip: mirrors pictures from left to right at random.
+        limit: trains on this many images, chosen at random by ``split_seed``. The test split stays whole, and the split
+            "whole" is the training split without the limit, to compare with.
+        flip: mirrors images horizontally at random.
         crop: "center" or "random".
         workers: processes that make batches.
         cache: of decoded pixels: "memory", "disk" (memory-mapped), or "auto", disk for files and for large sets.
-        cache_dir: where "disk" keeps them; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
-        split_seed: of the held-out split and of ``limit``: not ``seed``, for runs must be measured against the same.
-        binarize: makes each value v 255 with probability v / 255, else 0. "static": drawn once, before crops and flips,
-            by ``binarize_seed``; a picture's draw in "whole" is that in "train", with any ``limit``. "dynamic":
-            training gets another draw in every epoch, by ``seed``, and whatever else looks sees the static one. The
-            static pixels stay in memory, whatever ``cache`` says.
-        binarize_seed: of the static draws: not ``seed``, for runs must be measured against the same.
+        cache_dir: folder of the disk cache; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
+        split_seed: of the held-out split and of ``limit``. It is independent of ``seed``, so that runs are evaluated
+            against the same images.
+        binarize: replaces each value v by 255 with probability v / 255, else by 0. "static" does so once, before crops
+            and flips, by ``binarize_seed``; an image becomes the same in "whole" and in "train" with any ``limit``.
+            "dynamic" gives training new images in every epoch, by ``seed``, and metrics the static ones. Static pixels
+            stay in memory, whatever ``cache`` says.
+        binarize_seed: of static binarization, independent of ``seed`` for the same reason.
 
     Raises:
-        UserError: for a value that cannot work; when the data are read, for what the source refuses, for classes that
-            it does not have, and if more than 1 % of the pictures cannot be read.
+        UserError: for invalid values; when the data are read, for what the source refuses, for classes that it does not
+            have, and if more than 1 % of the images cannot be read.
     """
 
     stacked = False
-    """Whether each channel is a digit: then modes can be counted."""
+    """True if each channel is a digit, so that modes can be counted."""
 
     def __init__(
         self,
-        source: Source,
+        source: ImageSource,
         name: str,
         channels: int,
         classes: int | None,
@@ -93,107 +94,113 @@ class ImageDataModule(LightningDataModule):
         check_choice("cache", cache, ("auto", "memory", "disk"))
         check_counts(channels=channels, batch_size=batch_size, limit=limit)
         self.source, self.name, self.channels, self._classes = source, name, channels, classes
-        self.height, self.width = self.size = sides(size)
+        self.height, self.width = self.size = parse_size(size)
         self.batch_size, self.workers, self.seed, self.split_seed = batch_size, workers, seed, split_seed
         self.limit, self.flip, self.crop = limit, flip, crop
         self.cache, self.cache_dir = cache, cache_dir
         self.binarize, self.binarize_seed = binarize, binarize_seed
         self._decoded: dict[str, Rendered] = {}
-        self._drawn: dict[str, Rendered] = {}
+        self._binarized: dict[str, Rendered] = {}
 
     @property
     def classes(self) -> int:
-        """As stated, or else as the source has them."""
+        """The stated number of classes, or the source's if none is stated."""
         return self._splits["train"].classes if self._classes is None else self._classes
 
     @cached_property
-    def frame(self) -> Frame:
-        return Frame(self.size, enlarged(self.size) if self.crop == "random" else self.size, self.channels)
+    def resize_spec(self) -> ResizeSpec:
+        """Size and channels before random crops."""
+        target_size = with_crop_margin(self.size) if self.crop == "random" else self.size
+        return ResizeSpec(self.size, target_size, self.channels)
 
     @cached_property
-    def _splits(self) -> dict[str, Pictures]:
-        found = self.source.splits()
-        classes = next(iter(found.values())).classes
+    def _splits(self) -> dict[str, ImageSet]:
+        splits = self.source.splits()
+        classes = next(iter(splits.values())).classes
         if self._classes and self._classes != classes:
             raise UserError(
                 f"data.classes={self._classes}, but {self.name} has {classes or 'no'} classes: "
                 f"give data.classes={classes}."
             )
-        return train_and_test(found, str(self.name), self.limit, self.split_seed)
+        return train_and_test(splits, str(self.name), self.limit, self.split_seed)
 
     @cached_property
-    def _side(self) -> Side:
-        facts = {"classes": self.classes, "limit": self.limit, "flip": self.flip, "split_seed": self.split_seed}
-        drawn = {"binarize": self.binarize, "binarize_seed": self.binarize_seed} if self.binarize else {}
-        return Side(str(self.name), self.rendered, self.channels, self.size, {**facts, **drawn})
+    def _view(self) -> SplitView:
+        facts: dict[str, object] = {"classes": self.classes, "limit": self.limit, "flip": self.flip}
+        facts["split_seed"] = self.split_seed
+        if self.binarize:
+            facts |= {"binarize": self.binarize, "binarize_seed": self.binarize_seed}
+        return SplitView(str(self.name), self.rendered, self.channels, self.size, facts)
 
     def rendered(self, split: str) -> Rendered:
-        """The pixels and labels of a split as metrics see them, made now if they were not before."""
+        """Returns pixels and labels of a split as metrics see them, rendered on first use."""
         if not self.binarize:
             return self.decoded(split)
-        split = self._same(split)
-        if split not in self._drawn:
+        split = self._stored_split(split)
+        if split not in self._binarized:
             decoded, number = self.decoded(split), SPLITS.index("test" if split == "test" else "train")
-            self._drawn[split] = drawn_once(decoded, self._rows(split, decoded), self.binarize_seed, number)
-        return self._drawn[split]
+            rows = self._source_rows(split, decoded)
+            self._binarized[split] = static_binarization(decoded, rows, self.binarize_seed, number)
+        return self._binarized[split]
 
     def decoded(self, split: str) -> Rendered:
-        """The same before ``binarize``."""
-        split = self._same(split)
+        """Returns pixels and labels of a split before ``binarize``, rendered on first use."""
+        split = self._stored_split(split)
         if split not in self._decoded:
-            self._decoded[split] = render(self._splits[split], self.frame, self.cache, self.cache_dir)
+            self._decoded[split] = render(self._splits[split], self.resize_spec, self.cache, self.cache_dir)
         return self._decoded[split]
 
-    def _same(self, split: str) -> str:
-        """The split, or "train" where that is the whole."""
+    def _stored_split(self, split: str) -> str:
+        """Returns "train" for "whole" if they are equal, so that no split is rendered twice."""
         check_choice("split", split, (*SPLITS, WHOLE))
         return "train" if split == WHOLE and self._splits[WHOLE] is self._splits["train"] else split
 
-    def _rows(self, split: str, decoded: Rendered) -> Indices:
-        """Where each picture stands in the split, or of training in the whole, unreadable ones counted; (N,)."""
+    def _source_rows(self, split: str, decoded: Rendered) -> Int64Array:
+        """The place of each image in the test split or in the whole training split, unreadable ones counted; (N,)."""
         rows = np.array(decoded.scan.rows)
-        return chosen(len(self._splits[WHOLE]), self.limit, self.split_seed)[rows] if split == "train" else rows
+        return limited_rows(len(self._splits[WHOLE]), self.limit, self.split_seed)[rows] if split == "train" else rows
 
     def prepare_data(self) -> None:
-        """Fetches and decodes what is not yet there, on one rank, and says what was found."""
+        """Downloads and decodes what is missing, on one rank, and logs a summary."""
         for split in SPLITS:
-            tell(f"{self.name}, {split}", self.decoded(split))
+            log_summary(f"{self.name}, {split}", self.decoded(split))
 
     def setup(self, stage: str) -> None:
         for split in SPLITS:
             self.decoded(split)
 
     def train_dataloader(self) -> KeyedLoader:
-        """Batches of this rank's part, without end, from the one that the module's ``iteration`` counts.
+        """Returns endless batches of this rank's part, from the one that the module's ``iteration`` counts.
 
         Raises:
-            UserError: if there are fewer pictures than a batch takes, or the ranks cannot share one evenly.
+            UserError: if there are fewer images than a batch takes, or the ranks cannot share one evenly.
         """
-        anew = self.binarize == "dynamic"
-        rendered = self.decoded("train") if anew else self.rendered("train")
-        batches = KeyedBatches(len(rendered), self.batch_size, self.seed, **position(self.trainer))
-        data: Keyed = PictureBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
-        return KeyedLoader(DrawnAnew(data, self.seed) if anew else data, batches, self.workers)
+        dynamic = self.binarize == "dynamic"
+        rendered = self.decoded("train") if dynamic else self.rendered("train")
+        batches = EpochBatchSampler(len(rendered), self.batch_size, self.seed, **sampler_position(self.trainer))
+        data: BatchDataset = ImageBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
+        return KeyedLoader(DynamicBinarization(data, self.seed) if dynamic else data, batches, self.workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {**batch, "image": to_float(batch["image"])}
 
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
-        """Batches uint8 (n, C, H, W) without random transforms, in a fixed order, ``limit`` pictures at most."""
-        return self._side.images(split, limit)
+        """Yields batches uint8 (n, C, H, W) of at most ``limit`` images in a fixed order, without random transforms."""
+        return self._view.images(split, limit)
 
     def count(self, split: str) -> int:
-        return self._side.count(split)
+        """Returns the number of images in a split."""
+        return self._view.count(split)
 
     def labels(self, split: str) -> Tensor:
-        """The classes (N,) of what ``images`` yields, int64; empty where the set has none."""
-        found = self.decoded(split).labels
-        return torch.from_numpy(found) if found is not None and self.classes else torch.zeros(0, dtype=torch.int64)
+        """Returns the classes of what ``images`` yields, int64 (N,); empty if the set has none."""
+        labels = self.decoded(split).labels
+        return torch.from_numpy(labels) if labels is not None and self.classes else torch.zeros(0, dtype=torch.int64)
 
     def fingerprint(self, split: str) -> str:
-        """A hash of what ``images`` yields."""
-        return self._side.fingerprint(split)
+        """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""
+        return self._view.fingerprint(split)
 
     def describe(self) -> dict[str, Any]:
-        """Plain facts for a protocol."""
-        return self._side.describe()
+        """Returns plain facts for an evaluation protocol."""
+        return self._view.describe()

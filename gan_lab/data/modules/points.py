@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane: whoever loses modes is seen at once."""
+"""Mixtures of Gaussians in the plane, which show at once whether a model misses modes."""
 
 import math
 from collections.abc import Sequence
@@ -11,17 +11,20 @@ from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
-from gan_lab.data.loading.keyed import Key, KeyedBatches, KeyedLoader, keyed_uniform, position
+from gan_lab.data.checks import check_choice
+from gan_lab.data.loading.keyed_random import keyed_uniform
+from gan_lab.data.loading.loader import EpochBatchSampler, Key, KeyedLoader, sampler_position
 
 MODE, RADIUS, ANGLE = range(3)
+"""Purposes of random numbers, the last word of their keys."""
 
 
-class Mixture:
-    """Endless points about centres, each a function of (seed, epoch, row) (satisfies ``Keyed``).
+class MixtureBatches:
+    """Batches of an endless mixture of Gaussians; each point is a function of (seed, epoch, row) (a ``BatchDataset``).
 
     Args:
-        centres: (K, 2).
-        deviation: of the points about theirs, in either direction.
+        centres: means of the modes, (K, 2).
+        deviation: standard deviation of each mode in either direction.
         seed: see above.
     """
 
@@ -30,7 +33,7 @@ class Mixture:
 
     def __getitem__(self, key: Key) -> Batch:
         epoch, rows = key
-        mode, radius, angle = (keyed_uniform(rows, self.seed, epoch, draw) for draw in (MODE, RADIUS, ANGLE))
+        mode, radius, angle = (keyed_uniform(rows, self.seed, epoch, purpose) for purpose in (MODE, RADIUS, ANGLE))
         modes = torch.from_numpy((mode * len(self.centres)).astype(np.int64))
         distance = self.deviation * np.sqrt(-2 * np.log1p(-radius))  # Box and Muller 1958
         offset = np.stack([distance * np.cos(2 * math.pi * angle), distance * np.sin(2 * math.pi * angle)], 1)
@@ -39,24 +42,27 @@ class Mixture:
 
 
 class PointsDataModule(LightningDataModule):
-    """Batches ``image`` float32 (N, 2, 1, 1), about [-1, 1], and ``label``, the number of the mode.
+    """Batches with ``image`` float32 (N, 2, 1, 1), about [-1, 1], and ``label`` int64 (N,), the number of the mode.
+
+    Satisfies ``gan_lab.common.capabilities.Mixture``.
 
     Attributes:
-        centres: (K, 2), scaled as the points are.
-        deviation: scaled alike.
+        centres: means of the modes, (K, 2), in the scaled coordinates.
+        deviation: standard deviation of each mode, in the scaled coordinates.
 
     Args:
-        layout: "ring", of 8 on a circle, or "grid", of 25.
-        spacing: between neighbours of the grid (the literature's 2, from -4 to 4); of the ring, its radius.
-        deviation: of the points about each centre (the literature's 0.05 and 0.02).
-        reach: what becomes 1 by the scaling.
-        count: points in an epoch.
+        layout: "ring", 8 modes on a circle, or "grid", 25 modes.
+        spacing: distance of neighbours in the grid (2 in the literature, from -4 to 4); the radius of the ring.
+        deviation: standard deviation of each mode (0.05 and 0.02 in the literature).
+        scale: the coordinate that becomes 1.
+        count: points per epoch.
         batch_size: over all ranks.
         seed: of the points.
-        name, channels, size, classes: as every set states them: a point is a picture of 2 channels and 1×1 pixels.
+        name, channels, size, classes: stated as for every set: a point is an image of 2 channels and 1×1 pixels.
+        workers: processes that make batches.
 
     Raises:
-        UserError: for another layout, and for channels, sizes and classes that the points do not have.
+        UserError: for an unknown layout, and for channels, sizes and classes that the points do not have.
     """
 
     def __init__(
@@ -64,7 +70,7 @@ class PointsDataModule(LightningDataModule):
         layout: str,
         spacing: float,
         deviation: float,
-        reach: float,
+        scale: float,
         count: int,
         batch_size: int,
         seed: int = 0,
@@ -76,31 +82,30 @@ class PointsDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         layouts = {"ring": _ring, "grid": _grid}
-        if layout not in layouts:
-            raise UserError(f"data.layout={layout} does not serve: give ring or grid.")
+        check_choice("layout", layout, tuple(layouts))
         if channels != 2 or list(size) != [1, 1]:
-            raise UserError("Points have 2 channels and 1×1 pixels: leave data.channels and data.size away.")
+            raise UserError("Points have 2 channels and 1×1 pixels: leave out data.channels and data.size.")
         self.name, self.layout = name, layout
-        self.stated = {"spacing": spacing, "deviation": deviation, "reach": reach}
-        self.centres, self.deviation = layouts[layout](spacing) / reach, deviation / reach
+        self.facts = {"spacing": spacing, "deviation": deviation, "scale": scale}
+        self.centres, self.deviation = layouts[layout](spacing) / scale, deviation / scale
         self.count, self.batch_size, self.seed, self.workers = count, batch_size, seed, workers
         self.classes = len(self.centres)
         if classes not in (None, self.classes):
             raise UserError(f"data.layout={layout} has {self.classes} modes: give data.classes={self.classes}.")
 
     def train_dataloader(self) -> KeyedLoader:
-        """Batches of this rank's part, without end, from the one that the module's ``iteration`` counts."""
-        batches = KeyedBatches(self.count, self.batch_size, self.seed, **position(self.trainer))
-        return KeyedLoader(Mixture(self.centres, self.deviation, self.seed), batches, self.workers)
+        """Returns endless batches of this rank's part, from the one that the module's ``iteration`` counts."""
+        batches = EpochBatchSampler(self.count, self.batch_size, self.seed, **sampler_position(self.trainer))
+        return KeyedLoader(MixtureBatches(self.centres, self.deviation, self.seed), batches, self.workers)
 
     def points(self, n: int) -> Tensor:
-        """Points to look at, (n, 2)."""
-        made = Mixture(self.centres, self.deviation, self.seed)[0, np.arange(n)]
-        return made["image"].flatten(1)
+        """Returns points to look at, (n, 2)."""
+        batch = MixtureBatches(self.centres, self.deviation, self.seed)[0, np.arange(n)]
+        return batch["image"].flatten(1)
 
     def describe(self) -> dict[str, Any]:
-        """Plain facts for a protocol."""
-        return {"name": self.name, "layout": self.layout, "modes": self.classes, **self.stated}
+        """Returns plain facts for an evaluation protocol."""
+        return {"name": self.name, "layout": self.layout, "modes": self.classes, **self.facts}
 
 
 def _ring(radius: float, modes: int = 8) -> Tensor:

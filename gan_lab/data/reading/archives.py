@@ -1,4 +1,4 @@
-"""Public sets of picture pairs and of two domains: where they are, and how to know them."""
+"""Public sets of image pairs and of two domains: where they are, their sizes and checksums."""
 
 from gan_lab.data.reading.download import Archive
 
@@ -9,13 +9,13 @@ _CYCLEGAN = (
 _PIX2PIX = ("http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/{}.tar.gz",)
 
 
-def _unpaired(name: str, size: int, sha256: str, pictures: int | None = None) -> Archive:
+def _unpaired(name: str, size: int, sha256: str, images: int | None = None) -> Archive:
     """A set of Zhu et al. 2017. Size and checksum are those in TensorFlow Datasets' list."""
-    return Archive(tuple(url.format(name) for url in _CYCLEGAN), size, sha256, pictures)
+    return Archive(tuple(url.format(name) for url in _CYCLEGAN), size, sha256, images)
 
 
 def _paired(name: str) -> Archive:
-    """A set of Isola et al. 2017, of which no checksum is published: fetched, its own is printed."""
+    """A set of Isola et al. 2017. No checksum is published; that of a download is printed."""
     return Archive(tuple(url.format(name) for url in _PIX2PIX))
 
 
@@ -53,4 +53,4 @@ ARCHIVES = {
     ),
     **{name: _paired(name) for name in ("facades", "maps", "cityscapes", "edges2shoes", "edges2handbags", "night2day")},
 }
-"""By the names of their presets."""
+"""Archives by the names of their presets."""

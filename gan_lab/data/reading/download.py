@@ -1,4 +1,4 @@
-"""Archives of pictures from the network into a folder: resumed, verified, and unpacked wholly or not at all."""
+"""Archives of images, downloaded into a folder: resumed, verified, and unpacked completely or not at all."""
 
 import fcntl
 import gzip
@@ -22,61 +22,63 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
-from gan_lab.data.reading.files import ENDINGS
+from gan_lab.data.reading.listing import IMAGE_SUFFIXES
 
 CHUNK = 1 << 20
-PATIENCE = 30  # seconds without a byte
-EXPANSION = 20  # times the size of an archive: what unpacks to more is no archive of pictures
+TIMEOUT = 30  # seconds without a byte
+MAX_EXPANSION = 20  # an archive that unpacks to more than 20 times its size holds something other than images
 FAILURES = (OSError, EOFError, RuntimeError, HTTPException, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip or tar.gz of pictures.
+    """A zip or tar.gz of images.
 
     Args:
-        urls: mirrors, tried in turn.
-        size: in bytes, where it is known.
-        sha256: where it is known.
-        pictures: how many it holds, where it is known.
+        urls: mirrors, tried in order.
+        size: in bytes, or None if unknown.
+        sha256: checksum, or None if unknown.
+        images: the number of images in it, or None if unknown.
     """
 
     urls: tuple[str, ...]
     size: int | None = None
     sha256: str | None = None
-    pictures: int | None = None
+    images: int | None = None
 
     @property
     def file(self) -> str:
+        """The name of the file."""
         return PurePosixPath(self.urls[0]).name
 
 
 def fetch(archive: Archive, root: Path) -> None:
-    """Fills the folder with an archive's content, unless the root is there with anything in it.
+    """Unpacks an archive into the root folder, unless the root exists and is not empty.
 
-    The archive is taken from beside the root if it lies there, else from a mirror; a transfer that broke off goes on
-    where it stopped. Of several processes one works and the others wait.
+    An archive in the same folder as the root is used if there is one; otherwise it is downloaded. An interrupted
+    download continues where it stopped. If several processes call this, one works and the others wait.
 
     Raises:
-        UserError: if no mirror gives the right file, or the disk has no room; it says where to put the file.
+        UserError: if no mirror gives the right file, or the disk is full; it says where to put the file.
     """
-    if _is_there(root):
+    if _exists(root):
         return
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(root.parent):
-            if not _is_there(root):
+        with _locked(root.parent):
+            if not _exists(root):
                 _fill(archive, root)
     except FAILURES as error:
         raise _failure(archive, root, error) from error
 
 
-def _is_there(root: Path) -> bool:
+def _exists(root: Path) -> bool:
     return root.is_file() or (root.is_dir() and any(root.iterdir()))
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds a lock that other processes wait for."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -93,7 +95,7 @@ def _fill(archive: Archive, root: Path) -> None:
     part, problems = file.with_name(f"{file.name}.part"), []
     for url in archive.urls:
         try:
-            _transfer(url, archive, part)
+            _download(url, archive, part)
             _accept(archive, part, root)
             return
         except FAILURES as error:
@@ -102,7 +104,7 @@ def _fill(archive: Archive, root: Path) -> None:
 
 
 def _accept(archive: Archive, part: Path, root: Path) -> None:
-    """Unpacks what was transferred; what is damaged is not to be continued."""
+    """Unpacks a download, and removes it: a damaged one must not be continued."""
     try:
         _unpack_verified(archive, part, root)
     except FAILURES:
@@ -115,40 +117,42 @@ def _unpack_verified(archive: Archive, file: Path, root: Path) -> None:
     with file.open("rb") as stream:
         digest = file_digest(stream, "sha256").hexdigest()
     if archive.sha256 not in (None, digest):
-        raise OSError(f"{file.name} has the sha256 {digest} in place of {archive.sha256}")
-    pictures = unpack(file, root, archive.pictures)
-    rank_zero_info(f"{root}: {pictures:,} pictures from {archive.file}, sha256 {digest}")
+        raise OSError(f"{file.name} has the sha256 {digest} instead of {archive.sha256}")
+    images = unpack(file, root, archive.images)
+    rank_zero_info(f"{root}: {images:,} images from {archive.file}, sha256 {digest}")
 
 
 def _failure(archive: Archive, root: Path, error: BaseException) -> UserError:
     return UserError(
-        f"{root} has no pictures, and {archive.file} cannot be had ({error}): fetch {' or '.join(archive.urls)} by "
+        f"{root} has no images, and {archive.file} cannot be downloaded ({error}): get {' or '.join(archive.urls)} by "
         f"other means and put it at {root.parent / archive.file}, or set data.root to a copy of the set."
     )
 
 
-def _transfer(url: str, archive: Archive, part: Path) -> None:
-    """The rest of the file, or all of it from a server that knows no parts."""
+def _download(url: str, archive: Archive, part: Path) -> None:
+    """Downloads the rest of the file, or all of it if the server does not support ranges."""
     have = part.stat().st_size if part.is_file() else 0
-    answer = _answer(url, have)
-    if answer is None:
+    response = _request(url, have)
+    if response is None:
         return
-    with answer:
-        have = have if answer.status == 206 else 0
-        length = answer.headers.get("Content-Length")
+    with response:
+        have = have if response.status == 206 else 0
+        length = response.headers.get("Content-Length")
         whole = None if length is None else have + int(length)
         if whole and archive.size not in (None, whole):
-            raise OSError(f"it offers {whole:,} bytes in place of {archive.size:,}")
-        _check_room(part.parent, 2 * (whole or 0) - have)
-        blocks = track(_blocks(answer), f"Fetching {archive.file}", ((whole or 0) - have) / CHUNK or None)
+            raise OSError(f"it offers {whole:,} bytes instead of {archive.size:,}")
+        _check_free_space(part.parent, 2 * (whole or 0) - have)
+        blocks = track(_blocks(response), f"Downloading {archive.file}", ((whole or 0) - have) / CHUNK or None)
         with part.open("ab" if have else "wb") as stream:
             stream.writelines(blocks)
     if whole and part.stat().st_size != whole:
-        raise OSError(f"the connection broke after {part.stat().st_size:,} of {whole:,} bytes, run it again to go on")
+        raise OSError(
+            f"the connection broke after {part.stat().st_size:,} of {whole:,} bytes, run it again to continue"
+        )
 
 
-def _answer(url: str, have: int) -> HTTPResponse | None:
-    """What follows the first ``have`` bytes, everything if that is less; None if nothing follows."""
+def _request(url: str, have: int) -> HTTPResponse | None:
+    """Requests what follows the first ``have`` bytes, or the whole file if it is shorter; None if nothing follows."""
     try:
         return _get(url, {"Range": f"bytes={have}-"} if have else {})
     except urllib.error.HTTPError as error:
@@ -159,8 +163,8 @@ def _answer(url: str, have: int) -> HTTPResponse | None:
 
 def _get(url: str, headers: dict[str, str]) -> HTTPResponse:
     request = urllib.request.Request(url, headers={"User-Agent": "gan_lab", **headers})
-    answer: HTTPResponse = urllib.request.urlopen(request, timeout=PATIENCE)
-    return answer
+    response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)
+    return response
 
 
 def _blocks(stream: IO[bytes] | HTTPResponse | gzip.GzipFile) -> Iterator[bytes]:
@@ -168,36 +172,36 @@ def _blocks(stream: IO[bytes] | HTTPResponse | gzip.GzipFile) -> Iterator[bytes]
         yield block
 
 
-def _check_room(folder: Path, needed: int) -> None:
+def _check_free_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(f"{folder} has {free >> 20:,} MiB free and {needed >> 20:,} MiB are needed")
 
 
-def unpack(file: Path, root: Path, pictures: int | None = None) -> int:
-    """Unpacks a zip or tar.gz into ``root``, all of it or nothing; returns the number of pictures.
+def unpack(file: Path, root: Path, images: int | None = None) -> int:
+    """Unpacks a zip or tar.gz into ``root``, completely or not at all, and returns the number of images.
 
     Args:
         file: the archive.
-        root: a folder that is not there yet, or empty.
-        pictures: how many there must be, if that is known.
+        root: a folder that does not exist yet, or is empty.
+        images: the number of images that there must be, or None if unknown.
 
     Raises:
-        OSError, …: for an archive that is damaged, that leads out of its folder, holds links or devices, is larger than
-            an archive of pictures can be, or has another number of pictures.
+        OSError, …: if the archive is damaged, has paths outside its folder, holds links or devices, unpacks to more
+            than an archive of images can, or has another number of images.
     """
-    room = EXPANSION * file.stat().st_size + CHUNK
-    _check_room(root.parent, file.stat().st_size)
+    room = MAX_EXPANSION * file.stat().st_size + CHUNK
+    _check_free_space(root.parent, file.stat().st_size)
     folder, found = root.with_name(f".{root.name}.unpacking"), 0
-    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # left behind by a process that was killed
     try:
         for name, stream in track(_members(file), f"Unpacking {file.name}"):
             target = folder / _inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             room = _copy(stream, target, room)
-            found += target.suffix.lower() in ENDINGS
-        if not found or pictures not in (None, found):
-            raise OSError(f"{file.name} has {found:,} pictures in place of {pictures or 'any'}")
+            found += target.suffix.lower() in IMAGE_SUFFIXES
+        if not found or images not in (None, found):
+            raise OSError(f"{file.name} has {found:,} images instead of {images or 'any'}")
         folder.replace(root)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -205,16 +209,16 @@ def unpack(file: Path, root: Path, pictures: int | None = None) -> int:
 
 
 def _members(file: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Names and contents, to the end, where the checksums stand.
+    """Yields names and contents of the files. Reads to the end, because the checksums are there.
 
     Raises:
-        OSError: for what is no plain file.
+        OSError: for a member that is no regular file.
     """
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    raise OSError(f"{file.name} holds {info.filename}, which is no plain file")
+                    raise OSError(f"{file.name} holds {info.filename}, which is no regular file")
                 if not info.is_dir():
                     with archive.open(info) as content:
                         yield info.filename, content
@@ -223,7 +227,7 @@ def _members(file: Path) -> Iterator[tuple[str, IO[bytes]]]:
         with tarfile.open(fileobj=stream, mode="r|") as tape:
             for member in tape:
                 if not (member.isreg() or member.isdir()):
-                    raise OSError(f"{file.name} holds {member.name}, which is no plain file")
+                    raise OSError(f"{file.name} holds {member.name}, which is no regular file")
                 if (part := tape.extractfile(member)) is not None:
                     yield member.name, part
         for _ in _blocks(stream):
@@ -231,18 +235,27 @@ def _members(file: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _inside(name: str) -> PurePosixPath:
+    """Checks that a member stays inside the folder that it is unpacked to.
+
+    Raises:
+        OSError: if it does not.
+    """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise OSError(f"the archive holds {name!r}, which leads out of its folder")
+        raise OSError(f"the archive holds {name!r}, which is outside its folder")
     return path
 
 
 def _copy(content: IO[bytes], target: Path, room: int) -> int:
-    """Writes a member; returns the room that is left."""
+    """Writes a member, and returns the number of bytes that may still be written.
+
+    Raises:
+        OSError: if there are none.
+    """
     with target.open("xb") as stream:
         for block in _blocks(content):
             room -= len(block)
             if room < 0:
-                raise OSError("it unpacks to more than an archive of pictures can hold")
+                raise OSError("it unpacks to more than an archive of images can hold")
             stream.write(block)
     return room

@@ -1,17 +1,18 @@
-"""Files that hold frames: animations, videos and arrays, read frame by frame."""
+"""Files that hold several frames, read one frame at a time: animations, videos and arrays."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.exif import upright
+from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.images import plain_colours, reason
-from gan_lab.data.reading.pictures import Bytes, Decoded, Frame
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.types import UInt8Array
 
 ANIMATIONS = (".apng", ".gif", ".png", ".webp")
 VIDEOS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
@@ -19,33 +20,39 @@ ARRAYS = (".npy", ".npz")
 
 
 def unreadable(path: Path, why: str) -> UserError:
-    return UserError(f"{path} cannot be read ({why}): mend it, or take it away.")
+    """Returns the error for a file that cannot be read."""
+    return UserError(f"{path} cannot be read ({why}): repair or remove it.")
 
 
-def _decoded(pixels: Bytes, image: Image.Image, *notes: str) -> Decoded:
-    return Decoded(pixels, image.width, image.height, image.mode, notes)
+def _decoded(pixels: UInt8Array, image: Image.Image, *notes: str) -> DecodedImage:
+    return DecodedImage(pixels, image.width, image.height, image.mode, notes)
 
 
-def _animation(path: Path, frame: Frame) -> Iterator[Decoded]:
+def _read_animation(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
     with Image.open(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()
             plain, note = plain_colours(upright(image))
-            yield _decoded(frame.fit(plain), image, *filter(None, [note]))
+            yield _decoded(spec.apply(plain), image, *filter(None, [note]))
 
 
-def _video(path: Path, frame: Frame) -> Iterator[Decoded]:
+def _read_video(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
     with pyav().open(str(path)) as container:
         for stream in container.streams.video[:1]:
             stream.thread_type = "AUTO"
-            for picture in container.decode(stream):
-                # a telephone held upright films lying down, and says so
-                image = picture.to_image().rotate(picture.rotation, expand=True)
-                yield _decoded(frame.fit(image), image)
+            for frame in container.decode(stream):
+                # phones held upright record sideways and state the rotation
+                image = frame.to_image().rotate(frame.rotation, expand=True)
+                yield _decoded(spec.apply(image), image)
 
 
-def pyav() -> Any:
+def pyav() -> ModuleType:
+    """Imports PyAV.
+
+    Raises:
+        UserError: if it is not installed.
+    """
     try:
         import av
     except ImportError as error:
@@ -56,32 +63,34 @@ def pyav() -> Any:
     return av
 
 
-def _array(path: Path, frame: Frame) -> Iterator[Decoded]:
+def _read_frames_of_array(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
     frames = read_array(path, "frames")
-    if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or not (frames.ndim == 3 or _channels(frames)):
+    if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or not (frames.ndim == 3 or _channel_axis(frames)):
         raise UserError(
             f"{path} has {frames.dtype} of shape {frames.shape}: give uint8 of shape (T, H, W), (T, H, W, 3) or "
             "(T, 3, H, W)."
         )
     if 0 in frames.shape[1:]:
-        raise UserError(f"{path} has frames without pixels, of shape {frames.shape}: give other ones.")
+        raise UserError(f"{path} has frames without pixels, of shape {frames.shape}: give another file.")
     if frames.ndim == 4:
-        frames = np.moveaxis(frames, _channels(frames), 3)
-    for picture in frames:
-        image = Image.fromarray(np.ascontiguousarray(picture if picture.shape[2:] != (1,) else picture[..., 0]))
-        yield _decoded(frame.fit(image), image)
+        frames = np.moveaxis(frames, _channel_axis(frames), 3)
+    for pixels in frames:
+        image = Image.fromarray(np.ascontiguousarray(pixels if pixels.shape[2:] != (1,) else pixels[..., 0]))
+        yield _decoded(spec.apply(image), image)
 
 
-def _channels(frames: NDArray[Any]) -> int:
-    """The axis of four that has the channels, 0 if there is none."""
+def _channel_axis(frames: UInt8Array) -> int:
+    """The axis of the channels among four, 0 if there is none."""
     return next((axis for number in (3, 1) for axis in (3, 1) if frames.shape[axis] == number), 0)
 
 
-def read_array(path: Path, key: str) -> NDArray[Any]:
-    """The array in an .npy, which stays on the disk, or in an .npz: the one of that key, or the only one.
+def read_array(path: Path, key: str) -> UInt8Array:
+    """Reads the array of an .npy, memory-mapped, or of an .npz: the one of that key, or the only one.
+
+    The type of its values is not checked.
 
     Raises:
-        UserError: if it is not there or cannot be read, or an .npz has several and none of that key.
+        UserError: if the file is missing or cannot be read, or an .npz has several arrays and none of that key.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist: give an .npy or .npz file.")
@@ -97,14 +106,15 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
     except UserError:
         raise
     except KeyError as error:
-        raise UserError(f"{path} has several arrays and none is called {key}: name one so.") from error
-    except Exception as problem:  # a damaged archive raises whatever its decoder happens to
-        told = reason(problem)
-        raise unreadable(path, "no array of numbers" if "pickle" in told else told) from problem
+        raise UserError(f"{path} has several arrays and none is called {key}: give that name to one.") from error
+    except Exception as problem:  # decoders raise many kinds of exceptions for damaged archives
+        why = reason(problem)
+        raise unreadable(path, "no array of numbers" if "pickle" in why else why) from problem
 
 
-READERS: dict[str, Callable[[Path, Frame], Iterator[Decoded]]] = {
-    **dict.fromkeys(ANIMATIONS, _animation),
-    **dict.fromkeys(VIDEOS, _video),
-    **dict.fromkeys(ARRAYS, _array),
+READERS: dict[str, Callable[[Path, ResizeSpec], Iterator[DecodedImage]]] = {
+    **dict.fromkeys(ANIMATIONS, _read_animation),
+    **dict.fromkeys(VIDEOS, _read_video),
+    **dict.fromkeys(ARRAYS, _read_frames_of_array),
 }
+"""Functions that read the frames of a file, by its suffix."""

@@ -19,7 +19,8 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import from_pil
 from gan_lab.data.reading.colour import SIXTEEN_BIT, eight_bit, over_white, to_srgb
 from gan_lab.data.reading.exif import orientation, upright, writable_tags
-from gan_lab.data.reading.pictures import Decoded, Frame
+from gan_lab.data.reading.image_sets import DecodedImage
+from gan_lab.data.reading.resize import ResizeSpec
 
 READER = 2
 """Version of the computation from file to pixels, a part of the key of cached pixels: increment it when pixels change.
@@ -31,7 +32,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # si
 _PILLOW_LIMIT = Lock()
 
 
-class NoIdsError(Exception):
+class NotLabelMapError(Exception):
     """Raised for a file that holds colours where class ids are expected. The text says what the file is."""
 
 
@@ -92,7 +93,7 @@ def open_image(
         max_pixels: limit of the size, against decompression bombs; None stands for Pillow's, 178,956,970.
 
     Raises:
-        NoIdsError: for colours in a label map.
+        NotLabelMapError: for colours in a label map.
         OSError, ValueError, …: for a file that cannot be read, or has more pixels than the limit.
     """
     with _limited(max_pixels), Image.open(file) as image:
@@ -101,14 +102,14 @@ def open_image(
         stored = (*image.size, image.mode)
         notes = list(_before_decoding(image)) if details else []
         if label_map:
-            check_ids(image)
+            check_label_map(image)
         elif reduce_to is not None:
             image.draft(None, (reduce_to, reduce_to))
         image.load()
         turned = upright(image)
         exif, dropped = writable_tags(image) if details else (b"", "")
         if label_map:
-            return OpenedImage(as_ids(turned), *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
+            return OpenedImage(class_ids(turned), *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
         alpha = turned.convert("RGBA").getchannel("A") if details and turned.has_transparency_data else None
         plain, converted = plain_colours(turned)
     return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])])
@@ -166,7 +167,7 @@ def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None) ->
         max_pixels: see ``open_image``.
 
     Raises:
-        NoIdsError: for colours where the domain has class ids.
+        NotLabelMapError: for colours if the domain has class ids.
         OSError, ValueError, …: for a file that cannot be read, or has more pixels than the limit.
     """
     opened = open_image(file, label_map=domain.labels > 0, details=True, max_pixels=max_pixels)
@@ -189,19 +190,19 @@ def _mode_note(stored: str, mode: str) -> Iterator[str]:
         yield "converted from colour to grey"
 
 
-def decode_image(file: BinaryIO, frame: Frame) -> Decoded:
-    """Reads an image at the size and with the channels of the frame, as training and evaluation see it.
+def decode_image(file: BinaryIO, spec: ResizeSpec) -> DecodedImage:
+    """Reads an image at the size and with the channels of the spec, as training and evaluation see it.
 
-    A JPEG may be reduced by its decoder to no less than twice the size of the frame, several times faster than whole.
+    A JPEG may be reduced by its decoder to no less than twice the target size, which is several times faster.
 
     Raises:
-        NoIdsError: for colours where the frame wants class ids.
+        NotLabelMapError: for colours if class ids are expected.
         OSError, ValueError, …: for a file that cannot be read, decompression bombs included.
     """
-    reduce_to = 2 * max(frame.box) if frame.fixed else None  # the antialiasing is left to Pillow's own resizing
-    opened = open_image(file, label_map=frame.ids, reduce_to=reduce_to)
-    pixels = frame.fit(_half(opened.image, frame.half))
-    return Decoded(pixels, opened.width, opened.height, opened.mode, tuple(opened.notes))
+    reduce_to = 2 * max(spec.target_size) if spec.fixed_size else None  # a margin for antialiased resizing
+    opened = open_image(file, label_map=spec.label_map, reduce_to=reduce_to)
+    pixels = spec.apply(_half(opened.image, spec.half))
+    return DecodedImage(pixels, opened.width, opened.height, opened.mode, tuple(opened.notes))
 
 
 def _half(image: Image.Image, half: str | None) -> Image.Image:
@@ -213,19 +214,19 @@ def _half(image: Image.Image, half: str | None) -> Image.Image:
     return image.crop((left, 0, left + middle, image.height))
 
 
-def check_ids(image: Image.Image) -> None:
+def check_label_map(image: Image.Image) -> None:
     """Checks that an open image can hold class ids.
 
     Raises:
-        NoIdsError: for colours, and for JPEG, which blends neighbouring ids.
+        NotLabelMapError: for colours, and for JPEG, which blends neighbouring ids.
     """
     if image.format in ("JPEG", "MPO"):
-        raise NoIdsError("a JPEG, which blends class ids")
+        raise NotLabelMapError("a JPEG, which blends class ids")
     if image.mode not in ("1", "L", "P", *SIXTEEN_BIT):
-        raise NoIdsError(f"colour-coded ({image.mode})")
+        raise NotLabelMapError(f"colour-coded ({image.mode})")
 
 
-def as_ids(image: Image.Image) -> Image.Image:
+def class_ids(image: Image.Image) -> Image.Image:
     """Returns class ids in mode L; ids above 255 become 255, which is no class either."""
     return Image.fromarray(np.asarray(image).astype(np.int64).clip(0, 255).astype(np.uint8))
 

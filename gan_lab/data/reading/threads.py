@@ -1,4 +1,4 @@
-"""Work spread over the processors in threads."""
+"""Work distributed over the processors in threads."""
 
 import os
 from collections import deque
@@ -10,8 +10,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """``map`` in as many threads as there are processors, ahead of its reader by no more than it takes to be busy."""
+def map_in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Maps a function over items in as many threads as there are processors, and yields results in order.
+
+    Runs ahead of the consumer only as far as keeps the threads busy, so that results do not pile up.
+    """
     workers, ahead = os.cpu_count() or 1, deque[Future[R]]()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:

@@ -1,22 +1,24 @@
 """Drawings of horse-like animals in a landscape, in a plain or a striped coat, with their label maps."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from gan_lab.data.reading.pictures import Bytes
+from gan_lab.data.types import UInt8Array
 
 Colour = tuple[int, ...]
 Point = tuple[float, float]
+Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 CLASSES = ("sky", "hill", "ground", "tree", "coat", "hair and hooves")
 SKY, HILL, GROUND, TREE, COAT, HAIR, BODY, NECK, HEAD, LEG = range(10)
-"""What a pixel shows. ``BODY`` and what follows are parts of the coat, whose stripes run differently."""
+"""Parts that a pixel can show. From ``BODY`` on they belong to the coat, and each has its own direction of stripes."""
 
-CLASS_OF = np.array([SKY, HILL, GROUND, TREE, COAT, HAIR, COAT, COAT, COAT, COAT], np.uint8)
+CLASSES_OF_PARTS = np.array([SKY, HILL, GROUND, TREE, COAT, HAIR, COAT, COAT, COAT, COAT], np.uint8)
 SKIES = (
     ((88, 152, 220), (210, 230, 242)),
     ((52, 104, 188), (168, 204, 236)),
@@ -28,43 +30,50 @@ GROUNDS = ((112, 150, 70), (150, 160, 82), (196, 172, 106), (86, 128, 72), (206,
 HILLS = ((120, 142, 130), (142, 150, 122), (152, 138, 150), (98, 122, 104))
 COATS = ((134, 84, 46), (172, 112, 62), (96, 60, 40), (192, 152, 98), (118, 114, 112), (150, 72, 42))
 NECKS = ((48, 70), (18, 42), (-60, -46))
-"""Degrees above the horizontal: watching, walking, grazing."""
+"""Ranges of the neck's angle in degrees above the horizontal: watching, walking, grazing."""
 VERSION = 1
-"""Of the drawings: another one is drawn anew."""
-FINER = 2
-"""Pictures are drawn so many times larger and averaged."""
+"""Version of the drawings, a part of the key of cached pixels."""
+
+SUPERSAMPLING = 2
+"""Factor by which drawings are made larger, before pixels are averaged."""
 
 
 class Canvas:
-    """A picture and what each of its pixels shows, drawn together.
+    """An image and the part that each of its pixels shows, drawn together.
 
-    Coordinates are in heights of the picture, x to the right of its middle, y down from its top.
+    The unit of coordinates is the image's height; x points right from its middle, y down from its top.
+
+    Args:
+        height, width: in pixels.
     """
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
-        self.picture, self.parts = Image.new("RGB", (width, height)), Image.new("L", (width, height))
-        self.brush, self.marker = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.parts)
+        self.image, self.parts = Image.new("RGB", (width, height)), Image.new("L", (width, height))
+        self.brush, self.marker = ImageDraw.Draw(self.image), ImageDraw.Draw(self.parts)
 
     def pixel(self, point: Point) -> Point:
+        """Converts coordinates to pixels."""
         return self.width / 2 + point[0] * self.height, point[1] * self.height
 
     def polygon(self, points: Sequence[Point], colour: Colour, part: int) -> None:
+        """Fills a polygon."""
         outline = [self.pixel(point) for point in points]
         self.brush.polygon(outline, fill=colour)
         self.marker.polygon(outline, fill=part)
 
     def disc(self, centre: Point, radius: float, colour: Colour, part: int, flat: float = 1.0) -> None:
+        """Fills a disc, or an ellipse whose height is ``flat`` times its width."""
         (x, y), r = self.pixel(centre), radius * self.height
         box = x - r, y - r * flat, x + r, y + r * flat
         self.brush.ellipse(box, fill=colour)
         self.marker.ellipse(box, fill=part)
 
     def limb(self, points: Sequence[Point], radii: Sequence[float], colour: Colour, part: int) -> None:
-        """Discs at the points, and what lies between them."""
+        """Fills discs at the points, and the area between consecutive ones."""
         for (px, py), (qx, qy), r, s in zip(points, points[1:], radii, radii[1:], strict=False):
             far = max(float(np.hypot(qx - px, qy - py)), 1e-9)
-            x, y = (py - qy) / far, (qx - px) / far  # to the side
+            x, y = (py - qy) / far, (qx - px) / far  # the unit normal
             corners = [(px + r * x, py + r * y), (qx + s * x, qy + s * y), (qx - s * x, qy - s * y)]
             self.polygon([*corners, (px - r * x, py - r * y)], colour, part)
         for point, radius in zip(points, radii, strict=True):
@@ -75,7 +84,7 @@ def _landscape(rng: np.random.Generator, canvas: Canvas, horizon: float) -> None
     top, bottom = _one_of(rng, SKIES)
     down = np.linspace(0, 1, max(2, int(canvas.height * horizon)))[:, None, None]
     sky = Image.fromarray((np.array(top) * (1 - down) + np.array(bottom) * down).astype(np.uint8))
-    canvas.picture.paste(sky.resize((canvas.width, sky.height)), (0, 0))
+    canvas.image.paste(sky.resize((canvas.width, sky.height)), (0, 0))
     half = canvas.width / canvas.height / 2
     if rng.random() < 0.5:
         sun = rng.uniform(-half, half), rng.uniform(0.08, 0.25)
@@ -115,9 +124,13 @@ def _tree(rng: np.random.Generator, canvas: Canvas, foot: Point) -> None:
 
 
 class Animal:
-    """A horse-like animal: its pose, and how it is drawn.
+    """A horse-like animal with a random pose.
 
-    Its own coordinates are in lengths of its body, u forwards from the rump and v upwards from the line of its hips.
+    The unit of its own coordinates is the length of its body; u points forwards from the rump, v upwards from the hips.
+
+    Args:
+        rng: source of the pose and the colours.
+        highest: smallest y of the feet, in the image's coordinates.
     """
 
     def __init__(self, rng: np.random.Generator, highest: float) -> None:
@@ -134,19 +147,22 @@ class Animal:
         self.hair = _mixed(self.coat, (24, 18, 16), 0.75)
 
     def at(self, u: float, v: float) -> Point:
+        """Converts the animal's coordinates to the image's."""
         return self.middle + self.facing * (u - 0.5) * self.length, self.feet - (self.leg + v) * self.length
 
     @property
     def poll(self) -> Point:
-        """Where the neck ends, in the animal's coordinates."""
+        """The end of the neck, in the animal's coordinates."""
         return 0.95 + self.reach * float(np.cos(self.neck)), 0.08 + self.reach * float(np.sin(self.neck))
 
     @property
     def muzzle(self) -> Point:
+        """The end of the head, in the animal's coordinates."""
         angle = self.neck - np.radians(80 if self.neck > 0 else 25)
         return self.poll[0] + 0.26 * float(np.cos(angle)), self.poll[1] + 0.26 * float(np.sin(angle))
 
     def draw(self, canvas: Canvas) -> None:
+        """Draws the animal in a plain coat, the far legs first."""
         far, girth = _mixed(self.coat, (0, 0, 0), 0.3), self.girth
         for u, swing in ((0.16, self.stride[0]), (0.84, self.stride[1])):
             self._leg(canvas, u, swing, far)
@@ -174,28 +190,34 @@ class Animal:
         sizes = [radius * self.length for radius in radii]
         canvas.limb([self.at(*point) for point in points], sizes, colour, part)
 
-    def striped(self, canvas: Canvas, picture: Bytes, parts: Bytes) -> Bytes:
-        """The picture with stripes across the body, around neck, head and legs."""
+    def striped(self, canvas: Canvas, image: UInt8Array, parts: UInt8Array) -> UInt8Array:
+        """Adds stripes across the body and around neck, head and legs.
+
+        Args:
+            canvas: what the animal was drawn on.
+            image: its pixels, uint8 (H, W, 3).
+            parts: the part of each pixel, uint8 (H, W).
+        """
         rows, columns = _bounds(parts >= BODY)
-        seen, pixels = parts[rows, columns], picture[rows, columns].astype(np.float32)
+        shown, pixels = parts[rows, columns], image[rows, columns].astype(np.float32)
         y, x = np.mgrid[rows, columns].astype(np.float32)
         u = ((x - canvas.width / 2) / canvas.height - self.middle) * self.facing / self.length + 0.5
         v = (self.feet - y / canvas.height) / self.length - self.leg
         wave = np.zeros_like(u)
         for part, field in self._fields(u, v).items():
-            np.copyto(wave, field, where=seen == part)
-        dark = (np.sin(2 * np.pi * wave) > 0.05) & (seen >= BODY)
-        light = (seen >= BODY) & ~dark
+            np.copyto(wave, field, where=shown == part)
+        dark = (np.sin(2 * np.pi * wave) > 0.05) & (shown >= BODY)
+        light = (shown >= BODY) & ~dark
         shade = pixels.sum(-1, keepdims=True) / sum(self.coat)  # the far legs stay darker
         pale, black = _mixed(self.coat, (250, 246, 238), 0.86), _mixed(self.coat, (16, 14, 16), 0.88)
         pixels = np.where(light[..., None], shade * np.array(pale), pixels)
         pixels = np.where(dark[..., None], shade * np.array(black), pixels)
-        out = picture.copy()
+        out = image.copy()
         out[rows, columns] = pixels.clip(0, 255).astype(np.uint8)
         return out
 
-    def _fields(self, u: Any, v: Any) -> dict[int, Any]:
-        """Of each part, what grows by one from stripe to stripe."""
+    def _fields(self, u: Floats, v: Floats) -> dict[int, Floats]:
+        """A function of the coordinates for each part, which grows by one from stripe to stripe."""
         (pu, pv), (mu, mv) = self.poll, self.muzzle
         head = np.arctan2(mv - pv, mu - pu)
         along_neck = (u - 0.93) * np.cos(self.neck) + (v - 0.06) * np.sin(self.neck)
@@ -204,25 +226,28 @@ class Animal:
         return {BODY: 6.5 * slanted, NECK: 7.0 * along_neck, HEAD: 9.0 * along_head, LEG: 8.0 * v}
 
 
-def draw(seed: int, index: int, striped: bool, height: int, width: int) -> tuple[Bytes, Bytes]:
-    """One picture uint8 (3, H, W) and its classes uint8 (1, H, W), numbered as ``CLASSES``.
+def draw(seed: int, index: int, striped: bool, height: int, width: int) -> tuple[UInt8Array, UInt8Array]:
+    """Draws one animal in a landscape.
 
-    Scene, pose and colours are functions of (seed, index) alone, whatever the size and the coat.
+    Scene, pose and colours are functions of (seed, index) alone, for any size and coat.
+
+    Returns:
+        The image uint8 (3, H, W), and the class of each pixel uint8 (1, H, W), an index of ``CLASSES``.
     """
-    rng, canvas = np.random.default_rng([seed, index]), Canvas(FINER * height, FINER * width)
+    rng, canvas = np.random.default_rng([seed, index]), Canvas(SUPERSAMPLING * height, SUPERSAMPLING * width)
     horizon = rng.uniform(0.4, 0.6)
     _landscape(rng, canvas, horizon)
     animal = Animal(rng, max(horizon + 0.16, 0.76))
     animal.draw(canvas)
-    parts, picture = np.asarray(canvas.parts), np.asarray(canvas.picture)
+    parts, image = np.asarray(canvas.parts), np.asarray(canvas.image)
     if striped:
-        picture = animal.striped(canvas, picture, parts)
-    mean = Image.fromarray(picture).reduce(FINER)
-    return np.asarray(mean).transpose(2, 0, 1), CLASS_OF[parts[None, ::FINER, ::FINER]]
+        image = animal.striped(canvas, image, parts)
+    mean = Image.fromarray(image).reduce(SUPERSAMPLING)
+    return np.asarray(mean).transpose(2, 0, 1), CLASSES_OF_PARTS[parts[None, ::SUPERSAMPLING, ::SUPERSAMPLING]]
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The smallest rectangle that has all of it."""
+    """The smallest rectangle that contains the whole mask."""
     found = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
     if not found[0].size:
         return slice(0, 1), slice(0, 1)
@@ -233,5 +258,5 @@ def _mixed(one: Sequence[float], other: Sequence[float], share: float) -> Colour
     return tuple(round(a + share * (b - a)) for a, b in zip(one, other, strict=True))
 
 
-def _one_of(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
+def _one_of(rng: np.random.Generator, choices: Sequence[T]) -> T:
     return choices[int(rng.integers(len(choices)))]

@@ -1,4 +1,4 @@
-"""Where the pictures of two domains come from: two folders, pictures side by side, or one set seen in two ways."""
+"""Sources of two domains: two folders, images side by side, or two versions of one set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,27 +9,41 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.data.reading.files import TESTS, Entry, Files, below, listing, split_up, tops, unwrap
-from gan_lab.data.reading.pictures import Pictures, Source
-from gan_lab.data.sources.arrays import Arrays
+from gan_lab.data.checks import check_choice
+from gan_lab.data.reading.files import ImageFiles
+from gan_lab.data.reading.image_sets import ImageSet, ImageSource
+from gan_lab.data.reading.listing import (
+    TEST_FOLDERS,
+    Entry,
+    by_top_folder,
+    list_images,
+    split_entries,
+    strip_common_folders,
+    strip_top_folder,
+)
+from gan_lab.data.sources.arrays import ArrayImages
 
-Sided = Mapping[str, Mapping[str, Pictures]]
+DomainSplits = Mapping[str, Mapping[str, ImageSet]]
 Groups = dict[str, dict[str, list[Entry]]]
-"""Files by side and split."""
+"""Files by domain and split."""
 
 UNPAIRED = (("trainA", "trainB"), ("A", "B"))
 PAIRED = (*UNPAIRED, ("train_label", "train_img"))
-NAMED = "two folders or zips with data.a=… and data.b=…"
+"""Known layouts: names of the folders of both domains."""
+
+NAMED_FOLDERS = "two folders or zips with data.a=… and data.b=…"
+SHOWN = 5
+"""Names that a message lists at most."""
 
 
 @dataclass(frozen=True)
-class TwoFolders:
+class DomainFolders:
     """The folders of two domains.
 
     Args:
         root: a folder or zip that has both in a known layout; or None.
-        a, b: instead, two folders or zips, relative to the root if there is one.
-        test_a, test_b: of their test splits, likewise.
+        a, b: two folders or zips instead, relative to the root if there is one.
+        test_a, test_b: the folders or zips of their test splits.
     """
 
     root: str | None = None
@@ -38,202 +52,218 @@ class TwoFolders:
     test_a: str | None = None
     test_b: str | None = None
 
-    def found(self, layouts: Sequence[tuple[str, str]]) -> Groups | None:
-        """Files by side, if two folders are named or the root has them in one of the layouts.
+    def find(self, layouts: Sequence[tuple[str, str]]) -> Groups | None:
+        """Returns the files by domain and split, or None if no folders are named and the root has no such layout.
 
         Raises:
             UserError: for what is missing.
         """
         if self.a is None and self.b is None:
-            return _laid_out(self.entries(), layouts)
+            return _find_layout(self.entries(), layouts)
         if self.a is None or self.b is None:
-            raise UserError(f"data.{'b' if self.b is None else 'a'} is missing: name {NAMED}.")
+            raise UserError(f"data.{'b' if self.b is None else 'a'} is missing: give {NAMED_FOLDERS}.")
         return {"a": self._named("a", self.a, self.test_a), "b": self._named("b", self.b, self.test_b)}
 
     def entries(self) -> list[Entry]:
-        """All pictures below the root."""
+        """Lists all images below the root.
+
+        Raises:
+            UserError: if there is no root, or no image in it.
+        """
         if self.root is None:
-            raise UserError(f"data.root must be given, the path of a folder or zip; or else {NAMED}.")
-        return listing(Path(self.root).expanduser())
+            raise UserError(f"data.root is missing: give the path of a folder or zip, or {NAMED_FOLDERS}.")
+        return list_images(Path(self.root).expanduser())
 
     def _named(self, side: str, path: str, test: str | None) -> dict[str, list[Entry]]:
         folder = Path(self.root or "").expanduser()
-        entries = unwrap(listing(folder / Path(path).expanduser(), f"data.{side}"))
+        entries = strip_common_folders(list_images(folder / Path(path).expanduser(), f"data.{side}"))
         if test is None:
-            return split_up(entries)
-        return {"train": entries, "test": unwrap(listing(folder / Path(test).expanduser(), f"data.test_{side}"))}
+            return split_entries(entries)
+        test_entries = list_images(folder / Path(test).expanduser(), f"data.test_{side}")
+        return {"train": entries, "test": strip_common_folders(test_entries)}
 
 
-def _laid_out(entries: list[Entry], layouts: Sequence[tuple[str, str]]) -> Groups | None:
-    """Looks for the folders of a layout, below those that all pictures share."""
+def _find_layout(entries: list[Entry], layouts: Sequence[tuple[str, str]]) -> Groups | None:
+    """Looks for the folders of a layout, in the first folder that has more than one subfolder."""
     while entries:
-        found = tops(entries)
+        groups = by_top_folder(entries)
         for names in layouts:
-            if all(name.lower() in found for name in names):
-                return {side: _with_test(found, name.lower()) for side, name in zip("ab", names, strict=True)}
-        if len(found) != 1 or "" in found:
+            if all(name.lower() in groups for name in names):
+                return {side: _with_test(groups, name.lower()) for side, name in zip("ab", names, strict=True)}
+        if len(groups) != 1 or "" in groups:
             return None
-        entries = below(entries)
+        entries = strip_top_folder(entries)
     return None
 
 
-def _with_test(found: Mapping[str, list[Entry]], name: str) -> dict[str, list[Entry]]:
-    """The folder ``trainA`` with the ``testA`` or ``valA`` beside it, or with the splits inside it."""
-    others = (name.replace("train", test) for test in TESTS)
-    test = next((other for other in others if other != name and other in found), None)
-    entries = below(found[name])
-    return split_up(entries) if test is None else {"train": entries, "test": below(found[test])}
+def _with_test(groups: Mapping[str, list[Entry]], name: str) -> dict[str, list[Entry]]:
+    """The folder ``trainA`` with its sibling ``testA`` or ``valA``, or else with the splits inside it."""
+    siblings = (name.replace("train", test) for test in TEST_FOLDERS)
+    test = next((sibling for sibling in siblings if sibling != name and sibling in groups), None)
+    entries = strip_top_folder(groups[name])
+    return split_entries(entries) if test is None else {"train": entries, "test": strip_top_folder(groups[test])}
 
 
-def _where(entries: list[Entry]) -> str:
-    """The folders that have pictures, in words."""
+def _folder_names(entries: list[Entry]) -> str:
+    """The folders that have images, in words."""
     names = sorted({entry.parts[0] if len(entry.parts) > 1 else "no folder" for entry in entries})
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-class Unpaired:
-    """Two folders of pictures that have nothing to do with each other (satisfies ``TwoSided``).
+class UnpairedFolders:
+    """Two folders of unrelated images (satisfies ``TwoDomainSource``).
 
     Known layouts are ``trainA``, ``trainB`` and perhaps ``testA``, ``testB``; and ``A``, ``B``.
 
     Args:
         folders: where they are.
-        prepare: called before the first look, to fetch what is missing.
+        prepare: called first, to download what is missing.
     """
 
-    def __init__(self, folders: TwoFolders, prepare: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folders: DomainFolders, prepare: Callable[[], None] = lambda: None) -> None:
         self.folders, self.prepare = folders, prepare
 
-    def sides(self) -> Sided:
-        """Splits of "a" and "b".
+    def domain_splits(self) -> DomainSplits:
+        """Returns the splits of "a" and "b".
 
         Raises:
-            UserError: for what is missing, saying what is expected.
+            UserError: for what is missing; it says what is expected.
         """
         self.prepare()
-        groups = self.folders.found(UNPAIRED)
+        groups = self.folders.find(UNPAIRED)
         if groups is None:
             raise UserError(
-                f"data.root={self.folders.root} must have pictures in folders trainA and trainB (beside them testA and "
-                f"testB, if there is a test split), but has them in {_where(self.folders.entries())}: or name {NAMED}."
+                f"data.root={self.folders.root} must have images in folders trainA and trainB (next to them testA and "
+                f"testB, if there is a test split), but has them in {_folder_names(self.folders.entries())}: rename "
+                f"the folders, or give {NAMED_FOLDERS}."
             )
-        return {side: {split: Files(entries) for split, entries in groups[side].items()} for side in "ab"}
+        return {side: {split: ImageFiles(entries) for split, entries in groups[side].items()} for side in "ab"}
 
 
-class Paired:
-    """Pairs: two folders matched by the names of their files, or pictures whose halves belong together (satisfies
-    ``TwoSided``).
+class PairedFolders:
+    """Pairs in two folders, matched by file name, or as the halves of each image (satisfies ``TwoDomainSource``).
 
-    Known layouts of folders are those of ``Unpaired``, and ``train_label``, ``train_img`` with ``val_…``.
+    Known layouts of folders are those of ``UnpairedFolders``, and ``train_label``, ``train_img`` with ``val_…``.
 
     Args:
         folders: where they are.
         direction: "a2b" makes the first folder, or the left half, the source (domain "a"); "b2a" the other.
-        prepare: called before the first look, to fetch what is missing.
+        prepare: called first, to download what is missing.
+
+    Raises:
+        UserError: for another direction.
     """
 
-    def __init__(self, folders: TwoFolders, direction: str = "a2b", prepare: Callable[[], None] = lambda: None) -> None:
-        if direction not in ("a2b", "b2a"):
-            raise UserError(f"data.direction={direction} does not serve: give a2b or b2a.")
+    def __init__(
+        self, folders: DomainFolders, direction: str = "a2b", prepare: Callable[[], None] = lambda: None
+    ) -> None:
+        check_choice("direction", direction, ("a2b", "b2a"))
         self.folders, self.direction, self.prepare = folders, direction, prepare
 
-    def sides(self) -> Sided:
-        """Splits of "a" and "b", whose rows belong together.
+    def domain_splits(self) -> DomainSplits:
+        """Returns the splits of "a" and "b", in which rows of the same number belong together.
 
         Raises:
-            UserError: for what is missing, saying what is expected.
+            UserError: for what is missing; it says what is expected.
         """
         self.prepare()
-        groups = self.folders.found(PAIRED)
-        sides = self._halves() if groups is None else _matched(groups)
-        return sides if self.direction == "a2b" else {"a": sides["b"], "b": sides["a"]}
+        groups = self.folders.find(PAIRED)
+        splits = self._halves() if groups is None else _matched(groups)
+        return splits if self.direction == "a2b" else {"a": splits["b"], "b": splits["a"]}
 
-    def _halves(self) -> Sided:
-        entries = unwrap(self.folders.entries())
-        if tops(entries).keys() - {"", "train", *TESTS}:
+    def _halves(self) -> DomainSplits:
+        entries = strip_common_folders(self.folders.entries())
+        if by_top_folder(entries).keys() - {"", "train", *TEST_FOLDERS}:
             raise UserError(
-                f"data.root={self.folders.root} must have pairs in folders trainA and trainB, or pictures side by side "
-                f"in train and test or in no folder, but has them in {_where(entries)}: or name {NAMED}."
+                f"data.root={self.folders.root} must have pairs in folders trainA and trainB, or images side by side "
+                f"in train and test or in no folder, but has them in {_folder_names(entries)}: rename the folders, or "
+                f"give {NAMED_FOLDERS}."
             )
-        splits = split_up(entries)
+        splits = split_entries(entries)
         return {
-            side: {split: Files(group, half=half) for split, group in splits.items()}
+            side: {split: ImageFiles(group, half=half) for split, group in splits.items()}
             for side, half in (("a", "left"), ("b", "right"))
         }
 
 
-def _matched(groups: Groups) -> Sided:
-    """The files of both sides that have the same name but for its ending, in the order of names."""
+def _matched(groups: Groups) -> DomainSplits:
+    """Matches the files of both domains by path without suffix, in the order of the paths."""
     if groups["a"].keys() != groups["b"].keys():
-        lacking = "a" if "test" in groups["b"] else "b"
-        raise UserError(f"Side {lacking} of the pairs has no test split, and the other has one: give both or neither.")
-    sides: dict[str, dict[str, Pictures]] = {"a": {}, "b": {}}
+        lacking, other = ("a", "b") if "test" in groups["b"] else ("b", "a")
+        raise UserError(
+            f"Domain {lacking} of the pairs has no test split, but domain {other} has: give both or neither."
+        )
+    splits: dict[str, dict[str, ImageSet]] = {"a": {}, "b": {}}
     for split in groups["a"]:
         by_stem = {side: _by_stem(groups[side][split]) for side in "ab"}
         stems = sorted(by_stem["a"].keys() & by_stem["b"].keys())
         if not stems:
-            one, other = (next(iter(groups[side][split])) for side in "ab")
+            first, second = (next(iter(groups[side][split])) for side in "ab")
             raise UserError(
-                f"No two pictures of the {split} split have the same name but for its ending, as {one.file} and "
-                f"{other.file} should: rename those that belong together alike."
+                f"No two images of the {split} split have the same name apart from the suffix, as {first.file} and "
+                f"{second.file} should: give both images of a pair the same name."
             )
         for side in "ab":
-            sides[side][split] = Files([by_stem[side][stem] for stem in stems])
-            _tell_left_out(side, split, groups[side][split], [by_stem[side][stem] for stem in stems])
-    return sides
+            taken = [by_stem[side][stem] for stem in stems]
+            splits[side][split] = ImageFiles(taken)
+            _log_unmatched(side, split, groups[side][split], taken)
+    return splits
 
 
 def _by_stem(entries: list[Entry]) -> dict[tuple[str, ...], Entry]:
-    """Of files that differ in their ending alone, the first."""
+    """Entries by path without suffix; the first of those that differ in the suffix alone."""
     found: dict[tuple[str, ...], Entry] = {}
     for entry in entries:
         found.setdefault((*entry.parts[:-1], PurePosixPath(entry.parts[-1]).stem), entry)
     return found
 
 
-def _tell_left_out(side: str, split: str, entries: list[Entry], taken: list[Entry]) -> None:
+def _log_unmatched(side: str, split: str, entries: list[Entry], taken: list[Entry]) -> None:
     left = sorted(entry.name for entry in set(entries) - set(taken))
     if left:
-        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-        rank_zero_info(f"No partner for {len(left)} of side {side}, {split}, left out: {', '.join(left[:5])}{more}.")
+        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        rank_zero_info(
+            f"{len(left)} images of domain {side}, {split}, have no partner and are left out: "
+            f"{', '.join(left[:SHOWN])}{more}."
+        )
 
 
-class Derived:
-    """Pairs of a picture and what is made from it (satisfies ``TwoSided``).
+class DerivedPairs:
+    """Pairs of an image and what is computed from it (satisfies ``TwoDomainSource``).
 
     Args:
-        source: of the pictures, which become the target.
-        derive: pictures → the sources of the pairs.
+        source: of the images, which become the target.
+        derive: computes the sources of the pairs.
     """
 
-    def __init__(self, source: Source, derive: Callable[[Pictures], Pictures]) -> None:
+    def __init__(self, source: ImageSource, derive: Callable[[ImageSet], ImageSet]) -> None:
         self.source, self.derive = source, derive
 
-    def sides(self) -> Sided:
-        found = self.source.splits()
-        return {"a": {split: self.derive(pictures) for split, pictures in found.items()}, "b": found}
+    def domain_splits(self) -> DomainSplits:
+        splits = self.source.splits()
+        return {"a": {split: self.derive(images) for split, images in splits.items()}, "b": splits}
 
 
-class FakeSides:
-    """Random pixels for both sides, for tests (satisfies ``TwoSided``).
+class FakeDomains:
+    """Random pixels in two domains, for tests (satisfies ``TwoDomainSource``).
 
     Args:
-        count: pictures of each training split; unpaired, "b" has one more, and test splits have half as many.
-        domains: what the sides are.
+        count: images of each training split; the unpaired "b" has one more, and test splits have half as many.
+        domains: channels or classes of each domain.
         size: (H, W).
-        paired: whether both sides are to be of one length.
+        paired: both domains have the same number of images.
     """
 
     def __init__(self, count: int, domains: Mapping[str, Domain], size: tuple[int, int], paired: bool) -> None:
         self.counts = {"a": count, "b": count if paired else count + 1}
         self.domains, self.size = domains, size
 
-    def sides(self) -> Sided:
-        return {side: {split: self._made(side, split) for split in ("train", "test")} for side in "ab"}
+    def domain_splits(self) -> DomainSplits:
+        return {side: {split: self._images(side, split) for split in ("train", "test")} for side in "ab"}
 
-    def _made(self, side: str, split: str) -> Arrays:
+    def _images(self, side: str, split: str) -> ArrayImages:
         domain, count = self.domains[side], self.counts[side]
         count = count if split == "train" else max(1, count // 2)
         rng = np.random.default_rng([ord(side), len(split)])
         high = domain.labels or 256
-        return Arrays(rng.integers(0, high, (count, domain.stored_channels, *self.size)).astype(np.uint8))
+        return ArrayImages(rng.integers(0, high, (count, domain.stored_channels, *self.size)).astype(np.uint8))

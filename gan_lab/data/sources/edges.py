@@ -1,4 +1,4 @@
-"""Edge maps of pictures: Canny's detector."""
+"""Edge maps of images, by Canny's detector."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,20 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_lab.data.reading.pictures import Bytes, Damaged, Decoded, Frame, Indices, Pictures
-from gan_lab.data.reading.threads import in_threads
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.threads import map_in_threads
+from gan_lab.data.types import Int64Array, UInt8Array
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-ALONG = ((0, 1), (1, 1), (1, 0), (1, -1))
-"""The neighbour (rows down, columns right) in the direction of a gradient, in steps of 45°."""
+NEIGHBOURS = ((0, 1), (1, 1), (1, 0), (1, -1))
+"""Neighbours (rows down, columns right) in the direction of a gradient, in steps of 45°."""
 
 
-def canny(grey: Bytes, sigma: float = 1.4, low: float = 40.0, high: float = 100.0) -> Mask:
-    """The edges of a grey picture, one pixel wide, bool (H, W).
+def canny(grey: UInt8Array, sigma: float = 1.4, low: float = 40.0, high: float = 100.0) -> Mask:
+    """Detects the edges of a grey image, one pixel wide.
 
-    Gaussian smoothing, Sobel's gradient, thinning to the maxima across each edge, and of what exceeds ``low`` the
-    connected pieces that somewhere exceed ``high``.
+    Smooths with a Gaussian, computes Sobel gradients, keeps the maxima across each edge, and of those above ``low`` the
+    connected pieces that exceed ``high`` somewhere.
 
     Source: Canny, A Computational Approach to Edge Detection, PAMI 1986.
 
@@ -30,6 +32,9 @@ def canny(grey: Bytes, sigma: float = 1.4, low: float = 40.0, high: float = 100.
         sigma: of the smoothing, in pixels.
         low, high: thresholds of the gradient's magnitude in Sobel's units: four times the difference of the
             pixels on both sides.
+
+    Returns:
+        bool (H, W).
     """
     x, y = _sobel(_smooth(_smooth(grey.astype(np.float32), sigma).T, sigma).T)
     magnitude = np.hypot(x, y)
@@ -38,10 +43,10 @@ def canny(grey: Bytes, sigma: float = 1.4, low: float = 40.0, high: float = 100.
 
 
 def _smooth(image: Floats, sigma: float) -> Floats:
-    """Each row through a Gaussian filter."""
-    reach = int(np.ceil(3 * sigma))
-    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
-    wide = np.pad(image, ((0, 0), (reach, reach)), mode="edge")
+    """Filters each row with a Gaussian."""
+    radius = int(np.ceil(3 * sigma))
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2).astype(np.float32)
+    wide = np.pad(image, ((0, 0), (radius, radius)), mode="edge")
     smooth = np.zeros_like(image)
     for start, tap in enumerate(taps / taps.sum()):
         smooth += tap * wide[:, start : start + image.shape[1]]
@@ -49,7 +54,7 @@ def _smooth(image: Floats, sigma: float) -> Floats:
 
 
 def _sobel(image: Floats) -> tuple[Floats, Floats]:
-    """Derivatives to the right and down."""
+    """Returns the derivatives to the right and downwards."""
     wide = np.pad(image, 1, mode="edge")
     columns = wide[:-2] + 2 * wide[1:-1] + wide[2:]
     rows = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
@@ -57,11 +62,11 @@ def _sobel(image: Floats) -> tuple[Floats, Floats]:
 
 
 def _thinned(magnitude: Floats, x: Floats, y: Floats) -> Mask:
-    """Where the magnitude is highest in the direction of the gradient; of two equal neighbours the first alone."""
+    """Keeps pixels of maximal magnitude in the direction of the gradient; the first of two equal neighbours."""
     height, width = magnitude.shape
     sector = np.rint(np.arctan2(y, x) / (np.pi / 4)).astype(np.int8) % 4
     wide, highest = np.pad(magnitude, 1), np.zeros(magnitude.shape, bool)
-    for number, (down, right) in enumerate(ALONG):
+    for number, (down, right) in enumerate(NEIGHBOURS):
         after = wide[1 + down : 1 + down + height, 1 + right : 1 + right + width]
         before = wide[1 - down : 1 - down + height, 1 - right : 1 - right + width]
         highest |= (sector == number) & (magnitude >= after) & (magnitude > before)
@@ -69,7 +74,7 @@ def _thinned(magnitude: Floats, x: Floats, y: Floats) -> Mask:
 
 
 def _connected(seeds: Mask, candidates: Mask) -> Mask:
-    """The candidates that a chain of neighbours joins to a seed."""
+    """Keeps the candidates that a chain of neighbours connects to a seed."""
     left, width = np.pad(candidates, 1), candidates.shape[1] + 2
     waiting, steps = left.ravel(), np.array([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
     reached = np.flatnonzero(np.pad(seeds, 1))
@@ -81,40 +86,40 @@ def _connected(seeds: Mask, candidates: Mask) -> Mask:
 
 
 @dataclass
-class Edges:
-    """The edges of other pictures, black on white, drawn at the size of the frame (satisfies ``Pictures``).
+class EdgeMaps:
+    """Edge maps of other images, black on white, computed at the size of the spec (satisfies ``ImageSet``).
 
     Args:
-        pictures: the others.
+        images: the other images.
         sigma, low, high: see ``canny``.
     """
 
-    pictures: Pictures
+    images: ImageSet
     sigma: float
     low: float
     high: float
-    labels: Indices | None = None
+    labels: Int64Array | None = None
     classes: int = 0
-    costly: bool = True
+    cacheable: bool = True
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
-    def take(self, rows: Indices) -> "Edges":
-        return replace(self, pictures=self.pictures.take(rows))
+    def take(self, rows: Int64Array) -> "EdgeMaps":
+        return replace(self, images=self.images.take(rows))
 
-    def content(self, memory: Path) -> str:
-        return f"edges 1 {self.sigma} {self.low} {self.high} of {self.pictures.content(memory)}"
+    def content_hash(self, cache_folder: Path) -> str:
+        return f"edges 1 {self.sigma} {self.low} {self.high} of {self.images.content_hash(cache_folder)}"
 
-    def transform(self, frame: Frame) -> str:
-        return f"edges, after {self.pictures.transform(frame)}"
+    def describe_transform(self, spec: ResizeSpec) -> str:
+        return f"edges, after {self.images.describe_transform(spec)}"
 
-    def render(self, frame: Frame) -> Iterator[Decoded | Damaged]:
-        """Edge maps in place of the pictures, in every channel of the frame."""
-        return in_threads(partial(self._drawn, frame.channels), self.pictures.render(replace(frame, channels=1)))
+    def render(self, spec: ResizeSpec) -> Iterator[DecodedImage | DamagedImage]:
+        """Yields the edge map of every image, the same in each channel of the spec."""
+        return map_in_threads(partial(self._edges, spec.channels), self.images.render(replace(spec, channels=1)))
 
-    def _drawn(self, channels: int, found: Decoded | Damaged) -> Decoded | Damaged:
-        if isinstance(found, Damaged):
-            return found
-        edges = canny(found.pixels[0], self.sigma, self.low, self.high)
-        return found._replace(pixels=np.where(edges, 0, 255).astype(np.uint8)[None].repeat(channels, 0))
+    def _edges(self, channels: int, image: DecodedImage | DamagedImage) -> DecodedImage | DamagedImage:
+        if isinstance(image, DamagedImage):
+            return image
+        edges = canny(image.pixels[0], self.sigma, self.low, self.high)
+        return image._replace(pixels=np.where(edges, 0, 255).astype(np.uint8)[None].repeat(channels, 0))

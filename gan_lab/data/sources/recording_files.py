@@ -1,4 +1,4 @@
-"""Recordings: folders of frames, animations, videos and arrays; which there are at a path, decoded frame by frame.
+"""Recordings at a path, decoded frame by frame: folders of frames, animations, videos and arrays.
 
 Shapes are written with T frames, C channels, H height, W width.
 """
@@ -9,109 +9,132 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import Rendered, render
-from gan_lab.data.reading.files import ENDINGS, TESTS, Entry, Files, walked
+from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pyav, unreadable
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage
 from gan_lab.data.reading.images import reason
-from gan_lab.data.reading.pictures import Bytes, Damaged, Decoded, Frame, Indices, Pictures
+from gan_lab.data.reading.listing import IMAGE_SUFFIXES, TEST_FOLDERS, Entry, walk_folders
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.types import Int64Array, UInt8Array
 
 ACCEPTED = f"a folder of frames, or a file that ends in {', '.join((*ANIMATIONS, *VIDEOS, *ARRAYS))}"
 
 
 @dataclass
 class Recording:
-    """One recording. Frames count once each, however long a file wants them shown.
+    """One recording, whose frames are the images of a set (satisfies ``ImageSet``, but rows are never taken).
 
-    It is to ``gan_lab.data.loading.cache.render`` what ``Pictures`` are, a frame a picture.
+    Each frame counts once, whatever its duration.
 
     Args:
         path: a folder, or the file that holds all frames.
-        name: what it is called in messages.
-        stills: the pictures that are its frames, in their order; empty where the file holds them.
-        most: frames that are read at most; None reads all.
+        name: of the recording, in messages.
+        stills: images that are its frames, in order; empty if one file holds them.
+        max_frames: limit of the frames that are read; None reads all.
     """
 
     path: Path
     name: str
     stills: Sequence[Path] = ()
-    most: int | None = None
-    labels: Indices | None = None
-    costly: bool = True
+    max_frames: int | None = None
+    labels: Int64Array | None = None
+    classes: int = 0
+    cacheable: bool = True
 
     def __len__(self) -> int:
-        """Its files, for frames are only counted when they are decoded."""
+        """Returns the number of files, because frames are only counted when they are decoded."""
         return len(self.stills) or 1
 
     @property
-    def _files(self) -> Files:
-        return Files([Entry((file.name,), file) for file in self.stills or (self.path,)])
+    def _files(self) -> ImageFiles:
+        return ImageFiles([Entry((file.name,), file) for file in self.stills or (self.path,)])
 
-    def content(self, memory: Path) -> str:
-        """A hash of names and bytes, and of a video's decoder."""
-        decoder = f" PyAV {pyav().__version__}" if self.path.suffix.lower() in VIDEOS and not self.stills else ""
-        return self._files.content(memory) + decoder
-
-    def transform(self, frame: Frame) -> str:
-        return frame.method
-
-    def render(self, frame: Frame) -> Iterator[Decoded]:
-        """Every frame, in order; of a video there is one in memory at a time.
+    def take(self, rows: Int64Array) -> "Recording":
+        """Refuses to select frames, because they are only known when they are decoded.
 
         Raises:
-            UserError: if there are none, if they differ in size, and if one cannot be read.
+            TypeError: always.
         """
-        first: Decoded | None = None
-        for number, found in enumerate(islice(self._decoded(frame), self.most), 1):
-            first = first or found
-            if (found.width, found.height) != (first.width, first.height):
-                raise UserError(
-                    f"Frame {number} of {self.path} is {found.width}×{found.height} and the first is "
-                    f"{first.width}×{first.height}: "
-                    "give frames of one size."
-                )
-            yield found
-        if first is None:
-            raise UserError(f"{self.path} has no frames in it: give another recording, or take it away.")
+        raise TypeError("Frames of a recording cannot be selected before they are decoded.")
 
-    def _decoded(self, frame: Frame) -> Iterator[Decoded]:
+    def content_hash(self, cache_folder: Path) -> str:
+        """Returns a hash of names and bytes, and, for a video, of the decoder's version."""
+        decoder = f" PyAV {pyav().__version__}" if self.path.suffix.lower() in VIDEOS and not self.stills else ""
+        return self._files.content_hash(cache_folder) + decoder
+
+    def describe_transform(self, spec: ResizeSpec) -> str:
+        return spec.method
+
+    def render(self, spec: ResizeSpec) -> Iterator[DecodedImage]:
+        """Yields every frame, in order; a video has one frame in memory at a time.
+
+        Raises:
+            UserError: if there are none, if they differ in size, or if one cannot be read.
+        """
+        first: DecodedImage | None = None
+        for number, frame in enumerate(islice(self._decoded(spec), self.max_frames), 1):
+            first = first or frame
+            if (frame.width, frame.height) != (first.width, first.height):
+                raise UserError(
+                    f"Frame {number} of {self.path} is {frame.width}×{frame.height} and the first is "
+                    f"{first.width}×{first.height}: give frames of one size."
+                )
+            yield frame
+        if first is None:
+            raise UserError(f"{self.path} has no frames in it: give another recording, or remove it.")
+
+    def _decoded(self, spec: ResizeSpec) -> Iterator[DecodedImage]:
         try:
             if self.stills:
-                yield from self._pictures(frame)
+                yield from self._decoded_stills(spec)
             else:
-                yield from READERS[self.path.suffix.lower()](self.path, frame)
+                yield from READERS[self.path.suffix.lower()](self.path, spec)
         except UserError:
             raise
-        except Exception as problem:  # a damaged file raises whatever its decoder happens to
+        except Exception as problem:  # decoders raise many kinds of exceptions for damaged files
             raise unreadable(self.path, reason(problem)) from problem
 
-    def _pictures(self, frame: Frame) -> Iterator[Decoded]:
-        for file, found in zip(self.stills, self._files.render(frame), strict=True):
-            if isinstance(found, Damaged):  # without it, time would jump
-                raise unreadable(file, found.reason)
-            yield found
+    def _decoded_stills(self, spec: ResizeSpec) -> Iterator[DecodedImage]:
+        for file, image in zip(self.stills, self._files.render(spec), strict=True):
+            if isinstance(image, DamagedImage):  # without it, time would jump
+                raise unreadable(file, image.reason)
+            yield image
 
 
-def read_recording(path: Path, frame: Frame, most: int | None = None) -> Bytes:
-    """The frames of one recording, uint8 (T, C, H, W), scaled as the frame says; all, or so many at most.
+def read_recording(path: Path, spec: ResizeSpec, max_frames: int | None = None) -> UInt8Array:
+    """Reads the frames of one recording, uint8 (T, C, H, W), at the size of the spec.
+
+    Args:
+        path: a folder or file.
+        spec: size and channels.
+        max_frames: limit of the frames that are read; None reads all.
 
     Raises:
         UserError: if there is nothing, or no recording, or one that cannot be read.
     """
-    return cast(Bytes, decoded(replace(recording(path), most=most), frame, "memory").pixels)
+    recording = replace(find_recording(path), max_frames=max_frames)
+    return cast(UInt8Array, decode_recording(recording, spec, "memory").pixels)
 
 
-def decoded(found: Recording, frame: Frame, cache: str = "auto", folder: str | None = None) -> Rendered:
-    """The frames of a recording, decoded now or kept from before; see ``gan_lab.data.loading.cache.render``."""
-    return render(cast(Pictures, found), frame, cache, folder)  # rows of a recording are never taken
+def decode_recording(
+    recording: Recording, spec: ResizeSpec, cache: str = "auto", folder: str | None = None
+) -> Rendered:
+    """Decodes the frames of a recording, or loads them from the cache; see ``gan_lab.data.loading.cache.render``.
+
+    Raises:
+        UserError: see ``Recording.render``.
+    """
+    return render(recording, spec, cache, folder)
 
 
-def recording(path: Path) -> Recording:
-    """The one recording at a path: a folder's own pictures, or a file.
+def find_recording(path: Path) -> Recording:
+    """Returns the one recording at a path: a folder's own images, or a file.
 
     Raises:
         UserError: if there is nothing, or nothing that could be a recording.
@@ -120,30 +143,33 @@ def recording(path: Path) -> Recording:
     if path.is_file():
         return _in_file(path, path.name)
     _, _, names = next(os.walk(path))
-    for found in _in_folder(path, names, path.name):
-        if found.stills:
-            return found
+    for recording in _in_folder(path, names, path.name):
+        if recording.stills:
+            return recording
     raise UserError(f"{path} has no frames in it: give {ACCEPTED}.")
 
 
-def recordings(root: Path, key: str = "data.root") -> dict[str, list[Recording]]:
-    """The recordings below a path, in the natural order of their names: ``{"train": …, "test": …}`` where it has such
-    subfolders (for "test" also ``val``, ``valid`` or ``validation``), else ``{"all": …}``.
+def find_recordings(root: Path, key: str = "data.root") -> dict[str, list[Recording]]:
+    """Finds the recordings below a path, in the natural order of their names.
 
-    The path may be one recording. In a folder each animation, video and array is one, and so are all still pictures
-    together; the same holds for its subfolders, at any depth. Other files are ignored, and so is whatever begins with a
-    dot or ``__``.
+    The path may be one recording. In a folder, each animation, video and array is one, and so are all still images
+    together; the same holds for its subfolders, at any depth. Other files are ignored, and so are names that begin with
+    a dot or ``__``.
 
     Args:
         root: the path.
-        key: what the user calls it.
+        key: the user's name for it.
+
+    Returns:
+        Recordings of "train" and "test" if there are such subfolders (``val``, ``valid`` and ``validation`` stand for
+        "test" too), else of "all".
 
     Raises:
         UserError: if there is nothing, or no recording.
     """
     _check_exists(root, f"{key}={root}")
     folders = {path.name.lower(): path for path in root.iterdir() if path.is_dir()} if root.is_dir() else {}
-    test = next((name for name in TESTS if name in folders), None)
+    test = next((name for name in TEST_FOLDERS if name in folders), None)
     if "train" in folders and test:
         return {"train": _below(folders["train"], key), "test": _below(folders[test], key)}
     return {"all": _below(root, key)}
@@ -157,21 +183,21 @@ def _check_exists(path: Path, stated: str) -> None:
 def _below(root: Path, key: str) -> list[Recording]:
     if root.is_file():
         return [_in_file(root, root.name)]
-    found: list[Recording] = []
-    for folder, names in walked(root):
+    recordings: list[Recording] = []
+    for folder, names in walk_folders(root):
         parts = folder.relative_to(root).parts
-        if not any(_hidden(part) for part in parts):
-            found += _in_folder(folder, names, "/".join(parts))
-    if not found:
+        if not any(_is_hidden(part) for part in parts):
+            recordings += _in_folder(folder, names, "/".join(parts))
+    if not recordings:
         raise UserError(f"{key}={root} has no recordings in it: give {ACCEPTED}.")
-    return sorted(found, key=lambda each: natural(each.name))
+    return sorted(recordings, key=lambda each: natural_key(each.name))
 
 
 def _in_folder(folder: Path, names: Sequence[str], name: str) -> Iterator[Recording]:
-    """Each file that holds frames, and all still pictures together."""
-    files = [folder / file for file in sorted(names, key=natural) if not _hidden(file)]
+    """Yields each file that holds frames, and all still images together."""
+    files = [folder / file for file in sorted(names, key=natural_key) if not _is_hidden(file)]
     holders = [file for file in files if _holds_frames(file)]
-    stills = [file for file in files if file.suffix.lower() in ENDINGS and file not in set(holders)]
+    stills = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and file not in set(holders)]
     if stills:
         yield Recording(folder, name or folder.name, stills)
     yield from (Recording(file, f"{name}/{file.name}".lstrip("/")) for file in holders)
@@ -180,31 +206,31 @@ def _in_folder(folder: Path, names: Sequence[str], name: str) -> Iterator[Record
 def _in_file(file: Path, name: str) -> Recording:
     if _holds_frames(file):
         return Recording(file, name)
-    if file.suffix.lower() in ENDINGS:
+    if file.suffix.lower() in IMAGE_SUFFIXES:
         return Recording(file, name, [file])
     raise UserError(f"{file} is no recording: give {ACCEPTED}.")
 
 
 def _holds_frames(file: Path) -> bool:
-    ending = file.suffix.lower()
-    return _animated(file) if ending in ENDINGS else ending in READERS
+    suffix = file.suffix.lower()
+    return _is_animated(file) if suffix in IMAGE_SUFFIXES else suffix in READERS
 
 
-def _animated(file: Path) -> bool:
+def _is_animated(file: Path) -> bool:
     if file.suffix.lower() not in ANIMATIONS:
         return False
     try:
         with Image.open(file) as image:
             return bool(getattr(image, "is_animated", False))
-    except Exception:  # what is damaged is a picture until it is decoded, which says why it cannot be
+    except Exception:  # a damaged file counts as an image until it is decoded, which gives the reason
         return False
 
 
-def _hidden(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__"))
 
 
-def natural(name: str) -> tuple[list[Any], str]:
-    """What to sort names by, numbers as numbers: frame2 before frame10."""
+def natural_key(name: str) -> tuple[list[int | str], str]:
+    """Returns a key that sorts names with their numbers as numbers: frame2 before frame10."""
     parts = re.split(r"(\d+)", name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name

@@ -16,134 +16,151 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
-from gan_lab.data.loading.cache import Rendered
-from gan_lab.data.loading.keyed import permutation
-from gan_lab.data.loading.splits import HELD_OUT, check_choice, check_counts
-from gan_lab.data.modules.clips import Clips
-from gan_lab.data.reading.pictures import Bytes, Frame, Indices
-from gan_lab.data.reading.scenes import cuts
-from gan_lab.data.sources.recording_files import Recording, decoded, recordings
+from gan_lab.data.checks import check_choice, check_counts
+from gan_lab.data.loading.cache import Ragged, Rendered
+from gan_lab.data.loading.keyed_random import permutation
+from gan_lab.data.loading.splits import TEST_SHARE
+from gan_lab.data.reading.clip_sets import ClipSet
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.scenes import scene_cuts
+from gan_lab.data.sources.recording_files import Recording, decode_recording, find_recordings
+from gan_lab.data.types import Int64Array, UInt8Array
 
-NAMED = 20  # of those left out
+SHOWN = 20
+"""Names that a message lists at most."""
 
 
 @dataclass(frozen=True)
-class Footage:
+class SceneIndex:
     """The scenes of a recording, or of a part of it.
 
     Args:
         name: of the recording.
-        rendered: its frames, all of them.
-        scenes: first frame and end of each.
+        rendered: all of its frames.
+        scenes: first frame and end of each scene.
     """
 
     name: str
     rendered: Rendered
     scenes: Sequence[tuple[int, int]]
 
-    def starts(self, span: int, hop: int) -> Indices:
-        """First frames of the clips, int64: in each scene every ``hop`` frames from its beginning."""
-        found = [np.arange(first, end - span + 1, hop) for first, end in self.scenes]
-        return np.concatenate([np.zeros(0, np.int64), *found])
+    def clip_starts(self, span: int, hop: int) -> Int64Array:
+        """Returns the first frames of the clips, int64 (clips,): every ``hop`` frames from the start of each scene."""
+        starts = [np.arange(first, end - span + 1, hop) for first, end in self.scenes]
+        return np.concatenate([np.zeros(0, np.int64), *starts])
 
-    def part(self, begin: int, end: int) -> "Footage":
-        """The frames from ``begin`` on and before ``end``."""
+    def part(self, begin: int, end: int) -> "SceneIndex":
+        """Returns the scenes within the frames from ``begin`` to ``end``, the latter excluded."""
         shares = [(max(first, begin), min(last, end)) for first, last in self.scenes]
         return replace(self, scenes=[(first, last) for first, last in shares if first < last])
 
-    def fitting(self, span: int) -> int:
-        """How many clips fit in one after the other."""
+    def capacity(self, span: int) -> int:
+        """Returns the number of clips that fit in one after another."""
         return sum((end - first) // span for first, end in self.scenes)
 
     @property
     def longest(self) -> int:
-        """Frames of the longest scene."""
+        """The number of frames of the longest scene."""
         return max(end - first for first, end in self.scenes)
 
-    def divided(self, span: int) -> tuple["Footage", "Footage"] | None:
-        """What is trained on, and the last tenth, or more where no clip would fit in it; None if a single clip fits."""
-        count, possible = len(self.rendered), self.starts(span, 1)
+    def train_and_test(self, span: int) -> tuple["SceneIndex", "SceneIndex"] | None:
+        """Splits off the last tenth of the frames, or more if no clip fits in it.
+
+        Returns:
+            The training part and the test part, or None if there is room for a single clip only.
+        """
+        count, possible = len(self.rendered), self.clip_starts(span, 1)
         latest = int(possible[-1])
-        for border in (min(latest, count - max(1, round(HELD_OUT * count))), latest):
+        for border in (min(latest, count - max(1, round(TEST_SHARE * count))), latest):
             train, test = self.part(0, border), self.part(border, count)
-            if len(train.starts(span, 1)):
+            if len(train.clip_starts(span, 1)):
                 return train, test
         return None
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Clips of recordings (satisfies ``Clips``).
+class RecordingClips:
+    """Clips of recordings (satisfies ``ClipSet``).
 
     Args:
-        footage: the recordings, or the parts of them that the split has.
+        recordings: the recordings, or the parts of them that belong to the split.
         length, stride: see the head of this file.
-        hop: frames between the starts of two clips; None lets them follow each other.
+        hop: frames between the starts of two clips; None makes them follow each other.
     """
 
-    footage: Sequence[Footage]
+    recordings: Sequence[SceneIndex]
     length: int
     stride: int
     hop: int | None
     classes: int = 0
 
     @cached_property
-    def places(self) -> Indices:
-        """Which recording each clip is of, and with which frame it begins; int64 (N, 2)."""
-        span = spanned(self.length, self.stride)
-        found = [footage.starts(span, self.hop or span) for footage in self.footage]
-        pairs = [np.stack([np.full_like(starts, which), starts], 1) for which, starts in enumerate(found)]
+    def places(self) -> Int64Array:
+        """The recording of each clip and its first frame there, int64 (N, 2)."""
+        span = clip_span(self.length, self.stride)
+        starts = [recording.clip_starts(span, self.hop or span) for recording in self.recordings]
+        pairs = [np.stack([np.full_like(each, number), each], 1) for number, each in enumerate(starts)]
         return np.concatenate([np.zeros((0, 2), np.int64), *pairs])
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def take(self, epoch: int, rows: Indices) -> Bytes:
-        return np.stack([self._of(self.footage[which].rendered.pixels, start) for which, start in self.places[rows]])
+    def take(self, epoch: int, rows: Int64Array) -> UInt8Array:
+        clips = [self._frames(_pixels(self.recordings[number]), start) for number, start in self.places[rows]]
+        return np.stack(clips)
 
-    def label(self, epoch: int, rows: Indices) -> None:
-        """Recordings have no classes."""
+    def label(self, epoch: int, rows: Int64Array) -> None:
+        """Returns None: recordings have no classes."""
 
-    def _of(self, frames: Any, start: int) -> Bytes:
-        """A clip's share of what there is for each frame of its recording."""
-        return np.asarray(frames[start : start + spanned(self.length, self.stride) : self.stride])
+    def _frames(self, values: UInt8Array, start: int) -> UInt8Array:
+        """Selects a clip's frames from values (frames of the recording, …)."""
+        return np.asarray(values[start : start + clip_span(self.length, self.stride) : self.stride])
 
     def fingerprint(self) -> str:
-        frame = self.footage[0].rendered.frame
-        digest = blake2b(f"{len(self)} {self.length} {frame.channels} {frame.box}".encode(), digest_size=16)
-        for which, start in self.places:
-            digest.update(self._of(self.footage[which].rendered.digests, start).tobytes())
+        spec = self.recordings[0].rendered.spec
+        digest = blake2b(f"{len(self)} {self.length} {spec.channels} {spec.target_size}".encode(), digest_size=16)
+        for number, start in self.places:
+            digest.update(self._frames(self.recordings[number].rendered.digests, start).tobytes())
         return digest.hexdigest()
 
     def summary(self) -> str:
-        frames = sum(end - first for footage in self.footage for first, end in footage.scenes)
-        changes = sum(len(footage.scenes) - 1 for footage in self.footage)
-        sizes = sorted({size for footage in self.footage for size in footage.rendered.scan.sizes})
-        shown = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes"
+        frames = sum(end - first for recording in self.recordings for first, end in recording.scenes)
+        changes = sum(len(recording.scenes) - 1 for recording in self.recordings)
+        sizes = sorted({size for recording in self.recordings for size in recording.rendered.scan.sizes})
         return (
-            f"{len(self):,} clips of {self.length} frames, from {len(self.footage):,} recordings with {frames:,} "
-            f"frames, {shown}, {changes:,} changes of scene"
+            f"{len(self):,} clips of {self.length} frames, from {len(self.recordings):,} recordings with {frames:,} "
+            f"frames, {sizes[0] if len(sizes) == 1 else f'{len(sizes)} sizes'}, {changes:,} scene changes"
         )
 
 
-def spanned(length: int, stride: int) -> int:
-    """Frames of a recording from a clip's first to its last."""
+def _pixels(recording: SceneIndex) -> UInt8Array:
+    pixels = recording.rendered.pixels
+    assert not isinstance(pixels, Ragged)  # frames of a recording have one size
+    return pixels
+
+
+def clip_span(length: int, stride: int) -> int:
+    """Returns the number of frames of a recording from a clip's first frame to its last."""
     return (length - 1) * stride + 1
 
 
 class Recordings:
-    """Your own recordings (satisfies ``ClipSource``); which there are says ``gan_lab.data.sources.recording_files.recordings``.
+    """Recordings of the user's (satisfies ``ClipSource``).
 
-    Without a test split, the last tenth of each recording's frames is held out, and more where no clip would fit in it.
-    Of the recordings with room for a single clip, a tenth is held out, chosen by chance.
+    ``gan_lab.data.sources.recording_files.find_recordings`` says which there are. If there is no test split, the last
+    tenth of each recording's frames is held out, and more if no clip fits in it. Of the recordings with room for a
+    single clip, a tenth is held out, chosen at random.
 
     Args:
-        root: of the recordings.
+        root: path of the recordings.
         stride: see the head of this file.
         hop: frames between the starts of two training clips; test clips follow each other.
-        split_seed: of the recordings held out as wholes.
-        cache: of decoded frames: "memory", "disk" (memory-mapped), or "auto", which is disk where it has room.
-        cache_dir: where "disk" keeps them; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
+        split_seed: of the recordings that are held out as a whole.
+        cache: of decoded frames: "memory", "disk" (memory-mapped), or "auto", disk if it has room.
+        cache_dir: folder of the disk cache; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
+
+    Raises:
+        UserError: for invalid values.
     """
 
     def __init__(
@@ -164,36 +181,40 @@ class Recordings:
     def facts(self) -> Mapping[str, Any]:
         return {"stride": self.stride, "hop": self.hop, "split_seed": self.split_seed}
 
-    def splits(self, frame: Frame, length: int, seed: int) -> dict[str, Clips]:
-        """Both splits; the seed has no part in them."""
-        found = {split: self._read(group, frame) for split, group in recordings(self.root).items()}
-        for split, footage in found.items():
-            self._check_long_enough(footage, length, 2 if split == "all" else 1)
-        span = spanned(length, self.stride)
-        kept = {split: _kept(footage, span) for split, footage in found.items()}
+    def splits(self, spec: ResizeSpec, length: int, seed: int) -> dict[str, ClipSet]:
+        """Returns "train" and "test", which do not depend on the seed.
+
+        Raises:
+            UserError: if there are no recordings, one cannot be read, or none is long enough.
+        """
+        found = {split: self._read(group, spec) for split, group in find_recordings(self.root).items()}
+        for split, scenes in found.items():
+            self._check_long_enough(scenes, length, 2 if split == "all" else 1)
+        span = clip_span(length, self.stride)
+        kept = {split: _long_enough(scenes, span) for split, scenes in found.items()}
         train, test = _held_out(kept["all"], span, self.split_seed) if "all" in kept else (kept["train"], kept["test"])
         return {
-            "train": Recorded(train, length, self.stride, self.hop),
-            "test": Recorded(test, length, self.stride, None),
+            "train": RecordingClips(train, length, self.stride, self.hop),
+            "test": RecordingClips(test, length, self.stride, None),
         }
 
-    def _read(self, group: Sequence[Recording], frame: Frame) -> list[Footage]:
-        shown = getattr(rank_zero_only, "rank", 0) == 0
-        return [self._footage(each, frame) for each in track(group, "Reading recordings", len(group), show=shown)]
+    def _read(self, group: Sequence[Recording], spec: ResizeSpec) -> list[SceneIndex]:
+        show = getattr(rank_zero_only, "rank", 0) == 0
+        return [self._scenes(each, spec) for each in track(group, "Reading recordings", len(group), show=show)]
 
-    def _footage(self, found: Recording, frame: Frame) -> Footage:
-        rendered = decoded(found, frame, self.cache, self.cache_dir)
-        edges = [0, *cuts(np.asarray(rendered.pixels)).tolist(), len(rendered)]
-        return Footage(found.name, rendered, list(pairwise(edges)))
+    def _scenes(self, recording: Recording, spec: ResizeSpec) -> SceneIndex:
+        rendered = decode_recording(recording, spec, self.cache, self.cache_dir)
+        edges = [0, *scene_cuts(np.asarray(rendered.pixels)).tolist(), len(rendered)]
+        return SceneIndex(recording.name, rendered, list(pairwise(edges)))
 
-    def _check_long_enough(self, footage: Sequence[Footage], length: int, wanted: int) -> None:
-        """Raises UserError unless so many clips, 1 or 2, fit in the recordings one after the other."""
-        if sum(each.fitting(spanned(length, self.stride)) for each in footage) >= wanted:
+    def _check_long_enough(self, recordings: Sequence[SceneIndex], length: int, wanted: int) -> None:
+        """Raises UserError unless the wanted number of clips, 1 or 2, fits in the recordings one after another."""
+        if sum(each.capacity(clip_span(length, self.stride)) for each in recordings) >= wanted:
             return
-        scenes = sorted((end - begin for each in footage for begin, end in each.scenes), reverse=True)
+        scenes = sorted((end - begin for each in recordings for begin, end in each.scenes), reverse=True)
         room = scenes[0] if wanted == 1 else max([scenes[0] // 2, *scenes[1:2]])
-        longest, fits = max(footage, key=lambda each: each.longest), (room - 1) // self.stride + 1
-        works = f"data.length={fits} or less, or longer ones" if fits else "longer ones"
+        longest, fits = max(recordings, key=lambda each: each.longest), (room - 1) // self.stride + 1
+        works = f"data.length={fits} or less, or longer recordings" if fits else "longer recordings"
         raise UserError(
             f"data.root={self.root} has no room for {('a clip', 'a training and a test clip')[wanted - 1]} of "
             f"data.length={length} at data.stride={self.stride}: the longest recording, {longest.name}, has "
@@ -201,29 +222,31 @@ class Recordings:
         )
 
 
-def _kept(footage: Sequence[Footage], span: int) -> list[Footage]:
-    """Those with room for a clip; says which are left out."""
-    short = [each.name for each in footage if not each.fitting(span)]
+def _long_enough(recordings: Sequence[SceneIndex], span: int) -> list[SceneIndex]:
+    """The recordings with room for a clip; warns about those that are left out."""
+    short = [each.name for each in recordings if not each.capacity(span)]
     if short:
-        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
         rank_zero_warn(
             f"{len(short)} recordings without {span} frames of one scene, which a clip takes, are left out: "
-            f"{', '.join(short[:NAMED])}{more}."
+            f"{', '.join(short[:SHOWN])}{more}."
         )
-    return [each for each in footage if each.fitting(span)]
+    return [each for each in recordings if each.capacity(span)]
 
 
-def _held_out(footage: Sequence[Footage], span: int, split_seed: int) -> tuple[list[Footage], list[Footage]]:
-    """What is trained on, and what is not."""
-    halves = [each.divided(span) for each in footage]
-    whole = [number for number, half in enumerate(halves) if half is None]
-    held = max(1, round(HELD_OUT * len(whole))) if len(whole) > 1 else 0
-    chosen = {whole[place] for place in permutation(len(whole), split_seed)[:held]}
+def _held_out(
+    recordings: Sequence[SceneIndex], span: int, split_seed: int
+) -> tuple[list[SceneIndex], list[SceneIndex]]:
+    """The training parts and the test parts."""
+    parts = [each.train_and_test(span) for each in recordings]
+    whole = [number for number, part in enumerate(parts) if part is None]
+    num_held_out = max(1, round(TEST_SHARE * len(whole))) if len(whole) > 1 else 0
+    held_out = {whole[place] for place in permutation(len(whole), split_seed)[:num_held_out]}
     train, test = [], []
-    for number, (each, half) in enumerate(zip(footage, halves, strict=True)):
-        if half is not None:
-            train.append(half[0])
-            test.append(half[1])
+    for number, (each, part) in enumerate(zip(recordings, parts, strict=True)):
+        if part is not None:
+            train.append(part[0])
+            test.append(part[1])
         else:
-            (test if number in chosen else train).append(each)
+            (test if number in held_out else train).append(each)
     return train, test

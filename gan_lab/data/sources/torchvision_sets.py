@@ -1,11 +1,11 @@
-"""MNIST, Fashion-MNIST and CIFAR-10 from an existing copy, or else downloaded by torchvision with its checksums.
+"""MNIST, Fashion-MNIST and CIFAR-10 from an existing copy, or downloaded by torchvision, which checks their checksums.
 
-An existing copy is only read: packed or unpacked, in torchvision's layout or flat.
+An existing copy is read only. It may be packed or unpacked, in torchvision's layout or flat.
 """
 
 import gzip
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -13,16 +13,18 @@ import numpy as np
 import torchvision
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.reading.pictures import Bytes, Indices, Pictures
-from gan_lab.data.sources.arrays import Arrays
+from gan_lab.data.reading.image_sets import ImageSet
+from gan_lab.data.sources.arrays import ArrayImages
+from gan_lab.data.types import UInt8Array
 
 
 class MNIST:
-    """60,000 + 10,000 grey pictures of 28 × 28 in 10 classes, given 32 × 32 with 2 black pixels at each side, exactly
-    (satisfies ``Source``).
+    """60,000 + 10,000 grey images of 28 × 28 in 10 classes (satisfies ``ImageSource``).
+
+    At 32 × 32 they have 2 black pixels on each side, and no pixel is resized.
 
     Args:
-        root: the folder that has, or shall get, ``MNIST/raw/train-images-idx3-ubyte`` and the others, or their ``.gz``.
+        root: folder that has, or will get, ``MNIST/raw/train-images-idx3-ubyte`` and the others, or their ``.gz``.
     """
 
     torchvision_set: type[torchvision.datasets.MNIST] = torchvision.datasets.MNIST
@@ -31,11 +33,11 @@ class MNIST:
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser()
 
-    def splits(self) -> dict[str, Pictures]:
-        """Both splits.
+    def splits(self) -> dict[str, ImageSet]:
+        """Returns "train" and "test".
 
         Raises:
-            UserError: if the files are neither there nor to be had, or are damaged.
+            UserError: if the files are missing and cannot be downloaded, or are damaged.
         """
         name = self.torchvision_set.__name__
         files = [
@@ -48,24 +50,24 @@ class MNIST:
             raw = candidates[0]
         return {split: self._read(raw, prefix) for split, prefix in self.prefixes}
 
-    def _read(self, raw: Path, prefix: str) -> Arrays:
+    def _read(self, raw: Path, prefix: str) -> ArrayImages:
         images, labels = read_idx(raw / f"{prefix}-images-idx3-ubyte"), read_idx(raw / f"{prefix}-labels-idx1-ubyte")
         if images.ndim != 3 or len(images) != len(labels):
             raise UserError(f"{raw} is damaged: {prefix} has {len(labels)} labels for images of shape {images.shape}.")
-        return Arrays(images[:, None], labels.astype(np.int64), 10, padding=2)
+        return ArrayImages(images[:, None], labels.astype(np.int64), 10, padding=2)
 
 
 class FashionMNIST(MNIST):
-    """The same for Fashion-MNIST; ``root`` has ``FashionMNIST/raw``."""
+    """Fashion-MNIST, stored as MNIST is, with ``FashionMNIST/raw`` in ``root``."""
 
     torchvision_set = torchvision.datasets.FashionMNIST
 
 
 class CIFAR10:
-    """50,000 + 10,000 RGB pictures of 32 × 32 in 10 classes (satisfies ``Source``).
+    """50,000 + 10,000 RGB images of 32 × 32 in 10 classes (satisfies ``ImageSource``).
 
     Args:
-        root: the folder that has, or shall get, ``cifar-10-batches-py/data_batch_1`` and the others.
+        root: folder that has, or will get, ``cifar-10-batches-py/data_batch_1`` and the others.
     """
 
     batches = (("train", [f"data_batch_{number}" for number in range(1, 6)]), ("test", ["test_batch"]))
@@ -73,11 +75,11 @@ class CIFAR10:
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser()
 
-    def splits(self) -> dict[str, Pictures]:
-        """Both splits.
+    def splits(self) -> dict[str, ImageSet]:
+        """Returns "train" and "test".
 
         Raises:
-            UserError: if the files are neither there nor to be had, or are damaged.
+            UserError: if the files are missing and cannot be downloaded, or are damaged.
         """
         files = [name for _, names in self.batches for name in names]
         candidates = [self.root / "cifar-10-batches-py", self.root]
@@ -88,52 +90,57 @@ class CIFAR10:
         return {split: _read_batches([folder / name for name in names]) for split, names in self.batches}
 
 
-def read_idx(path: Path) -> Bytes:
-    """An IDX file of bytes, or ``path`` + ``.gz``, as an array of the shape that it states.
+def read_idx(path: Path) -> UInt8Array:
+    """Reads an IDX file of bytes, or ``path`` + ``.gz``, as an array of the shape that it states.
 
     Source: LeCun, Cortes & Burges, The MNIST database, "the IDX file format".
 
     Raises:
-        UserError: if it is damaged.
+        UserError: if the file is damaged.
     """
     path = cast(Path, _packed_or_not(path))
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        if content[:3] != b"\0\0\x08":
-            raise ValueError("no IDX file of bytes")
-        shape = np.frombuffer(content, ">u4", content[3], 4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
+        return _parse_idx(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
     except (OSError, EOFError, ValueError, IndexError) as error:
         raise UserError(f"{path} is damaged ({error}): remove it, or set data.root to a good copy.") from error
+
+
+def _parse_idx(content: bytes) -> UInt8Array:
+    if content[:3] != b"\0\0\x08":
+        raise ValueError("not an IDX file of bytes")
+    shape = np.frombuffer(content, ">u4", content[3], 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
 
 
 def _packed_or_not(path: Path) -> Path | None:
     return _first([path, path.with_name(f"{path.name}.gz")], Path.is_file)
 
 
-def _first(paths: Iterable[Path], holds: Any) -> Path | None:
-    return next((path for path in paths if holds(path)), None)
+def _first(paths: Iterable[Path], condition: Callable[[Path], object]) -> Path | None:
+    return next((path for path in paths if condition(path)), None)
 
 
-def _download(dataset: Any, root: Path, file: str) -> None:
+def _download(
+    dataset: type[torchvision.datasets.MNIST] | type[torchvision.datasets.CIFAR10], root: Path, file: str
+) -> None:
     name = dataset.__name__
     try:
         dataset(root, download=True)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"{name} is not in {root} and cannot be downloaded ({f'{error}'.splitlines()[0].rstrip(':')}): "
+            f"{name} is not in {root}, and cannot be downloaded ({f'{error}'.splitlines()[0].rstrip(':')}): "
             f"set data.root to a folder that has {file}."
         ) from error
 
 
-def _read_batches(paths: list[Path]) -> Arrays:
+def _read_batches(paths: list[Path]) -> ArrayImages:
     images, labels = [], []
     for path in paths:
         with path.open("rb") as file:
             batch = _unpickle(file, path)
         images.append(np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32))
         labels.append(np.asarray(batch["labels"], np.int64))
-    return Arrays(np.concatenate(images), cast(Indices, np.concatenate(labels)), 10)
+    return ArrayImages(np.concatenate(images), np.concatenate(labels), 10)
 
 
 def _unpickle(file: BinaryIO, path: Path) -> dict[str, Any]:
@@ -144,11 +151,16 @@ def _unpickle(file: BinaryIO, path: Path) -> dict[str, Any]:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays and plain containers, and runs nothing else that a pickle may ask for."""
+    """Reads arrays and plain containers, and refuses whatever else a pickle asks to run."""
 
     allowed = (("multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"))
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
+        """Returns a class or function that a pickle names.
+
+        Raises:
+            UnpicklingError: for anything but parts of arrays.
+        """
         if (module.split(".")[-1], name) not in self.allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
