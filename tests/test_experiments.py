@@ -18,10 +18,10 @@ from omegaconf import OmegaConf
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.instantiate import instantiate
-from gan_lab.data.loading.splits import sides
-from gan_lab.data.modules.clips import FakeClips
-from gan_lab.data.sources.arrays import Fake
-from gan_lab.data.sources.domains import FakeSides
+from gan_lab.data.checks import parse_size
+from gan_lab.data.sources.arrays import FakeImages
+from gan_lab.data.sources.clip_arrays import FakeClips
+from gan_lab.data.sources.domains import FakeDomains
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
@@ -116,11 +116,11 @@ def narrow(config):
 def with_fake_pictures(data):
     """A data module with random pixels where its pictures come from; points need none."""
     if hasattr(data, "domains"):
-        data.source = FakeSides(8, data.domains, data.size, data.paired)
+        data.source = FakeDomains(8, data.domains, data.size, data.paired)
     elif hasattr(data, "length"):
         data.source = FakeClips(8, data.classes)
     elif hasattr(data, "source"):
-        data.source = Fake(8, data.channels, sides(data.size), data.classes)
+        data.source = FakeImages(8, data.channels, parse_size(data.size), data.classes)
     return data
 
 

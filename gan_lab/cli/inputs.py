@@ -32,17 +32,17 @@ def data_images(session: Session, request: DataRequest, label: int | None) -> La
     from gan_lab.common.capabilities import LabelledImages as HasLabels
     from gan_lab.common.capabilities import RealImages
     from gan_lab.common.images import to_float
-    from gan_lab.data.subsets import some, spread, spread_numbers
+    from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers
     from gan_lab.inference.reconstruction import LabelledImages
 
     data, split = session.data(request.root, request.data), request.split
     if not isinstance(data, RealImages):
         raise UserError(f"The data of {session.path} are not images of one kind: give input=….")
-    n = some(data, split, request.n)
+    n = capped_count(data, split, request.n)
     labels: Any = label
     if label is None and session.num_classes and isinstance(data, HasLabels):
-        labels = data.labels(split)[spread_numbers(data.count(split), n)]
-    return LabelledImages(to_float(torch.cat([images for _, images in spread(data, split, n)])), labels)
+        labels = data.labels(split)[evenly_spaced_numbers(data.count(split), n)]
+    return LabelledImages(to_float(torch.cat([images for _, images in evenly_spaced(data, split, n)])), labels)
 
 
 def own_images(session: Session, request: DataRequest, path: Path, label: int | None) -> LabelledImages:
@@ -58,28 +58,28 @@ def own_images(session: Session, request: DataRequest, path: Path, label: int | 
 
     from gan_lab.common.domains import Domain
     from gan_lab.common.images import to_float
-    from gan_lab.data.loading.batches import ONCE
-    from gan_lab.data.loading.binary import drawn
-    from gan_lab.data.reading.files import Files
-    from gan_lab.data.reading.pictures import Damaged, Decoded
-    from gan_lab.data.subsets import spread_numbers
+    from gan_lab.data.loading.batches import STATIC
+    from gan_lab.data.loading.binarization import binarize
+    from gan_lab.data.reading.files import ImageFiles
+    from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage
+    from gan_lab.data.subsets import evenly_spaced_numbers
     from gan_lab.inference.file_jobs import plan
     from gan_lab.inference.reconstruction import LabelledImages
 
     spec, node = session.resize_spec("images"), session.contents["data"]
     jobs, _ = plan(path, request.output or Path(), Domain(spec.channels))
-    chosen = [jobs[number].entry for number in spread_numbers(len(jobs), min(request.n, len(jobs))).tolist()]
-    found = list(Files(chosen).render(spec))
-    for damaged in (each for each in found if isinstance(each, Damaged)):
+    chosen = [jobs[number].entry for number in evenly_spaced_numbers(len(jobs), min(request.n, len(jobs))).tolist()]
+    found = list(ImageFiles(chosen).render(spec))
+    for damaged in (each for each in found if isinstance(each, DamagedImage)):
         print(f"left out {damaged.name}: {damaged.reason}")
-    for note, count in Counter(note for each in found if isinstance(each, Decoded) for note in each.notes).items():
+    for note, count in Counter(note for each in found if isinstance(each, DecodedImage) for note in each.notes).items():
         print(f"{note} ({count})")
-    readable = [each.pixels for each in found if not isinstance(each, Damaged)]
+    readable = [each.pixels for each in found if not isinstance(each, DamagedImage)]
     if not readable:
         raise UserError(f"No image of input={path} can be read: give an image, or a folder or zip of images.")
     pixels = np.stack(readable)
     if node.get("binarize"):
-        pixels = drawn(pixels, np.arange(len(pixels)), node.get("binarize_seed", 0), ONCE)
+        pixels = binarize(pixels, np.arange(len(pixels)), node.get("binarize_seed", 0), STATIC)
         print("The model was trained on binary images, sampled from grey ones: so are these.")
     return LabelledImages(to_float(torch.from_numpy(pixels)), label)
 
@@ -94,14 +94,14 @@ def data_clips(session: Session, request: DataRequest, after: int) -> Sequences:
 
     from gan_lab.common.capabilities import RealClips
     from gan_lab.common.images import to_float
-    from gan_lab.data.clip_subsets import spread_clips
+    from gan_lab.data.clip_subsets import evenly_spaced_clips
     from gan_lab.inference.prediction import split_clips
 
     data = session.data(request.root, request.data)
     if not isinstance(data, RealClips):
         raise UserError(f"The data of {session.path} are not sequences: give input=….")
     n = min(request.n, data.count(request.split))
-    clips = torch.cat([part for _, part in spread_clips(data, request.split, n, request.batch_size)])
+    clips = torch.cat([part for _, part in evenly_spaced_clips(data, request.split, n, request.batch_size)])
     return split_clips(to_float(clips), after, "A clip of the data")
 
 

@@ -111,13 +111,13 @@ class Session:
         Raises:
             UserError: if the checkpoint does not state them; ``what`` is what could not be read ("images").
         """
-        from gan_lab.data.loading.splits import sides
-        from gan_lab.data.reading.pictures import MODES, Frame
+        from gan_lab.data.checks import parse_size
+        from gan_lab.data.reading.resize import MODES, ResizeSpec
 
         node = self.contents.get("data") or {}
         if node.get("channels") not in MODES or not node.get("size"):
             raise UserError(f"{self.path} does not state the size and the channels of its {what}: leave out input=….")
-        return Frame(sides(node["size"]), sides(node["size"]), node["channels"])
+        return ResizeSpec(parse_size(node["size"]), parse_size(node["size"]), node["channels"])
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
         """Iterates with a progress bar and the time left, on a terminal and on rank 0."""

@@ -13,8 +13,8 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
-from gan_lab.data.sources.folders import Numbered
-from gan_lab.data.subsets import shared_blocks, some, spread, spread_numbers
+from gan_lab.data.sources.folders import IndexedView
+from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers, shared_blocks
 
 
 class ImageSet(ABC):
@@ -61,14 +61,14 @@ class SplitImages(SelectableImageSet):
         self.name, self.data, self.split, self.domain = str(getattr(data, "name", "")), data, split, domain
         count = data.count(split)
         self.n = min(count, limit or count)
-        self.chosen = spread_numbers(count, self.n)
+        self.chosen = evenly_spaced_numbers(count, self.n)
         channels = data.channels if domain is None else 3 if domain.labels else domain.channels
         self.shape: tuple[int, int, int] = (channels, data.height, data.width)
         self.key = ["real", data.fingerprint(split), self.n, domain.labels if domain else 0]
         self.labels = data.labels(split)[self.chosen] if hasattr(data, "labels") and data.classes else None
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        (rank, world), given = rank_and_world_size(), spread(self.data, self.split, self.n)
+        (rank, world), given = rank_and_world_size(), evenly_spaced(self.data, self.split, self.n)
         parts = track(given, "real pictures", self.n, progress and rank == 0, lambda part: len(part[1]))
         for number, (start, images) in enumerate(parts):
             if number % world == rank:
@@ -144,7 +144,7 @@ class ReconstructedImages(ImageSet):
         self, model: Reconstructs, data: RealImages, split: str = "test", n: int | None = None, batch_size: int = 256
     ) -> None:
         self.model, self.data, self.split, self.batch_size = model, data, split, batch_size
-        self.n = some(data, split, n)
+        self.n = capped_count(data, split, n)
         self.shape = (data.channels, data.height, data.width)
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
@@ -172,8 +172,10 @@ def shown(
         size: pictures in a part at most.
     """
     (rank, world), device = rank_and_world_size(), model.device
-    told = data.labels(split)[spread_numbers(data.count(split), n)] if getattr(model, "classes", 0) else None
-    parts = track(spread(data, split, n, size), description, n, progress and rank == 0, lambda part: len(part[1]))
+    told = data.labels(split)[evenly_spaced_numbers(data.count(split), n)] if getattr(model, "classes", 0) else None
+    parts = track(
+        evenly_spaced(data, split, n, size), description, n, progress and rank == 0, lambda part: len(part[1])
+    )
     for number, (start, images) in enumerate(parts):
         if number % world == rank:
             index = torch.arange(start, start + len(images))
@@ -183,7 +185,7 @@ def shown(
 class StoredSampler:
     """Stored images as if a model sampled them: sample i is image i, whatever the seed."""
 
-    def __init__(self, data: Numbered, device: torch.device) -> None:
+    def __init__(self, data: IndexedView, device: torch.device) -> None:
         self.data, self.device = data, device
 
     def sample(

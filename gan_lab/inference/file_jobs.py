@@ -9,7 +9,7 @@ from zipfile import ZipFile
 from gan_lab.common import image_files
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.data.reading.files import ENDINGS, Entry, listing
+from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, list_images
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:
     Raises:
         UserError: if there are no images, or a result would overwrite one.
     """
-    if source.is_file() and source.suffix.lower() in ENDINGS:
+    if source.is_file() and source.suffix.lower() in IMAGE_SUFFIXES:
         jobs, others = [_single(source, output, target)], 0
     else:
-        if output.is_file() or output.suffix.lower() in ENDINGS:
+        if output.is_file() or output.suffix.lower() in IMAGE_SUFFIXES:
             raise UserError(f"output={output} names one image, but input={source} has many: give a folder.")
-        entries = [entry for entry in _distinct(listing(source, "input")) if not _ours(entry.file, source, output)]
+        entries = [entry for entry in _distinct(list_images(source, "input")) if not _ours(entry.file, source, output)]
         jobs, others = [Job(entry, output / name) for entry, name in _named(entries, target)], _others(source, output)
     for job in jobs:
         if job.entry.member is None and job.output.resolve() == job.entry.file.resolve():
@@ -55,7 +55,7 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:
 
 def _single(source: Path, output: Path, target: Domain) -> Job:
     entry = Entry((source.name,), source)
-    if output.is_dir() or output.suffix.lower() not in ENDINGS:
+    if output.is_dir() or output.suffix.lower() not in IMAGE_SUFFIXES:
         return Job(entry, output / source.with_suffix(image_files.output_suffix(source.suffix, target)).name)
     if image_files.output_suffix(output.suffix, target) != output.suffix:
         raise UserError(f"output={output} cannot hold the result: end its name in .png.")
@@ -100,7 +100,7 @@ def _others(source: Path, output: Path) -> int:
         with ZipFile(source) as archive:
             paths = [PurePosixPath(info.filename) for info in archive.infolist() if not info.is_dir()]
     shown = [path for path in paths if not any(part.startswith((".", "__")) for part in path.parts)]
-    return sum(path.suffix.lower() not in ENDINGS for path in shown)
+    return sum(path.suffix.lower() not in IMAGE_SUFFIXES for path in shown)
 
 
 def _ours(file: Path, source: Path, output: Path) -> bool:

@@ -19,8 +19,8 @@ from gan_lab.common.capabilities import (
 )
 from gan_lab.common.images import grid, scatter_plot, to_float
 from gan_lab.common.mixtures import NearestMode
-from gan_lab.data.clip_subsets import spread_clips
-from gan_lab.data.subsets import spread
+from gan_lab.data.clip_subsets import evenly_spaced_clips
+from gan_lab.data.subsets import evenly_spaced
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.interpolation import interpolate
 from gan_lab.inference.translation import SPLIT, ends, translated
@@ -127,7 +127,9 @@ def _predictions(model: Predicts, data: RealClips, n: int) -> Tensor:
 
 def _predicted(model: Predicts, data: RealClips, count: int) -> Tensor:
     """Returns test clips, their predictions and the errors, float (3, N, T, C, H, W)."""
-    clips = to_float(torch.cat([part for _, part in spread_clips(data, SPLIT, min(count, data.count(SPLIT)), 64)]))
+    clips = to_float(
+        torch.cat([part for _, part in evenly_spaced_clips(data, SPLIT, min(count, data.count(SPLIT)), 64)])
+    )
     device = getattr(model, "device", "cpu")
     context, truth = clips[:, : model.context_frames], clips[:, model.context_frames :]
     return compared(context, model.predict(context.to(device), truth.shape[1]).cpu(), truth)
@@ -164,8 +166,8 @@ def _translation_cells(
     """Yields each image's cells in one direction, (1, 1 or 3, H, W) in [-1, 1]."""
     source, target = ends(direction)
     device = getattr(model, "device", "cpu")
-    targets = spread(data.sides[target], SPLIT, count, 1)
-    for number, pixels in spread(data.sides[source], SPLIT, count, 1):
+    targets = evenly_spaced(data.sides[target], SPLIT, count, 1)
+    for number, pixels in evenly_spaced(data.sides[source], SPLIT, count, 1):
         image = model.domains[source].encode(pixels.to(device))
         output = translated(model, image, target, seed, number)
         cells = [model.domains[source].visualize(image), model.domains[target].visualize(output)]

@@ -17,8 +17,8 @@ from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
-from gan_lab.data.reading.files import Entry, open_entry
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
+from gan_lab.data.reading.listing import Entry, open_entry
 from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator

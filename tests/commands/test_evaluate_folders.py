@@ -12,7 +12,7 @@ import gan_lab.evaluate as module
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
-from gan_lab.data.sources.folders import folder_pictures
+from gan_lab.data.sources.folders import compared_folders
 from gan_lab.evaluation.image_sets import StoredSampler
 from gan_lab.evaluation.reports import outcome
 
@@ -145,7 +145,7 @@ def test_figures_that_are_no_numbers_are_named_and_left_out(folder, capsys):
 
 
 def test_made_pictures_are_read_by_their_numbers(folder, monkeypatch):
-    _, made = folder_pictures("photos", "made")
+    _, made = compared_folders("photos", "made")
     whole = torch.cat(list(made.images("train")))
     monkeypatch.setattr(made, "images", None)
     assert isinstance(made.rendered("train").pixels, np.memmap)
@@ -156,14 +156,14 @@ def test_a_damaged_first_picture_does_not_decide_the_size(folder):
     pictures(folder / "many", 100)
     (folder / "many" / "-.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match="1 unreadable pictures are skipped"):
-        real, _ = folder_pictures("many", "made")
+        real, _ = compared_folders("many", "made")
     assert real.count("train") == 100 and (real.height, real.width) == (16, 16)
     pictures(folder / "broken", 0)
     (folder / "broken" / "0.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"0\.png cannot be read, nor any other"):
-        folder_pictures("broken", "made")
+        compared_folders("broken", "made")
 
 
 def test_a_size_that_is_none_is_refused_by_its_own_key():
     with pytest.raises(UserError, match=r"^size=0 does not serve"):
-        folder_pictures("/nowhere", "/nowhere", 0)
+        compared_folders("/nowhere", "/nowhere", 0)

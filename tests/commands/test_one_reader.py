@@ -14,8 +14,8 @@ from gan_lab.common.images import from_pil
 from gan_lab.data import presets
 from gan_lab.data.loading import cache
 from gan_lab.data.reading.images import read_image
-from gan_lab.data.sources.folders import folder_pictures
-from gan_lab.reconstruct import reconstruct as reconstruct
+from gan_lab.data.sources.folders import compared_folders
+from gan_lab.reconstruct import reconstruct
 
 
 def colours(height=SIDE, width=SIDE):
@@ -53,7 +53,7 @@ def test_a_wide_gamut_image_is_one_image_through_every_door(wide_gamut, tmp_path
     for channels, pixels in found.items():
         with (wide_gamut / "0.png").open("rb") as file:
             assert torch.equal(read_image(file, Domain(channels)).pixels, pixels)
-    for side in folder_pictures(str(wide_gamut), str(wide_gamut)):
+    for side in compared_folders(str(wide_gamut), str(wide_gamut)):
         assert torch.equal(side.part(0, 1)[0], found[3])
     path = checkpoint(tmp_path / "last.ckpt")
     monkeypatch.setattr(sys, "argv", ["gan_lab", f"checkpoint={path}", f"input={wide_gamut}/0.png", "output=out"])
@@ -89,7 +89,7 @@ def test_images_with_odd_tags_are_read_through_every_door(tmp_path):
         (tmp_path / "in" / f"{name}.jpg").write_bytes(with_tags(colours(16, 24), tags))
     data = trained_on(tmp_path / "in", 3)
     assert data.count("train") + data.count("test") == len(ODD_TAGS)
-    assert folder_pictures(str(tmp_path / "in"), str(tmp_path / "in"))[0].count("train") == len(ODD_TAGS)
+    assert compared_folders(str(tmp_path / "in"), str(tmp_path / "in"))[0].count("train") == len(ODD_TAGS)
     for path in (tmp_path / "in").iterdir():
         with path.open("rb") as file:
             assert read_image(file, Domain()).pixels.shape[0] == 3

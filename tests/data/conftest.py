@@ -11,7 +11,7 @@ def cache_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def photo():
-    """A smooth RGB picture, 20 wide and 12 high."""
+    """A smooth RGB image, 20 wide and 12 high."""
     x, y = np.meshgrid(np.arange(20) * 12, np.arange(12) * 20)
     return Image.fromarray(np.stack([x, y, 255 - x], -1).astype(np.uint8))
 
@@ -20,7 +20,7 @@ def photo():
 def make_folder(tmp_path):
     """Writes PNG files of random pixels, 8 × 8, under the names given; equal names have equal pixels."""
 
-    def make(names, name="pictures"):
+    def make(names, name="images"):
         root = tmp_path / name
         for file in names:
             (root / file).parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from domains import Side, pictures
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_uint8
 from gan_lab.data import subsets
-from gan_lab.data.subsets import spread
+from gan_lab.data.subsets import evenly_spaced
 from gan_lab.evaluation.feature_table import FeatureTable, ImageTable
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 
@@ -22,7 +22,7 @@ def numbered(*sizes, count=4):
 
 
 def chosen(side, n, size=256):
-    return [(start, part[:, 0, 0, 0].tolist()) for start, part in spread(side, "test", n, size)]
+    return [(start, part[:, 0, 0, 0].tolist()) for start, part in evenly_spaced(side, "test", n, size)]
 
 
 def test_pictures_are_spread_evenly_and_parts_numbered():
@@ -34,7 +34,7 @@ def test_pictures_are_spread_evenly_and_parts_numbered():
 
 def test_parts_of_large_pictures_are_small(monkeypatch):
     monkeypatch.setattr(subsets, "PIXELS", 128)
-    assert [len(part) for _, part in spread(numbered((8, 8), (32, 32)), "test", 8)] == [2, 2, 1, 1, 1, 1]
+    assert [len(part) for _, part in evenly_spaced(numbered((8, 8), (32, 32)), "test", 8)] == [2, 2, 1, 1, 1, 1]
 
 
 def test_maps_are_seen_in_their_colours():

@@ -117,7 +117,9 @@ class TranslationDataModule(LightningDataModule):
         target_size = self.load_size if crop else self.size
         mode, domain = RESIZE_MODES[self.preprocess], self.domains[side]
         whole = self.size if mode == "stretch" else None
-        return ResizeSpec(self.size if crop else whole, target_size, domain.stored_channels, mode, label_map=domain.labels > 0)
+        return ResizeSpec(
+            self.size if crop else whole, target_size, domain.stored_channels, mode, label_map=domain.labels > 0
+        )
 
     @cached_property
     def _splits(self) -> dict[str, dict[str, ImageSet]]:

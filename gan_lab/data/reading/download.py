@@ -124,7 +124,7 @@ def _unpack_verified(archive: Archive, file: Path, root: Path) -> None:
 
 def _failure(archive: Archive, root: Path, error: BaseException) -> UserError:
     return UserError(
-        f"{root} has no images, and {archive.file} cannot be downloaded ({error}): get {' or '.join(archive.urls)} by "
+        f"{root} has no images, and {archive.file} is not available ({error}): get {' or '.join(archive.urls)} by "
         f"other means and put it at {root.parent / archive.file}, or set data.root to a copy of the set."
     )
 

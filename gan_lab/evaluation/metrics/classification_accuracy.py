@@ -14,7 +14,7 @@ from gan_lab.common.capabilities import LabelledImages
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.progress import track
-from gan_lab.data.subsets import shared_blocks, spread, spread_numbers
+from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers, shared_blocks
 from gan_lab.evaluation.cache import cached
 from gan_lab.evaluation.feature_table import ImageTable
 from gan_lab.evaluation.features.extractors import resize
@@ -85,8 +85,8 @@ def _real(data: LabelledImages, split: str, n: int | None) -> Labelled:
     """So many pictures spread over a split, and their labels."""
     count = data.count(split)
     n = min(count, n or count)
-    pictures = torch.cat([part for _, part in spread(data, split, n)])
-    return pictures, data.labels(split)[spread_numbers(count, n)]
+    pictures = torch.cat([part for _, part in evenly_spaced(data, split, n)])
+    return pictures, data.labels(split)[evenly_spaced_numbers(count, n)]
 
 
 def taught(

@@ -8,7 +8,7 @@ from torch import Tensor
 from gan_lab.common.capabilities import HasPosterior, Quantizes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.data.subsets import some
+from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.image_sets import labels_match, shown
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Statistic, Values
@@ -81,7 +81,7 @@ class ActiveUnits(ModelMetric):
     @torch.no_grad()
     @full_precision()
     def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        n = some(data, SPLIT, self.n)
+        n = capped_count(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "active_above": ACTIVE}
         self.sums = PosteriorSums(_latents(model, data)).to(_summing(self.device))
         for index, images, label in shown(model, data, SPLIT, n, how.batch_size, "latents", how.progress):
@@ -160,7 +160,7 @@ class CodebookUsage(ModelMetric):
     @torch.no_grad()
     @full_precision()
     def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        n = some(data, SPLIT, self.n)
+        n = capped_count(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "entries": model.entries}
         self.counts = CodeCounts(model.entries).to(self.device)
         for index, images, _ in shown(model, data, SPLIT, n, how.batch_size, "codes", how.progress):

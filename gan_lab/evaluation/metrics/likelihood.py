@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_lab.common.capabilities import HasLikelihood
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.data.subsets import some
+from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
 from gan_lab.evaluation.image_sets import labels_match, shown
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
@@ -51,7 +51,7 @@ class Likelihood(ModelMetric):
     @torch.no_grad()
     @full_precision()
     def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        n = some(data, SPLIT, self.n)
+        n = capped_count(data, SPLIT, self.n)
         k, fewer = (1, 0) if model.exact or self.k == 1 else (self.k, min(n, self.n_weighted))
         self.dimensions, self.exact = data.channels * data.height * data.width, model.exact
         self.described = {"n": n, "k": k, "n_weighted": fewer, "exact": model.exact}

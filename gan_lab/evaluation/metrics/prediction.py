@@ -10,7 +10,7 @@ from gan_lab.common.capabilities import Predicts, RealClips
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.common.precision import full_precision
-from gan_lab.data.clip_subsets import anew, shared_clips, spread
+from gan_lab.data.clip_subsets import evenly_spaced, renumber, shared_clips
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
 from gan_lab.evaluation.features.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.evaluation.metrics.clips import BASELINES
@@ -104,12 +104,12 @@ class Prediction(ModelMetric):
     def _compare(self, made: Sequence[Tensor], truth: Tensor, index: Tensor, n: int) -> None:
         """Adds clips' comparisons of every frame, who · comparisons · steps of each, to the tables that take them."""
         for compared, table in zip(self.compared, self.tables, strict=True):
-            kept = spread(index, n, len(table.seen))
+            kept = evenly_spaced(index, n, len(table.seen))
             if not kept.any():
                 continue
             pairs = [(each[kept].flatten(0, 1), truth[kept].flatten(0, 1)) for each in made]
             found = [compare(*pair).view(int(kept.sum()), -1) for pair in pairs for compare in compared.values()]
-            table.update(torch.cat(found, 1), anew(index[kept], n, len(table.seen)))
+            table.update(torch.cat(found, 1), renumber(index[kept], n, len(table.seen)))
 
     def compute(self) -> Values:
         found: Values = {}

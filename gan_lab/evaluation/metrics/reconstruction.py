@@ -10,7 +10,7 @@ from gan_lab.common.capabilities import Reconstructs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
 from gan_lab.common.precision import full_precision
-from gan_lab.data.subsets import some
+from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
 from gan_lab.evaluation.features.perceptual import SMALLEST, Perceptual, perceptual, ssim
 from gan_lab.evaluation.image_sets import labels_match, shown
@@ -64,7 +64,7 @@ class Reconstruction(ModelMetric):
     @torch.no_grad()
     @full_precision()
     def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        n = some(data, SPLIT, self.n)
+        n = capped_count(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "distance": self.distance.name, "sha256": self.distance.sha256}
         self.table = FeatureTable(len(self.compared) + 2, n).to(self.device)
         for index, images, label in shown(model, data, SPLIT, n, how.batch_size, "reconstructions", how.progress):

@@ -14,7 +14,7 @@ from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
-from gan_lab.data.subsets import spread
+from gan_lab.data.subsets import evenly_spaced
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import Compare, Perceptual, comparisons, l1, wrong
 from gan_lab.evaluation.image_sets import ImageSet, SplitImages, seen
@@ -141,7 +141,7 @@ class Translations(ImageSet):
         source, target = (self.data.sides[side] for side in (self.source, self.target))
         partners: Iterable[tuple[int, Tensor | None]] = repeat((0, None))
         if self.compared:
-            partners = spread(target, SPLIT, self.count.real, self.batch_size)
+            partners = evenly_spaced(target, SPLIT, self.count.real, self.batch_size)
         given = self._parts(source, self.count.translated, progress)
         for number, ((start, pixels), (_, partner)) in enumerate(zip(given, partners, strict=False)):
             if number % world == rank:
@@ -152,7 +152,7 @@ class Translations(ImageSet):
                     self._keep(start, pixels)
 
     def _parts(self, side: Any, n: int, progress: bool) -> Iterator[tuple[int, Tensor]]:
-        given, show = spread(side, SPLIT, n, self.batch_size), progress and rank_and_world_size()[0] == 0
+        given, show = evenly_spaced(side, SPLIT, n, self.batch_size), progress and rank_and_world_size()[0] == 0
         return track(given, self.name, n, show, lambda part: len(part[1]))
 
     def _translate(self, start: int, pixels: Tensor, partners: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from rich.table import Table
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.sources.folders import folder_pictures
+from gan_lab.data.sources.folders import compared_folders
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
@@ -82,7 +82,7 @@ class Evaluation:
         Raises:
             UserError: if a folder has no images.
         """
-        reference, images = folder_pictures(str(real), str(fake), size)
+        reference, images = compared_folders(str(real), str(fake), size)
         n = min(options["n"] or images.count("train"), images.count("train"))
         sampler = StoredSampler(images, device)
         evaluator = select_evaluator(sampler, reference, **{**options, "n": n, "split": "train"})

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_lab.common.capabilities import Discriminates, Translates, TwoDomains
 from gan_lab.common.images import heatmap
-from gan_lab.data.subsets import spread
+from gan_lab.data.subsets import evenly_spaced
 from gan_lab.inference.translation import SPLIT, translated
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.interval import ImageInterval
@@ -111,7 +111,10 @@ def _exhibits(model: DiscriminatingTranslator, data: TwoDomains, n: int, seed: i
     device = getattr(model, "device", "cpu")
     count = min(n, *(data.sides[side].count(SPLIT) for side in ("a", "b")))
     real = {
-        side: [model.domains[side].encode(pixels.to(device)) for _, pixels in spread(data.sides[side], SPLIT, count, 1)]
+        side: [
+            model.domains[side].encode(pixels.to(device))
+            for _, pixels in evenly_spaced(data.sides[side], SPLIT, count, 1)
+        ]
         for side in ("a", "b")
     }
     for side, other in (("a", "b"), ("b", "a")):

@@ -7,11 +7,12 @@ import pytest
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.reading import files
-from gan_lab.data.reading.files import Folder
-from gan_lab.data.reading.pictures import Frame, Scan
-from gan_lab.data.sources.arrays import Arrays
+from gan_lab.data.reading.files import ImageFolder
+from gan_lab.data.reading.image_sets import Scan
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.sources.arrays import ArrayImages
 
-FRAME = Frame((8, 8), (8, 8), 3)
+SPEC = ResizeSpec((8, 8), (8, 8), 3)
 
 
 @pytest.fixture
@@ -23,14 +24,14 @@ def decoded(monkeypatch):
 
 
 def all_of(root):
-    return Folder(root).splits()["all"]
+    return ImageFolder(root).splits()["all"]
 
 
 def test_a_second_run_decodes_nothing(make_folder, decoded):
     root = make_folder([f"{number}.png" for number in range(5)])
-    first = render(all_of(root), FRAME)
+    first = render(all_of(root), SPEC)
     assert len(decoded) == 5
-    second = render(all_of(root), FRAME)
+    second = render(all_of(root), SPEC)
     assert len(decoded) == 5
     assert np.array_equal(first.pixels, second.pixels)
     assert first.scan == second.scan and first.fingerprint() == second.fingerprint()
@@ -38,29 +39,32 @@ def test_a_second_run_decodes_nothing(make_folder, decoded):
 
 def test_another_transform_or_content_is_rendered_anew(make_folder, decoded):
     root = make_folder(["a.png", "b.png"])
-    prints = {render(all_of(root), FRAME).fingerprint(), render(all_of(root), Frame((8, 8), (8, 8), 1)).fingerprint()}
-    prints.add(render(all_of(root), Frame((4, 8), (4, 8), 3)).fingerprint())
+    prints = {
+        render(all_of(root), SPEC).fingerprint(),
+        render(all_of(root), ResizeSpec((8, 8), (8, 8), 1)).fingerprint(),
+    }
+    prints.add(render(all_of(root), ResizeSpec((4, 8), (4, 8), 3)).fingerprint())
     (root / "b.png").write_bytes((make_folder(["c.png"], "other") / "c.png").read_bytes())
-    prints.add(render(all_of(root), FRAME).fingerprint())
+    prints.add(render(all_of(root), SPEC).fingerprint())
     assert len(prints) == 4 and len(decoded) == 8
 
 
 def test_in_memory_leaves_nothing_on_disk(make_folder, cache_folder):
     root = make_folder(["a.png", "b.png"])
-    kept, free = render(all_of(root), FRAME, "disk"), render(all_of(root), FRAME, "memory")
+    kept, free = render(all_of(root), SPEC, "disk"), render(all_of(root), SPEC, "memory")
     assert kept.fingerprint() == free.fingerprint()
     files_of_one = set(cache_folder.rglob("*.*"))
-    render(all_of(make_folder(["c.png", "d.png"], "other")), FRAME, "memory")
+    render(all_of(make_folder(["c.png", "d.png"], "other")), SPEC, "memory")
     assert set(cache_folder.rglob("*.*")) == files_of_one
 
 
 @pytest.mark.parametrize("suffix", [".u8", ".npz"])
 def test_a_cut_file_is_built_again(make_folder, cache_folder, decoded, suffix):
     root = make_folder(["a.png", "b.png"])
-    whole = render(all_of(root), FRAME).pixels.copy()
+    whole = render(all_of(root), SPEC).pixels.copy()
     (file,) = cache_folder.rglob(f"*{suffix}")
     file.write_bytes(file.read_bytes()[:50])
-    assert np.array_equal(render(all_of(root), FRAME).pixels, whole)
+    assert np.array_equal(render(all_of(root), SPEC).pixels, whole)
     assert len(decoded) == 4
 
 
@@ -70,7 +74,7 @@ def test_builders_at_once_do_each_other_no_harm(make_folder, cache_folder):
 
     def build():
         barrier.wait()
-        prints.append(render(all_of(root), FRAME).fingerprint())
+        prints.append(render(all_of(root), SPEC).fingerprint())
 
     threads = [threading.Thread(target=build) for _ in range(4)]
     for thread in threads:
@@ -85,13 +89,13 @@ def test_a_folder_that_takes_no_files(make_folder, tmp_path):
     root = make_folder(["a.png", "b.png"])
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"data\.cache_dir"):
-        render(all_of(root), FRAME, "disk", tmp_path / "file")
+        render(all_of(root), SPEC, "disk", tmp_path / "file")
     with pytest.warns(UserWarning, match="they stay in memory"):
-        assert len(render(all_of(root), FRAME, "auto", tmp_path / "file")) == 2
+        assert len(render(all_of(root), SPEC, "auto", tmp_path / "file")) == 2
 
 
 def test_a_worker_that_shares_no_memory_maps_the_file(make_folder):
-    rendered = render(all_of(make_folder([f"{number}.png" for number in range(300)])), FRAME)
+    rendered = render(all_of(make_folder([f"{number}.png" for number in range(300)])), SPEC)
     sent = pickle.dumps(rendered)
     assert len(sent) < rendered.pixels.nbytes / 2
     assert np.array_equal(pickle.loads(sent).pixels, rendered.pixels)
@@ -103,23 +107,23 @@ def test_fingerprint_is_of_the_pixels():
     changed[3, 1, 6, 6] ^= 1
 
     def fingerprint(images, frame, labels=None):
-        return render(Arrays(images, labels), frame).fingerprint()
+        return render(ArrayImages(images, labels), frame).fingerprint()
 
-    frame = Frame((8, 8), (12, 12), 3)
+    frame = ResizeSpec((8, 8), (12, 12), 3)
     same = fingerprint(images, frame)
     assert fingerprint(changed, frame) != same
     assert fingerprint(images[:4], frame) != same
     assert fingerprint(images[::-1], frame) != same
     assert fingerprint(images, frame, np.zeros(5, np.int64)) == same
     centre = np.ascontiguousarray(images[..., 2:10, 2:10])
-    assert fingerprint(centre, FRAME) == same, "what lies outside the central part is never seen by a metric"
+    assert fingerprint(centre, SPEC) == same, "what lies outside the central part is never seen by a metric"
     outside = images.copy()
     outside[..., 0, 0] ^= 1
     assert fingerprint(outside, frame) == same
 
 
-def test_fingerprint_knows_the_shapes_of_pictures_of_different_sizes():
-    flat, digests, frame = np.zeros(36, np.uint8), np.zeros((2, 16), np.uint8), Frame(None, (8, 8), 1, "keep")
+def test_fingerprint_knows_the_shapes_of_images_of_different_sizes():
+    flat, digests, frame = np.zeros(36, np.uint8), np.zeros((2, 16), np.uint8), ResizeSpec(None, (8, 8), 1, "keep")
 
     def fingerprint(*shapes):
         return Rendered(Ragged(flat, np.array(shapes), 1), digests, None, Scan(), frame).fingerprint()
@@ -129,8 +133,8 @@ def test_fingerprint_knows_the_shapes_of_pictures_of_different_sizes():
 
 def test_padding_is_exact_and_other_sizes_are_scaled():
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), np.uint8)
-    padded = render(Arrays(images, padding=2), Frame((32, 32), (32, 32), 1)).pixels
+    padded = render(ArrayImages(images, padding=2), ResizeSpec((32, 32), (32, 32), 1)).pixels
     assert np.array_equal(padded[..., 2:-2, 2:-2], images)
     assert padded.sum() == images.sum(dtype=np.int64)
-    constant = render(Arrays(np.full_like(images, 9), padding=2), Frame((40, 24), (40, 24), 3)).pixels
+    constant = render(ArrayImages(np.full_like(images, 9), padding=2), ResizeSpec((40, 24), (40, 24), 3)).pixels
     assert constant.shape == (3, 3, 40, 24) and (constant == 9).all()

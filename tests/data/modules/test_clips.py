@@ -12,7 +12,8 @@ from gan_lab.common.capabilities import RealClips
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.data import presets
-from gan_lab.data.modules.clips import ClipBatches, Stored
+from gan_lab.data.modules.clips import ClipBatches
+from gan_lab.data.sources.clip_arrays import ArrayClips
 from gan_lab.data.sources.recording_files import Recording
 
 OPTIONS = {"stride": 1, "hop": 1, "split_seed": 0, "cache": "memory", "cache_dir": None}
@@ -134,7 +135,7 @@ def test_what_is_too_short_is_left_out_with_a_line(tmp_path):
             {},
             r"room for a clip .*b\.npy, has 3 .* data\.length=3 or",
         ),
-        ({"a": numbered(1)}, {}, r"has 1 frames of one scene, so give longer ones"),
+        ({"a": numbered(1)}, {}, r"has 1 frames of one scene, so give longer recordings"),
     ],
 )
 def test_where_nothing_is_long_enough_the_sentence_says_what_is(tmp_path, recordings, options, what):
@@ -202,12 +203,12 @@ def test_training_gets_floats_from_minus_one_to_one():
 
 def test_a_flip_is_of_the_whole_clip():
     clips = np.random.default_rng(0).integers(0, 256, (600, 3, 1, 2, 4), np.uint8)
-    found = ClipBatches(Stored(clips, ""), True, 0)[0, np.arange(600)]["frames"].numpy()
+    found = ClipBatches(ArrayClips(clips, ""), True, 0)[0, np.arange(600)]["frames"].numpy()
     mirrored, kept = (found == clips[..., ::-1]).all((1, 2, 3, 4)), (found == clips).all((1, 2, 3, 4))
     assert (mirrored ^ kept).all() and 240 < mirrored.sum() < 360
-    again = ClipBatches(Stored(clips, ""), True, 0)[1, np.arange(600)]["frames"].numpy()
+    again = ClipBatches(ArrayClips(clips, ""), True, 0)[1, np.arange(600)]["frames"].numpy()
     assert not np.array_equal(again, found)
-    assert np.array_equal(ClipBatches(Stored(clips, ""), False, 0)[0, np.arange(9)]["frames"], clips[:9])
+    assert np.array_equal(ClipBatches(ArrayClips(clips, ""), False, 0)[0, np.arange(9)]["frames"], clips[:9])
 
 
 def test_the_fingerprint_is_of_the_clips(tmp_path):
@@ -221,7 +222,7 @@ def test_the_fingerprint_is_of_the_clips(tmp_path):
     changed = module(root(tmp_path / "third", a=frames))
     assert changed.fingerprint("test") != known["test"] and changed.fingerprint("train") == known["train"]
     assert len({module(folder, **o).fingerprint("train") for o in ({"hop": 2}, {"length": 4}, {"stride": 2}, {})}) == 4
-    one, other = (Stored(np.full((2, 3, 1, 4, 4), value, np.uint8), "").fingerprint() for value in (1, 2))
+    one, other = (ArrayClips(np.full((2, 3, 1, 4, 4), value, np.uint8), "").fingerprint() for value in (1, 2))
     assert one != other
 
 

@@ -12,11 +12,11 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
 from gan_lab.data import presets
 from gan_lab.data.modules.images import ImageDataModule
-from gan_lab.data.sources.arrays import Arrays
+from gan_lab.data.sources.arrays import ArrayImages
 
 
 class Numbered:
-    """n pictures of 4 × 4 whose pixels are their number; without a split unless told."""
+    """n images of 4 × 4 whose pixels are their number; without a split unless told."""
 
     def __init__(self, n, test=None, classes=0):
         self.n, self.test, self.classes = n, test, classes
@@ -28,7 +28,7 @@ class Numbered:
     def _made(self, numbers):
         values = np.array(numbers, np.uint8)
         labels = values.astype(np.int64) % self.classes if self.classes else None
-        return Arrays(np.tile(values[:, None, None, None], (1, 1, 4, 4)), labels, self.classes)
+        return ArrayImages(np.tile(values[:, None, None, None], (1, 1, 4, 4)), labels, self.classes)
 
 
 def module(source, **options):
@@ -117,7 +117,7 @@ def test_training_gets_floats_from_minus_one_to_one(tmp_path):
 def test_a_random_crop_has_room_and_metrics_see_the_centre():
     source = presets.fake(8, 3, [8, 16], 0, name="f", batch_size=4).source
     data = ImageDataModule(source, "f", 3, 0, [8, 16], 4, crop="random", flip=True)
-    assert data.frame.box == (9, 18)
+    assert data.resize_spec.target_size == (9, 18)
     assert next(data.images("train")).shape == (8, 3, 8, 16)
     assert next(iter(data.train_dataloader()))["image"].shape == (4, 3, 8, 16)
     assert "random crop from 18×9" in data.describe()["splits"]["train"]["transform"]
@@ -144,8 +144,8 @@ def test_what_cannot_work_is_refused_in_a_sentence(options, what):
     assert "\n" not in str(refusal.value)
 
 
-def test_one_picture_cannot_be_split():
-    with pytest.raises(UserError, match="single picture"):
+def test_one_image_cannot_be_split():
+    with pytest.raises(UserError, match="single image"):
         module(Numbered(1)).setup("fit")
 
 

@@ -11,7 +11,7 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
 from gan_lab.data.modules.translation import TranslationDataModule
-from gan_lab.data.sources.arrays import Arrays
+from gan_lab.data.sources.arrays import ArrayImages
 
 PLAIN = {"a": {"channels": 1, "labels": 0}, "b": {"channels": 1, "labels": 0}}
 COLOUR = {"a": {"channels": 3, "labels": 0}, "b": {"channels": 3, "labels": 0}}
@@ -19,17 +19,19 @@ LABELS = {"a": {"channels": 3, "labels": 5}, "b": {"channels": 3, "labels": 0}}
 
 
 class Numbered:
-    """Pictures whose pixels are their number; those of "b" count from 100 on."""
+    """Images whose pixels are their number; those of "b" count from 100 on."""
 
     def __init__(self, a, b, size=(4, 4), test=3):
         self.counts, self.size, self.test = {"a": a, "b": b}, size, test
 
-    def sides(self):
+    def domain_splits(self):
         return {side: {"train": self._made(start, n), "test": self._made(start + n, self.test)}
                 for (side, n), start in zip(self.counts.items(), (0, 100), strict=True)}  # fmt: skip
 
     def _made(self, start, count):
-        return Arrays(np.tile(np.arange(start, start + count, dtype=np.uint8)[:, None, None, None], (1, 1, *self.size)))
+        return ArrayImages(
+            np.tile(np.arange(start, start + count, dtype=np.uint8)[:, None, None, None], (1, 1, *self.size))
+        )
 
 
 def module(source, paired=False, **options):
@@ -66,7 +68,7 @@ def test_unpaired_sides_go_through_their_own_permutations():
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("paired", [False, True])
 def test_a_resumed_loader_goes_on_and_ranks_share_batches(monkeypatch, paired, workers):
-    data = presets.fake_sides(
+    data = presets.fake_domains(
         11, LABELS, 8, paired, name="it", batch_size=2, seed=3, workers=workers, preprocess="resize_and_crop"
     )
 
@@ -90,13 +92,13 @@ def test_a_resumed_loader_goes_on_and_ranks_share_batches(monkeypatch, paired, w
 
 
 def test_pairs_share_crop_and_flip_and_labels_stay_exact():
-    """The picture is the map in grey levels, so that whatever befalls one shows against the other."""
+    """The image is the map in grey levels, so that whatever befalls one shows against the other."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 7, (30, 1, 12, 12)).astype(np.uint8)
 
     class Source:
-        def sides(self):
-            return {"a": {"all": Arrays(ids)}, "b": {"all": Arrays(ids * 40)}}
+        def domain_splits(self):
+            return {"a": {"all": ArrayImages(ids)}, "b": {"all": ArrayImages(ids * 40)}}
 
     domains = {"a": {"labels": 5}, "b": {"channels": 1}}
     data = TranslationDataModule(Source(), "it", domains, True, 9, 4, load_size=12, flip=True)
@@ -105,9 +107,9 @@ def test_pairs_share_crop_and_flip_and_labels_stay_exact():
         assert torch.equal(batch["source"] * 40, batch["target"])
         flat = batch["source"].numpy()
         windows = [ids[:, :, y : y + 9, x : x + 9] for y in range(4) for x in range(4)]
-        for picture in flat:
+        for image in flat:
             places = [(n, bool(f)) for f in (0, 1) for n, w in enumerate(windows)
-                      if (w[..., ::-1] == picture if f else w == picture).all((1, 2, 3)).any()]  # fmt: skip
+                      if (w[..., ::-1] == image if f else w == image).all((1, 2, 3)).any()]  # fmt: skip
             assert len(places) == 1
             seen.add(places[0])
     assert len(seen) > 15
@@ -116,19 +118,19 @@ def test_pairs_share_crop_and_flip_and_labels_stay_exact():
     assert torch.equal(encoded["source"].sum(1), (batch["source"][:, 0] < 5).float()), "ids from K up are none"
 
 
-def test_metrics_see_the_whole_picture_at_the_size():
+def test_metrics_see_the_whole_image_at_the_size():
     image = np.zeros((2, 1, 8, 16), np.uint8)
     image[..., 8:] = 200
 
     class Source:
-        def sides(self):
-            return {side: {"train": Arrays(image), "test": Arrays(image)} for side in "ab"}
+        def domain_splits(self):
+            return {side: {"train": ArrayImages(image), "test": ArrayImages(image)} for side in "ab"}
 
     data = TranslationDataModule(Source(), "it", PLAIN, False, 8, 1)
     whole = next(data.sides["a"].images("test"))
     assert whole.shape == (2, 1, 8, 8) and abs(whole.float().mean() - 100) < 1
     assert next(iter(data.train_dataloader()))["a"].shape == (1, 1, 8, 8)
-    assert data.frame("a", training=True).box == (9, 9)
+    assert data.resize_spec("a", training=True).target_size == (9, 9)
 
 
 @pytest.fixture
@@ -154,24 +156,24 @@ def photos(tmp_path):
     ],
 )
 def test_modes(photos, preprocess, whole, trained):
-    """Pictures of 30 × 20 and 20 × 41 (width first) at size 16, worked out by hand."""
+    """Images of 30 × 20 and 20 × 41 (width first) at size 16, worked out by hand."""
     data = presets.unpaired(str(photos), name="it", domains=COLOUR, size=16, batch_size=1, preprocess=preprocess)
     assert [tuple(batch.shape[2:]) for batch in data.sides["a"].images("test") for _ in batch] == whole
     assert {tuple(batch["a"].shape[2:]) for batch in islice(data.train_dataloader(), 8)} == trained
     assert data.sides["a"].count("train") == 2 and data.describe()["a"]["preprocess"] == preprocess
 
 
-def test_crop_takes_the_pictures_own_pixels(photos):
+def test_crop_takes_the_images_own_pixels(photos):
     data = presets.unpaired(
         str(photos), name="it", domains=COLOUR, size=16, batch_size=2, preprocess="crop", flip=False
     )
     originals = [np.asarray(Image.open(photos / "trainA" / f"{n}.png")).transpose(2, 0, 1) for n in (0, 1)]
-    for picture in next(iter(data.train_dataloader()))["a"].numpy():
+    for image in next(iter(data.train_dataloader()))["a"].numpy():
         windows = [np.lib.stride_tricks.sliding_window_view(each, (3, 16, 16)) for each in originals]
-        assert any((window == picture).all((-3, -2, -1)).any() for window in windows)
+        assert any((window == image).all((-3, -2, -1)).any() for window in windows)
 
 
-def test_pictures_of_different_sizes_share_no_batch(photos):
+def test_images_of_different_sizes_share_no_batch(photos):
     data = presets.unpaired(
         str(photos), name="it", domains=COLOUR, size=16, batch_size=2, preprocess="none", cache="memory"
     )
@@ -179,7 +181,7 @@ def test_pictures_of_different_sizes_share_no_batch(photos):
         data.train_dataloader()
 
 
-def test_a_worker_that_shares_no_memory_maps_pictures_of_different_sizes(photos):
+def test_a_worker_that_shares_no_memory_maps_images_of_different_sizes(photos):
     data = presets.unpaired(str(photos), name="it", domains=COLOUR, size=16, batch_size=1, preprocess="none")
     kept = data.rendered("train", training=True)["a"]
     sent = pickle.loads(pickle.dumps(kept))
@@ -210,10 +212,13 @@ def test_an_unreadable_half_drops_the_pair(make_folder):
 
 def test_limit_and_held_out_rows_are_those_of_both_halves():
     class Source:
-        def sides(self):
+        def domain_splits(self):
             values = np.arange(50, dtype=np.uint8)[:, None, None, None]
             tile = (1, 1, 4, 4)
-            return {"a": {"all": Arrays(np.tile(values, tile))}, "b": {"all": Arrays(np.tile(values + 100, tile))}}
+            return {
+                "a": {"all": ArrayImages(np.tile(values, tile))},
+                "b": {"all": ArrayImages(np.tile(values + 100, tile))},
+            }
 
     data = module(Source(), paired=True, limit=9, seed=4)
     for split, count in (("train", 9), ("test", 5)):

@@ -9,10 +9,10 @@ from PIL import Image, ImageCms
 
 from gan_lab.data.reading.colour import UNUSABLE_PROFILE, to_srgb
 from gan_lab.data.reading.images import decode_image, open_image
-from gan_lab.data.reading.pictures import Frame
+from gan_lab.data.reading.resize import ResizeSpec
 
 SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-FRAME = Frame((12, 20), (12, 20), 3)
+SPEC = ResizeSpec((12, 20), (12, 20), 3)
 
 
 def saved(image, format="PNG", **options):
@@ -32,7 +32,7 @@ def expected(pixels, colorants, gamma=2.2):
 def test_wide_gamut_becomes_srgb(photo, name, colorants):
     """Colours in the lower half of each channel, which sRGB can show."""
     image = Image.fromarray(np.asarray(photo) // 3 + 80)
-    found = decode_image(saved(image, icc_profile=profile(name, colorants)), FRAME)
+    found = decode_image(saved(image, icc_profile=profile(name, colorants)), SPEC)
     wanted = expected(np.asarray(image).astype(float), colorants).transpose(2, 0, 1)
     assert np.abs(found.pixels - wanted).max() <= 2 < np.abs(np.asarray(image).transpose(2, 0, 1) - wanted).max()
     assert found.notes == (f"colour profile {name} converted to sRGB",)
@@ -43,7 +43,7 @@ def test_wide_gamut_becomes_srgb(photo, name, colorants):
 def test_images_in_srgb_keep_their_bytes(photo, mode, channels):
     ramp = np.linspace(0, 65535, 240).astype(np.uint16).reshape(12, 20)
     image, format = Image.fromarray(ramp) if mode == "I;16" else photo.convert(mode), "TIFF"
-    frame = Frame((12, 20), (12, 20), channels)
+    frame = ResizeSpec((12, 20), (12, 20), channels)
     plain = decode_image(saved(image, format), frame)
     small = profile("c2", SRGB)  # of the right colorants: the name alone does not say so
     for embedded in (SRGB_PROFILE, *([] if mode in ("CMYK", "L", "I;16") else [profile("sRGB IEC61966-2.1")])):
@@ -78,7 +78,7 @@ def test_grey_stays_grey_under_profiles_of_grey_and_of_colours():
     ids=["text", "cut", "of grey", "of Lab"],
 )
 def test_a_profile_that_cannot_be_used_is_ignored_and_said(photo, embedded):
-    found = decode_image(saved(photo, icc_profile=embedded), FRAME)
+    found = decode_image(saved(photo, icc_profile=embedded), SPEC)
     assert np.array_equal(found.pixels, np.asarray(photo).transpose(2, 0, 1)) and found.notes == (UNUSABLE_PROFILE,)
 
 
@@ -90,11 +90,11 @@ def test_a_jpeg_reduced_by_its_decoder_is_converted_like_any_other(photo, mode):
     jpeg, whole = saved(large, "JPEG", quality=98, subsampling=0, **options), saved(large, "TIFF", **options)
     assert open_image(jpeg, reduce_to=48).image.width < 1000, "the decoder does reduce it"
     jpeg.seek(0)
-    frame = Frame((24, 24), (24, 24), 3)
+    frame = ResizeSpec((24, 24), (24, 24), 3)
     found, wanted = decode_image(jpeg, frame), decode_image(whole, frame)
     assert np.abs(found.pixels.astype(int) - wanted.pixels).max() <= 4 and found.notes == wanted.notes
 
 
 def test_transparent_parts_are_white_under_any_profile(photo):
     photo.putalpha(0)
-    assert (decode_image(saved(photo, icc_profile=profile()), FRAME).pixels == 255).all()
+    assert (decode_image(saved(photo, icc_profile=profile()), SPEC).pixels == 255).all()

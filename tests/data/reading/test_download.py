@@ -98,7 +98,7 @@ def test_an_archive_becomes_a_folder_and_nothing_is_left_beside_it(server, tmp_p
     with caplog.at_level("INFO"):
         fetch(archive, root)
     assert contents(root) == FILES and [path.name for path in root.parent.iterdir()] == ["set"]
-    assert f"12 pictures from set.zip, sha256 {archive.sha256}" in caplog.text
+    assert f"12 images from set.zip, sha256 {archive.sha256}" in caplog.text
     fetch(archive, root)
     assert len(server.asked) == 1, "what is there is not fetched"
 
@@ -145,7 +145,7 @@ def test_a_file_that_was_brought_is_taken_and_kept(server, tmp_path):
     fetch(archive, tmp_path / "set")
     assert not server.asked and (tmp_path / "set.zip").is_file() and contents(tmp_path / "set") == FILES
     (tmp_path / "set.zip").write_bytes(zipped()[:-1])
-    with pytest.raises(UserError, match=r"set\.zip has the sha256 .* in place of"):
+    with pytest.raises(UserError, match=r"set\.zip has the sha256 .* instead of"):
         fetch(archive, tmp_path / "other")
 
 
@@ -185,14 +185,14 @@ def linked_zip():
 
 
 NO_ARCHIVES = {  # made where they are needed: a tape holds the time it was made at
-    "zip, up": (lambda: zipped({"../a.png": b"x"}), "leads out"),
-    "tape, root": (lambda: taped({"/a.png": b"x"}), "leads out"),
-    "tape, up": (lambda: taped({"x/../../a.png": b"x"}), "leads out"),
-    "tape, link": (linked_tape, "no plain file"),
-    "zip, link": (linked_zip, "no plain file"),
+    "zip, up": (lambda: zipped({"../a.png": b"x"}), "is outside"),
+    "tape, root": (lambda: taped({"/a.png": b"x"}), "is outside"),
+    "tape, up": (lambda: taped({"x/../../a.png": b"x"}), "is outside"),
+    "tape, link": (linked_tape, "no regular file"),
+    "zip, link": (linked_zip, "no regular file"),
     "zip, huge": (lambda: zipped({"a.png": bytes(50 << 20)}), "unpacks to more"),
     "tape, huge": (lambda: taped({"a.png": bytes(50 << 20)}), "unpacks to more"),
-    "zip, text": (lambda: zipped({"a.txt": b"x"}), "0 pictures in place of any"),
+    "zip, text": (lambda: zipped({"a.txt": b"x"}), "0 images instead of any"),
     "tape, cut": (lambda: taped()[:-20], "ended before"),
     "zip, cut": (lambda: zipped()[:-40], "not a gzip"),
     "page": (lambda: b"<html>moved</html>", "not a gzip"),
@@ -200,7 +200,7 @@ NO_ARCHIVES = {  # made where they are needed: a tape holds the time it was made
 
 
 @pytest.mark.parametrize(("content", "what"), NO_ARCHIVES.values(), ids=NO_ARCHIVES)
-def test_what_is_no_archive_of_pictures_leaves_nothing(tmp_path, content, what):
+def test_what_is_no_archive_of_images_leaves_nothing(tmp_path, content, what):
     (tmp_path / "in").mkdir()
     file = tmp_path / "in/file"
     file.write_bytes(content())

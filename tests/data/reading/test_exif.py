@@ -9,7 +9,7 @@ from PIL import Image
 
 from gan_lab.common.domains import Domain
 from gan_lab.data.reading.images import decode_image, read_image
-from gan_lab.data.reading.pictures import Frame
+from gan_lab.data.reading.resize import ResizeSpec
 
 ROTATED = {"doubled", "text in a number", "zero denominator", "gps", "plain"}
 
@@ -21,7 +21,7 @@ def test_odd_tags_never_make_an_image_unreadable(photo, name):
     decoded = Image.open(BytesIO(content)).convert("RGB")
     upright = np.rot90(np.asarray(decoded), -1) if name in ROTATED else np.asarray(decoded)
     height, width = upright.shape[:2]
-    found = decode_image(BytesIO(content), Frame((height, width), (height, width), 3))
+    found = decode_image(BytesIO(content), ResizeSpec((height, width), (height, width), 3))
     loaded = read_image(BytesIO(content), Domain())
     assert np.array_equal(found.pixels, upright.transpose(2, 0, 1))
     assert np.array_equal(loaded.pixels, found.pixels)

@@ -7,11 +7,11 @@ from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import render
-from gan_lab.data.reading import files
-from gan_lab.data.reading.files import Folder
-from gan_lab.data.reading.pictures import Frame
+from gan_lab.data.reading import listing
+from gan_lab.data.reading.files import ImageFolder
+from gan_lab.data.reading.resize import ResizeSpec
 
-FRAME = Frame((8, 8), (8, 8), 3)
+SPEC = ResizeSpec((8, 8), (8, 8), 3)
 
 
 def zipped(folder, file):
@@ -21,30 +21,30 @@ def zipped(folder, file):
     return file
 
 
-def names(pictures):
-    return [entry.name for entry in pictures.entries]
+def names(images):
+    return [entry.name for entry in images.entries]
 
 
 def test_class_subfolders_are_labels_in_the_order_of_names(make_folder):
     root = make_folder(["s2/a.png", "s10/a.png", "s1/b.PNG", "s1/a.png"])
-    (root / "README.md").write_text("no picture")
+    (root / "README.md").write_text("no image")
     (root / ".hidden.png").write_bytes(b"")
-    pictures = Folder(root).splits()["all"]
-    assert names(pictures) == ["s1/a.png", "s1/b.PNG", "s10/a.png", "s2/a.png"]
-    assert pictures.labels.tolist() == [0, 0, 1, 2]
-    assert pictures.classes == 3
+    images = ImageFolder(root).splits()["all"]
+    assert names(images) == ["s1/a.png", "s1/b.PNG", "s10/a.png", "s2/a.png"]
+    assert images.labels.tolist() == [0, 0, 1, 2]
+    assert images.classes == 3
 
 
 @pytest.mark.parametrize("layout", [["a.png", "b.png"], ["x/a.png", "b.png"], ["x/a.png", "x/b.png"]])
 def test_without_classes(make_folder, layout):
-    pictures = Folder(make_folder(layout)).splits()["all"]
-    assert (len(pictures), pictures.classes, pictures.labels) == (2, 0, None)
+    images = ImageFolder(make_folder(layout)).splits()["all"]
+    assert (len(images), images.classes, images.labels) == (2, 0, None)
 
 
 def test_a_zip_gives_what_its_folder_gives(make_folder, tmp_path):
     folder = make_folder([f"wrap/{kind}/{number}.png" for kind in "ab" for number in range(3)])
-    loose = render(Folder(folder).splits()["all"], FRAME)
-    packed = render(Folder(zipped(folder, tmp_path / "all.zip")).splits()["all"], FRAME)
+    loose = render(ImageFolder(folder).splits()["all"], SPEC)
+    packed = render(ImageFolder(zipped(folder, tmp_path / "all.zip")).splits()["all"], SPEC)
     assert np.array_equal(loose.pixels, packed.pixels)
     assert loose.fingerprint() == packed.fingerprint()
     assert loose.labels.tolist() == packed.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -60,35 +60,35 @@ def test_splits(make_folder, tmp_path, test, packed):
         for split in ("train", test):
             zipped(root / split, target / f"{split}.zip")
         root = target
-    splits = Folder(root).splits()
+    splits = ImageFolder(root).splits()
     assert names(splits["train"]) == ["a/1.png", "b/1.png"]
     assert splits["test"].labels.tolist() == [0, 1, 1]
 
 
 def test_a_class_may_be_called_train(make_folder):
-    assert Folder(make_folder(["bus/1.png", "train/1.png"])).splits()["all"].classes == 2
+    assert ImageFolder(make_folder(["bus/1.png", "train/1.png"])).splits()["all"].classes == 2
 
 
 def test_a_class_that_training_lacks_still_counts(make_folder):
-    splits = Folder(make_folder(["train/a/1.png", "train/c/1.png", "test/b/1.png"])).splits()
+    splits = ImageFolder(make_folder(["train/a/1.png", "train/c/1.png", "test/b/1.png"])).splits()
     assert splits["train"].labels.tolist() == [0, 2]
     assert splits["test"].labels.tolist() == [1]
 
 
-def test_the_root_must_have_pictures(tmp_path):
+def test_the_root_must_have_images(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "bad.zip").write_bytes(b"PK\3\4 cut")
-    for root, what in (("missing", "does not exist"), (".", "no pictures"), ("bad.zip", "zip"), ("notes.txt", "zip")):
+    for root, what in (("missing", "does not exist"), (".", "no images"), ("bad.zip", "zip"), ("notes.txt", "zip")):
         with pytest.raises(UserError, match=what) as refusal:
-            Folder(tmp_path / root).splits()
+            ImageFolder(tmp_path / root).splits()
         assert str(tmp_path) in str(refusal.value)
 
 
 def test_the_scan_tells_counts_sizes_and_modes(tmp_path):
     for number, (mode, size) in enumerate([("L", (4, 6)), ("RGB", (5, 6)), ("RGB", (5, 6)), ("P", (30, 20))]):
         Image.new(mode, size).save(tmp_path / f"{number}.png")
-    scan = render(Folder(tmp_path).splits()["all"], FRAME).scan
-    assert scan.summary() == "4 pictures, 4×6 to 30×20, most often 5×6 (2), RGB 2, L 1, P 1"
+    scan = render(ImageFolder(tmp_path).splits()["all"], SPEC).scan
+    assert scan.summary() == "4 images, 4×6 to 30×20, most often 5×6 (2), RGB 2, L 1, P 1"
 
 
 def damaged(folder, count):
@@ -100,9 +100,9 @@ def damaged(folder, count):
 
 def test_a_hundredth_may_be_unreadable(make_folder):
     root = make_folder([f"{number:03}.png" for number in range(100)])
-    whole = render(Folder(root).splits()["all"], FRAME).pixels.copy()
+    whole = render(ImageFolder(root).splits()["all"], SPEC).pixels.copy()
     (name,) = damaged(root, 1)
-    found = render(Folder(root).splits()["all"], FRAME)
+    found = render(ImageFolder(root).splits()["all"], SPEC)
     assert list(found.scan.unreadable) == [name]
     assert np.array_equal(found.pixels, whole[1:])
     assert "1 unreadable skipped" in found.scan.summary()
@@ -111,15 +111,15 @@ def test_a_hundredth_may_be_unreadable(make_folder):
 def test_more_than_a_hundredth_is_refused(make_folder, cache_folder):
     root = make_folder([f"{number:03}.png" for number in range(100)])
     names = damaged(root, 2)
-    with pytest.raises(UserError, match=rf"^2 of 100 pictures .*{names[0]} \(.*\), {names[1]}"):
-        render(Folder(root).splits()["all"], FRAME)
+    with pytest.raises(UserError, match=rf"^2 of 100 images .*{names[0]} \(.*\), {names[1]}"):
+        render(ImageFolder(root).splits()["all"], SPEC)
     assert not list(cache_folder.rglob("*.u8"))
 
 
-def test_labels_follow_the_readable_pictures(make_folder):
+def test_labels_follow_the_readable_images(make_folder):
     root = make_folder([f"{kind}/{number}.png" for kind in "ab" for number in range(60)])
     (root / "a/7.png").write_bytes(b"no")
-    assert np.bincount(render(Folder(root).splits()["all"], FRAME).labels).tolist() == [59, 60]
+    assert np.bincount(render(ImageFolder(root).splits()["all"], SPEC).labels).tolist() == [59, 60]
 
 
 def test_what_pil_and_zip_guard_against_is_unreadable(make_folder, tmp_path, monkeypatch):
@@ -127,16 +127,16 @@ def test_what_pil_and_zip_guard_against_is_unreadable(make_folder, tmp_path, mon
     Image.new("L", (300, 300)).save(root / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
     packed = zipped(root, tmp_path / "all.zip")
-    monkeypatch.setattr(files, "LARGEST", 10_000)
+    monkeypatch.setattr(listing, "MAX_MEMBER_BYTES", 10_000)
     (root / "gone.png").symlink_to(root / "nowhere.png")
-    found = render(Folder(root).splits()["all"], FRAME).scan.unreadable
+    found = render(ImageFolder(root).splits()["all"], SPEC).scan.unreadable
     assert "decompression bomb" in found["bomb.png"] and "No such file" in found["gone.png"]
-    assert list(render(Folder(packed).splits()["all"], FRAME).scan.unreadable) == ["bomb.png"]
+    assert list(render(ImageFolder(packed).splits()["all"], SPEC).scan.unreadable) == ["bomb.png"]
 
 
 def test_content_is_bytes_not_names_or_times(make_folder, tmp_path):
     def content(root):
-        return Folder(root).splits()["all"].content(tmp_path)
+        return ImageFolder(root).splits()["all"].content_hash(tmp_path)
 
     one, two = make_folder(["a.png", "b.png"], "one"), make_folder(["a.png", "b.png"], "two")
     before = content(one)

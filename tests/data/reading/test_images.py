@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.images import decode_image
-from gan_lab.data.reading.pictures import Frame
+from gan_lab.data.reading.resize import ResizeSpec
 
 
 def saved(image, format="PNG", **options):
@@ -21,11 +21,11 @@ def saved(image, format="PNG", **options):
 
 def pixels(file, size, channels=3, box=None):
     """(C, H, W) as decoded at ``size`` (H, W)."""
-    return decode_image(file, Frame(size, box or size, channels)).pixels
+    return decode_image(file, ResizeSpec(size, box or size, channels)).pixels
 
 
 def flat(mode, colour, **options):
-    """The one colour of a picture, as (R, G, B)."""
+    """The one colour of a image, as (R, G, B)."""
     image = Image.new(mode, (4, 4), colour)
     for key, value in options.items():
         image.info[key] = value

@@ -1,6 +1,6 @@
 import os
 
-from gan_lab.data.reading.threads import in_threads
+from gan_lab.data.reading.threads import map_in_threads
 
 
 def test_results_come_in_order_and_never_pile_up():
@@ -11,7 +11,7 @@ def test_results_come_in_order_and_never_pile_up():
             taken.append(number)
             yield number
 
-    results = in_threads(lambda number: number * number, items())
+    results = map_in_threads(lambda number: number * number, items())
     assert [next(results) for _ in range(10)] == [number * number for number in range(10)]
     assert len(taken) < 20 + 4 * (os.cpu_count() or 1)
     assert list(results)[-1] == 999 * 999

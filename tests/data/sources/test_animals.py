@@ -37,7 +37,7 @@ def test_the_coat_alone_differs_between_plain_and_striped(index):
     assert striped[:, coat].mean(0).std() > 2 * plain[:, coat].mean(0).std(), "light and dark"
 
 
-def test_every_picture_has_sky_ground_and_an_animal_of_some_size():
+def test_every_image_has_sky_ground_and_an_animal_of_some_size():
     for index in range(40):
         classes = draw(0, index, False, 32, 32)[1]
         shares = np.bincount(classes.ravel(), minlength=len(CLASSES)) / classes.size
@@ -64,6 +64,6 @@ def test_the_sets():
     assert made(domains={"a": {"channels": 1}, "b": {}}).sides["a"].images("test").__next__().shape == (2, 1, 32, 32)
 
 
-def test_maps_and_pictures_are_not_confused():
-    with pytest.raises(UserError, match="plain of drawn animals are no label maps"):
+def test_maps_and_images_are_not_confused():
+    with pytest.raises(UserError, match="drawings of animals are images, not label maps"):
         made(domains={"a": {"labels": 6}, "b": {}}).setup("fit")

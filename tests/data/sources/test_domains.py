@@ -7,7 +7,7 @@ from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
-from gan_lab.data.sources.domains import Paired, TwoFolders, Unpaired
+from gan_lab.data.sources.domains import DomainFolders, PairedFolders, UnpairedFolders
 
 COLOUR = {"a": {"channels": 3, "labels": 0}, "b": {"channels": 3, "labels": 0}}
 
@@ -20,11 +20,11 @@ def names(sides):
 
 
 def unpaired(root=None, **folders):
-    return names(Unpaired(TwoFolders(None if root is None else str(root), **folders)).sides())
+    return names(UnpairedFolders(DomainFolders(None if root is None else str(root), **folders)).domain_splits())
 
 
 def paired(root=None, direction="a2b", **folders):
-    return Paired(TwoFolders(None if root is None else str(root), **folders), direction).sides()
+    return PairedFolders(DomainFolders(None if root is None else str(root), **folders), direction).domain_splits()
 
 
 @pytest.mark.parametrize("wrap", ["", "horse2zebra/"])
@@ -60,7 +60,11 @@ def test_without_a_test_split_and_two_roots(make_folder):
 @pytest.mark.parametrize(
     ("files", "options", "what"),
     [
-        (["trainA/1.png", "valid/2.png"], {}, r"trainA and trainB .*has them in trainA, valid: or name two"),
+        (
+            ["trainA/1.png", "valid/2.png"],
+            {},
+            r"trainA and trainB .*has them in trainA, valid: rename the folders, or give two",
+        ),
         (["trainA/1.png", "trainA/2.png"], {}, "has them in trainA"),
         (["1.png"], {"a": "x"}, r"data\.b is missing"),
         (["1.png"], {"a": "x", "b": "y"}, r"data\.a=.*x does not exist"),
@@ -73,7 +77,7 @@ def test_what_is_missing_is_said_with_what_is_expected(make_folder, files, optio
 
 
 def test_a_root_must_be_given():
-    with pytest.raises(UserError, match=r"data\.root must be given"):
+    with pytest.raises(UserError, match=r"data\.root is missing"):
         unpaired()
     with pytest.raises(UserError, match="give data=paired"):
         presets.unpaired("x", paired=True, name="it", domains=COLOUR, size=8, batch_size=1)
@@ -83,7 +87,9 @@ def test_pairs_are_matched_by_stem(make_folder, caplog):
     root = make_folder(["trainA/1.png", "trainA/2.png", "trainA/3.png", "trainB/3.jpg", "trainB/1.jpg", "trainB/9.jpg"])
     with caplog.at_level("INFO"):
         assert names(paired(root)) == {"a": {"all": ["1.png", "3.png"]}, "b": {"all": ["1.jpg", "3.jpg"]}}
-    assert "No partner for 1 of side a, all, left out: 2.png" in caplog.text and "9.jpg" in caplog.text
+    assert (
+        "1 images of domain a, all, have no partner and are left out: 2.png" in caplog.text and "9.jpg" in caplog.text
+    )
     assert names(paired(root, "b2a"))["a"] == {"all": ["1.jpg", "3.jpg"]}
 
 
@@ -101,9 +107,9 @@ def test_the_layout_of_label_maps(make_folder):
 @pytest.mark.parametrize(
     ("files", "what"),
     [
-        (["trainA/1.png", "trainB/2.png"], "No two pictures of the all split have the same name"),
-        (["trainA/1.png", "trainB/1.png", "testA/2.png"], "Side b of the pairs has no test split"),
-        (["labels/1.png", "images/1.png"], "has them in images, labels: or name two"),
+        (["trainA/1.png", "trainB/2.png"], "No two images of the all split have the same name"),
+        (["trainA/1.png", "trainB/1.png", "testA/2.png"], "Domain b of the pairs has no test split"),
+        (["labels/1.png", "images/1.png"], "has them in images, labels: rename the folders, or give two"),
     ],
 )
 def test_pairs_that_are_none_are_refused(make_folder, files, what):
@@ -168,7 +174,7 @@ def test_colours_are_no_label_maps(tmp_path, mode, ending, what):
     assert "\n" not in str(refusal.value)
 
 
-def test_grey_and_edges_are_made_from_the_pictures(make_folder):
+def test_grey_and_edges_are_made_from_the_images(make_folder):
     root = make_folder([f"{number}.png" for number in range(20)])
     made = {"root": str(root), "of": None, "data_dir": "x", "count": 1, "test_count": 1}
     options = {"name": "it", "domains": {"a": {"channels": 1}, "b": {}}, "paired": True, "size": 8, "batch_size": 1}
@@ -184,6 +190,6 @@ def test_grey_and_edges_are_made_from_the_pictures(make_folder):
 
 def test_sets_that_pairs_are_made_from(tmp_path):
     with pytest.raises(UserError, match=r"data\.of=imagenet .*digits, mnist"):
-        presets.one_set(None, "imagenet", "x", 1, 1)
-    assert len(presets.one_set(None, "digits", "x", 1, 1).splits()["all"]) == 1797
-    assert len(presets.one_set(None, None, "x", 7, 2).splits()["train"]) == 7
+        presets.source_of_pairs(None, "imagenet", "x", 1, 1)
+    assert len(presets.source_of_pairs(None, "digits", "x", 1, 1).splits()["all"]) == 1797
+    assert len(presets.source_of_pairs(None, None, "x", 7, 2).splits()["train"]) == 7

@@ -1,8 +1,8 @@
 import numpy as np
 
-from gan_lab.data.reading.pictures import Frame
-from gan_lab.data.sources.arrays import Arrays
-from gan_lab.data.sources.edges import Edges, canny
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.sources.arrays import ArrayImages
+from gan_lab.data.sources.edges import EdgeMaps, canny
 
 
 def disc(size=64, radius=20, inside=200, outside=50):
@@ -42,8 +42,8 @@ def test_nothing_without_edges_and_noise_is_smoothed_away():
 
 
 def test_edges_fill_every_channel_that_is_asked_for():
-    pictures = Arrays(np.stack([disc()[0]])[:, None].repeat(3, 1))
-    (drawn,) = Edges(pictures, sigma=1.0, low=0.1, high=0.2).render(Frame((64, 64), (64, 64), 3))
+    images = ArrayImages(np.stack([disc()[0]])[:, None].repeat(3, 1))
+    (drawn,) = EdgeMaps(images, sigma=1.0, low=0.1, high=0.2).render(ResizeSpec((64, 64), (64, 64), 3))
     assert drawn.pixels.shape == (3, 64, 64)
     assert (drawn.pixels == drawn.pixels[0]).all()
     assert set(np.unique(drawn.pixels)) == {0, 255}

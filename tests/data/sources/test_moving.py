@@ -10,9 +10,10 @@ from gan_lab.common.capabilities import RealClips
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
 from gan_lab.data.loading.cache import Rendered
-from gan_lab.data.loading.keyed import keyed_uniform
-from gan_lab.data.reading.pictures import Frame, Scan
-from gan_lab.data.sources.moving import Moving, read_test_file
+from gan_lab.data.loading.keyed_random import keyed_uniform
+from gan_lab.data.reading.image_sets import Scan
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.sources.moving import MovingDigitClips, read_test_file
 
 OPTIONS = {"root": None, "count": 40, "test_count": 6, "digits": 2, "speed": [2, 5], "test_file": None, "split_seed": 0}
 
@@ -26,12 +27,12 @@ def pool(n=10):
     """Random digits of classes 0, 1, …, n - 1; all pixels of a digit exceed those of the digits before."""
     noise = np.random.default_rng(0).integers(1, 20, (n, 1, 28, 28), np.uint8)
     pixels = noise + 20 * np.arange(n, dtype=np.uint8)[:, None, None, None]
-    frame = Frame((28, 28), (28, 28), 1)
+    frame = ResizeSpec((28, 28), (28, 28), 1)
     return Rendered(pixels, np.zeros((n, 16), np.uint8), np.arange(n), Scan(), frame)
 
 
 def made(shape=(6, 40, 48), digits=2, speed=(2.0, 5.0), seed=3, split=0):
-    return Moving(pool(), 100, shape, digits, speed, seed, split)
+    return MovingDigitClips(pool(), 100, shape, digits, speed, seed, split)
 
 
 def pixels(data, split, limit=None):
@@ -53,7 +54,7 @@ def simulated(moving, epoch, row):
     clip = np.zeros(moving.shape, np.uint8)
     for digit in range(moving.digits):
         draw = [keyed_uniform(np.array([row]), moving.seed, epoch, moving.split, what, digit)[0] for what in range(5)]
-        picture = moving.pixels[int(draw[0] * len(moving.pixels))]
+        image = moving.pixels[int(draw[0] * len(moving.pixels))]
         y, x = draw[1] * (height - 28), draw[2] * (width - 28)
         speed = moving.speed[0] + (moving.speed[1] - moving.speed[0]) * draw[4]
         up, along = speed * math.sin(2 * math.pi * draw[3]), speed * math.cos(2 * math.pi * draw[3])
@@ -61,7 +62,7 @@ def simulated(moving, epoch, row):
             for i in range(28):
                 for j in range(28):
                     place = frame, round(y) + i, round(x) + j
-                    clip[place] = max(clip[place], picture[i, j])
+                    clip[place] = max(clip[place], image[i, j])
             y, up = bounced(y, up, height - 28)
             x, along = bounced(x, along, width - 28)
     return clip
@@ -86,13 +87,13 @@ def test_batches_of_clips_of_one_digit_have_its_class():
 
 @pytest.mark.parametrize("speed", [(2.0, 5.0), (40.0, 90.0), (0.0, 0.0)])
 def test_digits_never_leave_the_frame_and_reach_its_borders(speed):
-    places = made((20, 35, 70), 3, speed).places((0, np.arange(400)))
+    places = made((20, 35, 70), 3, speed).positions((0, np.arange(400)))
     assert places.shape == (400, 3, 20, 2)
     assert places.min((0, 1, 2)).tolist() == [0, 0] and places.max((0, 1, 2)).tolist() == [7, 42]
 
 
 def test_speeds_are_in_their_range_and_directions_go_everywhere():
-    places = made((9, 9000, 9000), 1).places((0, np.arange(500)))[:, 0]
+    places = made((9, 9000, 9000), 1).positions((0, np.arange(500)))[:, 0]
     inside = ((places[:, 0] > 50) & (places[:, 0] < 8922)).all(1)
     moved = (places[:, -1] - places[:, 0])[inside] / 8
     speeds = np.hypot(*moved.T)
@@ -150,7 +151,7 @@ def test_no_digit_is_in_both_splits():
 def test_training_and_test_do_not_move_alike():
     splits = moving(count=6).splits
     rows = np.arange(6)
-    assert not np.array_equal(splits["train"].places((0, rows)), splits["test"].places((0, rows)))
+    assert not np.array_equal(splits["train"].positions((0, rows)), splits["test"].positions((0, rows)))
 
 
 def test_it_is_fast_enough():
@@ -194,9 +195,9 @@ def test_the_order_of_the_axes_is_seen_in_the_pixels(tmp_path):
 @pytest.mark.parametrize(
     ("frames", "what"),
     [
-        (drifting().swapaxes(0, 1), r"shape \(8, 7, 40, 40\), which evidently is \(N, T, H, W\): give \(T, N, H, W\)"),
-        (np.zeros((50, 7, 40, 40), np.uint8), r"evidently is \(N, T, H, W\)"),
-        (np.zeros((3, 7, 40, 40), np.uint8), r"evidently is \(N, T, H, W\)"),
+        (drifting().swapaxes(0, 1), r"shape \(8, 7, 40, 40\), which is evidently \(N, T, H, W\): give \(T, N, H, W\)"),
+        (np.zeros((50, 7, 40, 40), np.uint8), r"is evidently \(N, T, H, W\)"),
+        (np.zeros((3, 7, 40, 40), np.uint8), r"is evidently \(N, T, H, W\)"),
         (np.zeros((4, 3, 40, 40), np.uint8), r"clips of 4 frames, fewer than data\.length=5: give data\.length=4 or"),
         (np.zeros((7, 3, 32, 48), np.uint8), r"frames of 48×32, not 40×40: give data\.size=\[32,48\]"),
         (np.zeros((7, 3, 40, 40), np.float32), r"float32 of shape .*give uint8 of shape \(T, N, H, W\)"),
@@ -232,7 +233,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
         ({"speed": 3}, r"data\.speed=3 "),
         ({"speed": "25"}, r"data\.speed=25 "),
         ({"classes": 10}, r"data\.classes=10 .*no classes.*give 0"),
-        ({"classes": 5, "digits": 1}, r"data\.classes=5 .*of 10 classes, so give 10"),
+        ({"classes": 5, "digits": 1}, r"data\.classes=5 .*have 10 classes: give 10"),
         ({"batch_size": 50}, "fewer than batch_size=50"),
     ],
 )
@@ -260,5 +261,5 @@ def test_mnist_moves_as_in_the_file(shared_data, tmp_path):
     splits = data.splits
     assert (len(splits["train"].pixels), len(splits["test"].pixels)) == (60_000, 10_000)
     swapped = write(tmp_path, np.load(file)["arr_0"][:, :30].swapaxes(0, 1))
-    with pytest.raises(UserError, match=r"evidently is \(N, T, H, W\)"):
-        read_test_file(Path(swapped), Frame((64, 64), (64, 64), 1), 20)
+    with pytest.raises(UserError, match=r"is evidently \(N, T, H, W\)"):
+        read_test_file(Path(swapped), ResizeSpec((64, 64), (64, 64), 1), 20)

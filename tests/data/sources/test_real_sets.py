@@ -34,7 +34,7 @@ def test_idx_sets(shared_data, preset, folder, checksum):
     assert torch.equal(data.rendered("test").labels[:3].sum() * first[..., 0, 0], torch.zeros(3, 1))
 
 
-def test_cifar_pictures_in_zips(shared_data):
+def test_cifar_images_in_zips(shared_data):
     """The larger zip is only listed, for decoding it takes long."""
     root = shared_data / "cifar10-images"
     splits = made("folder", root, 3, 10, 32).source.splits()
@@ -42,7 +42,7 @@ def test_cifar_pictures_in_zips(shared_data):
     assert np.bincount(splits["train"].labels).tolist() == [2000] * 10
     data = made("folder", root / "test.zip", 3, 10, 32)
     assert (data.count("train"), data.count("test")) == (4_500, 500)
-    assert data.rendered("train").scan.summary() == "4,500 pictures, 32×32, RGB 4,500"
+    assert data.rendered("train").scan.summary() == "4,500 images, 32×32, RGB 4,500"
 
 
 def test_emoji_of_palette_and_rgb(shared_data):
@@ -52,13 +52,13 @@ def test_emoji_of_palette_and_rgb(shared_data):
     assert set(data.rendered("train").scan.modes) == {"P", "RGB"}
     known = {np.asarray(Image.open(path).convert("RGB")).tobytes() for path in root.glob("*.png")}
     found = torch.cat([*data.images("train"), *data.images("test")]).permute(0, 2, 3, 1)
-    assert {picture.numpy().tobytes() for picture in found} == known
+    assert {image.numpy().tobytes() for image in found} == known
 
 
 def test_faces_in_pgm_with_texts_beside_them(shared_data):
     data = made("folder", shared_data / "orl-faces", 1, 40, [56, 46])
     assert (data.count("train"), data.count("test"), data.classes) == (360, 40, 40)
-    assert data.rendered("train").scan.summary() == "360 pictures, 92×112, L 360"
+    assert data.rendered("train").scan.summary() == "360 images, 92×112, L 360"
     assert (
         np.bincount(np.concatenate([data.rendered(split).labels for split in ("train", "test")])).tolist() == [10] * 40
     )
@@ -87,7 +87,10 @@ def sided(preset, root, a, size, paired, **options):
 def test_streets_with_their_label_maps(shared_data):
     """Found by the layout alone; at a third of the size ids are the files' own, at the centres of 3 × 3 pixels."""
     data = sided("paired", shared_data / "camvid", {"labels": 11}, [120, 160], True)
-    assert [len(data.source.sides()[side][split]) for side in "ab" for split in ("train", "test")] == [367, 101] * 2
+    assert [len(data.source.domain_splits()[side][split]) for side in "ab" for split in ("train", "test")] == [
+        367,
+        101,
+    ] * 2
     maps, photos = (next(data.sides[side].images("test", 3)) for side in "ab")
     files = sorted((shared_data / "camvid/val_label").glob("*.png"))
     assert maps.shape == (3, 1, 120, 160) and photos.shape == (3, 3, 120, 160)
@@ -99,10 +102,12 @@ def test_streets_with_their_label_maps(shared_data):
 
 def test_emoji_are_unpaired_and_paired(shared_data):
     root = shared_data / "noto-emoji-blob2modern"
-    files = [entry.name for entry in sided("unpaired", root, {}, 128, False).source.sides()["a"]["test"].entries]
+    files = [
+        entry.name for entry in sided("unpaired", root, {}, 128, False).source.domain_splits()["a"]["test"].entries
+    ]
     data = sided("paired", root, {}, 128, True)
     old, new = (next(data.sides[side].images("test", 20)) for side in "ab")
     for number in (0, 19):
-        for folder, pictures in (("testA", old), ("testB", new)):
+        for folder, images in (("testA", old), ("testB", new)):
             known = np.asarray(Image.open(root / folder / files[number]).convert("RGB")).transpose(2, 0, 1)
-            assert np.array_equal(pictures[number], known)
+            assert np.array_equal(images[number], known)

@@ -8,17 +8,17 @@ from PIL import Image, ImageOps
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import save_animation
-from gan_lab.data.reading.pictures import Frame
-from gan_lab.data.reading.scenes import cuts
-from gan_lab.data.sources.recording_files import natural, read_recording, recordings
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.scenes import scene_cuts
+from gan_lab.data.sources.recording_files import find_recordings, natural_key, read_recording
 
 
 def frame(height=16, width=16, channels=3):
-    return Frame((height, width), (height, width), channels)
+    return ResizeSpec((height, width), (height, width), channels)
 
 
 def clip(count=6, height=16, width=16, channels=3):
-    """A smooth picture whose brightness tells the frame, uint8 (T, C, H, W)."""
+    """A smooth image whose brightness tells the frame, uint8 (T, C, H, W)."""
     ramp = np.linspace(0, 60, width)[None] + np.linspace(0, 40, height)[:, None]
     levels = 20 + 10 * np.arange(count)
     return (levels[:, None, None, None] + ramp + 10 * np.arange(channels)[:, None, None]).astype(np.uint8)
@@ -98,14 +98,14 @@ def test_a_video_that_says_which_way_is_up_is_turned(tmp_path):
 def test_a_folder_of_frames_in_their_natural_order(tmp_path, ending):
     frames = clip(12)
     folder = save_stills(tmp_path / "frames", frames, ending=ending)
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_bytes(b"")
     found = read_recording(folder, frame())
     assert np.abs(found.astype(int) - frames).mean() < 4
     assert found.mean((1, 2, 3)).argsort().tolist() == list(range(12))
 
 
-def test_one_picture_is_a_recording_of_one_frame(tmp_path):
+def test_one_image_is_a_recording_of_one_frame(tmp_path):
     save_stills(tmp_path, clip(1), ["photo"])
     assert np.array_equal(read_recording(tmp_path / "photo.png", frame()), clip(1))
 
@@ -113,10 +113,10 @@ def test_one_picture_is_a_recording_of_one_frame(tmp_path):
 def test_names_are_sorted_by_their_numbers():
     names = ["frame2.png", "frame10.png", "frame1.png", "b7", "frame01.png", "a10x2", "a10x10", "12", "9"]
     known = ["9", "12", "a10x2", "a10x10", "b7", "frame01.png", "frame1.png", "frame2.png", "frame10.png"]
-    assert sorted(names, key=natural) == known
+    assert sorted(names, key=natural_key) == known
 
 
-def test_frames_are_scaled_as_pictures_are(tmp_path):
+def test_frames_are_scaled_as_images_are(tmp_path):
     frames = clip(2, 30, 50)
     np.save(tmp_path / "a.npy", frames)
     found = read_recording(tmp_path / "a.npy", frame(12, 12))
@@ -126,7 +126,7 @@ def test_frames_are_scaled_as_pictures_are(tmp_path):
 
 
 def names(root):
-    return {split: [each.name for each in group] for split, group in recordings(root).items()}
+    return {split: [each.name for each in group] for split, group in find_recordings(root).items()}
 
 
 def test_what_is_a_recording_in_a_folder(tmp_path):
@@ -141,7 +141,7 @@ def test_what_is_a_recording_in_a_folder(tmp_path):
     known = ["a.gif", "b.png", "below/e.gif", "c.webp", "d.mp4", "f.npy", "walk2", "walk10/deep"]
     assert names(root) == {"all": known}
     save_stills(root, clip(2), ["still1", "still2"])
-    assert names(root) == {"all": sorted([*known, "all"], key=natural)}
+    assert names(root) == {"all": sorted([*known, "all"], key=natural_key)}
     assert names(root / "walk2") == {"all": ["walk2"]} and names(root / "a.gif") == {"all": ["a.gif"]}
 
 
@@ -165,7 +165,7 @@ def damaged_video(path):
     return path
 
 
-def video_without_pictures(path):
+def video_without_images(path):
     import av
 
     with av.open(str(path), "w", format="mp4") as container:
@@ -199,7 +199,7 @@ def sizes(folder):
 
 def damaged_still(folder):
     save_stills(folder, clip(3))
-    (folder / "frame2.png").write_bytes(b"no picture")
+    (folder / "frame2.png").write_bytes(b"no image")
     return folder
 
 
@@ -216,11 +216,11 @@ def huge(path):
 
 
 BAD = {
-    "damaged gif": (lambda p: damaged_gif(p / "a.gif"), r"a\.gif cannot be read \(.+\): mend it, or take it away"),
+    "damaged gif": (lambda p: damaged_gif(p / "a.gif"), r"a\.gif cannot be read \(.+\): repair or remove it"),
     "no gif": (lambda p: text(p / "a.gif"), r"a\.gif cannot be read"),
     "damaged video": (lambda p: damaged_video(p / "a.mp4"), r"a\.mp4 cannot be read"),
     "no video": (lambda p: text(p / "a.mkv"), r"a\.mkv cannot be read"),
-    "only sound": (lambda p: video_without_pictures(p / "a.mp4"), r"a\.mp4 has no frames in it"),
+    "only sound": (lambda p: video_without_images(p / "a.mp4"), r"a\.mp4 has no frames in it"),
     "sizes": (lambda p: sizes(p / "a"), r"Frame 3 of .*a is 20×16 and the first is 16×16: give frames of one size"),
     "damaged still": (lambda p: damaged_still(p / "a"), r"frame2\.png cannot be read"),
     "shape": (
@@ -259,22 +259,22 @@ def test_a_link_back_adds_nothing(tmp_path):
         (tmp_path / split).mkdir()
         np.save(tmp_path / split / "a.npy", np.zeros((5, 8, 8), np.uint8))
     (tmp_path / "train" / "back").symlink_to(tmp_path / "train")
-    assert [each.name for each in recordings(tmp_path)["train"]] == ["a.npy"]
+    assert [each.name for each in find_recordings(tmp_path)["train"]] == ["a.npy"]
 
 
 def test_only_so_many_frames_are_read(tmp_path):
     frames = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
     np.save(tmp_path / "a.npy", frames)
-    read = read_recording(tmp_path / "a.npy", Frame((8, 8), (8, 8), 1), 4)
+    read = read_recording(tmp_path / "a.npy", ResizeSpec((8, 8), (8, 8), 1), 4)
     assert np.array_equal(read[:, 0], frames[:4])
 
 
 def test_a_root_without_recordings_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"data\.root=.*nowhere does not exist"):
-        recordings(tmp_path / "nowhere")
+        find_recordings(tmp_path / "nowhere")
     text(tmp_path / "a.txt")
     with pytest.raises(UserError, match=r"data\.root=.* has no recordings in it"):
-        recordings(tmp_path)
+        find_recordings(tmp_path)
 
 
 def test_without_pyav_the_sentence_says_what_to_install(tmp_path, monkeypatch):
@@ -296,25 +296,25 @@ def scenes(*lengths, noise=6):
 
 @pytest.mark.parametrize("lengths", [(30,), (12, 18), (5, 40, 3, 9), (300, 2, 30), (3, 3)])
 def test_cuts_are_found_where_scenes_meet(lengths):
-    assert cuts(scenes(*lengths)).tolist() == np.cumsum(lengths)[:-1].tolist()
+    assert scene_cuts(scenes(*lengths)).tolist() == np.cumsum(lengths)[:-1].tolist()
 
 
 def test_a_fade_and_noise_are_no_cuts():
     first, second = scenes(1)[0].astype(float), scenes(1, 1)[1].astype(float)
     fade = [first + (second - first) * share for share in np.linspace(0, 1, 20)]
-    assert cuts(np.array(fade).astype(np.uint8)).tolist() == []
-    assert cuts(np.random.default_rng(0).integers(0, 256, (40, 1, 16, 16), np.uint8)).tolist() == []
-    assert [cuts(scenes(count)).tolist() for count in (1, 2, 3)] == [[], [], []]
-    assert cuts(np.zeros((5, 1, 4, 4), np.uint8)).tolist() == []
+    assert scene_cuts(np.array(fade).astype(np.uint8)).tolist() == []
+    assert scene_cuts(np.random.default_rng(0).integers(0, 256, (40, 1, 16, 16), np.uint8)).tolist() == []
+    assert [scene_cuts(scenes(count)).tolist() for count in (1, 2, 3)] == [[], [], []]
+    assert scene_cuts(np.zeros((5, 1, 4, 4), np.uint8)).tolist() == []
 
 
 def test_the_cut_of_a_real_video(shared_data):
     folder = shared_data / "bunny-clip"
     known = np.load(folder / "bunny_64x64.npz")["frames"].transpose(0, 3, 1, 2)
     found = read_recording(folder / "bunny_64x64.npz", frame(64, 64))
-    assert np.array_equal(found, known) and cuts(found).tolist() == [235]
+    assert np.array_equal(found, known) and scene_cuts(found).tolist() == [235]
     grey = read_recording(folder / "bunny_64x64.npz", frame(32, 32, 1))
-    assert grey.shape == (240, 1, 32, 32) and cuts(grey).tolist() == [235]
+    assert grey.shape == (240, 1, 32, 32) and scene_cuts(grey).tolist() == [235]
 
 
 def test_a_real_video_is_read_as_its_frames_are(shared_data):

@@ -12,7 +12,7 @@ from gan_lab.data.modules.points import PointsDataModule
 from gan_lab.evaluation.features.extractors import Grey
 from gan_lab.evaluation.metrics.modes import Modes, ModesFound, StackedDigits, count_modes
 
-OPTIONS = {"spacing": 2.0, "deviation": 0.05, "reach": 5.0, "count": 1000, "batch_size": 10}
+OPTIONS = {"spacing": 2.0, "deviation": 0.05, "scale": 5.0, "count": 1000, "batch_size": 10}
 
 
 class Numbered:
@@ -58,7 +58,7 @@ def test_points_have_the_deviation_and_the_spacing_stated():
     offsets = points - data.centres[torch.cdist(points, data.centres).argmin(1)]
     assert offsets.std(0).tolist() == pytest.approx([0.01, 0.01], rel=0.03)
     assert data.centres.amax(0).tolist() == pytest.approx([0.8, 0.8])
-    assert data.describe() | {"spacing": 2.0, "deviation": 0.05, "reach": 5.0} == data.describe()
+    assert data.describe() | {"spacing": 2.0, "deviation": 0.05, "scale": 5.0} == data.describe()
     ring = PointsDataModule("ring", **OPTIONS).centres
     assert ring.norm(dim=1).tolist() == pytest.approx([0.4] * 8)
     with pytest.raises(UserError, match="ring or grid"):

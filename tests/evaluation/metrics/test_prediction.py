@@ -7,7 +7,7 @@ import torch
 from asking import Asked, asked, asked_on_ranks
 from sequences import Off, RandomClips
 
-from gan_lab.data.clip_subsets import spread_clips
+from gan_lab.data.clip_subsets import evenly_spaced_clips
 from gan_lab.evaluation.features.perceptual import Perceptual
 from gan_lab.evaluation.metrics.prediction import Prediction
 
@@ -58,7 +58,7 @@ def test_ranks_share_the_clips(monkeypatch):
 
 def test_fewer_clips_are_spread_over_the_split():
     data = RandomClips(9)
-    parts = [*spread_clips(data, "test", 3, 2)]
+    parts = [*evenly_spaced_clips(data, "test", 3, 2)]
     assert torch.equal(torch.cat([part for _, part in parts]), data.made[[2, 5, 8]])
     for n, most, taken in ((3, 5, 3), (5, 3, 3), (None, None, 9)):
         prediction = make(n=n, most=most, n_perceptual=2)

@@ -1,4 +1,4 @@
-"""Two-coloured pictures: what is drawn, from what, and who sees which draw."""
+"""Two-coloured images: what is drawn, from what, and who sees which draw."""
 
 from itertools import islice
 
@@ -8,15 +8,15 @@ import torch
 
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
-from gan_lab.data.loading.binary import drawn
-from gan_lab.data.loading.keyed import keyed_words
+from gan_lab.data.loading.binarization import binarize
+from gan_lab.data.loading.keyed_random import keyed_words
 
 COUNT, BATCH = 40, 8
 PER_EPOCH = COUNT // BATCH
 
 
 def module(binarize="static", count=COUNT, **options):
-    """Random pixels; a training picture's label is its row."""
+    """Random pixels; a training image's label is its row."""
     shape = {"count": count, "channels": 1, "size": [6, 8], "classes": count}
     return presets.fake(**shape, **{"name": "f", "batch_size": BATCH, "binarize": binarize} | options)
 
@@ -32,18 +32,18 @@ def batches(data, start=0, count=PER_EPOCH):
 
 
 def by_row(found):
-    """An epoch's pictures in the order of their labels."""
+    """An epoch's images in the order of their labels."""
     labels = torch.cat([batch["label"] for batch in found])
     return torch.cat([batch["image"] for batch in found])[labels.argsort()]
 
 
 def test_a_value_is_the_chance_of_255():
     values, n = np.arange(256, dtype=np.uint8), 4000
-    found = drawn(np.tile(values, (n, 1, 1, 1)), np.arange(n), 7)
+    found = binarize(np.tile(values, (n, 1, 1, 1)), np.arange(n), 7)
     assert found.dtype == np.uint8 and set(np.unique(found)) == {0, 255}
     share, wanted = (found == 255).mean((0, 1, 2)), values / 255
     assert (abs(share - wanted) <= 5 * np.sqrt(wanted * (1 - wanted) / n)).all()  # 0 and 255: exactly
-    grey = drawn(np.full((n, 1, 2, 2), 128, np.uint8), np.arange(n), 7).reshape(n, 4)
+    grey = binarize(np.full((n, 1, 2, 2), 128, np.uint8), np.arange(n), 7).reshape(n, 4)
     assert (
         abs(np.corrcoef(grey.T) - np.eye(4)).max() < 0.08 and abs(np.corrcoef(grey[:-1, 0], grey[1:, 0])[0, 1]) < 0.08
     )
@@ -53,14 +53,14 @@ def test_a_draw_is_that_of_splitmix64():
     """By value, row and place alone, whatever else is drawn beside it."""
     rows = np.arange(300)[::-1]
     values = np.random.default_rng(0).integers(0, 256, (300, 1, 25, 40), np.uint8)  # of more than one part
-    found = drawn(values, rows, 3, 1)
+    found = binarize(values, rows, 3, 1)
     for index, place in [(0, 0), (299, 999), (170, 531)]:
         word = int(keyed_words(rows[index : index + 1], 3, 1, place)[0])
         assert found[index].flat[place] == 255 * ((word >> 32) * 255 >> 32 < values[index].flat[place])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_static_pictures_stay_as_they_are(workers):
+def test_static_images_stay_as_they_are(workers):
     first = module()
     seen = [by_row(batches(module(seed=5, workers=workers), epoch * PER_EPOCH)) for epoch in (0, 3)]
     assert all(torch.equal(image, pixels(first)) for image in seen)
@@ -76,13 +76,13 @@ def test_splits_are_drawn_apart():
     assert not torch.equal(pixels(data, "train"), pixels(data, "test"))
 
 
-def test_a_limit_leaves_each_picture_its_draw():
+def test_a_limit_leaves_each_image_its_draw():
     data = module(limit=16)
     rows = data.labels("train")
     assert torch.equal(pixels(data), pixels(module())[rows]) and torch.equal(pixels(data, "whole"), pixels(module()))
 
 
-def test_dynamic_pictures_are_drawn_in_every_epoch():
+def test_dynamic_images_are_drawn_in_every_epoch():
     data = module("dynamic")
     found = batches(data, count=2 * PER_EPOCH)
     first, second = by_row(found[:PER_EPOCH]), by_row(found[PER_EPOCH:])
@@ -121,5 +121,5 @@ def test_flips_mirror_and_crops_cut_the_same_draw():
 
 
 def test_another_word_is_refused():
-    with pytest.raises(UserError, match=r"data\.binarize=both does not serve: give one of static, dynamic\."):
+    with pytest.raises(UserError, match=r"data\.binarize=both is not valid: give one of static, dynamic\."):
         module("both")
