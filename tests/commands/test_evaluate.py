@@ -79,7 +79,7 @@ class OnePoint:
 def test_points_are_shown_as_they_are_measured(evaluate, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(sheets, "scatter_plot", lambda points, *how: drawn.append(points) or scatter_plot(points, *how))
-    data = PointsDataModule("ring", spacing=1.0, deviation=0.02, reach=2.0, count=10, batch_size=5)
+    data = PointsDataModule("ring", spacing=1.0, deviation=0.02, scale=2.0, count=10, batch_size=5)
     record = evaluate(OnePoint(), data, "n=10", "truncation=0.5")
     assert record["figures"]["modes"] == 1 and drawn[0][-1].tolist() == [0.5, 0.0]
     assert "blue within three deviations of a mode" in (tmp_path / "last-evaluation.html").read_text()

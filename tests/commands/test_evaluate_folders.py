@@ -155,15 +155,15 @@ def test_made_pictures_are_read_by_their_numbers(folder, monkeypatch):
 def test_a_damaged_first_picture_does_not_decide_the_size(folder):
     pictures(folder / "many", 100)
     (folder / "many" / "-.png").write_bytes(b"no picture")
-    with pytest.warns(UserWarning, match="1 unreadable pictures are skipped"):
+    with pytest.warns(UserWarning, match="1 unreadable images are skipped"):
         real, _ = compared_folders("many", "made")
     assert real.count("train") == 100 and (real.height, real.width) == (16, 16)
     pictures(folder / "broken", 0)
     (folder / "broken" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"0\.png cannot be read, nor any other"):
+    with pytest.raises(UserError, match=r"0\.png cannot be read, and no other image"):
         compared_folders("broken", "made")
 
 
 def test_a_size_that_is_none_is_refused_by_its_own_key():
-    with pytest.raises(UserError, match=r"^size=0 does not serve"):
+    with pytest.raises(UserError, match=r"^size=0 is not valid"):
         compared_folders("/nowhere", "/nowhere", 0)

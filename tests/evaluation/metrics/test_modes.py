@@ -61,7 +61,7 @@ def test_points_have_the_deviation_and_the_spacing_stated():
     assert data.describe() | {"spacing": 2.0, "deviation": 0.05, "scale": 5.0} == data.describe()
     ring = PointsDataModule("ring", **OPTIONS).centres
     assert ring.norm(dim=1).tolist() == pytest.approx([0.4] * 8)
-    with pytest.raises(UserError, match="ring or grid"):
+    with pytest.raises(UserError, match="ring, grid"):
         PointsDataModule("cube", **OPTIONS)
     with pytest.raises(UserError, match=r"data\.classes=8"):
         PointsDataModule("ring", **OPTIONS, classes=25)
