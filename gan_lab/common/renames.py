@@ -440,7 +440,6 @@ ARGUMENTS = {
     },
     "losses.penalties": {"every": "interval"},
     "data.modules.points": {"reach": "scale"},
-    "networks.forecasting": {"given": "context_frames"},
     "networks.simvp": {"given": "context_frames"},
     "networks.unet": {"downs": "num_downsamplings", "drops": "num_dropouts"},
     "networks.vqvae": {"halvings": "num_downsamplings"},
