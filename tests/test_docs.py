@@ -4,12 +4,14 @@ import ast
 import re
 import shlex
 import sys
+import warnings
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gan_lab.common.deprecation import RenamedWarning
 from gan_lab.train import train
 
 ROOT = Path(__file__).parent.parent
@@ -190,7 +192,9 @@ def test_python_examples_run(number, tmp_path, monkeypatch):
         ast.parse(code)
         return
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "docs/python.md", "exec"), {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RenamedWarning)
+        exec(compile(code, "docs/python.md", "exec"), {})
 
 
 def test_a_method_with_its_own_phases_trains(tmp_path, monkeypatch):
