@@ -32,16 +32,17 @@ def _present(argument: str) -> str:
     found = _OVERRIDE.fullmatch(argument)
     if found is None:
         return argument
-    key, value = _present_key(found["key"]), found["value"]
+    key, value = present_key(found["key"]), found["value"]
     beginning = f"{found['sign']}{key}{found['package'] or ''}"
     if value is None:
         return beginning
     if choices := CHOICES.get(key):
         value = re.sub(r"[\w.-]+", lambda name: _present_choice(key, name[0], choices), value)
-    return f"{beginning}={re.sub(_INTERPOLATED, lambda name: _present_key(name[0]), value)}"
+    return f"{beginning}={re.sub(_INTERPOLATED, lambda name: present_key(name[0]), value)}"
 
 
-def _present_key(key: str) -> str:
+def present_key(key: str) -> str:
+    """Returns the present name of a dotted key, and warns if it changed."""
     present = renamed_key(key)
     if present != key:
         warn_renamed(key, present)

@@ -4,12 +4,16 @@ import subprocess
 import sys
 
 import pytest
+from cases import names
 
-from gan_lab.cli.config.compose import compose
+from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.deprecations import present_overrides
+from gan_lab.cli.config.old_keys import move_old_keys
 from gan_lab.common.deprecation import RenamedWarning
 from gan_lab.common.renames import CHOICES, KEYS
 from gan_lab.common.upgrade import renamed_key
+
+SMALL = ["data=fake"]
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +106,38 @@ def test_the_console_says_it_in_one_line(tmp_path):
     assert lines == ["gan_lab: loss.penalties.gradient_penalty.every is now loss.penalties.gradient_penalty.interval."]
     assert "interval: 2" in train.stdout
     assert use.stderr == "gan_lab: gan_lab.core.gan.GANModule is now gan_lab.models.bases.gan.GANModule.\n"
+
+
+def test_keys_of_a_users_own_recipe_are_moved(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /model: wgan_gp}]\nbatch_size: 8\n"
+        "loss: {penalties: {gradient_penalty: {every: 3}}}\n"
+        "model: {fresh_for_generator: true, ema_half_life: '${batch_size}'}\ncallbacks: {progress: {figures: [x]}}\n"
+    )
+    config = compose(["recipe=mine", f"hydra.searchpath=[file://{tmp_path}]", *SMALL])
+    with pytest.warns(RenamedWarning) as warned:
+        move_old_keys(config)
+    said = {str(each.message).split(" is now")[0] for each in warned}
+    assert said == {
+        *("loss.penalties.gradient_penalty.every", "callbacks.progress.figures"),
+        *("model.fresh_for_generator", "model.ema_half_life"),
+    }
+    assert (
+        config.loss.penalties.gradient_penalty.interval == 3 and "every" not in config.loss.penalties.gradient_penalty
+    )
+    assert config.callbacks.progress.metrics == ["x"]
+    model = resolve(config)["model"]
+    assert (
+        model["new_batch_for_generator"] is True
+        and model["engine"]["ema_half_life"] == 8
+        and "ema_half_life" not in model
+    )
+
+
+@pytest.mark.parametrize("name", names("model"))
+def test_no_present_key_is_an_old_one(name, recwarn):
+    config = compose([f"model={name}", *SMALL])
+    before = config.copy()
+    move_old_keys(config)
+    assert config == before and not [each for each in recwarn if each.category is RenamedWarning]
