@@ -74,7 +74,7 @@ def _as(value: object, kind: object) -> Any:
 
 
 def _number(value: object, kind: type[int] | type[float]) -> int | float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or (kind is int and value != int(value)):
+    if not isinstance(value, int | float) or isinstance(value, bool) or (kind is int and not float(value).is_integer()):
         raise TypeError
     return kind(value)
 
