@@ -62,9 +62,8 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
         completed = [work.complete_images(session.model, given, known, seed, *how) for seed in seeds]
         error = torch.stack([mse(each, real) for each in completed]).mean().item() / (1 - known.mean().item())
         results, rows = torch.cat(completed), [real, torch.where(known > 0, real, work.GREY), *completed]
-        yield Message(
-            f"Completed {len(completed)} × {len(real)} images with the {request.hide} hidden: MSE {error:.4f} there on average"
-        )
+        counts, part = f"{len(completed)} × {len(real)} images", request.hide
+        yield Message(f"Completed {counts} with the {part} hidden: MSE {error:.4f} there on average")
     yield Sheet("sheet", work.rows_sheet(rows, request.columns))
     if request.single:
         yield Images(results)

@@ -34,7 +34,7 @@ class SampleRequest(ModelRequest):
 
     @property
     def walks(self) -> bool:
-        """Whether a walk through latent space is asked for: also by the name of an animation."""
+        """True if a walk through latent space is asked for, also by the name of an animation."""
         return bool(self.interpolate) or (self.output is not None and Output(self.output).is_animation)
 
 

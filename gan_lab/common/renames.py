@@ -322,7 +322,6 @@ NAMES = {
     "metrics.sources.spread": "data.subsets.evenly_spaced",
     "metrics.sources.spread_numbers": "data.subsets.evenly_spaced_numbers",
     "metrics.sources.tells": "evaluation.image_sets.labels_match",
-    "metrics.steadiness.Steadiness": "evaluation.metrics.digit_consistency.DigitConsistency",
     "metrics.suite.Gathering": "evaluation.suite.StatisticSet",
     "metrics.suite.Tally": "evaluation.suite.ImageCount",
     "metrics.suite.called": "evaluation.suite.build_metric",

@@ -97,7 +97,7 @@ def _status(error: BaseException) -> int | None:
 
 @dataclass(frozen=True)
 class Ending:
-    """What is done once a fit has ended."""
+    """The end of a fit: its record, and what the user can do next."""
 
     run: runs.Run
     config: RunConfig

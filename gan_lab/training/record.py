@@ -1,4 +1,4 @@
-"""What a run is recorded by: enough to trust its metrics and to repeat it."""
+"""The record of a run: enough to trust its metrics and to repeat it."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""From configurations to objects: a run's life, from its first refusal to its last line."""
+"""Lightning's Trainer for a run, with the callbacks that every run has."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 from gan_lab.training.run_config import RunConfig
 
-ON_PURPOSE = (
+EXPECTED_WARNINGS = (
     ".*does not have many workers",
     ".*Checkpoint directory .* exists",
     ".*smaller than the logging interval",
@@ -50,7 +50,7 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Writes into every checkpoint what is needed to build the model again, and by what it was made."""
+    """Adds to every checkpoint the configurations that rebuild the model and its data, the format and the versions."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = dict(configuration)
@@ -59,8 +59,8 @@ class Record(Callback):
         checkpoint["gan_lab"] = {**self.configuration, "format": FORMAT, "versions": versions()}
 
 
-class _OurOwn(logging.Filter):
-    """Lets pass what this program says through Lightning's logger, not Lightning's own remarks and advertisements."""
+class _OwnMessages(logging.Filter):
+    """Passes this program's messages through Lightning's logger, but not Lightning's own remarks and advertisements."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno > logging.INFO or f"{os.sep}lightning{os.sep}" not in record.pathname
@@ -68,12 +68,12 @@ class _OurOwn(logging.Filter):
 
 @contextlib.contextmanager
 def without_remarks() -> Iterator[None]:
-    """Without remarks on what this program does on purpose: its own loader, cadence and averaged networks."""
-    logger, ours = logging.getLogger("lightning.pytorch.utilities.rank_zero"), _OurOwn()
+    """Silences Lightning's remarks on what this program does on purpose: its loader, its cadence, averaged networks."""
+    logger, ours = logging.getLogger("lightning.pytorch.utilities.rank_zero"), _OwnMessages()
     logger.addFilter(ours)
     try:
         with warnings.catch_warnings():
-            for message in ON_PURPOSE:
+            for message in EXPECTED_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             yield
     finally:
