@@ -52,10 +52,13 @@ def directory(*entries, data=b""):
     return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + packed + b"\0\0\0\0" + data
 
 
-def tagged(**ifd):
+def tagged(extra=(), gps=()):
+    """EXIF bytes with a rotation, a maker's name, and further tags."""
     tags = Image.Exif()
     tags[0x0112], tags[0x010F] = 6, "Maker"
-    for tag, value in ifd.pop("gps", {}).items():
+    for tag, value in dict(extra).items():
+        tags[tag] = value
+    for tag, value in dict(gps).items():
         tags.get_ifd(0x8825)[tag] = value
     return tags.tobytes()
 
@@ -70,6 +73,7 @@ ODD_TAGS = {
     "zero denominator": directory((0x011A, 5, 1, struct.pack("<I", 38)), ROTATED, data=struct.pack("<II", 72, 0)),
     "orientation as text": directory((0x0112, 2, 2, b"6\0\0\0")),
     "gps": tagged(gps={2: (1.0, 2.0, 3.0)}),
+    "maker note": tagged(extra={0x927C: b"\0\1\2" * 100}),
     "plain": tagged(),
 }
 """EXIF segments by what is unusual about them."""

@@ -24,7 +24,7 @@ def plain(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_configuration_makes_its_module(name):
+def test_a_configuration_builds_its_module(name):
     stated = plain(name)
     data = instantiate(stated, TRUSTED)
     assert stated["name"] == data.name == name

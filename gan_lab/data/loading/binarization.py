@@ -59,14 +59,14 @@ def static_binarization(rendered: Rendered, rows: Int64Array, seed: int, split: 
 
 
 class DynamicBinarization:
-    """Batches with an ``image`` that is binarized anew in every epoch (a ``BatchDataset``).
+    """Batches with an ``image`` that is binarized differently in every epoch (a ``BatchDataset``).
 
     Args:
         batches: batches with ``image`` uint8 (n, C, H, W), cropped and flipped.
         seed: determines the result, together with epoch and row.
     """
 
-    def __init__(self, batches: BatchDataset, seed: int) -> None:
+    def __init__(self, batches: BatchDataset[Key], seed: int) -> None:
         self.batches, self.seed = batches, seed
 
     def __getitem__(self, key: Key) -> Batch:

@@ -4,7 +4,7 @@ Batches are therefore the same on any number of ranks and workers, and a run res
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict, TypeVar
 
 import torch
 from lightning.pytorch import Trainer
@@ -19,13 +19,18 @@ Key = tuple[int, Int64Array]
 """What identifies a batch: the epoch and the rows of the set, int64 (n,)."""
 
 
-class BatchDataset(Protocol):
+K = TypeVar("K")
+K_in = TypeVar("K_in", contravariant=True)
+K_out = TypeVar("K_out", covariant=True)
+
+
+class BatchDataset(Protocol[K_in]):
     """A map-style dataset that returns a whole batch for a key; random transforms depend on (epoch, row) alone."""
 
-    def __getitem__(self, key: Any, /) -> Batch: ...
+    def __getitem__(self, key: K_in, /) -> Batch: ...
 
 
-class BatchSampler(Protocol):
+class BatchSampler(Protocol[K_out]):
     """An endless sequence of the keys of batches.
 
     Attributes:
@@ -34,7 +39,7 @@ class BatchSampler(Protocol):
 
     per_epoch: int
 
-    def __iter__(self) -> Iterator[Any]: ...
+    def __iter__(self) -> Iterator[K_out]: ...
 
 
 class EpochBatchSampler(Sampler[Key]):
@@ -128,7 +133,7 @@ def sampler_position(trainer: Trainer | None) -> SamplerPosition:
     }
 
 
-class KeyedLoader(DataLoader[Any]):
+class KeyedLoader(DataLoader[Batch]):
     """An endless DataLoader over keys, which starts at any batch; the budget decides how long a run is.
 
     The position of a batch depends only on the number of batches before it, so a resumed run starts at its own count
@@ -143,7 +148,7 @@ class KeyedLoader(DataLoader[Any]):
         per_epoch: batches in an epoch.
     """
 
-    def __init__(self, data: BatchDataset, batches: BatchSampler, workers: int = 0) -> None:
+    def __init__(self, data: BatchDataset[K], batches: BatchSampler[K], workers: int = 0) -> None:
         super().__init__(
             data,  # type: ignore[arg-type]
             batch_size=None,

@@ -1,7 +1,6 @@
 """Splits of a set, and the images of a split as metrics and callbacks see them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
@@ -44,7 +43,7 @@ class SplitView:
         rendered: Callable[[str], Rendered],
         channels: int,
         size: tuple[int, int],
-        facts: Mapping[str, Any],
+        facts: Mapping[str, object],
     ) -> None:
         self.name, self.rendered, self.channels, self.facts = name, rendered, channels, facts
         self.height, self.width = size
@@ -64,7 +63,7 @@ class SplitView:
         """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""
         return self.rendered(split).fingerprint()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""
         return {
             "name": self.name,
@@ -74,7 +73,7 @@ class SplitView:
             "splits": {split: self._describe_split(split) for split in SPLITS},
         }
 
-    def _describe_split(self, split: str) -> dict[str, Any]:
+    def _describe_split(self, split: str) -> dict[str, object]:
         rendered = self.rendered(split)
         return {
             "count": len(rendered),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -146,7 +145,7 @@ class ClipsDataModule(LightningDataModule):
         """Returns a hash of what ``clips`` yields. Statistics of real clips are cached under it."""
         return self._split(split).fingerprint()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""
         return {
             "name": self.name,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import ImageBatches
 from gan_lab.data.loading.binarization import DynamicBinarization, static_binarization
 from gan_lab.data.loading.cache import Rendered, render
-from gan_lab.data.loading.loader import BatchDataset, EpochBatchSampler, KeyedLoader, sampler_position
+from gan_lab.data.loading.loader import BatchDataset, EpochBatchSampler, Key, KeyedLoader, sampler_position
 from gan_lab.data.loading.splits import (
     SPLITS,
     WHOLE,
@@ -178,7 +177,7 @@ class ImageDataModule(LightningDataModule):
         dynamic = self.binarize == "dynamic"
         rendered = self.decoded("train") if dynamic else self.rendered("train")
         batches = EpochBatchSampler(len(rendered), self.batch_size, self.seed, **sampler_position(self.trainer))
-        data: BatchDataset = ImageBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
+        data: BatchDataset[Key] = ImageBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
         return KeyedLoader(DynamicBinarization(data, self.seed) if dynamic else data, batches, self.workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -201,6 +200,6 @@ class ImageDataModule(LightningDataModule):
         """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""
         return self._view.fingerprint(split)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""
         return self._view.describe()

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -103,7 +102,7 @@ class PointsDataModule(LightningDataModule):
         batch = MixtureBatches(self.centres, self.deviation, self.seed)[0, np.arange(n)]
         return batch["image"].flatten(1)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""
         return {"name": self.name, "layout": self.layout, "modes": self.classes, **self.facts}
 

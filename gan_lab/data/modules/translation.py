@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -39,7 +38,7 @@ class TranslationDataModule(LightningDataModule):
     """Images of domains "a" and "b", decoded once (satisfies ``gan_lab.common.capabilities.TwoDomains``).
 
     Unpaired batches have ``a`` and ``b``, paired ones ``source`` and ``target``, each (N, depth, H, W) as
-    ``Domain.encode`` gives it. Unpaired domains are drawn independently, each without repetition until it is used up,
+    ``Domain.encode`` gives it. Unpaired domains are sampled independently, each without repetition until it is used up,
     and an epoch is as long as the larger one; the halves of a pair share crop and flip.
 
     Metrics and callbacks see whole images at the size, not crops of enlarged ones.
@@ -184,7 +183,7 @@ class TranslationDataModule(LightningDataModule):
         names = PAIR if self.paired else {"a": "a", "b": "b"}
         images, samplers = {}, {}
         for number, (name, side) in enumerate(names.items()):
-            # The halves of pairs are drawn alike; unpaired domains of equal length must not be.
+            # The halves of pairs have one order; unpaired domains of equal length must not.
             seed = self.seed if self.paired else _domain_seed(self.seed, number)
             images[name] = RandomCropFlip(both[side], self.flip, seed)
             samplers[name] = EpochBatchSampler(len(both[side]), self.batch_size, seed, **position)
@@ -201,7 +200,7 @@ class TranslationDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {name: self.domains[PAIR.get(name, name)].encode(pixels) for name, pixels in batch.items()}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns plain facts about both domains for an evaluation protocol."""
         return {"name": self.name, "paired": self.paired, **{side: self.sides[side].describe() for side in "ab"}}
 

@@ -4,7 +4,7 @@ Shapes are written with N clips, T frames, C channels, H height, W width.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -40,7 +40,7 @@ class ClipSource(Protocol):
     """A place that clips come from."""
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """Plain facts for an evaluation protocol."""
 
     def splits(self, spec: ResizeSpec, length: int, seed: int) -> Mapping[str, ClipSet]:

@@ -1,5 +1,7 @@
 """EXIF tags of images: orientation, and what can be written again. Damaged tags never make an image unreadable."""
 
+import warnings
+
 from PIL import ExifTags, Image
 
 ORIENTATION = ExifTags.Base.Orientation
@@ -13,6 +15,8 @@ TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 """Operations that bring an image upright, by its EXIF orientation; 1 is upright."""
+
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # such tags are left out, and images read
 
 FOLDERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """Tags that hold further tags."""

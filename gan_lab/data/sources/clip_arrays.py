@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,7 @@ class FakeClips:
         UserError: unless there is at least one clip.
     """
 
-    facts: Mapping[str, Any] = {}
+    facts: Mapping[str, object] = {}
 
     def __init__(self, count: int, classes: int = 0) -> None:
         check_counts(count=count)

@@ -32,7 +32,7 @@ PAIRED = (*UNPAIRED, ("train_label", "train_img"))
 """Known layouts: names of the folders of both domains."""
 
 NAMED_FOLDERS = "two folders or zips with data.a=… and data.b=…"
-SHOWN = 5
+MAX_NAMES = 5
 """Names that a message lists at most."""
 
 
@@ -107,7 +107,7 @@ def _with_test(groups: Mapping[str, list[Entry]], name: str) -> dict[str, list[E
 def _folder_names(entries: list[Entry]) -> str:
     """The folders that have images, in words."""
     names = sorted({entry.parts[0] if len(entry.parts) > 1 else "no folder" for entry in entries})
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
 
 class UnpairedFolders:
@@ -221,10 +221,10 @@ def _by_stem(entries: list[Entry]) -> dict[tuple[str, ...], Entry]:
 def _log_unmatched(side: str, split: str, entries: list[Entry], taken: list[Entry]) -> None:
     left = sorted(entry.name for entry in set(entries) - set(taken))
     if left:
-        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        more = f" and {len(left) - MAX_NAMES} more" if len(left) > MAX_NAMES else ""
         rank_zero_info(
             f"{len(left)} images of domain {side}, {split}, have no partner and are left out: "
-            f"{', '.join(left[:SHOWN])}{more}."
+            f"{', '.join(left[:MAX_NAMES])}{more}."
         )
 
 

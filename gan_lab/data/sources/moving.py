@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from math import inf, pi
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -163,7 +163,7 @@ class MovingDigits:
         self.test_file = None if test_file is None else Path(test_file).expanduser()
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         test = None if self.test_file is None else self.test_file.name
         digits = type(self.source).__name__
         return {

@@ -9,7 +9,6 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
@@ -26,7 +25,7 @@ from gan_lab.data.reading.scenes import scene_cuts
 from gan_lab.data.sources.recording_files import Recording, decode_recording, find_recordings
 from gan_lab.data.types import Int64Array, UInt8Array
 
-SHOWN = 20
+MAX_NAMES = 20
 """Names that a message lists at most."""
 
 
@@ -178,7 +177,7 @@ class Recordings:
         self.cache, self.cache_dir = cache, cache_dir
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         return {"stride": self.stride, "hop": self.hop, "split_seed": self.split_seed}
 
     def splits(self, spec: ResizeSpec, length: int, seed: int) -> dict[str, ClipSet]:
@@ -226,10 +225,10 @@ def _long_enough(recordings: Sequence[SceneIndex], span: int) -> list[SceneIndex
     """The recordings with room for a clip; warns about those that are left out."""
     short = [each.name for each in recordings if not each.capacity(span)]
     if short:
-        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+        more = f" and {len(short) - MAX_NAMES} more" if len(short) > MAX_NAMES else ""
         rank_zero_warn(
             f"{len(short)} recordings without {span} frames of one scene, which a clip takes, are left out: "
-            f"{', '.join(short[:SHOWN])}{more}."
+            f"{', '.join(short[:MAX_NAMES])}{more}."
         )
     return [each for each in recordings if each.capacity(span)]
 

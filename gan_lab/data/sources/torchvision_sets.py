@@ -7,7 +7,7 @@ import gzip
 import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import torchvision
@@ -143,7 +143,7 @@ def _read_batches(paths: list[Path]) -> ArrayImages:
     return ArrayImages(np.concatenate(images), np.concatenate(labels), 10)
 
 
-def _unpickle(file: BinaryIO, path: Path) -> dict[str, Any]:
+def _unpickle(file: BinaryIO, path: Path) -> dict[str, object]:
     try:
         return dict(_ArrayUnpickler(file, encoding="latin1").load())
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Two-coloured images: what is drawn, from what, and who sees which draw."""
+"""Binarization: probabilities, random numbers, and which images training and metrics get."""
 
 from itertools import islice
 
@@ -37,7 +37,7 @@ def by_row(found):
     return torch.cat([batch["image"] for batch in found])[labels.argsort()]
 
 
-def test_a_value_is_the_chance_of_255():
+def test_a_value_is_the_probability_of_255():
     values, n = np.arange(256, dtype=np.uint8), 4000
     found = binarize(np.tile(values, (n, 1, 1, 1)), np.arange(n), 7)
     assert found.dtype == np.uint8 and set(np.unique(found)) == {0, 255}
@@ -49,8 +49,8 @@ def test_a_value_is_the_chance_of_255():
     )
 
 
-def test_a_draw_is_that_of_splitmix64():
-    """By value, row and place alone, whatever else is drawn beside it."""
+def test_random_numbers_are_those_of_splitmix64():
+    """A binary value depends on value, row and place alone, not on the rest of the batch."""
     rows = np.arange(300)[::-1]
     values = np.random.default_rng(0).integers(0, 256, (300, 1, 25, 40), np.uint8)  # of more than one part
     found = binarize(values, rows, 3, 1)
@@ -68,7 +68,7 @@ def test_static_images_stay_as_they_are(workers):
     assert not torch.equal(pixels(module(binarize_seed=1)), pixels(first))
 
 
-def test_splits_are_drawn_apart():
+def test_splits_are_binarized_independently():
     data = module()
     grey = np.full((20, 1, 6, 8), 128, np.uint8)
     for split in data._splits.values():
@@ -76,13 +76,13 @@ def test_splits_are_drawn_apart():
     assert not torch.equal(pixels(data, "train"), pixels(data, "test"))
 
 
-def test_a_limit_leaves_each_image_its_draw():
+def test_a_limit_does_not_change_an_images_binarization():
     data = module(limit=16)
     rows = data.labels("train")
     assert torch.equal(pixels(data), pixels(module())[rows]) and torch.equal(pixels(data, "whole"), pixels(module()))
 
 
-def test_dynamic_images_are_drawn_in_every_epoch():
+def test_dynamic_images_differ_in_every_epoch():
     data = module("dynamic")
     found = batches(data, count=2 * PER_EPOCH)
     first, second = by_row(found[:PER_EPOCH]), by_row(found[PER_EPOCH:])
@@ -93,7 +93,7 @@ def test_dynamic_images_are_drawn_in_every_epoch():
     assert all(torch.equal(a["image"], b["image"]) for a, b in zip(resumed, found[PER_EPOCH + 2 :], strict=True))
 
 
-def test_both_are_measured_against_the_same():
+def test_static_and_dynamic_are_evaluated_on_the_same_images():
     kinds = {kind: module(kind) for kind in (None, "static", "dynamic")}
     for split in ("train", "test"):
         assert torch.equal(pixels(kinds["static"], split), pixels(kinds["dynamic"], split))
@@ -103,12 +103,12 @@ def test_both_are_measured_against_the_same():
     assert torch.equal(kinds["dynamic"].labels("train"), torch.arange(COUNT))
 
 
-def test_a_protocol_names_it_where_it_is_set():
+def test_the_description_has_binarization_if_it_is_set():
     assert {"binarize": "dynamic", "binarize_seed": 2}.items() <= module("dynamic", binarize_seed=2).describe().items()
     assert not {"binarize", "binarize_seed"} & module(None).describe().keys()
 
 
-def test_flips_mirror_and_crops_cut_the_same_draw():
+def test_flips_and_crops_apply_to_the_same_binary_image():
     data = module(flip=True)
     image, still = by_row(batches(data)), pixels(data)
     mirrored = (image == still.flip(-1)).all((1, 2, 3))
@@ -120,6 +120,6 @@ def test_flips_mirror_and_crops_cut_the_same_draw():
     assert (windows == image[:, :, None, None]).all((1, 4, 5)).flatten(1).any(1).all()
 
 
-def test_another_word_is_refused():
+def test_an_unknown_choice_is_refused():
     with pytest.raises(UserError, match=r"data\.binarize=both is not valid: give one of static, dynamic\."):
         module("both")

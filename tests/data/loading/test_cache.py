@@ -17,7 +17,7 @@ SPEC = ResizeSpec((8, 8), (8, 8), 3)
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Names of what was decoded."""
+    """Files that were decoded."""
     seen, decode = [], files.decode_image
     monkeypatch.setattr(files, "decode_image", lambda file, frame: seen.append(file) or decode(file, frame))
     return seen
@@ -37,7 +37,7 @@ def test_a_second_run_decodes_nothing(make_folder, decoded):
     assert first.scan == second.scan and first.fingerprint() == second.fingerprint()
 
 
-def test_another_transform_or_content_is_rendered_anew(make_folder, decoded):
+def test_another_transform_or_content_is_rendered_again(make_folder, decoded):
     root = make_folder(["a.png", "b.png"])
     prints = {
         render(all_of(root), SPEC).fingerprint(),
@@ -68,7 +68,7 @@ def test_a_cut_file_is_built_again(make_folder, cache_folder, decoded, suffix):
     assert len(decoded) == 4
 
 
-def test_builders_at_once_do_each_other_no_harm(make_folder, cache_folder):
+def test_concurrent_builders_do_not_disturb_each_other(make_folder, cache_folder):
     root = make_folder([f"{number}.png" for number in range(20)])
     prints, barrier = [], threading.Barrier(4)
 
@@ -85,7 +85,7 @@ def test_builders_at_once_do_each_other_no_harm(make_folder, cache_folder):
     assert not list(cache_folder.rglob("*.new"))
 
 
-def test_a_folder_that_takes_no_files(make_folder, tmp_path):
+def test_a_cache_folder_that_cannot_be_written(make_folder, tmp_path):
     root = make_folder(["a.png", "b.png"])
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"data\.cache_dir"):
@@ -94,14 +94,14 @@ def test_a_folder_that_takes_no_files(make_folder, tmp_path):
         assert len(render(all_of(root), SPEC, "auto", tmp_path / "file")) == 2
 
 
-def test_a_worker_that_shares_no_memory_maps_the_file(make_folder):
+def test_a_pickled_set_is_mapped_again(make_folder):
     rendered = render(all_of(make_folder([f"{number}.png" for number in range(300)])), SPEC)
     sent = pickle.dumps(rendered)
     assert len(sent) < rendered.pixels.nbytes / 2
     assert np.array_equal(pickle.loads(sent).pixels, rendered.pixels)
 
 
-def test_fingerprint_is_of_the_pixels():
+def test_the_fingerprint_depends_on_center_crops_alone():
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 12, 12), np.uint8)
     changed = images.copy()
     changed[3, 1, 6, 6] ^= 1
@@ -122,7 +122,7 @@ def test_fingerprint_is_of_the_pixels():
     assert fingerprint(outside, frame) == same
 
 
-def test_fingerprint_knows_the_shapes_of_images_of_different_sizes():
+def test_the_fingerprint_of_a_ragged_set_depends_on_shapes():
     flat, digests, frame = np.zeros(36, np.uint8), np.zeros((2, 16), np.uint8), ResizeSpec(None, (8, 8), 1, "keep")
 
     def fingerprint(*shapes):
@@ -131,7 +131,7 @@ def test_fingerprint_knows_the_shapes_of_images_of_different_sizes():
     assert fingerprint((4, 8), (2, 2)) == fingerprint((4, 8), (2, 2)) != fingerprint((8, 4), (2, 2))
 
 
-def test_padding_is_exact_and_other_sizes_are_scaled():
+def test_padding_is_exact_and_other_sizes_are_resized():
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), np.uint8)
     padded = render(ArrayImages(images, padding=2), ResizeSpec((32, 32), (32, 32), 1)).pixels
     assert np.array_equal(padded[..., 2:-2, 2:-2], images)

@@ -12,7 +12,7 @@ LENGTH = N // BATCH
 
 
 class Rows:
-    """Batches that show what they were made from."""
+    """Batches of the keys themselves."""
 
     def __getitem__(self, key):
         epoch, rows = key
@@ -27,9 +27,9 @@ def rows(batches, count=LENGTH):
     return [batch["rows"].tolist() for batch in islice(batches, count)]
 
 
-def epoch_of(made, epoch):
-    made.sampler.start = epoch * LENGTH
-    return rows(made)
+def epoch_of(endless, epoch):
+    endless.sampler.start = epoch * LENGTH
+    return rows(endless)
 
 
 def test_an_epoch_is_a_permutation_keyed_by_seed_and_epoch():
@@ -61,7 +61,7 @@ def test_batches_of_one_iteration_follow_each_other_on_every_rank():
         EpochBatchSampler(7, 4, 0, batches=2)
 
 
-def test_what_cannot_make_a_batch_is_refused():
+def test_impossible_batches_are_refused():
     with pytest.raises(UserError, match="3 examples, fewer than batch_size=4"):
         EpochBatchSampler(3, 4, 0)
     with pytest.raises(UserError, match="batch_size=4 cannot be shared by 3 devices"):
@@ -77,7 +77,7 @@ def test_the_global_random_state_is_left_alone():
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("start", [1, LENGTH - 1, LENGTH, LENGTH + 3])
-def test_it_can_begin_anywhere(workers, start):
+def test_a_loader_starts_at_any_batch(workers, start):
     whole = rows(loader(), 3 * LENGTH)
     assert whole == [batch for epoch in range(3) for batch in epoch_of(loader(), epoch)]
     assert rows(loader(workers, start=start), LENGTH) == whole[start : start + LENGTH]

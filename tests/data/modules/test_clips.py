@@ -20,8 +20,9 @@ OPTIONS = {"stride": 1, "hop": 1, "split_seed": 0, "cache": "memory", "cache_dir
 
 
 def numbered(*scenes, first=0, size=4):
-    """Grey frames (T, 4, 4) that tell their number by their level, so many a scene; those of every second scene are 128
-    levels above the others.
+    """Grey frames (T, 4, 4) whose level is their number, given the number of frames in each scene.
+
+    Frames of every second scene are 128 levels above the others.
     """
     scene = np.repeat(np.arange(len(scenes)), scenes)
     levels = [first + 128 * (k % 2) + np.sum(scene[:t] % 2 == k % 2) for t, k in enumerate(scene)]
@@ -49,7 +50,7 @@ def frames_in(clips):
     return {level for clip in clips for level in clip}
 
 
-def test_it_is_what_metrics_see(tmp_path):
+def test_the_module_satisfies_its_capability(tmp_path):
     data = module(root(tmp_path, a=numbered(60)))
     assert isinstance(data, RealClips)
     assert (data.channels, data.height, data.width, data.length, data.classes) == (1, 4, 4, 5, 0)
@@ -86,8 +87,8 @@ def test_the_last_tenth_is_held_out(tmp_path, count, length, stride):
 
 
 @pytest.mark.parametrize("scenes", [(30, 8, 40), (40, 6), (40, 3), (40, 3, 3), (5, 90, 5, 2), (7, 7)])
-def test_no_clip_goes_across_a_change_of_scene(tmp_path, scenes):
-    """Levels that rise by one are the oracle."""
+def test_no_clip_crosses_a_scene_change(tmp_path, scenes):
+    """Within a scene, levels rise by one from frame to frame."""
     frames = numbered(*scenes)
     data = module(root(tmp_path, a=frames))
     train, test = levels(data, "train"), levels(data, "test")
@@ -98,7 +99,7 @@ def test_no_clip_goes_across_a_change_of_scene(tmp_path, scenes):
     assert train == [clip for clip in whole if np.ptp(clip) == 4]
 
 
-def test_recordings_with_room_for_one_clip_go_to_one_side(tmp_path):
+def test_recordings_with_room_for_one_clip_go_to_one_split(tmp_path):
     folder = root(tmp_path, **{f"r{i}": numbered(6, first=10 * i) for i in range(20)})
     data = module(folder)
     train, test = frames_in(levels(data, "train")), frames_in(levels(data, "test"))
@@ -108,7 +109,7 @@ def test_recordings_with_room_for_one_clip_go_to_one_side(tmp_path):
     assert levels(module(folder, split_seed=1), "test") != levels(data, "test")
 
 
-def test_what_is_too_short_is_left_out_with_a_line(tmp_path):
+def test_short_recordings_are_left_out_with_a_warning(tmp_path):
     data = module(root(tmp_path, a=numbered(60), b=numbered(4, first=200), c=numbered(3, 3, first=100)))
     with pytest.warns(UserWarning, match=r"2 recordings without 5 frames of one scene, .* left out: b\.npy, c\.npy"):
         data.prepare_data()
@@ -138,7 +139,7 @@ def test_what_is_too_short_is_left_out_with_a_line(tmp_path):
         ({"a": numbered(1)}, {}, r"has 1 frames of one scene, so give longer recordings"),
     ],
 )
-def test_where_nothing_is_long_enough_the_sentence_says_what_is(tmp_path, recordings, options, what):
+def test_the_error_for_short_recordings_gives_a_length_that_works(tmp_path, recordings, options, what):
     with pytest.raises(UserError, match=what) as refusal:
         module(root(tmp_path, **recordings), **options).setup("fit")
     assert "\n" not in str(refusal.value)
@@ -146,7 +147,7 @@ def test_where_nothing_is_long_enough_the_sentence_says_what_is(tmp_path, record
 
 @pytest.mark.filterwarnings("ignore:.*are left out")
 @pytest.mark.parametrize(("counts", "stride"), product([(9, 3), (6, 5), (11, 4, 9), (7, 7, 7)], [1, 2]))
-def test_the_length_it_says_is_the_longest_that_works(tmp_path, counts, stride):
+def test_the_length_in_the_error_is_the_longest_that_works(tmp_path, counts, stride):
     folder = root(tmp_path, **{f"r{i}": numbered(count, first=20 * i) for i, count in enumerate(counts)})
     with pytest.raises(UserError) as refusal:
         module(folder, length=12, stride=stride).setup("fit")
@@ -174,23 +175,23 @@ SETS = {
 
 
 @pytest.mark.parametrize("kind", SETS)
-def test_batches_are_the_same_on_any_number_of_ranks_and_workers_and_after_a_resume(tmp_path, kind):
+def test_batches_do_not_depend_on_ranks_workers_or_resuming(tmp_path, kind):
     folder = root(tmp_path, a=np.random.default_rng(0).integers(0, 256, (24, 4, 4), np.uint8))
     data = SETS[kind](folder)
-    made = [batch["frames"] for batch in islice(data.train_dataloader(), 8)]
-    assert made[0].shape == (4, data.length, 1, data.height, data.width) and made[0].dtype == torch.uint8
+    batches = [batch["frames"] for batch in islice(data.train_dataloader(), 8)]
+    assert batches[0].shape == (4, data.length, 1, data.height, data.width) and batches[0].dtype == torch.uint8
     parts = [islice(at(data, rank, 2).train_dataloader(), 8) for rank in range(2)]
     shared = [torch.cat([part["frames"] for part in pair]) for pair in zip(*parts, strict=True)]
     late = [batch["frames"] for batch in islice(at(data, iteration=5).train_dataloader(), 3)]
     working = [batch["frames"] for batch in islice(SETS[kind](folder, workers=1).train_dataloader(), 8)]
     for others in (shared, working):
-        assert all(torch.equal(one, other) for one, other in zip(made, others, strict=True))
-    assert all(torch.equal(one, other) for one, other in zip(made[5:], late, strict=True))
+        assert all(torch.equal(one, other) for one, other in zip(batches, others, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(batches[5:], late, strict=True))
     other = next(iter(SETS[kind](folder, seed=1).train_dataloader()))["frames"]
-    assert not torch.equal(other, made[0])
+    assert not torch.equal(other, batches[0])
 
 
-def test_training_gets_floats_from_minus_one_to_one():
+def test_training_batches_are_floats_in_minus_one_to_one():
     data = presets.fake_clips(6, name="f", channels=3, size=[4, 6], length=3, batch_size=6)
     batch = next(iter(data.train_dataloader()))
     ready = data.on_after_batch_transfer(batch, 0)["frames"]
@@ -201,7 +202,7 @@ def test_training_gets_floats_from_minus_one_to_one():
     assert {clip.numpy().tobytes() for clip in batch["frames"]} == known
 
 
-def test_a_flip_is_of_the_whole_clip():
+def test_a_flip_mirrors_the_whole_clip():
     clips = np.random.default_rng(0).integers(0, 256, (600, 3, 1, 2, 4), np.uint8)
     found = ClipBatches(ArrayClips(clips, ""), True, 0)[0, np.arange(600)]["frames"].numpy()
     mirrored, kept = (found == clips[..., ::-1]).all((1, 2, 3, 4)), (found == clips).all((1, 2, 3, 4))
@@ -211,7 +212,7 @@ def test_a_flip_is_of_the_whole_clip():
     assert np.array_equal(ClipBatches(ArrayClips(clips, ""), False, 0)[0, np.arange(9)]["frames"], clips[:9])
 
 
-def test_the_fingerprint_is_of_the_clips(tmp_path):
+def test_the_fingerprint_depends_on_the_clips_alone(tmp_path):
     frames = numbered(40)
     folder = root(tmp_path, a=frames)
     known = {split: module(folder).fingerprint(split) for split in ("train", "test")}
@@ -226,7 +227,7 @@ def test_the_fingerprint_is_of_the_clips(tmp_path):
     assert one != other
 
 
-def test_decoded_frames_are_kept_on_disk(tmp_path, monkeypatch, cache_folder):
+def test_decoded_frames_are_cached_on_disk(tmp_path, monkeypatch, cache_folder):
     folder = root(tmp_path, a=numbered(40))
     first = module(folder, cache="auto")
     assert levels(first, "train") == levels(module(folder), "train")
@@ -254,14 +255,14 @@ def test_decoded_frames_are_kept_on_disk(tmp_path, monkeypatch, cache_folder):
         ({"batch_size": 500}, "fewer than batch_size=500"),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_sentence(tmp_path, options, what):
+def test_invalid_values_are_refused_in_one_sentence(tmp_path, options, what):
     with pytest.raises(UserError, match=what) as refusal:
         module(root(tmp_path, a=numbered(40)), **options).train_dataloader()
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["moving_digits", "frames", "fake_clips"])
-def test_configurations_make_their_module(tmp_path, name):
+def test_configurations_build_their_module(tmp_path, name):
     changes = ["batch_size=2", *([f"data.root={root(tmp_path, a=numbered(60))}"] if name == "frames" else [])]
     stated = OmegaConf.to_container(compose([f"data={name}", *changes]).data, resolve=True)
     data = instantiate(stated, TRUSTED)

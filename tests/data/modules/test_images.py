@@ -16,16 +16,16 @@ from gan_lab.data.sources.arrays import ArrayImages
 
 
 class Numbered:
-    """n images of 4 × 4 whose pixels are their number; without a split unless told."""
+    """n images of 4 × 4 whose pixels are their number; they have a test split if ``test`` is given."""
 
     def __init__(self, n, test=None, classes=0):
         self.n, self.test, self.classes = n, test, classes
 
     def splits(self):
-        train = self._made(range(self.n))
-        return {"train": train, "test": self._made(range(200, 200 + self.test))} if self.test else {"all": train}
+        train = self._images(range(self.n))
+        return {"train": train, "test": self._images(range(200, 200 + self.test))} if self.test else {"all": train}
 
-    def _made(self, numbers):
+    def _images(self, numbers):
         values = np.array(numbers, np.uint8)
         labels = values.astype(np.int64) % self.classes if self.classes else None
         return ArrayImages(np.tile(values[:, None, None, None], (1, 1, 4, 4)), labels, self.classes)
@@ -39,7 +39,7 @@ def numbers(data, split, limit=None):
     return [int(value) for batch in data.images(split, limit) for value in batch[:, 0, 0, 0]]
 
 
-def test_it_is_what_metrics_see():
+def test_the_module_satisfies_its_capability():
     data = module(Numbered(30, test=5, classes=3), classes=3)
     assert isinstance(data, RealImages)
     assert (data.channels, data.height, data.width, data.classes) == (1, 4, 4, 3)
@@ -52,7 +52,7 @@ def test_it_is_what_metrics_see():
     assert described["splits"]["train"]["count"] == 30 and described["size"] == [4, 4]
 
 
-def test_a_tenth_is_held_out_whatever_the_seed_of_the_run():
+def test_the_held_out_tenth_does_not_depend_on_the_seed_of_the_run():
     splits = [[numbers(module(Numbered(50), seed=seed), split) for split in ("train", "test")] for seed in (0, 1)]
     train, test = splits[0]
     assert splits[0] == splits[1]
@@ -60,7 +60,7 @@ def test_a_tenth_is_held_out_whatever_the_seed_of_the_run():
     assert numbers(module(Numbered(50), split_seed=1), "test") != test
 
 
-def test_limit_takes_from_training_alone():
+def test_limit_applies_to_training_alone():
     data = module(Numbered(50), limit=6)
     assert len(numbers(data, "train")) == 6 and set(numbers(data, "train")) <= set(
         numbers(module(Numbered(50)), "train")
@@ -72,7 +72,7 @@ def test_limit_takes_from_training_alone():
 
 
 @pytest.mark.parametrize(("stated", "found"), [(3, 3), (None, 3), (0, 0)])
-def test_labels_are_there_if_classes_are(stated, found):
+def test_batches_have_labels_if_there_are_classes(stated, found):
     data = module(Numbered(30, test=5, classes=3), classes=stated)
     batch = next(iter(data.train_dataloader()))
     assert data.classes == found
@@ -95,7 +95,7 @@ class Seen(LightningModule):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_training_gets_floats_from_minus_one_to_one(tmp_path):
+def test_training_batches_are_floats_in_minus_one_to_one(tmp_path):
     seen, data = Seen(), module(Numbered(255, test=1), batch_size=255, seed=2)
     trainer = Trainer(
         max_epochs=1,
@@ -114,7 +114,7 @@ def test_training_gets_floats_from_minus_one_to_one(tmp_path):
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(255)) and orders[0] != orders[1]
 
 
-def test_a_random_crop_has_room_and_metrics_see_the_centre():
+def test_random_crops_have_a_margin_and_metrics_get_center_crops():
     source = presets.fake(8, 3, [8, 16], 0, name="f", batch_size=4).source
     data = ImageDataModule(source, "f", 3, 0, [8, 16], 4, crop="random", flip=True)
     assert data.resize_spec.target_size == (9, 18)
@@ -138,7 +138,7 @@ def test_a_random_crop_has_room_and_metrics_see_the_centre():
         ({"batch_size": 31}, "fewer than batch_size=31"),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_sentence(options, what):
+def test_invalid_values_are_refused_in_one_sentence(options, what):
     with pytest.raises(UserError, match=what) as refusal:
         module(Numbered(30, test=5, classes=3), **options).train_dataloader()
     assert "\n" not in str(refusal.value)
@@ -149,7 +149,7 @@ def test_one_image_cannot_be_split():
         module(Numbered(1)).setup("fit")
 
 
-def test_digits_are_bundled():
+def test_digits_are_those_of_scikit_learn():
     data = presets.digits(name="digits", channels=1, classes=10, size=32, batch_size=64)
     assert (data.count("train"), data.count("test")) == (1617, 180)
     from sklearn.datasets import load_digits
@@ -168,16 +168,16 @@ def write_idx(folder, gzipped=False):
 
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
-    made = {}
+    written = {}
     for prefix, count in (("train", 12), ("t10k", 4)):
         images, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count, np.uint8)
-        made[prefix] = images
+        written[prefix] = images
         for name, array in (("images-idx3-ubyte", images), ("labels-idx1-ubyte", labels)):
             head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             content = head + array.tobytes()
             file = folder / f"{prefix}-{name}{'.gz' if gzipped else ''}"
             file.write_bytes(gzip.compress(content) if gzipped else content)
-    return made
+    return written
 
 
 def mnist(root, **options):
@@ -190,16 +190,16 @@ def mnist(root, **options):
 @pytest.mark.parametrize("below", ["MNIST/raw", "raw", "."])
 def test_an_existing_copy_is_only_read(tmp_path, monkeypatch, gzipped, below):
     root = tmp_path / "copy"
-    made = write_idx(root / below, gzipped)
+    written = write_idx(root / below, gzipped)
     monkeypatch.setattr(torchvision.datasets.MNIST, "download", lambda self: pytest.fail("fetched"))
     before = sorted(root.rglob("*"))
     data = mnist(root)
-    assert np.array_equal(torch.cat(list(data.images("train")))[:, 0], made["train"])
+    assert np.array_equal(torch.cat(list(data.images("train")))[:, 0], written["train"])
     assert data.count("test") == 4
     assert sorted(root.rglob("*")) == before
 
 
-def test_what_is_missing_is_downloaded_into_the_root(tmp_path, monkeypatch):
+def test_a_missing_set_is_downloaded_into_the_root(tmp_path, monkeypatch):
     monkeypatch.setattr(
         torchvision.datasets.MNIST,
         "download",
@@ -210,7 +210,7 @@ def test_what_is_missing_is_downloaded_into_the_root(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("preset", ["mnist", "fashion_mnist", "cifar10"])
-def test_without_a_network_the_sentence_names_the_root(tmp_path, monkeypatch, preset):
+def test_the_error_without_a_network_names_the_root(tmp_path, monkeypatch, preset):
     def unreachable(*_, **__):
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nTried …")
 
@@ -234,22 +234,24 @@ def write_cifar(folder, rows=3):
 
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    made = {}
+    written = {}
     for name in [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]:
-        made[name] = rng.integers(0, 256, (rows, 3072), np.uint8)
-        batch = {"data": made[name], "labels": [number % 10 for number in range(rows)]}
+        written[name] = rng.integers(0, 256, (rows, 3072), np.uint8)
+        batch = {"data": written[name], "labels": [number % 10 for number in range(rows)]}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    return made
+    return written
 
 
 @pytest.mark.parametrize("below", ["cifar-10-batches-py", "."])
 def test_cifar10_batches(tmp_path, below):
     root = tmp_path / "copy"
-    made = write_cifar(root / below)
+    written = write_cifar(root / below)
     data = presets.cifar10(str(root), name="c", channels=3, classes=10, size=32, batch_size=4)
     train = torch.cat(list(data.images("train")))
     assert train.shape == (15, 3, 32, 32) and data.count("test") == 3
-    red, green = made["data_batch_2"][1].reshape(3, 32, 32)[:2]  # the set's page: 1,024 red values by rows, then green
+    red, green = written["data_batch_2"][1].reshape(3, 32, 32)[
+        :2
+    ]  # the set's page: 1,024 red values by rows, then green
     assert np.array_equal(train[4, 0], red) and np.array_equal(train[4, 1], green)
     assert data.rendered("train").labels.tolist() == [0, 1, 2] * 5
 

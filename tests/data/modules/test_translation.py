@@ -25,10 +25,10 @@ class Numbered:
         self.counts, self.size, self.test = {"a": a, "b": b}, size, test
 
     def domain_splits(self):
-        return {side: {"train": self._made(start, n), "test": self._made(start + n, self.test)}
+        return {side: {"train": self._images(start, n), "test": self._images(start + n, self.test)}
                 for (side, n), start in zip(self.counts.items(), (0, 100), strict=True)}  # fmt: skip
 
-    def _made(self, start, count):
+    def _images(self, start, count):
         return ArrayImages(
             np.tile(np.arange(start, start + count, dtype=np.uint8)[:, None, None, None], (1, 1, *self.size))
         )
@@ -39,11 +39,11 @@ def module(source, paired=False, **options):
     return TranslationDataModule(source, paired=paired, **defaults | options)
 
 
-def drawn(data, batches, name):
+def first_pixels(data, batches, name):
     return [batch[name][:, 0, 0, 0].tolist() for batch in islice(data.train_dataloader(), batches)]
 
 
-def test_it_is_what_metrics_see():
+def test_the_module_satisfies_its_capability():
     data = module(Numbered(20, 7), domains=PLAIN)
     assert isinstance(data, TwoDomains) and all(isinstance(side, RealImages) for side in data.sides.values())
     assert [data.sides[side].count(split) for side in "ab" for split in ("train", "test")] == [20, 3, 7, 3]
@@ -54,20 +54,20 @@ def test_it_is_what_metrics_see():
     assert data.sides["a"].fingerprint("test") != data.sides["b"].fingerprint("test")
 
 
-def test_unpaired_sides_go_through_their_own_permutations():
+def test_unpaired_domains_have_their_own_permutations():
     data = module(Numbered(20, 7))
     assert data.train_dataloader().per_epoch == 10
-    a, b = (np.array(drawn(data, 12, side)).ravel() for side in "ab")
+    a, b = (np.array(first_pixels(data, 12, side)).ravel() for side in "ab")
     assert sorted(a[:20]) == list(range(20))
     assert all(len(set(b[6 * e : 6 * e + 6])) == 6 for e in range(4)) and set(b) == set(range(100, 107))
     equal = module(Numbered(40, 40))
-    a, b = (np.array(drawn(equal, 20, side)).ravel() for side in "ab")
+    a, b = (np.array(first_pixels(equal, 20, side)).ravel() for side in "ab")
     assert (a == b - 100).mean() < 0.2, "sides of equal length are not aligned"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("paired", [False, True])
-def test_a_resumed_loader_goes_on_and_ranks_share_batches(monkeypatch, paired, workers):
+def test_a_resumed_loader_continues_and_ranks_share_batches(monkeypatch, paired, workers):
     data = presets.fake_domains(
         11, LABELS, 8, paired, name="it", batch_size=2, seed=3, workers=workers, preprocess="resize_and_crop"
     )
@@ -92,7 +92,7 @@ def test_a_resumed_loader_goes_on_and_ranks_share_batches(monkeypatch, paired, w
 
 
 def test_pairs_share_crop_and_flip_and_labels_stay_exact():
-    """The image is the map in grey levels, so that whatever befalls one shows against the other."""
+    """The image is the label map in grey levels, so that both must get the same transforms."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 7, (30, 1, 12, 12)).astype(np.uint8)
 
@@ -118,7 +118,7 @@ def test_pairs_share_crop_and_flip_and_labels_stay_exact():
     assert torch.equal(encoded["source"].sum(1), (batch["source"][:, 0] < 5).float()), "ids from K up are none"
 
 
-def test_metrics_see_the_whole_image_at_the_size():
+def test_metrics_get_whole_images_at_the_size():
     image = np.zeros((2, 1, 8, 16), np.uint8)
     image[..., 8:] = 200
 
@@ -155,15 +155,15 @@ def photos(tmp_path):
         ("none", [(20, 32), (40, 20)], {(20, 32), (40, 20)}),
     ],
 )
-def test_modes(photos, preprocess, whole, trained):
-    """Images of 30 × 20 and 20 × 41 (width first) at size 16, worked out by hand."""
+def test_preprocess_modes(photos, preprocess, whole, trained):
+    """Images of 30 × 20 and 20 × 41 (width first) at size 16; sizes computed by hand."""
     data = presets.unpaired(str(photos), name="it", domains=COLOUR, size=16, batch_size=1, preprocess=preprocess)
     assert [tuple(batch.shape[2:]) for batch in data.sides["a"].images("test") for _ in batch] == whole
     assert {tuple(batch["a"].shape[2:]) for batch in islice(data.train_dataloader(), 8)} == trained
     assert data.sides["a"].count("train") == 2 and data.describe()["a"]["preprocess"] == preprocess
 
 
-def test_crop_takes_the_images_own_pixels(photos):
+def test_crop_keeps_stored_pixels(photos):
     data = presets.unpaired(
         str(photos), name="it", domains=COLOUR, size=16, batch_size=2, preprocess="crop", flip=False
     )
@@ -173,7 +173,7 @@ def test_crop_takes_the_images_own_pixels(photos):
         assert any((window == image).all((-3, -2, -1)).any() for window in windows)
 
 
-def test_images_of_different_sizes_share_no_batch(photos):
+def test_images_of_different_sizes_cannot_share_a_batch(photos):
     data = presets.unpaired(
         str(photos), name="it", domains=COLOUR, size=16, batch_size=2, preprocess="none", cache="memory"
     )
@@ -181,7 +181,7 @@ def test_images_of_different_sizes_share_no_batch(photos):
         data.train_dataloader()
 
 
-def test_a_worker_that_shares_no_memory_maps_images_of_different_sizes(photos):
+def test_a_pickled_ragged_set_is_mapped_again(photos):
     data = presets.unpaired(str(photos), name="it", domains=COLOUR, size=16, batch_size=1, preprocess="none")
     kept = data.rendered("train", training=True)["a"]
     sent = pickle.loads(pickle.dumps(kept))
@@ -224,7 +224,7 @@ def test_limit_and_held_out_rows_are_those_of_both_halves():
     for split, count in (("train", 9), ("test", 5)):
         a, b = (torch.cat(list(data.sides[side].images(split)))[:, 0, 0, 0].int() for side in "ab")
         assert len(a) == count and torch.equal(a + 100, b)
-    (source, target) = (np.array(drawn(data, 8, name)) for name in ("source", "target"))
+    (source, target) = (np.array(first_pixels(data, 8, name)) for name in ("source", "target"))
     assert np.array_equal(source + 100, target)
 
 
@@ -240,7 +240,7 @@ def test_limit_and_held_out_rows_are_those_of_both_halves():
         ({"batch_size": 8}, "fewer than batch_size=8"),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_sentence(options, what):
+def test_invalid_values_are_refused_in_one_sentence(options, what):
     with pytest.raises(UserError, match=what) as refusal:
         module(Numbered(20, 7), **options).train_dataloader()
     assert "\n" not in str(refusal.value)

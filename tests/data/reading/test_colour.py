@@ -1,4 +1,4 @@
-"""Colour profiles: what is converted to sRGB, what is left alone, and what is said."""
+"""Colour profiles: conversion to sRGB, images that keep their pixels, and notes."""
 
 from io import BytesIO
 
@@ -77,7 +77,7 @@ def test_grey_stays_grey_under_profiles_of_grey_and_of_colours():
     ],
     ids=["text", "cut", "of grey", "of Lab"],
 )
-def test_a_profile_that_cannot_be_used_is_ignored_and_said(photo, embedded):
+def test_an_unusable_profile_is_ignored_with_a_note(photo, embedded):
     found = decode_image(saved(photo, icc_profile=embedded), SPEC)
     assert np.array_equal(found.pixels, np.asarray(photo).transpose(2, 0, 1)) and found.notes == (UNUSABLE_PROFILE,)
 

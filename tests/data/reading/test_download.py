@@ -1,4 +1,4 @@
-"""Archives fetched from a server in this process that breaks off, knows no parts, lies or is not there."""
+"""Archives from a server in this process that interrupts, ignores ranges, sends wrong bytes or is down."""
 
 import hashlib
 import io
@@ -72,13 +72,13 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     """``content`` by path; ``cuts``: after how many bytes the next answers break off; ``asked``: paths and ranges."""
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    made.content, made.asked, made.cuts, made.parts = {}, [], [], True
-    made.url = f"http://127.0.0.1:{made.server_port}"
-    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    http.content, http.asked, http.cuts, http.parts = {}, [], [], True
+    http.url = f"http://127.0.0.1:{http.server_port}"
+    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
+    yield http
+    http.shutdown()
+    http.server_close()
 
 
 def archive_of(server, content, *paths, sha256=True):
@@ -93,7 +93,7 @@ def contents(root):
 
 
 @pytest.mark.parametrize("pack", [zipped, taped])
-def test_an_archive_becomes_a_folder_and_nothing_is_left_beside_it(server, tmp_path, caplog, pack):
+def test_an_archive_becomes_a_folder_and_nothing_else_is_left(server, tmp_path, caplog, pack):
     archive, root = archive_of(server, pack(), "/set.zip"), tmp_path / "data/set"
     with caplog.at_level("INFO"):
         fetch(archive, root)
@@ -103,7 +103,7 @@ def test_an_archive_becomes_a_folder_and_nothing_is_left_beside_it(server, tmp_p
     assert len(server.asked) == 1, "what is there is not fetched"
 
 
-def test_a_broken_transfer_goes_on_where_it_stopped(server, tmp_path):
+def test_an_interrupted_download_continues_where_it_stopped(server, tmp_path):
     archive, root = archive_of(server, zipped(), "/set.zip"), tmp_path / "set"
     server.cuts = [1000]
     with pytest.raises(UserError, match=r"broke after 1,000 of .* run it again"):
@@ -113,7 +113,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped(server, tmp_path):
     assert server.asked[1:] == [("/set.zip", "bytes=1000-")] and contents(root) == FILES
 
 
-def test_a_server_that_knows_no_parts_begins_again(server, tmp_path):
+def test_a_server_without_ranges_starts_again(server, tmp_path):
     archive = archive_of(server, zipped(), "/set.zip")
     server.parts = False
     (tmp_path / "set.zip.part").write_bytes(zipped()[:500])
@@ -122,24 +122,24 @@ def test_a_server_that_knows_no_parts_begins_again(server, tmp_path):
 
 
 @pytest.mark.parametrize("sha256", [True, False])
-def test_a_part_that_is_whole_is_only_verified(server, tmp_path, sha256):
+def test_a_complete_download_is_only_verified(server, tmp_path, sha256):
     archive = archive_of(server, taped(), "/set.tar.gz", sha256=sha256)
     (tmp_path / "set.tar.gz.part").write_bytes(taped())
     fetch(archive, tmp_path / "set")
     assert contents(tmp_path / "set") == FILES
 
 
-def test_mirrors_are_tried_in_turn(server, tmp_path):
+def test_mirrors_are_tried_in_order(server, tmp_path):
     good, bad = zipped(), bytearray(zipped())
     bad[100] ^= 1
     server.content["/wrong.zip"], server.content["/short.zip"] = bytes(bad), good[:-5]
-    made = archive_of(server, good, "/set.zip")
+    archive = archive_of(server, good, "/set.zip")
     paths = ("/gone.zip", "/short.zip", "/wrong.zip", "/set.zip")
-    fetch(Archive(tuple(server.url + path for path in paths), made.size, made.sha256), tmp_path / "set")
+    fetch(Archive(tuple(server.url + path for path in paths), archive.size, archive.sha256), tmp_path / "set")
     assert [path for path, _ in server.asked] == list(paths) and contents(tmp_path / "set") == FILES
 
 
-def test_a_file_that_was_brought_is_taken_and_kept(server, tmp_path):
+def test_a_file_that_the_user_placed_is_used_and_kept(server, tmp_path):
     archive = archive_of(server, zipped(), "/set.zip")
     (tmp_path / "set.zip").write_bytes(zipped())
     fetch(archive, tmp_path / "set")
@@ -149,7 +149,7 @@ def test_a_file_that_was_brought_is_taken_and_kept(server, tmp_path):
         fetch(archive, tmp_path / "other")
 
 
-def test_without_a_network_the_sentence_says_where_to_put_the_file(tmp_path):
+def test_the_error_without_a_network_says_where_to_put_the_file(tmp_path):
     archive = Archive(("http://127.0.0.1:9/set.zip", "http://127.0.0.1:9/mirror/set.zip"))
     with pytest.raises(
         UserError, match=r"127\.0\.0\.1:9/set\.zip or .*mirror/set\.zip by other means and put it at"
@@ -158,7 +158,7 @@ def test_without_a_network_the_sentence_says_where_to_put_the_file(tmp_path):
     assert str(tmp_path / "set.zip") in str(no.value) and "data.root" in str(no.value) and "\n" not in str(no.value)
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_downloading(server, tmp_path, monkeypatch):
     archive = archive_of(server, zipped(), "/set.zip")
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3000})())
     with pytest.raises(UserError, match="MiB free and"):
@@ -184,7 +184,7 @@ def linked_zip():
     return stream.getvalue()
 
 
-NO_ARCHIVES = {  # made where they are needed: a tape holds the time it was made at
+BAD_ARCHIVES = {  # functions, because a tape stores its time of creation
     "zip, up": (lambda: zipped({"../a.png": b"x"}), "is outside"),
     "tape, root": (lambda: taped({"/a.png": b"x"}), "is outside"),
     "tape, up": (lambda: taped({"x/../../a.png": b"x"}), "is outside"),
@@ -199,8 +199,8 @@ NO_ARCHIVES = {  # made where they are needed: a tape holds the time it was made
 }
 
 
-@pytest.mark.parametrize(("content", "what"), NO_ARCHIVES.values(), ids=NO_ARCHIVES)
-def test_what_is_no_archive_of_images_leaves_nothing(tmp_path, content, what):
+@pytest.mark.parametrize(("content", "what"), BAD_ARCHIVES.values(), ids=BAD_ARCHIVES)
+def test_a_bad_archive_leaves_nothing(tmp_path, content, what):
     (tmp_path / "in").mkdir()
     file = tmp_path / "in/file"
     file.write_bytes(content())
@@ -209,7 +209,7 @@ def test_what_is_no_archive_of_images_leaves_nothing(tmp_path, content, what):
     assert [path.name for path in tmp_path.rglob("*")] == ["in", "file"]
 
 
-def test_a_damaged_archive_of_unknown_checksum_is_fetched_again(server, tmp_path):
+def test_a_damaged_archive_of_unknown_checksum_is_downloaded_again(server, tmp_path):
     bad = bytearray(taped())
     bad[-6] ^= 1  # of gzip's own checksum
     archive = archive_of(server, bytes(bad), "/set.tar.gz", sha256=False)
@@ -220,7 +220,7 @@ def test_a_damaged_archive_of_unknown_checksum_is_fetched_again(server, tmp_path
     assert contents(tmp_path / "set") == FILES
 
 
-def test_several_processes_fetch_once(server, tmp_path):
+def test_several_processes_download_once(server, tmp_path):
     archive = archive_of(server, zipped(), "/set.zip")
     threads = [threading.Thread(target=fetch, args=(archive, tmp_path / "set")) for _ in range(4)]
     for thread in threads:
@@ -230,25 +230,25 @@ def test_several_processes_fetch_once(server, tmp_path):
     assert len(server.asked) == 1 and contents(tmp_path / "set") == FILES
 
 
-def test_a_preset_fetches_what_is_missing_and_reads_a_copy(server, tmp_path, monkeypatch):
+def test_a_preset_downloads_a_missing_set_and_reads_a_copy(server, tmp_path, monkeypatch):
     monkeypatch.setitem(ARCHIVES, "horse2zebra", archive_of(server, zipped(), "/set.zip"))
 
-    def made(root):
+    def preset(root):
         domains = {"a": {"channels": 3}, "b": {"channels": 3}}
         return presets.unpaired(
             str(root), archive="horse2zebra", name="horse2zebra", domains=domains, size=8, batch_size=1
         )
 
-    data = made(tmp_path / "horse2zebra")
+    data = preset(tmp_path / "horse2zebra")
     data.prepare_data()
     assert data.sides["a"].count("train") == 3 and len(server.asked) == 1
-    made(tmp_path / "horse2zebra").prepare_data()
+    preset(tmp_path / "horse2zebra").prepare_data()
     (tmp_path / "copy.zip").write_bytes(zipped())
-    assert made(tmp_path / "copy.zip").sides["b"].count("test") == 3
+    assert preset(tmp_path / "copy.zip").sides["b"].count("test") == 3
     assert len(server.asked) == 1
 
 
-def test_addresses_are_those_of_the_list():
+def test_urls_and_sizes():
     assert ARCHIVES["horse2zebra"].size == 116867962 and ARCHIVES["horse2zebra"].file == "horse2zebra.zip"
     assert ARCHIVES["iphone2dslr"].urls[0].endswith("/iphone2dslr_flower.zip")
     assert ARCHIVES["facades"].urls == ("http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/facades.tar.gz",)

@@ -1,4 +1,4 @@
-"""EXIF tags: whatever they hold, the image is read."""
+"""EXIF tags: images are read whatever their tags hold."""
 
 from io import BytesIO
 
@@ -11,7 +11,7 @@ from gan_lab.common.domains import Domain
 from gan_lab.data.reading.images import decode_image, read_image
 from gan_lab.data.reading.resize import ResizeSpec
 
-ROTATED = {"doubled", "text in a number", "zero denominator", "gps", "plain"}
+ROTATED = {"doubled", "text in a number", "zero denominator", "gps", "maker note", "plain"}
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -28,7 +28,7 @@ def test_odd_tags_never_make_an_image_unreadable(photo, name):
     assert ("rotated as EXIF says" in loaded.notes) == (name in ROTATED)
 
 
-def test_tags_that_cannot_be_written_again_are_dropped_and_said(photo):
+def test_tags_that_cannot_be_written_again_are_dropped_with_a_note(photo):
     loaded = read_image(BytesIO(with_tags(photo, ODD_TAGS["text in a number"])), Domain())
     assert loaded.exif == b"" and "EXIF tags that cannot be written dropped" in loaded.notes
     mixed = Image.Exif()

@@ -36,12 +36,12 @@ def test_class_subfolders_are_labels_in_the_order_of_names(make_folder):
 
 
 @pytest.mark.parametrize("layout", [["a.png", "b.png"], ["x/a.png", "b.png"], ["x/a.png", "x/b.png"]])
-def test_without_classes(make_folder, layout):
+def test_layouts_without_classes(make_folder, layout):
     images = ImageFolder(make_folder(layout)).splits()["all"]
     assert (len(images), images.classes, images.labels) == (2, 0, None)
 
 
-def test_a_zip_gives_what_its_folder_gives(make_folder, tmp_path):
+def test_a_zip_equals_its_folder(make_folder, tmp_path):
     folder = make_folder([f"wrap/{kind}/{number}.png" for kind in "ab" for number in range(3)])
     loose = render(ImageFolder(folder).splits()["all"], SPEC)
     packed = render(ImageFolder(zipped(folder, tmp_path / "all.zip")).splits()["all"], SPEC)
@@ -69,7 +69,7 @@ def test_a_class_may_be_called_train(make_folder):
     assert ImageFolder(make_folder(["bus/1.png", "train/1.png"])).splits()["all"].classes == 2
 
 
-def test_a_class_that_training_lacks_still_counts(make_folder):
+def test_a_class_without_training_images_counts(make_folder):
     splits = ImageFolder(make_folder(["train/a/1.png", "train/c/1.png", "test/b/1.png"])).splits()
     assert splits["train"].labels.tolist() == [0, 2]
     assert splits["test"].labels.tolist() == [1]
@@ -84,7 +84,7 @@ def test_the_root_must_have_images(tmp_path):
         assert str(tmp_path) in str(refusal.value)
 
 
-def test_the_scan_tells_counts_sizes_and_modes(tmp_path):
+def test_the_summary_has_counts_sizes_and_modes(tmp_path):
     for number, (mode, size) in enumerate([("L", (4, 6)), ("RGB", (5, 6)), ("RGB", (5, 6)), ("P", (30, 20))]):
         Image.new(mode, size).save(tmp_path / f"{number}.png")
     scan = render(ImageFolder(tmp_path).splits()["all"], SPEC).scan
@@ -122,7 +122,7 @@ def test_labels_follow_the_readable_images(make_folder):
     assert np.bincount(render(ImageFolder(root).splits()["all"], SPEC).labels).tolist() == [59, 60]
 
 
-def test_what_pil_and_zip_guard_against_is_unreadable(make_folder, tmp_path, monkeypatch):
+def test_decompression_bombs_and_broken_links_are_unreadable(make_folder, tmp_path, monkeypatch):
     root = make_folder([f"{number:03}.png" for number in range(200)])
     Image.new("L", (300, 300)).save(root / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
@@ -134,7 +134,7 @@ def test_what_pil_and_zip_guard_against_is_unreadable(make_folder, tmp_path, mon
     assert list(render(ImageFolder(packed).splits()["all"], SPEC).scan.unreadable) == ["bomb.png"]
 
 
-def test_content_is_bytes_not_names_or_times(make_folder, tmp_path):
+def test_the_content_hash_depends_on_bytes_not_times(make_folder, tmp_path):
     def content(root):
         return ImageFolder(root).splits()["all"].content_hash(tmp_path)
 

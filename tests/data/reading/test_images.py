@@ -1,4 +1,4 @@
-"""Pixels of hand-made files of every mode, against values worked out by hand."""
+"""Pixels of files of every mode, compared with values computed by hand."""
 
 from io import BytesIO
 
@@ -25,7 +25,7 @@ def pixels(file, size, channels=3, box=None):
 
 
 def flat(mode, colour, **options):
-    """The one colour of a image, as (R, G, B)."""
+    """Decodes an image of one colour, and returns it as (R, G, B)."""
     image = Image.new(mode, (4, 4), colour)
     for key, value in options.items():
         image.info[key] = value
@@ -150,7 +150,7 @@ def test_pixels_without_a_range_are_refused(image, reason):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (12, 24)])
-def test_covers_and_cuts_at_the_centre(size):
+def test_cover_resizes_and_crops_the_center(size):
     """Both sizes halve 48 × 32: torchvision's own antialiased bicubic and centre crop, in floats, within a level."""
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8))
@@ -168,7 +168,7 @@ def test_scaling_down_does_not_alias():
 
 
 def test_large_jpegs_are_scaled_like_any_other(photo):
-    """The decoder's own reduction must not show: within a few levels of the same pixels as PNG."""
+    """The decoder's own reduction changes pixels by a few levels only, compared with the same pixels as PNG."""
     large = photo.resize((2000, 1200), Image.Resampling.BICUBIC)
     jpeg = saved(large, "JPEG", quality=98, subsampling=0)
     found, expected = pixels(jpeg, (24, 24)).astype(int), pixels(saved(large), (24, 24)).astype(int)

@@ -3,7 +3,7 @@ import os
 from gan_lab.data.reading.threads import map_in_threads
 
 
-def test_results_come_in_order_and_never_pile_up():
+def test_results_come_in_order_and_do_not_pile_up():
     taken = []
 
     def items():

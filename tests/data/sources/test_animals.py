@@ -9,7 +9,7 @@ from gan_lab.data.sources.animals import CLASSES, COAT, GROUND, SKY, draw
 COLOUR = {"a": {"channels": 3, "labels": 0}, "b": {"channels": 3, "labels": 0}}
 
 
-def made(labels=False, paired=False, domains=COLOUR, **options):
+def module(labels=False, paired=False, domains=COLOUR, **options):
     defaults = {"name": "it", "count": 6, "test_count": 2, "draw_seed": 0, "size": 32, "batch_size": 2}
     return presets.plain2striped(labels=labels, paired=paired, domains=domains, **defaults | options)
 
@@ -37,7 +37,7 @@ def test_the_coat_alone_differs_between_plain_and_striped(index):
     assert striped[:, coat].mean(0).std() > 2 * plain[:, coat].mean(0).std(), "light and dark"
 
 
-def test_every_image_has_sky_ground_and_an_animal_of_some_size():
+def test_every_drawing_has_sky_ground_and_an_animal():
     for index in range(40):
         classes = draw(0, index, False, 32, 32)[1]
         shares = np.bincount(classes.ravel(), minlength=len(CLASSES)) / classes.size
@@ -51,19 +51,19 @@ def test_another_size_shows_the_same_scene():
     assert (shrunk - small).abs().mean() < 8 < (shrunk - small.flip(-1)).abs().mean()
 
 
-def test_the_sets():
-    data = made()
+def test_splits_and_pairs_of_drawings():
+    data = module()
     assert [data.sides[side].count(split) for side in "ab" for split in ("train", "test")] == [6, 2, 6, 2]
     assert np.array_equal(shown(data, "a")[4].numpy(), draw(0, 4, False, 32, 32)[0])
     assert np.array_equal(shown(data, "b")[4].numpy(), draw(0, 12, True, 32, 32)[0]), "no scene is on both sides"
-    assert torch.equal(shown(made(paired=True), "a", "test"), shown(data, "a", "test"))
-    assert np.array_equal(shown(made(paired=True), "b", "test")[1].numpy(), draw(0, 7, True, 32, 32)[0])
-    maps = made(labels=True, paired=True, domains={"a": {"labels": 6}, "b": {}})
+    assert torch.equal(shown(module(paired=True), "a", "test"), shown(data, "a", "test"))
+    assert np.array_equal(shown(module(paired=True), "b", "test")[1].numpy(), draw(0, 7, True, 32, 32)[0])
+    maps = module(labels=True, paired=True, domains={"a": {"labels": 6}, "b": {}})
     assert np.array_equal(shown(maps, "a")[2].numpy(), draw(0, 2, True, 32, 32)[1])
     assert next(iter(maps.train_dataloader()))["source"].unique().tolist()[-1] < 6
-    assert made(domains={"a": {"channels": 1}, "b": {}}).sides["a"].images("test").__next__().shape == (2, 1, 32, 32)
+    assert module(domains={"a": {"channels": 1}, "b": {}}).sides["a"].images("test").__next__().shape == (2, 1, 32, 32)
 
 
 def test_maps_and_images_are_not_confused():
     with pytest.raises(UserError, match="drawings of animals are images, not label maps"):
-        made(domains={"a": {"labels": 6}, "b": {}}).setup("fit")
+        module(domains={"a": {"labels": 6}, "b": {}}).setup("fit")

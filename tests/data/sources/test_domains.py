@@ -43,7 +43,7 @@ def test_the_layout_of_cyclegan(make_folder, tmp_path, wrap, packed):
     }
 
 
-def test_without_a_test_split_and_two_roots(make_folder):
+def test_folders_without_a_test_split_and_in_two_places(make_folder):
     one = make_folder(["A/1.png", "A/2.png", "B/3.png", "B/4.png"], "one")
     assert unpaired(one) == {"a": {"all": ["1.png", "2.png"]}, "b": {"all": ["3.png", "4.png"]}}
     other = make_folder(["train/5.png", "test/6.png"], "other")
@@ -70,7 +70,7 @@ def test_without_a_test_split_and_two_roots(make_folder):
         (["1.png"], {"a": "x", "b": "y"}, r"data\.a=.*x does not exist"),
     ],
 )
-def test_what_is_missing_is_said_with_what_is_expected(make_folder, files, options, what):
+def test_the_error_says_what_is_missing_and_expected(make_folder, files, options, what):
     with pytest.raises(UserError, match=what) as refusal:
         unpaired(make_folder(files), **options)
     assert "\n" not in str(refusal.value)
@@ -112,7 +112,7 @@ def test_the_layout_of_label_maps(make_folder):
         (["labels/1.png", "images/1.png"], "has them in images, labels: rename the folders, or give two"),
     ],
 )
-def test_pairs_that_are_none_are_refused(make_folder, files, what):
+def test_unmatched_pairs_are_refused(make_folder, files, what):
     with pytest.raises(UserError, match=what) as refusal:
         paired(make_folder(files))
     assert "\n" not in str(refusal.value)
@@ -167,28 +167,28 @@ def test_ids_are_read_raw_and_never_blended(tmp_path, mode):
 
 
 @pytest.mark.parametrize(("mode", "ending", "what"), [("L", "jpg", "a JPEG"), ("RGB", "png", r"colour-coded \(RGB\)")])
-def test_colours_are_no_label_maps(tmp_path, mode, ending, what):
+def test_colours_are_refused_as_label_maps(tmp_path, mode, ending, what):
     root = label_maps(tmp_path / "x", np.zeros((2, 8, 8), np.uint8), mode, ending)
     with pytest.raises(UserError, match=rf"0\.{ending} is {what}.*labels=0") as refusal:
         mapped(root).setup("fit")
     assert "\n" not in str(refusal.value)
 
 
-def test_grey_and_edges_are_made_from_the_images(make_folder):
+def test_grey_and_edges_are_computed_from_the_images(make_folder):
     root = make_folder([f"{number}.png" for number in range(20)])
-    made = {"root": str(root), "of": None, "data_dir": "x", "count": 1, "test_count": 1}
+    source = {"root": str(root), "of": None, "data_dir": "x", "count": 1, "test_count": 1}
     options = {"name": "it", "domains": {"a": {"channels": 1}, "b": {}}, "paired": True, "size": 8, "batch_size": 1}
-    data = presets.colorize(**made, **options)
+    data = presets.colorize(**source, **options)
     grey, colour = (next(data.sides[side].images("train")) for side in "ab")
     assert grey.shape == (18, 1, 8, 8) and colour.shape == (18, 3, 8, 8)
     luma = (colour.double() * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)
     assert (luma - grey[:, 0]).abs().max() <= 1
-    data = presets.edges(**made, sigma=1.0, low=40, high=100, **options)
+    data = presets.edges(**source, sigma=1.0, low=40, high=100, **options)
     assert set(next(data.sides["a"].images("train")).unique().tolist()) == {0, 255}
     assert torch.equal(next(data.sides["b"].images("train")), colour)
 
 
-def test_sets_that_pairs_are_made_from(tmp_path):
+def test_sources_of_pairs(tmp_path):
     with pytest.raises(UserError, match=r"data\.of=imagenet .*digits, mnist"):
         presets.source_of_pairs(None, "imagenet", "x", 1, 1)
     assert len(presets.source_of_pairs(None, "digits", "x", 1, 1).splits()["all"]) == 1797

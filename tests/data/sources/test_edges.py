@@ -35,15 +35,15 @@ def test_a_faint_edge_counts_where_it_continues_a_strong_one():
     assert canny(image)[10:14].any(0).all() and not canny(image, low=120, high=130)[:, :10].any()
 
 
-def test_nothing_without_edges_and_noise_is_smoothed_away():
+def test_flat_images_and_noise_have_no_edges():
     assert not canny(np.full((16, 16), 90, np.uint8)).any()
     noise = np.random.default_rng(0).normal(128, 6, (64, 64)).astype(np.uint8)
     assert not canny(noise).any()
 
 
-def test_edges_fill_every_channel_that_is_asked_for():
+def test_edge_maps_have_the_channels_of_the_spec():
     images = ArrayImages(np.stack([disc()[0]])[:, None].repeat(3, 1))
-    (drawn,) = EdgeMaps(images, sigma=1.0, low=0.1, high=0.2).render(ResizeSpec((64, 64), (64, 64), 3))
-    assert drawn.pixels.shape == (3, 64, 64)
-    assert (drawn.pixels == drawn.pixels[0]).all()
-    assert set(np.unique(drawn.pixels)) == {0, 255}
+    (edge_map,) = EdgeMaps(images, sigma=1.0, low=0.1, high=0.2).render(ResizeSpec((64, 64), (64, 64), 3))
+    assert edge_map.pixels.shape == (3, 64, 64)
+    assert (edge_map.pixels == edge_map.pixels[0]).all()
+    assert set(np.unique(edge_map.pixels)) == {0, 255}

@@ -1,4 +1,4 @@
-"""The loaders on real data: counts, known labels, pixels read by other means."""
+"""Sets of real data: counts, known labels, and pixels compared with other readers."""
 
 import gzip
 from hashlib import md5
@@ -35,7 +35,7 @@ def test_idx_sets(shared_data, preset, folder, checksum):
 
 
 def test_cifar_images_in_zips(shared_data):
-    """The larger zip is only listed, for decoding it takes long."""
+    """The larger zip is only listed, because decoding it takes long."""
     root = shared_data / "cifar10-images"
     splits = made("folder", root, 3, 10, 32).source.splits()
     assert (len(splits["train"]), len(splits["test"])) == (20_000, 5_000)
@@ -85,7 +85,7 @@ def sided(preset, root, a, size, paired, **options):
 
 
 def test_streets_with_their_label_maps(shared_data):
-    """Found by the layout alone; at a third of the size ids are the files' own, at the centres of 3 × 3 pixels."""
+    """The layout alone identifies them; at a third of the size, ids are those at the centers of 3 × 3 pixels."""
     data = sided("paired", shared_data / "camvid", {"labels": 11}, [120, 160], True)
     assert [len(data.source.domain_splits()[side][split]) for side in "ab" for split in ("train", "test")] == [
         367,

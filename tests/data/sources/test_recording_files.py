@@ -18,7 +18,7 @@ def frame(height=16, width=16, channels=3):
 
 
 def clip(count=6, height=16, width=16, channels=3):
-    """A smooth image whose brightness tells the frame, uint8 (T, C, H, W)."""
+    """A smooth image whose brightness identifies the frame, uint8 (T, C, H, W)."""
     ramp = np.linspace(0, 60, width)[None] + np.linspace(0, 40, height)[:, None]
     levels = 20 + 10 * np.arange(count)
     return (levels[:, None, None, None] + ramp + 10 * np.arange(channels)[:, None, None]).astype(np.uint8)
@@ -65,7 +65,7 @@ def test_grey_animations_and_conversions(tmp_path):
     assert np.array_equal(read_recording(tmp_path / "a.gif", frame()), frames.repeat(3, 1))
 
 
-def test_transparent_animations_lie_on_white(tmp_path):
+def test_transparent_animations_are_composited_over_white(tmp_path):
     shown = [Image.new("RGBA", (16, 16), (10 * number, 0, 0, 0)) for number in range(3)]
     shown[0].save(tmp_path / "a.png", save_all=True, append_images=shown[1:])
     assert read_recording(tmp_path / "a.png", frame()).min() == 255
@@ -80,7 +80,7 @@ def test_videos(tmp_path, ending):
     assert np.abs(found.astype(int) - frames).mean() < 4
 
 
-def test_a_video_that_says_which_way_is_up_is_turned(tmp_path):
+def test_a_video_is_rotated_as_its_matrix_says(tmp_path):
     """The matrix of an MP4's track, as ISO 14496-12 defines it: x' = ax + cy, y' = bx + dy, in 16.16."""
     frames = clip(3, 32, 64)
     frames[:, :, :, :32] = 250
@@ -116,7 +116,7 @@ def test_names_are_sorted_by_their_numbers():
     assert sorted(names, key=natural_key) == known
 
 
-def test_frames_are_scaled_as_images_are(tmp_path):
+def test_frames_are_resized_as_images_are(tmp_path):
     frames = clip(2, 30, 50)
     np.save(tmp_path / "a.npy", frames)
     found = read_recording(tmp_path / "a.npy", frame(12, 12))
@@ -129,7 +129,7 @@ def names(root):
     return {split: [each.name for each in group] for split, group in find_recordings(root).items()}
 
 
-def test_what_is_a_recording_in_a_folder(tmp_path):
+def test_recordings_in_a_folder(tmp_path):
     root = tmp_path / "all"
     save_stills(root / "walk2", clip(3))
     save_stills(root / "walk10" / "deep", clip(3))
@@ -247,7 +247,7 @@ BAD = {
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_recording_is_refused_in_a_sentence(tmp_path, case):
+def test_bad_recordings_are_refused_in_one_sentence(tmp_path, case):
     make, what = BAD[case]
     with pytest.raises(UserError, match=what) as refusal:
         read_recording(make(tmp_path), frame())
@@ -262,7 +262,7 @@ def test_a_link_back_adds_nothing(tmp_path):
     assert [each.name for each in find_recordings(tmp_path)["train"]] == ["a.npy"]
 
 
-def test_only_so_many_frames_are_read(tmp_path):
+def test_the_number_of_frames_is_limited(tmp_path):
     frames = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
     np.save(tmp_path / "a.npy", frames)
     read = read_recording(tmp_path / "a.npy", ResizeSpec((8, 8), (8, 8), 1), 4)
@@ -277,7 +277,7 @@ def test_a_root_without_recordings_is_refused(tmp_path):
         find_recordings(tmp_path)
 
 
-def test_without_pyav_the_sentence_says_what_to_install(tmp_path, monkeypatch):
+def test_the_error_without_pyav_says_what_to_install(tmp_path, monkeypatch):
     save_animation(tmp_path / "a.mp4", torch.from_numpy(clip(3, 32, 32)))
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UserError, match=r"pip install gan_lab\[video\]"):
@@ -285,13 +285,13 @@ def test_without_pyav_the_sentence_says_what_to_install(tmp_path, monkeypatch):
 
 
 def scenes(*lengths, noise=6):
-    """Textures, each drifting through its scene with noise upon it, uint8 (T, 3, 32, 32)."""
-    rng, made = np.random.default_rng(1), []
+    """Textures, each drifting through its scene with added noise, uint8 (T, 3, 32, 32)."""
+    rng, frames = np.random.default_rng(1), []
     for length in lengths:
         small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
         still = np.asarray(small.resize((32, 32), Image.Resampling.BICUBIC)).transpose(2, 0, 1).astype(int)
-        made += [np.roll(still, step, 2) + rng.integers(-noise, noise + 1, still.shape) for step in range(length)]
-    return np.clip(made, 0, 255).astype(np.uint8)
+        frames += [np.roll(still, step, 2) + rng.integers(-noise, noise + 1, still.shape) for step in range(length)]
+    return np.clip(frames, 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("lengths", [(30,), (12, 18), (5, 40, 3, 9), (300, 2, 30), (3, 3)])
@@ -299,7 +299,7 @@ def test_cuts_are_found_where_scenes_meet(lengths):
     assert scene_cuts(scenes(*lengths)).tolist() == np.cumsum(lengths)[:-1].tolist()
 
 
-def test_a_fade_and_noise_are_no_cuts():
+def test_fades_and_noise_are_not_cuts():
     first, second = scenes(1)[0].astype(float), scenes(1, 1)[1].astype(float)
     fade = [first + (second - first) * share for share in np.linspace(0, 1, 20)]
     assert scene_cuts(np.array(fade).astype(np.uint8)).tolist() == []
@@ -318,7 +318,7 @@ def test_the_cut_of_a_real_video(shared_data):
 
 
 def test_a_real_video_is_read_as_its_frames_are(shared_data):
-    """The array was made from the video by other means: the central square at 64 × 64."""
+    """The array was frames from the video by other means: the central square at 64 × 64."""
     folder = shared_data / "bunny-clip"
     known = np.load(folder / "bunny_64x64.npz")["frames"].transpose(0, 3, 1, 2).astype(int)
     found = read_recording(folder / "cutBunny.mp4", frame(64, 64))
