@@ -1,5 +1,5 @@
-"""One of two processes, trains every model for three iterations and writes down what it then holds; or one alone, what
-must be the same.
+"""Trains every model for three iterations, as one of two processes, and saves its state; or alone, those models whose
+state must be the same.
 """
 
 import json
@@ -45,7 +45,7 @@ ENGINE = EngineOptions(Budget(images=BATCH * ITERATIONS))
 
 
 def free_of_batch_statistics(parts: dict) -> GANModule:
-    """A GAN whose joined batch must train exactly as its two halves do."""
+    """Returns a GAN that must train on its two half-batches exactly as on the whole batch."""
     generator = nn.Sequential(
         nn.Linear(5, 32), nn.Tanh(), nn.Linear(32, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16))
     )
@@ -64,7 +64,7 @@ GANS = {
 
 
 def autoencoder(method: type[VAE] = VAE, **how: float) -> VAE:
-    """Free bits look at the whole batch's divergences."""
+    """Returns a VAE; free bits depend on the KL divergences of the whole batch."""
     coders = MLPEncoder(8, 3, 16, 16, [8]), MLPDecoder(4, 3, 16, 16, [8])
     sgd = partial(torch.optim.SGD, lr=1e-6)
     networks = {"encoder": coders[0], "decoder": coders[1], "likelihood": Gaussian(1.0), "optimizer": sgd}
@@ -72,7 +72,7 @@ def autoencoder(method: type[VAE] = VAE, **how: float) -> VAE:
 
 
 def codebook() -> VQVAE:
-    """Whose entries begin anew at vectors of the whole batch, and whose prior follows."""
+    """Returns a VQ-VAE whose unused entries restart at vectors of the whole batch, and whose prior is trained next."""
     coders = vqvae.Encoder(3, 16, 16, dim=4, maps=8), vqvae.Decoder(3, dim=4, maps=8)
     prior = PixelCNN(1, 4, 4, levels=8, maps=4, layers=2, head=4, embed=2)
     sgd = partial(torch.optim.SGD, lr=0.01)
@@ -80,13 +80,13 @@ def codebook() -> VQVAE:
 
 
 def forecaster() -> Forecaster:
-    """Whose network is fed true frames by chance."""
+    """Returns a forecaster with scheduled sampling."""
     network, sgd = ConvLSTM(3, 16, 16, patch=4, maps=4, layers=1, kernel=3), partial(torch.optim.SGD, lr=1.0)
     return Forecaster(network, 2, sgd, teacher_forcing=0.5, engine=ENGINE)
 
 
-def animator() -> MoCoGAN:
-    """Whose frames for the discriminator of images are chosen by chance."""
+def mocogan() -> MoCoGAN:
+    """Returns a MoCoGAN, whose frame discriminator sees random frames."""
     frame = nn.Sequential(nn.Linear(5, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16)))
     discriminators = [nn.Sequential(nn.Flatten(), nn.Linear(frames * 3 * 16 * 16, 1)) for frames in (1, LENGTH)]
     sgd, objective = partial(torch.optim.SGD, lr=0.1), AdversarialObjective(NonSaturating())
@@ -99,12 +99,12 @@ EXACT: dict[str, Callable[[], AlternatingModule]] = {
     "importance weights": partial(autoencoder, IWAE, samples=3),
     "codebook": codebook,
     "scheduled sampling": forecaster,
-    "clips": animator,
+    "clips": mocogan,
 }
-"""What must not care how many processes share the batch, by name."""
+"""Models whose training must not depend on the number of processes, by name."""
 
 OF_CLIPS = {"scheduled sampling", "clips"}
-"""Those that learn from sequences."""
+"""Models of ``EXACT`` that are trained on clips."""
 
 
 def main(folder: str, devices: int) -> None:
@@ -120,7 +120,7 @@ def main(folder: str, devices: int) -> None:
 
 
 def cases(folder: Path, trainers: list[str]) -> dict[str, dict]:
-    """The cases' configurations by name, which one rank composes for both."""
+    """Returns the configurations of all cases by name; rank 0 composes them for both ranks."""
     shared, beside = folder / "cases.json", folder / "cases.json.part"
     if os.environ["RANK"] == "0":
         found = {}
@@ -141,7 +141,7 @@ def fit(configuration: dict, module: AlternatingModule | None, folder: Path, nam
     trainer.fit(module, datamodule=instantiate(configuration["data"]))
     state = {key: value.clone() for key, value in module.state_dict().items()}
     for key, memory in module.extra_state().items():
-        state[key] = torch.stack([*next(iter(memory.state_dict().values()))])  # a list of pictures, or anchors
+        state[key] = torch.stack([*next(iter(memory.state_dict().values()))])  # a list of images, or anchors
     torch.save(state, folder / f"{devices}-{trainer.global_rank}-{name}.pt")
 
 

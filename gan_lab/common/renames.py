@@ -173,7 +173,7 @@ NAMES = {
     "configuration.compose": "cli.config.compose.compose",
     "configuration.resolve": "cli.config.compose.resolve",
     "core.adversary.Adversary": "losses.objective.AdversarialObjective",
-    "core.alternating.Remembers": "training.alternating.Stateful",
+    "core.alternating.Remembers": "common.types.Stateful",
     "core.ancestry.draw": "models.bases.ancestral.ancestral_sampling",
     "core.ancestry.nats": "models.bases.ancestral.negative_log_likelihood",
     "core.latents.numbered": "models.bases.latents.draw_per_sample",

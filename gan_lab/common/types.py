@@ -5,7 +5,7 @@ Shapes are written with N batch, C channels, H height, W width, Z latent, K clas
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -50,6 +50,15 @@ class Losses:
         return cls(
             terms, {f"{name}_{part}": log for part, losses in parts.items() for name, log in losses.logs.items()}
         )
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """An object with a state of plain containers and tensors, kept in checkpoints."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 class RandomStream(Protocol):

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.common.types import Losses, RandomStream
+from gan_lab.common.types import Losses, RandomStream, Stateful
 
 Discriminator = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) → logits in float32, of any shape with N first."""
@@ -46,15 +46,6 @@ class Penalty(Protocol):
         noise: RandomStream,
     ) -> Tensor:
         """Returns values (N,), or a scalar, given real and generated images, both (N, C, H, W)."""
-
-
-@runtime_checkable
-class StatefulPenalty(Protocol):
-    """Penalty with a state that a resume needs."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 class AdversarialObjective:
@@ -94,9 +85,9 @@ class AdversarialObjective:
         """True if a penalty is the gradient of a gradient, which torch.compile does not support."""
         return any(penalty.per_sample for penalty in self.penalties.values())
 
-    def extra_state(self) -> dict[str, StatefulPenalty]:
+    def extra_state(self) -> dict[str, Stateful]:
         """Returns the penalties that have a state, by name."""
-        return {name: penalty for name, penalty in self.penalties.items() if isinstance(penalty, StatefulPenalty)}
+        return {name: penalty for name, penalty in self.penalties.items() if isinstance(penalty, Stateful)}
 
     def project(self, *discriminators: nn.Module) -> None:
         """Applies the projection, if there is one, to networks that have just stepped."""

@@ -1,15 +1,15 @@
 """ACGAN (Odena et al. 2017): a discriminator that also classifies, and a class-conditional generator."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective
-from gan_lab.models.bases.gan import Augmentations, DiscriminatorWithHead, GANModule, Wrappers
+from gan_lab.models.bases.gan import Augmentations, DiscriminatorWithHead, FeatureDiscriminator, GANModule, Wrappers
 from gan_lab.models.bases.latents import Prior
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.image_pool import ImagePool
@@ -32,7 +32,6 @@ class ACGAN(GANModule):
     """
 
     supports_replay = False
-    discriminator: Any
 
     def __init__(
         self,
@@ -56,7 +55,8 @@ class ACGAN(GANModule):
         )  # fmt: skip
         if not classes:
             raise UserError("ACGAN learns to classify: leave conditional=false out.")
-        self.classifier, self.auxiliary = nn.Linear(self.discriminator.width, classes), auxiliary
+        width = cast(FeatureDiscriminator, self.discriminator).width
+        self.classifier, self.auxiliary = nn.Linear(width, classes), auxiliary
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator, self.classifier] if phase == "discriminator" else [self.generator]
@@ -74,5 +74,5 @@ class ACGAN(GANModule):
         """Returns L_S and -L_C of the generated images."""
         discriminator = DiscriminatorWithHead(self, self.classifier, noise)
         adversarial = self.objective.g(discriminator, shared["fake"], batch["image"])
-        fake: Tensor = discriminator.outputs[0]
-        return Losses({"adversarial": adversarial, "class": self.auxiliary * cross_entropy(fake, batch["label"])})
+        classification = cross_entropy(discriminator.outputs[0], batch["label"])
+        return Losses({"adversarial": adversarial, "class": self.auxiliary * classification})

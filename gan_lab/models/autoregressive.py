@@ -95,7 +95,7 @@ class Autoregressive(AlternatingModule):
 
     def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
         """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
-        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
+        labels = self.labels.of_samples(label, n, start, self.device)
         with self.inference_mode():
             values = ancestral_sampling(self.averaged("network"), self.shape, n, seed, start, truncation, labels)
             return self.to_images(values)

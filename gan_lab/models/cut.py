@@ -1,7 +1,6 @@
 """CUT and FastCUT (Park et al. 2020): one-sided translation that preserves content by contrasting patches."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
+from gan_lab.networks.resnet import Generator
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.options import EngineOptions
 
@@ -44,12 +44,12 @@ class CUT(TranslationModule):
     """
 
     shares_graph = "generator"
-    a2b: Any
+    a2b: Generator
     discriminator: nn.Module
 
     def __init__(
         self,
-        generator: Any,
+        generator: Generator,
         discriminator: nn.Module,
         domains: Mapping[str, Mapping[str, int]],
         objective: AdversarialObjective,
@@ -79,7 +79,7 @@ class CUT(TranslationModule):
         self.discriminator_weight, self.adversarial = discriminator_weight, adversarial
         self.flip_equivariance = flip_equivariance
 
-    def _check(self, generator: Any, layers: Sequence[int]) -> None:
+    def _check(self, generator: Generator, layers: Sequence[int]) -> None:
         if self.domains["a"] != self.domains["b"]:
             raise UserError(
                 "CUT encodes images of both domains by one generator, but they differ in channels or labels: choose "

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
-from gan_lab.training.alternating import MakeOptimizer, Stateful
+from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.options import EngineOptions
 

@@ -1,12 +1,13 @@
 """DRAW (Gregor et al. 2015): images drawn step by step."""
 
-from typing import Any
+from typing import cast
 
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.models.bases.labels import Label
 from gan_lab.models.hvae import HVAE
+from gan_lab.networks.draw import DRAW as Network
 
 
 class DRAW(HVAE):
@@ -35,8 +36,7 @@ class DRAW(HVAE):
         Raises:
             UserError: for a label that the model does not know.
         """
-        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
-        decoder: Any = self.averaged("decoder")
+        labels = self.labels.of_samples(label, n, start, self.device)
         with self.inference_mode():
-            canvases = decoder.canvases(self.latents(n, seed, start), *labels)
+            canvases = cast(Network, self.averaged("decoder")).canvases(self.latents(n, seed, start), *labels)
             return self.to_images(canvases.flatten(0, 1)).unflatten(0, canvases.shape[:2]).float().clamp(-1, 1)

@@ -1,16 +1,27 @@
 """A hierarchical variational autoencoder, after NVAE (Vahdat and Kautz 2020) and the very deep VAE (Child 2021)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.models.bases.labels import Label
 from gan_lab.models.bases.latents import Normal, draw_per_sample
-from gan_lab.models.vae import VAE, Likelihood, PosteriorSample
+from gan_lab.models.vae import VAE, Encoded, Likelihood, PosteriorSample
+from gan_lab.networks.hierarchical_vae import LatentSample
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.options import EngineOptions
+
+
+class HierarchicalDecoder(Protocol):
+    """A decoder that infers its latents, group by group."""
+
+    latent: int
+    """Z."""
+
+    def infer(self, encoded: Encoded, epsilon: Tensor, *labels: Tensor) -> LatentSample:
+        """Returns a posterior sample, given the encoder's output, ε (N, Z) and labels (N,)."""
 
 
 class HVAE(VAE):
@@ -21,7 +32,7 @@ class HVAE(VAE):
 
     Args:
         encoder: images (N, C, H, W) → feature maps at each scale.
-        decoder: ε (N, Z) → parameters of the likelihood, with ``infer(encoded, epsilon)``.
+        decoder: ε (N, Z) → parameters of the likelihood, a ``HierarchicalDecoder`` too.
         likelihood, optimizer, beta, free_bits, classes, engine: see ``VAE``.
         prior: None: the prior is N(0, I) over the decoder's latents.
 
@@ -32,7 +43,7 @@ class HVAE(VAE):
     def __init__(
         self,
         encoder: nn.Module,
-        decoder: Any,
+        decoder: nn.Module,
         likelihood: Likelihood,
         optimizer: MakeOptimizer,
         prior: None = None,
@@ -44,7 +55,7 @@ class HVAE(VAE):
         self.check_decoder(decoder)
         if prior is not None:
             raise UserError("A hierarchical model has priors of its own: leave model.prior out.")
-        latents = Normal(decoder.latent)
+        latents = Normal(cast(HierarchicalDecoder, decoder).latent)
         super().__init__(encoder, decoder, likelihood, optimizer, latents, beta, free_bits, classes, engine)
 
     @staticmethod
@@ -61,7 +72,9 @@ class HVAE(VAE):
         """Returns the encoder alone: ``decoder.infer`` is not the forward that would be compiled."""
         return [self.encoder]
 
-    def posterior_sample(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> PosteriorSample:
+    def posterior_sample(
+        self, decoder: nn.Module, encoded: Encoded, epsilon: Tensor, *labels: Tensor
+    ) -> PosteriorSample:
         """Decodes one posterior sample in a single top-down pass (NVAE, section 2 and eq. 3).
 
         Args:
@@ -70,7 +83,7 @@ class HVAE(VAE):
             epsilon: ε (N, Z).
             labels: (N,), of a conditional model.
         """
-        inferred = decoder.infer(encoded, epsilon, *labels)
+        inferred = cast(HierarchicalDecoder, decoder).infer(encoded, epsilon, *labels)
         return PosteriorSample(inferred.output, inferred.kl, inferred.log_ratio.sum(1))
 
     def infer(self, image: Tensor, label: Label = None, seed: int = 0, start: int = 0) -> tuple[Tensor, Tensor]:
@@ -92,6 +105,6 @@ class HVAE(VAE):
             epsilon: ε (N, Z).
             labels: (N,), of a conditional model.
         """
-        decoder: Any = self.averaged("decoder")
+        decoder = cast(HierarchicalDecoder, self.averaged("decoder"))
         inferred = decoder.infer(self.averaged("encoder")(images, *labels), epsilon, *labels)
         return inferred.sample, inferred.kl

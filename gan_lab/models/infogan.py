@@ -1,7 +1,7 @@
 """InfoGAN (Chen et al. 2016): latent codes that the discriminator's features predict, learned without labels."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective
-from gan_lab.models.bases.gan import Augmentations, DiscriminatorWithHead, GANModule, Wrappers
+from gan_lab.models.bases.gan import Augmentations, DiscriminatorWithHead, FeatureDiscriminator, GANModule, Wrappers
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import Prior, draw_per_sample
 from gan_lab.training.alternating import MakeOptimizer
@@ -40,7 +40,6 @@ class InfoGAN(GANModule):
     """
 
     supports_replay = False
-    discriminator: Any
 
     def __init__(
         self,
@@ -68,7 +67,7 @@ class InfoGAN(GANModule):
         if classes:
             raise UserError("InfoGAN learns its codes without labels: leave conditional=true out.")
         self.codes, self.shades, self.information, self.shading = codes, shades, information, shading
-        width = self.discriminator.width
+        width = cast(FeatureDiscriminator, self.discriminator).width
         self.reader = nn.Sequential(nn.Linear(width, 128), nn.LeakyReLU(0.1), nn.Linear(128, codes + 2 * shades))
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:

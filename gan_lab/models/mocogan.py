@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective, Discriminator
 from gan_lab.models.bases.gan import Augmentations
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import draw_per_sample
-from gan_lab.training.alternating import AlternatingModule, MakeOptimizer, Stateful
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.augment import apply_in_order
 from gan_lab.training.options import EngineOptions
 
@@ -142,7 +142,7 @@ class MoCoGAN(AlternatingModule):
         Raises:
             UserError: for a label that the model does not know.
         """
-        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
+        labels = self.labels.of_samples(label, n, start, self.device)
         moving = (n, seed, start) if motion is None else (1, seed, motion)
         noise = [
             draw_per_sample(lambda noise: noise.normal(1, self.motion), *moving, f"motion {t}")

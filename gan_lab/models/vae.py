@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from gan_lab.models.bases.labels import Label
 from gan_lab.models.bases.latents import Prior, draw_per_sample
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.options import EngineOptions
+
+Encoded = Tensor | list[Tensor]
+"""Output of an encoder for N images: means and log-variances (N, 2Z), or feature maps (N, F, h, w) at each scale."""
 
 MAX_ROWS, MAX_VALUES = 4096, 1 << 22
 """Upper bounds of the latents that are decoded at once for a bound, and of the values of their images."""
@@ -103,7 +106,9 @@ class VAE(Autoencoder):
         terms = {"reconstruction": reconstruction, "kl": self.beta * kl_with_free_bits(sample.kl, self.free_bits)}
         return Losses(terms, elbo_logs(images, sample.kl.sum(1).mean(), reconstruction))
 
-    def posterior_sample(self, decoder: Any, encoded: Any, epsilon: Tensor, *labels: Tensor) -> PosteriorSample:
+    def posterior_sample(
+        self, decoder: nn.Module, encoded: Encoded, epsilon: Tensor, *labels: Tensor
+    ) -> PosteriorSample:
         """Decodes the sample z = μ + σε of the posterior (section 2.4).
 
         Args:
@@ -115,7 +120,7 @@ class VAE(Autoencoder):
         Raises:
             UserError: if the encoder and the prior have different numbers of latents.
         """
-        mean, log_variance = encoded.float().chunk(2, 1)
+        mean, log_variance = cast(Tensor, encoded).float().chunk(2, 1)
         if mean.shape != epsilon.shape:
             raise UserError(
                 f"The encoder has {mean.shape[1]} latents and the prior {epsilon.shape[1]}: set model.prior.dim to "
@@ -136,7 +141,7 @@ class VAE(Autoencoder):
         return images + BIN_WIDTH * (noise.uniform(*images.shape) - 0.5)
 
     def log_weights(
-        self, decoder: nn.Module, images: Tensor, encoded: Any, epsilon: Tensor, *labels: Tensor
+        self, decoder: nn.Module, images: Tensor, encoded: Encoded, epsilon: Tensor, *labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns log p(x, z) - log q(z | x), log p(x | z), and the closed-form KL divergence of k samples, all (N, k).
 
@@ -166,7 +171,7 @@ class VAE(Autoencoder):
         if not self.draws:
             return super().sample(n, seed, start, label, truncation)
         latents = self.latents(n, seed, start, truncation)
-        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
+        labels = self.labels.of_samples(label, n, start, self.device)
         with self.inference_mode():
             params = self.averaged("decoder")(latents, *labels)
             shape = self.likelihood.mean(params).shape[1:]

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.autoencoder import Autoencoder, kl_divergence
+from gan_lab.models.bases.gan import FeatureDiscriminator
 from gan_lab.models.bases.latents import Prior
-from gan_lab.training.alternating import MakeOptimizer, Stateful
+from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.options import EngineOptions
 
 
@@ -50,8 +51,7 @@ class VAEGAN(Autoencoder):
     ) -> None:
         optimizers = {"encoder": encoder_optimizer, "decoder": decoder_optimizer, "discriminator": d_optimizer}
         super().__init__(encoder, decoder, prior, optimizers, classes, engine)
-        self.discriminator: Any = discriminator
-        self.objective, self.beta, self.gamma = objective, beta, gamma
+        self.discriminator, self.objective, self.beta, self.gamma = discriminator, objective, beta, gamma
         self.objective.check({"discriminator": discriminator})
 
     def phases(self) -> Sequence[Phase]:
@@ -103,8 +103,8 @@ class VAEGAN(Autoencoder):
 
     def _likeness(self, batch: Batch, reconstructed: Tensor) -> Tensor:
         """Returns -log N(D_l(x) | D_l(x̃), I) up to a constant, in nats per image (eq. 7)."""
-        labels = self.condition(batch)
-        real, fake = (self.discriminator.features(x, *labels).float() for x in (batch["image"], reconstructed))
+        discriminator, labels = cast(FeatureDiscriminator, self.discriminator), self.condition(batch)
+        real, fake = (discriminator.features(x, *labels).float() for x in (batch["image"], reconstructed))
         return (real - fake).square().flatten(1).sum(1).mean() / 2
 
     def after_step(self, phase: str) -> None:

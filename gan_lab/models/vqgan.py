@@ -1,7 +1,7 @@
 """VQGAN (Esser, Rombach and Ommer 2021): a codebook learned with a perceptual and an adversarial loss."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,12 @@ from torch.nn.functional import l1_loss
 
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks.quantizer import Quantizer
-from gan_lab.training.alternating import MakeOptimizer, Stateful
+from gan_lab.networks.vqvae import Decoder
+from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.options import EngineOptions
 
 
@@ -98,9 +99,9 @@ class VQGAN(VQVAE):
 
     def _adaptive_weight(self, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
         """Returns the ratio of the two losses' gradient norms at the decoder's last layer, a scalar (eq. 7)."""
-        decoder: Any = self.decoder
+        weight = cast(Decoder, self.decoder).last.weight
         norms = [
-            all_reduce_mean(torch.autograd.grad(loss, decoder.last.weight, retain_graph=True)[0]).norm()
+            all_reduce_mean(torch.autograd.grad(loss, weight, retain_graph=True)[0]).norm()
             for loss in (reconstruction, adversarial)
         ]
         return (norms[0] / (norms[1] + 1e-4)).clamp(0, 1e4).detach()
@@ -117,8 +118,8 @@ class VQGAN(VQVAE):
         if phase == "discriminator":
             self.objective.project(self.discriminator)
 
-    def extra_state(self) -> dict[str, Stateful]:
-        return {**self.objective.extra_state()}
+    def extra_state(self) -> Mapping[str, Stateful]:
+        return self.objective.extra_state()
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
         """Returns encoder and prior; the adaptive weight and the step both go back through the decoder and the

@@ -126,7 +126,7 @@ class VQVAE(AlternatingModule):
 
     def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: Label = None) -> Tensor:
         """Returns entries drawn from the prior, flattened, (n, Z), for samples start … start + n - 1 of the seed."""
-        labels = self.labels.expand(self.labels.cyclic(label, n, start), n, self.device)
+        labels = self.labels.of_samples(label, n, start, self.device)
         with self.inference_mode():
             codes = ancestral_sampling(self.averaged("prior"), (1, *self.size), n, seed, start, truncation, labels)
             return self.embed(codes[:, 0])

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import torch
 from lightning.pytorch import LightningModule
@@ -16,21 +16,13 @@ from torch.optim import Optimizer
 from gan_lab.common.deprecation import accept_old_methods, accept_old_model_arguments
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
-from gan_lab.common.types import Batch, Phase, RandomStream, Shared
+from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
 from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Scheduled, remember_initial
 from gan_lab.training.turns import Outputs, Turns, log_losses
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-class Stateful(Protocol):
-    """Object with a state of plain containers and tensors."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
 
 
 @accept_old_model_arguments

@@ -8,6 +8,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import nn
+from torch.serialization import MAP_LOCATION
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
@@ -25,12 +26,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+        self, path: str | Path, map_location: MAP_LOCATION = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         return read(path, map_location)
 
 
-def read(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]:
     """Returns the plain containers and tensors of a checkpoint file, in the present format.
 
     Raises:

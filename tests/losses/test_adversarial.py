@@ -1,4 +1,4 @@
-"""Adversarial losses against values worked out by hand."""
+"""Adversarial losses against values computed by hand."""
 
 import math
 
@@ -29,7 +29,7 @@ def test_value(loss):
 
 
 @pytest.mark.parametrize("loss", [Minimax, NonSaturating])
-def test_smoothing_lowers_the_target_of_real_pictures_alone(loss):
+def test_smoothing_lowers_the_target_of_real_images_only(loss):
     real, fake = torch.tensor([REAL], dtype=torch.float64), torch.tensor([FAKE], dtype=torch.float64)
     smoothed = -0.9 * math.log(SIGMA[0]) - 0.1 * math.log(1 - SIGMA[0]) - math.log(1 - SIGMA[1])
     assert loss(smooth=0.1).d(real, fake).item() == pytest.approx(smoothed, abs=1e-12)
@@ -44,8 +44,8 @@ def test_one_value_a_sample_and_no_overflow(loss):
         assert value.isfinite().all()
 
 
-def test_saturation_is_what_tells_the_two_generator_losses_apart():
-    """Where the discriminator is sure (f → -∞) the minimax gradient vanishes, the non-saturating one tends to -1."""
+def test_only_the_minimax_generator_loss_saturates():
+    """At f → -∞, where the discriminator is certain, the minimax gradient vanishes; the other tends to -1."""
     for loss, slope in ((Minimax(), 0.0), (NonSaturating(), -1.0)):
         fake = torch.tensor([-30.0], requires_grad=True)
         (gradient,) = torch.autograd.grad(loss.g(fake, fake.detach()).sum(), fake)

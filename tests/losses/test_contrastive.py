@@ -1,4 +1,4 @@
-"""Patchwise contrast against closed forms."""
+"""Patchwise contrastive loss against closed forms."""
 
 import math
 
@@ -8,15 +8,15 @@ from torch.nn.functional import normalize
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
 
 
-def test_patches_that_find_themselves():
+def test_loss_of_orthonormal_features():
     """Orthonormal features, P = 4: -log(e^(1/τ) / (e^(1/τ) + 3))."""
     features = torch.eye(4)[None]
     expected = math.log(math.exp(1 / 0.5) + 3) - 1 / 0.5
     torch.testing.assert_close(patch_nce(features, features, 0.5), torch.tensor(expected))
 
 
-def test_patches_that_find_nothing():
-    """Equal features everywhere: chance, log P."""
+def test_loss_of_equal_features():
+    """Equal features give chance, log P."""
     features = torch.ones(2, 8, 1)
     torch.testing.assert_close(patch_nce(features, features), torch.tensor(math.log(8)))
 
@@ -30,7 +30,7 @@ def test_cosines_are_not_rounded_under_autocast():
     torch.testing.assert_close(mixed, patch_nce(queries, keys), rtol=1e-6, atol=1e-6)
 
 
-def test_pictures_are_contrasted_within_themselves():
+def test_patches_are_contrasted_within_their_image():
     first, second = (normalize(torch.randn(1, 5, 3), dim=2) for _ in range(2))
     both = torch.cat([first, second])
     mean = (patch_nce(first, first) + patch_nce(second, second)) / 2
@@ -52,7 +52,7 @@ def test_patches_are_columns_of_the_maps():
 
 
 def test_heads_give_unit_features():
-    found = Heads([3, 5], 64)([torch.randn(2, 4, 3), torch.randn(2, 6, 5)])
-    assert [each.shape for each in found] == [(2, 4, 64), (2, 6, 64)]
-    for each in found:
-        torch.testing.assert_close(each.norm(dim=2), torch.ones(each.shape[:2]))
+    outputs = Heads([3, 5], 64)([torch.randn(2, 4, 3), torch.randn(2, 6, 5)])
+    assert [output.shape for output in outputs] == [(2, 4, 64), (2, 6, 64)]
+    for output in outputs:
+        torch.testing.assert_close(output.norm(dim=2), torch.ones(output.shape[:2]))

@@ -1,4 +1,4 @@
-"""The objective between a discriminator and a generator, whatever shape their logits have."""
+"""The adversarial objective, for logits of any shape."""
 
 import pytest
 import torch
@@ -11,12 +11,12 @@ from gan_lab.training.noise import KeyedStream
 
 
 @pytest.mark.parametrize("loss", [LeastSquares(), Hinge()])
-def test_pictures_of_two_sizes_are_judged_each_by_itself(loss):
-    """The mean over each one's own patches: broadcasting would weigh or refuse them."""
+def test_images_of_two_sizes_are_averaged_separately(loss):
+    """The loss is the mean over the patches of each side; broadcasting would weight them otherwise, or raise."""
     real, fake = torch.randn(2, 1, 5, 7), torch.randn(2, 1, 6, 1)
     losses = AdversarialObjective(loss).d(lambda images: images, real, fake, KeyedStream(0))
     nothing = torch.zeros(())
-    # of real patches beside a fake logit that costs nothing, and the other way about
+    # real patches with a fake logit of no loss, and the reverse
     costs = loss.d(real, nothing - 1).mean() + loss.d(nothing + 1, fake).mean()
     expected = costs - loss.d(nothing + 1, nothing - 1)
     if isinstance(loss, LeastSquares):
@@ -25,7 +25,7 @@ def test_pictures_of_two_sizes_are_judged_each_by_itself(loss):
     assert 0 <= losses.logs["accuracy"] <= 1
 
 
-def test_a_penalty_between_pictures_of_two_sizes_is_refused():
+def test_a_penalty_between_images_of_two_sizes_is_refused():
     real, fake = torch.randn(1, 1, 5, 7), torch.randn(1, 1, 6, 1)
     with pytest.raises(UserError, match=r"resize_and_crop\.$"):
         AdversarialObjective(Wasserstein(), {"gp": GradientPenalty()}).d(
@@ -33,7 +33,7 @@ def test_a_penalty_between_pictures_of_two_sizes_is_refused():
         )
 
 
-def test_relativistic_patches_of_two_sizes_meet_each_other():
+def test_relativistic_patches_of_two_sizes_are_all_paired():
     real, fake = torch.randn(1, 1, 2, 1), torch.randn(1, 1, 3, 1)
     value = AdversarialObjective(Relativistic()).g(lambda images: images, fake, real)
     pairs = [torch.nn.functional.softplus(r - f) for r in real.flatten() for f in fake.flatten()]

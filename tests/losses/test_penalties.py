@@ -36,7 +36,7 @@ def test_gradient_penalty_of_a_linear_discriminator():
 
 
 def test_gradient_penalty_is_taken_between_real_and_fake():
-    """With ∇D = x̂ the penalty is (‖εx + (1-ε)g‖ - 1)², ε from the turn's random numbers."""
+    """With ∇D = x̂ the penalty is (‖εx + (1-ε)g‖ - 1)², ε from the random numbers of the turn."""
     real, fake = points(1), points(2)
     epsilon = KeyedStream(0).uniform(N, 1, 1, 1)
     expected = ((epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1) - 1) ** 2
@@ -44,22 +44,22 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
 
 
 @pytest.mark.parametrize("length", [N, N + 1])
-def test_gradient_penalty_of_clips_has_an_epsilon_a_clip(length):
+def test_gradient_penalty_of_clips_has_one_epsilon_per_clip(length):
     real, fake = torch.randn(2, N, length, 1, 3, 3).unbind()
     epsilon = KeyedStream(0).uniform(N, 1, 1, 1, 1)
     expected = ((epsilon * real + (1 - epsilon) * fake).flatten(1).norm(dim=1) - 1) ** 2
-    found = call(GradientPenalty(), lambda clips: clips.square().sum((1, 2, 3, 4)) / 2, real, fake)
-    torch.testing.assert_close(found, expected)
+    penalties = call(GradientPenalty(), lambda clips: clips.square().sum((1, 2, 3, 4)) / 2, real, fake)
+    torch.testing.assert_close(penalties, expected)
 
 
 def test_dragan_is_taken_around_the_data():
-    """With ∇D = x̂ it is (‖x + ½ α std(x) u‖ - 1)², α and u from the turn's random numbers."""
+    """With ∇D = x̂ it is (‖x + ½ α std(x) u‖ - 1)², α and u from the random numbers of the turn."""
     real, fake, noise = points(1), points(2), KeyedStream(0)
     near = real + 0.5 * noise.uniform(N, 1, 1, 1) * real.std(correction=0) * noise.uniform(*real.shape)
     torch.testing.assert_close(call(DRAGAN(), quadratic, real, fake), (near.flatten(1).norm(dim=1) - 1) ** 2)
 
 
-def test_lecams_anchors_are_moving_averages_of_both_sides_logits():
+def test_lecam_anchors_are_moving_averages_of_mean_logits():
     penalty, real, fake = LeCam(decay=0.75), torch.tensor([2.0, 4.0]), torch.tensor([-1.0, -3.0])
 
     def value(real, fake):
@@ -69,13 +69,13 @@ def test_lecams_anchors_are_moving_averages_of_both_sides_logits():
     assert value(real, fake) == pytest.approx(((2 + 2) ** 2 + (4 + 2) ** 2) / 2 + ((-1 - 3) ** 2 + (-3 - 3) ** 2) / 2)
     # Then 0.75 · 3 + 0.25 · 1 = 2.5 and 0.75 · -2 + 0.25 · 0 = -1.5.
     assert value(torch.tensor([1.0]), torch.tensor([0.0])) == pytest.approx((1 + 1.5) ** 2 + (0 - 2.5) ** 2)
-    again = LeCam(decay=0.75)
-    again.load_state_dict(penalty.state_dict())
-    assert again.anchors.tolist() == [2.5, -1.5]
+    resumed = LeCam(decay=0.75)
+    resumed.load_state_dict(penalty.state_dict())
+    assert resumed.anchors.tolist() == [2.5, -1.5]
 
 
 @pytest.mark.parametrize(("balanced", "expected"), [(False, 9.0), (True, 9.0 + 25.0)])
-def test_consistency_is_what_a_change_does_to_the_logits(balanced, expected):
+def test_consistency_is_the_squared_change_of_the_logits(balanced, expected):
     def discriminator(images):
         return images.sum((1, 2, 3)) * images.new_tensor([3.0, 5.0])[int(images[0, 0, 0, 0] < 0)]
 

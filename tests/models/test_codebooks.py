@@ -1,4 +1,4 @@
-"""VQ-VAE and VQGAN: stages in their order, codes and pictures, the adaptive weight."""
+"""VQ-VAE and VQGAN: order of the phases, codes and images, the adaptive weight."""
 
 import pytest
 import torch
@@ -13,15 +13,15 @@ from gan_lab.training.noise import KeyedStream
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
-SIZE = ["model.engine.ema_half_life=0"]  # pictures are made by the networks as they are
+LIVE = ["model.engine.ema_half_life=0"]  # averages equal the live networks
 
 
 @pytest.fixture
 def trained(tmp_path):
-    return fit(plain(["model=vqvae", "conditional=true"], tmp_path, *limited(8), *SIZE))[1]
+    return fit(plain(["model=vqvae", "conditional=true"], tmp_path, *limited(8), *LIVE))[1]
 
 
-def test_the_codebook_stays_while_the_prior_learns(tmp_path):
+def test_the_codebook_is_fixed_while_the_prior_is_trained(tmp_path):
     configuration = plain(["model=vqvae"], tmp_path, *limited(16), "model.prior_begin=0.5")
     seen = []
 
@@ -37,31 +37,31 @@ def test_the_codebook_stays_while_the_prior_learns(tmp_path):
     assert torch.equal(seen[0][2], seen[1][2]) and not torch.equal(seen[2][2], seen[3][2])
 
 
-def test_a_picture_is_its_codes(trained):
-    pictures = torch.rand(3, 3, 16, 16) * 2 - 1
-    codes = trained.codes(pictures)
+def test_codes_reconstruct_the_image(trained):
+    images = torch.rand(3, 3, 16, 16) * 2 - 1
+    codes = trained.codes(images)
     assert codes.shape == (3, 4, 4) and codes.max() < trained.entries
-    torch.testing.assert_close(trained.decode(trained.embed(codes)), trained.reconstruct(pictures))
+    torch.testing.assert_close(trained.decode(trained.embed(codes)), trained.reconstruct(images))
     latents = trained.latents(2, seed=1, label=2)
     torch.testing.assert_close(trained.decode(latents), trained.sample(2, seed=1, label=2))
     walked = interpolate(trained, seed=1, points=2, steps=1, label=2, between=lerp)
     torch.testing.assert_close(walked, trained.sample(2, seed=1, label=2))
 
 
-def test_what_no_encoder_or_kernel_can_be_is_refused():
+def test_impossible_networks_are_refused():
     for wrong in ("codebook.num_downsamplings=0", "model.prior.kernel=4"):
         with pytest.raises(UserError, match="is not valid"):
             instantiate(plain(["model=vqvae"], "nowhere", *limited(4), wrong)["model"])
 
 
-def test_only_codes_of_places_that_are_known_in_whole_are_kept(trained, monkeypatch):
-    pictures, mask = torch.rand(1, 3, 16, 16) * 2 - 1, torch.ones(1, 1, 16, 16)
+def test_only_codes_of_fully_known_places_are_kept(trained, monkeypatch):
+    images, mask = torch.rand(1, 3, 16, 16) * 2 - 1, torch.ones(1, 1, 16, 16)
     mask[..., 9, 5] = 0  # one pixel of the place in row 2, column 1
     given = {}
     monkeypatch.setattr(
         "gan_lab.models.vqvae.ancestral_sampling", lambda *_, known, mask, **__: given.update(mask=mask) or known
     )
-    trained.restore(pictures, mask)
+    trained.restore(images, mask)
     assert given["mask"].sum() == 15 and not given["mask"][0, 0, 2, 1]
 
 

@@ -1,4 +1,4 @@
-"""CUT: what is contrasted with what."""
+"""CUT: the contrastive loss of patches."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from gan_lab.models.cut import CUT
 from gan_lab.networks import patchgan, resnet
 from gan_lab.training.noise import KeyedStream
 
-PICTURES = {"channels": 3, "labels": 0}
+IMAGES = {"channels": 3, "labels": 0}
 
 
 def make(**options):
@@ -21,7 +21,7 @@ def make(**options):
     return CUT(
         resnet.Generator(filters=4, blocks=2, antialias=True), patchgan.Discriminator(filters=4, layers=1),
         patches=16, objective=AdversarialObjective(LeastSquares()), g_optimizer=adam, d_optimizer=adam,
-        **{"domains": {"a": PICTURES, "b": PICTURES}, "layers": (0, 4, 8, 12), **options},
+        **{"domains": {"a": IMAGES, "b": IMAGES}, "layers": (0, 4, 8, 12), **options},
     )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def batch():
 
 
 def test_heads_exist_from_the_start():
-    """Where the published code makes them in the first batch, and must therefore see one before it can load."""
+    """The published code creates them in the first batch, and therefore needs one before it can load a checkpoint."""
     model = make()
     assert [head[0].in_features for head in model.heads.layers] == [3, 8, 16, 16]
     assert {id(p) for p in model.heads.parameters()} <= {
@@ -40,8 +40,8 @@ def test_heads_exist_from_the_start():
     }
 
 
-def test_a_picture_left_as_it_is_is_found_again(batch):
-    """An output equal to its input contrasts better than one that has nothing to do with it."""
+def test_an_unchanged_image_has_a_low_loss(batch):
+    """An output equal to its input has a lower loss than an unrelated one."""
     model = make()
     flipped = torch.zeros(4, dtype=torch.bool)
     same = model._contrast(batch["a"], batch["a"], flipped, KeyedStream(0))
@@ -50,8 +50,8 @@ def test_a_picture_left_as_it_is_is_found_again(batch):
 
 
 @pytest.mark.parametrize("mixed", [False, True])
-def test_heads_and_encoder_learn_from_the_queries(batch, mixed):
-    """Under autocast too, which may keep a cast of the weights that knows no graph."""
+def test_heads_and_encoder_get_gradients_from_the_queries(batch, mixed):
+    """Under autocast too, whose cache may hold a cast of the weights without a graph."""
     model = make()
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         model._contrast(batch["a"], batch["b"], torch.zeros(4, dtype=torch.bool), KeyedStream(0)).backward()
@@ -60,21 +60,21 @@ def test_heads_and_encoder_learn_from_the_queries(batch, mixed):
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_layers_that_the_generator_does_not_have_are_refused():
+def test_missing_layers_are_refused():
     with pytest.raises(UserError, match=r"generator=resnet"):
         make(layers=(0, 40))
 
 
-def test_mirrored_outputs_are_turned_back(batch):
-    """Contrast of a mirrored output with its source is that of the straight one, up to the blur filters' phase."""
+def test_flipped_outputs_are_flipped_back(batch):
+    """The loss of a flipped output is that of the unflipped one, up to the phase of the blur filters."""
     model = make(identity=False, flip_equivariance=True)
-    interval, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
-    turned = model._contrast(batch["a"], batch["a"].flip(3), interval, KeyedStream(0))
-    unturned = model._contrast(batch["a"], batch["a"].flip(3), none, KeyedStream(0))
-    assert turned < 0.8 * unturned
-    drawn = model.shared_forward(batch, KeyedStream(1))
-    assert 0 < drawn["flipped"].sum() < 4
-    assert "same" not in drawn
+    all_flipped, none = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)
+    flipped_back = model._contrast(batch["a"], batch["a"].flip(3), all_flipped, KeyedStream(0))
+    not_flipped_back = model._contrast(batch["a"], batch["a"].flip(3), none, KeyedStream(0))
+    assert flipped_back < 0.8 * not_flipped_back
+    shared = model.shared_forward(batch, KeyedStream(1))
+    assert 0 < shared["flipped"].sum() < 4
+    assert "same" not in shared
 
 
 def test_patches_are_at_different_places():
@@ -84,6 +84,6 @@ def test_patches_are_at_different_places():
     assert make()._places(torch.zeros(1, 1, 2, 2), KeyedStream(0)).shape == (1, 4)
 
 
-def test_domains_that_differ_are_refused():
+def test_different_domains_are_refused():
     with pytest.raises(UserError, match="model=pix2pix"):
-        make(domains={"a": {"channels": 1}, "b": PICTURES})
+        make(domains={"a": {"channels": 1}, "b": IMAGES})

@@ -23,14 +23,14 @@ from gan_lab.training.options import EngineOptions
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
-PICTURES = {"channels": 3, "labels": 0}
+IMAGES = {"channels": 3, "labels": 0}
 QUIET = {
     "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
 }  # fmt: skip
 
 
 def test_trains_as_the_published_implementation():
-    """Three iterations from the same weights on the same pictures: the same weights after."""
+    """Three iterations from the same weights on the same images give the same weights."""
     torch.manual_seed(0)
     networks = cyclegan_networks(blocks=1, filters=4)
     batches = [{side: torch.rand(1, 3, 32, 32) * 2 - 1 for side in "ab"} for _ in range(3)]
@@ -39,30 +39,30 @@ def test_trains_as_the_published_implementation():
         reference()
     adam = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
     ours = CycleGAN(
-        *networks, {"a": PICTURES, "b": PICTURES}, AdversarialObjective(LeastSquares()), adam, adam, adversarial=2.0,
+        *networks, {"a": IMAGES, "b": IMAGES}, AdversarialObjective(LeastSquares()), adam, adam, adversarial=2.0,
         engine=EngineOptions(Budget(images=3), channels_last=False),
     )  # fmt: skip
     Trainer(accelerator="cpu", max_epochs=-1, **QUIET).fit(ours, DataLoader(batches, batch_size=None))
     for name, network in zip(("a2b", "b2a", "discriminator_a", "discriminator_b"), networks, strict=True):
         expected = getattr(reference, name).state_dict()
         for key, value in network.state_dict().items():
-            # Adam's first steps are the gradient's sign times the rate: where that hangs on rounding it may turn
+            # Adam's first steps are the gradient's sign times the rate: where that depends on rounding, it may flip
             far = (value - expected[key]).abs() > 1e-5
             assert far.float().mean() < 0.01, f"{name}.{key}"
 
 
 @pytest.mark.parametrize("model", ["cyclegan", "cut"])
 @pytest.mark.parametrize(("loss", "adversarial", "discriminator"), [("lsgan", 2.0, 1.0), ("nonsaturating", 1.0, 0.5)])
-def test_losses_weigh_as_in_the_published_code(model, loss, adversarial, discriminator):
-    """Squared errors are halved in ``LeastSquares`` already; of other losses the discriminator's is, by weight."""
+def test_weights_of_losses_are_those_of_the_published_code(model, loss, adversarial, discriminator):
+    """``LeastSquares`` already halves squared errors; with other losses a weight halves the discriminator's."""
     chosen = compose([f"model={model}", f"loss={loss}", "data=fake_unpaired", *COMMON]).model
     assert (chosen.adversarial, chosen.discriminator_weight) == (adversarial, discriminator)
 
 
-def test_the_discriminators_loss_carries_its_weight():
+def test_the_discriminators_loss_is_weighted():
     torch.manual_seed(0)
     adam = partial(torch.optim.Adam, lr=2e-4)
-    options = {"domains": {"a": PICTURES, "b": PICTURES}, "objective": AdversarialObjective(LeastSquares())}
+    options = {"domains": {"a": IMAGES, "b": IMAGES}, "objective": AdversarialObjective(LeastSquares())}
     options |= {"g_optimizer": adam, "d_optimizer": adam, "discriminator_weight": 0.25, "pool": 0}
     model = CycleGAN(*cyclegan_networks(blocks=1, filters=4), **options)
     batch, fakes = ({side: torch.rand(1, 3, 32, 32) for side in "ab"} for _ in range(2))
@@ -74,14 +74,14 @@ def test_the_discriminators_loss_carries_its_weight():
 
 
 @pytest.mark.parametrize(("size", "blocks"), [(256, 9), (252, 6), ("[256,128]", 6)])
-def test_as_many_residual_blocks_as_the_papers_code_has_at_that_size(size, blocks):
+def test_the_number_of_residual_blocks_is_that_of_the_papers_code(size, blocks):
     config = compose(["model=cyclegan", "data=fake_unpaired", f"data.size={size}", "run_dir=x", "runs=x"])
     settle(config)
     assert resolve(config)["model"]["a2b"]["blocks"] == blocks
 
 
 def test_the_whole_configuration_takes_a_step(tmp_path):
-    """64 filters, 9 blocks: every parameter of the paper's networks moves. They are the same at any size."""
+    """Every parameter of the paper's networks (64 filters, 9 blocks, at any size) changes."""
     config = compose([
         "model=cyclegan", "data=fake_unpaired", "data.size=64", "generator.blocks=9", "data.count=2",
         *COMMON, *limited(1), "batch_size=1", "trainer=cpu", f"run_dir={tmp_path}", "runs=/nowhere",

@@ -1,4 +1,4 @@
-"""DRAW: canvases step by step, and the bound of latents that follow one another."""
+"""DRAW: canvases step by step, and the bound with sequential latents."""
 
 import pytest
 import torch
@@ -38,25 +38,25 @@ def digits(tmp_path):
     return make(tmp_path, "two-coloured")
 
 
-def pictures(n):
+def make_images(n):
     return torch.randn(n, 1, 16, 16, generator=torch.Generator().manual_seed(1)).sign()
 
 
-def test_it_can_do_what_a_variational_autoencoder_can(model):
+def test_it_has_the_capabilities_of_a_variational_autoencoder(model):
     for capability in (Samples, Decodes, Encodes, HasPosterior, Reconstructs, Restores, HasLikelihood):
         assert isinstance(model, capability)
 
 
 def test_the_last_canvas_is_the_sample(model):
-    drawn = model.canvases(4, seed=3, start=2)
-    assert drawn.shape == (4, STEPS, *model.sample(1).shape[1:]) and drawn.dtype == torch.float32
-    assert drawn.abs().max() <= 1 and not drawn.requires_grad
-    torch.testing.assert_close(drawn[:, -1], model.sample(4, seed=3, start=2))
-    assert not torch.allclose(drawn[:, 0], drawn[:, -1])
-    assert model.canvases(0).shape == (0, *drawn.shape[1:])
+    canvases = model.canvases(4, seed=3, start=2)
+    assert canvases.shape == (4, STEPS, *model.sample(1).shape[1:]) and canvases.dtype == torch.float32
+    assert canvases.abs().max() <= 1 and not canvases.requires_grad
+    torch.testing.assert_close(canvases[:, -1], model.sample(4, seed=3, start=2))
+    assert not torch.allclose(canvases[:, 0], canvases[:, -1])
+    assert model.canvases(0).shape == (0, *canvases.shape[1:])
 
 
-def test_a_canvas_is_of_its_seed_and_number_alone(model):
+def test_a_canvas_depends_on_its_seed_and_number_alone(model):
     whole = model.canvases(5, seed=3)
     torch.testing.assert_close(model.canvases(2, seed=3, start=3), whole[3:])
     assert not torch.allclose(model.canvases(5, seed=4), whole)
@@ -70,25 +70,25 @@ def test_canvases_of_a_label(tmp_path):
         model.canvases(3, label=3)
 
 
-def test_the_latents_are_of_the_prior_and_a_picture_is_made_again_of_its_own(digits):
-    images = pictures(3)
+def test_latents_have_the_priors_shape_and_reconstruct_the_image(digits):
+    images = make_images(3)
     mean, kl = digits.infer(images)
     assert mean.shape == kl.shape == digits.latents(3).shape == (3, digits.decoder.latent)
     torch.testing.assert_close(digits.decode(mean), digits.reconstruct(images))
 
 
-def test_the_divergence_is_the_mean_of_the_ratio_over_all_steps(digits):
-    """Each step's closed form hangs on the draws before it; their mean is that of log q - log p."""
-    images, n = pictures(1).expand(20_000, -1, -1, -1), 20_000
+def test_the_kl_divergence_is_the_mean_log_ratio_over_all_steps(digits):
+    """Each step's closed form depends on the samples before it; its mean is that of log q - log p."""
+    images, n = make_images(1).expand(20_000, -1, -1, -1), 20_000
     decoder = digits.averaged("decoder")
     epsilon = torch.randn(n, decoder.latent, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        found = digits.posterior_sample(decoder, images, epsilon)
-    assert found.kl[:, 2:].std(0).min() > 0
-    assert found.kl.sum(1).mean().item() == pytest.approx(-found.log_ratio.mean().item(), abs=0.1)
+        sample = digits.posterior_sample(decoder, images, epsilon)
+    assert sample.kl[:, 2:].std(0).min() > 0
+    assert sample.kl.sum(1).mean().item() == pytest.approx(-sample.log_ratio.mean().item(), abs=0.1)
 
 
-def test_averages_follow_the_network_and_the_encoder_has_none(tmp_path):
+def test_averages_follow_the_live_network(tmp_path):
     model = make(tmp_path, "two-coloured", "model.engine.ema_half_life=0")
     model.ema.update({"encoder": model.encoder, "decoder": model.decoder}, 4, 4)
     for one, two in zip(model.averaged("decoder").parameters(), model.decoder.parameters(), strict=True):
@@ -104,7 +104,7 @@ def test_averages_follow_the_network_and_the_encoder_has_none(tmp_path):
         (["model=draw", "coder=draw", "coder.steps=0"], "coder.steps=0"),
     ],
 )
-def test_what_does_not_go_together_is_named(tmp_path, words, sentence):
+def test_wrong_combinations_are_refused(tmp_path, words, sentence):
     with pytest.raises(UserError, match=sentence):
         instantiate(plain(words[:2], tmp_path, *limited(8), *words[2:])["model"])
 

@@ -1,4 +1,4 @@
-"""The step that all methods share, seen through small GANs without batch statistics."""
+"""The training step of all methods, on small GANs without batch statistics."""
 
 from functools import partial
 
@@ -19,11 +19,11 @@ from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Linear
 
 N, SHAPE = 8, (1, 4, 4)
-PICTURES = torch.rand(4 * N, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+IMAGES = torch.rand(4 * N, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 class Counting(nn.Sequential):
-    """Notes for every call whether gradients were on, and in which precision its first layer gave its result."""
+    """Records for every call whether gradients were enabled, and the dtype of the output."""
 
     def __init__(self, *layers):
         super().__init__(*layers)
@@ -50,7 +50,7 @@ def make(iterations=1, rate=0.1, cls=GANModule, **options):
 
 
 def fit(module, precision="32-true"):
-    loader = torch.utils.data.DataLoader([{"image": picture} for picture in PICTURES], N)
+    loader = torch.utils.data.DataLoader([{"image": image} for image in IMAGES], N)
     quiet = {
         "logger": False,
         "enable_checkpointing": False,
@@ -68,12 +68,12 @@ def weights(module):
     )
 
 
-def test_the_generator_runs_once_where_both_move_and_without_a_graph_where_it_does_not():
+def test_the_generator_runs_once_an_iteration_and_without_a_graph_if_it_does_not_step():
     assert [grad for grad, _ in fit(make(3)).generator.calls] == [True, True, True]
     assert [grad for grad, _ in fit(make(3, n_critic=3)).generator.calls] == [False, False, True]
 
 
-def test_micro_batches_train_as_the_whole_batch_does():
+def test_micro_batches_train_like_the_whole_batch():
     options = {"penalties": {"gradient_penalty": GradientPenalty(1.0)}}
     whole, parts = fit(make(3, **options)), fit(make(3, micro_batches=4, **options))
     torch.testing.assert_close(weights(parts), weights(whole), atol=1e-6, rtol=1e-5)
@@ -81,20 +81,20 @@ def test_micro_batches_train_as_the_whole_batch_does():
         fit(make(micro_batches=3))
 
 
-def test_loss_and_penalty_share_one_pass_of_the_discriminator_and_are_in_float32():
+def test_loss_and_penalty_share_one_float32_pass_of_the_discriminator():
     module = fit(make(penalties={"r1": R1(), "r2": R2()}), "bf16-mixed")
-    # The discriminator's own turn: real and fake once each, both in float32; then the generator's, in bfloat16.
+    # The discriminator's phase: real and fake once each, in float32; then the generator's, in bfloat16.
     assert [dtype for _, dtype in module.discriminator.calls] == [torch.float32, torch.float32, torch.bfloat16]
 
 
-def test_a_lazy_penalty_weighs_as_much_on_average(monkeypatch):
+def test_a_lazy_penalty_has_the_same_weight_on_average(monkeypatch):
     """interval=4 acts in one of four iterations with four times the weight."""
     seen = []
     own = GANModule.d_losses
     monkeypatch.setattr(GANModule, "d_losses", lambda *turn: seen.append(own(*turn)) or seen[-1])
     module = fit(make(8, rate=0.0, loss=Wasserstein(), penalties={"r1": R1(2.0, interval=4)}))
     assert [i for i, losses in enumerate(seen) if "r1" in losses.terms] == [0, 4]
-    real = PICTURES[:N].clone().requires_grad_()
+    real = IMAGES[:N].clone().requires_grad_()
     (gradient,) = torch.autograd.grad(module.discriminator(real).sum(), real)
     r1 = gradient.flatten(1).square().sum(1).mean().item() / 2
     assert seen[0].terms["r1"].item() == pytest.approx(4 * 2.0 * r1, rel=1e-5)
@@ -113,7 +113,7 @@ def test_the_learning_rate_follows_the_share_of_the_budget():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.25)  # three of four iterations were done
 
 
-def test_other_quantities_follow_schedules_times_what_they_began_with():
+def test_other_quantities_are_scheduled_relative_to_their_initial_values():
     seen = []
 
     class Watched(GANModule):
@@ -140,35 +140,35 @@ def test_other_quantities_follow_schedules_times_what_they_began_with():
         fit(rising)
 
 
-def test_a_phase_with_a_fresh_batch_has_real_pictures_and_fakes_of_its_own():
-    shown = {}
+def test_a_phase_with_a_new_batch_has_its_own_real_images_and_fakes():
+    seen_by = {}
 
     class Watched(GANModule):
         def d_losses(self, batch, shared, noise):
-            shown.setdefault("discriminator", (batch["image"], shared["fake"]))
+            seen_by.setdefault("discriminator", (batch["image"], shared["fake"]))
             return super().d_losses(batch, shared, noise)
 
         def g_losses(self, batch, shared, noise):
-            shown.setdefault("generator", (batch["image"], shared["fake"].detach()))
+            seen_by.setdefault("generator", (batch["image"], shared["fake"].detach()))
             return super().g_losses(batch, shared, noise)
 
     module = fit(make(2, new_batch_for_generator=True, loss=Relativistic(), budget=Budget(images=N), cls=Watched))
-    assert torch.equal(shown["discriminator"][0], PICTURES[: N // 2])
-    assert torch.equal(shown["generator"][0], PICTURES[N // 2 : N])
-    assert not torch.equal(shown["generator"][1], shown["discriminator"][1])
+    assert torch.equal(seen_by["discriminator"][0], IMAGES[: N // 2])
+    assert torch.equal(seen_by["generator"][0], IMAGES[N // 2 : N])
+    assert not torch.equal(seen_by["generator"][1], seen_by["discriminator"][1])
     assert [grad for grad, _ in module.generator.calls] == [False, True] * 2
     assert (module.iteration, module.images_seen) == (2, N)
     epoch = fit(make(new_batch_for_generator=True, budget=Budget(epochs=1)))
     assert epoch.images_seen == 4 * N
 
 
-def test_budgets_end_a_run_where_they_say():
+def test_budgets_end_a_run():
     assert fit(make(budget=Budget(epochs=1.5))).iteration == 6
     assert fit(make(budget=Budget(images=N * 5 - 1))).images_seen == N * 5
     assert fit(make(budget=Budget(minutes=1e-9))).iteration == 1
 
 
-def test_a_run_is_a_function_of_its_seed():
+def test_a_run_depends_on_its_seed_alone():
     one, two, other = (weights(fit(make(3, seed=seed))) for seed in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
@@ -187,7 +187,7 @@ def test_batch_norm_under_a_per_sample_penalty_is_refused():
         GANModule(nn.Linear(3, 16), discriminator, Normal(3), objective, adam, adam)
 
 
-def test_init_from_takes_the_weights_that_fit(tmp_path):
+def test_init_from_copies_matching_weights(tmp_path):
     source = fit(make(2))
     torch.save({"gan_lab": {}, "state_dict": source.state_dict(), "counters": {}}, tmp_path / "a.ckpt")
     target = make()

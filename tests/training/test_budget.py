@@ -5,7 +5,7 @@ from gan_lab.training.budget import Budget
 from gan_lab.training.schedules import Cosine, Linear
 
 
-def test_progress_is_that_of_the_nearest_limit():
+def test_progress_is_that_of_the_limit_reached_first():
     assert Budget(images=1000).progress(250, 100, 99) == 0.25
     assert Budget(epochs=2).progress(250, 100, 0) == 1.25
     assert Budget(minutes=10).progress(0, 1, 5) == 0.5

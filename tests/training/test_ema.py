@@ -6,7 +6,7 @@ from gan_lab.training.ema import EMA
 
 
 def test_half_life():
-    """After one half-life in images, in steps of any size, a past state weighs one half."""
+    """After one half-life in images, in steps of any size, a past state has half its weight."""
     for step in (10, 50):
         network = nn.Linear(1, 1, bias=False)
         nn.init.ones_(network.weight)
@@ -17,14 +17,14 @@ def test_half_life():
         assert ema.networks["g"].weight.item() == pytest.approx(0.5, abs=1e-6)
 
 
-def test_ramp_caps_the_half_life_at_a_share_of_the_images_seen():
+def test_the_ramp_bounds_the_half_life_by_a_share_of_the_images_seen():
     ema = EMA({"g": nn.Linear(1, 1)}, half_life=10_000)
     assert ema.decay(64, images_seen=64) == pytest.approx(0.5 ** (64 / 3.2))
     assert ema.decay(64, images_seen=10**9) == pytest.approx(0.5 ** (64 / 10_000))
     assert EMA({"g": nn.Linear(1, 1)}, half_life=0).decay(64, 10**9) == 0
 
 
-def test_buffers_floats_averaged_integers_copied_and_never_in_training_mode():
+def test_float_buffers_are_averaged_integers_copied_and_the_mode_is_evaluation():
     norm = nn.BatchNorm1d(2)
     ema = EMA({"g": norm}, half_life=64).train()
     norm(torch.randn(8, 2) + 5)

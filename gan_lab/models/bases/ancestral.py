@@ -1,7 +1,7 @@
 """Ancestral sampling: images drawn value by value, each sample a function of its seed and number."""
 
 import copy
-from typing import Any
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -38,11 +38,11 @@ def ancestral_sampling(
         mask: (n, 1, H, W).
     """
     device = next(network.parameters()).device
-    exact: Any = copy.deepcopy(network).eval()
+    exact = copy.deepcopy(network).eval()
     exact = exact if device.type == "mps" else exact.double()
     uniforms = draw_per_sample(lambda noise: noise.uniform(1, *shape), n, seed, start).to(device)
     uniforms = (0.5 + truncation * (uniforms.double() - 0.5)).to(next(exact.parameters()).dtype)
-    return ancestral.sample(exact, uniforms, known, mask, *labels)
+    return ancestral.sample(cast(ancestral.Autoregressive[object], exact), uniforms, known, mask, *labels)
 
 
 def negative_log_likelihood(network: nn.Module, values: Tensor, *labels: Tensor) -> Tensor:

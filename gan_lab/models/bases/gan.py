@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import Prior, sample_latents
-from gan_lab.training.alternating import AlternatingModule, MakeOptimizer, Stateful
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.augment import Augmentation, apply_in_order
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.options import EngineOptions
@@ -162,11 +162,24 @@ class GANModule(AlternatingModule):
         return self.decode(self.latents(n, seed, start, truncation), self.labels.cyclic(label, n, start))
 
 
+class FeatureDiscriminator(Protocol):
+    """A discriminator in two parts, whose features an auxiliary head can read."""
+
+    width: int
+    """Number of features of an image."""
+
+    def features(self, images: Tensor, *labels: Tensor) -> Tensor:
+        """Returns features (N, …), given images (N, C, H, W) and labels (N,)."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Returns logits, of any shape with N first, given features (N, …)."""
+
+
 class DiscriminatorWithHead:
     """The discriminator of a GAN with an auxiliary head over its features, in one turn.
 
     Args:
-        gan: its discriminator has ``features(images)`` and ``logits(features)``.
+        gan: its discriminator is a ``FeatureDiscriminator``.
         head: features (N, width) → outputs.
         noise: random numbers of the turn.
     """
@@ -178,11 +191,10 @@ class DiscriminatorWithHead:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Returns the logits, float32, of images (N, C, H, W)."""
-        discriminator: Any = self.gan.discriminator
+        discriminator = cast(FeatureDiscriminator, self.gan.discriminator)
         features = discriminator.features(self.gan.augmented(images, self.noise))
         self.outputs.append(self.head(features.flatten(1)).float())
-        logits: Tensor = discriminator.logits(features)
-        return logits.float()
+        return discriminator.logits(features).float()
 
 
 def _wrap(network: nn.Module, wrappers: Mapping[str, Callable[[nn.Module], nn.Module] | None]) -> nn.Module:

@@ -42,6 +42,14 @@ class Labels:
         """
         return torch.arange(start, start + n) % self.classes if label is None and self.classes else label
 
+    def of_samples(self, label: Label, n: int, start: int, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
+        """Returns the extra network inputs of samples start … start + n - 1, by ``cyclic`` and ``expand``.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        return self.expand(self.cyclic(label, n, start), n, device)
+
     def check(self, label: int | Tensor, n: int, device: torch.device | str = "cpu") -> Tensor:
         """Returns the labels (n,) of n samples, given a class or int64 classes (n,).
 
