@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gan_lab.common.errors import UserError
 from gan_lab.models.bases.labels import Label
 from gan_lab.models.hvae import HVAE
-from gan_lab.networks.draw import DRAW as Network
+from gan_lab.networks import draw as networks
 
 
 class DRAW(HVAE):
@@ -38,5 +38,5 @@ class DRAW(HVAE):
         """
         labels = self.labels.of_samples(label, n, start, self.device)
         with self.inference_mode():
-            canvases = cast(Network, self.averaged("decoder")).canvases(self.latents(n, seed, start), *labels)
+            canvases = cast(networks.DRAW, self.averaged("decoder")).canvases(self.latents(n, seed, start), *labels)
             return self.to_images(canvases.flatten(0, 1)).unflatten(0, canvases.shape[:2]).float().clamp(-1, 1)
