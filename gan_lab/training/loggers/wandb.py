@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
@@ -16,6 +16,9 @@ from gan_lab.common.atomic import atomic_write
 from gan_lab.common.images import to_pil
 from gan_lab.training.loggers.media import Row, show_animation, show_image, show_table, store_checkpoint
 from gan_lab.training.loggers.wandb_connection import missing_requirement, run_with_timeout, teardown
+
+if TYPE_CHECKING:
+    from wandb import Run
 
 
 class WandB(WandbLogger):
@@ -63,13 +66,13 @@ class WandB(WandbLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> Any:
+    def experiment(self) -> "Run":
         if self._experiment is None:
             self._prepare()
             self._start()
             self._send(lambda run: run.define_metric("images"))
             self._send(lambda run: run.define_metric("*", step_metric="images", step_sync=True))
-        return self._experiment
+        return cast("Run", self._experiment)
 
     def _prepare(self) -> None:
         """Sets the run's id, W&B's folders and its mode, before its service process starts."""
@@ -100,9 +103,8 @@ class WandB(WandbLogger):
 
         wandb.finish()
         # Without ``quiet`` it first asks for the user's name, three times and regardless of the time limit.
-        limits: dict[str, Any] = {"init_timeout": self.start_seconds * 4 / 5}
-        limits |= {"finish_timeout": self.end_seconds * 3 / 4}
-        settings = wandb.Settings(**limits, finish_timeout_raises=True, quiet=True)
+        init, finish = self.start_seconds * 4 / 5, self.end_seconds * 3 / 4
+        settings = wandb.Settings(init_timeout=init, finish_timeout=finish, finish_timeout_raises=True, quiet=True)
         try:
             self._experiment = wandb.init(**self._wandb_init, settings=settings)
         except Exception as error:  # a wrong argument fails offline too, and ends the run
@@ -111,7 +113,7 @@ class WandB(WandbLogger):
             self._go_offline(f"its server refused or did not answer ({first_line})")
             self._experiment = wandb.init(**self._wandb_init, settings=settings)
 
-    def _send(self, message: Callable[[Any], object]) -> None:
+    def _send(self, message: Callable[["Run"], object]) -> None:
         """Sends a message to W&B's service; if the service fails, the run continues after one warning."""
         if self.connection_lost:
             return
@@ -139,7 +141,7 @@ class WandB(WandbLogger):
         if self.stores_checkpoints:
             self._send(lambda run: self._upload(run, checkpoint, alias))
 
-    def _upload(self, run: Any, checkpoint: Path, alias: str) -> None:
+    def _upload(self, run: "Run", checkpoint: Path, alias: str) -> None:
         """Uploads with a time limit: W&B asks its server about artifacts, and waits for the answer."""
 
         def upload() -> None:
@@ -156,14 +158,14 @@ class WandB(WandbLogger):
     def finalize(self, status: str) -> None:
         """Ends the W&B run, so that the next job of a sweep in this process starts its own."""
         if self._experiment is not None:
-            self._end(self._experiment, status)
+            self._end(cast("Run", self._experiment), status)
         self._experiment = None
         for variable, value in self.environment.items():
             if os.environ.get(variable) == value:
                 del os.environ[variable]
         self.environment = {}
 
-    def _end(self, run: Any, status: str) -> None:
+    def _end(self, run: "Run", status: str) -> None:
         try:
             run.finish(exit_code=0 if status == "success" else 1)
         except Exception as error:

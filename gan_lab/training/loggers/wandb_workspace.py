@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.training.loggers.wandb_connection import missing_requirement
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Workspace
 
 PLACED = ("adversarial", "grad_norm", "accuracy", "real", "fake")
 """First words of terms that have panels of their own; all other terms, a user's own too, count as losses."""
@@ -61,7 +64,7 @@ ORDER = ("losses", "fidelity", "images", "health", "system")
 IMAGES, TABLE = ("samples", "interpolation", "confusion"), "metrics"
 
 
-def workspace(project: str, entity: str | None, name: str) -> Any:
+def workspace(project: str, entity: str | None, name: str) -> "Workspace":
     """Builds the workspace, a ``wandb_workspaces.workspaces.Workspace``, without sending it.
 
     Raises:
@@ -111,7 +114,7 @@ def save(project: str, entity: str | None, name: str) -> str:
     try:
         import wandb
 
-        created.entity = entity or wandb.Api(timeout=20).default_entity
+        created.entity = entity or wandb.Api(timeout=20).default_entity or ""
         created.save()
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
