@@ -30,7 +30,7 @@ class Run:
 
     Args:
         folder: created when the run begins, if it does not exist.
-        facts: that do not change during the run, such as the hardware; recorded in ``run.json``.
+        facts: values that do not change during the run, such as the hardware; recorded in ``run.json``.
     """
 
     def __init__(self, folder: str | Path, **facts: object) -> None:
