@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from gan_lab.training.callbacks.interval import ImageInterval
+from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import log_checkpoint
 
 TIME_LIMIT_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -92,10 +92,10 @@ class Checkpoint(callbacks.Checkpoint):
             )
         return None if name is None else (name, float(trainer.callback_metrics[name]))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"every": self.every.state_dict(), "best": self.best, "name": self.name}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
         self.best, self.name = state["best"], state.get("name")
 

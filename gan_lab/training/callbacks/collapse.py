@@ -7,6 +7,8 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from gan_lab.training.callbacks.interval import State
+
 
 class Collapse(Callback):
     """Warns, once for each, of a collapsed posterior and of a dead codebook.
@@ -51,10 +53,10 @@ class Collapse(Callback):
             self.warned.add(name)
             rank_zero_warn(WARNINGS[name].format(mean=mean, window=self.window))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"warned": sorted(self.warned)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.warned = set(state["warned"])
 
 

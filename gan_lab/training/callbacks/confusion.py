@@ -13,7 +13,7 @@ from gan_lab.common.images import heatmap
 from gan_lab.data.subsets import evenly_spaced
 from gan_lab.inference.translation import SPLIT, translated
 from gan_lab.training.alternating import AlternatingModule
-from gan_lab.training.callbacks.interval import ImageInterval
+from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import log_image
 
 REAL, TRANSLATED = "real", "made"
@@ -72,10 +72,10 @@ class Confusion(Callback):
         image = _heatmap(values, list(module.discriminated), module.decision_threshold)
         log_image(trainer.loggers, "confusion", image, self.shown)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"every": self.every.state_dict(), "shown": self.shown}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
         self.shown = state["shown"]
 

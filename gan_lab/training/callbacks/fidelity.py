@@ -22,7 +22,7 @@ from gan_lab.evaluation.reports.tables import metrics_table, one_line
 from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import is_cut_short
-from gan_lab.training.callbacks.interval import ImageInterval
+from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import log_table
 
 RECORDS = "metrics.jsonl"
@@ -168,10 +168,10 @@ class Fidelity(Callback):
         """Returns the final tier's record, for a recorded result; an empty dict before it exists."""
         return self.last.get("final", {})
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"every": self.every.state_dict(), "last": self.last, "lines": self.rows}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         self.every.load_state_dict(state_dict["every"])
         self.last, self.rows = state_dict["last"], list(state_dict.get("lines", []))
 

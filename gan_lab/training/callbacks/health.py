@@ -15,7 +15,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.inference.translation import SPLIT, ends, translated
 from gan_lab.training.alternating import AlternatingModule
-from gan_lab.training.callbacks.interval import ImageInterval
+from gan_lab.training.callbacks.interval import ImageInterval, State
 
 Term = tuple[str, str]
 """A phase and the name of one of its terms."""
@@ -191,10 +191,10 @@ class Health(Callback):
             self.warned.add(kind)
             rank_zero_warn(text)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"every": self.every.state_dict(), "alike": dict(self.times_alike), "warned": sorted(self.warned)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
         self.times_alike, self.warned = dict(state["alike"]), set(state["warned"])
 

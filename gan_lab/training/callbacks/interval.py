@@ -1,5 +1,10 @@
 """An interval counted in images: it means the same at any batch size and on any number of devices."""
 
+from typing import Any
+
+State = dict[str, Any]
+"""A callback's state in a checkpoint: plain containers, which ``torch.load(weights_only=True)`` accepts."""
+
 
 class ImageInterval:
     """Comes due each time another ``images`` images have been seen.

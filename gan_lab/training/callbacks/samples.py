@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.images import read_frames, save_animation, save_png
 from gan_lab.inference.sheets import SheetMaker, animation_for, sheet_for
-from gan_lab.training.callbacks.interval import ImageInterval
+from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import log_animation, log_image
 
 
@@ -87,9 +87,9 @@ class SampleGrid(Callback):
             save_animation(path, animation.frames, fps=12)
             log_animation(trainer.loggers, animation.name, path, module.images_seen)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"every": self.every.state_dict(), "shown": self.shown}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
         self.shown = state["shown"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gan_lab.training.callbacks.interval import ImageInterval
+from gan_lab.training.callbacks.interval import ImageInterval, State
 
 MAX_PENDING = 1024
 """Iterations after which time stamps are summed, so that a long window does not keep all of them."""
@@ -107,10 +107,10 @@ class Throughput(Callback):
         }
         return {**medians, "peak_memory_gib": max(window["peak_memory_gib"] for window in self.windows)}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"every": self.every.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
 
 
