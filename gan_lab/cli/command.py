@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -180,8 +180,8 @@ class Command:
 
         if request.checkpoint is not None:
             checkpoint_path(request.checkpoint)
-        plain = {"device": request.device, "devices": request.devices, "command": (self.module, self.name)}
-        return on_every_device(_on_device, plain | {"request": request}, self.parts(request))
+        work = partial(_on_device, self.module, self.name, request)
+        return on_every_device(work, request.device, request.devices, self.parts(request))
 
     def refuse(self, session: Session) -> None:
         """Raises UserError if the model lacks the capability, naming the commands that would work."""
@@ -196,12 +196,10 @@ class Command:
         )
 
 
-def _on_device(plain: dict[str, Any]) -> Any:
-    """The work of one process."""
-    module, name = plain["command"]
+def _on_device(module: str, name: str, request: ModelRequest, device: str) -> Any:
+    """Does the work of one process."""
     found = getattr(importlib.import_module(module) if module != "__main__" else sys.modules[module], name)
-    request = plain["request"]
-    session = Session.open(request, plain["device"])
+    session = Session.open(request, device)
     found.refuse(session)
     return deliver(found.work(session, request), request)
 

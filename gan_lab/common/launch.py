@@ -22,7 +22,6 @@ from gan_lab.common.device import resolve_device
 from gan_lab.common.errors import UserError
 
 T = TypeVar("T")
-Plain = dict[str, Any]
 LOCALHOST = "127.0.0.1"
 
 
@@ -60,17 +59,18 @@ def _backend(on_gpus: bool) -> str:
     return "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
 
 
-def on_every_device(work: Callable[[Plain], T], plain: Plain, parts: int | None = None) -> T | None:
-    """Calls ``work`` in one process for each device.
+def on_every_device(
+    work: Callable[[str], T], device: str, devices: int | str = "auto", parts: int | None = None
+) -> T | None:
+    """Calls ``work`` with the name of its device, in one process for each device.
 
-    Several processes join a process group, and the ``device`` in the configuration of each is its own. Processes that
-    torchrun or SLURM started are used as they are.
+    Several processes join a process group. Processes that torchrun or SLURM started are used as they are.
 
     Args:
-        work: a module's function, which further processes import.
-        plain: the configuration. ``devices`` is the number of devices; auto takes every GPU of this machine, or one
-            process on the CPU.
-        parts: number of independent parts of the work; auto takes no more devices.
+        work: a module's function, or a ``functools.partial`` of one, which further processes import.
+        device: "auto", "cpu", "cuda", "cuda:1", ….
+        devices: number of devices; "auto" takes every GPU of this machine, or one process on the CPU.
+        parts: number of independent parts of the work; "auto" takes no more devices.
 
     Returns:
         the result of ``work``, or None if further processes were started.
@@ -80,25 +80,24 @@ def on_every_device(work: Callable[[Plain], T], plain: Plain, parts: int | None 
         RuntimeError: if a process fails; the others are terminated.
     """
     if dist.is_initialized():
-        return work(plain)
+        return work(device)
     if cluster := cluster_environment():
-        device = _device_of_rank(plain, cluster.local_rank())
-        join_process_group(resolve_device(device).type)
-        return work({**plain, "device": device})
-    count = _num_processes(plain, parts)
+        own = _device_of_rank(device, cluster.local_rank())
+        join_process_group(resolve_device(own).type)
+        return work(own)
+    count = _num_processes(device, devices, parts)
     if count == 1:
-        return work(plain)
-    _run_processes(work, plain, count)
+        return work(device)
+    _run_processes(work, device, count)
     return None
 
 
-def _num_processes(plain: Mapping[str, Any], parts: int | None) -> int:
+def _num_processes(name: str, devices: int | str, parts: int | None) -> int:
     """Returns the number of processes to run.
 
     Raises:
         UserError: for a number of devices that is not available.
     """
-    name, devices = plain["device"], plain["devices"]
     device = resolve_device(name)
     available = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
     if devices == "auto":
@@ -111,17 +110,17 @@ def _num_processes(plain: Mapping[str, Any], parts: int | None) -> int:
     return devices
 
 
-def _device_of_rank(plain: Mapping[str, Any], local_rank: int) -> str:
+def _device_of_rank(device: str, local_rank: int) -> str:
     """Returns the device of one of several processes."""
-    kind = resolve_device(plain["device"]).type
+    kind = resolve_device(device).type
     return f"{kind}:{_gpu_index(local_rank)}" if kind == "cuda" else kind
 
 
-def _run_processes(work: Callable[[Plain], object], plain: Plain, count: int) -> None:
+def _run_processes(work: Callable[[str], object], device: str, count: int) -> None:
     store = dist.TCPStore(LOCALHOST, 0, count + 1, is_master=True, wait_for_workers=False)
     errors = get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // count)
-    context = start_processes(_run_rank, (count, store.port, threads, work, plain, errors), count, join=False)
+    context = start_processes(_run_rank, (count, store.port, threads, work, device, errors), count, join=False)
     try:
         _wait(context)
     except ProcessExitedException:
@@ -144,19 +143,19 @@ def _run_rank(
     world_size: int,
     port: int,
     threads: int,
-    work: Callable[[Plain], object],
-    plain: Plain,
+    work: Callable[[str], object],
+    device: str,
     errors: "SimpleQueue[str]",
 ) -> None:
     """Runs ``work`` in one of the processes; the parent process reports the message of a ``UserError`` once."""
-    device = _device_of_rank(plain, rank)
-    if device.startswith("cuda"):
+    own = _device_of_rank(device, rank)
+    if own.startswith("cuda"):
         torch.cuda.set_device(rank)
     torch.set_num_threads(threads)
     store = dist.TCPStore(LOCALHOST, port, world_size + 1, is_master=False)
-    dist.init_process_group(_backend(device.startswith("cuda")), store=store, rank=rank, world_size=world_size)
+    dist.init_process_group(_backend(own.startswith("cuda")), store=store, rank=rank, world_size=world_size)
     try:
-        work({**plain, "device": device})
+        work(own)
     except UserError as error:
         errors.put(str(error))
         raise SystemExit(2) from None

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -179,13 +180,13 @@ def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
     for number in range(5):
         Image.fromarray(draw.integers(256, size=(24, 16, 3), dtype=np.uint8)).save(photos / f"{number}.png")
     (photos / "3.png").write_bytes(b"none")
-    plain = {"device": "cpu", "run": str(run), "cyclegan": str(cyclegan), "photos": str(photos)}
     told = []
     for devices in (1, 2):
         capfd.readouterr()
-        on_every_device(everything, {**plain, "devices": devices, "folder": str(tmp_path / str(devices))})
+        places = (str(each) for each in (run, cyclegan, photos, tmp_path / str(devices)))
+        on_every_device(partial(everything, *places), "cpu", devices)
         told.append(capfd.readouterr().out.replace(str(tmp_path / str(devices)), ""))
-    assert told[0] == told[1] and "Translated 4 of 5 pictures" in told[0]
+    assert told[0] == told[1] and "Translated 4 of 5 images" in told[0]
     files = [sorted(path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*.*")) for name in "12"]
     assert files[0] == files[1] and Path("samples/000010.png") in files[0]
     for file in files[0]:
@@ -197,11 +198,11 @@ def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
 
 def test_what_several_processes_refuse_is_said_once(capfd):
     with pytest.raises(UserError, match=r"^There is no such thing: give another\.$"):
-        on_every_device(refuse, {"device": "cpu", "devices": 2})
+        on_every_device(refuse, "cpu", 2)
     assert "no such thing" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("devices", [0, "two", 10_000])
 def test_devices_that_are_not_there_are_refused(devices):
     with pytest.raises(UserError, match=f"devices={devices} is not valid: give auto, or at most"):
-        on_every_device(everything, {"device": "cpu", "devices": devices})
+        on_every_device(refuse, "cpu", devices)
