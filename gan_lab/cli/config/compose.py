@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.cli.config.overrides import quote_paths
-from gan_lab.cli.config.paths import add_searchpath, home
+from gan_lab.cli.config.paths import home
 from gan_lab.common.errors import UserError
 
 
@@ -16,9 +16,9 @@ def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
     """Composes the configuration that ``python -m gan_lab.<config> <overrides>`` would get."""
     import hydra
 
-    from gan_lab.cli.command import command_named
+    from gan_lab.cli.command import command_named, make_ready
 
-    add_searchpath(home("experiments"))
+    make_ready()
     with _without_callers_hydra(), hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
         return hydra.compose(config, quote_paths(overrides, command_named(config).request))
 
