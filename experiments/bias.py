@@ -23,7 +23,7 @@ from gan_lab.common.device import describe_hardware, versions
 from gan_lab.data.presets import folder
 from gan_lab.evaluation.features.extractors import Colour
 from gan_lab.evaluation.image_sets import SplitImages
-from gan_lab.evaluation.metrics.frechet import Sums, distance
+from gan_lab.evaluation.metrics.frechet import MomentSums, frechet_distance
 from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity
 from gan_lab.evaluation.reports.charts import Axes
 from gan_lab.evaluation.statistics import NotApplicableError, Values
@@ -63,7 +63,7 @@ def compared(metric: FrechetInfinity) -> Values:
     try:
         return metric.compare(real, fake)
     except NotApplicableError:
-        return {"fd": distance(real, reduce(Sums.__add__, fake).moments())}
+        return {"fd": frechet_distance(real, reduce(MomentSums.__add__, fake).moments())}
 
 
 def draw(found: dict[str, Found]) -> str:

@@ -14,7 +14,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 
 from gan_lab.evaluation.features.inception import Inception
-from gan_lab.evaluation.metrics.frechet import FrechetDistance
+from gan_lab.evaluation.metrics.frechet import FrechetDistance, Moments
 
 
 class Identity(nn.Module):
@@ -29,7 +29,7 @@ class Identity(nn.Module):
 
 
 def frechet(dim: int = 2048, count: int = 5000, repeats: int = 3) -> dict[str, float]:
-    """Returns seconds from moments to distance; for gan_lab also with the real side's root known, as in training."""
+    """Returns seconds from moments to distance; for gan_lab also with the real side's factor known, as in training."""
     random = torch.Generator().manual_seed(0)
     mix = torch.randn(dim, dim, generator=random) / dim**0.5 * torch.linspace(1, 0.05, dim)
     theirs, ours = FrechetInceptionDistance(Identity(dim)), FrechetDistance(dim)
@@ -38,7 +38,8 @@ def frechet(dim: int = 2048, count: int = 5000, repeats: int = 3) -> dict[str, f
         theirs.update(features, real=real)
         ours.update(features, real=real)
     known, unknown = ours.real.compute(), ours.fake.compute()
-    plain = type(known)(known.count, known.mean, known.covariance)
+    assert isinstance(known, Moments)
+    plain = Moments(known.count, known.mean, known.covariance)
 
     def compute_again() -> float:
         theirs._computed = None

@@ -1,7 +1,7 @@
 """Clips and models of them whose every figure is known."""
 
 import torch
-from asking import Asked
+from model_metrics import CPUModel
 
 from gan_lab.common.images import to_float
 
@@ -27,7 +27,7 @@ class RandomClips:
         return {"name": "clips"}
 
 
-class Off(Asked):
+class Off(CPUModel):
     """Predicts what it knows to come, off by so much a frame further away, in [-1, 1]."""
 
     context_frames = 2
@@ -40,7 +40,7 @@ class Off(Asked):
         return self.clips[rows, 2 : 2 + steps] + self.by * torch.arange(1, steps + 1).view(-1, 1, 1, 1)
 
 
-class Known(Asked):
+class Known(CPUModel):
     """Makes given sequences, one after the other."""
 
     def __init__(self, clips):

@@ -143,8 +143,8 @@ class MetricsRequest(ModelRequest):
         from gan_lab.common.instantiate import instantiate
 
         keys = ("n", "paired", "split", "seed", "truncation", "limit", "batch_size", "weights")
-        parts, extractors = (instantiate(dict(node or {})) for node in (self.metrics, self.extractor))
-        return {**{key: getattr(self, key) for key in keys}, "parts": parts, "extractors": extractors}
+        metrics, extractors = (instantiate(dict(node or {})) for node in (self.metrics, self.extractor))
+        return {**{key: getattr(self, key) for key in keys}, "metrics": metrics, "extractors": extractors}
 
 
 def words_field(request: type[Request]) -> tuple[str, Words] | None:

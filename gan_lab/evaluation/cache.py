@@ -1,4 +1,4 @@
-"""The cache of what is worked out from pictures that do not change."""
+"""The on-disk cache of statistics of images that do not change."""
 
 import hashlib
 import json
@@ -18,7 +18,13 @@ Tensors = dict[str, Tensor]
 
 
 def cached(key: Sequence[object], compute: Callable[[], Tensors], cache_dir: str | Path | None) -> Tensors:
-    """What ``compute`` gives, tensors on the CPU, or gave before under this key; a collective."""
+    """Returns the tensors stored under a key, or computes and stores them (collective).
+
+    Args:
+        key: plain values that identify the result.
+        compute: computes the tensors, on the CPU.
+        cache_dir: see ``cache_folder``.
+    """
     found = find(key, cache_dir)
     if found is None:
         found = compute()
@@ -27,16 +33,16 @@ def cached(key: Sequence[object], compute: Callable[[], Tensors], cache_dir: str
 
 
 def find(key: Sequence[object], cache_dir: str | Path | None) -> Tensors | None:
-    """What was kept under this key, if anything; a collective.
+    """Returns the tensors stored under a key, or None (collective).
 
-    Rank zero looks and tells the others, so that all or none compute.
+    Rank 0 reads the file and broadcasts its contents, so that either all ranks or none compute.
     """
     rank, _ = rank_and_world_size()
     return broadcast(_load(_path(key, cache_dir)) if rank == 0 else None)
 
 
 def keep(key: Sequence[object], tensors: Tensors, cache_dir: str | Path | None) -> None:
-    """Rank zero writes them down."""
+    """Stores tensors under a key; only rank 0 writes."""
     if rank_and_world_size()[0] == 0:
         _save(_path(key, cache_dir), tensors)
 
@@ -47,7 +53,7 @@ def _path(key: Sequence[object], cache_dir: str | Path | None) -> Path:
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
-    """The given folder, else the environment's GAN_LAB_CACHE, else ~/.cache/gan_lab."""
+    """Returns the given folder, else the environment's GAN_LAB_CACHE, else ~/.cache/gan_lab."""
     return Path(cache_dir or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser()
 
 
@@ -62,9 +68,9 @@ def _load(path: Path) -> Tensors | None:
 
 
 def _save(path: Path, tensors: Tensors) -> None:
-    """A cache that cannot be written is done without."""
+    """Writes the file; a cache that cannot be written only causes a warning."""
     try:
-        with atomic_write(path) as beside:
-            beside.write_bytes(save(tensors))
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(save(tensors))
     except OSError as error:
         warnings.warn(f"Statistics could not be cached as {path} ({error}).", stacklevel=2)

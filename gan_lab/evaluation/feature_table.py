@@ -1,4 +1,4 @@
-"""What is kept picture by picture: what figures over pairs need."""
+"""Tables that keep values image by image, for metrics over pairs of images."""
 
 import math
 
@@ -8,66 +8,69 @@ from torch import Tensor
 from gan_lab.evaluation.statistics import Statistic, digest
 
 
-class FeatureTable(Statistic):
-    """The features of n numbered pictures that arrive in any order and on any rank.
+class FeatureTable(Statistic[Tensor]):
+    """The features of n numbered images, which arrive in any order and on any rank.
 
     Args:
         dim: d, the dimension of the features.
-        n: the number of pictures that will come, over all ranks.
+        n: the number of images that will arrive over all ranks.
     """
 
     rows: Tensor
-    seen: Tensor
+    arrivals: Tensor
 
     def __init__(self, dim: int, n: int) -> None:
         super().__init__(dim, n)
         self.add_sum_state("rows", n, dim, dtype=torch.float32)
-        self.add_sum_state("seen", n, dtype=torch.int64)
+        self.add_sum_state("arrivals", n, dtype=torch.int64)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Features (m, d)."""
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds features (m, d) of the images with the numbers ``index`` (m,)."""
         self.rows.index_add_(0, index, values.to(self.rows))
-        self.seen.index_add_(0, index, torch.ones_like(index))
+        self.arrivals.index_add_(0, index, torch.ones_like(index))
 
     def compute(self) -> Tensor:
-        """Float32 (n, d), over all ranks (a collective). Raises RuntimeError unless each came once."""
-        if not (self.seen == 1).all():
-            raise RuntimeError(
-                f"Of {len(self.seen)} pictures {int((self.seen != 1).sum())} were not counted just once."
-            )
+        """Returns the features, float32 (n, d), over all ranks (collective).
+
+        Raises:
+            RuntimeError: if an image is missing or was counted more than once.
+        """
+        if not (self.arrivals == 1).all():
+            wrong = int((self.arrivals != 1).sum())
+            raise RuntimeError(f"{wrong} of {len(self.arrivals)} images were not counted exactly once.")
         return self.rows
 
 
-class ImageTable(Statistic):
-    """Some of n numbered pictures, uint8, that arrive in any order and on any rank.
+class ImageTable(Statistic[Tensor]):
+    """Selected ones of n numbered uint8 images, which arrive in any order and on any rank.
 
     Args:
         shape: (C, H, W).
-        n: the number of pictures that will come, over all ranks.
-        chosen: the numbers (m,) of those that are kept, each once; None keeps all.
+        n: the number of images that will arrive over all ranks.
+        selected: the numbers (m,) of the images to keep, each once; None keeps all.
     """
 
     pixels: Tensor
 
-    def __init__(self, shape: tuple[int, int, int], n: int, chosen: Tensor | None = None) -> None:
-        chosen = torch.arange(n) if chosen is None else chosen
-        super().__init__(list(shape), n, digest(chosen))
-        self.place = torch.full((n,), -1)
-        self.place[chosen] = torch.arange(len(chosen))
-        self.add_sum_state("pixels", len(chosen), *shape, dtype=torch.uint8)
+    def __init__(self, shape: tuple[int, int, int], n: int, selected: Tensor | None = None) -> None:
+        selected = torch.arange(n) if selected is None else selected
+        super().__init__(list(shape), n, digest(selected))
+        self.row = torch.full((n,), -1)
+        self.row[selected] = torch.arange(len(selected))
+        self.add_sum_state("pixels", len(selected), *shape, dtype=torch.uint8)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Pictures (m, C, H, W) uint8."""
-        place = self.place.to(index.device)[index]
-        self.pixels[place[place >= 0]] = values[place >= 0]
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Keeps the selected ones of the images (m, C, H, W) uint8 with the numbers ``index`` (m,)."""
+        row = self.row.to(index.device)[index]
+        self.pixels[row[row >= 0]] = values[row >= 0]
 
     def compute(self) -> Tensor:
-        """uint8 (m, C, H, W), over all ranks (a collective), in the order in which they were chosen."""
+        """Returns the images, uint8 (m, C, H, W), in the order of ``selected``, over all ranks (collective)."""
         return self.pixels
 
 
 def mean_and_error(values: Tensor) -> dict[str, float]:
-    """Of figures of single pictures (n,) the mean, by "", and its standard error, by ".error"."""
+    """Returns the mean of values (n,) under "", and its standard error under ".error" (NaN for a single value)."""
     values = values.cpu().double()
     error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else math.nan
     return {"": values.mean().item(), ".error": error}

@@ -1,4 +1,4 @@
-"""What a report shows: the first samples, the best and the worst, and which real pictures are nearest."""
+"""Images for a report: the first samples, the most and the least realistic ones, and nearest real images."""
 
 from dataclasses import dataclass
 
@@ -9,32 +9,32 @@ from gan_lab.common.images import grid, to_float
 from gan_lab.evaluation.image_sets import SelectableImageSet
 from gan_lab.evaluation.metrics.precision_recall import centred, nearest, realism
 
-FIRST = 64
-"""Samples on a plate."""
+SHEET_SIZE = 64
+"""Samples on a sheet."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Many pictures as one, uint8 (1 or 3, H, W), and a sentence that says what it shows."""
+    """Many images in one, uint8 (1 or 3, H, W), with a caption of one sentence."""
 
-    picture: Tensor
-    told: str
+    image: Tensor
+    caption: str
 
 
-def first_of(fake: SelectableImageSet) -> Sheet:
-    """The first pictures of a set, whatever they are."""
-    n = min(FIRST, fake.n)
-    return Sheet(grid(to_float(fake.pick(torch.arange(n)))), f"The first {n}, not chosen.")
+def first_samples(fake: SelectableImageSet) -> Sheet:
+    """Returns a grid of the first images of a set."""
+    n = min(SHEET_SIZE, fake.n)
+    return Sheet(grid(to_float(fake.select(torch.arange(n)))), f"The first {n}, not chosen.")
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures uint8 (n, C, H, W) and what is said of them.
+    """Images uint8 (n, C, H, W) and what is known about them.
 
     Args:
-        best, worst: (numbers, pictures, realism) of the most and the least real samples.
-        samples: those whose neighbours are shown.
-        neighbours: of each the nearest real pictures (n, k, C, H, W), and their distances (n, k).
+        best, worst: the numbers (n,), images and realism (n,) of the most and the least realistic samples.
+        samples: the samples whose neighbours are shown.
+        neighbours: the nearest real images (n, k, C, H, W) of each of those, and their distances (n, k).
     """
 
     best: tuple[Tensor, Tensor, Tensor]
@@ -43,24 +43,33 @@ class Gallery:
     neighbours: tuple[Tensor, Tensor]
 
 
-def gallery(
+def make_gallery(
     real: SelectableImageSet,
     fake: SelectableImageSet,
-    seen_real: Tensor,
-    seen_fake: Tensor,
-    shown: int = 9,
+    real_features: Tensor,
+    fake_features: Tensor,
+    ranked: int = 9,
     rows: int = 8,
     k: int = 6,
 ) -> Gallery:
-    """Of two sets and their features (m, d) and (n, d)."""
-    order = realism(seen_real, seen_fake).sort(descending=True)
-    best, worst = order.indices[:shown].cpu(), order.indices[-shown:].flip(0).cpu()
-    others, points = centred(seen_real, seen_fake[:rows])
-    near = nearest(points, others, min(k, len(seen_real)))
-    flat = real.pick(near.index.flatten().cpu())
+    """Selects the images of a report.
+
+    Args:
+        real, fake: the image sets.
+        real_features: (m, d), of the real images in their order.
+        fake_features: (n, d), of the samples in their order.
+        ranked: how many of the most and of the least realistic samples.
+        rows: samples whose neighbours are shown.
+        k: neighbours of each, at most m.
+    """
+    order = realism(real_features, fake_features).sort(descending=True)
+    best, worst = order.indices[:ranked].cpu(), order.indices[-ranked:].flip(0).cpu()
+    others, points = centred(real_features, fake_features[:rows])
+    near = nearest(points, others, min(k, len(real_features)))
+    flat = real.select(near.index.flatten().cpu())
     return Gallery(
-        (best, fake.pick(best), order.values[:shown].cpu()),
-        (worst, fake.pick(worst), order.values[-shown:].flip(0).cpu()),
-        fake.pick(torch.arange(min(rows, fake.n))),
+        (best, fake.select(best), order.values[:ranked].cpu()),
+        (worst, fake.select(worst), order.values[-ranked:].flip(0).cpu()),
+        fake.select(torch.arange(min(rows, fake.n))),
         (flat.view(*near.index.shape, *flat.shape[1:]), near.squares.sqrt().cpu()),
     )

@@ -1,8 +1,8 @@
-"""Where pictures to be measured come from: numbered batches that ranks take in turn."""
+"""Image sets to be evaluated: numbered batches that ranks take in turn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,19 +13,29 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
-from gan_lab.data.sources.folders import IndexedView
 from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers, shared_blocks
 
 
+@runtime_checkable
+class HasLabels(Protocol):
+    """Data whose items may have classes."""
+
+    classes: int
+    """K, or 0 for unlabelled data."""
+
+    def labels(self, split: str) -> Tensor:
+        """Returns the classes of a split's items, int64 (N,)."""
+
+
 class ImageSet(ABC):
-    """A set of n numbered pictures.
+    """A set of n numbered images, or clips.
 
     Attributes:
-        name: of the set.
-        n: how many there are.
-        shape: (C, H, W), where all have one.
-        labels: their classes (n,), where they have any.
-        key: what tells the set from any other, in plain values, so that what is known of it is kept; None: it is not.
+        name: the name of the set, shown at the progress bar.
+        n: the number of images.
+        shape: (C, H, W), or None if it is not the same for all.
+        labels: the classes of the images, int64 (n,), or None if they have none.
+        key: plain values that identify the set's pixels, under which statistics are cached; None turns caching off.
     """
 
     name: str
@@ -36,59 +46,61 @@ class ImageSet(ABC):
 
     @abstractmethod
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Numbers (m,) of this rank's share, and uint8 pictures (m, C, H, W)."""
+        """Yields this rank's share: numbers (m,), and uint8 images (m, C, H, W) or clips (m, T, C, H, W)."""
 
 
 class SelectableImageSet(ImageSet):
-    """A set whose pictures can be had one by one."""
+    """An image set whose images can be selected by number."""
 
     @abstractmethod
-    def pick(self, numbers: Tensor) -> Tensor:
-        """The pictures of these numbers (m,), uint8 (m, C, H, W)."""
+    def select(self, numbers: Tensor) -> Tensor:
+        """Returns the images with the numbers (m,), uint8 (m, C, H, W)."""
 
 
 class SplitImages(SelectableImageSet):
-    """The pictures of a split, or some that are evenly spread over it, numbered anew.
+    """The images of a split, or a subset evenly spaced over it, numbered from 0.
 
     Args:
-        data: the set.
+        data: the data module.
         split: "train", "test" or "whole".
-        limit: so many at most.
-        domain: what the pictures are of, where it is not said by the set: of label maps, the classes' colours are seen.
+        limit: maximal number of images; None takes all.
+        domain: the images' domain if the data module does not know it; label maps are shown in their classes' colours.
     """
 
     def __init__(self, data: RealImages, split: str, limit: int | None = None, domain: Domain | None = None) -> None:
         self.name, self.data, self.split, self.domain = str(getattr(data, "name", "")), data, split, domain
         count = data.count(split)
         self.n = min(count, limit or count)
-        self.chosen = evenly_spaced_numbers(count, self.n)
+        self.selected = evenly_spaced_numbers(count, self.n)
         channels = data.channels if domain is None else 3 if domain.labels else domain.channels
         self.shape: tuple[int, int, int] = (channels, data.height, data.width)
         self.key = ["real", data.fingerprint(split), self.n, domain.labels if domain else 0]
-        self.labels = data.labels(split)[self.chosen] if hasattr(data, "labels") and data.classes else None
+        self.labels = data.labels(split)[self.selected] if isinstance(data, HasLabels) and data.classes else None
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        (rank, world), given = rank_and_world_size(), evenly_spaced(self.data, self.split, self.n)
-        parts = track(given, "real pictures", self.n, progress and rank == 0, lambda part: len(part[1]))
+        """Yields this rank's share: numbers (m,) and uint8 images (m, C, H, W)."""
+        (rank, world), parts = rank_and_world_size(), evenly_spaced(self.data, self.split, self.n)
+        parts = track(parts, "real images", self.n, progress and rank == 0, lambda part: len(part[1]))
         for number, (start, images) in enumerate(parts):
             if number % world == rank:
-                yield torch.arange(start, start + len(images)), self._seen(images)
+                yield torch.arange(start, start + len(images)), self._visible(images)
 
-    def pick(self, numbers: Tensor) -> Tensor:
-        wanted = self.chosen[numbers]
+    def select(self, numbers: Tensor) -> Tensor:
+        """Returns the images with the numbers (m,), uint8 (m, C, H, W); reads the split up to the last of them."""
+        wanted = self.selected[numbers]
         found, start = torch.zeros(len(numbers), *self.shape, dtype=torch.uint8), 0
         for images in self.data.images(self.split, int(wanted.max()) + 1):
             here = (wanted >= start) & (wanted < start + len(images))
-            found[here] = self._seen(images[wanted[here] - start])
+            found[here] = self._visible(images[wanted[here] - start])
             start += len(images)
         return found
 
-    def _seen(self, images: Tensor) -> Tensor:
-        return images if self.domain is None else seen(self.domain, images)
+    def _visible(self, images: Tensor) -> Tensor:
+        return images if self.domain is None else visible_pixels(self.domain, images)
 
 
-def seen(domain: Domain, pixels: Tensor) -> Tensor:
-    """Pixels as they are stored → uint8 pictures (N, 1 or 3, H, W) that an extractor takes: maps in their colours."""
+def visible_pixels(domain: Domain, pixels: Tensor) -> Tensor:
+    """Converts stored pixels (N, C, H, W) into uint8 images (N, 1 or 3, H, W), label maps in colour."""
     return to_uint8(domain.visualize(domain.encode(pixels))) if domain.labels else pixels
 
 
@@ -96,10 +108,14 @@ class SampledImages(SelectableImageSet):
     """Samples 0 … n - 1 of a seed.
 
     Args:
-        model: sample i of one with classes is of class i mod K.
+        model: the sampler; sample i of a class-conditional one is of class i mod K.
         shape: (C, H, W).
+        n: the number of samples.
+        seed: seed of the samples.
+        truncation: in (0, 1], shrinks the latents.
+        batch_size: samples generated at once.
         key: see ``ImageSet``.
-        name: beside the bar.
+        name: see ``ImageSet``.
     """
 
     def __init__(
@@ -114,28 +130,34 @@ class SampledImages(SelectableImageSet):
         name: str = "samples",
     ) -> None:
         self.model, self.shape, self.n, self.key, self.name = model, shape, n, key, name
-        self.how: dict[str, Any] = {"seed": seed, "truncation": truncation}
-        self.batch_size = batch_size
-        kinds = getattr(model, "classes", 0)
-        self.labels = torch.arange(n) % kinds if kinds else None
+        self.seed, self.truncation, self.batch_size = seed, truncation, batch_size
+        classes = num_classes(model)
+        self.labels = torch.arange(n) % classes if classes else None
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields this rank's share: numbers (m,) and uint8 images (m, C, H, W)."""
         for start, count in shared_blocks(self.n, self.batch_size, self.name, progress):
-            with torch.no_grad(), full_precision():
-                made = self.model.sample(count, start=start, **self.how)
-            yield torch.arange(start, start + count), to_uint8(made)
+            yield torch.arange(start, start + count), self._sample(start, count)
 
-    def pick(self, numbers: Tensor) -> Tensor:
-        with torch.no_grad(), full_precision():
-            each = [self.model.sample(1, start=number, **self.how) for number in numbers.tolist()]
-        return to_uint8(torch.cat(each)).cpu()
+    def select(self, numbers: Tensor) -> Tensor:
+        """Generates the samples with the numbers (m,), one at a time; uint8 (m, C, H, W) on the CPU."""
+        return torch.cat([self._sample(number, 1) for number in numbers.tolist()]).cpu()
+
+    @torch.no_grad()
+    @full_precision()
+    def _sample(self, start: int, count: int) -> Tensor:
+        return to_uint8(self.model.sample(count, seed=self.seed, start=start, truncation=self.truncation))
 
 
 class ReconstructedImages(ImageSet):
-    """What a model makes again of pictures that are evenly spread over a split.
+    """A model's reconstructions of images evenly spaced over a split.
 
     Args:
-        n: so many at most; None takes all.
+        model: the model.
+        data: the data module.
+        split: "train", "test" or "whole".
+        n: maximal number of images; None takes all.
+        batch_size: images reconstructed at once.
     """
 
     name = "reconstructions"
@@ -148,48 +170,83 @@ class ReconstructedImages(ImageSet):
         self.shape = (data.channels, data.height, data.width)
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        for index, images, label in shown(
+        """Yields this rank's share: numbers (m,) and uint8 images (m, C, H, W)."""
+        for index, images, label in model_inputs(
             self.model, self.data, self.split, self.n, self.batch_size, self.name, progress
         ):
             with torch.no_grad(), full_precision():
-                made = self.model.reconstruct(images, label)
-            yield index, to_uint8(made)
+                reconstructed = self.model.reconstruct(images, label)
+            yield index, to_uint8(reconstructed)
 
 
-def labels_match(model: Any, data: Any) -> bool:
-    """Whether the data are pictures, with the classes that the model is told, if it is told any."""
-    classes = getattr(model, "classes", 0)
-    return isinstance(data, RealImages) and (not classes or (hasattr(data, "labels") and data.classes == classes))
+class NumberedImages(Protocol):
+    """Images that are stored under consecutive numbers."""
+
+    def part(self, start: int, n: int) -> Tensor:
+        """Returns the images start … start + n - 1, uint8 (n, C, H, W)."""
 
 
-def shown(
-    model: Any, data: Any, split: str, n: int, size: int, description: str, progress: bool = True
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """A rank's share of n pictures that are evenly spread over a split, as a model is shown them: their numbers (m,),
-    float32 (m, C, H, W) in [-1, 1] on its device, and their classes (m,) where it is told them.
+class StoredSampler:
+    """Presents stored images as a model's samples: sample i is image i, for every seed.
 
     Args:
-        size: pictures in a part at most.
+        data: the images.
+        device: the device that metrics are computed on.
     """
-    (rank, world), device = rank_and_world_size(), model.device
-    told = data.labels(split)[evenly_spaced_numbers(data.count(split), n)] if getattr(model, "classes", 0) else None
+
+    def __init__(self, data: NumberedImages, device: torch.device) -> None:
+        self.data, self.device = data, device
+
+    def sample(
+        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
+    ) -> Tensor:
+        """Returns the images start … start + n - 1, float32 (n, C, H, W) in [-1, 1]; label, a class or int64 (n,), and
+        the other arguments are ignored.
+        """
+        return to_float(self.data.part(start, n))
+
+
+def num_classes(model: object) -> int:
+    """Returns the number of classes that a model is conditioned on, 0 if it is unconditional."""
+    return int(getattr(model, "classes", 0))
+
+
+def device_of(model: object) -> torch.device:
+    """Returns the device of a model, the CPU if it has none."""
+    return torch.device(getattr(model, "device", "cpu"))
+
+
+def labels_match(model: object, data: object) -> bool:
+    """Tells whether the data are images, labelled with the model's classes if it is class-conditional."""
+    classes = num_classes(model)
+    return isinstance(data, RealImages) and (not classes or (isinstance(data, HasLabels) and data.classes == classes))
+
+
+def model_inputs(
+    model: object, data: RealImages, split: str, n: int, size: int, description: str, progress: bool = True
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Yields a rank's share of n images evenly spaced over a split, as inputs of a model.
+
+    Each item holds the images' numbers (m,), the images as float32 (m, C, H, W) in [-1, 1] on the model's device, and
+    their classes (m,) for a class-conditional model, else None.
+
+    Args:
+        model: the model.
+        data: the data module, with labels if the model is class-conditional.
+        split: "train", "test" or "whole".
+        n: the number of images.
+        size: maximal number of images in an item.
+        description: text at the progress bar.
+        progress: show a progress bar.
+    """
+    (rank, world), device = rank_and_world_size(), device_of(model)
+    labels = None
+    if num_classes(model) and isinstance(data, HasLabels):
+        labels = data.labels(split)[evenly_spaced_numbers(data.count(split), n)]
     parts = track(
         evenly_spaced(data, split, n, size), description, n, progress and rank == 0, lambda part: len(part[1])
     )
     for number, (start, images) in enumerate(parts):
         if number % world == rank:
             index = torch.arange(start, start + len(images))
-            yield index, to_float(images.to(device)), None if told is None else told[index].to(device)
-
-
-class StoredSampler:
-    """Stored images as if a model sampled them: sample i is image i, whatever the seed."""
-
-    def __init__(self, data: IndexedView, device: torch.device) -> None:
-        self.data, self.device = data, device
-
-    def sample(
-        self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
-    ) -> Tensor:
-        """Images start … start + n - 1, float32 (n, C, H, W) in [-1, 1]."""
-        return to_float(self.data.part(start, n))
+            yield index, to_float(images.to(device)), None if labels is None else labels[index].to(device)

@@ -1,20 +1,23 @@
-"""Figures that are asked of a model itself, and not of a set of its samples."""
+"""Metrics that query a model itself, rather than a set of its samples."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Generic, TypeVar
 
 from torchmetrics import Metric
 
 from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.evaluation.statistics import Values
 
+Model = TypeVar("Model")
+Data = TypeVar("Data")
+
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """How a model is asked; see ``callbacks.measure.Evaluator``."""
+    """Options for querying a model; ``evaluators.base.Evaluator`` explains them."""
 
     seed: int = 0
     truncation: float = 1.0
@@ -26,29 +29,31 @@ class EvalOptions:
 DEFAULT_OPTIONS = EvalOptions()
 
 
-class ModelMetric(Metric):
-    """Asks a model, each rank a part of the questions. It is made as a part of a ``Suite`` is, of its ``facts``.
+class ModelMetric(Metric, Generic[Model, Data]):
+    """Queries a model, each rank with a share of the inputs.
+
+    It is built like a metric of a ``Suite``, with those arguments of a context that it takes.
 
     Attributes:
-        described: what the protocol says of it besides its options, in plain values.
+        described: plain values that the protocol states besides its options.
     """
 
     full_state_update = False
     is_differentiable = False
     described: Mapping[str, object] = MappingProxyType({})
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
+    def __init_subclass__(cls, **arguments: object) -> None:
         super().__init_subclass__(**arguments)
         accept_old_methods(cls, ModelMetric)
 
     @abstractmethod
-    def applies_to(self, model: Any, data: Any) -> bool:
-        """Whether the model and the data have what it takes."""
+    def applies_to(self, model: object, data: object) -> bool:
+        """Tells whether the model has the capability, and the data what it needs."""
 
     @abstractmethod
-    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        """Asks this rank's part."""
+    def update(self, model: Model, data: Data, options: EvalOptions = DEFAULT_OPTIONS) -> None:
+        """Queries the model with this rank's share of the inputs."""
 
     @abstractmethod
     def compute(self) -> Values:
-        """The figures, over all ranks (a collective)."""
+        """Returns the metrics over all ranks (collective)."""

@@ -1,51 +1,59 @@
-"""How good a model's samples are, in figures, and all it takes to make them again."""
+"""The result of an evaluation: metrics, curves, and the protocol that is needed to repeat it."""
 
 import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from gan_lab.evaluation.features.extractors import Extractor
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was measured, in plain containers.
+class EvaluationResult:
+    """The result of an evaluation, in plain containers.
 
     Args:
-        figures: by name, such as ``fd_grey`` or ``fid``; a figure's standard error is ``<name>_error``, and to compare
-            there are ``<name>_gaussian`` of the pixel Gaussian and ``<name>_real`` of real pictures.
-        curves: by name, what a figure sums up: the share of samples in each class, power by frequency.
-        protocol: how: counts on both sides, split, extractors with hash and resizer, seed, precision, versions, data.
+        metrics: by name, such as ``fd_grey`` or ``fid``. A metric's standard error is ``<name>_error``; for
+            comparison there are ``<name>_gaussian`` of the pixel Gaussian and ``<name>_real`` of real images.
+        curves: by name, the values behind a metric: the share of samples in each class, power by frequency.
+        protocol: counts on both sides, split, extractors with hash and resizer, seed, precision, versions, data.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     curves: dict[str, list[float]]
     protocol: dict[str, Any]
 
     def record(self) -> dict[str, Any]:
-        """Without figures that are no numbers, as errors of one picture are; their names are kept, ``undefined``."""
-        figures = {name: value for name, value in self.figures.items() if math.isfinite(value)}
-        undefined = [name for name in self.figures if name not in figures]
-        return {**asdict(self), "figures": figures, **({"undefined": undefined} if undefined else {})}
+        """Returns the result as a JSON object, whose key for metrics is ``figures``. Metrics that are not finite, such
+        as the error of a single image, are left out; their names are listed under ``undefined``.
+        """
+        finite = {name: value for name, value in self.metrics.items() if math.isfinite(value)}
+        undefined = [name for name in self.metrics if name not in finite]
+        found = {"figures": finite, "curves": deepcopy(self.curves), "protocol": deepcopy(self.protocol)}
+        return {**found, **({"undefined": undefined} if undefined else {})}
 
 
-def environment_info(model: Any, data: Mapping[str, Any], extractors: Sequence[Extractor]) -> dict[str, Any]:
-    """What every protocol says: whether the model's averages were measured, the extractors, the data as they describe
-    themselves, the versions.
+def environment_info(model: object, data: Mapping[str, object], extractors: Sequence[Extractor]) -> dict[str, object]:
+    """Returns the part of the protocol that all evaluations share.
+
+    Args:
+        model: the evaluated model; the protocol states whether its moving averages were evaluated.
+        data: the data's description of themselves.
+        extractors: the feature extractors used.
     """
     return {
         "ema": getattr(model, "uses_ema", None),
-        "extractors": {extractor.name: _described(extractor) for extractor in extractors},
+        "extractors": {extractor.name: _extractor_info(extractor) for extractor in extractors},
         "data": data,
         "versions": {name: _version(name) for name in ("gan_lab", "torch", "torchvision", "torchmetrics", "numpy")},
     }
 
 
-def _described(extractor: Extractor) -> dict[str, Any]:
-    named = {name: extractor.figure(kind) for name, kind in (("distance", "fd"), ("kernel", "kd"), ("score", "cs"))}
-    return named | extractor.describe()
+def _extractor_info(extractor: Extractor) -> dict[str, object]:
+    kinds = (("distance", "fd"), ("kernel", "kd"), ("score", "cs"))
+    return {name: extractor.metric_name(kind) for name, kind in kinds} | extractor.describe()
 
 
 def _version(package: str) -> str:

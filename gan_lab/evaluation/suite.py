@@ -1,10 +1,9 @@
-"""All figures of one set of made pictures beside one of real ones: what each comparison needs is gathered once."""
+"""Computes the metrics of a set of generated images against real ones; each statistic they need is accumulated once."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -13,130 +12,155 @@ from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console, track
 from gan_lab.evaluation.cache import find, keep
+from gan_lab.evaluation.factories import AnyComparison, MetricFactory, build_metric, comparison_class, metric_name
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.image_sets import ImageSet
-from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values, curves_of, scalars_of
+from gan_lab.evaluation.statistics import NotApplicableError, Statistic, Values, curves_of, scalars_of
 
 Device = torch.device | str
-MetricFactory = Callable[..., Any]
-"""The class of a comparison or of a probe, or a partial of it with what the user chose."""
+Value = float | list[float]
+Result = TypeVar("Result")
 
-_VERSION = 3
-"""Of the path from picture to state: raise it where that path changes, and what was cached is computed anew."""
+CACHE_VERSION = 4
+"""Version of the cached statistics: increment when the computation from image to statistic, the name of a statistic's
+class, or the names of its states change."""
 
 
-class ImageCount(Statistic):
-    """How many pictures came."""
+class ImageCount(Statistic[int]):
+    """The number of images."""
 
-    def add(self, values: Tensor, index: Tensor) -> None: ...
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Does nothing: every statistic counts its images."""
 
     def compute(self) -> int:
-        """Over all ranks (a collective)."""
+        """Returns the number of images of all ranks (collective)."""
         return int(self.count)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A statistic, the values that it takes ("features", "logits", "images"), and the extractor that computes these."""
+
+    extractor: Extractor | None
+    input: str
+    statistic: Statistic[object]
+
+
 class StatisticSet:
-    """What is gathered of one set, each thing once, however many comparisons ask for it.
+    """The statistics of one image set: equal ones are accumulated once, however many comparisons need them.
 
     Args:
-        device: where sums are kept.
+        device: the device of the states; the CPU replaces "mps", which has no float64.
     """
 
     def __init__(self, device: Device) -> None:
-        self.device = "cpu" if torch.device(device).type == "mps" else device  # Apple's GPUs have no float64
-        self.tally = ImageCount()
-        self.parts: dict[str, tuple[Extractor | None, str, Statistic]] = {}
+        self.device = torch.device("cpu") if torch.device(device).type == "mps" else device
+        self.count = ImageCount()
+        self.entries: dict[str, Entry] = {}
 
-    def of(self, seen_by: Extractor | None, input: str, wanted: Statistic) -> Statistic:
-        """The one that is gathered already where there is an equal one, else the given one."""
-        key = repr([identity(seen_by), input, wanted.key])
-        return self.parts.setdefault(key, (seen_by, input, wanted.to(self.device)))[2]
+    def add(self, extractor: Extractor | None, values: str, statistic: Statistic[Result]) -> Statistic[Result]:
+        """Returns the equal statistic that is already in the set, or adds this one.
+
+        Args:
+            extractor: computes the values; None for images.
+            values: "features", "logits" or "images".
+            statistic: the statistic.
+        """
+        key = repr([extractor_key(extractor), values, statistic.key])
+        entry = self.entries.setdefault(key, Entry(extractor, values, statistic.to(self.device)))
+        return cast(Statistic[Result], entry.statistic)
 
     def update(self, index: Tensor, images: Tensor) -> None:
-        """Pictures (m, C, H, W) uint8 with the numbers index (m,)."""
-        self.tally.update(index, index)
-        seen: dict[str, dict[str, Tensor]] = {}
-        for extractor, input, gathered in self.parts.values():
-            if extractor is None:
-                gathered.update(images, index)
+        """Adds images (m, C, H, W) or clips (m, T, C, H, W), uint8, with the numbers ``index`` (m,)."""
+        self.count.update(index, index)
+        extracted: dict[str, dict[str, Tensor]] = {}
+        for entry in self.entries.values():
+            if entry.extractor is None:
+                entry.statistic.update(images, index)
                 continue
-            if extractor.name not in seen:
-                features, logits = extractor(images)
-                seen[extractor.name] = {"features": features, "logits": logits}
-            gathered.update(seen[extractor.name][input], index)
+            name = entry.extractor.name
+            if name not in extracted:
+                features, logits = entry.extractor(images)
+                extracted[name] = {"features": features, "logits": logits}
+            entry.statistic.update(extracted[name][entry.input], index)
 
-    def go_through(self, pictures: ImageSet, device: Device, progress: bool) -> None:
-        """Takes this rank's share of a set. Raises RuntimeError unless all ranks together saw each picture once."""
-        for index, images in pictures.batches(progress):
-            self.update(index, images.to(device))
-        if self.tally.compute() != pictures.n:
-            raise RuntimeError(f"{self.tally.compute()} pictures were counted where {pictures.n} were to be.")
+    def accumulate(self, images: ImageSet, device: Device, progress: bool) -> None:
+        """Adds this rank's share of an image set.
 
-    def missing(self, pictures: ImageSet, cache_dir: str | Path | None) -> "StatisticSet":
-        """What is not known of a set by an earlier call, and not kept on disk either; a collective."""
+        Raises:
+            RuntimeError: unless all ranks together saw each image once.
+        """
+        for index, batch in images.batches(progress):
+            self.update(index, batch.to(device))
+        if self.count.compute() != images.n:
+            raise RuntimeError(f"{self.count.compute()} images were counted instead of {images.n}.")
+
+    def missing(self, images: ImageSet, cache_dir: str | Path | None) -> "StatisticSet":
+        """Loads what is in the cache, and returns the set of the statistics that are still empty (collective)."""
         rest = StatisticSet(self.device)
-        for name, part in self.parts.items():
-            if part[2].update_called:
+        for name, entry in self.entries.items():
+            if entry.statistic.update_called:
                 continue
-            states = find([_VERSION, *(pictures.key or []), name], cache_dir) if pictures.key else None
+            states = find([CACHE_VERSION, *images.key, name], cache_dir) if images.key else None
             if states is None:
-                rest.parts[name] = part
+                rest.entries[name] = entry
             else:
-                part[2].restore(states)
+                entry.statistic.load_states(states)
         return rest
 
-    def complete(self, pictures: ImageSet, device: Device, cache_dir: str | Path | None, progress: bool) -> None:
-        """Gathers what is missing, and keeps it for the next time; a collective."""
-        rest = self.missing(pictures, cache_dir)
-        if not rest.parts:
+    def complete(self, images: ImageSet, device: Device, cache_dir: str | Path | None, progress: bool) -> None:
+        """Accumulates the statistics that are neither known nor cached, and caches them (collective)."""
+        rest = self.missing(images, cache_dir)
+        if not rest.entries:
             return
-        rest.go_through(pictures, device, progress)
-        for name, (_, _, gathered) in rest.parts.items():
-            states = gathered.merged_states()
-            gathered.restore(states)
-            if pictures.key:
-                keep([_VERSION, *pictures.key, name], states, cache_dir)
+        rest.accumulate(images, device, progress)
+        for name, entry in rest.entries.items():
+            states = entry.statistic.merged_states()
+            entry.statistic.load_states(states)
+            if images.key:
+                keep([CACHE_VERSION, *images.key, name], states, cache_dir)
 
 
-def identity(extractor: Extractor | None) -> list[object]:
-    """What tells its features from any other's."""
+def extractor_key(extractor: Extractor | None) -> list[object]:
+    """Returns plain values that identify an extractor's features."""
     return [extractor.name, extractor.describe()] if extractor else []
 
 
 class Suite:
-    """Comparisons of made pictures with real ones.
+    """Compares generated images with real ones by several metrics.
 
-    A part is called with those of these that its parameters name, and left out where it needs one that is lacking:
+    A metric is built with those of the following arguments that its factory takes, and is left out if one that it
+    needs is missing:
 
-    - ``dim``: d of features, K of logits, for a part that sees these;
+    - ``dim``: d of features, or K of logits, for a metric whose input these are;
     - ``shape``: (C, H, W);
-    - ``real``, ``fake``: how many pictures there are on each side;
-    - ``labels``: the classes of both sides' pictures, and ``classes``, K;
-    - ``known``: where among the extractor's logits the data's classes are;
-    - what the ``facts`` hold.
+    - ``real``, ``fake``: the number of images on each side;
+    - ``labels``: the classes of the images of both sides, and ``classes``, K;
+    - ``class_logits``: the slice of the extractor's logits that are the data's classes;
+    - everything in ``context``.
 
     Args:
-        parts: by name.
-        extractors: whose features and logits are compared; parts that see images need none.
-        real: what is compared with.
-        baselines: other sets that are compared with the real one too, by the parts that state so; by name.
-        facts: what else the parts may ask for, such as the ``judge`` of modes.
-        device: where extractors run.
-        cache_dir: where what does not change is kept (default GAN_LAB_CACHE, else ~/.cache/gan_lab).
-        progress: show bars.
+        metrics: factories by name; those of model metrics are not allowed.
+        extractors: compute features and logits; metrics of images need none.
+        real: the real images.
+        baselines: by name, other sets that metrics with ``baseline_keys`` also compare with the real images.
+        context: further arguments that metrics may take, such as the ``judge`` of modes.
+        device: the device of the extractors.
+        cache_dir: the folder of cached statistics (default GAN_LAB_CACHE, else ~/.cache/gan_lab).
+        progress: show progress bars.
 
     Raises:
-        UserError: for extractors of one name, whose figures could not be told apart.
+        UserError: if two extractors have the same name.
     """
 
     def __init__(
         self,
-        parts: Mapping[str, MetricFactory],
+        metrics: Mapping[str, MetricFactory],
         extractors: Sequence[Extractor],
         real: ImageSet,
         baselines: Mapping[str, ImageSet] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        context: Mapping[str, object] | None = None,
         device: Device = "cpu",
         cache_dir: str | Path | None = None,
         progress: bool = True,
@@ -144,134 +168,118 @@ class Suite:
         names = [each.name for each in extractors]
         if len(set(names)) < len(names):
             raise UserError(f"Several extractors have one name: {', '.join(names)}. Give each a name of its own.")
-        self.parts, self.extractors = parts, [each.to(device) for each in extractors]
-        self.real, self.baselines, self.facts = real, dict(baselines or {}), dict(facts or {})
+        self.metrics, self.extractors = metrics, [each.to(device) for each in extractors]
+        self.real, self.baselines, self.context = real, dict(baselines or {}), dict(context or {})
         self.device, self.cache_dir, self.progress = device, cache_dir, progress
-        self.of_real, self.of_fake = StatisticSet(device), StatisticSet(device)
-        self.known: dict[str, dict[tuple[Extractor | None, str], float | list[float]]] = {}
+        self.real_statistics, self.fake_statistics = StatisticSet(device), StatisticSet(device)
+        self.baseline_values: dict[str, dict[tuple[Extractor | None, str], Value]] = {}
         self.described: dict[str, Mapping[str, object]] = {}
-        self.told: set[str] = set()
+        self.printed: set[str] = set()
 
-    def measure(self, fake: ImageSet, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
-        """Figures and curves by name; every rank calls it and gets the same (a collective).
+    def evaluate(self, fake: ImageSet, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Returns metrics and curves by name, equal on every rank (collective).
 
         Args:
-            fake: the made pictures.
-            infix: goes into each name, such as a direction.
+            fake: the generated images.
+            infix: becomes part of each name, such as a direction of translation.
         """
-        of_fake = self.of_fake = StatisticSet(self.device)
-        parts = list(self._comparisons(fake, of_fake))
-        self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
-        of_fake.go_through(fake, self.device, self.progress)
+        statistics = self.fake_statistics = StatisticSet(self.device)
+        comparisons = list(self._comparisons(fake, statistics))
+        self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
+        statistics.accumulate(fake, self.device, self.progress)
         found: Values = {}
-        for name, extractor, part in track(
-            parts, "figures", len(parts), self.progress and rank_and_world_size()[0] == 0
-        ):
-            values = self._compared(name, part)
-            found |= {named(extractor, key, infix): value for key, value in values.items()}
+        shown = track(comparisons, "metrics", len(comparisons), self.progress and rank_and_world_size()[0] == 0)
+        for name, extractor, comparison in shown:
+            values = self._compare(name, comparison)
+            found |= {metric_name(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
-            found |= {named(who, key, infix, name): value for (who, key), value in self._of_baseline(name).items()}
+            for (extractor, key), value in self._of_baseline(name).items():
+                found[metric_name(extractor, key, infix, name)] = value
         return scalars_of(found), curves_of(found)
 
+    def set_baseline(self, name: str, images: ImageSet) -> None:
+        """Adds or replaces a baseline set, whose metrics are then computed anew."""
+        self.baselines[name] = images
+        self.baseline_values.pop(name, None)
+
     def tables(self, extractor: Extractor) -> tuple[Tensor, Tensor] | None:
-        """Features of the real (m, d) and the last made pictures (n, d), where a part kept them one by one."""
+        """Returns the features of the real images (m, d) and of the last generated ones (n, d), or None if no metric
+        keeps them image by image.
+        """
         found = [
-            gathered.compute()
-            for gathering in (self.of_real, self.of_fake)
-            for who, input, gathered in gathering.parts.values()
-            if isinstance(gathered, FeatureTable) and who is extractor and input == "features"
+            entry.statistic.compute()
+            for statistics in (self.real_statistics, self.fake_statistics)
+            for entry in statistics.entries.values()
+            if isinstance(entry.statistic, FeatureTable) and entry.extractor is extractor and entry.input == "features"
         ]
         return (found[0], found[1]) if len(found) == 2 else None
 
-    def _of_baseline(self, name: str) -> dict[tuple[Extractor | None, str], float | list[float]]:
-        """Its values, worked out once."""
-        if name not in self.known:
-            gathering = StatisticSet(self.device)
-            parts = list(self._comparisons(self.baselines[name], gathering, baseline=True))
-            self.of_real.complete(self.real, self.device, self.cache_dir, self.progress)
-            gathering.complete(self.baselines[name], self.device, self.cache_dir, self.progress)
-            self.known[name] = {}
-            for part_name, extractor, part in parts:
-                values = self._compared(part_name, part)
-                self.known[name] |= {(extractor, key): values[key] for key in part.baseline if key in values}
-        return self.known[name]
+    def _of_baseline(self, name: str) -> dict[tuple[Extractor | None, str], Value]:
+        """Computes the values of a baseline, once."""
+        if name not in self.baseline_values:
+            statistics = StatisticSet(self.device)
+            comparisons = list(self._comparisons(self.baselines[name], statistics, baseline=True))
+            self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
+            statistics.complete(self.baselines[name], self.device, self.cache_dir, self.progress)
+            found = self.baseline_values[name] = {}
+            for metric, extractor, comparison in comparisons:
+                values = self._compare(metric, comparison)
+                found |= {(extractor, key): values[key] for key in comparison.baseline_keys if key in values}
+        return self.baseline_values[name]
 
     def _comparisons(
-        self, fake: ImageSet, of_fake: StatisticSet, baseline: bool = False
-    ) -> Iterator[tuple[str, Extractor | None, Comparison]]:
-        """Those that suit these pictures, what they gather brought together; or only those with a baseline."""
-        for name, part in self.parts.items():
-            kind = metric_class(part)
-            if baseline and not kind.baseline:
+        self, fake: ImageSet, statistics: StatisticSet, baseline: bool = False
+    ) -> Iterator[tuple[str, Extractor | None, AnyComparison]]:
+        """Builds the comparisons that apply to these images, or of those the ones with baselines, and shares their
+        statistics.
+        """
+        for name, factory in self.metrics.items():
+            kind = comparison_class(factory)
+            if kind is None or (baseline and not kind.baseline_keys):
                 continue
             for extractor in [None] if kind.input == "images" else self.extractors:
-                try:
-                    made = self._made(part, extractor, fake, kind.input)
-                except NotApplicableError as reason:
-                    self._tell(f"{name} is left out: {reason}")
+                comparison = self._build(name, factory, extractor, fake, kind.input)
+                if comparison is None:
                     continue
-                if made is None:
-                    continue
-                self.described[name] = made.described
-                made.real = self.of_real.of(extractor, made.input, made.real)
-                made.fake = of_fake.of(extractor, made.input, made.fake)
-                yield name, extractor, made
+                self.described[name] = comparison.described
+                comparison.real = self.real_statistics.add(extractor, kind.input, comparison.real)
+                comparison.fake = statistics.add(extractor, kind.input, comparison.fake)
+                yield name, extractor, comparison
 
-    def _compared(self, name: str, part: Comparison) -> Values:
+    def _compare(self, name: str, comparison: AnyComparison) -> Values:
         try:
-            return part.compare(part.real.compute(), part.fake.compute())
+            return comparison.compare(comparison.real.compute(), comparison.fake.compute())
         except NotApplicableError as reason:
-            self._tell(f"{name} is left out: {reason}")
+            self._print_once(f"{name} is left out: {reason}")
             return {}
 
-    def _made(self, part: MetricFactory, extractor: Extractor | None, fake: ImageSet, input: str) -> Comparison | None:
-        offered: dict[str, Any] = {**self.facts, "real": self.real.n, "fake": fake.n}
+    def _build(
+        self, name: str, factory: MetricFactory, extractor: Extractor | None, fake: ImageSet, values: str
+    ) -> AnyComparison | None:
+        """Builds a comparison, or returns None if it does not apply."""
+        try:
+            built = build_metric(factory, self._arguments(extractor, fake, values))
+        except NotApplicableError as reason:
+            self._print_once(f"{name} is left out: {reason}")
+            return None
+        return cast(AnyComparison | None, built and built.to(self.real_statistics.device))
+
+    def _arguments(self, extractor: Extractor | None, fake: ImageSet, values: str) -> dict[str, object]:
+        """Returns the arguments that a metric can take for these images."""
+        offered: dict[str, object] = {**self.context, "real": self.real.n, "fake": fake.n}
         if self.real.shape == fake.shape:
             offered["shape"] = fake.shape
         if extractor:
-            if input == "features" or extractor.classes:
-                offered["dim"] = extractor.dim if input == "features" else extractor.classes
-            if self.real.name in extractor.knows:
-                offered["known"] = extractor.knows[self.real.name]
+            if values == "features" or extractor.classes:
+                offered["dim"] = extractor.dim if values == "features" else extractor.classes
+            if self.real.name in extractor.class_logits:
+                offered["class_logits"] = extractor.class_logits[self.real.name]
         if self.real.labels is not None and fake.labels is not None:
             offered["labels"] = self.real.labels, fake.labels
-            offered["classes"] = int(torch.cat(offered["labels"]).max()) + 1
-        made: Comparison | None = build_metric(part, offered)
-        return made.to(self.of_real.device) if made is not None else None
+            offered["classes"] = int(torch.cat([self.real.labels, fake.labels]).max()) + 1
+        return offered
 
-    def _tell(self, sentence: str) -> None:
-        if sentence not in self.told and rank_and_world_size()[0] == 0:
+    def _print_once(self, sentence: str) -> None:
+        if sentence not in self.printed and rank_and_world_size()[0] == 0:
             console.print(sentence, soft_wrap=True, highlight=False)
-        self.told.add(sentence)
-
-
-def metric_class(part: MetricFactory) -> Any:
-    """The class that it makes an object of."""
-    return part.func if isinstance(part, partial) else part
-
-
-def build_metric(part: MetricFactory, offered: Mapping[str, Any]) -> Any:
-    """What a part makes of those that its parameters name; None where it needs one that is not offered."""
-    asked = inspect.signature(part).parameters
-    if any(each.default is each.empty and name not in offered for name, each in asked.items()):
-        return None
-    return part(**{name: value for name, value in offered.items() if name in asked and name not in chosen(part)})
-
-
-def chosen(part: MetricFactory) -> Mapping[str, Any]:
-    """What the user chose of it."""
-    return part.keywords if isinstance(part, partial) else {}
-
-
-def options(part: MetricFactory) -> dict[str, Any]:
-    """What its plain parameters are, chosen or not: for protocols."""
-    defaults = {name: each.default for name, each in inspect.signature(part).parameters.items()}
-    plain = int | float | str | bool
-    return {name: value for name, value in defaults.items() if isinstance(value, plain)}
-
-
-def named(extractor: Extractor | None, key: str, *infixes: str) -> str:
-    """The name of a figure: ``fd_grey``, ``fid_gaussian``, ``cs_grey_std``, ``kd_colour_a2b_untranslated_error``."""
-    kind, _, of = key.partition(".")
-    name = extractor.figure(kind) if extractor and kind else kind
-    return "_".join(each for each in (name, *infixes, of.replace(".", "_")) if each)
+        self.printed.add(sentence)

@@ -1,6 +1,7 @@
 """Sheets and animations that show what a model can do: samples of fixed latents, translations, predictions, walks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -26,7 +27,7 @@ from gan_lab.inference.interpolation import interpolate
 from gan_lab.inference.translation import SPLIT, ends, translated
 
 POINTS = 2560
-"""Samples in a scatter_plot plot."""
+"""Samples in a scatter plot."""
 
 MIN_PREDICTIONS = 4
 """Smallest number of clips on a sheet of predictions."""
@@ -39,8 +40,23 @@ WALKS, STOPS, STEPS = 8, 4, 8
 
 GREY, BLUE, RED = (200, 200, 200), (30, 80, 200), (210, 40, 40)
 
-SheetMaker = Callable[[], Tensor]
-"""Generates the sheet, uint8 (1 or 3, H, W), with the model's present weights."""
+
+@dataclass(frozen=True)
+class SheetOptions:
+    """Options of a sheet.
+
+    Args:
+        n: approximate number of images.
+        seed: seed of the latents, or of stochastic translations.
+        columns: samples in a row; None makes the grid as square as possible.
+    """
+
+    n: int = 64
+    seed: int = 0
+    columns: int | None = None
+
+
+DEFAULTS = SheetOptions()
 
 
 class Animation(NamedTuple):
@@ -50,49 +66,28 @@ class Animation(NamedTuple):
     frames: Tensor
 
 
-def sheet_for(model: object, data: object, n: int = 64, seed: int = 0, columns: int | None = None) -> SheetMaker | None:
-    """Returns the sheet that suits this model and its data; None if there is nothing to show.
+def sample_sheet(model: Samples, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Generates a grid of samples, uint8 (C, H, W); a conditional model has one label in each row, if there are many
+    the first ones.
 
-    Example: ``save_png("samples.png", sheet_for(model, data)())``
-
-    Args:
-        model: a model with the capabilities ``Translates``, ``Samples``, ``Predicts`` or ``SamplesClips``.
-        data: the data module; samples of images need none, so None will do.
-        n: approximate number of images in the sheet.
-        seed: seed of the latents, or of stochastic translations.
-        columns: samples in a row; None makes the grid as square as possible.
+    Example: ``save_png("samples.png", sample_sheet(model))``
     """
-    if isinstance(model, Translates) and isinstance(data, TwoDomains):
-        return lambda: _translations(model, data, n, seed)
-    if isinstance(model, Samples) and isinstance(data, Mixture):
-        return lambda: _scatter(model, data, POINTS, seed)
-    if isinstance(model, Predicts) and isinstance(data, RealClips):
-        return lambda: _predictions(model, data, n)
-    if isinstance(model, SamplesClips) and isinstance(data, RealClips):
-        return lambda: _clips(model, data.length, max(1, n // data.length), seed)
-    if isinstance(model, Samples):
-        return lambda: _samples(model, n, seed, columns)
-    return None
+    n, columns, num_labels = options.n, options.columns, getattr(model, "num_labels", 0)
+    if not num_labels:
+        return grid(model.sample(n, seed=options.seed), columns)
+    rows = num_labels if 2 * num_labels <= n else min(num_labels, round(n**0.5))
+    columns = columns or n // rows
+    labels = torch.arange(rows).repeat_interleave(columns)
+    return grid(model.sample(len(labels), seed=options.seed, label=labels), columns)
 
 
-def animation_for(model: object, data: object, seed: int = 0) -> Animation | None:
-    """Generates the animation that suits this model and its data; None if the model has nothing that moves.
+def walk_animation(model: Samples, seed: int = 0) -> Animation | None:
+    """Generates closed walks through the latent space, side by side; None if the model has no latent space.
 
-    A model of sequences predicts or generates clips; a model with a latent space walks through it.
+    A conditional model has one label in each walk.
     """
-    if isinstance(model, Predicts) and isinstance(data, RealClips):
-        rows = _predicted(model, data, PREDICTION_COLUMNS).flatten(0, 1)
-        return Animation("prediction", torch.stack([grid(frame, PREDICTION_COLUMNS) for frame in rows.unbind(1)]))
-    if isinstance(model, SamplesClips) and isinstance(data, RealClips):
-        clips = model.sample_clips(CLIPS, data.length, seed).cpu()
-        return Animation("sequences", torch.stack([grid(frame) for frame in clips.unbind(1)]))
-    if isinstance(model, Decodes) and not isinstance(data, Mixture):
-        return Animation("interpolation", _walks(model, seed))
-    return None
-
-
-def _walks(model: Decodes, seed: int) -> Tensor:
-    """Generates closed walks through the latent space, side by side; a conditional model has one label a walk."""
+    if not isinstance(model, Decodes):
+        return None
     num_labels = getattr(model, "num_labels", 0)
     walks = [
         interpolate(
@@ -100,29 +95,34 @@ def _walks(model: Decodes, seed: int) -> Tensor:
         )
         for number in range(WALKS)
     ]
-    return torch.stack([grid(frame, columns=WALKS // 2) for frame in torch.stack(walks, 1)])
+    frames = torch.stack([grid(frame, columns=WALKS // 2) for frame in torch.stack(walks, 1)])
+    return Animation("interpolation", frames)
 
 
-def _samples(model: Samples, n: int, seed: int, columns: int | None) -> Tensor:
-    """Generates a grid of samples; a conditional model has one label in each row (of many labels the first ones)."""
-    num_labels = getattr(model, "num_labels", 0)
-    if not num_labels:
-        return grid(model.sample(n, seed=seed), columns)
-    rows = num_labels if 2 * num_labels <= n else min(num_labels, round(n**0.5))
-    columns = columns or n // rows
-    labels = torch.arange(rows).repeat_interleave(columns)
-    return grid(model.sample(len(labels), seed=seed, label=labels), columns)
+def clip_sheet(model: SamplesClips, data: RealClips, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Generates a grid with one clip in each row, uint8 (C, H, W)."""
+    n = max(1, options.n // data.length)
+    return grid(model.sample_clips(n, data.length, options.seed).flatten(0, 1), data.length)
 
 
-def _clips(model: SamplesClips, steps: int, n: int, seed: int) -> Tensor:
-    """Generates a grid with one clip in each row."""
-    return grid(model.sample_clips(n, steps, seed).flatten(0, 1), steps)
+def clip_animation(model: SamplesClips, data: RealClips, seed: int = 0) -> Animation:
+    """Generates clips side by side."""
+    clips = model.sample_clips(CLIPS, data.length, seed).cpu()
+    return Animation("sequences", torch.stack([grid(frame) for frame in clips.unbind(1)]))
 
 
-def _predictions(model: Predicts, data: RealClips, n: int) -> Tensor:
-    """Shows each test clip in three rows: the clip, the prediction, and the absolute error, white where it is large."""
-    cells = _predicted(model, data, max(MIN_PREDICTIONS, n // (3 * data.length)))
+def prediction_sheet(model: Predicts, data: RealClips, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Shows each test clip in three rows, uint8 (C, H, W): the clip, the prediction, and the absolute error, white
+    where it is large.
+    """
+    cells = _predicted(model, data, max(MIN_PREDICTIONS, options.n // (3 * data.length)))
     return grid(cells.transpose(0, 1).flatten(0, 2), data.length)
+
+
+def prediction_animation(model: Predicts, data: RealClips) -> Animation:
+    """Shows test clips, their predictions and the absolute errors below each other."""
+    rows = _predicted(model, data, PREDICTION_COLUMNS).flatten(0, 1)
+    return Animation("prediction", torch.stack([grid(frame, PREDICTION_COLUMNS) for frame in rows.unbind(1)]))
 
 
 def _predicted(model: Predicts, data: RealClips, count: int) -> Tensor:
@@ -135,19 +135,24 @@ def _predicted(model: Predicts, data: RealClips, count: int) -> Tensor:
     return compared(context, model.predict(context.to(device), truth.shape[1]).cpu(), truth)
 
 
-def _scatter(model: Samples, data: Mixture, n: int, seed: int) -> Tensor:
-    """Plots points of the data in grey and samples on top: blue within three deviations of a mode, red elsewhere."""
+def point_sheet(model: Samples, data: Mixture, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Plots points of the data in grey and samples on top, uint8 (3, H, W): blue within three deviations of a mode, red
+    elsewhere. There are ``POINTS`` of each; of the options only the seed is used.
+    """
+    n, seed = POINTS, options.seed
     samples, real = model.sample(n, seed=seed).flatten(1).cpu(), data.points(n)
     near = NearestMode(data.centres, data.deviation)(samples[:, :, None, None]) >= 0
     colours = torch.where(near[:, None], torch.tensor(BLUE), torch.tensor(RED))
     return scatter_plot(torch.cat([real, samples]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
 
 
-def _translations(model: Translates, data: TwoDomains, n: int, seed: int) -> Tensor:
-    """Shows test images, spread evenly over the split, next to their translations, all at the size of the first.
+def translation_sheet(model: Translates, data: TwoDomains, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Shows test images, spread evenly over the split, next to their translations, uint8 (C, H, W), all at the size of
+    the first.
 
     A row holds an image of each domain, its translation and its reconstruction; for pairs source, output and target.
     """
+    n, seed = options.n, options.seed
     cells = len(model.directions) * (2 + (len(model.directions) > 1 or data.paired))
     count = min(max(1, n // cells), *(data.sides[ends(direction)[0]].count(SPLIT) for direction in model.directions))
     images_a_row = max(1, round((count / cells) ** 0.5))  # makes the sheet about square

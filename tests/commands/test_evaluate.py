@@ -56,7 +56,7 @@ def test_translations_are_shown(evaluate, tmp_path, model, paired, shown):
     (tmp_path / "config.json").write_text('{"name": "cut-maps"}')
     evaluate(model, two_sides(a=9, b=9, paired=paired), "paired=false", "metrics=[distance]")
     page = (tmp_path / "last-evaluation.html").read_text()
-    assert f"Test pictures spread over the set, not chosen: {shown}." in page and 'alt="outputs of the model"' in page
+    assert f"Test images spread over the set, not chosen: {shown}." in page and 'alt="outputs of the model"' in page
     assert f"<h1>cut-maps {tmp_path.name}, last</h1>" in page
 
 
@@ -94,5 +94,5 @@ def test_what_json_has_no_word_for_is_null_and_a_run_is_found_by_it(tmp_path):
 
 
 def test_unequal_sets_are_no_pairs(evaluate):
-    with pytest.raises(UserError, match="10 and 13 test pictures are no pairs"):
+    with pytest.raises(UserError, match="10 and 13 test images cannot be pairs"):
         evaluate(Carrier(lambda x: x), two_sides(), "paired=true")

@@ -1,4 +1,4 @@
-"""Small stand-ins with real arithmetic, and what a process of several does with them (as a script, one of them)."""
+"""Small stand-ins with real arithmetic, and what each of several processes computes with them (as a script)."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from domains import networks, two_sides
 from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
 from gan_lab.evaluation.features.extractors import Extractor
-from gan_lab.evaluation.metrics.classwise import WithinClasses
+from gan_lab.evaluation.metrics.classwise import ClasswiseFrechetDistance
 from gan_lab.evaluation.metrics.diversity import Diversity
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity
@@ -24,7 +24,7 @@ from gan_lab.evaluation.metrics.image_statistics import ImageStatisticsCompariso
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall
 from gan_lab.evaluation.metrics.score import ClassifierScore, Score
-from gan_lab.evaluation.metrics.translation import comparing
+from gan_lab.evaluation.metrics.translation import pair_metrics
 
 
 def apart(a, b):
@@ -34,13 +34,13 @@ def apart(a, b):
 TWO = {"distance": FrechetDistance, "score": Score}
 ALL = {
     **TWO, "kernel": KernelDistance, "infinity": FrechetInfinity, "pr": PrecisionRecall, "dc": DensityCoverage,
-    "copies": Authenticity, "spectrum": SpectrumComparison, "looks": ImageStatisticsComparison,
-    "diversity": partial(Diversity, name="apart", compare_pairs=apart), "classes": WithinClasses,
+    "copies": Authenticity, "spectrum": SpectrumComparison, "statistics": ImageStatisticsComparison,
+    "diversity": partial(Diversity, name="apart", pair_metric=apart), "classes": ClasswiseFrechetDistance,
 }  # fmt: skip
 
 
 class Projection(Extractor):
-    """A fixed random projection of the pixels; counts the pictures it has seen."""
+    """A fixed random projection of the pixels; counts the images it has seen."""
 
     name = "fake"
     dim, classes, resizer, sha256 = 8, 4, "none", "0" * 64
@@ -57,8 +57,8 @@ class Projection(Extractor):
         return out[:, : self.dim], out[:, self.dim :]
 
 
-class Pictures:
-    """Real pictures (count, 3, 4, 4) with correlated pixels."""
+class ImageData:
+    """Real images (count, 3, 4, 4) with correlated pixels."""
 
     channels, height, width, classes = 3, 4, 4, 0
 
@@ -78,7 +78,7 @@ class Pictures:
         return hashlib.sha256(self.pixels.numpy().tobytes()).hexdigest()
 
     def describe(self):
-        return {"name": "pictures", "count": len(self.pixels)}
+        return {"name": "images", "count": len(self.pixels)}
 
 
 class Sampler:
@@ -95,7 +95,7 @@ class Sampler:
         return 0.3 * truncation * torch.stack(rows)
 
 
-class LabelledPictures(Pictures):
+class LabelledImageData(ImageData):
     classes = 2
 
     def labels(self, split):
@@ -114,7 +114,7 @@ def features(n=101, dim=16, classes=5):
 
 
 def share(rank, world, cache):
-    """What one rank of several works out; the same for any number of ranks."""
+    """Computes what must not depend on the number of ranks, as one rank of several."""
     real, fake, logits = features()
     mine = torch.arange(rank, len(real), world)
     distance, score = FrechetDistance(real.shape[1]), ClassifierScore(logits.shape[1], len(logits), splits=3)
@@ -126,30 +126,30 @@ def share(rank, world, cache):
     for rows in mine[mine < 12].split(1):
         few_points.update(real[rows], True, rows)
         few_points.update(fake[rows[rows < 10]], False, rows[rows < 10])
-    model, data, extractor = LabelledSampler(), LabelledPictures(), Projection()
+    model, data, extractor = LabelledSampler(), LabelledImageData(), Projection()
     kept = {"cache_dir": cache, "progress": False}
-    report = SampleEvaluator(data, 101, [extractor], ALL, batch_size=16, **kept).report(model)
-    few = SampleEvaluator(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    result = SampleEvaluator(data, 101, [extractor], ALL, batch_size=16, **kept).evaluate(model)
+    few = SampleEvaluator(data, 12, [extractor], ALL, batch_size=16, **kept).evaluate(model)
     seen = extractor.seen
-    SampleEvaluator(data, 12, [extractor], ALL, batch_size=16, **kept).report(model)
+    SampleEvaluator(data, 12, [extractor], ALL, batch_size=16, **kept).evaluate(model)
     carrier, sides = networks(), two_sides(a=7, b=7)
-    how = {"batch_size": 3, "pairs": comparing(carrier, sides), **kept}
-    translation = TranslationEvaluator(sides, 100, [Projection(768)], ALL, **how).report(carrier)
+    options = {"batch_size": 3, "pairs": pair_metrics(carrier, sides), **kept}
+    translation = TranslationEvaluator(sides, 100, [Projection(768)], ALL, **options).evaluate(carrier)
     return {
         "distance": distance.compute()["fd"],
         "distance_of_few": few_points.compute()["fd"],
         "score": [value.tolist() for value in score.compute()],
-        "figures": report.figures | {f"few_{name}": value for name, value in few.figures.items()},
-        "curves": report.curves,
+        "figures": result.metrics | {f"few_{name}": value for name, value in few.metrics.items()},
+        "curves": result.curves,
         "asked": model.asked[: -24 if rank == 0 else None],
         "seen_again": extractor.seen - seen,
-        "translation": translation.figures,
+        "translation": translation.metrics,
         "carried": [list(part[:3]) for part in carrier.asked],
     }
 
 
 def join(folder, rank, world):
-    """What ``share`` gives as one of several processes. Each has a cache of its own, and only rank zero's is filled."""
+    """Runs ``share`` as one of several processes. Each has its own cache, and only that of rank 0 is filled."""
     meet = f"file://{folder}/meet"
     dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=world, timeout=timedelta(seconds=90))
     try:

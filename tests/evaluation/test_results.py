@@ -15,40 +15,52 @@ from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 @pytest.fixture
 def report(doubles, tmp_path):
     def make(model=None, **kwargs):
-        options = {"n": 100, "batch_size": 16, "cache_dir": tmp_path, "progress": False, "parts": doubles.TWO, **kwargs}
-        measure = SampleEvaluator(doubles.Pictures(), extractors=[doubles.Projection()], **options)
-        return measure.report(model or doubles.Sampler())
+        options = {
+            "n": 100,
+            "batch_size": 16,
+            "cache_dir": tmp_path,
+            "progress": False,
+            "metrics": doubles.TWO,
+            **kwargs,
+        }
+        evaluator = SampleEvaluator(doubles.ImageData(), extractors=[doubles.Projection()], **options)
+        return evaluator.evaluate(model or doubles.Sampler())
 
     return make
 
 
-def test_the_distance_is_the_references_on_the_same_pictures(doubles, report):
+def test_the_distance_equals_the_reference_on_the_same_images(doubles, report):
     extractor = doubles.Projection()
-    pictures = doubles.Pictures().pixels, to_uint8(doubles.Sampler().sample(100, seed=3))
-    statistics = [fid_features_to_statistics(extractor(images)[0].double()) for images in pictures]
+    images = doubles.ImageData().pixels, to_uint8(doubles.Sampler().sample(100, seed=3))
+    statistics = [fid_features_to_statistics(extractor(side)[0].double()) for side in images]
     expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-    assert report(seed=3).figures["fd_fake"] == pytest.approx(expected, rel=1e-6)
+    assert report(seed=3).metrics["fd_fake"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_batch_size_does_not_matter(report):
-    assert report(batch_size=7).figures == pytest.approx(report(batch_size=100).figures, rel=1e-6)
+    assert report(batch_size=7).metrics == pytest.approx(report(batch_size=100).metrics, rel=1e-6)
 
 
-def test_the_record_is_plain_and_says_how(doubles, report):
+def test_the_record_is_plain_and_has_the_protocol(doubles, report):
     record = report(truncation=0.5, limit=150, seed=4).record()
     assert json.loads(json.dumps(record)) == record
-    told = record["protocol"]
-    assert (told["samples"], told["real"], told["split"], told["precision"]) == (100, 150, "train", "fp32")
-    assert (told["seed"], told["truncation"]) == (4, 0.5)
-    assert told["extractors"]["fake"]["sha256"] == doubles.Projection.sha256
-    assert torch.__version__.startswith(told["versions"]["torch"])
-    assert told["data"] == {"name": "pictures", "count": 200}
+    protocol = record["protocol"]
+    assert (protocol["samples"], protocol["real"], protocol["split"], protocol["precision"]) == (
+        100,
+        150,
+        "train",
+        "fp32",
+    )
+    assert (protocol["seed"], protocol["truncation"]) == (4, 0.5)
+    assert protocol["extractors"]["fake"]["sha256"] == doubles.Projection.sha256
+    assert torch.__version__.startswith(protocol["versions"]["torch"])
+    assert protocol["data"] == {"name": "images", "count": 200}
     assert sum(record["curves"]["shares_fake"]) == pytest.approx(1)
 
 
-def test_the_figures_carry_the_extractors_own_names(report):
+def test_metrics_are_named_by_the_extractor(report):
     names = {"fd_fake", "cs_fake", "cs_fake_std", "fd_fake_gaussian", "cs_fake_gaussian", "cs_fake_real"}
-    assert set(report().figures) == names
+    assert set(report().metrics) == names
 
 
 def test_the_random_state_stays_as_it_was(report):

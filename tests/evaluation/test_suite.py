@@ -1,4 +1,4 @@
-"""What is gathered once, kept, and left out."""
+"""Statistics that are accumulated once and cached, and metrics that are left out."""
 
 import warnings
 from functools import partial
@@ -8,109 +8,109 @@ import pytest
 from gan_lab.evaluation import suite
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance
-from gan_lab.evaluation.metrics.gaussian_baseline import Gaussian
+from gan_lab.evaluation.metrics.gaussian_baseline import GaussianImages
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import PrecisionRecall
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError
-from gan_lab.evaluation.suite import StatisticSet, Suite, named
+from gan_lab.evaluation.suite import StatisticSet, Suite, metric_name
 
 
 @pytest.fixture
 def measured(doubles, tmp_path):
     """Figures, and how many pictures the extractor saw for them besides the 40 samples."""
 
-    def make(data, parts=None, limit=None, cache_dir=tmp_path, baselines=None, **options):
+    def make(data, metrics=None, limit=None, cache_dir=tmp_path, baselines=None, **options):
         extractor = doubles.Projection()
-        made = Suite(
-            parts or doubles.TWO,
+        suite_of_metrics = Suite(
+            metrics or doubles.TWO,
             [extractor],
             SplitImages(data, "train", limit),
             baselines,
             cache_dir=cache_dir,
             progress=False,
         )
-        figures, _ = made.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40, **options))
+        figures, _ = suite_of_metrics.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40, **options))
         return figures, extractor.seen - 40
 
     return make
 
 
-def test_an_unchanged_split_never_meets_the_extractor_again(doubles, measured):
-    first, seen = measured(doubles.Pictures(), doubles.ALL)
-    again, seen_again = measured(doubles.Pictures(), doubles.ALL)
+def test_an_unchanged_split_is_never_extracted_again(doubles, measured):
+    first, seen = measured(doubles.ImageData(), doubles.ALL)
+    again, seen_again = measured(doubles.ImageData(), doubles.ALL)
     assert (seen, seen_again) == (200, 0)
     assert first == again
 
 
-def test_other_pictures_limits_and_extractors_are_seen_anew(doubles, measured, monkeypatch):
-    data = doubles.Pictures()
+def test_other_images_limits_and_extractors_are_extracted_anew(doubles, measured, monkeypatch):
+    data = doubles.ImageData()
     measured(data)
     assert [measured(data, limit=64)[1], measured(data, limit=64)[1]] == [64, 0]
     data.pixels[0, 0, 0, 0] ^= 1
     assert measured(data)[1] == 200
     monkeypatch.setattr(doubles.Projection, "sha256", "1" * 64)
     assert measured(data)[1] == 200
-    monkeypatch.setattr(suite, "_VERSION", 0)
+    monkeypatch.setattr(suite, "CACHE_VERSION", 0)
     assert measured(data)[1] == 200
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"", lambda b: b"\xff" * len(b)])
-def test_a_broken_cache_is_made_anew_with_a_warning(doubles, measured, tmp_path, damage):
-    first, _ = measured(doubles.Pictures())
+def test_a_broken_cache_is_computed_anew_with_a_warning(doubles, measured, tmp_path, damage):
+    first, _ = measured(doubles.ImageData())
     for path in tmp_path.rglob("*.safetensors"):
         path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(UserWarning, match="computed anew"):
-        second, seen = measured(doubles.Pictures())
+        second, seen = measured(doubles.ImageData())
     assert (seen, second) == (200, first)
-    assert measured(doubles.Pictures())[1] == 0
+    assert measured(doubles.ImageData())[1] == 0
     assert not list(tmp_path.rglob(".*"))
 
 
 def test_a_cache_that_cannot_be_written_only_warns(doubles, measured, tmp_path):
     (tmp_path / "file").touch()
     with pytest.warns(UserWarning, match="could not be cached"):
-        measured(doubles.Pictures(), cache_dir=tmp_path / "file")
+        measured(doubles.ImageData(), cache_dir=tmp_path / "file")
 
 
 def test_the_cache_is_where_the_environment_says(doubles, measured, tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_LAB_CACHE", str(tmp_path / "here"))
-    measured(doubles.Pictures(), cache_dir=None)
+    measured(doubles.ImageData(), cache_dir=None)
     assert list((tmp_path / "here").rglob("*.safetensors"))
 
 
-def test_the_gaussian_is_kept_by_its_number(doubles, measured):
-    data = doubles.Pictures()
-    seen = [measured(data, baselines={"gaussian": Gaussian(data, n)})[1] for n in (40, 40, 41)]
+def test_the_gaussian_is_cached_by_its_number_of_samples(doubles, measured):
+    data = doubles.ImageData()
+    seen = [measured(data, baselines={"gaussian": GaussianImages(data, n)})[1] for n in (40, 40, 41)]
     assert seen == [240, 0, 41]
-    figures, _ = measured(data, baselines={"gaussian": Gaussian(data, 40)})
+    figures, _ = measured(data, baselines={"gaussian": GaussianImages(data, 40)})
     assert 0 < figures["fd_fake_gaussian"] < figures["fd_fake"]
 
 
-def test_equal_things_are_gathered_once(doubles):
-    gathering, extractor = StatisticSet("cpu"), doubles.Projection()
-    first = gathering.of(extractor, "features", FeatureMoments(8))
-    assert gathering.of(extractor, "features", FeatureMoments(8)) is first
-    assert gathering.of(extractor, "logits", FeatureMoments(8)) is not first
-    assert gathering.of(extractor, "features", FeatureMoments(8, rooted=True)) is not first
+def test_equal_statistics_are_accumulated_once(doubles):
+    statistics, extractor = StatisticSet("cpu"), doubles.Projection()
+    first = statistics.add(extractor, "features", FeatureMoments(8))
+    assert statistics.add(extractor, "features", FeatureMoments(8)) is first
+    assert statistics.add(extractor, "logits", FeatureMoments(8)) is not first
+    assert statistics.add(extractor, "features", FeatureMoments(8, with_factor=True)) is not first
 
 
-def test_every_part_has_the_figures_it_has_alone(doubles, measured):
-    data = doubles.Pictures()
+def test_every_metric_has_the_same_value_alone(doubles, measured):
+    data = doubles.ImageData()
     together, _ = measured(data, {"a": KernelDistance, "b": PrecisionRecall, "c": FrechetDistance})
     alone = [measured(data, {"x": part})[0] for part in (KernelDistance, PrecisionRecall, FrechetDistance)]
     assert together == {name: value for figures in alone for name, value in figures.items()}
 
 
 def test_a_second_measurement_forgets_the_first_samples(doubles, tmp_path):
-    data = doubles.Pictures()
+    data = doubles.ImageData()
     twice = Suite(doubles.ALL, [doubles.Projection()], SplitImages(data, "train"), cache_dir=tmp_path, progress=False)
-    twice.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40, seed=1))
-    again, _ = twice.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
+    twice.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40, seed=1))
+    again, _ = twice.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
     once = Suite(doubles.ALL, [doubles.Projection()], SplitImages(data, "train"), cache_dir=tmp_path, progress=False)
-    assert again == once.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
+    assert again == once.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
 
 
-def test_parts_are_given_what_they_ask_for_or_left_out(doubles, measured, capsys):
+def test_metrics_get_the_arguments_they_take_or_are_left_out(doubles, measured, capsys):
     asked = {}
 
     class Asking(Comparison):
@@ -129,31 +129,31 @@ def test_parts_are_given_what_they_ask_for_or_left_out(doubles, measured, capsys
         def __init__(self, dim):
             raise NotApplicableError("it never suits.")
 
-    figures, _ = measured(doubles.Pictures(), {"a": partial(Asking, extra=6), "b": Wanting, "refusing": Refusing})
+    figures, _ = measured(doubles.ImageData(), {"a": partial(Asking, extra=6), "b": Wanting, "refusing": Refusing})
     assert asked == {"dim": 8, "fake": 40, "extra": 6}
     assert figures == {"asked_fake": 40}
     assert "refusing is left out: it never suits." in capsys.readouterr().err
 
 
-def test_a_wrong_count_is_no_figure(doubles):
-    source = SplitImages(doubles.Pictures(count=11), "train")
+def test_a_wrong_count_raises(doubles):
+    source = SplitImages(doubles.ImageData(count=11), "train")
     source.n = 12
-    with pytest.raises(RuntimeError, match="11 pictures were counted where 12"):
-        StatisticSet("cpu").go_through(source, "cpu", False)
+    with pytest.raises(RuntimeError, match="11 images were counted instead of 12"):
+        StatisticSet("cpu").accumulate(source, "cpu", False)
 
 
 def test_nothing_warns_in_ordinary_use(doubles, measured):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        measured(doubles.Pictures(), doubles.ALL)
-        measured(doubles.Pictures(), doubles.ALL)
+        measured(doubles.ImageData(), doubles.ALL)
+        measured(doubles.ImageData(), doubles.ALL)
 
 
 def test_names(doubles):
     extractor = doubles.Projection()
-    assert named(extractor, "kd.error", "a2b", "untranslated") == "kd_fake_a2b_untranslated_error"
-    assert named(None, "spectrum.real") == "spectrum_real"
-    assert named(None, "cas.real.error") == "cas_real_error"
-    assert named(extractor, ".label_accuracy") == "label_accuracy"
+    assert metric_name(extractor, "kd.error", "a2b", "untranslated") == "kd_fake_a2b_untranslated_error"
+    assert metric_name(None, "spectrum.real") == "spectrum_real"
+    assert metric_name(None, "cas.real.error") == "cas_real_error"
+    assert metric_name(extractor, ".label_accuracy") == "label_accuracy"
     extractor.published = {"fd": "fid"}
-    assert named(extractor, "fd", "", "gaussian") == "fid_gaussian"
+    assert metric_name(extractor, "fd", "", "gaussian") == "fid_gaussian"

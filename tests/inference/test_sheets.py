@@ -4,7 +4,8 @@ import pytest
 import torch
 from sequences import Known, Off, RandomClips
 
-from gan_lab.inference.sheets import animation_for, sheet_for
+from gan_lab.evaluation.kinds import animation_for, sheet_for
+from gan_lab.inference.sheets import SheetOptions
 
 SIDE, LENGTH, GIVEN = 64, 5, 2
 
@@ -22,7 +23,7 @@ def cells(sheet):
 
 
 def test_predictions_are_below_the_clip_and_above_their_error(data):
-    shown = cells(sheet_for(Off(data, 0.0), data, 1, 0, None)())
+    shown = cells(sheet_for(Off(data, 0.0), data, SheetOptions(n=1))())
     assert shown.shape[:2] == (12, LENGTH)  # four clips at least
     came, predicted, error = shown.unflatten(0, (4, 3)).unbind(1)
     chosen = [next(k for k, clip in enumerate(data.made) if torch.equal(clip[:, 0], each)) for each in came]
@@ -39,7 +40,7 @@ def test_a_prediction_is_animated_next_to_the_truth(data):
 
 
 def test_generated_clips_are_rows(data):
-    shown = cells(sheet_for(Known(data.made), data, 2 * LENGTH, 0, None)())
+    shown = cells(sheet_for(Known(data.made), data, SheetOptions(n=2 * LENGTH))())
     assert torch.equal(shown, data.made[:2, :, 0])
     animation = animation_for(Known(data.made), data, 0)
     assert animation.name == "sequences" and len(animation.frames) == LENGTH

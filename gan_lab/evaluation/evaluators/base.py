@@ -1,43 +1,87 @@
-"""What every way of measuring a model has."""
+"""The base class of evaluators."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypedDict, TypeVar
 
+from gan_lab.evaluation.factories import MetricFactory, build_metric, is_model_metric, metric_name, plain_options
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.gallery import Gallery, Sheet
+from gan_lab.evaluation.image_sets import device_of
 from gan_lab.evaluation.model_metric import EvalOptions, ModelMetric
-from gan_lab.evaluation.results import Report
+from gan_lab.evaluation.results import EvaluationResult
 from gan_lab.evaluation.statistics import Values
-from gan_lab.evaluation.suite import MetricFactory, build_metric, metric_class, named
+
+Model = TypeVar("Model")
+Data = TypeVar("Data")
 
 Record = Mapping[str, Any]
-"""What a report's ``record`` gives, and ``images_seen`` where a run measures."""
+"""What ``EvaluationResult.record`` returns, with ``images_seen`` when evaluated during a run."""
+
+Described = dict[str, Mapping[str, object]]
+"""By metric, what the protocol states besides its options."""
 
 
-@dataclass
-class Evaluator(ABC):
-    """Measures one kind of model against its data.
+class EvaluatorOptions(TypedDict, total=False):
+    """Options that all evaluators take; see ``Evaluator``."""
+
+    split: str
+    limit: int | None
+    batch_size: int
+    seed: int
+    truncation: float
+    cache_dir: str | None
+    progress: bool
+
+
+@dataclass(frozen=True)
+class EvaluatorInputs:
+    """What an evaluator is built from.
 
     Args:
-        data: with the real pictures.
-        n: pictures that the model makes, at most.
-        extractors: whose features are measured.
-        parts: comparisons and probes by name; see ``metrics.suite.Suite``.
-        split: of the real pictures.
-        limit: so many real pictures at most.
-        batch_size: pictures made at once.
-        seed: of what the model draws.
-        truncation: of samples' latents.
-        cache_dir: where what does not change is kept.
-        progress: show bars.
+        model: the model, with the capability that the evaluator needs.
+        data: the data module.
+        n: maximal number of generated images, clips or points.
+        extractors: the feature extractors.
+        metrics: factories by name.
+        weights: files of LPIPS' networks, by name.
+        paired: whether image i of domain "a" belongs to image i of "b"; None takes what the data state.
+        options: see ``Evaluator``.
     """
 
+    model: Any
     data: Any
     n: int
     extractors: Sequence[Extractor]
-    parts: Mapping[str, MetricFactory]
+    metrics: Mapping[str, MetricFactory]
+    weights: Mapping[str, str | None]
+    paired: bool | None
+    options: EvaluatorOptions
+
+
+@dataclass
+class Evaluator(ABC, Generic[Model, Data]):
+    """Evaluates models of one kind on their data.
+
+    Args:
+        data: the data module with the real images.
+        n: maximal number of generated images.
+        extractors: the feature extractors.
+        metrics: factories of comparisons and model metrics, by name; see ``suite.Suite``.
+        split: the split of the real images.
+        limit: maximal number of real images; None takes all.
+        batch_size: images generated at once.
+        seed: seed of everything random that the model draws.
+        truncation: in (0, 1], shrinks the latents of samples.
+        cache_dir: the folder of cached statistics; see ``cache.cache_folder``.
+        progress: show progress bars.
+    """
+
+    data: Data
+    n: int
+    extractors: Sequence[Extractor]
+    metrics: Mapping[str, MetricFactory]
     split: str = "train"
     limit: int | None = None
     batch_size: int = 256
@@ -47,40 +91,45 @@ class Evaluator(ABC):
     progress: bool = True
 
     @abstractmethod
-    def report(self, model: Any) -> Report:
-        """The figures of a model (attribute ``device``) as it is now, the one that matters most first; a collective."""
+    def evaluate(self, model: Model) -> EvaluationResult:
+        """Computes the metrics of the model's present weights, the most important one first (collective)."""
 
     @abstractmethod
     def counts(self, protocol: Record) -> dict[str, int]:
-        """N of every set, by name."""
+        """Returns N of every image set, by name."""
 
     @abstractmethod
     def comparison_text(self, protocol: Record) -> str:
-        """What was measured against what, in a few words."""
+        """States in a few words what was compared with what."""
 
-    def asked(self, model: Any, facts: Mapping[str, Any]) -> tuple[Values, dict[str, Mapping[str, object]]]:
-        """What those of the parts find that are probes, by name, and what is to be said of each in the protocol.
+    def evaluate_model_metrics(self, model: Model, context: Mapping[str, object]) -> tuple[Values, Described]:
+        """Computes those of the metrics that are model metrics and apply to the model and its data (collective).
 
         Args:
-            facts: what they may ask for.
+            model: the model.
+            context: arguments that metrics may take.
         """
+        options = EvalOptions(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir)
         found: Values = {}
-        described: dict[str, Mapping[str, object]] = {}
-        for name, part in self.parts.items():
-            probe = build_metric(part, facts) if issubclass(metric_class(part), ModelMetric) else None
-            if probe is None or not probe.applies_to(model, self.data):
+        described: Described = {}
+        for name, factory in self.metrics.items():
+            metric = build_metric(factory, context) if is_model_metric(factory) else None
+            if not isinstance(metric, ModelMetric) or not metric.applies_to(model, self.data):
                 continue
-            how = EvalOptions(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir)
-            probe.to(model.device)
-            probe.update(model, self.data, how)
-            found |= {named(None, key): value for key, value in probe.compute().items()}
-            described[name] = probe.described
+            metric.to(device_of(model))
+            metric.update(model, self.data, options)
+            found |= {metric_name(None, key): value for key, value in metric.compute().items()}
+            described[name] = metric.described
         return found, described
 
-    @abstractmethod
-    def sheet(self, model: Any) -> Sheet | None:
-        """What the model makes, not chosen."""
+    def metric_protocol(self, described: Described) -> dict[str, dict[str, object]]:
+        """Returns what the protocol states of each metric: its options, and what it describes of itself."""
+        return {name: {**plain_options(each), **described.get(name, {})} for name, each in self.metrics.items()}
 
-    def gallery(self, model: Any) -> Gallery | None:
-        """What a report shows, of the pictures that ``report`` measured, where there is anything to show."""
+    @abstractmethod
+    def sheet(self, model: Model) -> Sheet | None:
+        """Returns images of the model that are not chosen by their quality."""
+
+    def gallery(self, model: Model) -> Gallery | None:
+        """Returns chosen images of those that ``evaluate`` measured, or None if there is nothing to show."""
         return None

@@ -1,144 +1,191 @@
-"""How models of sequences are measured: against what came, and against real clips."""
+"""Evaluators of models of clips: predictions against the frames that followed, samples against real clips."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict
 
-from gan_lab.common.capabilities import Predicts, SamplesClips
-from gan_lab.evaluation.evaluators.base import Evaluator, Record
-from gan_lab.evaluation.gallery import FIRST, Sheet
-from gan_lab.evaluation.image_sets import ImageSet
+from gan_lab.common.capabilities import Predicts, RealClips, SamplesClips
+from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Model, Record
+from gan_lab.evaluation.factories import of_features
+from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
+from gan_lab.evaluation.image_sets import ImageSet, device_of
 from gan_lab.evaluation.metrics.clips import BASELINES, Clips, PredictedClips, SampledClips
-from gan_lab.evaluation.model_metric import ModelMetric
-from gan_lab.evaluation.results import Report, environment_info
+from gan_lab.evaluation.results import EvaluationResult, environment_info
 from gan_lab.evaluation.statistics import curves_of, scalars_of
-from gan_lab.evaluation.suite import MetricFactory, Suite, metric_class, options
-from gan_lab.inference.sheets import sheet_for
+from gan_lab.evaluation.suite import Suite
+from gan_lab.inference.sheets import SheetOptions, clip_sheet, prediction_sheet
+
+
+class ClipOptions(TypedDict):
+    """Arguments of ``Clips``."""
+
+    data: RealClips
+    split: str
+    n: int | None
+    batch_size: int
 
 
 @dataclass
-class ClipEvaluator(Evaluator):
-    """Comparisons of made clips with real ones, in features of clips, and what probes find."""
+class ClipEvaluator(Evaluator[Model, RealClips]):
+    """Compares generated clips with real ones, in features of clips, and computes the model metrics.
+
+    Args:
+        weights: files of LPIPS' networks, by name.
+    """
 
     weights: Mapping[str, str | None] = field(default_factory=dict)
-    """Files of LPIPS' trunks, by name."""
+    suite: Suite | None = field(default=None, init=False)
 
-    suite: Suite | None = None
-
-    shown: ClassVar[str]
-    """What the plate has, in a sentence."""
-
-    probes_first: ClassVar[bool]
-    """Whether what they find matters most."""
+    model_metrics_first: ClassVar[bool]
+    """Whether they are the most important ones."""
 
     @abstractmethod
-    def real(self, model: Any) -> Clips:
-        """What is compared with."""
+    def real(self, model: Model) -> Clips:
+        """Returns the real clips, or the part of them that is compared."""
 
     @abstractmethod
-    def made(self, model: Any) -> ImageSet:
-        """What the model makes."""
+    def generated(self, model: Model) -> ImageSet:
+        """Returns the model's clips."""
 
     @abstractmethod
-    def continued(self, model: Any, name: str) -> PredictedClips:
-        """What one of the ``BASELINES`` makes in its place."""
+    def baseline(self, model: Model, name: str) -> PredictedClips:
+        """Returns the clips of one of the ``BASELINES``, in place of the model's."""
 
-    def measured(self, model: Any, told: Mapping[str, Any]) -> Report:
-        """The report, whose protocol begins with what is told."""
+    def result(self, model: Model, protocol: Mapping[str, object]) -> EvaluationResult:
+        """Computes the metrics (collective).
+
+        Args:
+            model: the model.
+            protocol: the protocol's first entries.
+        """
         shape = self.data.channels, self.data.height, self.data.width
-        found, described = self.asked(model, {"weights": self.weights, "shape": shape, "most": self.n})
-        figures, curves = self._compared(model)
-        both = (scalars_of(found), figures)[:: 1 if self.probes_first else -1]
+        found, described = self.evaluate_model_metrics(
+            model, {"weights": self.weights, "shape": shape, "max_n": self.n}
+        )
+        metrics, curves = self._compare(model)
+        ordered = (scalars_of(found), metrics)[:: 1 if self.model_metrics_first else -1]
         described |= self.suite.described if self.suite else {}
-        metrics = {name: options(part) | dict(described.get(name, {})) for name, part in self.parts.items()}
-        protocol = {**told, "seed": self.seed, "precision": "fp32", "metrics": metrics}
-        protocol |= environment_info(model, self.data.describe(), self.extractors if self.suite else [])
-        return Report({**both[0], **both[1]}, curves | curves_of(found), protocol)
+        shared = {"seed": self.seed, "precision": "fp32", "metrics": self.metric_protocol(described)}
+        info = environment_info(model, self.data.describe(), self.extractors if self.suite else [])
+        return EvaluationResult({**ordered[0], **ordered[1]}, curves | curves_of(found), {**protocol, **shared, **info})
 
-    def _compared(self, model: Any) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """By those parts that see features; of single clips there is nothing to compare."""
+    def _compare(self, model: Model) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Computes the comparisons of features; a single clip has no distribution to compare."""
         if self.suite is None:
-            parts: dict[str, MetricFactory] = {name: part for name, part in self.parts.items() if _sees_features(part)}
-            real, made = self.real(model), self.made(model)
-            if not parts or min(real.n, made.n) < 2:
+            metrics = of_features(self.metrics)
+            real = self.real(model)
+            if not metrics or min(real.n, self.generated(model).n) < 2:
                 return {}, {}
-            baselines = {name: self.continued(model, name) for name in BASELINES}
-            how = (model.device, self.cache_dir, self.progress)
-            self.suite = Suite(parts, self.extractors, real, baselines, {}, *how)
-        return self.suite.measure(self.made(model))
-
-    def sheet(self, model: Any) -> Sheet | None:
-        sheet = sheet_for(model, self.data, FIRST, self.seed, None)
-        return sheet and Sheet(sheet(), self.shown)
+            baselines = {name: self.baseline(model, name) for name in BASELINES}
+            execution = (device_of(model), self.cache_dir, self.progress)
+            self.suite = Suite(metrics, self.extractors, real, baselines, {}, *execution)
+        return self.suite.evaluate(self.generated(model))
 
 
-def _sees_features(part: MetricFactory) -> bool:
-    kind = metric_class(part)
-    return not issubclass(kind, ModelMetric) and kind.input == "features"
+@dataclass
+class PredictionEvaluator(ClipEvaluator[Predicts]):
+    """Compares predictions from the first frames of test clips with the frames that followed."""
 
+    model_metrics_first = True
 
-class PredictionEvaluator(ClipEvaluator):
-    """What a model makes of test clips' first frames, beside the rest of them."""
-
-    probes_first = True
-    shown = "Test clips spread over the set, not chosen, in three rows each: what came, what was predicted, the error."
-
-    def report(self, model: Predicts) -> Report:
-        told = {"clips": min(self.n, self.data.count("test")), "split": "test", "given": model.context_frames}
-        return self.measured(model, told | {"predicted": self.data.length - model.context_frames})
-
-    def real(self, model: Predicts) -> Clips:
-        return Clips(self.data, "test", self.n, model.context_frames, self.batch_size)
-
-    def made(self, model: Any) -> PredictedClips:
-        return PredictedClips(
-            model.predict, model.context_frames, self.data.length - model.context_frames, model.device, **self._clips
+    def evaluate(self, model: Predicts) -> EvaluationResult:
+        """Computes the metrics of the model's present weights (collective)."""
+        return self.result(
+            model,
+            {
+                "clips": min(self.n, self.data.count("test")),
+                "split": "test",
+                "given": model.context_frames,
+                "predicted": self.data.length - model.context_frames,
+            },
         )
 
-    def continued(self, model: Any, name: str) -> PredictedClips:
+    def real(self, model: Predicts) -> Clips:
+        """Returns the frames that followed."""
+        return Clips(begin=model.context_frames, **self._clips)
+
+    def generated(self, model: Predicts) -> PredictedClips:
+        """Returns the model's predictions."""
         steps = self.data.length - model.context_frames
-        return PredictedClips(BASELINES[name], model.context_frames, steps, model.device, name, **self._clips)
+        return PredictedClips(model.predict, model.context_frames, steps, device_of(model), **self._clips)
+
+    def baseline(self, model: Predicts, name: str) -> PredictedClips:
+        """Returns a baseline's predictions from the same frames."""
+        steps = self.data.length - model.context_frames
+        return PredictedClips(BASELINES[name], model.context_frames, steps, device_of(model), name, **self._clips)
+
+    def sheet(self, model: Predicts) -> Sheet:
+        """Returns predictions of test clips that are not chosen by their quality."""
+        image = prediction_sheet(model, self.data, SheetOptions(SHEET_SIZE, self.seed))
+        rows = "truth, prediction, absolute error"
+        return Sheet(image, f"Test clips spread over the set, not chosen, in three rows each: {rows}.")
 
     @property
-    def _clips(self) -> dict[str, Any]:
+    def _clips(self) -> ClipOptions:
         return {"data": self.data, "split": "test", "n": self.n, "batch_size": self.batch_size}
 
     def counts(self, protocol: Record) -> dict[str, int]:
+        """Returns the number of clips."""
         return {"clips": protocol["clips"]}
 
     def comparison_text(self, protocol: Record) -> str:
-        given, steps = protocol["given"], protocol["predicted"]
-        return f"{protocol['clips']:,} test clips, {given} frames given and {steps} predicted"
+        """States in a few words what was compared with what."""
+        context, steps = protocol["given"], protocol["predicted"]
+        return f"{protocol['clips']:,} test clips, {context} frames given and {steps} predicted"
 
 
-class ClipSampleEvaluator(ClipEvaluator):
-    """What a model makes from nothing, against real clips; beside it these clips' last frames, still, and black."""
+@dataclass
+class ClipSampleEvaluator(ClipEvaluator[SamplesClips]):
+    """Compares sampled clips with real ones. The baselines are the real clips' last frame repeated, and black."""
 
-    probes_first = False
-    shown = "The first sequences, not chosen, a row each."
+    model_metrics_first = False
 
-    def report(self, model: SamplesClips) -> Report:
-        told = {"samples": self.n, "real": self.real(model).n, "split": self.split, "frames": self.data.length}
-        return self.measured(model, told)
+    def evaluate(self, model: SamplesClips) -> EvaluationResult:
+        """Computes the metrics of the model's present weights (collective)."""
+        counts = {"samples": self.n, "real": self.real(model).n, "split": self.split, "frames": self.data.length}
+        return self.result(model, counts)
 
     def real(self, model: SamplesClips) -> Clips:
+        """Returns the real clips."""
         return Clips(**self._clips)
 
-    def made(self, model: SamplesClips) -> SampledClips:
+    def generated(self, model: SamplesClips) -> SampledClips:
+        """Returns the model's samples."""
         return SampledClips(model, self.data.length, self.n, self.seed, self.batch_size)
 
-    def continued(self, model: Any, name: str) -> PredictedClips:
-        few = self._clips | {"n": min(self.n, self.limit or self.n)}
-        return PredictedClips(BASELINES[name], self.data.length, self.data.length, model.device, name, **few)
+    def baseline(self, model: SamplesClips, name: str) -> PredictedClips:
+        """Returns a baseline's continuations of whole real clips."""
+        clips, steps = self._clips, self.data.length
+        clips["n"] = min(self.n, self.limit or self.n)
+        return PredictedClips(BASELINES[name], steps, steps, device_of(model), name, **clips)
+
+    def sheet(self, model: SamplesClips) -> Sheet:
+        """Returns the first samples."""
+        image = clip_sheet(model, self.data, SheetOptions(SHEET_SIZE, self.seed))
+        return Sheet(image, "The first clips, not chosen, one in each row.")
 
     @property
-    def _clips(self) -> dict[str, Any]:
+    def _clips(self) -> ClipOptions:
         return {"data": self.data, "split": self.split, "n": self.limit, "batch_size": self.batch_size}
 
     def counts(self, protocol: Record) -> dict[str, int]:
+        """Returns the numbers of sampled and of real clips."""
         return {"samples": protocol["samples"], "real": protocol["real"]}
 
     def comparison_text(self, protocol: Record) -> str:
-        made, split = f"{protocol['samples']:,} sequences of {protocol['frames']} frames", protocol["split"]
-        return f"{made} against {protocol['real']:,} clips of the {split} split"
+        """States in a few words what was compared with what."""
+        samples, split = f"{protocol['samples']:,} clips of {protocol['frames']} frames", protocol["split"]
+        return f"{samples} against {protocol['real']:,} clips of the {split} split"
+
+
+def prediction_evaluator(inputs: EvaluatorInputs) -> PredictionEvaluator:
+    """Builds the evaluator of a model that predicts frames."""
+    data, options = inputs.data, inputs.options
+    return PredictionEvaluator(data, inputs.n, inputs.extractors, inputs.metrics, **options, weights=inputs.weights)
+
+
+def clip_sample_evaluator(inputs: EvaluatorInputs) -> ClipSampleEvaluator:
+    """Builds the evaluator of a model that samples clips."""
+    data, options = inputs.data, inputs.options
+    return ClipSampleEvaluator(data, inputs.n, inputs.extractors, inputs.metrics, **options, weights=inputs.weights)

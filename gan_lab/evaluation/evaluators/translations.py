@@ -1,45 +1,120 @@
-"""How models that translate are measured: by direction, and picture by picture."""
+"""The evaluator of models that translate: by direction, and image by image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from gan_lab.evaluation.evaluators.base import Evaluator, Record
-from gan_lab.evaluation.gallery import FIRST, Sheet
-from gan_lab.evaluation.metrics.translation import Pairs, measure_translation, suites
-from gan_lab.evaluation.results import Report
+from gan_lab.common.capabilities import Translates, TwoDomains
+from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Record
+from gan_lab.evaluation.features.extractors import Extractor
+from gan_lab.evaluation.features.perceptual import PerceptualDistance
+from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
+from gan_lab.evaluation.image_sets import device_of
+from gan_lab.evaluation.metrics.translation import (
+    DirectionCounts,
+    PairMetrics,
+    TranslatedImages,
+    direction_counts,
+    direction_suites,
+    pair_metrics,
+)
+from gan_lab.evaluation.results import EvaluationResult, environment_info
 from gan_lab.evaluation.suite import Suite
-from gan_lab.inference.sheets import sheet_for
+from gan_lab.inference.sheets import SheetOptions, translation_sheet
+from gan_lab.inference.translation import SPLIT
 
 
 @dataclass
-class TranslationEvaluator(Evaluator):
-    """Comparisons by direction, and what single pictures are compared by; on the test split."""
+class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
+    """Evaluates the translations of the test split, by direction.
 
-    pairs: Pairs = field(default_factory=dict)
-    suites: Mapping[str, Suite] = field(default_factory=dict)
+    Its metrics, for each extractor (here "colour") and direction (here "a2b"):
 
-    def report(self, model: Any) -> Report:
-        how = (model.device, self.cache_dir, self.progress)
-        self.suites = self.suites or suites(model, self.data, self.parts, self.extractors, self.n, *how)
-        also = (self.seed, self.pairs, self.batch_size, model.device)
-        return measure_translation(model, self.data, self.suites, self.n, *also)
+    - ``fd_colour``, ``kd_colour``: the means over the directions. They come first, so they select the best checkpoint.
+    - ``fd_colour_a2b``, ``kd_colour_a2b`` and so on, by the metrics chosen: the distance of the translations from the
+      target's test images; with ``_untranslated`` that of the sources as they are, and with ``_real`` that of as many
+      of the target's own training images.
+    - ``cycle_a``, ``identity_b``, and for pairs ``l1_a2b``, ``ssim_a2b``, ``pd_colour_a2b``, ``lpips_alex_a2b``, or
+      ``wrong_a2b`` of label maps: see ``TranslatedImages``.
 
-    def sheet(self, model: Any) -> Sheet:
-        """Test pictures, and what becomes of them."""
-        sheet = sheet_for(model, self.data, FIRST, self.seed, None)
-        assert sheet is not None
+    Args:
+        pairs: metrics of image i of "a" and image i of "b", by direction and name; see ``pair_metrics``.
+    """
+
+    pairs: PairMetrics = field(default_factory=dict)
+    suites: Mapping[str, Suite] = field(default_factory=dict, init=False)
+
+    def evaluate(self, model: Translates) -> EvaluationResult:
+        """Computes the metrics of the model's present weights (collective).
+
+        Raises:
+            UserError: if there are too few images, or a pair's sizes differ.
+        """
+        device = device_of(model)
+        if not self.suites:
+            execution = (device, self.cache_dir, self.progress)
+            self.suites = direction_suites(model, self.data, self.metrics, self.extractors, self.n, *execution)
+        counts = direction_counts(model, self.data, self.n)
+        found: dict[str, float] = {}
+        for name, count in counts.items():
+            pairs = self.pairs.get(name, {})
+            images = TranslatedImages(model, self.data, name, count, pairs, self.seed, self.batch_size, device)
+            found |= self.suites[name].evaluate(images, name)[0] | images.errors()
+        data = {"paired": self.data.paired, **{side: self.data.sides[side].describe() for side in ("a", "b")}}
+        protocol = self._protocol(counts) | environment_info(model, data, self.extractors)
+        return EvaluationResult(means_over(model.directions, self.extractors, found) | found, {}, protocol)
+
+    def _protocol(self, counts: Mapping[str, DirectionCounts]) -> dict[str, object]:
+        metrics = {name: metric for direction in self.pairs.values() for name, metric in direction.items()}
+        return {
+            "directions": {name: vars(count) for name, count in counts.items()},
+            "split": SPLIT,
+            "precision": "fp32",
+            "paired": bool(self.pairs),
+            "kernel": "(x·y / d + 1)³, unbiased over all pairs; error by the jackknife",
+            "networks": {name: each.sha256 for name, each in metrics.items() if isinstance(each, PerceptualDistance)},
+            "seed": self.seed,
+        }
+
+    def sheet(self, model: Translates) -> Sheet:
+        """Returns test images and their translations."""
+        image = translation_sheet(model, self.data, SheetOptions(SHEET_SIZE, self.seed))
         if len(model.directions) > 1:
             cells = "one of a, its translation and the way back, then the same of b"
         else:
             cells = "the source, the output" + (" and the target" if self.data.paired else "")
-        return Sheet(sheet(), f"Test pictures spread over the set, not chosen: {cells}.")
+        return Sheet(image, f"Test images spread over the set, not chosen: {cells}.")
 
     def counts(self, protocol: Record) -> dict[str, int]:
+        """Returns the numbers of images of each direction."""
         directions = protocol["directions"].items()
         return {f"{kind}_{name}": n for name, numbers in directions for kind, n in numbers.items()}
 
     def comparison_text(self, protocol: Record) -> str:
+        """States in a few words what was compared with what."""
         directions = protocol["directions"].items()
         numbers = (f"{name} {n['translated']:,} against {n['real']:,}" for name, n in directions)
-        return f"{', '.join(numbers)} test pictures"
+        return f"{', '.join(numbers)} test images"
+
+
+def means_over(
+    directions: Sequence[str], extractors: Sequence[Extractor], metrics: Mapping[str, float]
+) -> dict[str, float]:
+    """Returns the means over the directions of the Fréchet and kernel distances."""
+    found = {}
+    for name in (each.metric_name(kind) for each in extractors for kind in ("fd", "kd")):
+        if f"{name}_{directions[0]}" in metrics:
+            found[name] = sum(metrics[f"{name}_{direction}"] for direction in directions) / len(directions)
+    return found
+
+
+def translation_evaluator(inputs: EvaluatorInputs) -> TranslationEvaluator:
+    """Builds the evaluator of a model that translates.
+
+    Raises:
+        UserError: if there are too few images, pairs of unequal number, or weights that are not the published ones.
+    """
+    model, data = inputs.model, inputs.data
+    direction_counts(model, data, inputs.n)
+    paired = data.paired if inputs.paired is None else inputs.paired
+    pairs = pair_metrics(model, data, inputs.weights) if paired else {}
+    return TranslationEvaluator(data, inputs.n, inputs.extractors, inputs.metrics, **inputs.options, pairs=pairs)

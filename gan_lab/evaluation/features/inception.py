@@ -1,4 +1,4 @@
-"""Inception, whose features the published figures are made of, and how its weights are found."""
+"""Inception, the network of the published FID, KID and IS, and the search for its weights."""
 
 import http.client
 import shutil
@@ -20,7 +20,7 @@ INCEPTION_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 )
 INCEPTION_SHA256 = "6726825d"
-"""How the sha256 of Inception's weights begins; the file's name ends with it, as torch.hub's do."""
+"""First digits of the SHA-256 of Inception's weights; the file's name ends with them, as torch.hub's do."""
 
 PUBLISHED = {"fd": "fid", "kd": "kid", "cs": "is", "fd_inf": "fid_inf"}
 RESIZERS = {
@@ -28,7 +28,7 @@ RESIZERS = {
     "clean": ("inception_clean", "clean_", "antialiased bicubic 299"),
     "none": ("inception_none", "unresized_", "none"),
 }
-"""The name, the prefix of figures and the description."""
+"""By resizer: the extractor's name, the prefix of its metrics' names, and a description."""
 
 
 class Inception(Extractor):
@@ -36,45 +36,48 @@ class Inception(Extractor):
     weights.
 
     Args:
-        weights: a file that is known to be good (see ``inception_weights``): torch-fidelity unpickles it. None takes
-            torch hub's copy, or downloads it.
-        resizer: "tf", TensorFlow's bilinear one without antialiasing, which published figures have; "clean",
-            antialiased bicubic (Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN
-            Evaluation"), whose figures are called ``clean_fid`` and so on; or "none", for pictures of 75 px and more
-            as they are.
-
-        checked: the file must be the published one.
+        weights: a file that is known to be safe (see ``inception_weights``), because torch-fidelity unpickles it. None
+            takes torch hub's copy, or downloads it.
+        resizer: "tf", TensorFlow's bilinear one without antialiasing, which published values use; "clean", antialiased
+            bicubic (Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation"), whose
+            metrics are called ``clean_fid`` and so on; or "none", for images of at least 75 px as they are.
+        checked: whether the file must be the published one.
 
     Raises:
-        UserError: for weights that are missing or not what they should be.
+        UserError: if the weights are missing or not the published ones, or there is no such resizer.
     """
 
     dim, classes = 2048, 1008
 
     def __init__(self, weights: str | Path | None = None, resizer: str = "tf", checked: bool = True) -> None:
-        # Not imported at the top: it takes seconds, and few runs need it.
+        # Imported here because it takes seconds, and few runs need it.
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         super().__init__()
         if resizer not in RESIZERS:
-            raise UserError(f"Inception has no resizer {resizer!r}: choose {', '.join(RESIZERS)}.")
+            raise UserError(f"resizer={resizer!r} is not valid for Inception: choose {', '.join(RESIZERS)}.")
         path = inception_weights(weights) if checked or weights is None else Path(weights)
         self.name, prefix, self.resizer = RESIZERS[resizer]
-        self.kind, self.sha256 = resizer, sha256(path)
+        self.resizing, self.sha256 = resizer, sha256(path)
         self.published = {kind: prefix + name for kind, name in PUBLISHED.items()}
         self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
         self.to(memory_format=torch.channels_last)
 
     def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes features (N, 2048) and logits (N, 1008) of uint8 images (N, 1 or 3, H, W).
+
+        Raises:
+            UserError: if images are smaller than 75 px without a resizer.
+        """
         images = images.expand(-1, 3, -1, -1)
-        if self.kind == "tf":
+        if self.resizing == "tf":
             return cast(tuple[Tensor, Tensor], self.network(images))
-        if self.kind == "clean":
+        if self.resizing == "clean":
             size = (299, 299)
             mode = "bicubic"
             resized = F.interpolate(images.float(), size, mode=mode, align_corners=False, antialias=True).clamp(0, 255)
         elif min(images.shape[2:]) < 75:
-            raise UserError("Inception needs pictures of 75 px and more without a resizer: choose resizer=tf or clean.")
+            raise UserError("Inception needs images of at least 75 px without a resizer: choose resizer=tf or clean.")
         else:
             resized = images.float()
         layers = [layer for name, layer in self.network.named_children() if name != "fc"]
@@ -82,64 +85,73 @@ class Inception(Extractor):
         return features, features @ self.network.fc.weight.T
 
 
-def inception(weights: str | None = None, resizer: str = "tf", otherwise: str | None = None) -> Extractor:
-    """The extractor, or where its weights are not to be had and ``otherwise`` is "grey" or "colour", that one of ours.
+def inception(weights: str | None = None, resizer: str = "tf", fallback: str | None = None) -> Extractor:
+    """Returns Inception, or one of our extractors if its weights are not available.
+
+    Args:
+        weights: see ``Inception``.
+        resizer: see ``Inception``.
+        fallback: "grey" or "colour"; None for no fallback.
 
     Raises:
-        UserError: for weights that are missing or not what they should be, unless there is an ``otherwise``.
+        UserError: if the weights are missing or not the published ones, and there is no fallback.
     """
     try:
         return Inception(weights, resizer)
     except UserError as error:
-        if otherwise is None:
+        if fallback is None:
             raise
-        rank_zero_warn(f"{error} Figures are made with the extractor {otherwise} instead.")
-        return {"grey": Grey, "colour": Colour}[otherwise]()
+        rank_zero_warn(f"{error} The extractor {fallback} is used instead.")
+        return {"grey": Grey, "colour": Colour}[fallback]()
 
 
 def inception_weights(path: str | Path | None = None, url: str | None = None, download: bool | None = None) -> Path:
-    """Inception's checked weight file.
+    """Returns the path of Inception's weight file, after a check of its SHA-256.
 
     Args:
-        path: where it is; None stands for torch hub's folder.
-        url: where it comes from; None stands for ``INCEPTION_URL``.
-        download: fetches it if it is not there; None does so where no path is given.
+        path: the file; None takes the one in torch hub's folder.
+        url: the source of a download; None takes ``INCEPTION_URL``.
+        download: whether a missing file is downloaded; None downloads if no path is given.
 
     Raises:
-        UserError: where it is neither there nor to be had, or is another file.
+        UserError: if the file is missing and cannot be downloaded, or is another file.
     """
     url = url or INCEPTION_URL
     name = url.rpartition("/")[2]
     target = Path(path or Path(torch.hub.get_dir()) / "checkpoints" / name).expanduser()
-    mend = (
-        f"put {name} at {target}, run python -m gan_lab.fetch inception where there is a network, or measure with "
+    advice = (
+        f"put {name} at {target}, run python -m gan_lab.fetch inception on a machine with a network, or choose "
         "extractor=grey or colour, which need no download"
     )
     if (path is None if download is None else download) and not target.exists():
         try:
             fetch(url, target, INCEPTION_SHA256)
         except (OSError, http.client.HTTPException) as error:
-            raise UserError(f"Inception's weights could not be downloaded ({error}): {mend}.") from error
+            raise UserError(f"Inception's weights could not be downloaded ({error}): {advice}.") from error
     if not target.is_file():
-        raise UserError(f"Inception's weights are not at {target}: {mend}.")
+        raise UserError(f"Inception's weights are not at {target}: {advice}.")
     if not sha256(target).startswith(INCEPTION_SHA256):
         raise UserError(
-            f"The sha256 of {target} does not begin with {INCEPTION_SHA256}, so it is another file: {mend}."
+            f"The sha256 of {target} does not begin with {INCEPTION_SHA256}, so it is another file: {advice}."
         )
     return target
 
 
 def fetch(url: str, path: Path, sha256_prefix: str, timeout: float = 5.0) -> None:
-    """Download to ``path``, which either is whole and checked or does not come to be.
+    """Downloads a file; ``path`` exists afterwards only if the download is complete and its SHA-256 is right.
 
     Args:
-        timeout: seconds without an answer or a byte after which it gives up.
+        url: the source.
+        path: the target.
+        sha256_prefix: the first digits of the file's SHA-256.
+        timeout: seconds without data after which it gives up.
 
     Raises:
-        OSError, http.client.HTTPException: where the network fails, or the file that came is another.
+        OSError: if the network fails, or the file is another one.
+        http.client.HTTPException: if the server's answer is malformed.
     """
-    with atomic_write(path) as beside:
-        with urllib.request.urlopen(url, timeout=timeout) as answer, beside.open("wb") as file:
+    with atomic_write(path) as temporary:
+        with urllib.request.urlopen(url, timeout=timeout) as answer, temporary.open("wb") as file:
             shutil.copyfileobj(answer, file)
-        if not (found := sha256(beside)).startswith(sha256_prefix):
+        if not (found := sha256(temporary)).startswith(sha256_prefix):
             raise OSError(f"the sha256 of {url} is {found[:8]}…, not {sha256_prefix}…")

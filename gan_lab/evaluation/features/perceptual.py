@@ -1,4 +1,4 @@
-"""How far two pictures are apart in the eyes of a network, and what else pairs of pictures are compared by.
+"""Perceptual distances between images, and other metrics of pairs of images.
 
 Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", equation 1.
 """
@@ -6,6 +6,7 @@ Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Percept
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
 import torchmetrics.functional.image
@@ -17,23 +18,24 @@ from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
 from gan_lab.evaluation.features.extractors import WEIGHTS, Colour, sha256
+from gan_lab.networks.classifier import Classifier
 
-Compare = Callable[[Tensor, Tensor], Tensor]
-"""What is made and what is real, both (N, C, H, W) as a network sees them → a figure a picture, (N,)."""
+PairMetric = Callable[[Tensor, Tensor], Tensor]
+"""Maps generated and real images, both network inputs (N, C, H, W), to a value for each pair, (N,)."""
 
-TRUNKS = {
+NETWORKS = {
     "alexnet": ("lpips_alex", "alexnet-owt-7be5be79.pth", (0, 2, 5, 8, 10, 12)),
     "vgg16": ("lpips_vgg", "vgg16-397923af.pth", (0, 4, 9, 16, 23, 30)),
 }
-"""torchvision's networks: the distance's name, the weight file, which ends in how its sha256 begins, and where its
-five parts begin and end."""
+"""torchvision's networks: the distance's name, the weight file, whose name ends with the first digits of its SHA-256,
+and the bounds of its five parts."""
 
-SMALLEST = {"ssim": 11, "lpips_alex": 32, "lpips_vgg": 32}
-"""Pixels that the shorter side must have."""
+MIN_SIDE = {"ssim": 11, "lpips_alex": 32, "lpips_vgg": 32}
+"""Least number of pixels of the shorter side."""
 
 
-def unlike(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
-    """Maps (N, C, H, W) of several layers, for two pictures each → the squared differences of their unit vectors."""
+def squared_unit_differences(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
+    """Returns the squared differences of the unit vectors of two lists of feature maps (N, C, H, W), one per layer."""
     return [(_unit(x) - _unit(y)).square() for x, y in zip(a, b, strict=True)]
 
 
@@ -41,11 +43,11 @@ def _unit(maps: Tensor) -> Tensor:
     return maps / (maps.norm(dim=1, keepdim=True) + 1e-10)
 
 
-class Perceptual(nn.Module):
-    """A distance in a network's eyes.
+class PerceptualDistance(nn.Module):
+    """A distance of images in a network's features.
 
     Attributes:
-        name: as figures call it.
+        name: part of the metrics' names.
         sha256: of the network's weight file.
     """
 
@@ -53,11 +55,11 @@ class Perceptual(nn.Module):
     sha256: str
 
 
-class ColourDistance(Perceptual):
-    """``pd_colour``: LPIPS' formula without learned weights, in our colour classifier's maps at the pictures' size.
+class ColourDistance(PerceptualDistance):
+    """``pd_colour``: LPIPS' formula without learned weights, in our colour classifier's maps at the images' size.
 
-    The squared distance of unit vectors, between 0 and 2 as the maps are not negative, averaged over space and over the
-    stem and every block. It is no LPIPS, and comparable only with itself.
+    The squared distance of unit vectors, averaged over space, the stem and every block. It is between 0 and 2 because
+    the maps are not negative. It is not LPIPS, and comparable only with itself.
     """
 
     name = "colour"
@@ -65,21 +67,21 @@ class ColourDistance(Perceptual):
     def __init__(self) -> None:
         super().__init__()
         colour = Colour(WEIGHTS / "colour.safetensors")
-        self.sha256, self.network = colour.sha256, colour.network
+        self.sha256, self.network = colour.sha256, cast(Classifier, colour.network)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Pictures (N, 1 or 3, H, W) in [-1, 1] → (N,)."""
+        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1]."""
         stages = [self.network.stages(images.float().expand(-1, 3, -1, -1)) for images in (a, b)]
-        return torch.stack([each.sum(1).mean((1, 2)) for each in unlike(*stages)]).mean(0)
+        return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(*stages)]).mean(0)
 
 
-class LPIPS(Perceptual):
-    """LPIPS, version 0.1, with the learned weights of its authors, which torchmetrics brings, over torchvision's trunk.
+class LPIPS(PerceptualDistance):
+    """LPIPS, version 0.1, with its authors' learned weights, which torchmetrics contains, over torchvision's network.
 
     Args:
         network: "alexnet" or "vgg16".
-        state: the trunk's weights under torchvision's names; those of its classifier are not needed.
-        sha256: of the file they are from.
+        state: the network's weights under torchvision's names; those of its classifier are not needed.
+        sha256: of the file that they come from.
     """
 
     shift: Tensor
@@ -88,11 +90,11 @@ class LPIPS(Perceptual):
     def __init__(self, network: str, state: Mapping[str, Tensor], sha256: str) -> None:
         super().__init__()
         self.sha256 = sha256
-        self.name, _, bounds = TRUNKS[network]
-        with torch.device("meta"):  # the classifier, which is most of the network, never comes to be
+        self.name, _, bounds = NETWORKS[network]
+        with torch.device("meta"):  # allocates nothing for the classifier, which is most of the network
             layers = getattr(torchvision.models, network)().features
-        trunk = {key.removeprefix("features."): t for key, t in state.items() if key.startswith("features.")}
-        layers.load_state_dict(trunk, assign=True)
+        features = {key.removeprefix("features."): t for key, t in state.items() if key.startswith("features.")}
+        layers.load_state_dict(features, assign=True)
         self.parts = nn.ModuleList(layers[begin:end] for begin, end in pairwise(bounds))
         learned = Path(torchmetrics.functional.image.__file__).with_name("lpips_models") / f"{self.name[6:]}.pth"
         weights = torch.load(learned, map_location="cpu", weights_only=True)
@@ -103,10 +105,10 @@ class LPIPS(Perceptual):
         self.requires_grad_(False).eval()
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Pictures (N, 1 or 3, H, W) in [-1, 1] of 32 px and more → (N,)."""
+        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1] of at least 32 px."""
         weighted = [
             (each * getattr(self, f"weight{number}")).sum(1).mean((1, 2))
-            for number, each in enumerate(unlike(self._maps(a), self._maps(b)))
+            for number, each in enumerate(squared_unit_differences(self._maps(a), self._maps(b)))
         ]
         return torch.stack(weighted).sum(0)
 
@@ -118,12 +120,16 @@ class LPIPS(Perceptual):
 
 
 def lpips(network: str, weights: str | None = None) -> LPIPS | None:
-    """LPIPS over "alexnet" or "vgg16" with the file ``weights``, else torch hub's copy; None where there is neither.
+    """Returns LPIPS over a network, or None if there are no weights.
+
+    Args:
+        network: "alexnet" or "vgg16".
+        weights: the network's weight file; None takes torch hub's copy, if there is one.
 
     Raises:
-        UserError: where ``weights`` is named and is not there, or the file is another than torchvision's.
+        UserError: if ``weights`` is given and does not exist, or the file is not torchvision's.
     """
-    _, name, _ = TRUNKS[network]
+    _, name, _ = NETWORKS[network]
     path = Path(weights or Path(torch.hub.get_dir()) / "checkpoints" / name)
     if not path.is_file():
         if weights:
@@ -135,55 +141,69 @@ def lpips(network: str, weights: str | None = None) -> LPIPS | None:
     return LPIPS(network, torch.load(path, map_location="cpu", weights_only=True), found)
 
 
-def perceptual(networks: Sequence[str], shortest: int, weights: Mapping[str, str | None] | None) -> Perceptual:
-    """LPIPS over the first of these networks whose weights are there, else ``ColourDistance``.
+def perceptual_distance(
+    networks: Sequence[str], shortest: int, weights: Mapping[str, str | None] | None
+) -> PerceptualDistance:
+    """Returns LPIPS over the first of these networks that has weights, else ``ColourDistance``.
 
     Args:
-        shortest: the pictures' shorter side; LPIPS needs 32 px.
+        networks: of "alexnet" and "vgg16", in the order of preference.
+        shortest: the images' shorter side; LPIPS needs 32 px.
         weights: files of the networks, by name; see ``lpips``.
     """
     for network in networks:
-        if shortest >= SMALLEST[TRUNKS[network][0]] and (found := lpips(network, (weights or {}).get(network))):
+        if shortest >= MIN_SIDE[NETWORKS[network][0]] and (found := lpips(network, (weights or {}).get(network))):
             return found
     return ColourDistance()
 
 
-def l1(made: Tensor, real: Tensor) -> Tensor:
-    """Mean absolute difference of pictures (N, C, H, W) in [-1, 1] → (N,)."""
-    return (made.float() - real.float()).abs().mean((1, 2, 3))
+def perceptual_name(distance: PerceptualDistance) -> str:
+    """Returns the name of a distance among other pair metrics: ``pd_colour``, ``lpips_alex``."""
+    return "pd_colour" if distance.name == "colour" else distance.name
 
 
-def wrong(made: Tensor, real: Tensor) -> Tensor:
-    """Share of pixels whose class differs in maps (N, K, H, W), the second one-hot → (N,); pixels of none left out."""
+def l1(fake: Tensor, real: Tensor) -> Tensor:
+    """Returns the mean absolute difference (N,) of images (N, C, H, W) and (N, C, H, W) in [-1, 1]."""
+    return (fake.float() - real.float()).abs().mean((1, 2, 3))
+
+
+def pixel_error(fake: Tensor, real: Tensor) -> Tensor:
+    """Returns the share (N,) of pixels whose class differs in label maps (N, K, H, W) and, one-hot, (N, K, H, W).
+
+    Pixels without a class in the second are left out.
+    """
     known = real.sum(1) > 0
-    differs = (made.argmax(1) != real.argmax(1)) & known
+    differs = (fake.argmax(1) != real.argmax(1)) & known
     return differs.sum((1, 2)) / known.sum((1, 2)).clamp(min=1)
 
 
-def ssim(made: Tensor, real: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004: Gaussian window of 11, σ 1.5) of pictures in [-1, 1] → (N,).
+def ssim(fake: Tensor, real: Tensor) -> Tensor:
+    """Returns the structural similarity (N,) of images (N, C, H, W) and (N, C, H, W) in [-1, 1].
 
-    It compares light by its ratio, so it is taken where black is 0.
+    Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity": Gaussian window of 11,
+    σ 1.5. It compares luminances by their ratio, so images are scaled to [0, 1], where black is 0.
     """
-    a, b = ((each.float() + 1) / 2 for each in (made, real))
+    a, b = ((each.float() + 1) / 2 for each in (fake, real))
     found = structural_similarity_index_measure(a, b, data_range=1.0, reduction="none")
-    return found.reshape(len(made))  # type: ignore[union-attr]
+    return found.reshape(len(fake))  # type: ignore[union-attr]
 
 
-def comparisons(shortest: int, weights: Mapping[str, str | None]) -> dict[str, Compare]:
-    """What made pictures are compared with their own real ones by, by name: ``l1``, ``ssim``, ``pd_colour``, LPIPS.
+def paired_metrics(shortest: int, weights: Mapping[str, str | None]) -> dict[str, PairMetric]:
+    """Returns the metrics of generated images and their own real ones: ``l1``, ``ssim``, ``pd_colour``, LPIPS.
+
+    LPIPS without weights is left out, which rank 0 prints.
 
     Args:
-        shortest: the pictures' shorter side; what needs more is left out.
+        shortest: the images' shorter side; metrics that need more pixels are left out.
         weights: files of "alexnet" and "vgg16"; see ``lpips``.
     """
-    found: dict[str, Compare] = {"l1": l1, "ssim": ssim, "pd_colour": ColourDistance()}
-    for network, (name, file, _) in TRUNKS.items():
-        if shortest >= SMALLEST[name] and (distance := lpips(network, weights.get(network))):
+    found: dict[str, PairMetric] = {"l1": l1, "ssim": ssim, "pd_colour": ColourDistance()}
+    for network, (name, file, _) in NETWORKS.items():
+        if shortest >= MIN_SIDE[name] and (distance := lpips(network, weights.get(network))):
             found[name] = distance
-        elif shortest >= SMALLEST[name] and rank_and_world_size()[0] == 0:
+        elif shortest >= MIN_SIDE[name] and rank_and_world_size()[0] == 0:
             console.print(
                 f"{name} is left out: {file} is not in torch hub's folder (weights.{network} names another).",
                 soft_wrap=True,
             )
-    return {name: compare for name, compare in found.items() if shortest >= SMALLEST.get(name, 1)}
+    return {name: metric for name, metric in found.items() if shortest >= MIN_SIDE.get(name, 1)}

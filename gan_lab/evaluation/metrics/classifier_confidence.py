@@ -1,4 +1,4 @@
-"""How sure a classifier is of what samples show."""
+"""The confidence of a classifier in samples."""
 
 import torch
 from torch import Tensor
@@ -7,48 +7,49 @@ from gan_lab.common.errors import UserError
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 
-class Sure(Statistic):
-    """How many pictures a classifier gives one class at least so much probability.
+class ConfidentCount(Statistic[float]):
+    """Counts the images whose most probable class has at least some probability.
 
     Args:
-        known: where among the logits the data's classes are.
-        least: that probability.
+        class_logits: the slice of the logits that are the data's classes.
+        threshold: that probability.
     """
 
-    sure: Tensor
+    confident: Tensor
 
-    def __init__(self, known: slice, least: float) -> None:
-        super().__init__(str(known), least)
-        self.known, self.least = known, least
-        self.add_sum_state("sure", dtype=torch.int64)
+    def __init__(self, class_logits: slice, threshold: float) -> None:
+        super().__init__(str(class_logits), threshold)
+        self.class_logits, self.threshold = class_logits, threshold
+        self.add_sum_state("confident", dtype=torch.int64)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Logits (m, K)."""
-        self.sure += (values[:, self.known].softmax(1).amax(1) >= self.least).sum()
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds logits (m, K) of the images with the numbers ``index`` (m,)."""
+        self.confident += (values[:, self.class_logits].softmax(1).amax(1) >= self.threshold).sum()
 
     def compute(self) -> float:
-        """The share, over all ranks (a collective)."""
-        return int(self.sure) / int(self.count)
+        """Returns the share of these images over all ranks (collective)."""
+        return int(self.confident) / int(self.count)
 
 
-class Confidence(Comparison):
-    """``confident``, the share of samples that our classifier of the data's classes is sure of, and
-    ``confident_real``, that of real pictures.
+class Confidence(Comparison[float, float]):
+    """``confident``, the share of samples that our classifier of the data's classes is confident in, and
+    ``confident_real``, that of real images.
 
     Args:
-        known: where among the extractor's logits the data's classes are.
-        least: the probability from which on it is sure.
+        class_logits: the slice of the logits that are the data's classes.
+        threshold: the least probability of a confident classification, in (0, 1].
 
     Raises:
-        UserError: for what is no probability.
+        UserError: if the threshold is not in (0, 1].
     """
 
     input = "logits"
 
-    def __init__(self, known: slice, least: float = 0.8) -> None:
-        if not 0 < least <= 1:
-            raise UserError(f"metrics.confidence.least={least} is no probability: give one above 0, up to 1.")
-        super().__init__(Sure(known, least), Sure(known, least))
+    def __init__(self, class_logits: slice, threshold: float = 0.8) -> None:
+        if not 0 < threshold <= 1:
+            raise UserError(f"metrics.confidence.threshold={threshold} is not valid: give a number above 0, up to 1.")
+        super().__init__(ConfidentCount(class_logits, threshold), ConfidentCount(class_logits, threshold))
 
     def compare(self, real: float, fake: float) -> Values:
+        """Returns both shares."""
         return {".confident": fake, ".confident_real": real}

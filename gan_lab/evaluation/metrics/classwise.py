@@ -1,78 +1,89 @@
-"""Whether a conditional model makes what is asked for: the distance within each class, and what a classifier reads."""
+"""Metrics of class-conditional models: the Fréchet distance within each class, and the accuracy of the classes.
+
+Miyato and Koyama 2018, "cGANs with Projection Discriminator" (intra FID); Shmelkov et al. 2018, "How
+Good Is My GAN?" (GAN-test, the accuracy of a classifier of real images on samples).
+"""
 
 import torch
 from torch import Tensor
 
-from gan_lab.evaluation.metrics.frechet import GroupedMoments, Sums, distance
+from gan_lab.evaluation.metrics.frechet import GroupedMoments, MomentSums, frechet_distance
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values, digest
 
-NUMBERS = 2**26
-"""No more of them are kept, of all classes' covariances: half a gigabyte."""
+MAX_ENTRIES = 2**26
+"""Entries of all classes' covariances together, at most: half a gigabyte."""
 
 
-class WithinClasses(Comparison):
-    """``fd.class_0`` and so on, the Fréchet distance within each class, and ``fd.classes``, their mean: on n / K
-    samples, so higher than the whole one even of a perfect model. A model can look good on the whole and fail within
-    classes.
+class ClasswiseFrechetDistance(Comparison[list[MomentSums], list[MomentSums]]):
+    """``fd.class_0`` and so on, the Fréchet distance within each class, and ``fd.classes``, their mean.
+
+    A class has n / K samples, so the distances are larger than that of all samples, even for a perfect model. A model
+    can be good on the whole and fail within classes.
 
     Args:
         dim: d, the dimension of the features.
-        labels: the classes of the real (m,) and of the made (n,) pictures.
+        labels: the classes of the real (m,) and of the generated (n,) images.
         classes: K.
+
+    Raises:
+        NotApplicableError: if a class has fewer than two images, or the covariances need too much memory.
     """
 
     def __init__(self, dim: int, labels: tuple[Tensor, Tensor], classes: int) -> None:
         if min(int(torch.bincount(each, minlength=classes).min()) for each in labels) < 2:
-            raise NotApplicableError("some class has fewer than 2 pictures.")
-        if classes * dim**2 > NUMBERS:
+            raise NotApplicableError("some class has fewer than 2 images.")
+        if classes * dim**2 > MAX_ENTRIES:
             raise NotApplicableError(
                 f"the covariances of {classes} classes in {dim} dimensions need more than half a gigabyte."
             )
         super().__init__(*(GroupedMoments(dim, each, classes) for each in labels))
 
-    def compare(self, real: list[Sums], fake: list[Sums]) -> Values:
-        each = [distance(a.moments(), b.moments()) for a, b in zip(real, fake, strict=True)]
+    def compare(self, real: list[MomentSums], fake: list[MomentSums]) -> Values:
+        """Returns the metrics of both sides' moments by class."""
+        each = [frechet_distance(a.moments(), b.moments()) for a, b in zip(real, fake, strict=True)]
         found: Values = {f"fd.class_{k}": value for k, value in enumerate(each)}
         return found | {"fd.classes": sum(each) / len(each)}
 
 
-class Hits(Statistic):
-    """How many pictures a classifier finds of their own class.
+class CorrectCount(Statistic[float]):
+    """Counts the images that a classifier assigns to their own class.
 
     Args:
-        labels: the classes (n,) of the pictures.
-        known: where among the logits the classes are.
+        labels: the classes (n,) of the images.
+        class_logits: the slice of the logits that are these classes.
     """
 
-    right: Tensor
+    correct: Tensor
 
-    def __init__(self, labels: Tensor, known: slice) -> None:
-        super().__init__(digest(labels), str(known))
-        self.labels, self.known = labels, known
-        self.add_sum_state("right", dtype=torch.int64)
+    def __init__(self, labels: Tensor, class_logits: slice) -> None:
+        super().__init__(digest(labels), str(class_logits))
+        self.labels, self.class_logits = labels, class_logits
+        self.add_sum_state("correct", dtype=torch.int64)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Logits (m, K)."""
-        self.right += (values[:, self.known].argmax(1) == self.labels.to(index.device)[index]).sum()
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds logits (m, K) of the images with the numbers ``index`` (m,)."""
+        predicted = values[:, self.class_logits].argmax(1)
+        self.correct += (predicted == self.labels.to(index.device)[index]).sum()
 
     def compute(self) -> float:
-        """The share, over all ranks (a collective)."""
-        return int(self.right) / int(self.count)
+        """Returns the accuracy over all ranks (collective)."""
+        return int(self.correct) / int(self.count)
 
 
-class LabelAccuracy(Comparison):
-    """``label_accuracy``, the share of samples that our classifier finds to be of the class asked for, and, of real
-    pictures and their own, ``label_accuracy_real``.
+class LabelAccuracy(Comparison[float, float]):
+    """``label_accuracy``, the share of samples that our classifier assigns to the class asked for, and
+    ``label_accuracy_real``, its accuracy on real images.
 
     Args:
-        labels: the classes of the real (m,) and of the made (n,) pictures.
-        known: where among the logits the classes are.
+        labels: the classes of the real (m,) and of the generated (n,) images.
+        class_logits: the slice of the logits that are these classes.
     """
 
     input = "logits"
 
-    def __init__(self, labels: tuple[Tensor, Tensor], known: slice) -> None:
-        super().__init__(*(Hits(each, known) for each in labels))
+    def __init__(self, labels: tuple[Tensor, Tensor], class_logits: slice) -> None:
+        super().__init__(*(CorrectCount(each, class_logits) for each in labels))
 
     def compare(self, real: float, fake: float) -> Values:
+        """Returns both accuracies."""
         return {".label_accuracy": fake, ".label_accuracy_real": real}

@@ -1,7 +1,6 @@
-"""Clips as they are measured: real ones, what is predicted of them, and what is made from nothing."""
+"""Clip sets to be evaluated: real clips, predictions, and samples."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,23 +12,25 @@ from gan_lab.data.clip_subsets import shared_clips
 from gan_lab.data.subsets import shared_blocks
 from gan_lab.evaluation.image_sets import ImageSet
 
-Forecast = Callable[[Tensor, int], Tensor]
-"""Frames (N, T, C, H, W) in [-1, 1] and how many are wanted → the next ones (N, steps, C, H, W)."""
+Predict = Callable[[Tensor, int], Tensor]
+"""Maps frames (N, T, C, H, W) in [-1, 1] and a number of steps to the next frames (N, steps, C, H, W)."""
 
-BASELINES: dict[str, Forecast] = {
-    "repeat": lambda given, steps: given[:, -1:].expand(-1, steps, -1, -1, -1),
-    "black": lambda given, steps: torch.full_like(given[:, :1], -1).expand(-1, steps, -1, -1, -1),
+BASELINES: dict[str, Predict] = {
+    "repeat": lambda context, steps: context[:, -1:].expand(-1, steps, -1, -1, -1),
+    "black": lambda context, steps: torch.full_like(context[:, :1], -1).expand(-1, steps, -1, -1, -1),
 }
-"""What is predicted without a model: the last of the given frames again, and nothing."""
+"""Predictions that need no model: the last of the given frames repeated, and black frames."""
 
 
 class Clips(ImageSet):
-    """Clips that are evenly spread over a split, numbered anew, from some frame on.
+    """Clips evenly spaced over a split, numbered from 0.
 
     Args:
-        n: so many at most; None takes all.
-        begin: the frame from which on they are seen.
-        batch_size: frames at once.
+        data: the data module.
+        split: "train" or "test".
+        n: maximal number of clips; None takes all.
+        begin: the first frame that is seen.
+        batch_size: frames read at once.
     """
 
     name = "clips"
@@ -39,62 +40,78 @@ class Clips(ImageSet):
     ) -> None:
         count = data.count(split)
         self.data, self.split, self.n, self.begin = data, split, min(count, n or count), begin
-        self.at_once = max(1, batch_size // data.length)
+        self.clips_at_once = max(1, batch_size // data.length)
         self.shape = data.channels, data.height, data.width
         self.key = ["clips", data.fingerprint(split), self.n, begin]
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Numbers (m,) of this rank's share, and uint8 clips (m, T, C, H, W)."""
-        for index, clips in self.whole(progress):
+        """Yields this rank's share: numbers (m,) and uint8 clips (m, T, C, H, W)."""
+        for index, clips in self.whole_clips(progress):
             yield index, clips[:, self.begin :]
 
-    def whole(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same with all of their frames."""
-        return shared_clips(self.data, self.split, self.n, self.at_once, progress)
+    def whole_clips(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields this rank's share: numbers (m,) and uint8 clips with all of their frames."""
+        return shared_clips(self.data, self.split, self.n, self.clips_at_once, progress)
 
 
 class PredictedClips(Clips):
-    """What is predicted after the first frames of such clips.
+    """Predictions from the first frames of clips.
 
     Args:
-        predict: who predicts.
-        given: frames that are shown to it.
-        steps: frames that it predicts.
-        device: where it works.
-        name: of one that never changes, by which what is known of it is kept.
-        clips: what ``Clips`` takes.
+        predict: predicts the next frames.
+        context_frames: the number of frames that it is given.
+        steps: the number of frames that it predicts.
+        device: the device that it runs on.
+        baseline: the name of a predictor that never changes, under which statistics are cached; None turns caching off.
+        data, split, n, begin, batch_size: see ``Clips``.
     """
 
     def __init__(
-        self, predict: Forecast, given: int, steps: int, device: Any, name: str | None = None, **clips: Any
+        self,
+        predict: Predict,
+        context_frames: int,
+        steps: int,
+        device: torch.device | str,
+        baseline: str | None = None,
+        *,
+        data: RealClips,
+        split: str,
+        n: int | None = None,
+        begin: int = 0,
+        batch_size: int = 256,
     ) -> None:
-        super().__init__(**clips)
-        self.predict, self.given, self.steps, self.device = predict, given, steps, device
-        self.key = [name, *(self.key or []), given, steps] if name else None
+        super().__init__(data, split, n, begin, batch_size)
+        self.predict, self.context_frames, self.steps, self.device = predict, context_frames, steps, device
+        self.key = [baseline, *(self.key or []), context_frames, steps] if baseline else None
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        for index, clips in self.whole(progress):
+        """Yields this rank's share: numbers (m,) and the predicted frames, uint8 (m, steps, C, H, W)."""
+        for index, clips in self.whole_clips(progress):
             with torch.no_grad(), full_precision():
-                made = self.predict(to_float(clips[:, : self.given].to(self.device)), self.steps)
-            yield index, to_uint8(made)
+                predicted = self.predict(to_float(clips[:, : self.context_frames].to(self.device)), self.steps)
+            yield index, to_uint8(predicted)
 
 
 class SampledClips(ImageSet):
-    """Sequences 0 … n - 1 of a seed.
+    """Sampled clips 0 … n - 1 of a seed.
 
     Args:
-        steps: frames of each.
-        batch_size: frames at once.
+        model: the sampler.
+        steps: the number of frames of each clip.
+        n: the number of clips.
+        seed: seed of the clips.
+        batch_size: frames generated at once.
     """
 
-    name = "sequences"
+    name = "clips"
 
     def __init__(self, model: SamplesClips, steps: int, n: int, seed: int = 0, batch_size: int = 256) -> None:
         self.model, self.steps, self.n, self.seed = model, steps, n, seed
-        self.at_once = max(1, batch_size // steps)
+        self.clips_at_once = max(1, batch_size // steps)
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        for start, count in shared_blocks(self.n, self.at_once, self.name, progress):
+        """Yields this rank's share: numbers (m,) and uint8 clips (m, steps, C, H, W)."""
+        for start, count in shared_blocks(self.n, self.clips_at_once, self.name, progress):
             with torch.no_grad(), full_precision():
-                made = self.model.sample_clips(count, self.steps, self.seed, start)
-            yield torch.arange(start, start + count), to_uint8(made)
+                clips = self.model.sample_clips(count, self.steps, self.seed, start)
+            yield torch.arange(start, start + count), to_uint8(clips)

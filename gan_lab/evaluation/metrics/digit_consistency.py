@@ -1,6 +1,4 @@
-"""Whether a moving digit stays the digit that it is."""
-
-from typing import Any
+"""Digit consistency: whether a sampled clip of a moving digit shows one digit throughout."""
 
 import torch
 import torch.nn.functional as F
@@ -16,88 +14,90 @@ from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelM
 from gan_lab.evaluation.statistics import Values
 
 SPLIT = "test"
-SIDE = 28
-"""Of the window in which a digit is read."""
+WINDOW = 28
+"""Side of the window in which a digit is classified, in pixels."""
 
-FIGURES = ("one_digit", "digit_agreement", "digit_confidence", "digit_asked")
+METRICS = ("one_digit", "digit_agreement", "digit_confidence", "digit_asked")
 
 
-class DigitConsistency(ModelMetric):
-    """Clips of one digit, made from nothing: our classifier reads each frame in a window about its centre of mass.
+class DigitConsistency(ModelMetric[SamplesClips, RealClips]):
+    """Classifies each frame of sampled clips of one digit, in a window around its centre of mass, by our classifier.
 
-    ``one_digit`` is the share of clips whose frames are all read as one and the same digit; ``digit_agreement`` the
-    share of a clip's frames that are read as its commonest digit, ``digit_confidence`` the probability of what is read,
-    both averaged over clips. With ``.real``, of test clips. Of a model that is told digits ``digit_asked`` is the share
-    of frames that are read as the digit asked for.
+    - ``one_digit``: the share of clips that show the same digit in all frames;
+    - ``digit_agreement``: the share of a clip's frames that show its most frequent digit, averaged over clips;
+    - ``digit_confidence``: the probability of the classified digit, averaged over frames;
+    - ``digit_asked``: the share of frames that show the digit asked for, of a model conditioned on digits.
+
+    The first three have ``.real``, the value of test clips.
 
     Args:
-        n: clips.
-        most: how many a measurement takes at most.
+        n: the number of clips.
+        max_n: the evaluation's maximal number of clips; None for no maximum.
 
     Raises:
-        UserError: for no clips.
+        UserError: if n is below 1.
     """
 
-    def __init__(self, n: int = 1000, most: int | None = None) -> None:
+    def __init__(self, n: int = 1000, max_n: int | None = None) -> None:
         super().__init__()
         if n < 1:
-            raise UserError(f"Steadiness is measured on 1 clip at least, not {n}.")
-        self.n, self.grey = min(n, most or n), Grey()
-        self.made: FeatureTable | None = None
+            raise UserError(f"n={n} is not valid for digit consistency: give at least 1 clip.")
+        self.n, self.grey = min(n, max_n or n), Grey()
+        self.generated: FeatureTable | None = None
         self.real: FeatureTable | None = None
 
-    def applies_to(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: object, data: object) -> bool:
+        """Tells whether the model samples clips, and the data are clips of one digit."""
         return isinstance(model, SamplesClips) and isinstance(data, RealClips) and data.describe().get("digits") == 1
 
-    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
-        made = SampledClips(model, data.length, self.n, how.seed, how.batch_size)
-        real = Clips(data, SPLIT, self.n, batch_size=how.batch_size)
-        self.described = {
-            "n": made.n,
-            "real": real.n,
-            "split": SPLIT,
-            "frames": data.length,
-            "sha256": self.grey.sha256,
-        }
+    def update(self, model: SamplesClips, data: RealClips, options: EvalOptions = DEFAULT_OPTIONS) -> None:
+        """Classifies this rank's share of the sampled and of the test clips."""
+        generated = SampledClips(model, data.length, self.n, options.seed, options.batch_size)
+        real = Clips(data, SPLIT, self.n, batch_size=options.batch_size)
+        self.described = {"n": generated.n, "real": real.n, "split": SPLIT, "frames": data.length}
+        self.described |= {"sha256": self.grey.sha256}
         self.num_labels = getattr(model, "num_labels", 0)
-        self.made, self.real = self._read(made, how), self._read(real, how)
+        self.generated, self.real = self._table(generated, options), self._table(real, options)
 
-    def _read(self, clips: ImageSet, how: EvalOptions) -> FeatureTable:
-        table = FeatureTable(len(FIGURES), clips.n).to(self.device)
-        for index, frames in clips.batches(how.progress):
-            table.update(self.read(frames.to(self.device), index % (self.num_labels or 1)), index)
+    def _table(self, clips: ImageSet, options: EvalOptions) -> FeatureTable:
+        table = FeatureTable(len(METRICS), clips.n).to(self.device)
+        for index, frames in clips.batches(options.progress):
+            table.update(self.classify(frames.to(self.device), index % (self.num_labels or 1)), index)
         return table
 
-    def read(self, clips: Tensor, asked: Tensor) -> Tensor:
-        """Clips (N, T, C, H, W) uint8 and the digits (N,) asked for → the figures of each, (N, 4)."""
-        logits = self.grey(centred(clips.flatten(0, 1)))[1][:, Grey.digits]
-        sure, digits = logits.softmax(1).max(1)
-        digits, sure = digits.unflatten(0, clips.shape[:2]), sure.unflatten(0, clips.shape[:2])
+    def classify(self, clips: Tensor, asked: Tensor) -> Tensor:
+        """Returns the ``METRICS`` (N, 4) of each of the uint8 clips (N, T, C, H, W) with the digits asked for (N,)."""
+        logits = self.grey(centre_window(clips.flatten(0, 1)))[1][:, Grey.digits]
+        confidence, digits = logits.softmax(1).max(1)
+        digits, confidence = digits.unflatten(0, clips.shape[:2]), confidence.unflatten(0, clips.shape[:2])
         agreement = (digits == digits.mode(1).values[:, None]).float().mean(1)
-        right = (digits == asked.to(digits)[:, None]).float().mean(1)
-        return torch.stack([(agreement == 1).float(), agreement, sure.mean(1), right], 1)
+        correct = (digits == asked.to(digits)[:, None]).float().mean(1)
+        return torch.stack([(agreement == 1).float(), agreement, confidence.mean(1), correct], 1)
 
     def compute(self) -> Values:
-        assert self.made is not None and self.real is not None
+        """Returns the metrics over all ranks (collective)."""
+        assert self.generated is not None and self.real is not None
         found: Values = {}
-        made, real = (table.compute().double().mean(0).tolist() for table in (self.made, self.real))
-        for name, *values in zip(FIGURES[:3], made[:3], real[:3], strict=True):
+        generated, real = (table.compute().double().mean(0).tolist() for table in (self.generated, self.real))
+        for name, *values in zip(METRICS[:3], generated[:3], real[:3], strict=True):
             found |= dict(zip((name, f"{name}.real"), values, strict=True))
-        return found | ({"digit_asked": made[3]} if self.num_labels else {})
+        return found | ({"digit_asked": generated[3]} if self.num_labels else {})
 
     def reset(self) -> None:
+        """Forgets the clips."""
         super().reset()
-        self.made = self.real = None
+        self.generated = self.real = None
 
 
-def centred(images: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) uint8 → the window of 28×28 about each one's centre of mass, (N, 1, 28, 28) uint8; black
-    beyond the picture.
+def centre_window(images: Tensor) -> Tensor:
+    """Cuts a window of 28×28 px around each image's centre of mass; outside of the image it is black.
+
+    Maps uint8 images (N, C, H, W) to uint8 windows (N, 1, 28, 28).
     """
     mass = luma(images)
     height, width = mass.shape[2:]
     total = mass.sum((1, 2, 3)).clamp(min=1)
     top = (mass.sum((1, 3)) @ torch.arange(height, device=mass.device).float() / total).round().long()
     left = (mass.sum((1, 2)) @ torch.arange(width, device=mass.device).float() / total).round().long()
-    windows = F.pad(mass, (SIDE // 2,) * 4).unfold(2, SIDE, 1).unfold(3, SIDE, 1)
+    windows = F.pad(mass, (WINDOW // 2,) * 4).unfold(2, WINDOW, 1).unfold(3, WINDOW, 1)
     return windows[torch.arange(len(mass), device=mass.device), :, top, left].round().to(torch.uint8)

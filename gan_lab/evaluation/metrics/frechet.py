@@ -1,10 +1,10 @@
-"""Fréchet distance between two Gaussians, and the streaming moments it is computed from.
+"""The Fréchet distance between two Gaussians, and the streaming moments it is computed from.
 
 Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", equation 6, after Dowson and Landau 1982.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,29 +16,29 @@ from gan_lab.evaluation.statistics import Comparison, Statistic, Values, digest
 
 @dataclass
 class Moments:
-    """Mean (d,) and unbiased covariance (d, d), divided by N - 1 as numpy.cov does, of ``count`` points; float64.
+    """Mean (d,) and unbiased covariance (d, d), divided by N - 1 as in numpy.cov, of ``count`` points; float64.
 
-    ``root`` is the covariance's factor, where it was worked out before.
+    ``factor`` is the covariance's factor, see ``covariance_factor``, if it was computed before.
     """
 
     count: int
     mean: Tensor
     covariance: Tensor
-    root: Tensor | None = None
+    factor: Tensor | None = None
 
 
-def factor(covariance: Tensor) -> Tensor:
-    """F (r, d) with FᵀF the covariance (d, d) and r its numerical rank."""
+def covariance_factor(covariance: Tensor) -> Tensor:
+    """Returns F (r, d) with FᵀF the covariance (d, d), where r is its numerical rank."""
     values, vectors = torch.linalg.eigh(covariance)
     kept = _above_rounding(values)
     return values[kept].sqrt()[:, None] * vectors[:, kept].T
 
 
-def scatter(features: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (d,) of features (n, d), and F (n, d) with FᵀF their unbiased covariance; float64.
+def centred_factor(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the mean (d,) of features (n, d), and F (n, d) with FᵀF their unbiased covariance; float64.
 
     Raises:
-        UserError: for fewer than two points.
+        UserError: if there are fewer than two points.
     """
     if len(features) < 2:
         raise _too_few(len(features))
@@ -47,107 +47,112 @@ def scatter(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (features - mean) / (len(features) - 1) ** 0.5
 
 
-def frechet_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covariance_b: Tensor) -> float:
-    """|μa - μb|² + tr(Ca + Cb - 2 (Ca Cb)^½), means (d,) and covariances (d, d)."""
-    return distance(Moments(0, mean_a, covariance_a), Moments(0, mean_b, covariance_b))
+def frechet_distance_of_moments(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covariance_b: Tensor) -> float:
+    """Returns |μa - μb|² + tr(Ca + Cb - 2 (Ca Cb)^½) of means (d,), (d,) and covariances (d, d), (d, d)."""
+    return frechet_distance(Moments(0, mean_a, covariance_a), Moments(0, mean_b, covariance_b))
 
 
-def distance(real: Moments | Tensor, fake: Moments | Tensor) -> float:
-    """The distance of two sides, each as its moments or, where they are fewer than dimensions, as features (n, d).
+def frechet_distance(real: Moments | Tensor, fake: Moments | Tensor) -> float:
+    """Returns the squared Fréchet distance of two sides, each given as moments, or as features (n, d) if n < d.
 
-    With FᵀF = Ca the product has the non-zero eigenvalues of the symmetric F Cb Fᵀ, so a symmetric solver serves; with
-    GᵀG = Cb besides, their roots are the singular values of F Gᵀ, which needs no covariance at all.
+    With FᵀF = Ca, the product Ca Cb has the non-zero eigenvalues of the symmetric matrix F Cb Fᵀ, so a symmetric solver
+    is enough. With GᵀG = Cb, too, the roots of these are the singular values of F Gᵀ, which needs no covariance at all.
     """
     if isinstance(fake, Moments) and not isinstance(real, Moments):
-        real, fake = fake, real  # the distance is symmetric, and a factor of the few points costs nothing
-    mean, root, spread = _parts(real)
+        real, fake = fake, real  # the distance is symmetric, and few points have a factor that costs nothing
+    mean, factor, trace = _parts(real)
     if isinstance(fake, Moments):
         other, covariance = (each.cpu().double() for each in (fake.mean, fake.covariance))
-        values = torch.linalg.eigvalsh(root @ covariance @ root.T)
-        trace, its_spread = values[_above_rounding(values)].sqrt().sum(), covariance.trace()
+        values = torch.linalg.eigvalsh(factor @ covariance @ factor.T)
+        cross, other_trace = values[_above_rounding(values)].sqrt().sum(), covariance.trace()
     else:
-        other, its_root, its_spread = _parts(fake)
-        trace = torch.linalg.svdvals(root @ its_root.T).sum()
-    found = (mean - other.reshape(-1)).square().sum() + spread + its_spread - 2 * trace
-    return max(found.item(), 0.0)  # in this order: not a number stays so
+        other, other_factor, other_trace = _parts(fake)
+        cross = torch.linalg.svdvals(factor @ other_factor.T).sum()
+    found = (mean - other.reshape(-1)).square().sum() + trace + other_trace - 2 * cross
+    return max(found.item(), 0.0)  # in this order, NaN stays NaN
 
 
 def _parts(side: Moments | Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (d,), factor (r, d) and trace of the covariance; float64 on the CPU."""
+    """Returns the mean (d,), the factor (r, d) and the trace of the covariance; float64 on the CPU."""
     if not isinstance(side, Moments):
-        mean, root = scatter(side.cpu())
-        return mean, root, root.square().sum()
+        mean, factor = centred_factor(side.cpu())
+        return mean, factor, factor.square().sum()
     mean = side.mean.cpu().double().reshape(-1)
     covariance = side.covariance.cpu().double().reshape(len(mean), -1)
-    return mean, factor(covariance) if side.root is None else side.root.cpu(), covariance.trace()
+    factor = covariance_factor(covariance) if side.factor is None else side.factor.cpu()
+    return mean, factor, covariance.trace()
 
 
 def _above_rounding(values: Tensor) -> Tensor:
-    """Which of the ascending eigenvalues are not rounding of zero (numpy.linalg.matrix_rank's cut-off).
+    """Selects those of the ascending eigenvalues (d,) that are not rounding errors of zero, by the cut-off of
+    numpy.linalg.matrix_rank.
 
     The root of such noise would count: 1e-16 becomes 1e-8, two thousand times.
     """
     return values > values[-1:].clamp(min=0) * len(values) * torch.finfo(values.dtype).eps
 
 
-class FeatureMoments(Statistic):
-    """Moments of features that arrive in batches, exact over ranks.
+class FeatureMoments(Statistic[Moments]):
+    """The moments of features that arrive in batches, exact over ranks.
 
-    Sums of x and xxᵀ are kept in float64: a covariance then errs by about 1e-16 · (mean² + variance), which features of
-    networks (means near their deviation) and pixels never notice, so no shift has to be agreed on between ranks.
+    Sums of x and xxᵀ are kept in float64. The covariance then has an error of about 1e-16 · (mean² + variance), which
+    is negligible for features of networks (means near their deviation) and pixels, so ranks need not agree on a shift.
 
     Args:
         dim: d, the dimension of the features.
-        rooted: works out the covariance's factor once, and keeps it with the states: for what never changes.
-        metric: what ``torchmetrics.Metric`` takes.
+        with_factor: computes the covariance's factor once, and caches it with the states: for sets that never change.
+        sync_on_compute: whether ``compute`` sums over ranks first.
     """
 
     total: Tensor
     outer: Tensor
 
-    def __init__(self, dim: int, rooted: bool = False, **metric: Any) -> None:
-        super().__init__(dim, rooted, **metric)
-        self.rooted = rooted
-        self.root: Tensor | None = None
+    def __init__(self, dim: int, with_factor: bool = False, sync_on_compute: bool = True) -> None:
+        super().__init__(dim, with_factor, sync_on_compute=sync_on_compute)
+        self.with_factor = with_factor
+        self.factor: Tensor | None = None
         self.add_sum_state("total", dim)
         self.add_sum_state("outer", dim, dim)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Features (n, d)."""
-        self.root = None
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds features (m, d) of the images with the numbers ``index`` (m,)."""
+        self.factor = None
         features = values.to(self.total)
         self.total += features.sum(0)
         self.outer.addmm_(features.T, features)
 
     def compute(self) -> Moments:
-        """Over all ranks (a collective).
+        """Returns the moments over all ranks (collective).
 
         Raises:
-            UserError: for fewer than two points.
+            UserError: if there are fewer than two points.
         """
         found = moments(int(self.count), self.total, self.outer)
-        if not self.rooted:
+        if not self.with_factor:
             return found
-        return replace(found, root=factor(found.covariance) if self.root is None else self.root)
+        return replace(found, factor=covariance_factor(found.covariance) if self.factor is None else self.factor)
 
     def reset(self) -> None:
+        """Forgets all features."""
         super().reset()
-        self.root = None
+        self.factor = None
 
     def merged_states(self) -> dict[str, Tensor]:
-        root = self.compute().root
-        return super().merged_states() | ({} if root is None else {"root": root.contiguous()})
+        """Returns the states summed over ranks, and the factor, on the CPU (collective)."""
+        factor = self.compute().factor
+        return super().merged_states() | ({} if factor is None else {"factor": factor.contiguous()})
 
-    def restore(self, states: dict[str, Tensor]) -> None:
-        super().restore(states)
-        self.root = states.get("root")
+    def load_states(self, states: Mapping[str, Tensor]) -> None:
+        """Loads merged states, and the factor if it is among them."""
+        super().load_states(states)
+        self.factor = states.get("factor")
 
 
 def moments(count: int, total: Tensor, outer: Tensor) -> Moments:
-    """Of so many points with the sums Σx (d,) and Σxxᵀ (d, d).
+    """Returns the moments of ``count`` points with the sums Σx (d,) and Σxxᵀ (d, d).
 
     Raises:
-        UserError: for fewer than two points.
+        UserError: if there are fewer than two points.
     """
     if count < 2:
         raise _too_few(count)
@@ -157,81 +162,90 @@ def moments(count: int, total: Tensor, outer: Tensor) -> Moments:
 
 
 def _too_few(count: int) -> UserError:
-    return UserError(f"A covariance needs at least 2 pictures, but there are {count}: raise n or data.limit.")
+    return UserError(f"A covariance needs at least 2 images, but there are {count}: raise n or data.limit.")
 
 
 @dataclass
-class Sums:
-    """Σx (d,) and Σxxᵀ (d, d) of so many points: those of two sets add up."""
+class MomentSums:
+    """Σx (d,) and Σxxᵀ (d, d) of ``count`` points: the sums of two sets can be added."""
 
     count: int
     total: Tensor
     outer: Tensor
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(self.count + other.count, self.total + other.total, self.outer + other.outer)
+    def __add__(self, other: "MomentSums") -> "MomentSums":
+        return MomentSums(self.count + other.count, self.total + other.total, self.outer + other.outer)
 
-    def __sub__(self, other: "Sums") -> "Sums":
-        return Sums(self.count - other.count, self.total - other.total, self.outer - other.outer)
+    def __sub__(self, other: "MomentSums") -> "MomentSums":
+        return MomentSums(self.count - other.count, self.total - other.total, self.outer - other.outer)
 
     def moments(self) -> Moments:
+        """Returns the moments of the points.
+
+        Raises:
+            UserError: if there are fewer than two points.
+        """
         return moments(self.count, self.total, self.outer)
 
 
-class GroupedMoments(Statistic):
-    """The sums of each group's features, exact over ranks.
+class GroupedMoments(Statistic[list[MomentSums]]):
+    """The moment sums of several groups of features, exact over ranks.
 
     Args:
         dim: d, the dimension of the features.
-        member: the group (n,) of each picture, int64, from 0.
-        groups: how many there are.
+        group: the group of each image, int64 (n,), from 0.
+        groups: the number of groups.
     """
 
     number: Tensor
     total: Tensor
     outer: Tensor
 
-    def __init__(self, dim: int, member: Tensor, groups: int) -> None:
-        super().__init__(dim, groups, digest(member))
-        self.member = member
+    def __init__(self, dim: int, group: Tensor, groups: int) -> None:
+        super().__init__(dim, groups, digest(group))
+        self.group = group
         self.add_sum_state("number", groups, dtype=torch.int64)
         self.add_sum_state("total", groups, dim)
         self.add_sum_state("outer", groups, dim, dim)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Features (n, d)."""
-        features, member = values.to(self.total), self.member.to(index.device)[index]
-        for group in member.unique().tolist():
-            own = features[member == group]
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds features (m, d) of the images with the numbers ``index`` (m,)."""
+        features, groups = values.to(self.total), self.group.to(index.device)[index]
+        for group in groups.unique().tolist():
+            own = features[groups == group]
             self.number[group] += len(own)
             self.total[group] += own.sum(0)
             self.outer[group].addmm_(own.T, own)
 
-    def compute(self) -> list[Sums]:
-        """One a group, over all ranks (a collective)."""
+    def compute(self) -> list[MomentSums]:
+        """Returns the sums of each group over all ranks (collective)."""
         rows = zip(self.number.tolist(), self.total.cpu(), self.outer.cpu(), strict=True)
-        return [Sums(*row) for row in rows]
+        return [MomentSums(*row) for row in rows]
 
 
-class FrechetDistance(Comparison):
-    """``fd``, the Fréchet distance between real and made pictures' features, exact over ranks.
+class FrechetDistance(Comparison[Moments | Tensor, Moments | Tensor]):
+    """``fd``: the squared Fréchet distance between real and generated features, exact over ranks. In Inception's
+    features it is the FID.
 
     Args:
         dim: d, the dimension of the features.
-        real, fake: how many pictures will come on each side, over all ranks; a side of fewer than d is kept whole, for
-            its covariance would be of numbers that mostly cancel. None for many.
+        real, fake: the number of images on each side over all ranks, None for many. A side with fewer images than d is
+            kept as a table, because its covariance would be computed from sums that mostly cancel.
     """
 
-    baseline = ("fd",)
+    baseline_keys = ("fd",)
 
     def __init__(self, dim: int, real: int | None = None, fake: int | None = None) -> None:
-        super().__init__(
-            *(
-                FeatureTable(dim, n) if n is not None and n < dim else FeatureMoments(dim, rooted=side == "real")
-                for side, n in (("real", real), ("fake", fake))
-            )
-        )
+        super().__init__(_side(dim, real, with_factor=True), _side(dim, fake, with_factor=False))
 
     def compare(self, real: Moments | Tensor, fake: Moments | Tensor) -> Values:
-        """Raises UserError where a side has fewer than two points."""
-        return {"fd": distance(real, fake)}
+        """Returns the metric of moments, or of features (m, d) and (n, d).
+
+        Raises:
+            UserError: if a side has fewer than two points.
+        """
+        return {"fd": frechet_distance(real, fake)}
+
+
+def _side(dim: int, n: int | None, with_factor: bool) -> Statistic[Moments | Tensor]:
+    return FeatureTable(dim, n) if n is not None and n < dim else FeatureMoments(dim, with_factor)

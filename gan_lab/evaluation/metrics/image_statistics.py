@@ -1,4 +1,4 @@
-"""What can be read off pixels without any network: the power spectrum, sharpness, light and colour."""
+"""Metrics of pixels that need no network: the power spectrum, sharpness, brightness, contrast and colourfulness."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,8 @@ Shape = tuple[int, int, int]
 """(C, H, W)."""
 
 
-class PowerSpectrum(Statistic):
-    """The mean power of pictures' luma by frequency: averaged over rings of equal frequency, then over pictures.
+class PowerSpectrum(Statistic[Tensor]):
+    """The mean power of the images' luma by frequency: averaged over rings of equal frequency, then over images.
 
     Args:
         shape: (C, H, W).
@@ -26,11 +26,11 @@ class PowerSpectrum(Statistic):
         _, height, width = shape
         cycles = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None])
         self.ring = (cycles * min(height, width)).round().long()
-        self.rings = min(height, width) // 2 + 1  # up to half a cycle a pixel; the corners beyond are left out
+        self.rings = min(height, width) // 2 + 1  # up to half a cycle per pixel: the corners beyond are left out
         self.add_sum_state("power", self.rings)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Pictures (m, C, H, W) uint8."""
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds uint8 images (m, C, H, W) with the numbers ``index`` (m,)."""
         light = luma(values) / 255
         power = torch.fft.fft2(light[:, 0], norm="ortho").abs().square().sum(0).double().to(self.power)
         ring = self.ring.to(power.device)
@@ -39,16 +39,16 @@ class PowerSpectrum(Statistic):
         self.power += sums / torch.bincount(ring[inside], minlength=self.rings)
 
     def compute(self) -> Tensor:
-        """Power (R,) of 0, 1, …, R - 1 cycles along the shorter side, over all ranks (a collective)."""
+        """Returns the power (R,) at 0, 1, …, R - 1 cycles along the shorter side, over all ranks (collective)."""
         return self.power / self.count
 
 
-class SpectrumComparison(Comparison):
-    """``spectrum``, by how many decibels the samples' power spectrum differs from the real one's: root mean square over
-    frequencies from one cycle a picture to half a cycle a pixel. With the curves ``spectrum.real`` and
-    ``spectrum.fake`` in decibels. Generators often have too much or too little at the highest frequencies.
+class SpectrumComparison(Comparison[Tensor, Tensor]):
+    """``spectrum``, the difference of the samples' power spectrum from the real one in decibels: root mean square over
+    frequencies from one cycle per image to half a cycle per pixel.
 
-    Durall et al. 2020, "Watch Your Up-Convolution", section 3.
+    The curves ``spectrum.real`` and ``spectrum.fake`` are the spectra in decibels. Generators often have too much or
+    too little power at the highest frequencies: Durall et al. 2020, "Watch Your Up-Convolution", section 3.
 
     Args:
         shape: (C, H, W).
@@ -60,6 +60,7 @@ class SpectrumComparison(Comparison):
         super().__init__(PowerSpectrum(shape), PowerSpectrum(shape))
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
+        """Returns the metric and the curves of the powers (R,) and (R,)."""
         curves = [10 * side[1:].clamp(min=1e-12).log10() for side in (real, fake)]
         gap = (curves[1] - curves[0]).square().mean().sqrt().item()
         return {"spectrum": gap, "spectrum.real": curves[0].tolist(), "spectrum.fake": curves[1].tolist()}
@@ -68,8 +69,8 @@ class SpectrumComparison(Comparison):
 IMAGE_STATISTICS = ("sharpness", "brightness", "contrast", "colourfulness")
 
 
-class ImageStatistics(Statistic):
-    """Means over pictures of what the eye notices first; see ``image_statistics``.
+class ImageStatistics(Statistic[Tensor]):
+    """The means over images of ``image_statistics``.
 
     Args:
         shape: (C, H, W).
@@ -83,26 +84,27 @@ class ImageStatistics(Statistic):
         self.add_sum_state("total", len(IMAGE_STATISTICS))
         self.add_sum_state("squares", len(IMAGE_STATISTICS))
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Pictures (m, C, H, W) uint8."""
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds uint8 images (m, C, H, W) with the numbers ``index`` (m,)."""
         found = image_statistics(values).double().to(self.total)
         self.total += found.sum(0)
         self.squares += found.square().sum(0)
 
     def compute(self) -> Tensor:
-        """Means and their standard errors (2, 4), over all ranks (a collective)."""
+        """Returns the means and their standard errors, (2, 4), over all ranks (collective)."""
         mean = self.total / self.count
         variance = (self.squares / self.count - mean.square()).clamp(min=0)
         return torch.stack([mean, (variance / self.count).sqrt()])
 
 
 def image_statistics(images: Tensor) -> Tensor:
-    """Of pictures (N, C, H, W) uint8 four figures each, (N, 4), of levels from 0 to 255:
+    """Returns four statistics (N, 4) of each of the uint8 images (N, C, H, W), on the scale of levels from 0 to 255.
 
-    - sharpness: the deviation of the luma's Laplacian (Pertuz et al. 2013, LAPV, its root);
+    - sharpness: the standard deviation of the luma's Laplacian (the root of LAPV in Pertuz et al. 2013, "Analysis of
+      Focus Measure Operators for Shape-from-Focus");
     - brightness: the mean of the luma;
-    - contrast: its deviation;
-    - colourfulness: of Hasler and Süsstrunk 2003, M3; 0 for grey pictures.
+    - contrast: the standard deviation of the luma;
+    - colourfulness: M3 of Hasler and Süsstrunk 2003, "Measuring Colourfulness in Natural Images"; 0 for grey images.
     """
     light = luma(images)
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], device=light.device)
@@ -121,9 +123,9 @@ def _colourfulness(images: Tensor) -> Tensor:
     return deviation + 0.3 * torch.hypot(first.mean(1), second.mean(1))
 
 
-class ImageStatisticsComparison(Comparison):
-    """``sharpness``, ``brightness``, ``contrast`` and ``colourfulness`` of the samples, with ``.error`` and, of the
-    real pictures, ``.real``; see ``image_statistics``.
+class ImageStatisticsComparison(Comparison[Tensor, Tensor]):
+    """``sharpness``, ``brightness``, ``contrast`` and ``colourfulness`` of the samples, each with ``.error`` and with
+    ``.real``, that of the real images; see ``image_statistics``.
 
     Args:
         shape: (C, H, W).
@@ -133,11 +135,12 @@ class ImageStatisticsComparison(Comparison):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(ImageStatistics(shape), ImageStatistics(shape))
-        self.names = IMAGE_STATISTICS if shape[0] > 1 else IMAGE_STATISTICS[:-1]  # grey pictures have no colours
+        self.names = IMAGE_STATISTICS if shape[0] > 1 else IMAGE_STATISTICS[:-1]  # grey images have no colours
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
+        """Returns the metrics of means and errors (2, 4) and (2, 4)."""
         found: Values = {}
-        for place, name in enumerate(self.names):
-            found[name], found[f"{name}.error"] = fake[0, place].item(), fake[1, place].item()
-            found[f"{name}.real"] = real[0, place].item()
+        for column, name in enumerate(self.names):
+            found[name], found[f"{name}.error"] = fake[0, column].item(), fake[1, column].item()
+            found[f"{name}.real"] = real[0, column].item()
         return found

@@ -1,4 +1,4 @@
-"""Kernel distance: the squared maximum mean discrepancy between two sets of features under a cubic kernel.
+"""The kernel distance: the squared maximum mean discrepancy between two sets of features under a cubic kernel.
 
 Bińkowski et al. 2018, "Demystifying MMD GANs", section 4. In Inception's features it is the KID.
 """
@@ -13,73 +13,78 @@ from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
 _ROWS = 2048
-"""Of a block: of features in float64 and of their products, so that 50,000 against 50,000 of 2,048 stay within 4 GB."""
+"""Rows of a block: the block's features and products are float64, so 50,000 against 50,000 features of 2,048 stay
+within 4 GB."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its standard error."""
+    """A metric and its standard error."""
 
     value: float
     error: float
 
 
-class KernelDistance(Comparison):
-    """``kd``, the kernel distance between real and made pictures' features, and ``kd.error``, its standard error.
+class KernelDistance(Comparison[Tensor, Tensor]):
+    """``kd``: the kernel distance between real and generated features, and ``kd.error``, its standard error.
+
+    With ``subsets``, ``kd`` is the published average over random subsets of each side, and ``kd.std`` its deviation.
 
     Args:
         dim: d, the dimension of the features.
-        real, fake: how many pictures will come on each side, over all ranks.
-        subsets: averages over so many random subsets of each side, as is published, and says their deviation,
-            ``kd.std``; None takes all pairs.
-        size: pictures in a subset; fewer where a side has fewer.
-        seed: of the subsets; torch-fidelity's default.
+        real, fake: the number of images on each side over all ranks.
+        subsets: the number of subsets; None takes all pairs.
+        size: images in a subset; fewer if a side has fewer.
+        seed: seed of the subsets; the default is torch-fidelity's.
+
+    Raises:
+        NotApplicableError: if a side has fewer than 3 images.
     """
 
-    baseline = ("kd", "kd.error")
+    baseline_keys = ("kd", "kd.error")
 
     def __init__(
         self, dim: int, real: int, fake: int, subsets: int | None = None, size: int = 1000, seed: int = 2020
     ) -> None:
         if min(real, fake) < 3:
-            raise NotApplicableError(f"it needs at least 3 pictures on each side, and there are {real} and {fake}.")
+            raise NotApplicableError(f"it needs at least 3 images on each side, and there are {real} and {fake}.")
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
         self.subsets, self.size, self.seed = subsets, min(size, real, fake), seed
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
-        """Features (m, d) and (n, d)."""
+        """Returns the metrics of features (m, d) and (n, d)."""
         if self.subsets is None:
             found = kernel_distance(fake, real)
             return {"kd": found.value, "kd.error": found.error}
-        random = np.random.RandomState(self.seed)  # the reference's generator, in its order
+        random = np.random.RandomState(self.seed)  # the generator and the order of torch-fidelity
         values = []
         for _ in range(self.subsets):
-            parts = (side[random.choice(len(side), self.size, replace=False)] for side in (fake, real))
-            values.append(kernel_distance(*parts).value)
+            subsets = (side[random.choice(len(side), self.size, replace=False)] for side in (fake, real))
+            values.append(kernel_distance(*subsets).value)
         return {"kd": float(np.mean(values)), "kd.std": float(np.std(values))}
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> Estimate:
-    """The unbiased estimate of MMD² with k(x, y) = (x·y / d + 1)³ over all pairs of features a (m, d) and b (n, d).
+    """Returns the unbiased estimate of MMD², k(x, y) = (x·y / d + 1)³, over all pairs of features (m, d) and (n, d).
 
-    Published figures average over random subsets of 1,000, whose expectation is the same; with all pairs nothing is
-    left to chance and small sets need no other setting. It may be below zero. The error is the two-sample jackknife's
-    (Arvesen 1969): each picture of each side left out in turn, which the kernel's sums by row give at once. It needs
-    three on each side.
+    Published values average over random subsets of 1,000, which has the same expectation. With all pairs, the result
+    does not depend on chance, and small sets need no other setting. The estimate may be negative. The error is that of
+    the two-sample jackknife (Arvesen 1969), which leaves out each image of each side in turn; the kernel's row sums
+    give all of these at once. Each side needs three images.
     """
     m, n = len(a), len(b)
     device = "cpu" if a.device.type == "mps" else a.device  # Apple's GPUs have no float64
     a, b = a.to(device), b.to(device)
-    in_a, in_b, (a_to_b, b_to_a) = _others(a), _others(b), _sums(a, b)
+    in_a, in_b, (a_to_b, b_to_a) = _sums_within(a), _sums_within(b), _sums_between(a, b)
     within_a, within_b, between = in_a.sum() / (m * (m - 1)), in_b.sum() / (n * (n - 1)), a_to_b.sum() / (m * n)
-    without_a = _left_out(in_a, a_to_b, n) + within_b
-    without_b = _left_out(in_b, b_to_a, m) + within_a
+    without_a = _leave_one_out(in_a, a_to_b, n) + within_b
+    without_b = _leave_one_out(in_b, b_to_a, m) + within_a
     variance = (m - 1) * without_a.var(correction=0) + (n - 1) * without_b.var(correction=0)
     return Estimate((within_a + within_b - 2 * between).item(), variance.sqrt().item())
 
 
-def _left_out(inside: Tensor, across: Tensor, others: int) -> Tensor:
-    """For each row of one side, what its within and between terms are without it."""
+def _leave_one_out(inside: Tensor, across: Tensor, others: int) -> Tensor:
+    """Returns, for each row of one side, the within and between terms without that row, (m,)."""
     m = len(inside)
     within = (inside.sum() - 2 * inside) / ((m - 1) * (m - 2))
     return within - 2 * (across.sum() - across) / ((m - 1) * others)
@@ -94,8 +99,11 @@ def _slices(count: int) -> list[slice]:
     return [slice(start, min(start + _ROWS, count)) for start in range(0, count, _ROWS)]
 
 
-def _others(x: Tensor) -> Tensor:
-    """Of each row the sum of its kernel with all others; each pair of blocks once, for the kernel is symmetric."""
+def _sums_within(x: Tensor) -> Tensor:
+    """Returns, for each row of x (m, d), the sum of its kernel with all other rows, (m,).
+
+    The kernel is symmetric, so each pair of blocks is computed once.
+    """
     found = x.new_zeros(len(x), dtype=torch.float64)
     blocks = _slices(len(x))
     for number, here in enumerate(blocks):
@@ -109,8 +117,8 @@ def _others(x: Tensor) -> Tensor:
     return found
 
 
-def _sums(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each row of a the sum of its kernel with all of b, and the other way round."""
+def _sums_between(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns, for each row of a, the sum of its kernel with all rows of b, and the other way round: (m,) and (n,)."""
     across, down = (x.new_zeros(len(x), dtype=torch.float64) for x in (a, b))
     for here in _slices(len(a)):
         rows = a[here].double()

@@ -1,7 +1,11 @@
-"""How many modes a model finds, on data whose modes are known."""
+"""Mode counting, on data whose modes are known.
+
+Metz et al. 2017, "Unrolled Generative Adversarial Networks" (mixtures of Gaussians, stacked MNIST); Srivastava et al.
+2017, "VEEGAN", counts modes, high-quality samples and the KL divergence from the uniform distribution.
+"""
 
 import math
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,11 +17,22 @@ from gan_lab.evaluation.features.extractors import Grey
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 
-class Modes(Statistic):
-    """Counts samples by their modes.
+class ModeClassifier(Protocol):
+    """Assigns samples to modes."""
+
+    modes: int
+    """K, the number of modes."""
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        """Returns the modes of images (N, C, H, W), int64 (N,); -1 for none."""
+
+
+class ModeCounts(Statistic[dict[str, float]]):
+    """Counts the samples of each mode.
 
     Args:
-        modes: K.
+        modes: K, the number of modes.
+        key: see ``Statistic``.
     """
 
     counts: Tensor
@@ -28,14 +43,18 @@ class Modes(Statistic):
         self.add_sum_state("counts", modes, dtype=torch.int64)
         self.add_sum_state("bad", dtype=torch.int64)
 
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Modes (N,) of samples, -1 for none."""
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds the modes (m,) of the samples with the numbers ``index`` (m,); -1 for none."""
         self.counts += torch.bincount(values[values >= 0], minlength=len(self.counts))
         self.bad += (values < 0).sum()
 
     def compute(self) -> dict[str, float]:
-        """``modes`` found, the share of good samples, ``modes_good``, the Kullback-Leibler divergence of these from the
-        uniform distribution in nats, ``modes_kl``, and one figure to go down, ``modes_missed``, 1 - good · found / K.
+        """Returns the metrics over all ranks (collective).
+
+        - ``modes``: modes with at least one sample;
+        - ``modes_good``: the share of samples that belong to a mode;
+        - ``modes_kl``: the Kullback-Leibler divergence of these from the uniform distribution over modes, in nats;
+        - ``modes_missed``: one number to minimise, 1 - good · found / K.
         """
         counts = self.counts.cpu().double()
         good, found = counts.sum() / (counts.sum() + int(self.bad)), int((counts > 0).sum())
@@ -45,8 +64,14 @@ class Modes(Statistic):
         return {"modes": found, "modes_good": float(good), "modes_kl": float(divergence), "modes_missed": missed}
 
 
-class StackedDigits:
-    """uint8 pictures (N, 3, H, W) of three digits, one a channel: their number by our classifier; all are good."""
+class StackedDigitClassifier:
+    """Reads the three digits of stacked MNIST, one in each channel, by our classifier: their number is the mode.
+
+    Every image has a mode.
+
+    Args:
+        grey: the digit classifier.
+    """
 
     modes = 1000
 
@@ -54,41 +79,47 @@ class StackedDigits:
         self.grey = grey
 
     def describe(self) -> dict[str, str]:
-        """Plain facts for a protocol."""
+        """Returns plain values for the protocol."""
         return {"name": self.grey.name, "sha256": self.grey.sha256}
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
+        """Returns the modes of uint8 images (N, 3, H, W), int64 (N,) in [0, 1000)."""
         logits = self.grey.to(images.device)(images.flatten(0, 1)[:, None])[1]
         digits = logits[:, Grey.digits].argmax(1).view(-1, 3)
         return digits @ torch.tensor([100, 10, 1], device=digits.device)
 
 
-class Judged(Modes):
-    """Counts uint8 pictures by the modes that a judge finds."""
-
-    def __init__(self, judge: StackedDigits) -> None:
-        super().__init__(judge.modes, judge.describe())
-        self.judge = judge
-
-    def add(self, values: Tensor, index: Tensor) -> None:
-        """Pictures (m, C, H, W)."""
-        super().add(self.judge(values), index)
-
-
-class ModesFound(Comparison):
-    """The figures of ``Modes``; of the real pictures only how many are found, ``modes_real``.
+class ClassifiedModeCounts(ModeCounts):
+    """Counts the modes of images.
 
     Args:
-        judge: of the data's modes.
+        classifier: finds their modes.
+    """
+
+    def __init__(self, classifier: StackedDigitClassifier) -> None:
+        super().__init__(classifier.modes, classifier.describe())
+        self.classifier = classifier
+
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds uint8 images (m, C, H, W) with the numbers ``index`` (m,)."""
+        super().accumulate(self.classifier(values), index)
+
+
+class ModeCoverage(Comparison[dict[str, float], dict[str, float]]):
+    """The metrics of ``ModeCounts``, and ``modes_real``, the number of modes found among the real images.
+
+    Args:
+        mode_classifier: finds the modes of images.
     """
 
     input = "images"
 
-    def __init__(self, judge: StackedDigits) -> None:
-        super().__init__(Judged(judge), Judged(judge))
+    def __init__(self, mode_classifier: StackedDigitClassifier) -> None:
+        super().__init__(ClassifiedModeCounts(mode_classifier), ClassifiedModeCounts(mode_classifier))
 
     def compare(self, real: dict[str, float], fake: dict[str, float]) -> Values:
+        """Returns the metrics of both counts."""
         return {**fake, "modes_real": real["modes"]}
 
 
@@ -96,21 +127,17 @@ class ModesFound(Comparison):
 @full_precision()
 def count_modes(
     model: Samples,
-    judge: Any,
+    classifier: ModeClassifier,
     n: int,
     seed: int = 0,
     truncation: float = 1.0,
     batch_size: int = 256,
-    device: Any = "cpu",
+    device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> dict[str, float]:
-    """The figures of ``Modes`` over samples 0 … n - 1 of the seed; a collective.
-
-    Args:
-        judge: samples (N, C, H, W) → the mode of each, int64 (N,), -1 where it is of none; ``modes`` says how many are.
-    """
-    metric = Modes(judge.modes).to(device)
+    """Returns the metrics of ``ModeCounts`` over samples 0 … n - 1 of the seed (collective)."""
+    counts = ModeCounts(classifier.modes).to(device)
     for start, count in shared_blocks(n, batch_size, "counting modes", progress):
-        metric.update(judge(model.sample(count, seed=seed, start=start, truncation=truncation)))
-    found: dict[str, float] = metric.compute()
+        counts.update(classifier(model.sample(count, seed=seed, start=start, truncation=truncation)))
+    found: dict[str, float] = counts.compute()
     return found

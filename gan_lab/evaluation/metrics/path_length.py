@@ -1,10 +1,9 @@
-"""How evenly pictures change along ways through the latent space.
+"""Perceptual path length: the smoothness of the latent space.
 
 Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks", section 4.1.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,63 +13,68 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import shared_blocks
 from gan_lab.evaluation.feature_table import FeatureTable
-from gan_lab.evaluation.features.perceptual import Perceptual, perceptual
+from gan_lab.evaluation.features.perceptual import PerceptualDistance, perceptual_distance
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 from gan_lab.inference.interpolation import slerp
 
 DISCARDED = 0.01
-"""Of the lengths at either end, as in the authors' code: single jumps would carry the mean."""
+"""Share of the lengths discarded at either end, as in the authors' code: single jumps would dominate the mean."""
 
 
-class PathLength(ModelMetric):
-    """``path_length_<distance>``: what a step of ε along the great arc between two latents changes in the perceptual
-    distance d, over ε², and its standard error. In Z at random places of the way ("full").
+class PathLength(ModelMetric[Decodes, object]):
+    """``path_length_<distance>``: the perceptual distance over a step of ε along the great arc between two latents,
+    divided by ε², and its standard error. The step is in Z, at a random place of the path ("full").
 
     Args:
-        n: paths, 2 at least.
-        distance: None takes LPIPS over VGG16, which the published figure is made with, or AlexNet where its weights
-            are, else our colour network's; see ``metrics.perceptual``.
+        n: the number of paths, at least 2.
+        distance: None takes LPIPS over VGG16, which published values use, or AlexNet if there are weights, else our
+            colour network's distance; see ``features.perceptual``.
         epsilon: ε.
-        shape: (C, H, W) of the pictures.
+        shape: (C, H, W) of the images.
         weights: files of the networks, by name.
 
     Raises:
-        UserError: for fewer than two paths.
+        UserError: if n is below 2.
     """
 
     def __init__(
         self,
         n: int = 1000,
-        distance: Perceptual | None = None,
+        distance: PerceptualDistance | None = None,
         epsilon: float = 1e-4,
         shape: tuple[int, int, int] | None = None,
         weights: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__()
         if n < 2:
-            raise UserError(f"A mean path length needs at least 2 paths, not {n}.")
-        self.distance = distance or perceptual(("vgg16", "alexnet"), min(shape[1:]) if shape else 0, weights)
+            raise UserError(f"n={n} is not valid for the path length: give at least 2 paths.")
+        self.distance = distance or perceptual_distance(("vgg16", "alexnet"), min(shape[1:]) if shape else 0, weights)
         self.n, self.epsilon, self.lengths = n, epsilon, FeatureTable(1, n)
         self.described = {"distance": self.distance.name, "sha256": self.distance.sha256}
 
-    def applies_to(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: object, data: object) -> bool:
+        """Tells whether the model has a latent space."""
         return isinstance(model, Decodes)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
+    def update(self, model: Decodes, data: object, options: EvalOptions = DEFAULT_OPTIONS) -> None:
+        """Measures this rank's share of the paths."""
         num_labels = getattr(model, "num_labels", 0)
-        for start, count in shared_blocks(self.n, how.batch_size, "path length", how.progress):
+        for start, count in shared_blocks(self.n, options.batch_size, "path length", options.progress):
             index = torch.arange(start, start + count)
-            one, other = (model.latents(count, how.seed, at, how.truncation) for at in (start, self.n + start))
-            places = [np.random.default_rng([how.seed, i]).random() for i in index.tolist()]
+            one, other = (
+                model.latents(count, options.seed, first, options.truncation) for first in (start, self.n + start)
+            )
+            places = [np.random.default_rng([options.seed, i]).random() for i in index.tolist()]
             place = torch.tensor(places, dtype=torch.float32, device=one.device)[:, None]
             label = index % num_labels if num_labels else None
             near, far = (model.decode(slerp(one, other, t), label) for t in (place, place + self.epsilon))
             self.lengths.update(self.distance(near, far)[:, None] / self.epsilon**2, index)
 
     def compute(self) -> Values:
+        """Returns the metric over all ranks (collective)."""
         lengths = self.lengths.compute()[:, 0].cpu().double()
         low = lengths.quantile(DISCARDED, interpolation="lower")
         high = lengths.quantile(1 - DISCARDED, interpolation="higher")
@@ -79,5 +83,6 @@ class PathLength(ModelMetric):
         return {name: kept.mean().item(), f"{name}.error": (kept.std() / len(kept) ** 0.5).item()}
 
     def reset(self) -> None:
+        """Forgets the paths."""
         super().reset()
         self.lengths.reset()

@@ -1,107 +1,127 @@
-"""How much of a picture is left when a model has encoded it and made it again."""
+"""The quality of reconstructions: errors and perceptual distances from the originals, and the loss of sharpness."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from gan_lab.common.capabilities import Reconstructs
+from gan_lab.common.capabilities import RealImages, Reconstructs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
-from gan_lab.evaluation.features.perceptual import SMALLEST, Perceptual, perceptual, ssim
-from gan_lab.evaluation.image_sets import labels_match, shown
+from gan_lab.evaluation.features.perceptual import (
+    MIN_SIDE,
+    PairMetric,
+    PerceptualDistance,
+    perceptual_distance,
+    perceptual_name,
+    ssim,
+)
+from gan_lab.evaluation.image_sets import labels_match, model_inputs
 from gan_lab.evaluation.metrics.image_statistics import IMAGE_STATISTICS, image_statistics
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 
 SPLIT = "test"
-EXACT = 1e-10
-"""No mean squared error counts as smaller, so that no ratio is above 100 dB."""
+MIN_MSE = 1e-10
+"""Mean squared errors count as at least this, so that no PSNR is above 100 dB."""
 
 
-class Reconstruction(ModelMetric):
-    """Test pictures beside what a model makes again of them, each figure a mean over pictures with ``.error``:
-    ``reconstruction_mse`` of values in [0, 1], ``reconstruction_psnr`` in dB, ``reconstruction_ssim`` of pictures of
-    11 px and more, ``reconstruction_<distance>`` in a network's eyes; and ``reconstruction_sharpness``, the mean
-    sharpness (see ``pixels.image_statistics``) over the originals': below 1 where they are blurred.
+class Reconstruction(ModelMetric[Reconstructs, RealImages]):
+    """Compares reconstructions of test images with the originals. Metrics are means over images, with ``.error``:
+
+    - ``reconstruction_mse``: the mean squared error of values in [0, 1];
+    - ``reconstruction_psnr``: in dB;
+    - ``reconstruction_ssim``: of images of at least 11 px;
+    - ``reconstruction_<distance>``: a perceptual distance;
+    - ``reconstruction_sharpness``: the mean sharpness (see ``image_statistics``) relative to the originals': below 1 if
+      reconstructions are blurred.
 
     Args:
-        n: pictures, spread over the split.
-        distance: None takes LPIPS over VGG16 or AlexNet where the weights are, else our colour network's,
-            ``pd_colour``; see ``metrics.perceptual``.
-        shape: (C, H, W) of the pictures.
+        n: the number of test images, evenly spaced over the split.
+        distance: None takes LPIPS over VGG16 or AlexNet if there are weights, else our colour network's,
+            ``pd_colour``; see ``features.perceptual``.
+        shape: (C, H, W) of the images.
         weights: files of the networks, by name.
 
     Raises:
-        UserError: for no pictures.
+        UserError: if n is below 1.
     """
 
     def __init__(
         self,
         n: int = 1000,
-        distance: Perceptual | None = None,
+        distance: PerceptualDistance | None = None,
         shape: tuple[int, int, int] | None = None,
         weights: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__()
         if n < 1:
-            raise UserError(f"Reconstructions are measured on 1 picture at least, not {n}.")
+            raise UserError(f"n={n} is not valid for reconstructions: give at least 1 image.")
         shortest = min(shape[1:]) if shape else 0
-        self.n, self.distance = n, distance or perceptual(("vgg16", "alexnet"), shortest, weights)
-        build_metric = "pd_colour" if self.distance.name == "colour" else self.distance.name
-        self.compared: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "psnr": psnr}
-        self.compared |= {"ssim": ssim} if shortest >= SMALLEST["ssim"] else {}
-        self.compared[build_metric] = self.distance
+        self.n, self.distance = n, distance or perceptual_distance(("vgg16", "alexnet"), shortest, weights)
+        self.pair_metrics: dict[str, PairMetric] = {"mse": mse, "psnr": psnr}
+        self.pair_metrics |= {"ssim": ssim} if shortest >= MIN_SIDE["ssim"] else {}
+        self.pair_metrics[perceptual_name(self.distance)] = self.distance
         self.table: FeatureTable | None = None
 
-    def applies_to(self, model: Any, data: Any) -> bool:
+    def applies_to(self, model: object, data: object) -> bool:
+        """Tells whether the model reconstructs such images."""
         return isinstance(model, Reconstructs) and labels_match(model, data)
 
     @torch.no_grad()
     @full_precision()
-    def update(self, model: Any, data: Any, how: EvalOptions = DEFAULT_OPTIONS) -> None:
+    def update(self, model: Reconstructs, data: RealImages, options: EvalOptions = DEFAULT_OPTIONS) -> None:
+        """Compares this rank's share of the test images."""
         n = capped_count(data, SPLIT, self.n)
         self.described = {"n": n, "split": SPLIT, "distance": self.distance.name, "sha256": self.distance.sha256}
-        self.table = FeatureTable(len(self.compared) + 2, n).to(self.device)
-        for index, images, label in shown(model, data, SPLIT, n, how.batch_size, "reconstructions", how.progress):
-            made = model.reconstruct(images, label).clamp(-1, 1)
-            found = [compare(made, images) for compare in self.compared.values()]
-            found += [
-                image_statistics(to_uint8(each))[:, IMAGE_STATISTICS.index("sharpness")] for each in (made, images)
-            ]
+        self.table = FeatureTable(len(self.pair_metrics) + 2, n).to(self.device)
+        for index, images, label in model_inputs(
+            model, data, SPLIT, n, options.batch_size, "reconstructions", options.progress
+        ):
+            reconstructed = model.reconstruct(images, label).clamp(-1, 1)
+            found = [metric(reconstructed, images) for metric in self.pair_metrics.values()]
+            found += [_sharpness(each) for each in (reconstructed, images)]
             self.table.update(torch.stack(found, 1), index)
 
     def compute(self) -> Values:
+        """Returns the metrics over all ranks (collective)."""
         assert self.table is not None
-        *compared, made, real = self.table.compute().cpu().double().unbind(1)
-        found = dict(zip(self.compared, map(mean_and_error, compared), strict=True))
-        ratio, usual = made.mean() / real.mean(), real.mean().item()
-        # of a ratio of means: the error of what it leaves over (delta method)
-        if usual:  # flat pictures have none
-            found["sharpness"] = {"": ratio.item(), ".error": mean_and_error(made - ratio * real)[".error"] / usual}
+        *columns, own, real = self.table.compute().cpu().double().unbind(1)
+        found = dict(zip(self.pair_metrics, map(mean_and_error, columns), strict=True))
+        ratio, reference = own.mean() / real.mean(), real.mean().item()
+        if reference:  # flat images have no sharpness
+            # the error of a ratio of means is that of the residuals (delta method)
+            error = mean_and_error(own - ratio * real)[".error"] / reference
+            found["sharpness"] = {"": ratio.item(), ".error": error}
         return {f"reconstruction_{name}{end}": value for name, each in found.items() for end, value in each.items()}
 
     def reset(self) -> None:
+        """Forgets the images."""
         super().reset()
         self.table = None
 
 
-def mse(made: Tensor, real: Tensor) -> Tensor:
-    """Mean squared difference, of values in [0, 1], of pictures (N, C, H, W) in [-1, 1] → (N,)."""
-    return ((made.float() - real.float()) / 2).square().mean((1, 2, 3))
+def _sharpness(images: Tensor) -> Tensor:
+    return image_statistics(to_uint8(images))[:, IMAGE_STATISTICS.index("sharpness")]
 
 
-def psnr(made: Tensor, real: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, up to 100, of pictures (N, C, H, W) in [-1, 1] → (N,)."""
-    return -10 * mse(made, real).clamp(min=EXACT).log10()
+def mse(fake: Tensor, real: Tensor) -> Tensor:
+    """Returns the mean squared error (N,), of values in [0, 1], of images (N, C, H, W) and (N, C, H, W) in [-1, 1]."""
+    return ((fake.float() - real.float()) / 2).square().mean((1, 2, 3))
 
 
-def describe_errors(results: Tensor, real: Tensor) -> str:
-    """Mean errors of reconstructions of the same images, both (N, C, H, W) in [-1, 1], in words."""
-    errors = [f"MSE {mse(results, real).mean():.4f}", f"PSNR {psnr(results, real).mean():.2f} dB"]
-    errors += [f"SSIM {ssim(results, real).mean():.3f}"] if min(real.shape[2:]) >= SMALLEST["ssim"] else []
+def psnr(fake: Tensor, real: Tensor) -> Tensor:
+    """Returns the peak signal-to-noise ratio (N,) in dB, at most 100, of images (N, C, H, W) and (N, C, H, W) in
+    [-1, 1].
+    """
+    return -10 * mse(fake, real).clamp(min=MIN_MSE).log10()
+
+
+def describe_errors(fake: Tensor, real: Tensor) -> str:
+    """States the mean errors of reconstructions (N, C, H, W) of images (N, C, H, W) in [-1, 1]."""
+    errors = [f"MSE {mse(fake, real).mean():.4f}", f"PSNR {psnr(fake, real).mean():.2f} dB"]
+    errors += [f"SSIM {ssim(fake, real).mean():.3f}"] if min(real.shape[2:]) >= MIN_SIDE["ssim"] else []
     return ", ".join(errors)

@@ -71,7 +71,7 @@ class _Figure:
 
 def _images(sheet: Sheet | None, gallery: Gallery | None) -> dict[str, object]:
     return {
-        "sheet": sheet and {"source": embed_image(sheet.picture, min_side=1), "text": sheet.told},
+        "sheet": sheet and {"source": embed_image(sheet.image, min_side=1), "text": sheet.caption},
         "best": _ranked(gallery.best) if gallery else [],
         "worst": _ranked(gallery.worst) if gallery else [],
         "neighbours": _neighbours(gallery) if gallery else [],

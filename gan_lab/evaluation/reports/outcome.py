@@ -100,7 +100,7 @@ class Evaluation:
     def measure(self, page: bool) -> tuple[EvaluationRecord, Gallery | None]:
         """Computes the record and, for a page, the gallery, on every rank. Collective."""
         began = time.monotonic()
-        report = self.evaluator.report(self.model)
+        report = self.evaluator.evaluate(self.model)
         seconds = round(time.monotonic() - began, 2)
         gallery = self.evaluator.gallery(self.model) if page else None
         return cast(EvaluationRecord, {**self.facts, "seconds": seconds, **report.record()}), gallery
@@ -128,5 +128,5 @@ class Evaluation:
         assert isinstance(self.evaluator, SampleEvaluator)
         data, source = self.evaluator.data, self.evaluator.source(self.model)
         count = min(n, source.n, data.count(split))
-        real = SplitImages(data, split, count).pick(torch.arange(count))
-        return write_human_test(path, real, source.pick(torch.arange(count)), self.title, pairs, seed)
+        real = SplitImages(data, split, count).select(torch.arange(count))
+        return write_human_test(path, real, source.select(torch.arange(count)), self.title, pairs, seed)

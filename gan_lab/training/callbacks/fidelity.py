@@ -139,7 +139,7 @@ class Fidelity(Callback):
     def _evaluate(self, trainer: Trainer, model: AlternatingModule, tier: str) -> None:
         began, evaluator = time.monotonic(), self.evaluators[tier]
         model.sync_buffers()
-        record = evaluator.report(model).record()
+        record = evaluator.evaluate(model).record()
         if tier == "quick":  # the values depend on N, so they must not be mistaken for the final ones
             record["figures"] = {f"quick_{name}": value for name, value in record["figures"].items()}
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in record["figures"].items()})

@@ -1,13 +1,16 @@
 """Sample grids during training: images of fixed latents, or translations of fixed test images."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from gan_lab.common.images import read_frames, save_animation, save_png
-from gan_lab.inference.sheets import SheetMaker, animation_for, sheet_for
+from gan_lab.evaluation.kinds import animation_for, sheet_for
+from gan_lab.inference.sheets import SheetOptions
 from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import log_animation, log_image
 
@@ -24,7 +27,7 @@ class SampleGrid(Callback):
     - ``prediction.gif``: predictions of a model of sequences.
 
     A conditional model on data with classes has a class in each row, a translation model a test image in each: see
-    ``gan_lab.inference.sheets``. A model that neither samples nor translates nor predicts has no grid.
+    ``gan_lab.evaluation.kinds``. A model that neither samples nor translates nor predicts has no grid.
 
     Args:
         every: images between grids.
@@ -39,12 +42,12 @@ class SampleGrid(Callback):
         self, every: int, folder: str, n: int = 64, seed: int = 0, columns: int | None = None, animate: bool = True
     ) -> None:
         self.every, self.folder = ImageInterval(every), Path(folder)
-        self.n, self.seed, self.columns, self.animate = n, seed, columns, animate
-        self.sheet: SheetMaker | None = None
+        self.options, self.animate = SheetOptions(n, seed, columns), animate
+        self.sheet: Callable[[], Tensor] | None = None
         self.shown = -1
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self.sheet = sheet_for(module, getattr(trainer, "datamodule", None), self.n, self.seed, self.columns)
+        self.sheet = sheet_for(module, getattr(trainer, "datamodule", None), self.options)
         if self.sheet is None:
             rank_zero_info(f"No sample grids: {type(module).__name__} has no outputs to show on these data.")
         elif module.images_seen == 0:
@@ -63,7 +66,7 @@ class SampleGrid(Callback):
             self._animate_grids(module.images_seen)
             self._animate_model(trainer, module)
 
-    def _show(self, trainer: Trainer, module: Any, make_sheet: SheetMaker) -> None:
+    def _show(self, trainer: Trainer, module: Any, make_sheet: Callable[[], Tensor]) -> None:
         """Averages the buffers over all ranks (collective); then rank 0 makes the images."""
         self.shown = module.images_seen
         if hasattr(module, "sync_buffers"):
@@ -81,7 +84,7 @@ class SampleGrid(Callback):
         save_animation(self.folder / "samples.gif", read_frames(grids), fps=8)
 
     def _animate_model(self, trainer: Trainer, module: Any) -> None:
-        animation = animation_for(module, getattr(trainer, "datamodule", None), self.seed)
+        animation = animation_for(module, getattr(trainer, "datamodule", None), self.options.seed)
         if animation is not None:
             path = self.folder / f"{animation.name}.gif"
             save_animation(path, animation.frames, fps=12)

@@ -28,21 +28,21 @@ def weights(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
-def test_features_are_the_networks_output_or_a_layers(weights, name):
+def test_features_are_the_output_of_the_network_or_of_a_layer(weights, name):
     images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
-    mean, deviation = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
-    prepared = (images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(deviation).view(3, 1, 1)
-    how = {"size": 16, "mean": mean, "deviation": deviation}
-    whole = Backbone("small", network(seed=1), weights / name, **how)
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    prepared = (images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    options = {"size": 16, "mean": mean, "std": std}
+    whole = Backbone("small", network(seed=1), weights / name, **options)
     with torch.no_grad():
         torch.testing.assert_close(whole(images)[0], network()(prepared))
-        layer = Backbone("small", network(seed=1), weights / name, layer="0.0", **how)
+        layer = Backbone("small", network(seed=1), weights / name, layer="0.0", **options)
         torch.testing.assert_close(layer(images)[0], network()[0][0](prepared).mean((2, 3)))
-    assert (whole.dim, layer.dim, whole.classes, whole.figure("fd")) == (7, 5, 0, "fd_small")
+    assert (whole.dim, layer.dim, whole.classes, whole.metric_name("fd")) == (7, 5, 0, "fd_small")
     assert whole(images[:, :1, :9])[0].shape == (4, 7)
 
 
-def test_of_tokens_the_first_is_taken(weights):
+def test_the_first_token_is_taken(weights):
     class Tokens(nn.Module):
         def __init__(self):
             super().__init__()
@@ -57,7 +57,7 @@ def test_of_tokens_the_first_is_taken(weights):
     assert tokens(images)[0].equal(plain(images)[0])
 
 
-def test_torchvisions_networks_by_configuration(tmp_path):
+def test_a_configured_torchvision_network(tmp_path):
     import torchvision
 
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "w.pth")
@@ -67,36 +67,36 @@ def test_torchvisions_networks_by_configuration(tmp_path):
         "layer": "avgpool",
         "size": 64,
     }
-    made = instantiate(
+    built = instantiate(
         {**node, "network": {"_target_": "torchvision.models.resnet18"}, "weights": str(tmp_path / "w.pth")}
     )
-    features, logits = made(torch.zeros(2, 1, 20, 20, dtype=torch.uint8))
+    features, logits = built(torch.zeros(2, 1, 20, 20, dtype=torch.uint8))
     assert features.shape == (2, 512) and logits.shape == (2, 0)
 
 
-def test_whatever_changes_features_is_told_and_never_read_from_anothers_cache(weights, doubles, tmp_path):
-    """Networks without logits have no score, and all that the features depend on is in the cache's key."""
+def test_everything_that_changes_features_is_described_and_part_of_the_cache_key(weights, doubles, tmp_path):
+    """Networks without logits have no score."""
 
-    def measured(**how):
-        extractor = Backbone("small", network(), weights / "w.pth", size=8, **how)
-        real = SplitImages(doubles.Pictures(), "train")
-        made = Suite(doubles.ALL, [extractor], real, cache_dir=tmp_path, progress=False)
-        return made.measure(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
+    def measured(**options):
+        extractor = Backbone("small", network(), weights / "w.pth", size=8, **options)
+        real = SplitImages(doubles.ImageData(), "train")
+        built = Suite(doubles.ALL, [extractor], real, cache_dir=tmp_path, progress=False)
+        return built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
 
     described = []
-    for how in ({}, {"mean": (0.5, 0.5, 0.5)}, {"deviation": (0.5, 0.5, 0.5)}, {"layer": "0.0"}, {"layer": "0.1"}):
-        figures = measured(**how)
-        assert "fd_small" in figures and "cs_small" not in figures
-        described.append(figures["fd_small"])
+    for options in ({}, {"mean": (0.5, 0.5, 0.5)}, {"std": (0.5, 0.5, 0.5)}, {"layer": "0.0"}, {"layer": "0.1"}):
+        metrics = measured(**options)
+        assert "fd_small" in metrics and "cs_small" not in metrics
+        described.append(metrics["fd_small"])
     assert len(set(described)) == 5
     with pytest.raises(UserError, match="one name"):
         Suite(
-            {}, [Backbone("small", network(), weights / "w.pth", size=8)] * 2, SplitImages(doubles.Pictures(), "train")
+            {}, [Backbone("small", network(), weights / "w.pth", size=8)] * 2, SplitImages(doubles.ImageData(), "train")
         )
 
 
 @pytest.mark.parametrize("name", ["dinov2", "clip"])
-def test_the_configured_vision_transformers_take_their_authors_files(tmp_path, name):
+def test_the_configured_vision_transformers_load_their_authors_files(tmp_path, name):
     import timm
 
     small = {"dinov2": "vit_small_patch14_dinov2", "clip": "vit_medium_patch32_clip_224"}[name]
@@ -105,17 +105,17 @@ def test_the_configured_vision_transformers_take_their_authors_files(tmp_path, n
     authors = timm.create_model(small, num_classes=node.network.num_classes)  # at their own size, 518 px for DINOv2
     state = authors.state_dict() | ({"mask_token": torch.zeros(1, 384)} if name == "dinov2" else {})
     torch.save(state, tmp_path / "w.pth")
-    made = instantiate(OmegaConf.to_container(node, resolve=True))
-    assert made.dim == {"dinov2": 384, "clip": 512}[name]
-    assert made.describe()["sha256"] and made.describe()["size"] == 224
+    built = instantiate(OmegaConf.to_container(node, resolve=True))
+    assert built.dim == {"dinov2": 384, "clip": 512}[name]
+    assert built.describe()["sha256"] and built.describe()["size"] == 224
 
 
-def test_what_does_not_serve_is_said_in_a_sentence(weights):
+def test_weights_and_layers_that_do_not_fit_raise(weights):
     (weights / "broken").write_bytes(b"nothing")
     for name in ("broken", "absent", "broken.safetensors"):
-        with pytest.raises(UserError, match="do not serve"):
+        with pytest.raises(UserError, match="do not fit"):
             Backbone("small", network(), weights / name)
-    with pytest.raises(UserError, match=r"do not serve .*Missing key.*weight"):
+    with pytest.raises(UserError, match=r"do not fit .*Missing key.*weight"):
         Backbone("small", nn.Linear(3, 3), weights / "w.pth")
     with pytest.raises(UserError, match="no layer nowhere"):
         Backbone("small", network(), weights / "w.pth", layer="nowhere")

@@ -1,4 +1,4 @@
-"""The extractors' accuracy from the shipped files, and their door for pictures of any shape."""
+"""The accuracy of the packaged extractors, and their treatment of images of any shape."""
 
 import functools
 import gzip
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_digits
 from train_extractor import read_idx
-from train_video_extractor import PARTS, clips, known
+from train_video_extractor import PARTS, clips, has_direction
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features import extractors
@@ -24,12 +24,12 @@ def extractor_of(name):
     return {"grey": extractors.Grey, "colour": extractors.Colour, "video": extractors.Video}[name]()
 
 
-def pictures(*shape, seed=0):
+def random_images(*shape, seed=0):
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
 def idx(folder, count):
-    """The first pictures and labels of a test split, read without the program's own readers."""
+    """Reads the first images and labels of a test split without the package's readers."""
     raw = next(folder.glob("*/raw"))
     images = gzip.decompress((raw / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
     labels = gzip.decompress((raw / "t10k-labels-idx1-ubyte.gz").read_bytes())[8:]
@@ -42,32 +42,32 @@ def accuracy(name, images, labels, among=slice(None)):
     return (logits[:, among].argmax(1) == labels).double().mean().item()
 
 
-# The shipped files
+# The packaged files
 
 
 @pytest.mark.parametrize(("name", "limit"), [("grey", 1_000_000), ("colour", 4_000_000), ("video", 1_000_000)])
-def test_the_shipped_file_is_small_and_says_what_it_is(name, limit):
+def test_the_packaged_file_is_small_and_describes_itself(name, limit):
     assert (WEIGHTS / f"{name}.safetensors").stat().st_size <= limit
     header = extractor_of(name).header
     assert {"data", "labels", "seed", "epochs", "command"} <= header.keys() and header["name"] == name
     assert any(key.startswith("accuracy") for key in header)
 
 
-def test_grey_knows_digits_and_articles(shared_data):
+def test_grey_classifies_digits_and_articles(shared_data):
     assert accuracy("grey", *idx(shared_data / "mnist", 1000)) >= 0.98
     images, labels = idx(shared_data / "fashion-mnist", 1000)
     assert accuracy("grey", images, labels + 10) >= 0.90
 
 
 @pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
-def test_grey_knows_the_embedded_digits_it_never_saw(mode):
+def test_grey_classifies_unseen_digits(mode):
     data = load_digits()
     images = F.interpolate(torch.from_numpy(data.images)[:, None] * (255 / 16), (32, 32), mode=mode)
     images, labels = images.round().clamp(0, 255).to(torch.uint8), torch.from_numpy(data.target)
     assert accuracy("grey", images, labels, extractors.Grey.digits) >= 0.93
 
 
-def test_colour_knows_cifar(shared_data):
+def test_colour_classifies_cifar(shared_data):
     with zipfile.ZipFile(shared_data / "cifar10-images" / "test.zip") as archive:
         names = sorted(archive.namelist())
         names = [name for name in names if name.endswith(".jpg")][::5]
@@ -77,41 +77,41 @@ def test_colour_knows_cifar(shared_data):
     assert accuracy("colour", torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), labels) >= 0.80
 
 
-def test_video_knows_digits_it_never_saw_and_how_they_move(shared_data):
+def test_video_classifies_unseen_digits_and_their_motion(shared_data):
     torch.manual_seed(0)
-    shown, told = clips(read_idx(shared_data / "mnist", "t10k"), True, 200, 16)
+    shown, labels = clips(read_idx(shared_data / "mnist", "t10k"), True, 200, 16)
     logits = extractor_of("video")((shown * 255).round().to(torch.uint8))[1]
-    right = {key: logits[:, part].argmax(1) == told[key] for key, part in PARTS.items()}
-    right["where"] = right["where"][known(told)]
-    shares = {key: each.double().mean().item() for key, each in right.items()}
+    correct = {key: logits[:, part].argmax(1) == labels[key] for key, part in PARTS.items()}
+    correct["where"] = correct["where"][has_direction(labels)]
+    shares = {key: each.double().mean().item() for key, each in correct.items()}
     assert shares["what"] >= 0.85 and shares["how"] >= 0.75 and shares["where"] >= 0.9
 
 
-# The door
+# Inputs
 
 
 @pytest.mark.parametrize("name", ["grey", "colour"])
 @pytest.mark.parametrize(
     "shape", [(1, 28, 28), (3, 28, 28), (1, 32, 32), (3, 64, 64), (3, 20, 45), (1, 8, 8), (1, 1, 1)]
 )
-def test_any_size_and_both_channel_counts_enter(name, shape):
+def test_any_size_and_both_channel_counts_work(name, shape):
     model = extractor_of(name)
-    features, logits = model(pictures(2, *shape))
+    features, logits = model(random_images(2, *shape))
     assert features.shape == (2, model.dim) and logits.shape == (2, model.classes)
     assert features.dtype == logits.dtype == torch.float32
     assert features.isfinite().all() and not features.requires_grad
 
 
 @pytest.mark.parametrize("name", ["grey", "colour"])
-def test_a_grey_picture_and_its_rgb_copy_have_the_same_features(name):
-    grey = pictures(4, 1, 40, 24)
+def test_a_grey_image_and_its_rgb_copy_have_the_same_features(name):
+    grey = random_images(4, 1, 40, 24)
     one, three = extractor_of(name)(grey)[0], extractor_of(name)(grey.repeat(1, 3, 1, 1))[0]
     torch.testing.assert_close(one, three, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 64, 64), (7, 1, 20, 45), (20, 1, 32, 32)])
-def test_clips_of_any_length_enter_and_grey_ones_are_seen_as_rgb(shape):
-    model, shown = extractor_of("video"), pictures(3, *shape)
+def test_clips_of_any_length_work_and_grey_ones_become_rgb(shape):
+    model, shown = extractor_of("video"), random_images(3, *shape)
     features, logits = model(shown)
     assert features.shape == (3, model.dim) and logits.shape == (3, model.classes) and features.isfinite().all()
     torch.testing.assert_close(model(shown[1:])[0], features[1:], atol=1e-5, rtol=1e-5)
@@ -120,19 +120,19 @@ def test_clips_of_any_length_enter_and_grey_ones_are_seen_as_rgb(shape):
 
 
 def test_a_clip_backwards_has_other_features():
-    shown = pictures(1, 8, 1, 32, 32)
+    shown = random_images(1, 8, 1, 32, 32)
     assert not torch.allclose(extractor_of("video")(shown)[0], extractor_of("video")(shown.flip(1))[0], atol=1e-3)
 
 
 def test_grey_sees_the_luma_of_rgb():
-    image = pictures(1, 3, 32, 32)
+    image = random_images(1, 3, 32, 32)
     r, g, b = image[0].double()
     expected = (0.299 * r + 0.587 * g + 0.114 * b) / 127.5 - 1
     torch.testing.assert_close(extractor_of("grey").prepare(image)[0, 0].double(), expected, atol=1e-5, rtol=0)
 
 
 def test_28_is_padded_with_black_not_resized():
-    image = pictures(1, 1, 28, 28)
+    image = random_images(1, 1, 28, 28)
     framed = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
     framed[:, :, 2:30, 2:30] = image
     assert torch.equal(extractor_of("grey")(image)[0], extractor_of("grey")(framed)[0])
@@ -148,15 +148,15 @@ def test_halving_averages_with_the_antialiased_triangle():
 
 @pytest.mark.parametrize("name", ["grey", "colour"])
 def test_features_do_not_depend_on_the_batch(name):
-    images = pictures(33, 3, 36, 36)
+    images = random_images(33, 3, 36, 36)
     together = extractor_of(name)(images)
     alone = [extractor_of(name)(part) for part in images.split([1, 7, 25])]
     for whole, parts in zip(together, zip(*alone, strict=True), strict=True):
         torch.testing.assert_close(whole, torch.cat(parts), atol=1e-5, rtol=1e-5)
 
 
-def test_float32_in_evaluation_mode_under_autocast_and_after_train():
-    images, model = pictures(3, 1, 28, 28), extractor_of("grey")
+def test_float32_and_evaluation_mode_under_autocast_and_after_train():
+    images, model = random_images(3, 1, 28, 28), extractor_of("grey")
     expected = model(images)
     with torch.autocast("cpu", torch.bfloat16):
         got = model.train()(images)
@@ -164,7 +164,7 @@ def test_float32_in_evaluation_mode_under_autocast_and_after_train():
     assert not model.training and not any(p.requires_grad for p in model.parameters())
 
 
-def test_reduced_precision_of_the_process_is_put_aside_and_back():
+def test_the_precision_of_the_process_is_suspended_and_restored():
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
@@ -179,17 +179,17 @@ def test_reduced_precision_of_the_process_is_put_aside_and_back():
 
 def test_stages_halve_and_end_in_the_features():
     model = extractor_of("colour")
-    image = pictures(2, 3, 32, 32)
+    image = random_images(2, 3, 32, 32)
     maps = model.network.stages(model.prepare(image))
     assert [m.shape[2] for m in maps] == [32, 16, 8, 4]
     torch.testing.assert_close(maps[-1].mean((2, 3)), model(image)[0])
 
 
-def test_wrong_pictures_are_refused():
+def test_wrong_inputs_raise():
     with pytest.raises(UserError, match="1 or 3 channels"):
-        extractor_of("grey")(pictures(1, 2, 32, 32))
+        extractor_of("grey")(random_images(1, 2, 32, 32))
     with pytest.raises(UserError, match="video takes clips"):
-        extractor_of("video")(pictures(1, 3, 32, 32))
+        extractor_of("video")(random_images(1, 3, 32, 32))
     with pytest.raises(TypeError, match="uint8"):
         extractor_of("grey")(torch.zeros(1, 1, 32, 32))
 
@@ -204,5 +204,5 @@ def test_the_choice_of_extractor(tmp_path):
         extractors.Grey(WEIGHTS / "colour.safetensors")
 
 
-def test_figures_have_the_extractors_name():
-    assert [extractor_of(name).figure("fd") for name in ("grey", "colour")] == ["fd_grey", "fd_colour"]
+def test_metrics_have_the_extractors_name():
+    assert [extractor_of(name).metric_name("fd") for name in ("grey", "colour")] == ["fd_grey", "fd_colour"]

@@ -1,4 +1,4 @@
-"""Inception's features, with weights of the published layout, and how its weights are found."""
+"""Inception's features, with random weights in the published layout, and the search for its weights."""
 
 import functools
 import hashlib
@@ -19,7 +19,7 @@ from gan_lab.evaluation.features import inception as module
 from gan_lab.evaluation.features.inception import Inception, fetch, inception, inception_weights
 
 
-def pictures(*shape, seed=0):
+def random_images(*shape, seed=0):
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
@@ -46,8 +46,8 @@ def trusted(random_inception, monkeypatch):
     return random_inception
 
 
-def test_inception_gives_torchmetrics_features_of_the_published_resizer(trusted):
-    model, images = Inception(trusted), pictures(2, 1, 24, 32)
+def test_inception_has_the_features_of_torchmetrics_with_the_published_resizer(trusted):
+    model, images = Inception(trusted), random_images(2, 1, 24, 32)
     features, logits = model(images)
     assert features.shape == (2, model.dim) and logits.shape == (2, model.classes)
     assert model.sha256 == hashlib.sha256(trusted.read_bytes()).hexdigest()
@@ -57,18 +57,18 @@ def test_inception_gives_torchmetrics_features_of_the_published_resizer(trusted)
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_the_other_resizers_are_their_definitions_and_have_names_of_their_own(trusted):
-    images = pictures(2, 3, 80, 96)
+def test_the_other_resizers_follow_their_definitions_and_have_their_own_names(trusted):
+    images = random_images(2, 3, 80, 96)
     clean, none = Inception(trusted, "clean"), Inception(trusted, "none")
     size, mode = (299, 299), "bicubic"
     resized = F.interpolate(images.float(), size, mode=mode, antialias=True).clamp(0, 255)
     at_size = Inception(trusted)(resized.round().to(torch.uint8))  # the published one leaves 299 px alone
     torch.testing.assert_close(clean(images)[0], at_size[0], rtol=0.02, atol=0.02)
-    assert none(pictures(1, 3, 299, 299))[0].equal(Inception(trusted)(pictures(1, 3, 299, 299))[0])
+    assert none(random_images(1, 3, 299, 299))[0].equal(Inception(trusted)(random_images(1, 3, 299, 299))[0])
     assert not torch.allclose(none(images)[0], clean(images)[0], rtol=0.02, atol=0.02)
-    assert [e.figure("fd") for e in (Inception(trusted), clean, none)] == ["fid", "clean_fid", "unresized_fid"]
-    with pytest.raises(UserError, match="75 px and more"):
-        none(pictures(1, 3, 64, 80))
+    assert [e.metric_name("fd") for e in (Inception(trusted), clean, none)] == ["fid", "clean_fid", "unresized_fid"]
+    with pytest.raises(UserError, match="at least 75 px"):
+        none(random_images(1, 3, 64, 80))
     with pytest.raises(UserError, match="choose tf, clean, none"):
         Inception(trusted, "nearest")
 
@@ -105,7 +105,7 @@ def server(tmp_path):
         web.shutdown()
 
 
-def test_fetch_checks_the_hash_and_leaves_nothing_half(server, tmp_path):
+def test_fetch_checks_the_hash_and_leaves_no_partial_file(server, tmp_path):
     address, folder = server
     (folder / "file").write_bytes(b"weights" * 100_000)
     digest, target = hashlib.sha256(b"weights" * 100_000).hexdigest(), tmp_path / "deep" / "file"
@@ -118,7 +118,7 @@ def test_fetch_checks_the_hash_and_leaves_nothing_half(server, tmp_path):
     assert target.read_bytes() == (folder / "file").read_bytes() and len(list(target.parent.iterdir())) == 1
 
 
-def test_a_download_that_is_another_file_says_where_to_put_the_right_one(server, tmp_path, monkeypatch):
+def test_a_wrong_download_says_where_to_put_the_right_file(server, tmp_path, monkeypatch):
     address, folder = server
     (folder / "weights.pth").write_bytes(b"a portal's login page")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -126,7 +126,7 @@ def test_a_download_that_is_another_file_says_where_to_put_the_right_one(server,
         inception_weights(url=f"{address}/weights.pth")
 
 
-def test_torch_hubs_copy_is_taken_without_any_network(tmp_path, monkeypatch):
+def test_the_copy_of_torch_hub_is_used_without_a_network(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     place = tmp_path / "hub" / "checkpoints" / "w.pth"
     place.parent.mkdir(parents=True)
@@ -135,15 +135,15 @@ def test_torch_hubs_copy_is_taken_without_any_network(tmp_path, monkeypatch):
     assert inception_weights(url="http://127.0.0.1:9/w.pth") == place
 
 
-def test_a_silent_server_is_given_up(tmp_path):
+def test_a_silent_server_times_out(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(OSError, match="timed out"):
         fetch(f"http://127.0.0.1:{mute.getsockname()[1]}/file", tmp_path / "file", "00", timeout=0.2)
     assert not list(tmp_path.iterdir())
 
 
-def test_training_can_go_on_with_an_extractor_of_ours(tmp_path):
-    with pytest.warns(UserWarning, match=r"not at .*absent.*with the extractor colour instead"):
-        found = inception(str(tmp_path / "absent"), otherwise="colour")
+def test_missing_weights_can_fall_back_to_our_extractor(tmp_path):
+    with pytest.warns(UserWarning, match=r"not at .*absent.*The extractor colour is used instead"):
+        found = inception(str(tmp_path / "absent"), fallback="colour")
     assert found.name == "colour"
     with pytest.raises(UserError, match="run python -m gan_lab"):
         inception(str(tmp_path / "absent"))
@@ -161,4 +161,4 @@ def test_the_command_downloads_once_and_checks(server, tmp_path, monkeypatch, ca
     assert (tmp_path / "kept" / "weights-6726825d.pth").read_bytes() == b"weights"
     (folder / "weights-6726825d.pth").unlink()
     command.fetch()  # it is there
-    assert capsys.readouterr().out.count("whole and checked") == 2
+    assert capsys.readouterr().out.count("complete and verified") == 2

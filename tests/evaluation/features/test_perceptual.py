@@ -7,14 +7,14 @@ import torchvision
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features import perceptual
-from gan_lab.evaluation.features.perceptual import LPIPS, ColourDistance, comparisons, l1, lpips, ssim, wrong
+from gan_lab.evaluation.features.perceptual import LPIPS, ColourDistance, l1, lpips, paired_metrics, pixel_error, ssim
 
 
 def noise(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def random_trunk(network):
+def random_network(network):
     """torchvision's layers with random weights, without the cost of its classifier."""
     with torch.device("meta"):
         features = getattr(torchvision.models, network)().features
@@ -28,8 +28,8 @@ def random_trunk(network):
 
 
 @pytest.mark.parametrize(("network", "theirs"), [("alexnet", "alex"), ("vgg16", "vgg")])
-def test_lpips_is_the_references_over_the_same_trunk_with_the_published_weights(network, theirs, monkeypatch):
-    features, state = random_trunk(network)
+def test_lpips_equals_the_reference_over_the_same_network_with_the_published_weights(network, theirs, monkeypatch):
+    features, state = random_network(network)
     monkeypatch.setattr(reference, "_get_tv_model_features", lambda *_: copy.deepcopy(features))
     expected = reference._LPIPS(pretrained=True, net=theirs, pnet_rand=True)
     a, b = noise(2, 3, 40, 56, seed=1), noise(2, 3, 40, 56, seed=2)
@@ -40,21 +40,21 @@ def test_lpips_is_the_references_over_the_same_trunk_with_the_published_weights(
         torch.testing.assert_close(found(a[:, :1], b), found(a[:, :1].expand(-1, 3, -1, -1), b))
 
 
-def test_weights_are_used_where_they_are_and_only_the_published_ones(tmp_path, monkeypatch):
+def test_weights_are_used_if_they_exist_and_are_the_published_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert lpips("alexnet") is None
     with pytest.raises(UserError, match=r"no .*/nowhere.pth: give weights.alexnet the path"):
         lpips("alexnet", str(tmp_path / "nowhere.pth"))
     path = tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
     path.parent.mkdir(parents=True)
-    torch.save(random_trunk("alexnet")[1], path)
+    torch.save(random_network("alexnet")[1], path)
     with pytest.raises(UserError, match="does not begin with 7be5be79"):
         lpips("alexnet")
     monkeypatch.setattr(perceptual, "sha256", lambda _: "7be5be79" + "0" * 56)
     assert lpips("alexnet").sha256.startswith("7be5be79")
-    assert set(comparisons(32, {})) == {"l1", "ssim", "pd_colour", "lpips_alex"}
-    assert set(comparisons(31, {})) == {"l1", "ssim", "pd_colour"}
-    assert set(comparisons(10, {})) == {"l1", "pd_colour"}
+    assert set(paired_metrics(32, {})) == {"l1", "ssim", "pd_colour", "lpips_alex"}
+    assert set(paired_metrics(31, {})) == {"l1", "ssim", "pd_colour"}
+    assert set(paired_metrics(10, {})) == {"l1", "pd_colour"}
 
 
 def test_the_colour_distance_is_its_formula():
@@ -73,21 +73,21 @@ def test_the_colour_distance_is_its_formula():
     torch.testing.assert_close(distance(grey, b), distance(grey.expand(-1, 3, -1, -1), b))
 
 
-def test_a_blur_is_further_in_its_eyes_the_stronger_it_is():
+def test_a_stronger_blur_has_a_larger_distance():
     image = noise(1, 3, 32, 32)
     blurred = [torch.nn.functional.avg_pool2d(image, k, 1, k // 2, count_include_pad=False) for k in (1, 3, 5, 9)]
     distances = [ColourDistance()(image, each).item() for each in blurred]
     assert distances == sorted(distances) and distances[0] == 0 < distances[1]
 
 
-def test_l1_ssim_and_wrong_are_their_closed_forms():
+def test_l1_ssim_and_pixel_error_are_their_closed_forms():
     dark, light = torch.full((2, 3, 16, 16), -0.5), torch.full((2, 3, 16, 16), 0.25)
     assert l1(dark, light).tolist() == [0.75, 0.75]
     c1 = 0.01**2
     expected = (2 * 0.25 * 0.625 + c1) / (0.25**2 + 0.625**2 + c1)  # as shares of white
     assert ssim(dark, light).tolist() == pytest.approx([expected] * 2, rel=1e-3)
     real = torch.nn.functional.one_hot(torch.tensor([[[0, 1], [2, 2]]]), 3).permute(0, 3, 1, 2).float()
-    real[0, :, 1, 1] = 0  # a pixel of none
-    made = torch.zeros(1, 3, 2, 2)
-    made[:, 1] = 0.3
-    assert wrong(made, real).tolist() == pytest.approx([2 / 3])
+    real[0, :, 1, 1] = 0  # a pixel without a class
+    fake = torch.zeros(1, 3, 2, 2)
+    fake[:, 1] = 0.3
+    assert pixel_error(fake, real).tolist() == pytest.approx([2 / 3])

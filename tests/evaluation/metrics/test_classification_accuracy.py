@@ -1,11 +1,11 @@
-"""A classifier learns from samples what there is to learn in them."""
+"""The accuracy of classifiers that are trained on samples."""
 
 from functools import partial
 
 import pytest
 import torch
 
-from gan_lab.evaluation.metrics import classification_accuracy as usefulness
+from gan_lab.evaluation.metrics import classification_accuracy
 from gan_lab.evaluation.metrics.classification_accuracy import ClassificationAccuracy
 from gan_lab.evaluation.model_metric import EvalOptions
 
@@ -13,7 +13,7 @@ K = 3
 
 
 def drawn(labels, seed):
-    """Noise with a bright bar, whose place is the class."""
+    """Returns noise with a bright bar at a place that depends on the class."""
     random = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 90, (len(labels), 1, 12, 12), generator=random, dtype=torch.uint8)
     for k in range(K):
@@ -59,27 +59,27 @@ def measured(tmp_path):
 
 
 def measure(model, cache_dir):
-    probe = ClassificationAccuracy(n=120, steps=30)
-    assert probe.applies_to(model, Data())
-    probe.update(model, Data(), EvalOptions(batch_size=50, progress=False, cache_dir=cache_dir))
-    found = probe.compute()
-    assert probe.described == {"real": 120, "test": 90}
+    metric = ClassificationAccuracy(n=120, steps=30)
+    assert metric.applies_to(model, Data())
+    metric.update(model, Data(), EvalOptions(batch_size=50, progress=False, cache_dir=cache_dir))
+    found = metric.compute()
+    assert metric.described == {"real": 120, "test": 90}
     return found
 
 
-def test_good_samples_teach_and_wrong_ones_mislead(measured, monkeypatch):
+def test_good_samples_train_and_wrong_ones_mislead(measured, monkeypatch):
     before = torch.random.get_rng_state()
-    taught, calls = usefulness.taught, []
-    monkeypatch.setattr(usefulness, "taught", lambda *a: calls.append(1) or taught(*a))
+    train, calls = classification_accuracy.train_classifier, []
+    monkeypatch.setattr(classification_accuracy, "train_classifier", lambda *a: calls.append(1) or train(*a))
     good, bad = measured(Painter()), measured(Painter(wrong=1))
-    assert len(calls) == 5  # of the real pictures once
+    assert len(calls) == 5  # real images only once
     assert good["cas"] > 0.9 and good["cas.real"] > 0.9 and good["cas.both"] > 0.9
     assert bad["cas"] < 0.2 and bad["cas.real"] == good["cas.real"]
     assert good["cas.error"] == (good["cas"] * (1 - good["cas"]) / 90) ** 0.5
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_models_without_labels_do_not_suit():
+def test_it_does_not_apply_to_unconditional_models():
     model = Painter()
     model.classes = 0
     assert not ClassificationAccuracy().applies_to(model, Data())

@@ -8,16 +8,16 @@ from gan_lab.common.capabilities import LabelledImages
 from gan_lab.common.images import to_uint8
 from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.features.extractors import Extractor
-from gan_lab.evaluation.metrics.classwise import LabelAccuracy, WithinClasses
-from gan_lab.evaluation.metrics.frechet import frechet_distance
+from gan_lab.evaluation.metrics.classwise import ClasswiseFrechetDistance, LabelAccuracy
+from gan_lab.evaluation.metrics.frechet import frechet_distance_of_moments
 from gan_lab.evaluation.statistics import NotApplicableError
 
 K, N = 3, 90
 
 
 def labelled(doubles):
-    """Real pictures whose class k is brighter by 20 k."""
-    data = doubles.Pictures()
+    """Returns real images whose class k is brighter by 20 k, and their classes."""
+    data = doubles.ImageData()
     data.classes, data.name = K, "numbered"
     own = torch.arange(len(data.pixels)) * 7 % K
     data.pixels = (data.pixels / 2 + 20 * own.view(-1, 1, 1, 1)).to(torch.uint8)
@@ -32,9 +32,9 @@ class Knowing(Extractor):
     dim, classes, resizer, sha256 = 6, 13, "none", "1" * 64
     seen = 0
 
-    def __init__(self, knows):
+    def __init__(self, class_logits):
         super().__init__()
-        self.knows = knows
+        self.class_logits = class_logits
 
     def extract(self, images):
         self.seen += len(images)
@@ -51,9 +51,9 @@ class Painter:
     def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
         numbers = torch.arange(start, start + n)
         label = numbers % K
-        made = torch.where(numbers % 9 == 0, (label + 1) % K, label)
+        fake = torch.where(numbers % 9 == 0, (label + 1) % K, label)
         noise = torch.stack([torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(int(i))) for i in numbers])
-        return (64 + 20 * made.view(-1, 1, 1, 1) + 8 * noise) / 127.5 - 1
+        return (64 + 20 * fake.view(-1, 1, 1, 1) + 8 * noise) / 127.5 - 1
 
 
 def gaussian(pixels, extractor):
@@ -61,37 +61,39 @@ def gaussian(pixels, extractor):
     return torch.from_numpy(features.mean(0)), torch.from_numpy(np.cov(features.T))
 
 
-@pytest.mark.parametrize("knows", [{}, {"numbered": slice(10, 13)}], ids=["unknown", "known"])
-def test_each_class_is_compared_with_its_own(doubles, knows, tmp_path):
-    (data, own), extractor = labelled(doubles), Knowing(knows)
+@pytest.mark.parametrize("class_logits", [{}, {"numbered": slice(10, 13)}], ids=["unknown", "known"])
+def test_each_class_is_compared_with_itself(doubles, class_logits, tmp_path):
+    (data, own), extractor = labelled(doubles), Knowing(class_logits)
     assert isinstance(data, LabelledImages)
-    parts = {"classes": WithinClasses, "labels": LabelAccuracy}
+    parts = {"classes": ClasswiseFrechetDistance, "labels": LabelAccuracy}
 
-    def figures():
-        measure = SampleEvaluator(data, N, [extractor], parts, batch_size=16, cache_dir=tmp_path, progress=False)
-        return measure.report(Painter()).figures
+    def metrics():
+        evaluator = SampleEvaluator(data, N, [extractor], parts, batch_size=16, cache_dir=tmp_path, progress=False)
+        return evaluator.evaluate(Painter()).metrics
 
-    found = figures()
+    found = metrics()
     labels = torch.arange(N) % K
-    made = to_uint8(Painter().sample(N))
+    fake = to_uint8(Painter().sample(N))
     expected = [
-        frechet_distance(*gaussian(data.pixels[own == k], extractor), *gaussian(made[labels == k], extractor))
+        frechet_distance_of_moments(
+            *gaussian(data.pixels[own == k], extractor), *gaussian(fake[labels == k], extractor)
+        )
         for k in range(K)
     ]
     assert [found[f"fd_fake_class_{k}"] for k in range(K)] == pytest.approx(expected, rel=1e-6)
     assert found["fd_fake_classes"] == pytest.approx(sum(expected) / K, rel=1e-6)
-    assert ("label_accuracy" in found) == bool(knows)
-    if knows:
+    assert ("label_accuracy" in found) == bool(class_logits)
+    if class_logits:
         assert found["label_accuracy"] == pytest.approx(8 / 9)
         assert found["label_accuracy_real"] > 0.95
     seen = extractor.seen
-    assert figures() == found
+    assert metrics() == found
     assert extractor.seen == seen + N
 
 
-def test_classes_that_cannot_be_compared_are_passed_over():
+def test_classes_that_cannot_be_compared_are_not_applicable():
     few, many = torch.tensor([0, 0, 1]), torch.arange(6) % 2
     with pytest.raises(NotApplicableError, match="fewer than 2"):
-        WithinClasses(4, (many, few), 2)
+        ClasswiseFrechetDistance(4, (many, few), 2)
     with pytest.raises(NotApplicableError, match="half a gigabyte"):
-        WithinClasses(6000, (many, many), 2)
+        ClasswiseFrechetDistance(6000, (many, many), 2)

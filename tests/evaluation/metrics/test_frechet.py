@@ -5,7 +5,13 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.feature_table import FeatureTable
-from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance, GroupedMoments, factor, frechet_distance
+from gan_lab.evaluation.metrics.frechet import (
+    FeatureMoments,
+    FrechetDistance,
+    GroupedMoments,
+    covariance_factor,
+    frechet_distance_of_moments,
+)
 
 
 def reference(real, fake):
@@ -28,7 +34,9 @@ def drawn(n, dim, seed):
 
 def test_one_dimension_is_the_closed_form():
     # (μa - μb)² + (σa - σb)²
-    assert frechet_distance(*map(torch.tensor, ([1.0], [[4.0]], [3.0], [[25.0]]))) == pytest.approx(4 + 9, rel=1e-12)
+    assert frechet_distance_of_moments(*map(torch.tensor, ([1.0], [[4.0]], [3.0], [[25.0]]))) == pytest.approx(
+        4 + 9, rel=1e-12
+    )
 
 
 def test_commuting_covariances_are_the_closed_form():
@@ -37,7 +45,7 @@ def test_commuting_covariances_are_the_closed_form():
     rotate = lambda values: rotation @ values.double().diag() @ rotation.T  # noqa: E731
     mean = torch.tensor([0.5, 0.0, -2.0, 1.0]).double()
     expected = mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum()
-    assert frechet_distance(mean, rotate(a), 0 * mean, rotate(b)) == pytest.approx(expected.item(), rel=1e-9)
+    assert frechet_distance_of_moments(mean, rotate(a), 0 * mean, rotate(b)) == pytest.approx(expected.item(), rel=1e-9)
 
 
 def test_non_commuting_covariances_of_two_dimensions_are_the_closed_form():
@@ -46,15 +54,15 @@ def test_non_commuting_covariances_of_two_dimensions_are_the_closed_form():
     product = a @ b
     root = (product.trace() + 2 * product.det().sqrt()).sqrt()
     expected = (a.trace() + b.trace() - 2 * root).item()
-    assert frechet_distance(torch.zeros(2), a, torch.zeros(2), b) == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance_of_moments(torch.zeros(2), a, torch.zeros(2), b) == pytest.approx(expected, rel=1e-12)
 
 
-def test_equal_sides_are_at_no_distance():
+def test_equal_sides_have_distance_zero():
     x = drawn(50, 100, 0)
     assert measured(x, x) < 1e-9 * x.var(0).sum().item()
 
 
-def test_a_constant_side_is_its_spread_away():
+def test_the_distance_to_a_constant_side_is_the_variance():
     x = drawn(50, 6, 1).double()
     still = x[:1].expand(50, 6)
     expected = (x.mean(0) - x[0]).square().sum() + x.var(0).sum()
@@ -67,8 +75,8 @@ def test_equals_torch_fidelity(n, dim):
     assert measured(real, fake) == pytest.approx(reference(real, fake), rel=1e-6)
 
 
-@pytest.mark.parametrize(("m", "n"), [(70, 50), (70, 300), (300, 50)], ids=["both", "the real", "the made"])
-def test_sides_of_fewer_pictures_than_dimensions_are_kept_whole(m, n):
+@pytest.mark.parametrize(("m", "n"), [(70, 50), (70, 300), (300, 50)], ids=["both", "the real", "the fake"])
+def test_sides_with_fewer_images_than_dimensions_are_kept_whole(m, n):
     real, fake = drawn(m, 96, 1), drawn(n, 96, 2)
     metric = FrechetDistance(96, m, n)
     assert [isinstance(side, FeatureTable) for side in (metric.real, metric.fake)] == [m < 96, n < 96]
@@ -78,16 +86,16 @@ def test_sides_of_fewer_pictures_than_dimensions_are_kept_whole(m, n):
     assert metric.compute()["fd"] == pytest.approx(reference(real, fake), rel=1e-5)
 
 
-def test_a_root_is_kept_with_what_it_is_the_root_of():
+def test_the_factor_is_stored_with_the_moments():
     x = drawn(50, 6, 3)
-    first, again = FeatureMoments(6, rooted=True), FeatureMoments(6, rooted=True)
+    first, again = FeatureMoments(6, with_factor=True), FeatureMoments(6, with_factor=True)
     first.update(x)
-    again.restore(first.merged_states())
-    assert torch.equal(again.compute().root, first.compute().root)
-    torch.testing.assert_close(again.compute().root.T @ again.compute().root, first.compute().covariance)
+    again.load_states(first.merged_states())
+    assert torch.equal(again.compute().factor, first.compute().factor)
+    torch.testing.assert_close(again.compute().factor.T @ again.compute().factor, first.compute().covariance)
 
 
-def test_groups_have_the_moments_of_their_own_and_add_up():
+def test_groups_have_their_own_moments_and_add_up():
     x, member = drawn(60, 5, 4), torch.arange(60) * 7 % 3
     metric = GroupedMoments(5, member, 3)
     for rows in torch.arange(60).flip(0).split(11):
@@ -123,11 +131,11 @@ def test_two_metrics_merge_into_one():
     assert one.compute() == pytest.approx(whole.compute(), rel=1e-9)
 
 
-def test_a_factor_gives_the_covariance_back():
+def test_a_factor_reproduces_the_covariance():
     covariance = torch.cov(drawn(20, 30, 6).double().T)
-    root = factor(covariance)
-    assert root.shape == (19, 30)
-    torch.testing.assert_close(root.T @ root, covariance)
+    factor = covariance_factor(covariance)
+    assert factor.shape == (19, 30)
+    torch.testing.assert_close(factor.T @ factor, covariance)
 
 
 def test_reset_forgets_both_sides():
@@ -138,8 +146,8 @@ def test_reset_forgets_both_sides():
     assert metric.real.count == metric.fake.count == 0
 
 
-def test_one_picture_has_no_covariance():
+def test_one_image_has_no_covariance():
     metric = FeatureMoments(3)
     metric.update(torch.ones(1, 3))
-    with pytest.raises(UserError, match="at least 2 pictures"):
+    with pytest.raises(UserError, match="at least 2 images"):
         metric.compute()

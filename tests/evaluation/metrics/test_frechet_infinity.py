@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.evaluation.metrics.frechet import Moments, frechet_distance
-from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity, dimensions
+from gan_lab.evaluation.metrics.frechet import Moments, frechet_distance_of_moments
+from gan_lab.evaluation.metrics.frechet_infinity import FrechetInfinity, effective_dimension
 from gan_lab.evaluation.statistics import NotApplicableError
 
 DIM = 16
@@ -17,7 +17,7 @@ def mixing(seed):
 
 
 REAL, FAKE = mixing(0), 1.1 * mixing(0)
-TRUE = frechet_distance(torch.zeros(DIM), REAL.T @ REAL, 0.2 * torch.ones(DIM), FAKE.T @ FAKE)
+TRUE = frechet_distance_of_moments(torch.zeros(DIM), REAL.T @ REAL, 0.2 * torch.ones(DIM), FAKE.T @ FAKE)
 
 
 def measured(n, seed, real=40_000):
@@ -28,7 +28,7 @@ def measured(n, seed, real=40_000):
     return metric.compute()
 
 
-def test_few_samples_tell_what_many_would():
+def test_few_samples_extrapolate_to_many():
     found = [measured(200, seed) for seed in range(30)]
     plain, extrapolated = (np.array([each[key] for each in found]) for key in ("fd", "fd_inf"))
     assert plain.mean() > 1.05 * TRUE
@@ -53,7 +53,7 @@ def flat(n, seed, dim=64):
     )
 
 
-def test_as_few_samples_as_are_let_through_suffice():
+def test_the_least_number_of_samples_is_enough():
     found = [flat(400, seed) for seed in range(8)]
     expected = 64 * 0.3**2
     extrapolated, plain = (np.mean([each[key] for each in found]) for key in ("fd_inf", "fd"))
@@ -61,12 +61,12 @@ def test_as_few_samples_as_are_let_through_suffice():
     assert extrapolated == pytest.approx(expected, abs=2 * found[0]["fd_inf.error"])
 
 
-def test_too_few_samples_are_passed_over():
-    with pytest.raises(NotApplicableError, match="96 at least"):
+def test_too_few_samples_are_not_applicable():
+    with pytest.raises(NotApplicableError, match="it needs 96"):
         FrechetInfinity(DIM, 95)
     with pytest.raises(NotApplicableError, match="384 samples are needed"):
         flat(383, 0)
 
 
-def test_dimensions_that_hardly_vary_hardly_count():
-    assert dimensions(Moments(9, torch.zeros(2), torch.diag(torch.tensor([4.0, 1.0])))) == pytest.approx(9 / 5)
+def test_dimensions_with_small_variance_count_less():
+    assert effective_dimension(Moments(9, torch.zeros(2), torch.diag(torch.tensor([4.0, 1.0])))) == pytest.approx(9 / 5)

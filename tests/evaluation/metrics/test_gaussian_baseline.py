@@ -2,7 +2,7 @@ import torch
 
 from gan_lab.common.capabilities import Samples
 from gan_lab.common.images import to_float
-from gan_lab.evaluation.metrics import gaussian_baseline as gaussian
+from gan_lab.evaluation.metrics import gaussian_baseline
 from gan_lab.evaluation.metrics.gaussian_baseline import PixelGaussian
 
 
@@ -11,30 +11,30 @@ def expected(data):
     return x.mean(0), torch.cov(x.T)
 
 
-def test_from_the_covariance_samples_have_the_pixels_moments(doubles):
-    data = doubles.Pictures(count=300)
+def test_samples_have_the_moments_of_many_images(doubles):
+    data = doubles.ImageData(count=300)
     assert_moments(PixelGaussian(data), data)
 
 
-def test_from_few_pictures_samples_have_the_pixels_moments(doubles):
-    data = doubles.Pictures(count=20)
+def test_samples_have_the_moments_of_few_images(doubles):
+    data = doubles.ImageData(count=20)
     model = PixelGaussian(data)
-    assert len(model.root) == 20
+    assert len(model.factor) == 20
     assert_moments(model, data)
 
 
-def test_above_the_limit_only_so_many_pictures_are_used(doubles, monkeypatch):
-    monkeypatch.setattr(gaussian, "_WHOLE", 30)
-    model, data = PixelGaussian(doubles.Pictures(count=300)), doubles.Pictures(count=300)
-    assert model.pictures == 30
+def test_above_the_limit_fewer_images_are_used(doubles, monkeypatch):
+    monkeypatch.setattr(gaussian_baseline, "MAX_DIMENSIONS", 30)
+    model, data = PixelGaussian(doubles.ImageData(count=300)), doubles.ImageData(count=300)
+    assert model.n == 30
     data.pixels = data.pixels[:30]
     assert_moments(model, data)
 
 
 def assert_moments(model, data):
-    """The root is the covariance's exactly, and 20,000 samples have it within sampling error."""
+    """Checks that the factor has exactly the covariance, and 20,000 samples within the sampling error."""
     mean, covariance = expected(data)
-    torch.testing.assert_close(model.root.T @ model.root, covariance, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(model.factor.T @ model.factor, covariance, rtol=1e-3, atol=1e-5)
     x = model.sample(20_000).flatten(1)
     spread = covariance.diagonal().max()
     assert (x.mean(0) - mean).abs().max() < 6 * (spread / len(x)).sqrt()
@@ -42,7 +42,7 @@ def assert_moments(model, data):
 
 
 def test_a_sample_depends_on_its_number_alone(doubles):
-    model = PixelGaussian(doubles.Pictures())
+    model = PixelGaussian(doubles.ImageData())
     assert isinstance(model, Samples)
     whole = model.sample(10, seed=5)
     torch.testing.assert_close(torch.cat([model.sample(3, seed=5), model.sample(7, seed=5, start=3)]), whole)

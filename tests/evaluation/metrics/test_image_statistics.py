@@ -1,4 +1,4 @@
-"""What is read off pixels, on pictures whose frequencies and looks are known."""
+"""Pixel metrics of images whose frequencies and statistics are known."""
 
 import math
 
@@ -15,7 +15,7 @@ from gan_lab.evaluation.metrics.image_statistics import (
 
 
 def waves(cycles, side=32, amplitude=60):
-    """A picture of so many cycles from left to right, about a middle grey."""
+    """Returns an image with that many cycles from left to right, around a middle grey."""
     x = torch.arange(side) / side
     row = 128 + amplitude * torch.cos(2 * math.pi * cycles * x)
     return row.round().clamp(0, 255).to(torch.uint8).expand(1, 1, side, side)
@@ -49,7 +49,7 @@ def test_half_the_amplitude_is_six_decibels_less():
     assert len(found["spectrum.real"]) == len(found["spectrum.fake"]) == 12
 
 
-def test_looks_of_flat_pictures():
+def test_statistics_of_flat_images():
     colours = torch.tensor([[255, 0, 0], [90, 90, 90]], dtype=torch.uint8).view(2, 3, 1, 1).expand(2, 3, 8, 8)
     red, grey = image_statistics(colours).tolist()
     assert grey == pytest.approx([0, 90, 0, 0], abs=1e-3)
@@ -64,13 +64,13 @@ def test_sharpness_falls_with_a_blur_and_contrast_is_the_deviation():
     np.testing.assert_allclose(image_statistics(sharp)[:, 2], sharp.flatten(1).float().std(1), rtol=1e-5)
 
 
-def test_means_and_errors_are_those_of_the_pictures():
+def test_means_and_errors_are_those_of_the_images():
     metric, fake, real = ImageStatisticsComparison((3, 24, 24)), noise(50, seed=1), noise(40, seed=2)
     for rows in torch.arange(50).split(16):
         metric.update(fake[rows], False, rows)
     metric.update(real, True, torch.arange(40))
     found, each = metric.compute(), image_statistics(fake).double()
-    for place, name in enumerate(("sharpness", "brightness", "contrast", "colourfulness")):
-        assert found[name] == pytest.approx(each[:, place].mean().item())
-        assert found[f"{name}.error"] == pytest.approx(each[:, place].std(correction=0).item() / 50**0.5)
-        assert found[f"{name}.real"] == pytest.approx(image_statistics(real)[:, place].double().mean().item())
+    for column, name in enumerate(("sharpness", "brightness", "contrast", "colourfulness")):
+        assert found[name] == pytest.approx(each[:, column].mean().item())
+        assert found[f"{name}.error"] == pytest.approx(each[:, column].std(correction=0).item() / 50**0.5)
+        assert found[f"{name}.real"] == pytest.approx(image_statistics(real)[:, column].double().mean().item())

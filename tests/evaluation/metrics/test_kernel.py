@@ -38,8 +38,8 @@ def test_equals_torchmetrics_and_torch_fidelity():
     assert found == pytest.approx(theirs[KEY_METRIC_KID_MEAN], rel=1e-6)
 
 
-@pytest.mark.parametrize("n", [60, 30], ids=["as published", "few pictures"])
-def test_subsets_are_torch_fidelitys_and_shrink_with_the_sets(n):
+@pytest.mark.parametrize("n", [60, 30], ids=["as published", "few images"])
+def test_subsets_equal_torch_fidelity_and_shrink_with_the_sets(n):
     real, fake = drawn(70, seed=1).float(), drawn(n, seed=2, shift=0.3).float()
     metric = KernelDistance(8, 70, n, subsets=9, size=40)
     metric.update(real, True)
@@ -84,6 +84,6 @@ def test_it_is_unbiased_and_its_error_is_that_of_repeated_draws():
     assert np.mean([estimate.error for estimate in estimates]) == pytest.approx(values.std(), rel=0.2)
 
 
-def test_two_pictures_are_too_few():
-    with pytest.raises(NotApplicableError, match="at least 3 pictures on each side, and there are 2 and 9"):
+def test_two_images_are_not_applicable():
+    with pytest.raises(NotApplicableError, match="at least 3 images on each side, and there are 2 and 9"):
         KernelDistance(4, 2, 9)

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from gan_lab.common.errors import UserError
-from gan_lab.evaluation.features.perceptual import Perceptual
+from gan_lab.evaluation.features.perceptual import PerceptualDistance
 from gan_lab.evaluation.metrics.path_length import PathLength
 from gan_lab.evaluation.model_metric import EvalOptions
 from gan_lab.inference.interpolation import slerp
 
 
 class Linear:
-    """Pictures that are the latents themselves, times a factor."""
+    """Images that are the latents themselves, times a factor."""
 
     device = torch.device("cpu")
     num_labels = 0
@@ -29,7 +29,7 @@ class Linear:
         return self.factor * latents.view(-1, 3, 2, 2)
 
 
-class Squared(Perceptual):
+class Squared(PerceptualDistance):
     name, sha256 = "squared", ""
 
     def forward(self, a, b):
@@ -37,17 +37,17 @@ class Squared(Perceptual):
 
 
 def measured(model, n=200, batch_size=64):
-    probe = PathLength(n, Squared(), epsilon=1e-3)
-    assert probe.applies_to(model, None)
-    probe.update(model, None, EvalOptions(batch_size=batch_size, progress=False))
-    found = probe.compute()
-    probe.reset()
-    probe.update(model, None, EvalOptions(batch_size=n, progress=False))
-    assert probe.compute() == pytest.approx(found, rel=1e-3)
+    metric = PathLength(n, Squared(), epsilon=1e-3)
+    assert metric.applies_to(model, None)
+    metric.update(model, None, EvalOptions(batch_size=batch_size, progress=False))
+    found = metric.compute()
+    metric.reset()
+    metric.update(model, None, EvalOptions(batch_size=n, progress=False))
+    assert metric.compute() == pytest.approx(found, rel=1e-3)
     return found["path_length_squared"], found["path_length_squared.error"]
 
 
-def test_on_an_arc_the_length_is_the_arcs():
+def test_the_length_on_an_arc_is_that_of_the_arc():
     """A step of ε along a great arc of radius r and angle a is ε r a long, and its square over ε² is (r a)²."""
     model = Linear()
     a, b = model.latents(200), model.latents(200, start=200)

@@ -1,10 +1,10 @@
-"""Figures of nearest neighbours against the reference, and against their definitions point by point."""
+"""Metrics of nearest neighbours against the reference, and against their definitions point by point."""
 
 import pytest
 import torch
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
-from gan_lab.evaluation.metrics import precision_recall as neighbours
+from gan_lab.evaluation.metrics import precision_recall
 from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall, nearest, realism
 from gan_lab.evaluation.statistics import NotApplicableError
 
@@ -26,17 +26,17 @@ def apart(a, b):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_precision_and_recall_are_torch_fidelitys(k):
+def test_precision_and_recall_equal_torch_fidelity(k):
     real, fake = drawn(211), drawn(157, seed=1, shift=0.4, scale=0.8)
     found = measured(PrecisionRecall, real, fake, k=k)
     assert (found["precision"], found["recall"]) == pytest.approx(calculate_precision_recall_full(fake, real, k))
     assert 0.2 < found["recall"] < found["precision"] < 1
 
 
-def test_density_and_coverage_are_their_definitions():
+def test_density_and_coverage_follow_their_definitions():
     real, fake, k = drawn(90), drawn(70, seed=1, shift=0.3), 5
-    reach = apart(real, real).sort().values[:, k]
-    inside = apart(fake, real) < reach
+    radii = apart(real, real).sort().values[:, k]
+    inside = apart(fake, real) < radii
     found = measured(DensityCoverage, real, fake, k=k)
     assert found["density"] == pytest.approx(inside.double().sum().item() / (k * len(fake)))
     assert found["coverage"] == pytest.approx(inside.any(0).double().mean().item())
@@ -59,18 +59,18 @@ def test_copies_are_found():
     assert found < 0.5
 
 
-def test_the_nearest_are_found_in_their_order():
+def test_the_nearest_are_found_in_order():
     points, others = drawn(30, seed=2), drawn(50)
     found, expected = nearest(points, others, 4), apart(points, others).sort()
     assert found.index.tolist() == expected.indices[:, :4].tolist()
     torch.testing.assert_close(found.squares.sqrt().double(), expected.values[:, :4], rtol=1e-4, atol=1e-4)
 
 
-def test_realism_is_its_definition_and_falls_with_the_distance():
+def test_realism_follows_its_definition_and_falls_with_the_distance():
     real, fake, k = drawn(80), torch.stack([torch.full((6,), shift) for shift in (0.0, 2.0, 5.0)]), 3
-    reach = apart(real, real).sort().values[:, k]
-    kept = reach <= reach.median()
-    expected = (reach[kept] / apart(fake, real[kept])).max(1).values
+    radii = apart(real, real).sort().values[:, k]
+    kept = radii <= radii.median()
+    expected = (radii[kept] / apart(fake, real[kept])).max(1).values
     torch.testing.assert_close(realism(real, fake, k).double(), expected, rtol=1e-4, atol=0)
     assert expected[0] > expected[1] > expected[2]
 
@@ -79,7 +79,7 @@ def test_blocks_do_not_matter(monkeypatch):
     real, fake = drawn(60), drawn(45, seed=1)
     parts = PrecisionRecall, DensityCoverage, Authenticity
     whole = [measured(part, real, fake) for part in parts]
-    monkeypatch.setattr(neighbours, "_NUMBERS", 7 * 60)
+    monkeypatch.setattr(precision_recall, "_MAX_ENTRIES", 7 * 60)
     assert [measured(part, real, fake) for part in parts] == whole
 
 
@@ -88,6 +88,6 @@ def test_features_far_from_zero_keep_their_neighbours():
     assert measured(PrecisionRecall, real + 1000, fake + 1000) == measured(PrecisionRecall, real, fake)
 
 
-def test_too_few_pictures_are_passed_over():
-    with pytest.raises(NotApplicableError, match="need 6 pictures, not 5"):
+def test_too_few_images_are_not_applicable():
+    with pytest.raises(NotApplicableError, match="need 6 images, but there are 5"):
         DensityCoverage(4, 5, 100)

@@ -1,19 +1,18 @@
-"""The whole way from files to figures, beside torch-fidelity on the same files with the same extractor."""
+"""Metrics of image files, compared with torch-fidelity on the same files with the same extractor."""
 
 import json
 
 import pytest
 import torch
 import torch_fidelity
-from gan_lab.evaluating import evaluate
 from PIL import Image
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from gan_lab.cli.config.compose import compose
+from gan_lab.evaluate import evaluate
 from gan_lab.evaluation.features.extractors import Colour
 
 REAL, FAKE, SUBSET = 240, 144, 100
-"""More and fewer than the 192 features: of one side moments are kept, of the other all features."""
+"""More and fewer than the 192 features: one side keeps moments, the other a table."""
 
 
 class Reference(FeatureExtractorBase):
@@ -42,7 +41,7 @@ class Reference(FeatureExtractorBase):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("pictures"), torch.Generator().manual_seed(0)
+    folder, random = tmp_path_factory.mktemp("images"), torch.Generator().manual_seed(0)
     for name, count, contrast in (("real", REAL, 1.0), ("fake", FAKE, 0.7)):
         (folder / name).mkdir()
         coarse = torch.rand(count, 3, 5, 5, generator=random)
@@ -62,11 +61,11 @@ def theirs(folders):
     )  # fmt: skip
 
 
-def test_every_figure_is_torch_fidelitys(folders, theirs):
+def test_every_metric_equals_torch_fidelity(folders, theirs):
     subsets = [f"metrics.kernel.{key}" for key in ("subsets=7", f"size={SUBSET}")]
-    evaluate(
-        compose([f"real={folders}/real", f"fake={folders}/fake", "device=cpu", "batch_size=37", "page=false",
-                 "metrics=[distance,kernel,score,precision_recall]", *subsets, f"output={folders}/ours"], "evaluate")
+    evaluate.run(
+        f"real={folders}/real", f"fake={folders}/fake", "device=cpu", "batch_size=37", "page=false",
+        "metrics=[distance,kernel,score,precision_recall]", *subsets, f"output={folders}/ours.json",
     )  # fmt: skip
     ours = json.loads((folders / "ours.json").read_text())["figures"]
     assert ours["fd_colour"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)

@@ -45,6 +45,6 @@ def test_one_class_for_all_scores_one():
     assert shares.tolist() == [0, 1, 0]
 
 
-def test_more_splits_than_samples_are_refused():
-    with pytest.raises(ValueError, match="choose 1 to 4"):
+def test_more_splits_than_samples_raise():
+    with pytest.raises(ValueError, match="give 1 to 4"):
         ClassifierScore(3, 4, splits=10)

@@ -13,16 +13,18 @@ from gan_lab.evaluation.features.extractors import Colour
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance, kernel_distance
 from gan_lab.evaluation.metrics.score import Score
-from gan_lab.evaluation.metrics.translation import comparing
+from gan_lab.evaluation.metrics.translation import pair_metrics
 from gan_lab.inference.translation import translated
 
 
 @pytest.fixture
-def report(doubles, tmp_path):
+def evaluate(doubles, tmp_path):
     def make(model, data, n=100, extractors=None, **kwargs):
-        parts = {"distance": FrechetDistance, "score": Score, "kernel": KernelDistance}
+        metrics = {"distance": FrechetDistance, "score": Score, "kernel": KernelDistance}
         options = {"cache_dir": tmp_path, "progress": False, **kwargs}
-        return TranslationEvaluator(data, n, extractors or [doubles.Projection(768)], parts, **options).report(model)
+        return TranslationEvaluator(data, n, extractors or [doubles.Projection(768)], metrics, **options).evaluate(
+            model
+        )
 
     return make
 
@@ -36,9 +38,9 @@ def frechet(a, b):
     return fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
 
 
-def test_distances_are_those_of_the_pictures_features(doubles, report):
+def test_distances_are_those_of_the_images_features(doubles, evaluate):
     data, projection = two_sides(), doubles.Projection(768)
-    figures = report(Carrier(shifted(0.25), shifted(-0.5)), data).figures
+    figures = evaluate(Carrier(shifted(0.25), shifted(-0.5)), data).metrics
     a, b = (data.sides[side].splits["test"][0] for side in "ab")
     train = data.sides["b"].splits["train"][0][2::3]  # 10 of 30, as many as there are translations
     features = {name: projection(pixels)[0] for name, pixels in (("a", a), ("b", b), ("train", train))}
@@ -58,44 +60,44 @@ def test_distances_are_those_of_the_pictures_features(doubles, report):
     assert figures["fd_fake"] == pytest.approx((figures["fd_fake_a2b"] + figures["fd_fake_b2a"]) / 2)
 
 
-def test_cycle_and_identity_errors_are_the_closed_form(report):
-    figures = report(Carrier(shifted(0.25), shifted(-0.1)), two_sides()).figures
-    told = [figures[name] for name in ("cycle_a", "cycle_b", "identity_b", "identity_a")]
-    assert told == pytest.approx([0.15, 0.15, 0.25, 0.1], abs=1e-6)
-    one_way = report(Carrier(shifted(0.25)), two_sides()).figures
+def test_cycle_and_identity_errors_are_the_closed_form(evaluate):
+    figures = evaluate(Carrier(shifted(0.25), shifted(-0.1)), two_sides()).metrics
+    protocol = [figures[name] for name in ("cycle_a", "cycle_b", "identity_b", "identity_a")]
+    assert protocol == pytest.approx([0.15, 0.15, 0.25, 0.1], abs=1e-6)
+    one_way = evaluate(Carrier(shifted(0.25)), two_sides()).metrics
     assert "identity_b" in one_way and not {"cycle_a", "identity_a", "l1_a2b"} & set(one_way)
 
 
-def test_pairs_are_compared_one_by_one(report):
+def test_pairs_are_compared_one_by_one(evaluate):
     a = pictures(9, 0)
     side = Side(test=a, train=a)
     data, model = TwoSides(side, Side(test=a + 20, train=a), paired=True), Carrier(shifted(0))
-    figures = report(model, data, pairs=comparing(model, data)).figures
+    figures = evaluate(model, data, pairs=pair_metrics(model, data)).metrics
     off = (to_float(a + 20) - to_float(a)).abs().mean()
     assert figures["l1_a2b"] == pytest.approx(off.item(), rel=1e-5)
     assert 0 < figures["ssim_a2b"] < 1 and figures["pd_colour_a2b"] > 0
     same = TwoSides(side, side, paired=True)
-    figures = report(model, same, pairs=comparing(model, same)).figures
+    figures = evaluate(model, same, pairs=pair_metrics(model, same)).metrics
     assert [figures[f"{name}_a2b"] for name in ("l1", "pd_colour", "ssim")] == pytest.approx([0, 0, 1], abs=1e-6)
 
 
-def test_sets_that_are_no_pairs_are_refused(report):
+def test_sets_that_cannot_be_pairs_raise(evaluate):
     model = Carrier(shifted(0))
-    with pytest.raises(UserError, match="10 and 13 test pictures are no pairs"):
-        comparing(model, two_sides())
+    with pytest.raises(UserError, match="10 and 13 test images cannot be pairs"):
+        pair_metrics(model, two_sides())
     data = TwoSides(Side(test=pictures(4, 0), train=pictures(4, 0)), two_sides(b=4, shape=(3, 32, 8)).sides["b"])
-    with pytest.raises(UserError, match=r"\(16, 16\) does not belong to one of \(32, 8\)"):
-        report(model, data, pairs=comparing(model, data))
+    with pytest.raises(UserError, match=r"\(16, 16\) and its target of \(32, 8\)"):
+        evaluate(model, data, pairs=pair_metrics(model, data))
 
 
-def test_maps_count_wrong_pixels(doubles, report):
+def test_label_maps_have_the_share_of_wrong_pixels(doubles, evaluate):
     ids = torch.randint(0, 3, (6, 1, 16, 16), dtype=torch.uint8)
     domains = {"a": Domain(), "b": Domain(labels=3)}
     photos = pictures(6, 0)
     data = TwoSides(Side(test=photos, train=photos), Side(test=ids, train=ids), True, domains)
     always_one = torch.tensor([0.1, 0.9, 0.2]).view(1, 3, 1, 1)
     model = Carrier(lambda image: always_one.expand(len(image), 3, *image.shape[2:]), domains=domains)
-    figures = report(model, data, pairs=comparing(model, data)).figures
+    figures = evaluate(model, data, pairs=pair_metrics(model, data)).metrics
     assert figures["wrong_a2b"] == pytest.approx((ids != 1).float().mean().item())
     assert "l1_a2b" not in figures and "identity_b" not in figures
     uniform = doubles.Projection(768)(to_uint8(domains["b"].visualize(always_one.expand(6, 3, 16, 16))))[0]
@@ -103,7 +105,7 @@ def test_maps_count_wrong_pixels(doubles, report):
     assert figures["fd_fake_a2b"] == pytest.approx(frechet(uniform, real), rel=1e-4)
 
 
-def test_pictures_of_any_size_are_padded_for_the_network_and_cropped():
+def test_images_of_any_size_are_padded_for_the_network_and_cropped():
     model = networks()
     picture = torch.rand(2, 3, 17, 22) * 2 - 1
     assert translated(model, picture, "b").shape == picture.shape
@@ -113,27 +115,32 @@ def test_pictures_of_any_size_are_padded_for_the_network_and_cropped():
         assert torch.equal(translated(model, picture, "b"), model.translator("b")(padded)[..., :17, :22])
 
 
-def test_ragged_batches_and_any_batch_size_give_the_same_figures(report):
+def test_ragged_batches_and_any_batch_size_give_the_same_metrics(evaluate):
     batches = [pictures(3, i, (3, *size)) for i, size in enumerate([(16, 16), (10, 21), (17, 12)])]
     ragged, model = Side(test=batches, train=batches), networks()
     data = TwoSides(ragged, two_sides().sides["b"])
-    made = [report(model, data, extractors=[Colour()], batch_size=size) for size in (2, 256)]
-    assert made[0].figures == pytest.approx(made[1].figures, rel=1e-4, abs=1e-6)
+    made = [evaluate(model, data, extractors=[Colour()], batch_size=size) for size in (2, 256)]
+    assert made[0].metrics == pytest.approx(made[1].metrics, rel=1e-4, abs=1e-6)
     assert made[0].protocol["directions"]["a2b"] == {"translated": 9, "real": 13, "floor": 9}
     assert ("b", 6, 2, (20, 12)) in model.asked
 
 
-def test_the_record_is_plain_and_says_how(report):
+def test_the_record_is_plain_and_has_the_protocol(evaluate):
     data = two_sides()
-    record = report(networks(), data, n=8, seed=5).record()
+    record = evaluate(networks(), data, n=8, seed=5).record()
     assert json.loads(json.dumps(record)) == record
-    told = record["protocol"]
-    assert told["directions"] == {way: {"translated": 8, "real": 8, "floor": 8} for way in ("a2b", "b2a")}
-    assert (told["split"], told["seed"], told["precision"], told["paired"]) == ("test", 5, "fp32", False)
-    assert told["data"]["b"] == {"counts": {"test": 13, "train": 30}}
-    assert told["extractors"]["fake"]["dim"] == 8 and told["versions"]["torch"]
+    protocol = record["protocol"]
+    assert protocol["directions"] == {way: {"translated": 8, "real": 8, "floor": 8} for way in ("a2b", "b2a")}
+    assert (protocol["split"], protocol["seed"], protocol["precision"], protocol["paired"]) == (
+        "test",
+        5,
+        "fp32",
+        False,
+    )
+    assert protocol["data"]["b"] == {"counts": {"test": 13, "train": 30}}
+    assert protocol["extractors"]["fake"]["dim"] == 8 and protocol["versions"]["torch"]
 
 
-def test_too_few_pictures_are_refused(report):
-    with pytest.raises(UserError, match="at least 3 pictures of each set, but a2b has 2 to translate, 13 to"):
-        report(Carrier(shifted(0)), two_sides(a=2))
+def test_too_few_images_raise(evaluate):
+    with pytest.raises(UserError, match="at least 3 images of each set, but a2b has 2 to translate, 13 to"):
+        evaluate(Carrier(shifted(0)), two_sides(a=2))

@@ -53,7 +53,7 @@ def test_an_evaluation_page_shows_everything_without_requests(browser, tmp_path)
         "within each class",
         "Nearest real images",
         "least realistic",
-        sheet.told,
+        sheet.caption,
     ):
         assert part in browser.document
     assert browser.document.count("<svg") == 3

@@ -200,7 +200,7 @@ def test_the_final_table_says_what_was_compared(run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     figures = run().callback.last["final"]["figures"]
     printed = capsys.readouterr().out
-    for part in ("24 samples against 40 pictures of the train split", "pixel Gaussian", "real images"):
+    for part in ("24 samples against 40 images of the train split", "pixel Gaussian", "real images"):
         assert part in printed
     for name in ("fd_grey", "fd_grey_gaussian", "kd_grey", "cs_grey_real"):
         assert f"{figures[name]:.4g}" in printed
@@ -240,6 +240,6 @@ def test_a_model_or_data_without_evaluator_is_skipped(run, tmp_path, case):
 @pytest.mark.parametrize("counts", [{"n": 1}, {"n": 24, "quick_n": 1}])
 def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
     module = SamplingModule()
-    with pytest.raises(UserError, match="at least 2 samples, not 1"):
+    with pytest.raises(UserError, match="n=1 is not valid"):
         run(make(tmp_path, 16, **counts), module)
     assert module.iteration == 0

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.instantiate import instantiate
-from gan_lab.inference.sheets import animation_for
+from gan_lab.evaluation.kinds import animation_for
 from gan_lab.training.callbacks.samples import SampleGrid
 from gan_lab.training.loggers import CSV
 

@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader
 from gan_lab.common.capabilities import Translates, TwoDomains
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
+from gan_lab.evaluation.kinds import sheet_for
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance
-from gan_lab.inference.sheets import sheet_for
+from gan_lab.inference.sheets import SheetOptions
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.callbacks.health import Health
@@ -90,7 +91,7 @@ def test_metrics_best_checkpoint_and_table(tmp_path, capsys, monkeypatch):
 
 
 def test_too_few_images_end_the_run_before_it_begins(tmp_path):
-    with pytest.raises(UserError, match="at least 3 pictures of each set"):
+    with pytest.raises(UserError, match="at least 3 images of each set"):
         fit(tmp_path, Data(b=2))
     assert not (tmp_path / "last.ckpt").exists()
 
@@ -123,7 +124,7 @@ def grey(*levels):
 def test_a_row_shows_an_image_of_each_domain_its_translation_and_reconstruction():
     data = TwoSides(Side(test=grey(10, 20, 30, 40)), Side(test=grey(100, 150, 200)))
     model = Carrier(lambda x: x + 20 / 127.5, lambda x: x - 10 / 127.5)
-    sheet = sheet_for(model, data, n=12, seed=0, columns=None)()
+    sheet = sheet_for(model, data, SheetOptions(n=12))()
     assert sheet.shape == (3, 2 * 66 + 2, 6 * 66 + 2)
     rows = [[level(sheet, row, column) for column in range(6)] for row in range(2)]
     assert rows == [[20, 40, 30, 150, 140, 160], [40, 60, 50, 200, 190, 210]]
@@ -132,14 +133,14 @@ def test_a_row_shows_an_image_of_each_domain_its_translation_and_reconstruction(
 def test_a_row_of_pairs_shows_source_output_and_target_of_any_size():
     ragged = [grey(10), torch.full((1, 3, 16, 8), 50, dtype=torch.uint8)]
     data = TwoSides(Side(test=ragged), Side(test=[part + 100 for part in ragged]), paired=True)
-    sheet = sheet_for(Carrier(lambda x: x + 20 / 127.5), data, n=64, seed=0, columns=None)()
+    sheet = sheet_for(Carrier(lambda x: x + 20 / 127.5), data, SheetOptions(n=64))()
     rows = [[level(sheet, row, column) for column in range(3)] for row in range(2)]
     assert rows == [[10, 30, 110], [50, 70, 150]]
 
 
 def test_many_images_and_their_translations_share_rows():
     data = TwoSides(Side(test=grey(*range(0, 180, 10))), Side(test=grey(0)))
-    sheet = sheet_for(Carrier(lambda x: x + 20 / 127.5), data, n=64, seed=0, columns=None)()
+    sheet = sheet_for(Carrier(lambda x: x + 20 / 127.5), data, SheetOptions(n=64))()
     assert sheet.shape == (3, 6 * 66 + 2, 6 * 66 + 2)
     assert [level(sheet, 1, column) for column in range(6)] == [30, 50, 40, 60, 50, 70]
 
@@ -148,7 +149,7 @@ def test_a_label_map_is_shown_in_colour_next_to_a_grey_image():
     domains = {"a": Domain(labels=2), "b": Domain(1)}
     ids = torch.tensor([0, 1], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 16, 16)
     data = TwoSides(Side(test=ids), Side(test=ids), True, domains)
-    sheet = sheet_for(Carrier(lambda x: x[:, 1:], domains=domains), data, n=6, seed=0, columns=None)()
+    sheet = sheet_for(Carrier(lambda x: x[:, 1:], domains=domains), data, SheetOptions(n=6))()
     assert sheet.shape[0] == 3
     assert sheet[:, 30, 30].tolist() != sheet[:, 96, 30].tolist()
     assert [level(sheet, row, 1) for row in range(2)] == [128, 255]
