@@ -2,17 +2,36 @@
 
 import doctest
 import json
+from functools import partial
+from types import SimpleNamespace
 
 import hydra
 import pytest
 import torch
+from cases import plain
 from hydra.core.global_hydra import GlobalHydra
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger
 
 import gan_lab
 from gan_lab.cli import composition
 from gan_lab.common import runs
 from gan_lab.common.deprecation import RenamedWarning
 from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import instantiate
+from gan_lab.data import presets
+from gan_lab.data.loading.loader import sampler_position
+from gan_lab.losses.adversarial import LeastSquares, NonSaturating
+from gan_lab.losses.likelihoods import Gaussian
+from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.models.bases.gan import GANModule
+from gan_lab.models.bases.latents import Normal
+from gan_lab.models.cyclegan import CycleGAN
+from gan_lab.models.vae import VAE
+from gan_lab.networks import dcgan, patchgan, resnet
+from gan_lab.networks.vae import MLPDecoder, MLPEncoder
+from gan_lab.training.budget import Budget
+from gan_lab.training.options import EngineOptions
 
 TINY = ["model=dcgan", "data=fake", "data.channels=1", "data.size=16", "network.base=4", "network.critic_base=4"]
 TINY += ["batch_size=4", "trainer=cpu", "logger=none"]
@@ -65,7 +84,7 @@ def test_a_run_that_was_cut_short_goes_on(tmp_path):
     assert json.loads((folder / "run.json").read_text())["state"] == "finished"
 
 
-class Break(gan_lab.cli.composition.Callback):
+class Break(Callback):
     def on_train_batch_end(self, trainer, module, *_):
         if module.images_seen == 8:
             trainer.save_checkpoint(f"{trainer.default_root_dir}/last.ckpt")
@@ -109,3 +128,126 @@ def test_it_works_within_a_program_that_uses_hydra(tmp_path):
 def test_the_example_runs(capsys):
     failed, tried = doctest.testmod(composition)
     assert not failed and tried
+
+
+ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+BARE_TRAINER = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+
+
+def engine(**more):
+    return EngineOptions(ema_half_life=100, log_every=3, **more)
+
+
+def gan(**more):
+    torch.manual_seed(0)
+    image = {"channels": 1, "height": 16, "width": 16}
+    networks = dcgan.Generator(latent=8, base=4, **image), dcgan.Discriminator(base=4, **image)
+    return GANModule(*networks, Normal(8), AdversarialObjective(NonSaturating()), ADAM, ADAM, engine=engine(**more))
+
+
+def digits():
+    return presets.digits(name="digits", channels=1, classes=0, size=16, batch_size=256)
+
+
+def vae():
+    encoder, decoder = MLPEncoder(4, 1, 16, 16, widths=[8]), MLPDecoder(2, 2, 16, 16, widths=[8])  # mean and scale
+    return VAE(encoder, decoder, Gaussian(), ADAM, Normal(2), engine=engine())
+
+
+def cyclegan():
+    generators = [resnet.Generator(filters=4, blocks=1) for _ in "ab"]
+    discriminators = [patchgan.Discriminator(filters=4, layers=1) for _ in "ab"]
+    objective, domains = AdversarialObjective(LeastSquares()), {side: {"channels": 3} for side in "ab"}
+    return CycleGAN(*generators, *discriminators, domains, objective, ADAM, ADAM, engine=engine())
+
+
+def plain2striped():
+    domains = {side: {"channels": 3} for side in "ab"}
+    images = {"name": "plain2striped", "domains": domains, "size": 16, "batch_size": 4}
+    return presets.plain2striped(12, 4, 0, labels=False, paired=False, **images)
+
+
+PLAIN = {"gan": (gan, digits, 6), "vae": (vae, digits, 6), "cyclegan": (cyclegan, plain2striped, 3)}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_arguments_and_a_plain_trainer(name, tmp_path):
+    """An epoch ends without a budget, losses are logged, and Lightning writes its own checkpoint."""
+    model, data, per_epoch = (part if isinstance(part, int) else part() for part in PLAIN[name])
+    trainer = Trainer(max_epochs=1, **{**BARE_TRAINER, "logger": CSVLogger(tmp_path)})
+    trainer.fit(model, datamodule=data)
+    assert (model.iteration, trainer.current_epoch, trainer.num_training_batches) == (per_epoch, 1, per_epoch)
+    assert "train/" in next(tmp_path.rglob("metrics.csv")).read_text()
+    assert len([*tmp_path.rglob("*.ckpt")]) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_epochs_are_those_of_an_endless_run_and_are_resumed(workers, tmp_path):
+    def fit(epochs, model, data, **more):
+        trainer = Trainer(max_epochs=epochs, default_root_dir=tmp_path, **BARE_TRAINER)
+        data.workers = workers
+        trainer.fit(model, datamodule=data, **more)
+        return trainer, model
+
+    def state(model):
+        return torch.cat([value.flatten().float() for value in model.state_dict().values()])
+
+    _, endless = fit(-1, gan(budget=Budget(images=18 * 256)), digits())
+    _, whole = fit(3, gan(), digits())
+    first, _ = fit(1, gan(), digits())
+    first.save_checkpoint(tmp_path / "first.ckpt")
+    _, resumed = fit(3, gan(), digits(), ckpt_path=tmp_path / "first.ckpt")
+    assert endless.iteration == whole.iteration == resumed.iteration == 18
+    assert torch.equal(state(endless), state(whole)) and torch.equal(state(endless), state(resumed))
+
+
+def test_a_checkpoint_within_an_epoch_is_resumed(tmp_path):
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            if module.iteration == 8:
+                trainer.save_checkpoint(tmp_path / "mid.ckpt")
+
+    whole, resumed = gan(), gan()
+    Trainer(max_epochs=3, callbacks=[Save()], default_root_dir=tmp_path, **BARE_TRAINER).fit(whole, datamodule=digits())
+    trainer = Trainer(max_epochs=3, default_root_dir=tmp_path, **BARE_TRAINER)
+    trainer.fit(resumed, datamodule=digits(), ckpt_path=tmp_path / "mid.ckpt")
+    assert resumed.iteration == whole.iteration == 18
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+MODELS = ["wgan_gp", "r3gan", "vae_gan", "vqgan", "mocogan", "simvp", "pix2pix"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_fits_a_plain_trainer(name, tmp_path):
+    config = plain([f"model={name}"], tmp_path, "data.count=16")
+    model, data = instantiate(config["model"]), instantiate(config["data"])
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **BARE_TRAINER)
+    trainer.fit(model, datamodule=data)
+    assert trainer.current_epoch == 1 and model.iteration == 4 // model.batches_per_iteration
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_steps": 10}, "counts the steps of every optimizer: give max_epochs"),
+        ({"strategy": "ddp"}, "strategy='ddp_find_unused_parameters_true'"),
+    ],
+)
+def test_settings_of_a_trainer_that_cannot_work_are_refused(options, message, tmp_path):
+    trainer = Trainer(default_root_dir=tmp_path, **BARE_TRAINER, **options)
+    with pytest.raises(UserError, match=message):
+        trainer.fit(gan(), datamodule=digits())
+
+
+def test_a_sampler_that_lightning_would_replace_is_refused():
+    trainer = SimpleNamespace(world_size=2, _accelerator_connector=SimpleNamespace(use_distributed_sampler=True))
+    with pytest.raises(UserError, match="use_distributed_sampler=False"):
+        sampler_position(trainer)
+
+
+def test_a_dry_run_of_lightning_works(tmp_path):
+    model = gan()
+    Trainer(fast_dev_run=True, default_root_dir=tmp_path, **BARE_TRAINER).fit(model, datamodule=digits())
+    assert model.iteration == 1

@@ -20,6 +20,7 @@ from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
 from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Scheduled, remember_initial
+from gan_lab.training.trainer_checks import check_trainer
 from gan_lab.training.turns import Outputs, Turns, log_losses
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -178,6 +179,8 @@ class AlternatingModule(LightningModule):
     # Lightning's hooks.
 
     def setup(self, stage: str) -> None:
+        if stage == "fit":
+            check_trainer(self.trainer, len(self.phases()))
         if self.engine.channels_last:
             for weight in (*self.parameters(), *self.buffers()):
                 if weight.ndim == 4:  # Module.to(memory_format=…) raises if any parameter has five dimensions

@@ -3,8 +3,9 @@
 Batches are therefore the same on any number of ranks and workers, and a run resumes from any batch.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol, TypedDict, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Generic, Protocol, TypedDict, TypeVar
 
 import torch
 from lightning.pytorch import Trainer
@@ -38,6 +39,9 @@ class BatchSampler(Protocol[K_out]):
     """
 
     per_epoch: int
+
+    def start_at(self, iteration: int) -> None:
+        """Lets the next pass start at an iteration, counted over all epochs."""
 
     def __iter__(self) -> Iterator[K_out]: ...
 
@@ -81,6 +85,10 @@ class EpochBatchSampler(Sampler[Key]):
         self.per_rank, self.rank = batch_size // world_size, rank
         self.per_epoch = n // (batch_size * batches)
 
+    def start_at(self, iteration: int) -> None:
+        """Lets the next pass start at an iteration, counted over all epochs."""
+        self.start = iteration
+
     def __iter__(self) -> Iterator[Key]:
         epoch, done = divmod(self.start, self.per_epoch)
         share = slice(self.rank * self.per_rank, (self.rank + 1) * self.per_rank)
@@ -103,9 +111,34 @@ class ZippedBatches(Sampler[Mapping[str, Key]]):
         self.samplers = samplers
         self.per_epoch = max(sampler.per_epoch for sampler in samplers.values())
 
+    def start_at(self, iteration: int) -> None:
+        """Lets the next pass start at an iteration, counted over all epochs."""
+        for sampler in self.samplers.values():
+            sampler.start_at(iteration)
+
     def __iter__(self) -> Iterator[Mapping[str, Key]]:
         for keys in zip(*self.samplers.values(), strict=True):
             yield dict(zip(self.samplers, keys, strict=True))
+
+
+class OneEpoch(Sampler[K], Generic[K]):
+    """The keys of one epoch in each pass, from the iteration that is counted when the pass starts.
+
+    Args:
+        batches: the endless keys.
+        iteration: returns the number of iterations so far.
+    """
+
+    def __init__(self, batches: BatchSampler[K], iteration: Callable[[], int]) -> None:
+        self.batches, self.iteration, self.per_epoch = batches, iteration, batches.per_epoch
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __iter__(self) -> Iterator[K]:
+        start = self.iteration()
+        self.batches.start_at(start)
+        yield from islice(self.batches, self.per_epoch - start % self.per_epoch)
 
 
 class SamplerPosition(TypedDict, total=False):
@@ -121,9 +154,16 @@ def sampler_position(trainer: Trainer | None) -> SamplerPosition:
     """Returns where samplers start, for which rank, and how many batches an iteration takes; nothing without a trainer.
 
     The trainer's module has the counts as ``iteration`` and ``batches_per_iteration``.
+
+    Raises:
+        UserError: if Lightning would replace the sampler by its own, which knows nothing of keys.
     """
     if trainer is None:
         return {}
+    if trainer.world_size > 1 and trainer._accelerator_connector.use_distributed_sampler:
+        raise UserError(
+            "This loader divides batches among devices itself: give Trainer(use_distributed_sampler=False)."
+        )
     module = trainer.lightning_module
     return {
         "rank": trainer.global_rank,
@@ -134,25 +174,35 @@ def sampler_position(trainer: Trainer | None) -> SamplerPosition:
 
 
 class KeyedLoader(DataLoader[Batch]):
-    """An endless DataLoader over keys, which starts at any batch; the budget decides how long a run is.
+    """A DataLoader over keys, which starts at any batch.
 
-    The position of a batch depends only on the number of batches before it, so a resumed run starts at its own count
-    of iterations. Lightning's count of epochs is not used: it falls behind if a run resumes from an epoch's last batch.
+    It is endless, and the budget decides how long a run is, unless a Trainer that counts epochs asks for it: then each
+    pass is an epoch. The position of a batch depends only on the number of batches before it, so a resumed run starts
+    at its own count of iterations. Lightning's count of epochs is not used: it falls behind if a run resumes from an
+    epoch's last batch.
 
     Args:
         data: returns the batch of a key.
         batches: the keys.
         workers: processes that make batches ahead.
+        trainer: the trainer that asks for the loader, if there is one.
 
     Attributes:
         per_epoch: batches in an epoch.
     """
 
-    def __init__(self, data: BatchDataset[K], batches: BatchSampler[K], workers: int = 0) -> None:
+    def __init__(
+        self, data: BatchDataset[K], batches: BatchSampler[K], workers: int = 0, trainer: Trainer | None = None
+    ) -> None:
+        self.is_endless = trainer is None or trainer.max_epochs == -1
+        keys: BatchSampler[K] | OneEpoch[K] = batches
+        if trainer is not None and not self.is_endless:
+            module = trainer.lightning_module
+            keys = OneEpoch(batches, lambda: getattr(module, "iteration", 0))
         super().__init__(
             data,  # type: ignore[arg-type]
             batch_size=None,
-            sampler=batches,  # type: ignore[arg-type]
+            sampler=keys,  # type: ignore[arg-type]
             num_workers=workers,
             collate_fn=_identity,  # type: ignore[arg-type]
             pin_memory=torch.cuda.is_available(),
@@ -161,7 +211,9 @@ class KeyedLoader(DataLoader[Batch]):
         self.per_epoch = batches.per_epoch
 
     def __len__(self) -> int:
-        raise TypeError("This loader is endless: per_epoch is the number of batches in an epoch.")
+        if self.is_endless:
+            raise TypeError("This loader is endless: per_epoch is the number of batches in an epoch.")
+        return self.per_epoch
 
 
 def _identity(batch: Batch) -> Batch:

@@ -115,14 +115,14 @@ class ClipsDataModule(LightningDataModule):
         assert self.splits
 
     def train_dataloader(self) -> KeyedLoader:
-        """Returns endless batches of this rank's part, from the one that the module's ``iteration`` counts.
+        """Returns batches of this rank's part, from the module's ``iteration`` on; see ``KeyedLoader``.
 
         Raises:
             UserError: if there are fewer clips than a batch takes, or the ranks cannot share one evenly.
         """
         clips = self.splits["train"]
         batches = EpochBatchSampler(len(clips), self.batch_size, self.seed, **sampler_position(self.trainer))
-        return KeyedLoader(ClipBatches(clips, self.flip, self.seed), batches, self.workers)
+        return KeyedLoader(ClipBatches(clips, self.flip, self.seed), batches, self.workers, self.trainer)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {**batch, "frames": to_float(batch["frames"])}

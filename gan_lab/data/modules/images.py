@@ -169,7 +169,7 @@ class ImageDataModule(LightningDataModule):
             self.decoded(split)
 
     def train_dataloader(self) -> KeyedLoader:
-        """Returns endless batches of this rank's part, from the one that the module's ``iteration`` counts.
+        """Returns batches of this rank's part, from the module's ``iteration`` on; see ``KeyedLoader``.
 
         Raises:
             UserError: if there are fewer images than a batch takes, or the ranks cannot share one evenly.
@@ -178,7 +178,8 @@ class ImageDataModule(LightningDataModule):
         rendered = self.decoded("train") if dynamic else self.rendered("train")
         batches = EpochBatchSampler(len(rendered), self.batch_size, self.seed, **sampler_position(self.trainer))
         data: BatchDataset[Key] = ImageBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
-        return KeyedLoader(DynamicBinarization(data, self.seed) if dynamic else data, batches, self.workers)
+        data = DynamicBinarization(data, self.seed) if dynamic else data
+        return KeyedLoader(data, batches, self.workers, self.trainer)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {**batch, "image": to_float(batch["image"])}

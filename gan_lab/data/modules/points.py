@@ -93,9 +93,9 @@ class PointsDataModule(LightningDataModule):
             raise UserError(f"data.layout={layout} has {self.classes} modes: give data.classes={self.classes}.")
 
     def train_dataloader(self) -> KeyedLoader:
-        """Returns endless batches of this rank's part, from the one that the module's ``iteration`` counts."""
+        """Returns batches of this rank's part, from the module's ``iteration`` on; see ``KeyedLoader``."""
         batches = EpochBatchSampler(self.count, self.batch_size, self.seed, **sampler_position(self.trainer))
-        return KeyedLoader(MixtureBatches(self.centres, self.deviation, self.seed), batches, self.workers)
+        return KeyedLoader(MixtureBatches(self.centres, self.deviation, self.seed), batches, self.workers, self.trainer)
 
     def points(self, n: int) -> Tensor:
         """Returns points to look at, (n, 2)."""

@@ -173,7 +173,7 @@ class TranslationDataModule(LightningDataModule):
             self.rendered(split, training=split == "train")
 
     def train_dataloader(self) -> KeyedLoader:
-        """Returns endless batches of this rank's part, from the one that the module's ``iteration`` counts.
+        """Returns batches of this rank's part, from the module's ``iteration`` on; see ``KeyedLoader``.
 
         Raises:
             UserError: if a domain has fewer images than a batch takes, the ranks cannot share a batch evenly, or a
@@ -188,7 +188,7 @@ class TranslationDataModule(LightningDataModule):
             images[name] = RandomCropFlip(both[side], self.flip, seed)
             samplers[name] = EpochBatchSampler(len(both[side]), self.batch_size, seed, **position)
             self._check_one_size(both[side], samplers[name].per_rank)
-        return KeyedLoader(DomainBatches(images), ZippedBatches(samplers), self.workers)
+        return KeyedLoader(DomainBatches(images), ZippedBatches(samplers), self.workers, self.trainer)
 
     def _check_one_size(self, rendered: Rendered, per_rank: int) -> None:
         if per_rank > 1 and rendered.spec.size is None and isinstance(rendered.pixels, Ragged):
