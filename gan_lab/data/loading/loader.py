@@ -160,7 +160,8 @@ def sampler_position(trainer: Trainer | None) -> SamplerPosition:
     """
     if trainer is None:
         return {}
-    if trainer.world_size > 1 and trainer._accelerator_connector.use_distributed_sampler:
+    connector = getattr(trainer, "_accelerator_connector", None)  # Lightning shows this setting nowhere else
+    if trainer.world_size > 1 and getattr(connector, "use_distributed_sampler", False):
         raise UserError(
             "This loader divides batches among devices itself: give Trainer(use_distributed_sampler=False)."
         )
@@ -194,7 +195,7 @@ class KeyedLoader(DataLoader[Batch]):
     def __init__(
         self, data: BatchDataset[K], batches: BatchSampler[K], workers: int = 0, trainer: Trainer | None = None
     ) -> None:
-        self.is_endless = trainer is None or trainer.max_epochs == -1
+        self.is_endless = getattr(trainer, "max_epochs", -1) == -1
         keys: BatchSampler[K] | OneEpoch[K] = batches
         if trainer is not None and not self.is_endless:
             module = trainer.lightning_module
