@@ -616,6 +616,7 @@ METHODS = {
         ("inferred", "posterior_sample"),
         ("within", "dequantize"),
         ("critic", "discriminate"),
+        ("augmented", "apply_augmentations"),
         ("replays", "supports_replay"),
         ("unlike", "reconstruction_losses"),
         ("prior_terms", "prior_losses"),

@@ -65,7 +65,7 @@ class MoCoGAN(AlternatingModule):
         self.generator = generator
         self.frame_discriminator, self.clip_discriminator = frame_discriminator, clip_discriminator
         self.content, self.motion, self.objective = content, motion, objective
-        self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
+        self.augment = {name: change for name, change in (augment or {}).items() if change is not None}
         self.labels, self.classes = Labels(classes), classes
         objective.check({"frame discriminator": frame_discriminator, "clip discriminator": clip_discriminator})
 
@@ -86,7 +86,7 @@ class MoCoGAN(AlternatingModule):
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the losses of both discriminators (eq. 3)."""
         inputs = self.discriminator_inputs(batch, shared, noise)
-        return Losses.joined({name: self.objective.d(*each, noise, self.iteration) for name, each in inputs.items()})
+        return Losses.joined({name: self.objective.d(*seen, noise, self.iteration) for name, seen in inputs.items()})
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the generator's loss against each discriminator (eq. 3)."""

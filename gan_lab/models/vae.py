@@ -188,13 +188,14 @@ class VAE(Autoencoder):
             raise UserError(f"k={k} is not valid: give an integer of at least 1.")
         n, labels, image = len(image), self.labels.expand(label, len(image), self.device), image.to(self.device)
         epsilon = draw_per_sample(lambda noise: self.prior(noise, k)[None], n, seed, start, "bound").to(self.device)
-        black = torch.zeros(1, *image.shape[1:])
-        offset = draw_per_sample(lambda noise: self.dequantize(black, noise), n, seed, start, "level").to(self.device)
+        zeros = torch.zeros(1, *image.shape[1:])
+        offset = draw_per_sample(lambda noise: self.dequantize(zeros, noise), n, seed, start, "level")
+        dequantized = image + offset.to(self.device)
         with self.inference_mode():
             encoded, decoder = self.averaged("encoder")(image, *labels), self.averaged("decoder")
-            rows = min(MAX_ROWS, MAX_VALUES // black.numel())
+            rows = min(MAX_ROWS, MAX_VALUES // zeros.numel())
             parts = epsilon.split(max(1, rows // max(n, 1)), 1)
-            chunks = [self.log_weights(decoder, image + offset, encoded, part, *labels) for part in parts]
+            chunks = [self.log_weights(decoder, dequantized, encoded, part, *labels) for part in parts]
             weights, log_likelihood, kl = (torch.cat(each, 1) for each in zip(*chunks, strict=True))
             return (log_likelihood - kl)[:, 0] if k == 1 else weights.logsumexp(1) - math.log(k)
 

@@ -23,6 +23,9 @@ from gan_lab.training.schedules import Scheduled, remember_initial
 from gan_lab.training.trainer_checks import check_trainer
 from gan_lab.training.turns import Outputs, Turns, log_losses
 
+COUNTERS = ("iteration", "images_seen", "seconds")
+"""Attributes of a module that checkpoints keep."""
+
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
@@ -219,13 +222,11 @@ class AlternatingModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.sync_buffers()
-        counters = {"iteration": self.iteration, "images_seen": self.images_seen, "seconds": self.seconds}
-        checkpoint["counters"] = counters
+        checkpoint["counters"] = {name: getattr(self, name) for name in COUNTERS}
         checkpoint["extra_state"] = {name: state.state_dict() for name, state in self.extra_state().items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        counters = checkpoint["counters"]
-        self.iteration, self.images_seen = counters["iteration"], counters["images_seen"]
-        self.seconds = counters["seconds"]
+        for name in COUNTERS:
+            setattr(self, name, checkpoint["counters"][name])
         for name, state in self.extra_state().items():
             state.load_state_dict(checkpoint["extra_state"][name])

@@ -38,7 +38,7 @@ class GANModule(AlternatingModule):
         augment: augmentations, by name, in front of the discriminator, for real and generated images alike; null
             entries are skipped.
         wrappers: for "generator" and "discriminator", by name, functions that change the network and return it
-            (``spectral_norm``, ``minibatch_deviation``); null entries are skipped.
+            (``spectral_norm``, ``minibatch_stddev``); null entries are skipped.
         replay_pool: mixes earlier fakes into those that the discriminator sees.
         new_batch_for_generator: gives the generator's phase real images of its own, instead of those that the
             discriminator has just stepped on.
@@ -74,7 +74,7 @@ class GANModule(AlternatingModule):
         self.generator, self.discriminator = generator, discriminator
         accept_old_attributes("Prior", prior)
         self.prior, self.labels, self.classes = prior, Labels(classes), classes
-        self.augment = {name: each for name, each in (augment or {}).items() if each is not None}
+        self.augment = {name: change for name, change in (augment or {}).items() if change is not None}
         self.replay_pool, self.new_batch = replay_pool, new_batch_for_generator
         self.objective = objective
         self.objective.check({"discriminator": discriminator})
@@ -100,9 +100,9 @@ class GANModule(AlternatingModule):
 
     def discriminate(self, images: Tensor, batch: Batch, noise: RandomStream) -> Tensor:
         """Returns the logits, float32, of images (N, C, H, W) after augmentation, with the labels of the batch."""
-        return self.discriminator(self.augmented(images, noise), *self.condition(batch)).float()
+        return self.discriminator(self.apply_augmentations(images, noise), *self.condition(batch)).float()
 
-    def augmented(self, images: Tensor, noise: RandomStream) -> Tensor:
+    def apply_augmentations(self, images: Tensor, noise: RandomStream) -> Tensor:
         """Applies the augmentations to images (N, C, H, W)."""
         return apply_in_order(self.augment.values(), images, noise)
 
@@ -192,7 +192,7 @@ class DiscriminatorWithHead:
     def __call__(self, images: Tensor) -> Tensor:
         """Returns the logits, float32, of images (N, C, H, W)."""
         discriminator = cast(FeatureDiscriminator, self.gan.discriminator)
-        features = discriminator.features(self.gan.augmented(images, self.noise))
+        features = discriminator.features(self.gan.apply_augmentations(images, self.noise))
         self.outputs.append(self.head(features.flatten(1)).float())
         return discriminator.logits(features).float()
 

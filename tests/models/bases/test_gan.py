@@ -97,7 +97,7 @@ def test_augmentations_and_wrappers_are_applied_in_order():
     wrap = {"discriminator": {"none": None, "flat": lambda network: nn.Sequential(nn.Flatten(), network)}}
     model = make(discriminator=nn.Linear(4, 1), augment={"a": doubled, "b": None, "c": raised}, wrappers=wrap)
     assert isinstance(model.discriminator[0], nn.Flatten)
-    assert model.augmented(torch.ones(1), KeyedStream(0)).item() == 3
+    assert model.apply_augmentations(torch.ones(1), KeyedStream(0)).item() == 3
 
 
 def networks(latent, classes):
