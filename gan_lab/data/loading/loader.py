@@ -3,12 +3,12 @@
 Batches are therefore the same on any number of ranks and workers, and a run resumes from any batch.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Generic, Protocol, TypedDict, TypeVar
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, Sampler
 
 from gan_lab.common.errors import UserError
@@ -122,23 +122,26 @@ class ZippedBatches(Sampler[Mapping[str, Key]]):
 
 
 class OneEpoch(Sampler[K], Generic[K]):
-    """The keys of one epoch in each pass, from the iteration that is counted when the pass starts.
+    """The keys of one epoch in each pass, from the iteration that the module counts when the pass starts.
 
     Args:
         batches: the endless keys.
-        iteration: returns the number of iterations so far.
+        module: has ``iteration``; without it, each pass is the epoch after the pass before.
     """
 
-    def __init__(self, batches: BatchSampler[K], iteration: Callable[[], int]) -> None:
-        self.batches, self.iteration, self.per_epoch = batches, iteration, batches.per_epoch
+    def __init__(self, batches: BatchSampler[K], module: LightningModule) -> None:
+        self.batches, self.module, self.per_epoch = batches, module, batches.per_epoch
+        self.next = 0
 
     def __len__(self) -> int:
         return self.per_epoch
 
     def __iter__(self) -> Iterator[K]:
-        start = self.iteration()
+        start: int = getattr(self.module, "iteration", self.next)
+        remaining = self.per_epoch - start % self.per_epoch
+        self.next = start + remaining
         self.batches.start_at(start)
-        yield from islice(self.batches, self.per_epoch - start % self.per_epoch)
+        yield from islice(self.batches, remaining)
 
 
 class SamplerPosition(TypedDict, total=False):
@@ -198,8 +201,7 @@ class KeyedLoader(DataLoader[Batch]):
         self.is_endless = getattr(trainer, "max_epochs", -1) == -1
         keys: BatchSampler[K] | OneEpoch[K] = batches
         if trainer is not None and not self.is_endless:
-            module = trainer.lightning_module
-            keys = OneEpoch(batches, lambda: getattr(module, "iteration", 0))
+            keys = OneEpoch(batches, trainer.lightning_module)
         super().__init__(
             data,  # type: ignore[arg-type]
             batch_size=None,
