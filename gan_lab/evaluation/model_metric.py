@@ -42,8 +42,8 @@ class ModelMetric(Metric, Generic[Model, Data]):
     is_differentiable = False
     described: Mapping[str, object] = MappingProxyType({})
 
-    def __init_subclass__(cls, **arguments: object) -> None:
-        super().__init_subclass__(**arguments)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         accept_old_methods(cls, ModelMetric)
 
     @abstractmethod

@@ -53,8 +53,8 @@ class Statistic(Metric, Generic[Result]):
     full_state_update = False
     count: Tensor
 
-    def __init_subclass__(cls, **arguments: object) -> None:
-        super().__init_subclass__(**arguments)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         accept_old_methods(cls, Statistic)
 
     def __init__(self, *key: object, sync_on_compute: bool = True) -> None:
@@ -152,8 +152,8 @@ class Comparison(Metric, Generic[Real, Fake]):
     baseline_keys: ClassVar[Sequence[str]] = ()
     described: Mapping[str, object] = MappingProxyType({})
 
-    def __init_subclass__(cls, **arguments: object) -> None:
-        super().__init_subclass__(**arguments)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         accept_old_methods(cls, Comparison)
 
     def __init__(self, real: Statistic[Real], fake: Statistic[Fake]) -> None:

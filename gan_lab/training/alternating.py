@@ -49,8 +49,8 @@ class AlternatingModule(LightningModule):
     shares_graph: str | None = None
     """The one phase that gets the tensors of ``shared_forward`` with their graph; the others get them detached."""
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         accept_old_methods(cls, AlternatingModule)
 
     def __init__(

@@ -52,8 +52,8 @@ class Extractor(nn.Module, ABC):
     items: ClassVar[str] = "images"
     class_logits: ClassVar[Mapping[str, slice]] = {}
 
-    def __init_subclass__(cls, **arguments: object) -> None:
-        super().__init_subclass__(**arguments)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         accept_old_methods(cls, Extractor)
 
     def describe(self) -> dict[str, object]:
