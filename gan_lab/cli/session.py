@@ -89,16 +89,16 @@ class Session:
         Raises:
             UserError: if the data have no folder, or are of no kind that can be shown or compared.
         """
-        from gan_lab.common.capabilities import Mixture, RealClips, RealImages, TwoDomains
         from gan_lab.common.distributed import rank_zero_first
         from gan_lab.common.instantiate import TRUSTED, instantiate
+        from gan_lab.evaluation.kinds import kind_of
 
         node = dict(self.contents["data"])
         if root and "root" not in node:
             raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
         node |= {"root": str(root)} if root else {}
         data = instantiate(node | dict(changes or {}), [*TRUSTED, *self.trust])
-        if not isinstance(data, RealImages | RealClips | TwoDomains | Mixture):
+        if kind_of(data) is None:
             raise UserError(f"The data of {self.path}, {type(data).__name__}, cannot be compared with anything.")
         with rank_zero_first():
             data.prepare_data()  # type: ignore[union-attr]

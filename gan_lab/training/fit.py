@@ -13,11 +13,12 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gan_lab.common import runs
-from gan_lab.common.capabilities import Predicts, Reconstructs, Restores, Translates
+from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.distributed import is_rank_zero
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import is_requeued, join_process_group, requeue
 from gan_lab.common.runs import checkpoint_path
+from gan_lab.evaluation.kinds import task_of
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
@@ -53,7 +54,7 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
     with recorded_failure(run), without_remarks():
         trainer, stop = make_trainer(config)
         trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
-    return Ending(run, config, command, trainer, model, stop).conclude()
+    return Ending(run, config, command, trainer, data, model, stop).conclude()
 
 
 def build_parts(config: RunConfig) -> tuple[Any, Any]:
@@ -103,6 +104,7 @@ class Ending:
     config: RunConfig
     command: str
     trainer: Trainer
+    data: Any
     model: Any
     stop: StopOnSignal
 
@@ -111,7 +113,7 @@ class Ending:
         best = self.record()
         if self.stop.received:
             self._leave(self.stop.received)
-        self._suggest(f"checkpoint={self.run.folder / runs.LAST}")
+        self._suggest(self.run.folder / runs.LAST)
         return best
 
     def record(self) -> float | None:
@@ -141,10 +143,10 @@ class Ending:
         if (self.run.folder / "samples.png").is_file():
             shutil.copyfile(self.run.folder / "samples.png", path.with_suffix(".png"))
 
-    def _suggest(self, checkpoint: str) -> None:
-        uses = {Translates: "translate {} input=… output=…", Predicts: "predict {} input=…"}
-        use = next((use for kind, use in uses.items() if isinstance(self.model, kind)), "sample {} n=64")
-        rank_zero_info(f"Done: python -m gan_lab.{use.format(checkpoint)}")
+    def _suggest(self, checkpoint: Path) -> None:
+        task = task_of(self.model, self.data)
+        use = task.command if task else "evaluate checkpoint={checkpoint}"
+        rank_zero_info(f"Done: python -m gan_lab.{use.format(checkpoint=checkpoint)}")
         if isinstance(self.model, Reconstructs | Restores):
             completes = "" if isinstance(self.model, Reconstructs) else " hide=bottom"
-            rank_zero_info(f"  or: python -m gan_lab.reconstruct {checkpoint}{completes}")
+            rank_zero_info(f"  or: python -m gan_lab.reconstruct checkpoint={checkpoint}{completes}")
