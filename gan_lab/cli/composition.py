@@ -115,7 +115,7 @@ class Composition:
 
 
 def _leaves_files(config: RunConfig) -> bool:
-    """Whether anything is configured that writes into a run's folder, or a folder is named."""
+    """Tells whether anything is configured that writes into a run's folder, or a folder is named."""
     nodes = [node for nodes in (config.callbacks, config.logger) for node in nodes.values() if node]
     return any("_target_" in node for node in nodes) or config.run_dir != RUN_DIR or bool(config.resume)
 
@@ -154,7 +154,8 @@ class RunFolder(Callback):
             rank_zero_info(f"Run folder: {self.run.folder}")
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
-        Ending(self.run, self.config, CALLED, trainer, module, self.stop).record()
+        data = getattr(trainer, "datamodule", None)
+        Ending(self.run, self.config, CALLED, trainer, data, module, self.stop).record()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
         if trainer.is_global_zero:
