@@ -185,9 +185,7 @@ class AlternatingModule(LightningModule):
         if stage == "fit":
             check_trainer(self.trainer, len(self.phases()))
         if self.engine.channels_last:
-            for weight in (*self.parameters(), *self.buffers()):
-                if weight.ndim == 4:  # Module.to(memory_format=…) raises if any parameter has five dimensions
-                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+            to_channels_last(self)
         for network in self.modules_to_compile() if self.engine.compile else ():
             network.compile()
 
@@ -230,3 +228,13 @@ class AlternatingModule(LightningModule):
             setattr(self, name, checkpoint["counters"][name])
         for name, state in self.extra_state().items():
             state.load_state_dict(checkpoint["extra_state"][name])
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Converts the memory layout of all four-dimensional weights and buffers.
+
+    ``Module.to(memory_format=…)`` raises if any of them has five dimensions.
+    """
+    for weight in (*module.parameters(), *module.buffers()):
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
