@@ -123,8 +123,11 @@ def _put_old_name(cls: type, old: str, new: str) -> None:
     foreign = bool(above) and not isinstance(above[old], OldName) and above.get(new) is not above[old]
     if new not in vars(cls) or old in vars(cls) or foreign:
         return
-    value = vars(cls)[new]
-    setattr(cls, old, OldName(old, new, value) if hasattr(value, "__get__") else OldAttribute(old, new))
+    setattr(cls, old, _old_name(old, new, vars(cls)[new]))
+
+
+def _old_name(old: str, new: str, value: Any) -> OldName:
+    return OldName(old, new, value) if hasattr(value, "__get__") else OldAttribute(old, new)
 
 
 def accept_old_attributes(kind: str, *parts: Any) -> None:
@@ -136,10 +139,21 @@ def accept_old_attributes(kind: str, *parts: Any) -> None:
     """
     for part in parts:
         for old, new in ATTRIBUTES[kind]:
-            if hasattr(part, old) and not hasattr(part, new):
-                owner = type(part) if hasattr(type(part), old) else part
-                warn_renamed(f"{type(part).__name__}.{old}", new)
-                setattr(owner, new, getattr(owner, old))
+            _move_attribute(part, old, new)
+
+
+def _move_attribute(part: Any, old: str, new: str) -> None:
+    """Puts what an object or its class has under an old name under the new one, by which the old one reads it."""
+    holders = [part, *type(part).__mro__]
+    number = next((i for i, each in enumerate(holders) if old in getattr(each, "__dict__", {})), None)
+    if number is None or any(new in getattr(each, "__dict__", {}) for each in holders[:number]):
+        return
+    owner, value = holders[number], vars(holders[number])[old]
+    if not isinstance(value, OldName):
+        warn_renamed(f"{type(part).__name__}.{old}", new)
+        delattr(owner, old)
+        setattr(owner, new, value)
+        setattr(owner if number else type(part), old, _old_name(old, new, value))
 
 
 def present_arguments(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +172,7 @@ def present_arguments(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accept_old_arguments(names: Mapping[str, str], groups: Iterable[str] = ()) -> Callable[[T], T]:
-    """Lets a class be called with keyword arguments of the last version.
+    """Lets a class be called with keyword arguments of the last version, and its attributes of these names be used.
 
     Args:
         names: old names → present ones.
@@ -178,6 +192,9 @@ def accept_old_arguments(names: Mapping[str, str], groups: Iterable[str] = ()) -
             initialise(self, *positional, **named)
 
         cls.__init__ = with_old_names  # type: ignore[misc]
+        for old, new in names.items():
+            if not any(old in vars(each) for each in cls.__mro__):
+                setattr(cls, old, OldAttribute(old, new))
         return cls
 
     return decorate

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from gan_lab.common.deprecation import OldName, accept_old_arguments
+from gan_lab.common.deprecation import accept_old_arguments
 
 Batch = dict[str, Tensor]
 """``image`` (N, C, H, W), ``label`` (N,); ``a``, ``b`` (unpaired); ``source``, ``target`` (paired);
@@ -32,7 +32,6 @@ class Losses:
 
     terms: Mapping[str, Tensor]
     logs: Mapping[str, Tensor] = field(default_factory=dict)
-    losses = OldName("losses", "terms")
 
     @property
     def total(self) -> Tensor:

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.deprecation import accept_old_arguments
 from gan_lab.common.distributed import all_reduce_mean
+from gan_lab.common.renames import ARGUMENTS
 from gan_lab.common.types import RandomStream
 from gan_lab.losses.objective import Discriminator
 
@@ -39,6 +41,7 @@ def one_per_sample(images: Tensor, noise: RandomStream) -> Tensor:
     return noise.uniform(len(images), *[1] * (images.ndim - 1))
 
 
+@accept_old_arguments(ARGUMENTS["losses.penalties"])
 class R1:
     """½‖∇D(x)‖² at real images (Mescheder et al. 2018, eq. 9); ``weight`` is the paper's γ."""
 
@@ -67,6 +70,7 @@ class R2(R1):
         return input_gradient(logits["fake"], fake).square().sum(1) / 2
 
 
+@accept_old_arguments(ARGUMENTS["losses.penalties"])
 class GradientPenalty:
     """(‖∇D(x̂)‖ - 1)² at random points x̂ = εx + (1 - ε)G(z) between real and fake (Gulrajani et al. 2017, eq. 3)."""
 
@@ -103,6 +107,7 @@ class DRAGAN(GradientPenalty):
         return (input_gradient(discriminator(near), near).norm(dim=1) - 1).square()
 
 
+@accept_old_arguments(ARGUMENTS["losses.penalties"])
 class LeCam:
     """(D(x) - α_F)² + (D(G(z)) - α_R)² (Tseng et al. 2021, eq. 5): keeps the logits of each side near the other side's.
 
@@ -138,6 +143,7 @@ class LeCam:
         self.anchors = state_dict["anchors"]
 
 
+@accept_old_arguments(ARGUMENTS["losses.penalties"])
 class Consistency:
     """(D(x) - D(T(x)))²: logits must not change under harmless augmentations T (Zhang et al. 2020, CR-GAN, eq. 5).
 

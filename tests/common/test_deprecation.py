@@ -20,6 +20,7 @@ from gan_lab.common.renames import MODULES, NAMES
 from gan_lab.common.types import Losses, Phase
 from gan_lab.common.upgrade import renamed
 from gan_lab.losses.adversarial import Wasserstein
+from gan_lab.losses.penalties import R1
 from gan_lab.models.bases.latents import Normal
 
 PACKAGE = Path(__file__).parents[2] / "gan_lab"
@@ -238,8 +239,42 @@ def test_parts_by_the_old_names_of_their_attributes():
 
     with pytest.warns(RenamedWarning) as warned:
         accept_old_attributes("Penalty", penalty := Penalty())
-    assert (penalty.points, penalty.interval) == (frozenset({"real"}), 4)
+        assert (penalty.points, penalty.interval) == (frozenset({"real"}), 4)
     assert {str(each.message) for each in warned} == {"Penalty.at is now points.", "Penalty.every is now interval."}
+    with pytest.warns(RenamedWarning):
+        penalty.interval = 8
+        accept_old_attributes("Penalty", penalty, other := Penalty())
+        assert (penalty.every, other.every, other.interval) == (8, 4, 4)
+        penalty.every = 2
+        assert penalty.interval == 2 and "every" not in vars(penalty)
+
+
+def test_parts_that_extend_ours_by_the_old_names_of_their_attributes():
+    with pytest.warns(RenamedWarning):
+
+        class Mine(R1):
+            at = frozenset({"fake"})
+
+            def __init__(self):
+                super().__init__(every=4)
+                self.weight = 2.0
+
+        class Other(R1):
+            def __init__(self):
+                super().__init__()
+                self.every = 16
+
+        accept_old_attributes("Penalty", mine := Mine(), other := Other(), R1())
+        assert (mine.points, mine.interval, mine.at, mine.every) == (frozenset({"fake"}), 4, frozenset({"fake"}), 4)
+        assert (other.interval, R1().interval, R1().points) == (16, 1, frozenset({"real"}))
+
+    class Judge(torch.nn.Module):
+        def judge(self, features):
+            return features + 1
+
+    with pytest.warns(RenamedWarning):
+        accept_old_attributes("Discriminator", network := Judge())
+        assert network.logits(1) == network.judge(1) == 2
 
 
 def test_arguments_by_their_old_names():
