@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gan_lab"
 SHAPE = re.compile(
-    r"\([A-Zn…1-9][\w'′·×+/ -]*(?:, ?[\w'′·×+/ …-]+)*,?\)|\(\)|scalar|any shape|one value|of this shape|same shape"
+    r"\((?:[A-Zn…1-9][\w'′·×+/ -]*|[a-z](?=,))(?:, ?[\w'′·×+/ …-]+)*,?\)|\(\)|scalar|any shape|one value|of this shape"
+    r"|same shape"
 )
 BANNED = re.compile(
     r"\b(is told|are told|does not serve|do not serve|so many|so manieth|cannot be had|hangs? on|nobody|whose turn)\b",
@@ -128,10 +129,10 @@ def unclear(path):
 CHECKS = (without_shapes, without_raises, unclear)
 
 
-TO_DO = ("cli", "evaluation", "training", "")
+TO_DO = ("cli", "training", "")
 """Rooms that are still being rewritten; "" stands for the package's root."""
 
-DONE = ("evaluation/reports", "training/callbacks", "training/loggers")
+DONE = ("training/callbacks", "training/loggers")
 """Folders of such rooms that are finished."""
 
 FOLDERS = sorted({path.parent.relative_to(PACKAGE).as_posix().removeprefix(".") for path in FILES})

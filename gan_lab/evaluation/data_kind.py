@@ -18,7 +18,7 @@ AnyEvaluator = Evaluator[Any, Any]
 
 @dataclass(frozen=True)
 class Task:
-    """What a model with a capability does with one kind of data.
+    """The use of one kind of data by models with one capability.
 
     Args:
         capability: the protocol that the model satisfies.

@@ -13,7 +13,7 @@ from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 
 
 def numbered(*sizes, count=4):
-    """Batches of pictures of several sizes, each picture filled with its number."""
+    """Returns batches of images of several sizes, each image filled with its number."""
     batches, first = [], 0
     for size in sizes:
         batches.append(torch.arange(first, first + count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, *size))
@@ -47,8 +47,8 @@ def test_label_maps_are_shown_in_colour():
 def test_any_images_can_be_selected(doubles):
     data, model, numbers = doubles.ImageData(), doubles.Sampler(), torch.tensor([150, 3, 31, 32])
     assert torch.equal(SplitImages(data, "train").select(numbers), data.pixels[numbers])
-    made = SampledImages(model, (3, 4, 4), 200, seed=2)
-    assert torch.equal(made.select(numbers), to_uint8(model.sample(151, seed=2))[numbers])
+    samples = SampledImages(model, (3, 4, 4), 200, seed=2)
+    assert torch.equal(samples.select(numbers), to_uint8(model.sample(151, seed=2))[numbers])
 
 
 def test_a_subset_is_evenly_spaced(doubles):

@@ -93,6 +93,6 @@ def test_several_processes_agree_with_one(doubles, tmp_path, world):
         assert rank["translation"] == pytest.approx(one["translation"], rel=1e-5, abs=1e-7)
         for mine, its in zip(rank["score"], one["score"], strict=True):
             assert mine == pytest.approx(its, rel=1e-9)
-    figures = {"fd_inf_fake", "authenticity_fake", "apart", "brightness", "fd_fake_class_1", "few_fd_fake"}
-    assert figures <= set(one["figures"])
+    names = {"fd_inf_fake", "authenticity_fake", "apart", "brightness", "fd_fake_class_1", "few_fd_fake"}
+    assert names <= set(one["figures"])
     assert not (tmp_path / "cache1").exists()

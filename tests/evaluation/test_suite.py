@@ -16,12 +16,12 @@ from gan_lab.evaluation.suite import StatisticSet, Suite, metric_name
 
 
 @pytest.fixture
-def measured(doubles, tmp_path):
-    """Figures, and how many pictures the extractor saw for them besides the 40 samples."""
+def evaluate(doubles, tmp_path):
+    """Evaluates 40 samples; returns the metrics, and how many other images the extractor saw."""
 
     def make(data, metrics=None, limit=None, cache_dir=tmp_path, baselines=None, **options):
         extractor = doubles.Projection()
-        suite_of_metrics = Suite(
+        built = Suite(
             metrics or doubles.TWO,
             [extractor],
             SplitImages(data, "train", limit),
@@ -29,61 +29,61 @@ def measured(doubles, tmp_path):
             cache_dir=cache_dir,
             progress=False,
         )
-        figures, _ = suite_of_metrics.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40, **options))
-        return figures, extractor.seen - 40
+        metrics, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40, **options))
+        return metrics, extractor.seen - 40
 
     return make
 
 
-def test_an_unchanged_split_is_never_extracted_again(doubles, measured):
-    first, seen = measured(doubles.ImageData(), doubles.ALL)
-    again, seen_again = measured(doubles.ImageData(), doubles.ALL)
+def test_an_unchanged_split_is_never_extracted_again(doubles, evaluate):
+    first, seen = evaluate(doubles.ImageData(), doubles.ALL)
+    again, seen_again = evaluate(doubles.ImageData(), doubles.ALL)
     assert (seen, seen_again) == (200, 0)
     assert first == again
 
 
-def test_other_images_limits_and_extractors_are_extracted_anew(doubles, measured, monkeypatch):
+def test_other_images_limits_and_extractors_are_extracted_anew(doubles, evaluate, monkeypatch):
     data = doubles.ImageData()
-    measured(data)
-    assert [measured(data, limit=64)[1], measured(data, limit=64)[1]] == [64, 0]
+    evaluate(data)
+    assert [evaluate(data, limit=64)[1], evaluate(data, limit=64)[1]] == [64, 0]
     data.pixels[0, 0, 0, 0] ^= 1
-    assert measured(data)[1] == 200
+    assert evaluate(data)[1] == 200
     monkeypatch.setattr(doubles.Projection, "sha256", "1" * 64)
-    assert measured(data)[1] == 200
+    assert evaluate(data)[1] == 200
     monkeypatch.setattr(suite, "CACHE_VERSION", 0)
-    assert measured(data)[1] == 200
+    assert evaluate(data)[1] == 200
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"", lambda b: b"\xff" * len(b)])
-def test_a_broken_cache_is_computed_anew_with_a_warning(doubles, measured, tmp_path, damage):
-    first, _ = measured(doubles.ImageData())
+def test_a_broken_cache_is_computed_anew_with_a_warning(doubles, evaluate, tmp_path, damage):
+    first, _ = evaluate(doubles.ImageData())
     for path in tmp_path.rglob("*.safetensors"):
         path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(UserWarning, match="computed anew"):
-        second, seen = measured(doubles.ImageData())
+        second, seen = evaluate(doubles.ImageData())
     assert (seen, second) == (200, first)
-    assert measured(doubles.ImageData())[1] == 0
+    assert evaluate(doubles.ImageData())[1] == 0
     assert not list(tmp_path.rglob(".*"))
 
 
-def test_a_cache_that_cannot_be_written_only_warns(doubles, measured, tmp_path):
+def test_a_cache_that_cannot_be_written_only_warns(doubles, evaluate, tmp_path):
     (tmp_path / "file").touch()
     with pytest.warns(UserWarning, match="could not be cached"):
-        measured(doubles.ImageData(), cache_dir=tmp_path / "file")
+        evaluate(doubles.ImageData(), cache_dir=tmp_path / "file")
 
 
-def test_the_cache_is_where_the_environment_says(doubles, measured, tmp_path, monkeypatch):
+def test_the_cache_is_where_the_environment_says(doubles, evaluate, tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_LAB_CACHE", str(tmp_path / "here"))
-    measured(doubles.ImageData(), cache_dir=None)
+    evaluate(doubles.ImageData(), cache_dir=None)
     assert list((tmp_path / "here").rglob("*.safetensors"))
 
 
-def test_the_gaussian_is_cached_by_its_number_of_samples(doubles, measured):
+def test_the_gaussian_is_cached_by_its_number_of_samples(doubles, evaluate):
     data = doubles.ImageData()
-    seen = [measured(data, baselines={"gaussian": GaussianImages(data, n)})[1] for n in (40, 40, 41)]
+    seen = [evaluate(data, baselines={"gaussian": GaussianImages(data, n)})[1] for n in (40, 40, 41)]
     assert seen == [240, 0, 41]
-    figures, _ = measured(data, baselines={"gaussian": GaussianImages(data, 40)})
-    assert 0 < figures["fd_fake_gaussian"] < figures["fd_fake"]
+    metrics, _ = evaluate(data, baselines={"gaussian": GaussianImages(data, 40)})
+    assert 0 < metrics["fd_fake_gaussian"] < metrics["fd_fake"]
 
 
 def test_equal_statistics_are_accumulated_once(doubles):
@@ -94,11 +94,11 @@ def test_equal_statistics_are_accumulated_once(doubles):
     assert statistics.add(extractor, "features", FeatureMoments(8, with_factor=True)) is not first
 
 
-def test_every_metric_has_the_same_value_alone(doubles, measured):
+def test_every_metric_has_the_same_value_alone(doubles, evaluate):
     data = doubles.ImageData()
-    together, _ = measured(data, {"a": KernelDistance, "b": PrecisionRecall, "c": FrechetDistance})
-    alone = [measured(data, {"x": part})[0] for part in (KernelDistance, PrecisionRecall, FrechetDistance)]
-    assert together == {name: value for figures in alone for name, value in figures.items()}
+    together, _ = evaluate(data, {"a": KernelDistance, "b": PrecisionRecall, "c": FrechetDistance})
+    alone = [evaluate(data, {"x": part})[0] for part in (KernelDistance, PrecisionRecall, FrechetDistance)]
+    assert together == {name: value for metrics in alone for name, value in metrics.items()}
 
 
 def test_a_second_measurement_forgets_the_first_samples(doubles, tmp_path):
@@ -110,7 +110,7 @@ def test_a_second_measurement_forgets_the_first_samples(doubles, tmp_path):
     assert again == once.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
 
 
-def test_metrics_get_the_arguments_they_take_or_are_left_out(doubles, measured, capsys):
+def test_metrics_get_the_arguments_they_take_or_are_left_out(doubles, evaluate, capsys):
     asked = {}
 
     class Asking(Comparison):
@@ -129,9 +129,9 @@ def test_metrics_get_the_arguments_they_take_or_are_left_out(doubles, measured, 
         def __init__(self, dim):
             raise NotApplicableError("it never suits.")
 
-    figures, _ = measured(doubles.ImageData(), {"a": partial(Asking, extra=6), "b": Wanting, "refusing": Refusing})
+    metrics, _ = evaluate(doubles.ImageData(), {"a": partial(Asking, extra=6), "b": Wanting, "refusing": Refusing})
     assert asked == {"dim": 8, "fake": 40, "extra": 6}
-    assert figures == {"asked_fake": 40}
+    assert metrics == {"asked_fake": 40}
     assert "refusing is left out: it never suits." in capsys.readouterr().err
 
 
@@ -142,11 +142,11 @@ def test_a_wrong_count_raises(doubles):
         StatisticSet("cpu").accumulate(source, "cpu", False)
 
 
-def test_nothing_warns_in_ordinary_use(doubles, measured):
+def test_nothing_warns_in_ordinary_use(doubles, evaluate):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        measured(doubles.ImageData(), doubles.ALL)
-        measured(doubles.ImageData(), doubles.ALL)
+        evaluate(doubles.ImageData(), doubles.ALL)
+        evaluate(doubles.ImageData(), doubles.ALL)
 
 
 def test_names(doubles):

@@ -37,7 +37,7 @@ class EvaluatorOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class EvaluatorInputs:
-    """What an evaluator is built from.
+    """Everything that an evaluator is built from.
 
     Args:
         model: the model, with the capability that the evaluator needs.

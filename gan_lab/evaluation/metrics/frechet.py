@@ -53,7 +53,7 @@ def frechet_distance_of_moments(mean_a: Tensor, covariance_a: Tensor, mean_b: Te
 
 
 def frechet_distance(real: Moments | Tensor, fake: Moments | Tensor) -> float:
-    """Returns the squared Fréchet distance of two sides, each given as moments, or as features (n, d) if n < d.
+    """Returns the squared Fréchet distance of two sides, given as moments, or as features (m, d), (n, d) if m, n < d.
 
     With FᵀF = Ca, the product Ca Cb has the non-zero eigenvalues of the symmetric matrix F Cb Fᵀ, so a symmetric solver
     is enough. With GᵀG = Cb, too, the roots of these are the singular values of F Gᵀ, which needs no covariance at all.

@@ -72,8 +72,8 @@ def test_sampled_clips_are_compared_with_real_clips(evaluator_of):
 
 def test_single_clips_have_errors_and_no_distance(evaluator_of):
     data = RandomClips(1)
-    figures = evaluator_of(Off(data, 0.1), data).evaluate(Off(data, 0.1)).metrics
-    assert "mse_a_frame" in figures and not any(name.startswith("fd") for name in figures)
+    metrics = evaluator_of(Off(data, 0.1), data).evaluate(Off(data, 0.1)).metrics
+    assert "mse_a_frame" in metrics and not any(name.startswith("fd") for name in metrics)
 
 
 def test_an_extractor_of_images_is_refused_for_clips():

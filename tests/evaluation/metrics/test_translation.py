@@ -40,30 +40,30 @@ def frechet(a, b):
 
 def test_distances_are_those_of_the_images_features(doubles, evaluate):
     data, projection = two_sides(), doubles.Projection(768)
-    figures = evaluate(Carrier(shifted(0.25), shifted(-0.5)), data).metrics
+    metrics = evaluate(Carrier(shifted(0.25), shifted(-0.5)), data).metrics
     a, b = (data.sides[side].splits["test"][0] for side in "ab")
     train = data.sides["b"].splits["train"][0][2::3]  # 10 of 30, as many as there are translations
     features = {name: projection(pixels)[0] for name, pixels in (("a", a), ("b", b), ("train", train))}
     features["a2b"], features["b2a"] = (projection(to_uint8(to_float(x) + by))[0] for x, by in ((a, 0.25), (b, -0.5)))
-    for name, (made, real) in {
+    for name, (fake, real) in {
         "a2b": ("a2b", "b"),
         "b2a": ("b2a", "a"),
         "a2b_untranslated": ("a", "b"),
         "b2a_untranslated": ("b", "a"),
         "a2b_real": ("train", "b"),
     }.items():
-        assert figures[f"fd_fake_{name}"] == pytest.approx(frechet(features[made], features[real]), rel=1e-5)
-        kernel = kernel_distance(features[made], features[real])
-        assert figures[f"kd_fake_{name}"] == pytest.approx(kernel.value, rel=1e-5)
-        assert figures[f"kd_fake_{name}_error"] == pytest.approx(kernel.error, rel=1e-5)
-    assert list(figures)[:2] == ["fd_fake", "kd_fake"]
-    assert figures["fd_fake"] == pytest.approx((figures["fd_fake_a2b"] + figures["fd_fake_b2a"]) / 2)
+        assert metrics[f"fd_fake_{name}"] == pytest.approx(frechet(features[fake], features[real]), rel=1e-5)
+        kernel = kernel_distance(features[fake], features[real])
+        assert metrics[f"kd_fake_{name}"] == pytest.approx(kernel.value, rel=1e-5)
+        assert metrics[f"kd_fake_{name}_error"] == pytest.approx(kernel.error, rel=1e-5)
+    assert list(metrics)[:2] == ["fd_fake", "kd_fake"]
+    assert metrics["fd_fake"] == pytest.approx((metrics["fd_fake_a2b"] + metrics["fd_fake_b2a"]) / 2)
 
 
 def test_cycle_and_identity_errors_are_the_closed_form(evaluate):
-    figures = evaluate(Carrier(shifted(0.25), shifted(-0.1)), two_sides()).metrics
-    protocol = [figures[name] for name in ("cycle_a", "cycle_b", "identity_b", "identity_a")]
-    assert protocol == pytest.approx([0.15, 0.15, 0.25, 0.1], abs=1e-6)
+    metrics = evaluate(Carrier(shifted(0.25), shifted(-0.1)), two_sides()).metrics
+    errors = [metrics[name] for name in ("cycle_a", "cycle_b", "identity_b", "identity_a")]
+    assert errors == pytest.approx([0.15, 0.15, 0.25, 0.1], abs=1e-6)
     one_way = evaluate(Carrier(shifted(0.25)), two_sides()).metrics
     assert "identity_b" in one_way and not {"cycle_a", "identity_a", "l1_a2b"} & set(one_way)
 
@@ -72,13 +72,13 @@ def test_pairs_are_compared_one_by_one(evaluate):
     a = pictures(9, 0)
     side = Side(test=a, train=a)
     data, model = TwoSides(side, Side(test=a + 20, train=a), paired=True), Carrier(shifted(0))
-    figures = evaluate(model, data, pairs=pair_metrics(model, data)).metrics
+    metrics = evaluate(model, data, pairs=pair_metrics(model, data)).metrics
     off = (to_float(a + 20) - to_float(a)).abs().mean()
-    assert figures["l1_a2b"] == pytest.approx(off.item(), rel=1e-5)
-    assert 0 < figures["ssim_a2b"] < 1 and figures["pd_colour_a2b"] > 0
+    assert metrics["l1_a2b"] == pytest.approx(off.item(), rel=1e-5)
+    assert 0 < metrics["ssim_a2b"] < 1 and metrics["pd_colour_a2b"] > 0
     same = TwoSides(side, side, paired=True)
-    figures = evaluate(model, same, pairs=pair_metrics(model, same)).metrics
-    assert [figures[f"{name}_a2b"] for name in ("l1", "pd_colour", "ssim")] == pytest.approx([0, 0, 1], abs=1e-6)
+    metrics = evaluate(model, same, pairs=pair_metrics(model, same)).metrics
+    assert [metrics[f"{name}_a2b"] for name in ("l1", "pd_colour", "ssim")] == pytest.approx([0, 0, 1], abs=1e-6)
 
 
 def test_sets_that_cannot_be_pairs_raise(evaluate):
@@ -97,31 +97,31 @@ def test_label_maps_have_the_share_of_wrong_pixels(doubles, evaluate):
     data = TwoSides(Side(test=photos, train=photos), Side(test=ids, train=ids), True, domains)
     always_one = torch.tensor([0.1, 0.9, 0.2]).view(1, 3, 1, 1)
     model = Carrier(lambda image: always_one.expand(len(image), 3, *image.shape[2:]), domains=domains)
-    figures = evaluate(model, data, pairs=pair_metrics(model, data)).metrics
-    assert figures["wrong_a2b"] == pytest.approx((ids != 1).float().mean().item())
-    assert "l1_a2b" not in figures and "identity_b" not in figures
+    metrics = evaluate(model, data, pairs=pair_metrics(model, data)).metrics
+    assert metrics["wrong_a2b"] == pytest.approx((ids != 1).float().mean().item())
+    assert "l1_a2b" not in metrics and "identity_b" not in metrics
     uniform = doubles.Projection(768)(to_uint8(domains["b"].visualize(always_one.expand(6, 3, 16, 16))))[0]
     real = doubles.Projection(768)(to_uint8(domains["b"].visualize(domains["b"].encode(ids))))[0]
-    assert figures["fd_fake_a2b"] == pytest.approx(frechet(uniform, real), rel=1e-4)
+    assert metrics["fd_fake_a2b"] == pytest.approx(frechet(uniform, real), rel=1e-4)
 
 
 def test_images_of_any_size_are_padded_for_the_network_and_cropped():
     model = networks()
-    picture = torch.rand(2, 3, 17, 22) * 2 - 1
-    assert translated(model, picture, "b").shape == picture.shape
+    image = torch.rand(2, 3, 17, 22) * 2 - 1
+    assert translated(model, image, "b").shape == image.shape
     assert model.asked == [("b", 0, 2, (20, 24))]
-    padded = torch.nn.functional.pad(picture, (0, 2, 0, 3), mode="reflect")
+    padded = torch.nn.functional.pad(image, (0, 2, 0, 3), mode="reflect")
     with torch.no_grad():
-        assert torch.equal(translated(model, picture, "b"), model.translator("b")(padded)[..., :17, :22])
+        assert torch.equal(translated(model, image, "b"), model.translator("b")(padded)[..., :17, :22])
 
 
 def test_ragged_batches_and_any_batch_size_give_the_same_metrics(evaluate):
     batches = [pictures(3, i, (3, *size)) for i, size in enumerate([(16, 16), (10, 21), (17, 12)])]
     ragged, model = Side(test=batches, train=batches), networks()
     data = TwoSides(ragged, two_sides().sides["b"])
-    made = [evaluate(model, data, extractors=[Colour()], batch_size=size) for size in (2, 256)]
-    assert made[0].metrics == pytest.approx(made[1].metrics, rel=1e-4, abs=1e-6)
-    assert made[0].protocol["directions"]["a2b"] == {"translated": 9, "real": 13, "floor": 9}
+    results = [evaluate(model, data, extractors=[Colour()], batch_size=size) for size in (2, 256)]
+    assert results[0].metrics == pytest.approx(results[1].metrics, rel=1e-4, abs=1e-6)
+    assert results[0].protocol["directions"]["a2b"] == {"translated": 9, "real": 13, "floor": 9}
     assert ("b", 6, 2, (20, 12)) in model.asked
 
 
