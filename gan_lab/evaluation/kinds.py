@@ -57,9 +57,9 @@ def kind_of(data: object) -> DataKind | None:
 
 
 def task_of(model: object, data: object) -> Task | None:
-    """Returns what a model does with its data, or None."""
+    """Returns what a model does with its data, or None; a model that samples images needs no data."""
     kind = kind_of(data)
-    return kind.task_of(model) if kind else None
+    return (kind.task_of(model) if kind else None) or IMAGES.task_of(model)
 
 
 def sheet_for(model: object, data: object, options: SheetOptions = DEFAULT_SHEET) -> Callable[[], Tensor] | None:
@@ -67,7 +67,7 @@ def sheet_for(model: object, data: object, options: SheetOptions = DEFAULT_SHEET
 
     A model that samples images needs no data. Example: ``save_png("samples.png", sheet_for(model, data)())``
     """
-    task = _shown_task(model, data)
+    task = task_of(model, data)
     return partial(task.sheet, model, data, options) if task else None
 
 
@@ -76,12 +76,8 @@ def animation_for(model: object, data: object, seed: int = 0) -> Animation | Non
 
     A model of clips predicts or generates clips; a model with a latent space walks through it.
     """
-    task = _shown_task(model, data)
+    task = task_of(model, data)
     return task.animation(model, data, seed) if task else None
-
-
-def _shown_task(model: object, data: object) -> Task | None:
-    return task_of(model, data) or IMAGES.task_of(model)
 
 
 def kind_of_config(config: Mapping[str, Any]) -> DataKind:

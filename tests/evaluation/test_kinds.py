@@ -80,7 +80,8 @@ def test_a_models_task_depends_on_its_capabilities(doubles, data):
     assert task_of(Off(clips, 0.0), clips).command.startswith("predict")
     assert task_of(Known(clips.made), clips).command.startswith("sample")
     assert task_of(Carrier(lambda image: image), data["unpaired"]).command.startswith("translate")
-    assert task_of(doubles.Sampler(), clips) is None
+    assert task_of(doubles.Sampler(), None).command.startswith("sample")
+    assert task_of(SimpleNamespace(), clips) is None
     assert select_evaluator(doubles.Sampler(), clips, {}) is None
 
 
