@@ -145,7 +145,7 @@ class Suite:
         extractors: compute features and logits; metrics of images need none.
         real: the real images.
         baselines: by name, other sets that metrics with ``baseline_keys`` also compare with the real images.
-        context: further arguments that metrics may take, such as the ``judge`` of modes.
+        context: further arguments that metrics may take, such as the ``mode_classifier``.
         device: the device of the extractors.
         cache_dir: the folder of cached statistics (default GAN_LAB_CACHE, else ~/.cache/gan_lab).
         progress: show progress bars.
