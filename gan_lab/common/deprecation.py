@@ -1,19 +1,17 @@
-"""Methods, attributes and arguments of the last version work for one version, each with a ``RenamedWarning``.
+"""Methods and attributes of the last version work for one version, each with a ``RenamedWarning``.
 
-The tables are in ``gan_lab.common.renames``; modules are in ``gan_lab.common.old_modules``.
+The tables are in ``gan_lab.common.renames``. Modules are in ``gan_lab.common.old_modules``, arguments in
+``gan_lab.common.old_arguments``.
 """
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from importlib import import_module
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from types import FunctionType
 from typing import Any, TypeVar
 
-from gan_lab.common.renames import ATTRIBUTES, GROUPS, METHODS
-from gan_lab.common.upgrade import renamed_arguments
+from gan_lab.common.renames import ATTRIBUTES, METHODS
 
 T = TypeVar("T", bound=type)
 PASSED_OVER = ("gan_lab", "importlib", "_frozen_importlib", "re")
@@ -34,6 +32,11 @@ def warn_renamed(old: str, new: str) -> None:
     module, registry = frame.f_globals.get("__name__", ""), frame.f_globals.setdefault("__warningregistry__", {})
     place = (frame.f_code.co_filename, frame.f_lineno)
     warnings.warn_explicit(f"{old} is now {new}.", RenamedWarning, *place, module=module, registry=registry)
+
+
+def is_ours(cls: type) -> bool:
+    """Whether a class is one of this package, not a user's."""
+    return cls.__module__.partition(".")[0] == "gan_lab"
 
 
 class OldName:
@@ -77,26 +80,14 @@ def accept_old_methods(cls: type, base: type) -> None:
         cls: the new subclass.
         base: the class that ``METHODS`` has a table for.
     """
-    if cls.__module__.partition(".")[0] != "gan_lab":
+    if not is_ours(cls):
         _take_overrides(cls, METHODS[base.__name__])
-    else:
-        accept_old_model_arguments(cls)
     for each in (base, cls):
         for old, new in METHODS[base.__name__]:
             _put_old_name(each, old, new)
     for old, new in ATTRIBUTES.get(base.__name__, ()):
         if old not in vars(base):
             setattr(base, old, OldName(old, new))
-
-
-def accept_old_model_arguments(cls: T) -> T:
-    """Lets a class of ours be called with old arguments, also through a user's ``super().__init__(**arguments)``."""
-    code = cls.__init__.__code__ if "__init__" in vars(cls) else None  # type: ignore[misc]
-    present = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-    names = renamed_arguments(f"{cls.__module__}.{cls.__qualname__}")
-    accepted = {old: new for old, new in names.items() if new in present}
-    groups = [group for group in GROUPS if group in present]
-    return accept_old_arguments(accepted, groups)(cls) if accepted or groups else cls
 
 
 def _take_overrides(cls: type, table: Iterable[tuple[str, str]]) -> None:
@@ -154,61 +145,3 @@ def _move_attribute(part: Any, old: str, new: str) -> None:
         delattr(owner, old)
         setattr(owner, new, value)
         setattr(owner if number else type(part), old, _old_name(old, new, value))
-
-
-def present_arguments(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a configured call under their present names.
-
-    Args:
-        path: the dotted path of what is called.
-        values: by name; a value under an old name wins over one under the present name, which is a default then.
-    """
-    names = {old: new for old, new in renamed_arguments(path).items() if old in values}
-    for old, new in names.items():
-        warn_renamed(f"{old} of {path}", new)
-    return {name: value for name, value in values.items() if name not in names} | {
-        new: values[old] for old, new in names.items()
-    }
-
-
-def accept_old_arguments(names: Mapping[str, str], groups: Iterable[str] = ()) -> Callable[[T], T]:
-    """Lets a class be called with keyword arguments of the last version, and its attributes of these names be used.
-
-    Args:
-        names: old names → present ones.
-        groups: arguments of the class that are objects now, and were arguments of their own (see ``GROUPS``).
-    """
-
-    def decorate(cls: T) -> T:
-        initialise = cls.__init__  # type: ignore[misc]
-
-        @wraps(initialise)
-        def with_old_names(self: Any, *positional: Any, **named: Any) -> None:
-            for old in [name for name in named if name in names]:
-                warn_renamed(f"{cls.__name__}({old}=…)", f"{names[old]}=…")
-                named[names[old]] = named.pop(old)
-            for group in groups:
-                _group_old_arguments(cls, group, named)
-            initialise(self, *positional, **named)
-
-        cls.__init__ = with_old_names  # type: ignore[misc]
-        for old, new in names.items():
-            if not any(old in vars(each) for each in cls.__mro__):
-                setattr(cls, old, OldAttribute(old, new))
-        return cls
-
-    return decorate
-
-
-def _group_old_arguments(cls: type, group: str, named: dict[str, Any]) -> None:
-    """Replaces old arguments by the object that takes them now; they win over those of an object that is given too."""
-    target, names = GROUPS[group]
-    used = [old for old in names if old in named]
-    if not used:
-        return
-    module, _, name = target.rpartition(".")
-    given = {names[old]: named.pop(old) for old in used}
-    warn_renamed(f"{cls.__name__}({used[0]}=…)", f"{group}={name}({names[used[0]]}=…)")
-    if named.get(group) is not None:
-        given = {new: getattr(named[group], new) for new in names.values()} | given
-    named[group] = getattr(import_module(module), name)(**given)

@@ -16,8 +16,9 @@ from typing import Any, Union, get_args, get_origin
 
 from torch import Tensor
 
-from gan_lab.common.deprecation import present_arguments, warn_renamed
+from gan_lab.common.deprecation import warn_renamed
 from gan_lab.common.errors import UserError
+from gan_lab.common.old_arguments import present_arguments
 from gan_lab.common.upgrade import renamed
 
 PLAIN = {bool: "true or false", int: "an integer", float: "a number", NoneType: "null"}
@@ -77,7 +78,7 @@ def _call(node: Mapping[str, object], values: dict[str, object], trust: Sequence
     path = str(node["_target_"])
     target = resolve_target(path, trust)
     path = renamed(path)
-    values = present_arguments(path, values)
+    values = present_arguments(path, target, values)
     positional = instantiate(node.get("_args_", []), trust)
     call = partial(target, *positional, **_convert_arguments(path, target, values))
     if node.get("_partial_"):

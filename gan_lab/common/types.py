@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from gan_lab.common.deprecation import accept_old_arguments
+from gan_lab.common.old_arguments import accept_old_arguments
 
 Batch = dict[str, Tensor]
 """``image`` (N, C, H, W), ``label`` (N,); ``a``, ``b`` (unpaired); ``source``, ``target`` (paired);

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.deprecation import accept_old_arguments
 from gan_lab.common.distributed import all_reduce_mean
+from gan_lab.common.old_arguments import accept_old_arguments
 from gan_lab.common.renames import ARGUMENTS
 from gan_lab.common.types import RandomStream
 from gan_lab.losses.objective import Discriminator

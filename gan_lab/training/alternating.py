@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from gan_lab.common.deprecation import accept_old_methods, accept_old_model_arguments
+from gan_lab.common.deprecation import accept_old_methods, is_ours
 from gan_lab.common.errors import UserError
+from gan_lab.common.old_arguments import accept_old_ema, accept_old_model_arguments
 from gan_lab.common.precision import full_precision
 from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
@@ -29,6 +30,7 @@ COUNTERS = ("iteration", "images_seen", "seconds")
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
+@accept_old_ema
 @accept_old_model_arguments
 class AlternatingModule(LightningModule):
     """Base class of every method: trains its players in turn.
@@ -52,6 +54,8 @@ class AlternatingModule(LightningModule):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         accept_old_methods(cls, AlternatingModule)
+        if is_ours(cls):
+            accept_old_model_arguments(cls)
 
     def __init__(
         self,

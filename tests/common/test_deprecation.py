@@ -12,6 +12,8 @@ import pytest
 import torch
 from cases import limited, plain
 from fitting import fit
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger
 
 from gan_lab.common.deprecation import RenamedWarning, accept_old_attributes
 from gan_lab.common.instantiate import instantiate, resolve_target
@@ -22,6 +24,7 @@ from gan_lab.common.upgrade import renamed
 from gan_lab.losses.adversarial import Wasserstein
 from gan_lab.losses.penalties import R1
 from gan_lab.models.bases.latents import Normal
+from gan_lab.training.budget import Budget
 
 PACKAGE = Path(__file__).parents[2] / "gan_lab"
 
@@ -356,3 +359,97 @@ def test_metrics_written_for_the_last_version(module):
         assert brightness.real.about == brightness.real.key == ["Mean", "of all"]
         assert brightness.real.merged().keys() == {"count", "total"}
         assert mine.Ours().applies_to("ours", None) and not mine.Ours().suits("theirs", None)
+
+
+GAME = """
+import torch
+from gan_lab.core.alternating import AlternatingModule
+from gan_lab.core.ema import EMA
+from gan_lab.core.sampling import LatentModule
+from gan_lab.types import Phase, Terms
+
+
+class Game(LatentModule):
+    shares_graph = "generator"
+
+    def __init__(self, generator, critic, optimizer, ema_half_life=100, **core):
+        networks = {"generator": generator}
+        super().__init__(
+            optimizers={"critic": optimizer, "generator": optimizer}, ema=EMA(networks, ema_half_life), **core
+        )
+        self.generator, self.critic, self.shown = generator, critic, []
+
+    def phases(self):
+        return [Phase("critic", self.d_terms), Phase("generator", self.g_terms, every=2)]
+
+    def trainable(self, phase):
+        return [self.critic if phase == "critic" else self.generator]
+
+    def draw(self, batch, noise):
+        return {"fake": self.generator(self.prior(noise, len(batch["image"])), *self.told(batch))}
+
+    def d_terms(self, batch, drawn, noise):
+        return Terms({"apart": self.critic(drawn["fake"]).mean() - self.critic(batch["image"]).mean()})
+
+    def g_terms(self, batch, drawn, noise):
+        return Terms({"apart": -self.critic(drawn["fake"]).mean()}, {"seed": torch.tensor(float(self.seed))})
+
+    def stepped(self, phase):
+        self.shown.append(phase)
+
+    def picture(self, latents, *labels):
+        return self.averaged("generator")(latents)
+"""
+
+
+def test_a_game_written_for_the_last_version_trains_and_samples(module, tmp_path):
+    with pytest.warns(RenamedWarning):
+        game = module("my_old_game", GAME).Game
+        generator = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Unflatten(1, (1, 4, 4)))
+        critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
+        sgd = partial(torch.optim.SGD, lr=0.1)
+        model = game(generator, critic, sgd, prior=Normal(2), seed=7, budget=Budget(images=16), log_every=1)
+        images = [{"image": torch.rand(1, 4, 4)} for _ in range(16)]
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+        logger = CSVLogger(tmp_path)
+        trainer = Trainer(max_epochs=-1, accelerator="cpu", logger=logger, **quiet)
+        trainer.fit(model, torch.utils.data.DataLoader(images, 4))
+        logger.save()
+        assert model.shown == ["critic", "critic", "generator", "critic", "critic", "generator"]
+        assert (model.iteration, model.images_seen, model.seed) == (4, 16, 7)
+        assert model.sample(3).shape == (3, 1, 4, 4) and model.kinds == 0
+        assert model.ema.half_life == 100 and not torch.equal(
+            model.averaged("generator")[0].weight, generator[0].weight
+        )
+    header = next(tmp_path.rglob("metrics.csv")).read_text()
+    assert "train/generator/apart" in header and "train/generator/seed" in header
+
+
+def test_a_users_class_gets_the_old_arguments_that_it_names(module, tmp_path):
+    source = """
+from gan_lab.core.gan import GANModule
+
+class Named(GANModule):
+    def __init__(self, n_critic=1, replay=None, budget=None, **gan):
+        super().__init__(n_critic=n_critic, replay=replay, budget=budget, **gan)
+        self.named = n_critic, replay, budget
+"""
+    with pytest.warns(RenamedWarning):
+        module("my_named_arguments", source)
+        own = ["model._target_=my_named_arguments.Named", "remedy=replay"]
+        configuration = plain(["model=dcgan", "loss=wgan_gp"], tmp_path, *limited(12), *own)
+        model = instantiate(configuration["model"])
+        n_critic, replay, budget = model.named
+        assert n_critic == 5 == model.objective.n_critic and replay is model.replay_pool and budget.images == 12
+        assert model.engine.budget is budget
+
+
+INVENTORY = [line.split(": ") for line in (Path(__file__).parent / "format1_names.txt").read_text().splitlines()]
+"""Classes and functions of the last version, by module, of the parts that users extend or name."""
+
+
+@pytest.mark.parametrize(("module", "names"), INVENTORY, ids=[module for module, _ in INVENTORY])
+@pytest.mark.filterwarnings("ignore::gan_lab.common.deprecation.RenamedWarning")
+def test_what_users_could_import_can_still_be_imported(module, names):
+    found = importlib.import_module(f"gan_lab.{module}")
+    assert [name for name in names.split() if not hasattr(found, name)] == []
