@@ -118,7 +118,7 @@ def sngan(iterations: int, device: torch.device) -> dict[str, float]:
     def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
         return {"same": bare.SNGAN(device, BATCH, plain["precision"].startswith("bf16"), NARROW)}
 
-    narrow = [f"network.base={NARROW}", f"network.discriminator_base={NARROW}", "loss.n_critic=1"]
+    narrow = [f"model.generator.base={NARROW}", f"model.discriminator.base={NARROW}", "loss.n_critic=1"]
     return race(["model=sngan", *SMALL, *narrow], others, BATCH, iterations, device)
 
 
@@ -126,7 +126,7 @@ def r3gan(iterations: int, device: torch.device) -> dict[str, float]:
     def others(plain: dict[str, Any]) -> dict[str, bare.Step]:
         return {"same": bare.R3GAN(device, BATCH, plain["precision"].startswith("bf16"), 2 * NARROW)}
 
-    narrow = [f"network.widths={2 * NARROW}", "model.augment.diff=null"]
+    narrow = [f"model.generator.widths={2 * NARROW}", "model.augment.diff=null"]
     return race(["model=r3gan", *SMALL, *narrow], others, BATCH, iterations, device)
 
 

@@ -3,10 +3,12 @@ parts that meet nowhere else.
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
@@ -14,19 +16,18 @@ from gan_lab.cli.config.paths import home
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
 THIN = ["generator.filters=4", "discriminator.filters=4", "discriminator.layers=1", "model.engine.ema_half_life=10"]
-CODERS = {
-    "base": 4,
-    "widths": "[16]",
-    "maps": 8,
-    "cells": 1,
-    "groups": 1,
-    "dim": 2,
-    "steps": 3,
-    "units": 8,
-    "latent": 3,
+NARROW_PARTS = {
+    "generator": {"base": 4},
+    "discriminator": {"base": 4},
+    "encoder": {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
+    "decoder": {"groups": 1, "steps": 3, "units": 8},
+    "quantizer": {"entries": 8},
+    "network": {"maps": 6, "layers": 2, "head": 6},
+    "prior": {"maps": 6, "layers": 2, "head": 6},
+    "frame_discriminator": {"base": 4},
 }
+"""Arguments of a model's parts, where they have them and are not interpolated from others."""
 FORECASTERS = {"kernel": 3, "hidden": 8, "blocks": 2, "kernels": "[3]", "groups": 2}
-RASTERS = {"maps": 6, "layers": 2, "head": 6}
 SMALL = {
     "image": ["data=fake", "data.channels=3", "data.size=16"],
     "frames": ["data=fake_clips", "data.channels=3", "data.size=16", "data.length=4"],
@@ -56,7 +57,7 @@ CASES = [
     ["model=vae", "coder=conv", "likelihood=gaussian", "model.free_bits=0.1"],
     ["model=vae", "likelihood=bernoulli", "data.binarize=dynamic"],
     ["model=hvae", "conditional=true"],
-    ["model=draw", "conditional=true", "likelihood=gaussian", "coder.write=null"],
+    ["model=draw", "conditional=true", "likelihood=gaussian", "model.decoder.write=null"],
     ["model=vqvae", "conditional=true", "model.quantizer.decay=null"],
     *([f"model={model}", "conditional=true", "data.binarize=static"] for model in ("pixelcnn", "pixelrnn")),
 ]
@@ -64,52 +65,58 @@ CASES = [
 
 @cache
 def small(*case: str) -> tuple[str, ...]:
-    """What makes the case small: few narrow maps, 16 px, and classes where labels are told."""
+    """Returns what makes the case small: few narrow maps, 16 px, and classes for a conditional model."""
     config = compose(case)
-    told = ["data.classes=3"] if config.conditional else []
-    return (*SMALL[config.data_kind], *thin(config), *told)
+    classes = ["data.classes=3"] if config.conditional else []
+    return (*SMALL[config.data_kind], *thin(config), *classes)
 
 
 def thin(config: DictConfig) -> list[str]:
-    """What makes networks narrow, and lets what takes its time happen within a few iterations."""
-    network = config.get("network") or {}
-    made = ["network.base=4", "network.discriminator_base=4"] if "base" in network else []
-    made += ["network.widths=16"] if "group" in network else []
-    made += _thin_coders(config) + _thin_sequences(config) + _thin_translators(config)
+    """Returns what makes networks narrow, and lets what takes time happen within a few iterations."""
+    made = _thin_parts(config) + _thin_latents(config) + _thin_sequences(config) + _thin_translators(config)
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
-    return made + (["model.pool=4"] if "pool" in config.model else [])  # which fills, and shows old pictures
+    return made + (["model.pool=4"] if "pool" in config.model else [])  # so that the pool fills and returns images
 
 
-def _thin_coders(config: DictConfig) -> list[str]:
-    """The same of autoencoders and autoregressive networks."""
-    coder, model = config.get("coder") or {}, config.model
-    made = [f"coder.{key}={value}" for key, value in CODERS.items() if key in coder]
-    made += ["codebook.entries=8", "codebook.dim=4", "codebook.maps=8"] if "codebook" in config else []
-    for name in ("network", "prior"):
-        made += [f"model.{name}.{key}={value}" for key, value in RASTERS.items() if key in (model.get(name) or {})]
-    return made + [
-        f"discriminator.{key}=4" for key in ("base", "filters") if key in (config.get("discriminator") or {})
-    ]
+def _thin_parts(config: DictConfig) -> list[str]:
+    model = OmegaConf.to_container(config.model)
+    assert isinstance(model, dict)
+    made = []
+    for part, values in NARROW_PARTS.items():
+        stated = model.get(part)
+        own = {key for key, value in stated.items() if not _refers(value, part)} if isinstance(stated, dict) else set()
+        made += [f"model.{part}.{key}={value}" for key, value in values.items() if key in own]
+    return made + (["model.generator.widths=16"] if config.get("network") == "r3gan" else [])
+
+
+def _refers(value: Any, part: str) -> bool:
+    """Returns whether a value is an interpolation of another part's argument."""
+    others = "|".join(name for name in NARROW_PARTS if name != part)
+    return bool(re.search(rf"\$\{{model\.({others})\.", str(value)))
+
+
+def _thin_latents(config: DictConfig) -> list[str]:
+    dims = {"mlp": "prior.dim=3", "conv": "prior.dim=3", "draw": "decoder.dim=2", "ladder": "decoder.dim=2"}
+    made = [f"model.{dims[config.coder]}"] if "coder" in config else []
+    return made + (["discriminator.filters=4"] if "discriminator" in config and config.data_kind == "image" else [])
 
 
 def _thin_translators(config: DictConfig) -> list[str]:
-    """The same of networks that translate."""
     made = ["generator.blocks=2"] if "blocks" in (config.get("generator") or {}) else []
     contrasts = ["model.layers=[0,4,8,10]", "model.patches=16", "model.dim=8"]
     return made + (contrasts if "patches" in config.model else [])
 
 
 def _thin_sequences(config: DictConfig) -> list[str]:
-    """The same of networks that continue or make sequences."""
     if config.data_kind != "frames":
         return []
     network = config.model.get("network") or {}
     made = [f"model.network.{key}={value}" for key, value in FORECASTERS.items() if key in network]
     made += ["model.context_frames=2"] if "context_frames" in config.model else []
-    return made + (["clips.base=4", "clips.discriminator_base=4"] if "clips" in config else [])
+    return made + (["model.generator.frame.base=4"] if "frame_discriminator" in config.model else [])
 
 
-NARROW = {"model=gan": ["network.widths=[8]", "network.discriminator_widths=[8]"]}
+NARROW = {"model=gan": ["model.generator.widths=[8]", "model.discriminator.widths=[8]"]}
 """What makes a case narrower still where its weights are kept, as in ``tests/old_checkpoints``."""
 
 PLACE = "/nowhere/run"

@@ -20,7 +20,7 @@ from lightning.pytorch import Callback
 KILLS, EVERY, IMAGES = 20, 640, 64_000
 COMMAND = [
     sys.executable, "-m", "gan_lab.train", "model=dcgan", "data=digits", "logger=none", "batch_size=64",
-    "network.base=24", "network.discriminator_base=24", "budget.epochs=null", f"budget.images={IMAGES}",
+    "model.generator.base=24", "model.discriminator.base=24", "budget.epochs=null", f"budget.images={IMAGES}",
     "callbacks=none", "+callbacks.checkpoint._target_=gan_lab.training.callbacks.checkpoint.Checkpoint",
     "+callbacks.checkpoint.folder=${run_dir}", f"+callbacks.checkpoint.every={EVERY}",
     "+callbacks.trace._target_=kill.Trace", "+callbacks.trace.path=${run_dir}/trace", "resume=auto",

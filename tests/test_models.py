@@ -18,6 +18,7 @@ from gan_lab.common.capabilities import (
     SamplesClips,
     Translates,
 )
+from gan_lab.common.constraints import height_and_width
 from gan_lab.common.instantiate import instantiate
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.fidelity import Fidelity
@@ -27,7 +28,8 @@ DISCRIMINATORS = ("discriminator.", "frame_discriminator.", "clip_discriminator.
 
 
 def image_shape(configuration):
-    return [configuration["image"][key] for key in ("channels", "height", "width")]
+    data = configuration["data"]
+    return [data["channels"], *height_and_width(data["size"])]
 
 
 def live(model):
@@ -191,7 +193,7 @@ def test_what_is_set_of_callbacks_that_are_left_out_does_no_harm(tmp_path):
 
 
 def test_compiled_networks_train_beside_an_adaptive_weight(tmp_path):
-    few = ["codebook.num_downsamplings=1", "model.discriminator_begin=0.25", "compile=true"]
+    few = ["model.encoder.num_downsamplings=1", "model.discriminator_begin=0.25", "compile=true"]
     _, model = fit(plain(["model=vqgan"], tmp_path, *limited(4 * BATCH), *few))
     assert model.encoder._compiled_call_impl is not None and model.decoder._compiled_call_impl is None
 

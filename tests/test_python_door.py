@@ -33,7 +33,14 @@ from gan_lab.networks.vae import MLPDecoder, MLPEncoder
 from gan_lab.training.budget import Budget
 from gan_lab.training.options import EngineOptions
 
-TINY = ["model=dcgan", "data=fake", "data.channels=1", "data.size=16", "network.base=4", "network.critic_base=4"]
+TINY = [
+    "model=dcgan",
+    "data=fake",
+    "data.channels=1",
+    "data.size=16",
+    "model.generator.base=4",
+    "model.discriminator.base=4",
+]
 TINY += ["batch_size=4", "trainer=cpu", "logger=none"]
 QUICK = ["callbacks.samples=null", "callbacks.fidelity=null"]
 BARE = ["callbacks=none"]
@@ -61,7 +68,7 @@ def test_it_trains_as_the_command_does(tmp_path, monkeypatch, capsys):
 
 def test_parts_are_built_when_they_are_used_and_can_be_changed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=8", "network.base=8")
+    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=8", "model.generator.base=8")
     assert run.config["model"]["generator"]["base"] == 8 and type(run.config["model"]) is dict
     run.config["model"]["n_critic"] = 2
     run.trainer.fit(run.model, datamodule=run.data)

@@ -29,7 +29,7 @@ def test_wheel(tmp_path):
     site = tmp_path / "site"
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel))
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    tiny = ["data.size=8", "network.base=4", "network.discriminator_base=4", "debug=smoke"]
+    tiny = ["data.size=8", "model.generator.base=4", "model.discriminator.base=4", "debug=smoke"]
     run(sys.executable, "-m", "gan_lab.train", *tiny, f"run_dir={tmp_path}/run", cwd="/", env=environment)
     script = [sys.executable, str(site / "bin" / "gan-lab"), "sample"]
     run(*script, f"checkpoint={tmp_path}/run", f"output={tmp_path}/x.png", cwd="/", env=environment)

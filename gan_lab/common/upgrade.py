@@ -71,14 +71,20 @@ def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the resolved configuration of a run with the present names; the input stays as it is."""
+    """Returns the resolved configuration of a run with the present names; the input stays as it is.
+
+    A key that moved to a part, such as ``network.base`` to ``model.generator.base``, is left out: in a resolved
+    configuration the part already has its value.
+    """
     present = _rename_parts(config)
     if isinstance(present.get("model"), Mapping):
         present["model"] = _group_arguments(_rename_model(present["model"]))
     upgraded: dict[str, Any] = {}
     for path, value in _leaves(present):
         node = upgraded
-        *parents, last = _renamed_path(path)
+        *parents, last = renamed_path = _renamed_path(path)
+        if renamed_path[0] != path[0] and renamed_path[0] in config:
+            continue
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = value

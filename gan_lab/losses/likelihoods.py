@@ -11,10 +11,14 @@ true, the likelihood is a density and bounds the probability of an image only if
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gan_lab.common.errors import UserError
 
 BIN_WIDTH = 2 / 255
 """Width of a level of 8-bit images in [-1, 1]."""
@@ -27,6 +31,19 @@ class Bernoulli:
     """Binary images; the parameters are logits of white (Kingma and Welling 2014, appendix C.1)."""
 
     parameters, levels, is_density = 1, 2, False
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the images are binary, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        if not data.get("binarize"):
+            raise UserError(
+                "likelihood=bernoulli needs binary images: add data.binarize=static or dynamic, or choose "
+                "likelihood=logistic."
+            )
 
     def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
         """Returns nats (N,), given logits (N, C, H, W) and images (N, C, H, W) in [-1, 1]."""
@@ -60,6 +77,15 @@ class Gaussian:
     def __init__(self, scale: float | None = None) -> None:
         self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the images are not binary, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are.
+        """
+        refuse_binary_images(data)
 
     def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
         """Returns nats (N,), given parameters (N, P·C, H, W) and images (N, C, H, W) in [-1, 1]."""
@@ -96,6 +122,15 @@ class DiscretizedLogistic:
     def __init__(self, scale: float | None = None) -> None:
         self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the images are not binary, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are.
+        """
+        refuse_binary_images(data)
 
     def log_prob(self, params: Tensor, images: Tensor) -> Tensor:
         """Returns nats (N,), given parameters (N, P·C, H, W) and images (N, C, H, W) in [-1, 1]."""
@@ -137,3 +172,13 @@ def _location_and_log_scale(params: Tensor, scale: float | None) -> tuple[Tensor
         return params, torch.full((), math.log(scale), device=params.device)
     location, log_scale = params.chunk(2, 1)
     return location, log_scale.clamp(min=MIN_LOG_SCALE)
+
+
+def refuse_binary_images(data: Mapping[str, Any]) -> None:
+    """Checks that the images of a data configuration are not binary.
+
+    Raises:
+        UserError: if they are.
+    """
+    if data.get("binarize") in ("static", "dynamic"):
+        raise UserError("Binary images need a likelihood of their own: add likelihood=bernoulli.")

@@ -11,11 +11,14 @@ A penalty is called with (discriminator, real, fake, logits, noise) and returns 
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.constraints import has_single_images
 from gan_lab.common.distributed import all_reduce_mean
+from gan_lab.common.errors import UserError
 from gan_lab.common.old_arguments import accept_old_arguments
 from gan_lab.common.renames import ARGUMENTS
 from gan_lab.common.types import RandomStream
@@ -127,6 +130,15 @@ class LeCam:
         self.weight, self.decay, self.interval = weight, decay, interval
         self.anchors: Tensor | None = None
 
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the data are single images, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        require_single_images("remedy=lecam", data)
+
     def __call__(
         self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
     ) -> Tensor:
@@ -166,6 +178,15 @@ class Consistency:
     ) -> None:
         self.change, self.weight, self.balanced, self.interval = change, weight, balanced, interval
 
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the data are single images, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        require_single_images("remedy=consistency", data)
+
     def __call__(
         self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
     ) -> Tensor:
@@ -186,3 +207,13 @@ class WeightClip:
     def __call__(self, discriminator: nn.Module) -> None:
         for parameter in discriminator.parameters():
             parameter.clamp_(-self.limit, self.limit)
+
+
+def require_single_images(remedy: str, data: Mapping[str, Any]) -> None:
+    """Checks that the data are single images, which one discriminator sees.
+
+    Raises:
+        UserError: for clips and for models that translate.
+    """
+    if not has_single_images(data):
+        raise UserError(f"{remedy} works with GANs of single images: leave it out.")

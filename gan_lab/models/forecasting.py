@@ -1,6 +1,7 @@
 """Frame forecasting: ConvLSTM (Shi et al. 2015), PredRNN (Wang et al. 2017), SimVP (Gao et al. 2022), by network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -42,6 +43,20 @@ class Forecaster(AlternatingModule):
         if not 0 <= teacher_forcing <= 1:
             raise UserError(f"model.teacher_forcing={teacher_forcing} is not valid: give a probability from 0 to 1.")
         self.network, self.context_frames, self.teacher_forcing, self.l1 = network, context_frames, teacher_forcing, l1
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], context_frames: int, **_: object) -> None:
+        """Checks that clips have frames to forecast, see ``ChecksData``.
+
+        Raises:
+            UserError: if they do not.
+        """
+        length = data["length"]
+        if type(length) is int and type(context_frames) is int and length <= context_frames:
+            raise UserError(
+                f"data.length={length} leaves no frames to forecast after model.context_frames={context_frames}: give "
+                f"data.length={context_frames + 1} or more."
+            )
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("network", self.losses)]

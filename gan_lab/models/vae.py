@@ -123,8 +123,8 @@ class VAE(Autoencoder):
         mean, log_variance = cast(Tensor, encoded).float().chunk(2, 1)
         if mean.shape != epsilon.shape:
             raise UserError(
-                f"The encoder has {mean.shape[1]} latents and the prior {epsilon.shape[1]}: set model.prior.dim to "
-                "coder.latent."
+                f"The encoder has {mean.shape[1]} latents and the prior {epsilon.shape[1]}: set both by "
+                "model.prior.dim."
             )
         z = mean + (log_variance / 2).exp() * epsilon
         log_ratio = (epsilon.square() + log_variance - z.square()).sum(1) / 2

@@ -216,7 +216,7 @@ class DRAW(nn.Module):
         super().__init__()
         for name, value in {"steps": steps, "dim": dim, "units": units, "read": read, "write": write}.items():
             if value is not None and value < 1:
-                raise ValueError(f"coder.{name}={value} is not valid: give an integer of at least 1.")
+                raise ValueError(f"model.decoder.{name}={value} is not valid: give an integer of at least 1.")
         self.likelihood, self.steps, self.dim, self.classes = likelihood, steps, dim, classes
         self.latent = steps * dim
         maps = channels * likelihood.parameters

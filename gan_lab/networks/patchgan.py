@@ -1,7 +1,12 @@
 """PatchGAN discriminators (Isola et al. 2017; Li and Wand 2016): a logit for each 70×70 window of the image."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
+from gan_lab.common.constraints import height_and_width
+from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import init_weights, make_norm
 from gan_lab.networks.resnet import BlurDown
 
@@ -48,6 +53,20 @@ class Discriminator(nn.Module):
         parts += [nn.Conv2d(wide, 1, 4, 1, 1)]
         self.layers = nn.Sequential(*parts)
         init_weights(self, init)
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], layers: int = 3, **_: object) -> None:
+        """Checks that the images are large enough for the layers, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        height, width = height_and_width(data["size"])
+        if min(height, width) >> layers < 3:
+            raise UserError(
+                f"A discriminator with discriminator.layers={layers} needs images of at least {3 << layers} px, not "
+                f"{height}×{width}: give fewer layers, or a larger data.size."
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

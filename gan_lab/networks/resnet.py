@@ -1,11 +1,14 @@
 """The residual generator of Johnson et al. 2016 as CycleGAN (Zhu et al. 2017) and CUT (Park et al. 2020) use it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.constraints import height_and_width
+from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import Dropout, init_weights, make_norm
 
 
@@ -70,6 +73,16 @@ class Generator(nn.Module):
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         init_weights(self, init)
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the images' sides are multiples of 4, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        if any(side % Generator.multiple for side in height_and_width(data["size"])):
+            raise UserError(f"data.size={data['size']} is not valid for generator=resnet: give multiples of 4.")
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

@@ -122,8 +122,8 @@ class Discriminator(nn.Module):
 def _check_attention(attention: int | None, blocks: Sequence[nn.Module]) -> None:
     if attention is not None and not any(isinstance(block, Attention) for block in blocks):
         raise ValueError(
-            f"network.attention={attention} is not valid, because no maps between blocks have this size: give half or "
-            "a quarter of the images' shorter side, or null."
+            f"model.generator.attention={attention} is not valid, because no maps between blocks have this size: give "
+            "half or a quarter of the images' shorter side, or null."
         )
 
 

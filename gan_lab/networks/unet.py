@@ -1,10 +1,13 @@
 """The U-Net of pix2pix (Isola et al. 2017), after Ronneberger et al. 2015."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.constraints import height_and_width
+from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import Dropout, init_normal, make_norm
 
 
@@ -51,6 +54,25 @@ class Generator(nn.Module):
         dropouts = [dropout if 0 < num_downsamplings - 1 - level <= num_dropouts else 0.0 for level in levels]
         self.up = nn.ModuleList(_up(level, out_channels, maps, norm, bias, dropouts[level]) for level in levels)
         init_normal(self)
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], num_downsamplings: int = 8, **_: object) -> None:
+        """Checks that the images have one size, which halves ``num_downsamplings`` times, see ``ChecksData``.
+
+        Raises:
+            UserError: if they do not.
+        """
+        if data.get("preprocess") in ("scale_width", "scale_shortside", "none"):
+            raise UserError(
+                f"generator=unet needs images of one size, which data.preprocess={data['preprocess']} does not give: "
+                "choose generator=resnet, or data.preprocess=resize_and_crop."
+            )
+        multiple = 1 << num_downsamplings
+        if any(side % multiple for side in height_and_width(data["size"])):
+            raise UserError(
+                f"data.size={data['size']} does not halve generator.num_downsamplings={num_downsamplings} times: give "
+                f"multiples of {multiple}, or fewer."
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         skips = []

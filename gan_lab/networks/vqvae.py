@@ -58,11 +58,13 @@ class Encoder(nn.Module):
 
 def _check_sides(num_downsamplings: int, height: int, width: int) -> None:
     if num_downsamplings < 1:
-        raise ValueError(f"codebook.num_downsamplings={num_downsamplings} is not valid: give an integer of at least 1.")
+        raise ValueError(
+            f"model.encoder.num_downsamplings={num_downsamplings} is not valid: give an integer of at least 1."
+        )
     multiple = 1 << num_downsamplings
     if height % multiple or width % multiple:
         raise ValueError(
-            f"With codebook.num_downsamplings={num_downsamplings} sides must be multiples of {multiple} px, "
+            f"With model.encoder.num_downsamplings={num_downsamplings} sides must be multiples of {multiple} px, "
             f"not {height}×{width}: give such a data.size, or fewer downsamplings."
         )
 

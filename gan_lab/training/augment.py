@@ -4,12 +4,15 @@ Each maps images (N, C, H, W) in [-1, 1] and a ``gan_lab.common.types.RandomStre
 twice differentiable, so that gradients reach the generator and penalties pass through.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.constraints import has_single_images, height_and_width
+from gan_lab.common.errors import UserError
 from gan_lab.common.types import RandomStream
 
 Augmentation = Callable[[Tensor, RandomStream], Tensor]
@@ -36,6 +39,20 @@ class DiffAugment:
         enabled: dict[Augmentation, bool] = {recolour: colour, translate: translation, cut_out: cutout}
         self.augmentations = [augmentation for augmentation, on in enabled.items() if on]
         self.probability = probability
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that the data are images, see ``ChecksData``.
+
+        Raises:
+            UserError: for clips, and for points of the plane.
+        """
+        if height_and_width(data["size"]) == (1, 1):
+            raise UserError(
+                "Points have no pixels to shift or cut out: leave remedy=diffaugment and remedy=consistency out."
+            )
+        if not has_single_images(data):
+            raise UserError("DiffAugment changes images, not clips: leave remedy=diffaugment out.")
 
     def __call__(self, images: Tensor, noise: RandomStream) -> Tensor:
         """Returns images (N, C, H, W), given as many."""

@@ -22,7 +22,7 @@ from gan_lab.sample import sample
 from gan_lab.train import train
 from gan_lab.translate import translate
 
-TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.discriminator_base=4"]
+TINY = ["data=digits", "data.size=8", "batch_size=64", "model.generator.base=4", "model.discriminator.base=4"]
 
 
 def call(monkeypatch, main, *arguments):
@@ -209,7 +209,7 @@ def test_load(folder):
         (["model=cgan", "remedy=replay"], "leave replay_pool out"),
         (["model=acgan", "conditional=false"], "conditional=false"),
         (["model=infogan", "conditional=true"], "conditional=true"),
-        (["loss=r1", "network.norm=batch", "data.size=16"], "loss.discriminator.norm"),
+        (["loss=r1", "model.discriminator.norm=batch", "data.size=16"], "loss.discriminator.norm"),
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["resume=/nowhere.ckpt"], "/nowhere.ckpt"),
         (["model._target_=gan_lab.models.nothing.Here"], "gan_lab.models.nothing.Here"),

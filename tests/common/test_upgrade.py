@@ -174,3 +174,9 @@ def test_a_runs_configuration_has_its_present_names():
         },
     }
     assert upgrade_config(found) == found and upgrade_config({}) == {}
+
+
+def test_what_moved_to_a_part_is_left_out_of_a_resolved_configuration():
+    model = {"_target_": "my_methods.Mine", "generator": {"base": 4}}
+    config = {"network": {"base": 4, "critic_base": 8}, "prefers": {"lr": None, "size": 64}, "model": model}
+    assert upgrade_config(config) == {"model": model, "image_size": 64}

@@ -49,7 +49,7 @@ def test_codes_reconstruct_the_image(trained):
 
 
 def test_impossible_networks_are_refused():
-    for wrong in ("codebook.num_downsamplings=0", "model.prior.kernel=4"):
+    for wrong in ("model.encoder.num_downsamplings=0", "model.prior.kernel=4"):
         with pytest.raises(UserError, match="is not valid"):
             instantiate(plain(["model=vqvae"], "nowhere", *limited(4), wrong)["model"])
 

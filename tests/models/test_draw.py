@@ -98,10 +98,10 @@ def test_averages_follow_the_live_network(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["model=vae", "coder=draw"], "goes with model=draw"),
+        (["model=vae", "coder=draw"], "one level of latents.*coder=mlp or conv"),
         (["model=draw", "coder=ladder"], "draws step by step"),
         (["model=draw", "coder=mlp"], "draws step by step"),
-        (["model=draw", "coder=draw", "coder.steps=0"], "coder.steps=0"),
+        (["model=draw", "coder=draw", "model.decoder.steps=0"], "model.decoder.steps=0"),
     ],
 )
 def test_wrong_combinations_are_refused(tmp_path, words, sentence):
@@ -112,4 +112,4 @@ def test_wrong_combinations_are_refused(tmp_path, words, sentence):
 def test_the_papers_own_size_composes():
     config = compose(["model=draw", "data=mnist", "data.root=nowhere", "likelihood=bernoulli", "data.binarize=static"])
     settle(config)
-    assert (config.coder.steps, config.coder.read, config.coder.write) == (64, 2, 5)
+    assert (config.model.decoder.steps, config.model.decoder.read, config.model.decoder.write) == (64, 2, 5)

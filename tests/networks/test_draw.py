@@ -170,5 +170,5 @@ def test_the_identity_encoder_returns_its_input():
 
 def test_numbers_below_one_are_refused_by_name():
     for name in ("steps", "dim", "units", "read", "write"):
-        with pytest.raises(ValueError, match=f"coder.{name}=0"):
+        with pytest.raises(ValueError, match=f"model.decoder.{name}=0"):
             network(**{name: 0})

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.cli.config.resolvers import attention
+from gan_lab.cli.config.resolvers import attention_size
 from gan_lab.networks import dcgan, mlp, r3gan, sngan
 from gan_lab.networks.minibatch_stddev import MinibatchStddev, minibatch_stddev
 from gan_lab.networks.spectral import spectral_norm
@@ -91,7 +91,7 @@ def test_both_networks_depend_on_the_label(family):
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64, 128])
 def test_both_networks_have_sagans_attention_at_any_size(side):
-    at = attention(side, side)
+    at = attention_size([side, side])
     networks = (
         sngan.Generator(4, 3, side, side, base=2, attention=at),
         sngan.Discriminator(3, side, side, 2, attention=at),

@@ -24,8 +24,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.launch import on_every_device
 from gan_lab.train import train
 
-TINY = ["data=digits", "data.size=8", "batch_size=64", "network.base=4", "network.discriminator_base=4", "debug=smoke",
-        "trainer.accelerator=cpu", "callbacks.samples=null", "callbacks.fidelity=null"]  # fmt: skip
+TINY = ["data=digits", "data.size=8", "batch_size=64", "model.generator.base=4", "model.discriminator.base=4",
+        "debug=smoke", "trainer.accelerator=cpu", "callbacks.samples=null", "callbacks.fidelity=null"]  # fmt: skip
 LONG = "budget.images=10000000"
 TRAIN = [sys.executable, "-m", "gan_lab.train"]
 
@@ -134,7 +134,7 @@ def test_a_configuration_for_one_process_takes_all_that_were_started(started):
 
 
 def test_a_configuration_for_others_than_were_started_is_refused(started):
-    with pytest.raises(UserError, match=r"2 × 1 processes were started, and trainer\.devices=4"):
+    with pytest.raises(UserError, match=r"started 2 × 1 processes, but trainer\.devices=4"):
         settle(compose(["trainer=cpu", "trainer.devices=4"]))
 
 

@@ -43,10 +43,23 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: if a key that must be given is missing, or an interpolation leads nowhere.
     """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
+    return _plain(config)
+
+
+def resolve_part(config: DictConfig, key: str) -> dict[str, Any]:
+    """Returns one part of the configuration as plain containers, every interpolation resolved; ``???`` stays.
+
+    Raises:
+        UserError: if an interpolation leads nowhere.
+    """
+    return _plain(config[key])
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
     try:
-        missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
-            raise UserError(f"{missing[0]} must be given: add {missing[0]}=… to the command.")
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error

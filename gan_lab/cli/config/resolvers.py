@@ -1,124 +1,178 @@
-"""What interpolations in conf/ call, such as ``${first:${loss.optimizer.lr},2e-4}``: importing this registers them."""
+"""Functions that interpolations in conf/ call, such as ``${first:${seed},0}``; importing this module registers them."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+Size = int | Sequence[int]
+"""``data.size``: a side in pixels, or [height, width]."""
 
 
 def first(*values: Any) -> Any:
-    """The first value that is not null: ``${first:${loss.optimizer.lr},2e-4}``."""
+    """Returns the first value that is not null."""
     found = next((value for value in values if value is not None), None)
-    return OmegaConf.create(found) if isinstance(found, list) else found  # which omegaconf itself does not wrap
+    return OmegaConf.create(found) if isinstance(found, list) else found  # OmegaConf does not wrap it itself
 
 
-def present(*values: Any) -> ListConfig:
-    """Those that are not null, each once."""
-    return OmegaConf.create(list(dict.fromkeys(value for value in values if value is not None)))
+def is_null(value: object) -> bool:
+    """Returns whether the value is null."""
+    return value is None
+
+
+def total(*counts: int) -> int:
+    """Returns the sum, such as the latents of a generator that takes noise and codes."""
+    return sum(counts)
+
+
+def default_epochs(images: object, minutes: object, suggested: int | None, paper: int | None) -> int | None:
+    """Returns the number of epochs, unless something else limits the run: the suggested one, else the paper's."""
+    if images is not None or minutes is not None:
+        return None
+    return paper if suggested is None else suggested
+
+
+# Facts of the data.
+
+
+def height(size: Size) -> int:
+    """Returns the height in pixels."""
+    return size if isinstance(size, int) else int(size[0])
+
+
+def width(size: Size) -> int:
+    """Returns the width in pixels."""
+    return size if isinstance(size, int) else int(size[1])
+
+
+def shorter_side(size: Size) -> int:
+    """Returns the shorter of height and width."""
+    return min(height(size), width(size))
+
+
+def downsampled(size: Size, times: int, axis: int) -> int:
+    """Returns the height (axis 0) or width (axis 1) after halving it so often."""
+    return (width(size) if axis else height(size)) >> times
+
+
+def channels(*domains: Mapping[str, int]) -> int:
+    """Returns the channels of these domains' images, stacked: a label map has one for each class."""
+    return sum(domain.get("labels") or domain["channels"] for domain in domains)
+
+
+def num_classes(conditional: bool, classes: int | None) -> int:
+    """Returns the number of classes that the networks are conditioned on; 0 for an unconditional model."""
+    return (classes or 0) if conditional else 0
+
+
+def levels(binarize: str | None) -> int:
+    """Returns the number of values that a pixel's channel can have."""
+    return 2 if binarize else 256
+
+
+# Networks.
+
+
+def attention_size(size: Size) -> int:
+    """Returns the side of the maps with self-attention: SAGAN's 32 px, or a quarter of a smaller image, at least 4."""
+    return 32 if shorter_side(size) >= 128 else max(shorter_side(size) // 4, 4)
+
+
+def residual_blocks(size: Size) -> int:
+    """Returns the number of residual blocks for images of a size (Zhu et al. 2017, section 7.2)."""
+    return 9 if shorter_side(size) >= 256 else 6
+
+
+def num_downsamplings(size: Size) -> int:
+    """Returns how often both sides can be halved, at most 8 times."""
+    sides = height(size), width(size)
+    return next(times for times in range(8, -1, -1) if not any(side % (1 << times) for side in sides))
+
+
+DEPTHS = {"blocks": residual_blocks, "num_downsamplings": num_downsamplings}
+"""The depth of a translating network, which null leaves to the images' size."""
+
+
+def translator(generator: DictConfig, source: Mapping[str, int], target: Mapping[str, int], size: Size) -> DictConfig:
+    """Returns a network of the group ``generator`` from one domain to another, for images of a size."""
+    depth = {key: by_size(size) for key, by_size in DEPTHS.items() if key in generator and generator[key] is None}
+    ends = {"channels": channels(source), "out_channels": channels(target)}
+    return OmegaConf.create(dict(generator) | depth | ends)
+
+
+def discriminator_norm(loss_norm: str | None, spectral_norm: object) -> str:
+    """Returns the normalisation of DCGAN's discriminator: the loss's choice, else batch norm.
+
+    Under spectral norm it is none, because the learned scale of a batch norm would undo the bound on each layer.
+    """
+    return loss_norm or ("batch" if spectral_norm is None else "none")
+
+
+def decoder_channels(channels: int, likelihood: Mapping[str, Any] | None) -> int:
+    """Returns the channels of a decoder's output: twice the image's if it also predicts the likelihood's scale."""
+    predicts_scale = likelihood is not None and "scale" in likelihood and likelihood["scale"] is None
+    return channels * (2 if predicts_scale else 1)
+
+
+# The machine.
+
+
+def channels_last(asked: bool | None, precision: str) -> bool:
+    """Returns the memory layout of a network with instance norms: channels last only if it computes below float32."""
+    return precision != "32-true" if asked is None else asked
+
+
+def fused(precision: str) -> bool:
+    """Returns whether optimizers use fused kernels, which under float16 would hide unscaled gradients from clipping."""
+    return precision != "16-mixed"
+
+
+# The run.
+
+
+def is_multirun() -> bool:
+    """Returns whether this process runs a job of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
 
 
 def chosen(group: str) -> str | None:
-    """The choice made in a group of the configuration, such as recipe; null where there is none, or no command line."""
+    """Returns the choice made in a config group, such as recipe; None without one, or without a command line."""
     from hydra.core.hydra_config import HydraConfig
 
     choice = HydraConfig.get().runtime.choices.get(group) if HydraConfig.initialized() else None
     return None if choice in (None, "null") else str(choice)
 
 
-def is_multirun() -> bool:
-    """Whether this is one job of a sweep."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return HydraConfig.initialized() and str(HydraConfig.get().mode).endswith("MULTIRUN")
-
-
-def sweep_name() -> str | None:
-    """The name of the sweep's folder; null outside one."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return Path(HydraConfig.get().sweep.dir).name if is_multirun() else None
-
-
-def title(name: str, folder: str | None) -> str:
-    """What reports call a run (``runs.title``): its name and its folder's own; the first alone before it is made."""
+def wandb_name(name: str, folder: str | None) -> str:
+    """Returns ``$WANDB_NAME``, else the run's name and its folder's, as in reports (``runs.run_title``)."""
     own = Path(folder or name).name
-    return own if name in own else f"{name} {own}"
+    return os.environ.get("WANDB_NAME") or (own if name in own else f"{name} {own}")
 
 
-def unless(*values: Any) -> Any:
-    """The last value, or null where one of the others is given: a default length does not cut a stated one."""
-    return None if any(value is not None for value in values[:-1]) else values[-1]
+def wandb_group() -> str | None:
+    """Returns ``$WANDB_RUN_GROUP``, else the name of the sweep's folder, else the recipe."""
+    from hydra.core.hydra_config import HydraConfig
+
+    sweep = Path(HydraConfig.get().sweep.dir).name if is_multirun() else None
+    return os.environ.get("WANDB_RUN_GROUP") or sweep or chosen("recipe")
 
 
-def when(condition: bool, value: Any) -> Any:
-    """The value, or 0 where the condition does not hold or there is no value."""
-    return (value if condition else 0) or 0
+def wandb_tags(method: str, data: str) -> ListConfig | str:
+    """Returns ``$WANDB_TAGS``, else the method, the data, and the choices of loss, recipe and sweep, each once."""
+    tags = (method, data, *map(chosen, ("loss", "recipe", "sweep")))
+    return os.environ.get("WANDB_TAGS") or OmegaConf.create(list(dict.fromkeys(filter(None, tags))))
 
 
-def total(*counts: int) -> int:
-    """The sum: the latents of a generator that takes noise and codes."""
-    return sum(counts)
-
-
-def attention(height: int, width: int) -> int:
-    """Side of the maps that attend to themselves: SAGAN's 32 px, or a quarter of a smaller picture's, 4 at least."""
-    return 32 if min(height, width) >= 128 else max(min(height, width) // 4, 4)
-
-
-def side(size: Any, index: int) -> int | None:
-    """Height (0) or width (1) of ``data.size``, a number or [height, width]."""
-    if size is None or isinstance(size, int):
-        return size
-    return int(size[index])
-
-
-def depth(*domains: Mapping[str, int]) -> int:
-    """Channels that a network sees of pictures of these domains together: a label map's classes, or colours."""
-    return sum(domain.get("labels") or domain["channels"] for domain in domains)
-
-
-def given(channels: int, likelihood: Mapping[str, Any] | None) -> int:
-    """Maps that a decoder gives a likelihood: with a scale of its own for each value where none is stated."""
-    return channels * (2 if likelihood and "scale" in likelihood and likelihood["scale"] is None else 1)
-
-
-def levels(binarize: str | None) -> int:
-    """Values that a pixel's channel can have."""
-    return 2 if binarize else 256
-
-
-def quotient(a: int, times: int) -> int:
-    """A side that is halved so many times."""
-    return a >> times
-
-
-def shorter(a: int, b: int) -> int:
-    """Of two sides."""
-    return min(a, b)
-
-
-def halvings(height: int, width: int) -> int:
-    """How often both sides can be halved, 8 times at most."""
-    return next(times for times in range(8, -1, -1) if not (height % (1 << times) or width % (1 << times)))
-
-
-def blocks(height: int, width: int) -> int:
-    """Residual blocks for a picture of that size (Zhu et al. 2017, section 7.2)."""
-    return 9 if min(height, width) >= 256 else 6
-
-
-def reduced(precision: str) -> bool:
-    """Whether the networks compute in less than float32."""
-    return precision != "32-true"
-
-
-def fused(precision: str) -> bool:
-    """Whether an optimizer's fused kernel serves: under float16 it would hide unscaled gradients from clipping."""
-    return precision != "16-mixed"
-
-
-CHOICES = (first, present, chosen, sweep_name, title, unless, when)
-FACTS = (total, attention, side, depth, given, levels, quotient, shorter, halvings, blocks, reduced, fused)
-for resolver in (*CHOICES, *FACTS):
+RESOLVERS = (
+    *(first, is_null, total, default_epochs),
+    *(height, width, shorter_side, downsampled, channels, num_classes, levels),
+    *(attention_size, translator, discriminator_norm, decoder_channels),
+    *(channels_last, fused),
+    *(wandb_name, wandb_group, wandb_tags),
+)
+for resolver in RESOLVERS:
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

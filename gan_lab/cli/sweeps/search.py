@@ -1,7 +1,7 @@
 """Searches of hyperparameters: a Hydra sweeper over Optuna, ``hydra/sweeper=optuna``.
 
 Ranges are written as Hydra knows them: ``model.g_optimizer.lr=tag(log,interval(1e-5,1e-2))``,
-``loss=choice(hinge,lsgan)``, ``network.base=range(16,64,16)``; keys with a single value stay fixed. Every job
+``loss=choice(hinge,lsgan)``, ``model.generator.base=range(16,64,16)``; keys with a single value stay fixed. Every job
 reports its quick metrics, and a pruner of Optuna's ends jobs that fall behind.
 """
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.common.deprecation import accept_old_attributes
+from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import Prior, draw_per_sample, sample_latents
@@ -28,18 +29,25 @@ class Autoencoder(AlternatingModule):
         optimizers: functions from parameters to an optimizer, by phase.
         classes: K of a conditional model, whose networks take labels (N,) as well; 0 for an unconditional one.
         engine: options that do not depend on the method.
+
+    Raises:
+        UserError: without a prior.
     """
 
     def __init__(
         self,
         encoder: nn.Module,
         decoder: nn.Module,
-        prior: Prior,
+        prior: Prior | None,
         optimizers: Mapping[str, MakeOptimizer],
         classes: int = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__(optimizers, engine, {"encoder": encoder, "decoder": decoder})
+        if prior is None:
+            raise UserError(
+                f"{type(self).__name__} has one level of latents, which needs a prior: give coder=mlp or conv."
+            )
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
         self.labels, self.classes = Labels(classes), classes
         accept_old_attributes("Prior", prior)

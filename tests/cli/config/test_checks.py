@@ -1,10 +1,13 @@
 """What a command composes to, and what it refuses."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from gan_lab.cli.config.checks import settle
 from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.cli.config.parts import accepted_arguments
 from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import instantiate
 
 
 def test_what_is_asked_for_besides_a_recipe_goes_before_it():
@@ -26,33 +29,75 @@ def test_a_loss_says_what_a_model_only_prefers():
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["model=cyclegan", "data=digits"], "two domains of unpaired pictures.*data=plain2striped"),
-        (["model=dcgan", "data=plain2striped"], "pictures of one kind.*data=digits"),
+        (
+            ["model=cyclegan", "data=digits"],
+            "two domains of unpaired images.*has images of one domain.*data=plain2striped",
+        ),
+        (["model=dcgan", "data=plain2striped"], "trained on images of one domain.*data=digits"),
+        (["model=simvp", "data=digits"], "trained on clips.*data=moving_digits"),
         (["model=cyclegan", "data=plain2striped", "data.size=30"], "multiples of 4"),
-        (["model=cyclegan", "data=plain2striped", "data.size=16"], "24 px and more"),
+        (["model=cyclegan", "data=plain2striped", "data.size=16"], "at least 24 px"),
         (["model=pix2pix", "data=plain2striped_paired", "data.preprocess=none"], "generator=resnet"),
         (
-            ["model=simvp", "data.length=10"],
-            "leaves no frames to forecast after model.context_frames=10: data.length=11",
+            ["model=pix2pix", "data=plain2striped_paired", "data.size=48", "generator.num_downsamplings=5"],
+            "multiples of 32",
         ),
-        (["model=mocogan", "remedy=diffaugment"], "has no augment"),
-        (["model=pix2pix", "data=plain2striped_paired", "remedy=diffaugment"], "has no augment.*clip, ttur"),
-        (["model=cyclegan", "data=plain2striped", "remedy=lecam"], "has no lecam.*clip, ttur"),
-        (["model=gan", "data=gaussians", "remedy=diffaugment"], "no pixels.*give model.augment.diff=null"),
-        (["model=gan", "data=ring", "remedy=consistency"], "give loss.penalties.consistency=null"),
-        (["model=cgan", "data=stacked_mnist"], "states none.*such as data=mnist"),
-        (["model=sngan", "data=fake", "remedy=label_smoothing"], "Hinge has no target to smooth.*loss=minimax"),
+        (
+            ["model=simvp", "data.length=10"],
+            "leaves no frames to forecast after model.context_frames=10: give data.length=11",
+        ),
+        (["model=mocogan", "remedy=diffaugment"], "DiffAugment changes images, not clips"),
+        (["model=pix2pix", "data=plain2striped_paired", "remedy=diffaugment"], "has no argument augment.*with GANs"),
+        (["model=cyclegan", "data=plain2striped", "remedy=lecam"], "remedy=lecam works with GANs of single images"),
+        (["model=gan", "data=gaussians", "remedy=diffaugment"], "no pixels.*leave remedy=diffaugment"),
+        (["model=gan", "data=ring", "remedy=consistency"], "no pixels.*remedy=consistency out"),
+        (["model=cgan", "data=stacked_mnist"], "has no classes.*such as data=mnist"),
+        (["model=sngan", "data=fake", "remedy=label_smoothing"], "Hinge has no argument smooth.*loss=minimax"),
         (["model=vae", "likelihood=bernoulli"], "add data.binarize=static"),
         (["model=vae", "data.binarize=dynamic"], "add likelihood=bernoulli"),
-        (["model=pixelcnn", "loss=hinge"], "no discriminator.*leave loss= out"),
-        (["model=vae", "remedy=diffaugment"], "has no augment.*goes with GANs"),
-        (["model=vae_gan", "likelihood=logistic"], "no use for likelihood="),
-        (["model=vqvae", "coder=conv"], "no use for coder="),
-        (["model=dcgan", "coder=mlp"], "no use for coder="),
-        (["model=vae", "coder=ladder"], "goes with model=hvae"),
-        (["model=vae", "remedy=ttur"], "has no g_optimizer.*goes with GANs"),
+        (["model=pixelcnn", "loss=hinge"], "does not use a loss: leave loss= out"),
+        (["model=vae", "remedy=diffaugment"], "has no argument augment.*with GANs"),
+        (["model=vae", "remedy=replay"], "has no argument replay_pool.*with GANs"),
+        (["model=vae_gan", "likelihood=logistic"], "does not use a likelihood"),
+        (["model=vqvae", "coder=conv"], "does not use a coder"),
+        (["model=dcgan", "coder=mlp"], "does not use a coder"),
+        (["model=vae", "network=resnet"], "does not use a network"),
+        (["~loss"], "model=dcgan needs a loss: give loss= one of dragan, hinge"),
+        (["model=vae", "coder=ladder"], "one level of latents.*coder=mlp or conv"),
+        (["model=vae", "remedy=ttur"], "has no argument g_optimizer.*with GANs"),
+        (
+            ["model=sagan", "network=dcgan", "data=mnist"],
+            "Generator has no argument attention: model.generator has base",
+        ),
+        (["+model.gamma=1"], "model=dcgan has no argument gamma: model has augment, classes"),
+        (["data.size=null"], "data.size=None is not valid"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_read(overrides, sentence):
+    config = compose(overrides)
     with pytest.raises(UserError, match=sentence):
-        settle(compose(overrides))
+        settle(config)
+        instantiate(resolve(config)["model"])
+
+
+def test_arguments_that_a_class_hands_on_are_known():
+    class Base:
+        def __init__(self, a: int, b: int = 0) -> None: ...
+
+    class Inheriting(Base): ...
+
+    class Handing(Base):
+        def __init__(self, c: int, **base: int) -> None: ...
+
+    class Open:
+        def __init__(self, **anything: int) -> None: ...
+
+    known = [accepted_arguments(each) for each in (Base, Inheriting, Handing, Open, lambda x, *, y=1: x)]
+    assert known == [{"a", "b"}, {"a", "b"}, {"a", "b", "c"}, None, {"x", "y"}]
+
+
+def test_only_what_depends_on_the_machine_changes():
+    before, config = (compose(["model=dcgan", "trainer=cpu", "trainer.devices=2", "run_dir=x"]) for _ in range(2))
+    settle(config)
+    changed = {key for key in config if OmegaConf.to_container(config)[key] != OmegaConf.to_container(before)[key]}
+    assert changed == {"precision", "trainer"} and config.trainer.strategy == "ddp_find_unused_parameters_true"

@@ -24,7 +24,7 @@ from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
 from gan_lab.training.run_config import RunConfig
 
-TINY = ["data=digits", "debug=smoke", "network.base=4", "network.discriminator_base=4", "callbacks.samples=null"]
+TINY = ["data=digits", "debug=smoke", "model.generator.base=4", "model.discriminator.base=4", "callbacks.samples=null"]
 
 
 @pytest.fixture(scope="module")

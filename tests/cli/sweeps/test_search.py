@@ -95,10 +95,10 @@ def test_a_range_on_the_command_line_replaces_that_of_a_recipe(searched):
     ],
 )
 def test_ranges_of_whole_numbers_ask_for_whole_numbers(searched, text, low, high, step):
-    jobs, study = searched(f"network.base={text}", n_trials=3)
+    jobs, study = searched(f"model.generator.base={text}", n_trials=3)
     expected = optuna.distributions.IntDistribution(low, high, step=step)
-    assert all(trial.distributions["network.base"] == expected for trial in study.trials)
-    assert {int(job["network.base"]) for job in jobs.values()} <= set(range(low, high + 1, step))
+    assert all(trial.distributions["model.generator.base"] == expected for trial in study.trials)
+    assert {int(job["model.generator.base"]) for job in jobs.values()} <= set(range(low, high + 1, step))
 
 
 @pytest.mark.parametrize("text", ["range(5,5)", "interval(2,1)"])
@@ -170,8 +170,8 @@ def run(tmp_path, monkeypatch, capfd):
         tiny = [
             "data=digits",
             "debug=smoke",
-            "network.base=4",
-            "network.discriminator_base=4",
+            "model.generator.base=4",
+            "model.discriminator.base=4",
             "callbacks.samples=null",
             "callbacks.fidelity.every=64",
         ]

@@ -1,0 +1,34 @@
+"""Requirements that parts of a model have on the data, checked before anything is read or built.
+
+A part that accepts only some data says so in a static method ``check_data``, see ``ChecksData``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class ChecksData(Protocol):
+    """A class of parts that accepts only some data."""
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **arguments: Any) -> None:
+        """Checks that a part can use the data.
+
+        Args:
+            data: the data's configuration, resolved: ``size``, ``channels``, …
+            arguments: of the part, by name, resolved.
+
+        Raises:
+            UserError: in one sentence, naming the keys that would work.
+        """
+
+
+def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns both sides of ``data.size``, a side in pixels or [height, width]."""
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def has_single_images(data: Mapping[str, Any]) -> bool:
+    """Tells whether data are single images: clips have a ``length``, and two domains state whether they are pairs."""
+    return "length" not in data and "paired" not in data
