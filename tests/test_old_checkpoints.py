@@ -65,6 +65,7 @@ def test_a_run_of_an_earlier_version_is_found_again(case, folder, tmp_path):
     for archive in ARCHIVES:
         run = run_of(archive, case, folder, tmp_path / archive.name)
         now = plain(case.split(), tmp_path / "new", *limited(4), "precision=32-true", *NARROW.get(case, []))
+        now["runs"] = str(tmp_path / archive.name)
         assert runs.find_resumable(tmp_path / archive.name, now)[0] == run
         assert runs.find_resumable(tmp_path / archive.name, {**now, "seed": 5})[2] == ["seed"]
         (run / "run.json").write_text(json.dumps({"state": "finished"}))

@@ -35,7 +35,7 @@ def warn_renamed(old: str, new: str) -> None:
 
 
 def is_ours(cls: type) -> bool:
-    """Whether a class is one of this package, not a user's."""
+    """Returns True for a class of this package, False for a user's."""
     return cls.__module__.partition(".")[0] == "gan_lab"
 
 
