@@ -49,7 +49,9 @@ def _arguments_of_users_class(cls: type, values: Mapping[str, Any]) -> dict[str,
             warn_renamed(f"{cls.__name__}({old}=…)", f"{new}=…")
             given[old] = given.pop(new)
     for group, (_, names) in GROUPS.items():
-        for old in [old for old in names if old in named and old not in given and group in given]:
+        for old in [
+            old for old in names if old in named and old not in given and hasattr(given.get(group), names[old])
+        ]:
             warn_renamed(f"{cls.__name__}({old}=…)", f"{group}.{names[old]}")
             given[old] = getattr(given[group], names[old])
     return given
