@@ -562,6 +562,7 @@ KEYS = {
     "generator.downs": "generator.num_downsamplings",
     "generator.drops": "generator.num_dropouts",
     "loss.penalties.*.every": "loss.penalties.*.interval",
+    "model.penalties.*.every": "model.objective.penalties.*.interval",
     "model.*.downs": "model.*.num_downsamplings",
     "model.*.drops": "model.*.num_dropouts",
     "model.*.halvings": "model.*.num_downsamplings",

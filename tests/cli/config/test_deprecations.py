@@ -31,6 +31,7 @@ def tables(monkeypatch):
         ("++model.replay.size=50", "++model.replay_pool.size=50"),
         ("~model.replay", "~model.replay_pool"),
         ("loss.penalties.gp.every=4", "loss.penalties.gp.interval=4"),
+        ("model.penalties.gp.every=4", "model.objective.penalties.gp.interval=4"),
         ("model.given=1,2,3", "model.context_frames=1,2,3"),
         ("data.length=${model.given}", "data.length=${model.context_frames}"),
         ("metrics=looks", "metrics=image_statistics"),
