@@ -1,6 +1,7 @@
 """README, docs/ and CONTRIBUTING: links resolve, commands name what exists, code runs."""
 
 import ast
+import json
 import re
 import shlex
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gan_lab.cli.config.deprecations import present_overrides
 from gan_lab.common.deprecation import RenamedWarning
 from gan_lab.train import train
 
@@ -140,6 +142,21 @@ def test_commands_name_existing_commands_choices_and_keys(page):
         given = [word.partition("=") for word in words if "=" in word and not word.startswith("-")]
         wrong += [f"gan_lab.{command} {key}={value}" for key, _, value in given if not is_known(key, value, command)]
     assert wrong == []
+
+
+@pytest.mark.filterwarnings("ignore::gan_lab.common.deprecation.RenamedWarning")
+def test_recorded_commands_still_work():
+    wrong = []
+    for path in sorted((ROOT / "experiments" / "results").rglob("*.json")):
+        for command, words in commands(json.loads(path.read_text()).get("command", "")):
+            given = present_overrides([word for word in words if not word.startswith("-")])
+            wrong += [f"{path.name}: {each}" for each in given if not is_known(*each.split("=", 1), command)]
+    assert wrong == []
+
+
+def test_every_group_of_the_configuration_is_named():
+    (named,) = re.findall(r"The groups in `conf/` are (.*?)\.", (ROOT / "docs" / "architecture.md").read_text(), re.S)
+    assert set(re.split(r",\s+|\s+and\s+", named)) == {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
