@@ -26,7 +26,7 @@ class DashboardRequest(Request):
 def dashboard(request: DashboardRequest) -> Iterator[Artifact]:
     """Makes the workspace of a project on Weights & Biases, with its curves, tables and images.
 
-    project=   the project, as in logger.wandb.project
+    project=   the project, as in logger.wandb.project; must be given
     entity=    the project's owner; by default yours
     name=      the workspace's name
     output=    a JSON file to write the workspace to, instead of W&B

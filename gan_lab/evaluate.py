@@ -39,7 +39,7 @@ class EvaluateRequest(MetricsRequest):
 @command(
     EvaluateRequest,
     needs=Samples | Translates | Predicts | SamplesClips,
-    lacks="generates nothing to measure",
+    lacks="generates nothing to evaluate",
     example="model=dcgan",
     parts=lambda _: None,
 )

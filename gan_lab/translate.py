@@ -31,6 +31,9 @@ class TranslateRequest(ModelRequest):
     scratch: Literal["disk", "memory"]
     memory: PositiveFloat | None
 
+    def destination(self) -> Output:
+        return Output(self.output.parent if Output(self.output).is_image else self.output)
+
     @property
     def sides(self) -> tuple[int, int] | None:
         """(height, width) of the results; None keeps each image's own."""
@@ -44,7 +47,7 @@ def parts(request: TranslateRequest) -> int | None:
     return 1 if Output(request.input).is_image else None
 
 
-@command(TranslateRequest, needs=Translates, lacks="knows no other domain", example="model=cyclegan", parts=parts)
+@command(TranslateRequest, needs=Translates, lacks="cannot translate images", example="model=cyclegan", parts=parts)
 def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]:
     """Translates every image of a file, folder or zip to another domain.
 

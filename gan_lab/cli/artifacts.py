@@ -196,6 +196,8 @@ class Output:
         Raises:
             UserError: if it cannot be made, or cannot be written to.
         """
+        if self.is_image and not self.named:
+            raise UserError(f"output={self.given} has an ending that is not written here: give a folder, or .png.")
         existing = self.folder.absolute()
         while not existing.exists() and existing != existing.parent:
             existing = existing.parent

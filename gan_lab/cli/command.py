@@ -12,6 +12,7 @@ lacks the capability, devices, and delivering artefacts.
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial, update_wrapper
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Request)
 Work = Callable[..., Any]
 COMMANDS = (
-    *("train", "sample", "reconstruct", "predict", "translate", "evaluate", "compare", "report", "fetch", "dashboard"),
+    "train",
+    "sample",
+    "reconstruct",
+    "predict",
+    "translate",
+    "evaluate",
+    "compare",
+    "report",
+    "fetch",
+    "dashboard",
 )
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.run.dir=.",
          "hydra.sweep.dir=.", "hydra.sweep.subdir=.", "hydra.job.chdir=false")  # fmt: skip
@@ -188,12 +198,10 @@ class Command:
         if session.model is None or isinstance(session.model, self.needs):
             return
         works = [each for each in commands() if each.needs is not None and isinstance(session.model, each.needs)]
-        lines = [f"python -m gan_lab.{each.name} checkpoint={session.path}{each.inputs}" for each in works]
-        instead = " or ".join(lines) + (" works with it" if len(lines) == 1 else " work with it")
-        raise UserError(
-            f"{session.path} holds the model {session.name}, which {self.lacks}: "
-            f"{instead if lines else f'train one that can, such as {self.example}'}."
-        )
+        checkpoint = shlex.quote(str(session.path))
+        lines = [f"python -m gan_lab.{each.name} checkpoint={checkpoint}{each.inputs}" for each in works]
+        instead = f"try {', or '.join(lines)}" if lines else f"train one that can, such as {self.example}"
+        raise UserError(f"{session.path} holds the model {session.name}, which {self.lacks}: {instead}.")
 
 
 def _on_device(module: str, name: str, request: ModelRequest, device: str) -> Any:

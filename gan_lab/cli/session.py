@@ -135,13 +135,11 @@ def apply_options(model: Any, request: ModelRequest) -> None:
     """
     model.use_live_weights = not request.ema
     asked = {name: value for name in OPTIONS if (value := getattr(request, name)) is not None}
-    accepts = inspect.signature(model.set_inference_options).parameters if _has_options(model) else {}
+    has_options = hasattr(model, "set_inference_options")
+    accepts = inspect.signature(model.set_inference_options).parameters if has_options else {}
     foreign = [name for name in asked if name not in accepts]
     if foreign:
-        raise UserError(f"{type(model).__name__} does not have this option: leave out {' and '.join(foreign)}.")
+        keys = " and ".join(f"{name}=…" for name in foreign)
+        raise UserError(f"{type(model).__name__} has no option {' or '.join(foreign)}: leave out {keys}.")
     if asked:
         model.set_inference_options(**asked)
-
-
-def _has_options(model: Any) -> bool:
-    return hasattr(model, "set_inference_options")

@@ -41,8 +41,14 @@ def convert(name: str, value: object, annotation: object) -> Any:
         return _as(value, annotation)
     except (TypeError, ValueError):
         pass
-    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-    raise UserError(f"{name}={shown} is not valid: give {' or '.join(dict.fromkeys(words(annotation)))}.")
+    raise UserError(f"{name}={shown(value)} is not valid: give {' or '.join(dict.fromkeys(words(annotation)))}.")
+
+
+def shown(value: object) -> str:
+    """A value as the command line writes it."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"[{','.join(map(shown, value))}]" if isinstance(value, list | tuple) else str(value)
 
 
 def alternatives(annotation: object) -> tuple[Any, ...]:
@@ -67,7 +73,8 @@ def _as(value: object, kind: object) -> Any:
     if kind is Any or is_dataclass(kind) or origin in (dict, Mapping):
         return _only(value, kind is Any or isinstance(value, Mapping))
     if kind is Path:
-        return Path(str(_only(value, isinstance(value, str | Path | int | float)))).expanduser()
+        text = isinstance(value, str | Path | int | float) and not isinstance(value, bool)
+        return Path(str(_only(value, text))).expanduser()
     if kind is int or kind is float:
         return _number(value, kind)
     return _only(value, value is None if kind in (None, NoneType) else type(value) is kind)
@@ -112,7 +119,8 @@ def words(annotation: object) -> Iterator[str]:
             bounds = "".join(each.words for each in arguments[1:] if isinstance(each, Bounds))
             yield from (f"{word}{bounds}" for word in words(arguments[0]))
         elif origin is Literal:
-            yield ", ".join(map(str, arguments[:-1])) + (" or " if arguments[1:] else "") + str(arguments[-1])
+            named = [shown(each) for each in arguments]
+            yield ", ".join(named[:-1]) + (" or " if named[1:] else "") + named[-1]
         elif origin is tuple:
             yield "[height,width]" if len(arguments) == 2 and arguments[1] is not ... else "a list such as [a,b]"
         elif kind in (None, NoneType):

@@ -1,5 +1,6 @@
 """A run's life: from its parts to its last line."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -144,9 +145,9 @@ class Ending:
             shutil.copyfile(self.run.folder / "samples.png", path.with_suffix(".png"))
 
     def _suggest(self, checkpoint: Path) -> None:
-        task = task_of(self.model, self.data)
+        path, task = shlex.quote(str(checkpoint)), task_of(self.model, self.data)
         use = task.command if task else "evaluate checkpoint={checkpoint}"
-        rank_zero_info(f"Done: python -m gan_lab.{use.format(checkpoint=checkpoint)}")
+        rank_zero_info(f"Done: python -m gan_lab.{use.format(checkpoint=path)}")
         if isinstance(self.model, Reconstructs | Restores):
             completes = "" if isinstance(self.model, Reconstructs) else " hide=bottom"
-            rank_zero_info(f"  or: python -m gan_lab.reconstruct checkpoint={checkpoint}{completes}")
+            rank_zero_info(f"  or: python -m gan_lab.reconstruct checkpoint={path}{completes}")

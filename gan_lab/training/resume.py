@@ -49,10 +49,11 @@ def _decide(config: RunConfig) -> tuple[Path, Path | None]:
     if checkpoint is not None:
         read(checkpoint)
         rank_zero_info(f"Resuming from {checkpoint}")
-    if checkpoint is None and given and (given / runs.LAST).exists():
-        raise UserError(f"{given} holds a run already: add resume={given}, or give another run_dir.")
-    new = given or (checkpoint and checkpoint.parent)
-    folder = new or runs.create_run_dir(config.runs, config.name)
+    goes_on = checkpoint is not None and (given is None or config.resume == "auto")
+    folder = checkpoint.parent if goes_on and checkpoint else given
+    if folder and (folder / runs.LAST).exists() and not (checkpoint and folder.samefile(checkpoint.parent)):
+        raise UserError(f"{folder} holds a run already: add resume={folder}, or give another run_dir.")
+    folder = folder or runs.create_run_dir(config.runs, config.name)
     os.environ |= {FOLDER: str(folder), RESUMED: str(checkpoint or "")}
     return folder, checkpoint
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-RUN_DIR = "/gan_lab/run-directory"
+RUN_DIR = "/gan_lab/run-directory-3f0c9e61"
 """Stands for the run's folder in a configuration that is resolved before the folder is chosen."""
 
 Node = Mapping[str, Any]

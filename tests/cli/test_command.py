@@ -89,9 +89,8 @@ def test_the_shell_completes_its_keys(folder):
         ([], "gan_lab: checkpoint must be given: add checkpoint=… to the command.\n"),
         (
             ["checkpoint=cyclegan.ckpt"],
-            "gan_lab: cyclegan.ckpt holds the model CycleGAN, which cannot sample: python -m gan_lab.translate "
-            "checkpoint=cyclegan.ckpt input=… output=… or python -m gan_lab.evaluate checkpoint=cyclegan.ckpt work "
-            "with it.\n",
+            "gan_lab: cyclegan.ckpt holds the model CycleGAN, which cannot sample: try python -m gan_lab.translate "
+            "checkpoint=cyclegan.ckpt input=… output=…, or python -m gan_lab.evaluate checkpoint=cyclegan.ckpt.\n",
         ),
     ],
     ids=["value", "missing", "model"],

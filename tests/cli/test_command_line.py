@@ -38,7 +38,7 @@ def logging_as_before():
     [
         ("--help", None, "dragan, hinge, lsgan"),
         ("--info", None, "Installed Hydra Plugins"),
-        ("loss=wgna", 1, "wgan_gp"),
+        ("loss=wgna", 2, "did you mean wgan?"),
         ("los=wgan", 1, "+los=wgan"),
         ("data.szie=8", 1, "data.szie"),
     ],

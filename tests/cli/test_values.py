@@ -43,7 +43,7 @@ def test_a_value_is_taken_as_its_annotation_says(annotation, value, expected):
         (bool, None, "key=null is not valid: give true or false."),
         (bool, 1, "key=1 is not valid: give true or false."),
         (Literal["a", "b"], "c", "key=c is not valid: give a or b."),
-        (Size, [1, 2, 3], "key=[1, 2, 3] is not valid: give an integer of at least 1 or [height,width]."),
+        (Size, [1, 2, 3], "key=[1,2,3] is not valid: give an integer of at least 1 or [height,width]."),
         (Mapping[str, Any], "x", "key=x is not valid: give keys and values."),
     ],
 )

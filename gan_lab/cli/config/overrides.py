@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Request")
 HYDRAS = ("hydra.sweep.dir", "hydra.callbacks.sweep.record")
 """Hydra's own keys that take paths."""
+LISTS = ("metrics",)
+"""Groups of which several choices are made at once, and none is an empty list."""
 LITERALS = ("null", "auto", "false", "???")
 
 
@@ -83,21 +86,25 @@ def words_request(request: type[R], arguments: Sequence[str]) -> R:
 
 
 def unknown_choice(arguments: Sequence[str]) -> str | None:
-    """Says what is wrong with a list of choices, such as ``metrics=[fid,kdi]``, or with null in place of an empty one.
+    """Says what is wrong with the choices of groups, such as ``model=dcgn`` or ``metrics=[fid,kdi]``.
 
-    Hydra itself names the choices where a single one is wrong. With config folders of the user's own every name may be
-    right: then nothing is refused. Returns None if nothing is wrong.
+    With config folders of the user's own every name may be right: then nothing is refused. Returns None if nothing is
+    wrong.
     """
     if any(argument.startswith(("-cd", "--config-dir", "hydra.searchpath")) for argument in arguments):
         return None
-    for argument in arguments:
-        found = re.fullmatch(r"([\w/]+)(?:@[\w.]+)?=(?:\[([\w, ]+)\]|null)", argument)
-        known = choices(found[1]) if found else []
-        if not found or not known:
-            continue
-        if not found[2]:
-            return f"{argument} is not valid: choose among {', '.join(known)}, or give [] for none."
-        wrong = [name for name in re.split(r"[, ]+", found[2].strip()) if name not in known]
-        if wrong:
-            return f"There is no {found[1]}={wrong[0]}: choose among {', '.join(known)}."
-    return None
+    return next(filter(None, map(_wrong_choice, arguments)), None)
+
+
+def _wrong_choice(argument: str) -> str | None:
+    found = re.fullmatch(r"(?P<group>[a-z]\w*)(?:@[\w.]+)?=(?P<list>\[)?(?P<names>[\w, -]+)\]?", argument)
+    known = choices(found["group"]) if found else []
+    if not found or not known:
+        return None
+    names = re.split(r"[, ]+", found["names"].strip())
+    if names == ["null"] and found["group"] in LISTS:
+        return f"{argument} is not valid: choose among {', '.join(known)}, or give [] for none."
+    wrong = next((name for name in names if name not in (*known, "null")), None)
+    near = get_close_matches(wrong or "", known, 1)
+    meant = f"did you mean {near[0]}? Choose among" if near else "choose among"
+    return f"There is no {found['group']}={wrong}: {meant} {', '.join(known)}." if wrong else None

@@ -55,7 +55,7 @@ def test_commands_are_completed_and_files_left_to_the_shell(line, answer, monkey
 
 def test_a_list_with_a_wrong_choice_names_the_right_ones():
     assert unknown_choice(["model=dcgan", "metrics=[fid,kdi]"]).startswith(
-        "There is no metrics=kdi: choose among authenticity, "
+        "There is no metrics=kdi: did you mean kid? Choose among authenticity, "
     )
     assert "give [] for none" in unknown_choice(["metrics=null"])
     assert "grey" in unknown_choice(["extractor@quick=[ grey, colur ]"])
