@@ -114,15 +114,14 @@ def command_keys(command):
 
 def is_known(key, value, command="train"):
     """Whether the command takes ``key=value``; of a value only a choice in a group is looked at."""
-    if command not in ("train", "evaluate") or key in command_keys(command):
-        return key in command_keys(command) or (key.startswith("+") and key[1:].split(".")[0] in command_keys(command))
     group = key.split("@")[0]
-    if choices(group):
+    if choices(group) and (command == "train" or (command == "evaluate" and group in ("extractor", "metrics"))):
         named = re.split(r"[, ]+", value.strip("[]"))
         return all(f"{group}={each}" in ANYWHERE or each in {*choices(group), *ANYWHERE} for each in named)
+    keys = train_keys() if command == "train" else command_keys(command)
     if key.startswith("+"):
-        return key[1:].rpartition(".")[0] in train_keys()
-    return key in train_keys()
+        return key[1:].rpartition(".")[0] in keys
+    return key in keys or (command == "evaluate" and key in train_keys() and key.startswith(("extractor.", "metrics.")))
 
 
 def commands(text):
