@@ -16,6 +16,9 @@ _OVERRIDE = re.compile(r"(?P<sign>~|\+{0,2})(?P<key>[^=@]+)(?P<package>@[^=]*)?(
 _INTERPOLATED = re.compile(r"(?<=\$\{)[\w.]+(?=\})")
 """The key in ``${key}``."""
 
+_PRINTED: set[str] = set()
+"""Warnings that this process has printed."""
+
 
 def present_overrides(arguments: Sequence[str]) -> list[str]:
     """Returns the arguments with the present names of keys and choices, and warns of each that changed.
@@ -57,7 +60,7 @@ def _present_choice(group: str, name: str, choices: Mapping[str, str]) -> str:
 
 def print_warnings() -> None:
     """Prints each ``RenamedWarning`` of this process once, as one line on stderr; the first process alone prints."""
-    warnings.simplefilter("once", RenamedWarning)
+    warnings.simplefilter("always", RenamedWarning)  # "once" forgets whenever a block changes the filters
     if not isinstance(warnings.showwarning, functools.partial):
         warnings.showwarning = functools.partial(_print, warnings.showwarning)
 
@@ -67,6 +70,7 @@ def _print(otherwise: Any, message: Warning | str, category: type[Warning], *pla
         return otherwise(message, category, *place, **more)
     from gan_lab.common.distributed import is_rank_zero  # torch is slow to import
 
-    if is_rank_zero():
+    if is_rank_zero() and str(message) not in _PRINTED:
+        _PRINTED.add(str(message))
         print(f"gan_lab: {message}", file=sys.stderr)
     return None

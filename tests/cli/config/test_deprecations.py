@@ -98,7 +98,12 @@ def test_the_console_says_it_in_one_line(tmp_path):
         "model._target_=my_methods.Mine",
         "--cfg=job",
     ]
-    script = "from gan_lab.cli.config.deprecations import print_warnings as p; p(); p(); import my_methods, my_methods"
+    script = (
+        "import warnings; from gan_lab.cli.config.deprecations import print_warnings as p; p(); p()\n"
+        "import gan_lab.core.gan as g\n"
+        "with warnings.catch_warnings(): g.GANModule\n"
+        "g.GANModule"
+    )
     train, use = (
         subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, check=True)
         for command in (["-m", "gan_lab.train", *arguments], ["-c", script])
