@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.device import auto_precision, describe_hardware
 from gan_lab.common.instantiate import instantiate
@@ -76,7 +76,7 @@ def race(
         *overrides, "logger=none", f"budget.images={(iterations + warm_up) * batch}", "budget.epochs=null",
         f"trainer.accelerator={device.type}", "callbacks=none", "run_dir=.",
     ])  # fmt: skip
-    settle(config)
+    validate(config)
     plain = resolve(config)
     interleave = Interleave(others(plain), device)
     trainer, _ = make_trainer(RunConfig.of(plain))

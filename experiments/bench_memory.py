@@ -25,7 +25,7 @@ import torch
 from benches import memory_table
 from torch import Tensor
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.device import auto_precision, describe_hardware, versions
 from gan_lab.common.instantiate import instantiate
@@ -63,7 +63,7 @@ def forecaster(network: str, checkpointing: bool, device: torch.device) -> Forec
         f"data.size={SIZE}", f"data.length={FRAMES}", f"model.context_frames={GIVEN}",
         f"trainer.accelerator={device.type}", "logger=none", "callbacks=none", "run_dir=.",
     ])  # fmt: skip
-    settle(config)
+    validate(config)
     model: Forecaster = instantiate(resolve(config)["model"])
     model.setup("fit")
     return model.to(device)

@@ -51,12 +51,12 @@ class TrainRequest(Request):
 
 def prepare(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only this machine knows."""
-    from gan_lab.cli.config.checks import settle
+    from gan_lab.cli.config.checks import validate
     from gan_lab.cli.config.old_keys import move_old_keys
     from gan_lab.training.run_config import RUN_DIR
 
     move_old_keys(config)
-    settle(config)
+    validate(config)
     config.run_dir = config.run_dir or RUN_DIR
 
 

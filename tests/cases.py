@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.paths import home
 
@@ -129,7 +129,7 @@ def described(*overrides: str) -> str:
     and kept as a string, for thousands of nodes of each would slow the garbage collector of all tests that follow.
     """
     config = compose([*overrides, f"run_dir={PLACE}"])
-    settle(config)
+    validate(config)
     return json.dumps(resolve(config))
 
 

@@ -15,7 +15,7 @@ from cases import COMMON, THIN, limited, names, thin
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.instantiate import instantiate
 from gan_lab.data.checks import parse_size
@@ -90,7 +90,7 @@ def given(name):
 @pytest.mark.parametrize("name", [name for name in names("recipe") if given(name)])
 def test_the_keys_that_a_header_names_work(name):
     config = compose([f"recipe={name}", *given(name), "runs=/nowhere", "run_dir=/nowhere", "data.root=nowhere"])
-    settle(config)
+    validate(config)
     fidelity = resolve(config)["callbacks"]["fidelity"]
     for parts in (fidelity["extractors"], fidelity["metrics"]):
         assert parts and all(importable(part["_target_"]) for part in parts.values())
@@ -129,7 +129,7 @@ def test_every_recipe_composes_and_runs(name, tmp_path):
     """Its own configuration, data and schedules, on fake pictures of the same kind: small ones, by narrow networks."""
     config = compose([f"recipe={name}", *COMMON, "trainer=cpu", f"run_dir={tmp_path}", *limited(BATCH * ITERATIONS)])
     config.merge_with_dotlist(narrow(config))
-    settle(config)
+    validate(config)
     plain = resolve(config)
     torch.manual_seed(0)
     model, data = instantiate(plain["model"]), with_fake_pictures(instantiate(plain["data"]))
@@ -156,7 +156,7 @@ def jobs(name):
 def test_every_sweep_composes(name):
     for job in jobs(name):
         config = compose([f"sweep={name}", "runs=/nowhere", "run_dir=/nowhere", *job])
-        settle(config)
+        validate(config)
         plain = resolve(config)
         instantiate(plain["model"])
 

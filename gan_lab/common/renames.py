@@ -591,6 +591,7 @@ KEYS = {
     "critic": "discriminator",
     "critic.base": "model.discriminator.base",
     "loss.critic": "loss.discriminator",
+    "loss.project": "loss.projection",
     "loss.translation.critic": "loss.translation.discriminator",
     "network.generator": "model.generator",
     "network.discriminator": "model.discriminator",

@@ -13,7 +13,7 @@ from cases import limited, small
 from wandb_server import Server
 
 from gan_lab import dashboard
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
@@ -46,7 +46,7 @@ def logged(tmp_path_factory):
         cadence = [f"callbacks.{name}.every=8" for name in ("health", "throughput", "samples", "confusion", "fidelity")]
         given = [*case, *own, "debug=smoke", "batch_size=8", *cadence, *limited(24), f"run_dir={folder}", "trainer=cpu"]
         config = compose([*given, "runs=/nowhere", "logger=none", "callbacks.progress=null"])
-        settle(config)
+        validate(config)
         plain = resolve(config)
         torch.manual_seed(0)
         trainer, _ = make_trainer(RunConfig.of(plain))

@@ -11,7 +11,7 @@ from cases import COMMON, limited
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.instantiate import instantiate
 from gan_lab.losses.adversarial import LeastSquares
@@ -76,7 +76,7 @@ def test_the_discriminators_loss_is_weighted():
 @pytest.mark.parametrize(("size", "blocks"), [(256, 9), (252, 6), ("[256,128]", 6)])
 def test_the_number_of_residual_blocks_is_that_of_the_papers_code(size, blocks):
     config = compose(["model=cyclegan", "data=fake_unpaired", f"data.size={size}", "run_dir=x", "runs=x"])
-    settle(config)
+    validate(config)
     assert resolve(config)["model"]["a2b"]["blocks"] == blocks
 
 
@@ -86,7 +86,7 @@ def test_the_whole_configuration_takes_a_step(tmp_path):
         "model=cyclegan", "data=fake_unpaired", "data.size=64", "generator.blocks=9", "data.count=2",
         *COMMON, *limited(1), "batch_size=1", "trainer=cpu", f"run_dir={tmp_path}", "runs=/nowhere",
     ])  # fmt: skip
-    settle(config)
+    validate(config)
     plain = resolve(config)
     model = instantiate(plain["model"])
     networks = {name: getattr(model, name) for name in ("a2b", "b2a", "discriminator_a", "discriminator_b")}

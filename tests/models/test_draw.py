@@ -5,7 +5,7 @@ import torch
 from cases import limited, plain
 from torch import nn
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.capabilities import Decodes, Encodes, HasLikelihood, HasPosterior, Reconstructs, Restores, Samples
 from gan_lab.common.errors import UserError
@@ -111,5 +111,5 @@ def test_wrong_combinations_are_refused(tmp_path, words, sentence):
 
 def test_the_papers_own_size_composes():
     config = compose(["model=draw", "data=mnist", "data.root=nowhere", "likelihood=bernoulli", "data.binarize=static"])
-    settle(config)
+    validate(config)
     assert (config.model.decoder.steps, config.model.decoder.read, config.model.decoder.write) == (64, 2, 5)

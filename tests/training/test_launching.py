@@ -17,7 +17,7 @@ from PIL import Image
 from together import everything, refuse
 from translators import checkpoint, node
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common import launch as launching
 from gan_lab.common.errors import UserError
@@ -52,7 +52,7 @@ def stopped(runs, *overrides):
     run = runs / "one" / "run"
     train.run(*TINY, f"runs={runs}", f"run_dir={run}")
     config = compose([*TINY, LONG, *overrides, f"runs={runs}", f"run_dir={run}"])
-    settle(config)
+    validate(config)
     (run / "config.json").write_text(json.dumps(resolve(config)))
     (run / "run.json").write_text(json.dumps({**state(run), "state": "stopped"}))
     return run
@@ -128,14 +128,14 @@ def started(monkeypatch):
 
 def test_a_configuration_for_one_process_takes_all_that_were_started(started):
     config = compose(["trainer=cpu"])
-    settle(config)
+    validate(config)
     assert (config.trainer.devices, config.trainer.num_nodes) == (2, 1)
     assert config.trainer.strategy == "ddp_find_unused_parameters_true"
 
 
 def test_a_configuration_for_others_than_were_started_is_refused(started):
     with pytest.raises(UserError, match=r"started 2 × 1 processes, but trainer\.devices=4"):
-        settle(compose(["trainer=cpu", "trainer.devices=4"]))
+        validate(compose(["trainer=cpu", "trainer.devices=4"]))
 
 
 @pytest.mark.parametrize(("array", "asked"), [({}, "7"), ({"ARRAY_JOB_ID": "5", "ARRAY_TASK_ID": "3"}, "5_3")])

@@ -31,7 +31,7 @@ GROUPS = ("loss", "network", "coder", "likelihood", "generator")
 """Groups of parts, which a model uses if its ``groups`` name them."""
 
 
-def settle(config: DictConfig) -> None:
+def validate(config: DictConfig) -> None:
     """Fills in the values that depend on the machine, and refuses what cannot work.
 
     Args:

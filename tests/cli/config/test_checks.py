@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from gan_lab.cli.config.checks import settle
+from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.parts import accepted_arguments
 from gan_lab.common.errors import UserError
@@ -17,7 +17,7 @@ def test_what_is_asked_for_besides_a_recipe_goes_before_it():
     assert compose(["recipe=fashion_dragan", "debug=smoke", "budget.images=7"]).budget.images == 7
 
 
-def test_a_loss_says_what_a_model_only_prefers():
+def test_a_loss_takes_precedence_over_the_models_own_values():
     sngan, other = (resolve(compose(["model=sngan", "data=fake", *loss])) for loss in ([], ["loss=wgan"]))
     assert (sngan["model"]["objective"]["n_critic"], sngan["model"]["d_optimizer"]["lr"]) == (5, 2e-4)
     assert (other["model"]["objective"]["n_critic"], other["model"]["d_optimizer"]["lr"]) == (5, 5e-5)
@@ -76,7 +76,7 @@ def test_a_loss_says_what_a_model_only_prefers():
 def test_what_does_not_go_together_is_refused_before_anything_is_read(overrides, sentence):
     config = compose(overrides)
     with pytest.raises(UserError, match=sentence):
-        settle(config)
+        validate(config)
         instantiate(resolve(config)["model"])
 
 
@@ -98,6 +98,6 @@ def test_arguments_that_a_class_hands_on_are_known():
 
 def test_only_what_depends_on_the_machine_changes():
     before, config = (compose(["model=dcgan", "trainer=cpu", "trainer.devices=2", "run_dir=x"]) for _ in range(2))
-    settle(config)
+    validate(config)
     changed = {key for key in config if OmegaConf.to_container(config)[key] != OmegaConf.to_container(before)[key]}
     assert changed == {"precision", "trainer"} and config.trainer.strategy == "ddp_find_unused_parameters_true"
