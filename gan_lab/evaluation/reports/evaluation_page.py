@@ -41,7 +41,6 @@ def write_evaluation_page(
     """
     values, curves, protocol = record["figures"], record.get("curves", {}), record["protocol"]
     rows = metric_rows(values)
-    charts = [*_spectrum(curves), *_classes(values), *_class_shares(curves), *_latents(curves), *_over_time(curves)]
     return write_page(
         path,
         "evaluation.html.j2",
@@ -54,7 +53,7 @@ def write_evaluation_page(
         nearest=_nearest(record),
         undefined=", ".join(record.get("undefined", [])),
         human_test=human_test and link(path, human_test),
-        charts=charts,
+        charts=_charts(values, curves),
         protocol=json.dumps(protocol, indent=1, default=str, ensure_ascii=False),
         **_images(sheet, gallery),
     )
@@ -122,6 +121,10 @@ class _Chart:
     title: str
     text: str
     svg: str
+
+
+def _charts(values: Values, curves: Curves) -> list[_Chart]:
+    return [*_spectrum(curves), *_classes(values), *_class_shares(curves), *_latents(curves), *_over_time(curves)]
 
 
 def _spectrum(curves: Curves) -> Iterator[_Chart]:
