@@ -1,5 +1,5 @@
-"""The cases that the backbone tests go through: every model as it is, every loss and remedy over DCGAN, and
-parts that meet nowhere else.
+"""Cases for the tests of all models: every model with its defaults, every loss and remedy over DCGAN, and combinations
+that occur nowhere else.
 """
 
 import json
@@ -37,7 +37,7 @@ SMALL = {
 
 
 def names(folder: str) -> list[str]:
-    """The choices of a group."""
+    """Returns the choices of a config group."""
     place = home("experiments" if folder in ("recipe", "sweep") else "conf")
     return sorted(path.stem for path in place.glob(f"{folder}/*.yaml"))
 
@@ -117,16 +117,18 @@ def _thin_sequences(config: DictConfig) -> list[str]:
 
 
 NARROW = {"model=gan": ["model.generator.widths=[8]", "model.discriminator.widths=[8]"]}
-"""What makes a case narrower still where its weights are kept, as in ``tests/old_checkpoints``."""
+"""Overrides that make a case even narrower if its weights are kept, as in ``tests/old_checkpoints``."""
 
 PLACE = "/nowhere/run"
-"""Stands for a run's folder."""
+"""Placeholder for a run's folder."""
 
 
 @cache
 def described(*overrides: str) -> str:
-    """A configuration as JSON. Composing takes longer than training, so what several tests ask for is composed once;
-    and kept as a string, for thousands of nodes of each would slow the garbage collector of all tests that follow.
+    """Returns a validated configuration as JSON.
+
+    Composing takes longer than training, so each configuration is composed once. It is kept as a string, because the
+    thousands of nodes of each would slow down the garbage collector in all later tests.
     """
     config = compose([*overrides, f"run_dir={PLACE}"])
     validate(config)
@@ -134,10 +136,11 @@ def described(*overrides: str) -> str:
 
 
 def plain(case: list[str], folder: Path | str, *more: str) -> dict:
-    """The case's configuration on small fake pictures, on the CPU, in plain containers."""
+    """Returns the case's configuration for small random images on the CPU, as plain containers."""
     found = described(*case, *small(*case), *COMMON, "trainer=cpu", "runs=/nowhere", *more)
     return json.loads(found.replace(PLACE, str(folder)))
 
 
 def limited(images: int) -> list[str]:
+    """Returns overrides that end a run after some images."""
     return [f"budget.images={images}", "budget.epochs=null", "budget.minutes=null"]

@@ -1,4 +1,4 @@
-"""Recipes run, sweeps compose, headers say what they must, and what is told of runs is what was recorded."""
+"""Recipes run, sweeps compose, headers are complete, and the results they state are those that were recorded."""
 
 import importlib
 import json
@@ -39,7 +39,7 @@ FIGURE = re.compile(r"\b(fd_grey|fd_colour|fd_video|mse_a_frame|nll|nll_elbo|nll
 
 
 def header(folder, name):
-    """The header's paragraphs by their names, what the file is for under ""."""
+    """Returns the header's paragraphs by name; the description of the file is under ""."""
     lines = (EXPERIMENTS / folder / f"{name}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
     found, key = {"": ""}, ""
@@ -53,7 +53,7 @@ def header(folder, name):
 
 
 @pytest.mark.parametrize(("folder", "name"), HEADERS, ids=str)
-def test_a_header_has_its_named_lines_and_a_command_that_names_it(folder, name):
+def test_a_header_has_all_named_lines_and_a_command_with_its_name(folder, name):
     found = header(folder, name)
     assert list(found) == ["", *HEADER[folder]] and all(found.values())
     assert re.search(rf"python -m gan_lab\.train .*\b{folder}={name}\b", found["Command"])
@@ -65,7 +65,7 @@ def test_every_method_has_a_recipe():
 
 
 @pytest.mark.parametrize("name", names("recipe"))
-def test_what_a_recipe_reached_is_what_was_recorded_or_that_it_was_not_run(name):
+def test_a_recipe_states_the_recorded_result_or_that_it_was_not_run(name):
     reached = header("recipe", name)["Reached"]
     records = re.findall(r"results/(\w+\.json)", reached)
     assert bool(records) != reached.startswith("not run here")
@@ -76,20 +76,20 @@ def test_what_a_recipe_reached_is_what_was_recorded_or_that_it_was_not_run(name)
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("results/test_file/*.json")), ids=lambda path: path.stem)
-def test_what_is_told_of_a_test_file_is_of_the_recorded_run(path):
+def test_a_result_on_a_test_file_belongs_to_the_recorded_run(path):
     measured, run = (json.loads(each.read_text()) for each in (path, EXPERIMENTS / "results" / path.name))
     assert measured["images_seen"] == run["counters"]["images_seen"] and measured["protocol"]["data"]["test"]
 
 
-def given(name):
-    """The keys that a recipe's header names in parentheses."""
-    told = " ".join(header("recipe", name).values())
-    return [key for part in re.findall(r"\(([\w.@]+=[^()]*)\)", told) for key in part.split(", ")]
+def stated_keys(name):
+    """Returns the keys in parentheses in a recipe's header."""
+    text = " ".join(header("recipe", name).values())
+    return [key for part in re.findall(r"\(([\w.@]+=[^()]*)\)", text) for key in part.split(", ")]
 
 
-@pytest.mark.parametrize("name", [name for name in names("recipe") if given(name)])
-def test_the_keys_that_a_header_names_work(name):
-    config = compose([f"recipe={name}", *given(name), "runs=/nowhere", "run_dir=/nowhere", "data.root=nowhere"])
+@pytest.mark.parametrize("name", [name for name in names("recipe") if stated_keys(name)])
+def test_the_keys_in_a_header_work(name):
+    config = compose([f"recipe={name}", *stated_keys(name), "runs=/nowhere", "run_dir=/nowhere", "data.root=nowhere"])
     validate(config)
     fidelity = resolve(config)["callbacks"]["fidelity"]
     for parts in (fidelity["extractors"], fidelity["metrics"]):
@@ -102,7 +102,7 @@ def importable(target):
 
 
 def narrow(config):
-    """What makes a recipe small, its own data in their own configuration."""
+    """Returns overrides that make a recipe small; it keeps the configuration of its own data."""
     data = ["data.root=nowhere"] if OmegaConf.is_missing(config.data, "root") else []
     if config.data_kind == "frames":
         data += ["data.size=16", "data.length=4"]
@@ -113,8 +113,8 @@ def narrow(config):
     return [*data, *thin(config)]
 
 
-def with_fake_pictures(data):
-    """A data module with random pixels where its pictures come from; points need none."""
+def with_random_images(data):
+    """Returns a data module whose source is replaced by random pixels; points stay as they are."""
     if hasattr(data, "domains"):
         data.source = FakeDomains(8, data.domains, data.size, data.paired)
     elif hasattr(data, "length"):
@@ -126,13 +126,13 @@ def with_fake_pictures(data):
 
 @pytest.mark.parametrize("name", names("recipe"))
 def test_every_recipe_composes_and_runs(name, tmp_path):
-    """Its own configuration, data and schedules, on fake pictures of the same kind: small ones, by narrow networks."""
+    """With its own configuration, data and schedules, on small random images of the same kind and narrow networks."""
     config = compose([f"recipe={name}", *COMMON, "trainer=cpu", f"run_dir={tmp_path}", *limited(BATCH * ITERATIONS)])
     config.merge_with_dotlist(narrow(config))
     validate(config)
     plain = resolve(config)
     torch.manual_seed(0)
-    model, data = instantiate(plain["model"]), with_fake_pictures(instantiate(plain["data"]))
+    model, data = instantiate(plain["model"]), with_random_images(instantiate(plain["data"]))
     before = [value.detach().clone() for value in model.parameters()]
     make_trainer(RunConfig.of(plain))[0].fit(model, datamodule=data)
     assert (model.iteration, model.images_seen) == (ITERATIONS, BATCH * ITERATIONS)
