@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 cache = tempfile.TemporaryDirectory(prefix="gan_lab-tests-", ignore_cleanup_errors=True)  # removed at exit
 os.environ["GAN_LAB_CACHE"] = cache.name
@@ -21,6 +22,23 @@ def pytest_collection_finish() -> None:
 
 def pytest_sessionfinish() -> None:
     gc.unfreeze()
+
+
+LAUNCHED = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """Ends a process group that a test leaves, and forgets the variables Lightning sets for it: DDP does neither."""
+    before = {name: os.environ.get(name) for name in LAUNCHED}
+    yield
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")
