@@ -122,7 +122,7 @@ class Discriminator(nn.Module):
 def _check_attention(attention: int | None, blocks: Sequence[nn.Module]) -> None:
     if attention is not None and not any(isinstance(block, Attention) for block in blocks):
         raise ValueError(
-            f"model.generator.attention={attention} is not valid, because no maps between blocks have this size: give "
+            f"self_attention={attention} is not valid, because no maps between blocks have this size: give "
             "half or a quarter of the images' shorter side, or null."
         )
 

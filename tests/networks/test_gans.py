@@ -91,7 +91,7 @@ def test_both_networks_depend_on_the_label(family):
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64, 128])
 def test_both_networks_have_sagans_attention_at_any_size(side):
-    at = attention_size([side, side])
+    at = attention_size("auto", [side, side])
     networks = (
         sngan.Generator(4, 3, side, side, base=2, attention=at),
         sngan.Discriminator(3, side, side, 2, attention=at),

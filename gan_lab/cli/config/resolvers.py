@@ -17,11 +17,6 @@ def first(*values: Any) -> Any:
     return OmegaConf.create(found) if isinstance(found, list) else found  # OmegaConf does not wrap it itself
 
 
-def is_null(value: object) -> bool:
-    """Returns whether the value is null."""
-    return value is None
-
-
 def total(*counts: int) -> int:
     """Returns the sum, such as the latents of a generator that takes noise and codes."""
     return sum(counts)
@@ -75,8 +70,10 @@ def levels(binarize: str | None) -> int:
 # Networks.
 
 
-def attention_size(size: Size) -> int:
-    """Returns the side of the maps with self-attention: SAGAN's 32 px, or a quarter of a smaller image, at least 4."""
+def attention_size(asked: int | str | None, size: Size) -> int | str | None:
+    """Returns the side of maps with self-attention; for auto SAGAN's 32 px, or a quarter of small images (at least 4)."""
+    if asked != "auto":
+        return asked
     return 32 if shorter_side(size) >= 128 else max(shorter_side(size) // 4, 4)
 
 
@@ -168,7 +165,7 @@ def wandb_tags(method: str, data: str) -> ListConfig | str:
 
 
 RESOLVERS = (
-    *(first, is_null, total, default_epochs),
+    *(first, total, default_epochs),
     *(height, width, shorter_side, downsampled, channels, num_classes, levels),
     *(attention_size, translator, discriminator_norm, decoder_channels),
     *(channels_last, fused),

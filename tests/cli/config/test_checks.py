@@ -65,10 +65,9 @@ def test_a_loss_takes_precedence_over_the_models_own_values():
         (["~loss"], "model=dcgan needs a loss: give loss= one of dragan, hinge"),
         (["model=vae", "coder=ladder"], "one level of latents.*coder=mlp or conv"),
         (["model=vae", "remedy=ttur"], "has no argument g_optimizer.*with GANs"),
-        (
-            ["model=sagan", "network=dcgan", "data=mnist"],
-            "Generator has no argument attention: model.generator has base",
-        ),
+        (["model=gan", "+model.generator.base=4"], "Generator has no argument base: model.generator has channels"),
+        (["model=cut", "data=plain2striped", "generator=unet"], "has no argument antialias.*give generator=resnet"),
+        (["model=vae_gan", "coder=mlp"], "has no argument tanh.*give coder=conv"),
         (["+model.gamma=1"], "model=dcgan has no argument gamma: model has augment, classes"),
         (["data.size=null"], "data.size=None is not valid"),
     ],
