@@ -71,7 +71,7 @@ def levels(binarize: str | None) -> int:
 
 
 def attention_size(asked: int | str | None, size: Size) -> int | str | None:
-    """Returns the side of maps with self-attention; for auto SAGAN's 32 px, or a quarter of small images (at least 4)."""
+    """Returns the side of maps with self-attention; auto: SAGAN's 32 px, or a quarter of small images (at least 4)."""
     if asked != "auto":
         return asked
     return 32 if shorter_side(size) >= 128 else max(shorter_side(size) // 4, 4)
