@@ -230,7 +230,7 @@ class Reconstructing(Bare):
 @pytest.mark.parametrize(
     ("model", "arguments", "said"),
     [
-        (Sampling, [], "neither encodes images nor completes them: python -m gan_lab.sample"),
+        (Sampling, [], "neither encodes images nor completes them: try python -m gan_lab.sample"),
         (Translating, [], "python -m gan_lab.translate"),
         (Bare, [], "such as model=vae"),
         (Restoring, [], "give hide=bottom"),
