@@ -2,7 +2,7 @@
 
 Ranges are written as Hydra knows them: ``model.g_optimizer.lr=tag(log,interval(1e-5,1e-2))``,
 ``loss=choice(hinge,lsgan)``, ``model.generator.base=range(16,64,16)``; keys with a single value stay fixed. Every job
-reports its quick metrics, and a pruner of Optuna's ends jobs that fall behind.
+reports its quick metrics, and a pruner ends jobs that fall behind.
 """
 
 import sys
@@ -43,7 +43,7 @@ class Search(Sweeper):
         direction: "minimize" or "maximize"; None for that of the best checkpoint (``callbacks.checkpoint.mode``).
         seed: of the sampler.
         sampler, pruner: nodes of Optuna's with ``_target_`` (jobs build the pruner); None for TPE, and for the median
-            of earlier jobs.
+            of finished jobs (``LatestPercentile``).
         params: ranges by key, as on the command line; the command line wins.
         start: the setting of the first job, by key; the sampler chooses the other keys.
     """
