@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -102,17 +102,23 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
 def run_title(folder: Path) -> str:
     """Returns a title of a run: the run's name (method and data) if it is known, and its folder's name."""
     folder = folder.absolute()
-    name = read_json(folder / "config.json").get("name") or (folder.parent.name if _STAMP.match(folder.name) else "")
+    name = read_json(folder / "config.json").get("name")
+    if not (isinstance(name, str) and name):
+        name = folder.parent.name if _STAMP.match(folder.name) else ""
     return folder.name if name in folder.name else f"{name} {folder.name}"
 
 
 def unfinished_runs(runs: str | Path) -> Iterator[Path]:
     """Yields the folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
-    checkpoints = sorted(Path(runs).rglob(LAST), key=lambda path: path.stat().st_mtime, reverse=True)
-    for checkpoint in checkpoints:
+    for checkpoint in _newest_first(Path(runs).rglob(LAST)):
         folder = checkpoint.parent
         if read_json(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
             yield folder
+
+
+def _newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Returns the files among paths, the newest first; not folders, nor links that lead nowhere."""
+    return sorted(filter(Path.is_file, paths), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def find_resumable(runs: str | Path, config: Mapping[str, object]) -> tuple[Path | None, Path | None, list[str]]:
@@ -133,7 +139,7 @@ def find_resumable(runs: str | Path, config: Mapping[str, object]) -> tuple[Path
 
 def find_finished(runs: str | Path, config: Mapping[str, object]) -> Path | None:
     """Returns the folder of the newest finished run with an equal configuration, or None."""
-    records = sorted(Path(runs).rglob("run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    records = _newest_first(Path(runs).rglob("run.json"))
     ended = (path.parent for path in records if read_json(path).get("state") == "finished")
     return next((folder for folder in ended if not _differing_keys_of_run(config, folder)), None)
 
@@ -144,7 +150,10 @@ def _differing_keys_of_run(config: Mapping[str, object], folder: Path) -> list[s
     For a run of an earlier version, which may lack keys or have others, only ``TRAINED_KEYS`` count.
     """
     recorded = read_json(folder / "config.json")
-    upgraded = upgrade_config(recorded)
+    try:
+        upgraded = upgrade_config(recorded)
+    except (AttributeError, LookupError, TypeError):  # damaged, so that it is like no other
+        recorded = upgraded = {}
     keys = differing_keys(config, upgraded)
     return keys if upgraded == recorded else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
 
@@ -162,7 +171,8 @@ def differing_keys(one: Mapping[str, object], other: Mapping[str, object]) -> li
 
 def _num_devices(config: Mapping[str, Any]) -> int | str | None:
     """Returns the number of devices that a configuration asks for, whichever they are."""
-    devices = (config.get("trainer") or {}).get("devices")
+    trainer = config.get("trainer")
+    devices = trainer.get("devices") if isinstance(trainer, Mapping) else None
     return len(devices) if isinstance(devices, list) else devices
 
 
@@ -207,12 +217,20 @@ def replace_non_finite(node: object) -> object:
     return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
+def best_value(folder: Path) -> float | None:
+    """Returns the metric that a run's best checkpoint was chosen by; None without one."""
+    best = read_json(folder / "run.json").get("best")
+    value = best.get("value") if isinstance(best, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the mapping in a JSON file; an empty one if the file is missing or damaged."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def checkpoint_path(path: str | Path) -> Path:

@@ -99,8 +99,7 @@ def run_job(config: RunConfig, command: str) -> float | None:
         _train(config, command)
     else:
         _began(found)
-    value = runs.read_json(Path(_current["run"]) / "run.json").get("best", {}).get("value")
-    return None if value is None else float(value)
+    return runs.best_value(Path(_current["run"]))
 
 
 def _began(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def report(paths: Sequence[str], output: str | None = None, against: str | None 
     """Writes a page for each run, and over several runs an index; returns the paths of the pages.
 
     A run's page is ``report.html`` in its folder. The index is ``index.html`` in the given folder; of several folders,
-    in the one that contains all of them.
+    in the one that contains all of them. Files of a run that are damaged are named, and the others shown.
 
     Example: ``report(["runs/dcgan-digits"])``
 
@@ -91,14 +92,33 @@ def _write(
     runs = list({job.history.folder: job.history for job in jobs if job.history}.values())
     pages = _page_paths(runs, output)
     keys = [] if other else [key for key, _ in setting_differences(runs)]
-    written = []
+    written = {}
     for run in runs:
         distinguishing = [key for key, _ in setting_differences([run, other])] if other else keys
-        written.append(write_run_page(pages[run.folder], run, index, distinguishing, other))
-    if index:
-        kind = "job" if title.startswith("Sweep") else "run"
-        written.append(write_index_page(index, title, jobs, pages, kind))
-    return written
+        if page := _write_run(pages[run.folder], run, index, distinguishing, other):
+            written[run.folder] = page
+    if index is None:
+        return [*written.values()]
+    kind = "job" if title.startswith("Sweep") else "run"
+    return [*written.values(), write_index_page(index, title, jobs, written, kind)]
+
+
+def _write_run(
+    path: Path, run: History, index: Path | None, distinguishing: Sequence[str], other: History | None
+) -> Path | None:
+    """Writes a run's page; says what is damaged, and returns None for a run that cannot be shown beside others."""
+    if run.damaged:
+        print(f"gan_lab: {run.folder} is damaged ({', '.join(run.damaged)}).", file=sys.stderr)
+    try:
+        return write_run_page(path, run, index, distinguishing, other)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged file leads to must not stop the other pages
+        problem = f"{run.folder} cannot be shown ({type(error).__name__}: {error})"
+        if index is None:
+            raise UserError(f"{problem}: look for a damaged file in it, or report another run.") from error
+        print(f"gan_lab: {problem}, and is left out.", file=sys.stderr)
+        return None
 
 
 def _page_paths(runs: Iterable[History], output: Path | None) -> Mapping[Path, Path]:

@@ -69,7 +69,8 @@ def _evaluation_file(text: str) -> Path:
     path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 (links keep the names that they were given)
     if not path.is_dir():
         return path
-    found = sorted(path.glob("*evaluation.json"), key=lambda each: each.stat().st_mtime)
+    files = filter(Path.is_file, path.glob("*evaluation.json"))  # not links that lead nowhere
+    found = sorted(files, key=lambda each: each.stat().st_mtime)
     if not found:
         raise UserError(f"{text} contains no evaluation: run python -m gan_lab.evaluate checkpoint={text}.")
     return found[-1]

@@ -76,10 +76,28 @@ def _read(path: Path, name: str) -> EvaluationResult:
         record = json.loads(path.read_text(encoding="utf-8"))
         values = {name: float(value) for name, value in record["figures"].items()}
         protocol = record["protocol"]
+        if not is_protocol(protocol):
+            raise TypeError("the protocol has entries of other types")
         metrics = {row.name: row for row in metric_rows(values)}
         return EvaluationResult(name, metrics, protocol, counts(protocol), path.parent)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"{path} contains no evaluation: give files that gan_lab.evaluate wrote.") from error
+
+
+def is_protocol(node: object) -> bool:
+    """Returns True if an object has a protocol's structure, as far as reports rely on it."""
+    if not isinstance(node, Mapping):
+        return False
+    parts = [node.get(key) or {} for key in ("directions", "extractors", "versions")]
+    if not all(isinstance(part, Mapping) for part in parts):
+        return False
+    directions, extractors, _ = parts
+    numbers = [node[key] for key in ("samples", "real") if key in node]
+    for each in directions.values():
+        numbers += [each.get(key) for key in ("translated", "real")] if isinstance(each, Mapping) else [None]
+    return all(isinstance(number, int) for number in numbers) and all(
+        isinstance(each, Mapping) for each in extractors.values()
+    )
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
@@ -188,8 +206,8 @@ def _relevant_data(data: object, split: str) -> object:
     splits = data.get("splits")
     if isinstance(splits, Mapping):
         kept = ("transform", "found") if split in splits else ("transform",)
-        own = splits.get(split) or splits.get("train") or {}
-        relevant |= {key: own.get(key) for key in kept}
+        own = splits.get(split) or splits.get("train")
+        relevant |= {key: own.get(key) if isinstance(own, Mapping) else None for key in kept}
     return relevant
 
 

@@ -137,8 +137,8 @@ def _comparability_warnings(runs: Sequence[History]) -> list[str]:
 def _run_link(index: Path, job: Job, pages: Mapping[Path, Path] | None) -> Link | None:
     if job.history is None:
         return None
-    page = job.history.folder / REPORT if pages is None else pages[job.history.folder]
-    return link(index, page) if pages or page.is_file() else None
+    page = job.history.folder / REPORT if pages is None else pages.get(job.history.folder)
+    return link(index, page) if page and (pages or page.is_file()) else None
 
 
 def setting_differences(runs: Sequence[History]) -> list[tuple[str, list[str]]]:

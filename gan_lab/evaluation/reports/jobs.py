@@ -66,20 +66,34 @@ def _is_final(name: str) -> bool:
 
 
 def read_jobs(folder: Path) -> list[Job]:
-    """Reads the jobs recorded in a sweep's folder ``jobs``, by number."""
-    records = (read_json(path) for path in sorted(folder.glob("*.json")))
-    return [_job(cast(JobRecord, record), folder.absolute().parent) for record in records if "job" in record]
+    """Reads the jobs recorded in a sweep's folder ``jobs``, by number; a damaged record gives a job without a run."""
+    records = {int(path.stem): read_json(path) for path in folder.glob("*.json") if path.stem.isdecimal()}
+    return [_job(number, records[number], folder.absolute().parent) for number in sorted(records)]
 
 
-def _job(record: JobRecord, sweep: Path) -> Job:
-    overrides = dict(each.lstrip("+").partition("=")[::2] for each in record["overrides"])
+def _job(number: int, content: Mapping[str, object], sweep: Path) -> Job:
+    """Makes a job of its record, whose file has its number.
+
+    Args:
+        number: of the job.
+        content: the record; other content if it is damaged.
+        sweep: the sweep's folder.
+    """
+    overrides = content.get("overrides")
+    if not (isinstance(overrides, list) and isinstance(content.get("state"), str)):
+        return Job(number, {}, "unknown", "its record is damaged", "", None)
+    return _recorded_job(number, cast(JobRecord, content), sweep)
+
+
+def _recorded_job(number: int, record: JobRecord, sweep: Path) -> Job:
+    overrides = dict(str(each).lstrip("+").partition("=")[::2] for each in record["overrides"])
     run = str(record.get("run") or "")
     folder = _find_run(run, sweep) if run else None
     history = read_run(folder) if folder else None
     state = "found finished" if record.get("found") and record["state"] == "finished" else record["state"]
     if state == "running" and history:
         state = history.state
-    return Job(record["job"], overrides, state, record.get("error", ""), run, history)
+    return Job(number, overrides, state, str(record.get("error", "")), run, history)
 
 
 def _find_run(run: str, sweep: Path) -> Path | None:
@@ -98,7 +112,8 @@ def job_from_run(number: int, run: History, keys: Sequence[str]) -> Job:
     settings = {key: setting_text(value) for key, value in flatten(run.config) if key in keys}
     ends = {key: value.rpartition(".")[2] if key.endswith(TARGET) else value for key, value in settings.items()}
     chosen = {key.removesuffix(TARGET): ends[key] for key in keys if key in ends}
-    error = str(run.info.get("error", ""))
+    damage = f"{', '.join(run.damaged)} cannot be read" if run.damaged else ""
+    error = run.info.get("error") or damage
     return Job(number, chosen, run.state, error, str(run.folder), run, run.title)
 
 

@@ -78,6 +78,7 @@ def facts(run: History) -> list[tuple[str, str]]:
         "versions": ", ".join(f"{name} {version}" for name, version in _versions(run).items()),
         "ended" if "seconds" in info else "written": str(info.get("time", "")).replace("T", " "),
         "folder": str(run.folder),
+        "damaged": ", ".join(run.damaged),
     }
     found = {"state": run.state + error, **_configured(config, trained), **environment}
     return [(name, str(value)) for name, value in found.items() if value]
@@ -85,7 +86,7 @@ def facts(run: History) -> list[tuple[str, str]]:
 
 def _configured(config: Settings, trained: Mapping[str, str | None]) -> dict[str, object]:
     """Returns the facts that the configuration gives, with those about the training after method and data."""
-    data, trainer = config.get("data") or {}, config.get("trainer") or {}
+    data, trainer = (part if isinstance(part := config.get(key), Mapping) else {} for key in ("data", "trainer"))
     return {
         "method": config.get("method"),
         "data": " ".join(str(each) for each in (data.get("name"), _size(data.get("size"))) if each),
@@ -154,7 +155,7 @@ def _evaluated(title: str, record: EvaluationRecord) -> _Evaluated:
 
 def _conditions(protocol: Protocol) -> list[tuple[str, str]]:
     """Returns the protocol in short."""
-    weights = {True: "EMA", False: "live"}.get(protocol.get("ema"))  # type: ignore[arg-type]
+    weights = {"True": "EMA", "False": "live"}.get(str(protocol.get("ema")))
     found = {"N generated / real": counts(protocol), "weights": weights}
     found |= {
         key: setting_text(protocol[key]) for key in ("split", "seed", "truncation", "precision") if key in protocol
