@@ -15,12 +15,12 @@ class Browser:
     def __init__(self, folder):
         self.folder = folder
 
-    def open(self, page):
+    def open(self, page, width=1100):
         log, picture = self.folder / "net.json", self.folder / f"{page.stem}.png"
         command = [
             "chromium", *QUIET, "--no-first-run", "--enable-logging=stderr",
             f"--user-data-dir={self.folder / 'profile'}",
-            "--virtual-time-budget=4000", "--window-size=1100,1600", f"--log-net-log={log}",
+            "--virtual-time-budget=4000", f"--window-size={width},1600", f"--log-net-log={log}",
         ]  # fmt: skip
         shown = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
         self.document, self.console = shown.stdout, re.findall(r"CONSOLE.*", shown.stderr)

@@ -444,7 +444,7 @@ NAMES = {
     "reports.compare.shared": "evaluation.reports.evaluations.shared_metrics",
     "reports.compare.ties": "evaluation.reports.evaluations.tied_with_best",
     "reports.history.Record": "evaluation.reports.records.EvaluationRecord",
-    "reports.index.differences": "evaluation.reports.index_page.setting_differences",
+    "reports.index.differences": "evaluation.reports.index_table.setting_differences",
     "reports.index.write_index": "evaluation.reports.index_page.write_index_page",
     "reports.jobs.job_of": "evaluation.reports.jobs.job_from_run",
     "reports.jobs.lines": "evaluation.reports.jobs.job_rows",

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.reports.history import History, is_run, read_run
-from gan_lab.evaluation.reports.index_page import REPORT, informative_keys, setting_differences, write_index_page
+from gan_lab.evaluation.reports.index_page import REPORT, write_index_page
+from gan_lab.evaluation.reports.index_table import informative_keys, setting_differences
 from gan_lab.evaluation.reports.jobs import JOBS, Job, job_from_run, read_jobs
 from gan_lab.evaluation.reports.run_page import write_run_page
 
 INDEX = "index.html"
 
-COLUMNS = 5
-"""Differing settings in the index's table; all of them are listed below it."""
+COLUMNS = 6
+"""Differing settings in the index's table; the others are shown on demand."""
 
 
 def report(paths: Sequence[str], output: str | None = None, against: str | None = None) -> list[Path]:

@@ -165,16 +165,31 @@ def _error(row: MetricRow) -> float:
 
 
 def protocol_differences(evaluations: Sequence[EvaluationResult]) -> list[str]:
-    """Returns a sentence for each part of the protocols that metrics depend on and that differs."""
-    sentences = []
+    """Returns a sentence about the parts of the protocols that metrics depend on, if any differ."""
+    parts: dict[str, list[str]] = {}
+    for entry in differing_entries([each.protocol for each in evaluations]):
+        key, _, name = entry.partition(".")
+        parts.setdefault(key, []).extend([name] if name else [])
+    named = ", ".join(f"{key} ({', '.join(names)})" if names else key for key, names in parts.items())
+    return [f"These runs differ in {named}, so their metrics are not comparable as they stand."] if parts else []
+
+
+def differing_entries(protocols: Sequence[Protocol | None]) -> dict[str, list[str]]:
+    """Returns the entries that metrics depend on and that differ, by dotted keys, with their values.
+
+    Args:
+        protocols: those of several evaluations; None stands for one without any, which differs in nothing.
+
+    Returns:
+        for each entry a text per protocol, empty where it has none.
+    """
+    found = {}
     for key in (*_STRICT, *_LENIENT):
-        leaves = [dict(_leaves(_relevant(each.protocol, key))) for each in evaluations]
-        differing = _differing(leaves, key in _LENIENT)
-        if differing:
-            names = ", ".join(filter(None, differing))
-            part = f"{key} ({names})" if names else key
-            sentences.append(f"These runs differ in {part}, so their metrics are not comparable as they stand.")
-    return sentences
+        leaves = [None if each is None else dict(_leaves(_relevant(each, key))) for each in protocols]
+        for name in _differing([each for each in leaves if each is not None], key in _LENIENT):
+            values = ((each or {}).get(name, "null") for each in leaves)
+            found[f"{key}.{name}" if name else key] = ["" if text == "null" else text.strip('"') for text in values]
+    return found
 
 
 def _differing(leaves: Sequence[Mapping[str, str]], lenient: bool) -> list[str]:

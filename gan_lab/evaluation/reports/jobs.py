@@ -10,6 +10,7 @@ from gan_lab.common.runs import IGNORED_KEYS, differing_keys, flatten, read_json
 from gan_lab.evaluation.reports.history import History, is_run, read_run
 from gan_lab.evaluation.reports.pages import setting_text
 from gan_lab.evaluation.reports.records import JobRecord, RunInfo
+from gan_lab.evaluation.reports.tables import MetricRow, metric_rows
 
 JOBS, SEED, TARGET = "jobs", "seed", "._target_"
 BEST, LAST = "best", "last metric"
@@ -57,12 +58,13 @@ class Job:
     @property
     def last(self) -> Metric | None:
         """The first metric of the final tier."""
-        final = ((name, value) for name, value in self.info.get("figures", {}).items() if _is_final(name))
-        return next(final, None)
+        return next(((row.name, row.value) for row in final_metrics(self.info).values()), None)
 
 
-def _is_final(name: str) -> bool:
-    return not name.startswith("quick_") and "/" not in name
+def final_metrics(info: RunInfo) -> dict[str, MetricRow]:
+    """Returns the metrics of the final tier by name."""
+    rows = metric_rows(info.get("figures", {}))
+    return {row.name: row for row in rows if not row.name.startswith("quick_") and "/" not in row.name}
 
 
 def read_jobs(folder: Path) -> list[Job]:
