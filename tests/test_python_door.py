@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 import gan_lab
 from gan_lab.cli import composition
+from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.common import runs
 from gan_lab.common.deprecation import RenamedWarning
 from gan_lab.common.errors import UserError
@@ -126,7 +127,7 @@ def test_paths_and_old_names_are_understood(tmp_path):
 
 def test_it_works_within_a_program_that_uses_hydra(tmp_path):
     (tmp_path / "mine.yaml").write_text("a: 1\n")
-    with hydra.initialize_config_dir(str(tmp_path), version_base="1.3"):
+    with hydra.initialize_config_dir(str(tmp_path), **version_arguments()):
         assert gan_lab.compose("train", *TINY).config["batch_size"] == 4
         assert hydra.compose("mine") == {"a": 1}
     assert not GlobalHydra.instance().is_initialized()

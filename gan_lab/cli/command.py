@@ -124,13 +124,15 @@ class Command:
             sys.exit(0)
         import hydra
 
+        from gan_lab.cli.config.hydra_versions import main_arguments
+
         make_ready()
         print_warnings()
         sys.argv[1:] = [*self._overrides(sys.argv[1:])]
         if wrong := overrides.unknown_choice(sys.argv[1:]):
             print(f"gan_lab: {wrong}", file=sys.stderr)
             sys.exit(2)
-        run = hydra.main(version_base="1.3", config_path=str(self.config.parent), config_name=self.config.stem)
+        run = hydra.main(str(self.config.parent), self.config.stem, **main_arguments())
         try:
             return run(report_user_errors(self.wrap(self.perform)))()
         except KeyboardInterrupt:  # between the jobs of a sweep, or while a launcher waits for them

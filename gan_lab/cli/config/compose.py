@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.config.overrides import quote_paths
 from gan_lab.cli.config.paths import home
 from gan_lab.common.errors import UserError
@@ -19,7 +20,7 @@ def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
     from gan_lab.cli.command import command_named, make_ready
 
     make_ready()
-    with _without_callers_hydra(), hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+    with _without_callers_hydra(), hydra.initialize_config_dir(str(home("conf")), **version_arguments()):
         return hydra.compose(config, quote_paths(overrides, command_named(config).request))
 
 

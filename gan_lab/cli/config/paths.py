@@ -17,12 +17,9 @@ def choices(group: str) -> list[str]:
 
 def add_searchpath(folder: Path) -> None:
     """Registers a folder of recipes and sweeps, which Hydra then finds however a user sets ``hydra.searchpath``."""
-    from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.plugins import Plugins
-    from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-    class Experiments(SearchPathPlugin):
-        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-            search_path.append("gan_lab-experiments", f"file://{folder}")
+    from gan_lab.cli.config.searchpath import Experiments
 
+    Experiments.folder = folder
     Plugins.instance().register(Experiments)

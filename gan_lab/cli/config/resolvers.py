@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from gan_lab.cli.config.hydra_versions import register_resolver
+
 Size = int | Sequence[int]
 """``data.size``: a side in pixels, or [height, width]."""
 
@@ -172,4 +174,4 @@ RESOLVERS = (
     *(wandb_name, wandb_group, wandb_tags),
 )
 for resolver in RESOLVERS:
-    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    register_resolver(resolver.__name__, resolver)

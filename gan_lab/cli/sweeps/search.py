@@ -16,7 +16,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.errors import report_user_errors
@@ -122,12 +121,13 @@ class Search(Sweeper):
     def _sampler(self, asked: int) -> "BaseSampler":
         """Returns the sampler, seeded so that it does not repeat the first settings of an earlier search."""
         if self.sampler:
-            return instantiate(self.sampler)  # type: ignore[no-any-return]
+            from gan_lab.common.instantiate import instantiate  # torch is slow to import
+
+            return instantiate(_plain(self.sampler))  # type: ignore[no-any-return]
         return _optuna().samplers.TPESampler(seed=None if self.seed is None else self.seed + asked)  # type: ignore[no-any-return]
 
     def _of_search(self, folder: Path) -> list[str]:
-        pruner = OmegaConf.to_container(self.pruner, resolve=True) if OmegaConf.is_config(self.pruner) else self.pruner
-        of_pruner = [f"+trial.pruner={_in_grammar(pruner)}"] if pruner else []
+        of_pruner = [f"+trial.pruner={_in_grammar(_plain(self.pruner))}"] if self.pruner else []
         return [f"trial.folder={_in_grammar(str(folder.absolute()))}", *of_pruner]
 
     def _launch(self, study: "Study", trials: "Sequence[Trial | FrozenTrial]", fixed: Sequence[str]) -> None:
@@ -145,6 +145,10 @@ class Search(Sweeper):
 
 PLUGINS = "hydra_plugins"
 Search.__module__ = f"{PLUGINS}.gan_lab"
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _bare(override: Override) -> str:
@@ -265,7 +269,7 @@ def _wrong(sentence: str) -> Exception:
 
 
 def register() -> None:
-    """Registers the sweeper with Hydra, which takes plugins only from a package of its own."""
+    """Registers the sweeper with Hydra, of which 1.3 takes plugins from a package of its own only."""
     Plugins.instance().register(Search)
     package = sys.modules.setdefault(PLUGINS, ModuleType(PLUGINS))
     sys.modules[Search.__module__] = package.gan_lab = sys.modules[__name__]  # type: ignore[attr-defined]

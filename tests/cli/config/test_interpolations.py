@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from gan_lab.cli.config.compose import compose
+from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.config.paths import add_searchpath, home
 
 FILES = sorted(path for place in ("conf", "experiments") for path in home(place).rglob("*.yaml"))
@@ -84,7 +85,7 @@ def test_every_value_is_at_most_two_hops_from_its_literal(model):
 
 def test_the_default_model_is_configured_by_eight_files():
     add_searchpath(home("experiments"))
-    with initialize_config_dir(str(home("conf")), version_base="1.3"):
+    with initialize_config_dir(str(home("conf")), **version_arguments()):
         loader = GlobalHydra.instance().config_loader()
         defaults = loader.compute_defaults_list("train", ["model=dcgan"], RunMode.RUN).defaults
     files = {each.config_path for each in defaults if each.config_path and not each.config_path.startswith("hydra")}

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.config import paths
 from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.sweeps import jobs as sweeps
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
@@ -164,7 +165,7 @@ def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):
 def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):
     from submitit.slurm.slurm import _make_sbatch_string
 
-    with hydra.initialize_config_dir(str(paths.home("conf")), version_base="1.3"):
+    with hydra.initialize_config_dir(str(paths.home("conf")), **version_arguments()):
         chosen = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu"]
         config = hydra.compose("train", chosen, return_hydra_config=True)
     known = inspect.signature(_make_sbatch_string).parameters

@@ -17,6 +17,7 @@ from wandb_server import Server
 
 import gan_lab.cli.config.resolvers  # noqa: F401 (registers them)
 from gan_lab.cli.config.compose import compose
+from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.config.paths import add_searchpath, home
 from gan_lab.common.images import save_animation
 from gan_lab.common.runs import run_title
@@ -228,7 +229,7 @@ def commanded():
 
     def command(*overrides, sweep=None):
         add_searchpath(home("experiments"))
-        with hydra.initialize_config_dir(str(home("conf")), version_base="1.3"):
+        with hydra.initialize_config_dir(str(home("conf")), **version_arguments()):
             config = hydra.compose("train", ["logger=wandb", *overrides], return_hydra_config=True)
         with open_dict(config):
             config.hydra.mode = "MULTIRUN" if sweep else "RUN"
