@@ -1,5 +1,6 @@
 """Atomic writes: a file is complete or absent."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,9 +37,14 @@ def temporary_files(path: Path) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file, or the entries of a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Waits until a file, or the entries of a folder, are on disk; not every system can do so for a folder."""
+    folder = path.is_dir()
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)  # Windows flushes what is open for writing
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (folder and error.errno in (errno.EACCES, errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOTSUP)):
+            raise

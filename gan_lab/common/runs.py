@@ -1,6 +1,5 @@
 """Run folders: their contents and state, and the search for a run to resume."""
 
-import fcntl
 import json
 import math
 import os
@@ -10,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import lock_descriptor
 
 from gan_lab.common.atomic import atomic_write, temporary_files
 from gan_lab.common.errors import UserError
@@ -45,8 +46,8 @@ class Run:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self.lock = (self.folder / ".lock").open("w")
-        # A forked loader worker outlives a killed run by seconds, and would keep the lock.
-        os.register_at_fork(after_in_child=lock.close)
+        if hasattr(os, "register_at_fork"):  # a forked loader worker outlives a killed run, and would keep the lock
+            os.register_at_fork(after_in_child=lock.close)
         if not _acquire(lock):
             raise UserError(f"Another process is training in {self.folder}: wait for it, or start a new run.")
         for name in (LAST, BEST):
@@ -69,17 +70,19 @@ class Run:
 
 
 def _acquire(lock: IO[str], seconds: float = 2.0) -> bool:
-    """Locks a file, and says whether that worked; retries, because ``is_running`` takes the lock for a moment."""
+    """Locks a file, and says whether that worked; retries, because ``is_running`` takes the lock for a moment.
+
+    On a file system without locks nothing can be known, and it counts as locked.
+    """
     end = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    try:
+        while not lock_descriptor(lock.fileno(), blocking=False):
             if time.monotonic() > end:
                 return False
-            time.sleep(0.05)
-        else:
-            return True
+            time.sleep(0.02)
+    except OSError:
+        return True
+    return True
 
 
 def create_run_dir(runs: str | Path, name: str) -> Path:
@@ -193,12 +196,11 @@ def is_running(folder: Path) -> bool:
     """Says whether a process of this machine is training in a folder."""
     try:
         with (folder / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
+            return not _acquire(lock, seconds=0.1)
+    except PermissionError:  # of another user, so that nothing can be known
         return True
-    return False
+    except OSError:
+        return False
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 
 from gan_lab.common.atomic import atomic_write, temporary_files
@@ -18,3 +21,29 @@ def test_files_of_killed_writers_are_found(tmp_path):
         killed = temporary.with_name(temporary.name)
         assert list(temporary_files(tmp_path / "a.ckpt")) == [killed]
     assert list(temporary_files(tmp_path / "a.ckpt")) == []
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EINVAL, errno.EBADF])
+def test_a_system_that_cannot_sync_a_folder_writes_the_file_all_the_same(tmp_path, monkeypatch, error):
+    synced, opened = [], os.open
+
+    def refuses_folders(path, *arguments):
+        if os.path.isdir(path):  # noqa: PTH112
+            raise OSError(error, "refused")
+        synced.append(path)
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(os, "open", refuses_folders)
+    with atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole" and len(synced) == 1
+
+
+def test_a_disk_that_fails_is_told(tmp_path, monkeypatch):
+    def fails(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="Input/output"), atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+    assert not list(tmp_path.iterdir())

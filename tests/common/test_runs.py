@@ -1,4 +1,9 @@
+import errno
 import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,3 +77,54 @@ def test_a_folder_belongs_to_one_process(tmp_path):
 
 def test_two_runs_in_one_second_get_two_folders(tmp_path):
     assert len({runs.create_run_dir(tmp_path, "a") for _ in range(3)}) == 3
+
+
+def test_a_folder_is_trained_in_until_the_process_ends_whatever_it_forked(tmp_path):
+    """As a loader's workers outlive a killed run by seconds."""
+    script = """
+import os, sys, time
+from gan_lab.common.runs import Run, is_running
+run = Run(sys.argv[1])
+run.begin({})
+child = os.fork()
+if not child:
+    os.close(1)
+    time.sleep(60)
+print(child, flush=True)
+time.sleep(60)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        child = int(process.stdout.readline())
+        try:
+            assert runs.is_running(tmp_path) and runs.is_running(tmp_path)
+            with pytest.raises(UserError, match="Another process is training in"):
+                runs.Run(tmp_path).begin({})
+            process.kill()
+            process.wait()
+            os.kill(child, 0)
+            assert not runs.is_running(tmp_path)
+            runs.Run(tmp_path).begin({})
+        finally:
+            process.kill()
+            os.kill(child, signal.SIGKILL)
+
+
+def test_those_who_ask_whether_a_run_goes_on_do_not_mistake_one_another_for_it(tmp_path):
+    (tmp_path / ".lock").touch()
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(runs.is_running, [tmp_path] * 400))
+
+
+def test_a_file_system_without_locks_and_odd_locks_stop_no_run(tmp_path, monkeypatch):
+    (tmp_path / "folder" / ".lock").mkdir(parents=True)
+    assert not runs.is_running(tmp_path / "folder") and not runs.is_running(tmp_path)
+    monkeypatch.setattr(runs, "lock_descriptor", fails)
+    run = runs.Run(tmp_path)
+    run.begin({})
+    assert not runs.is_running(tmp_path) and runs.read_json(tmp_path / "run.json")["state"] == "running"
+    run.end("finished")
+
+
+def fails(*_, **__):
+    raise OSError(errno.ENOSYS, "Function not implemented")

@@ -1,4 +1,4 @@
-"""What differs between Hydra 1.3 with OmegaConf 2.3 and Hydra 1.4 with OmegaConf 2.4; everything else works with both."""
+"""Where Hydra 1.3 with OmegaConf 2.3 and Hydra 1.4 with OmegaConf 2.4 differ; all other code works with both."""
 
 from collections.abc import Callable
 from inspect import signature

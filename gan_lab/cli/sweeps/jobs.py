@@ -175,7 +175,7 @@ def _apart(config: RunConfig) -> None:
     folder, checkpoint = choose_run_dir(config)
     _began(folder)
     process = subprocess.Popen(_command(folder, checkpoint), env=_variables(config), start_new_session=True)
-    with _passing_on(process.pid):
+    with _passing_on(process):
         status = process.wait()
     if status - 128 in SIGNALS:
         sys.exit(status)
@@ -206,12 +206,12 @@ def _variables(config: RunConfig) -> dict[str, str]:
 
 
 @contextmanager
-def _passing_on(group: int) -> Iterator[None]:
-    """Passes signals on to the job's own process group, which saves and ends."""
+def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Passes signals on to the job's own process group, which saves and ends; on Windows to its first process."""
 
     def passed_on(number: int, _: Any) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(group, number)
+            os.killpg(process.pid, number) if hasattr(os, "killpg") else process.send_signal(number)
 
     before = {number: signal.signal(number, passed_on) for number in SIGNALS}
     try:

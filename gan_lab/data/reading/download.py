@@ -1,8 +1,6 @@
 """Archives of images, downloaded into a folder: resumed, verified, and unpacked completely or not at all."""
 
-import fcntl
 import gzip
-import os
 import shutil
 import stat
 import tarfile
@@ -11,13 +9,14 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from filelock import FileLock
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.errors import UserError
@@ -79,12 +78,13 @@ def _exists(root: Path) -> bool:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Holds a lock that other processes wait for."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    path = folder / ".gan_lab.lock"
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no open file
+                path.unlink()
 
 
 def _fill(archive: Archive, root: Path) -> None:

@@ -15,8 +15,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import log_checkpoint
 
-TIME_LIMIT_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that SLURM can send to a job shortly before its time limit (``--signal=USR2@120``)."""
+TIME_LIMIT_SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+"""Signals that SLURM can send to a job shortly before its time limit (``--signal=USR2@120``); Windows has none."""
 
 CLOCK_INTERVAL = 16
 """Iterations between checks of ``minutes``: all ranks must agree on it, which is too costly in every iteration."""

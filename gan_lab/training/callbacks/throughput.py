@@ -157,9 +157,9 @@ def _peak_memory_gib(device: torch.device) -> float:
     """Returns the peak of the tensors on a CUDA device, elsewhere the peak of the process's resident set, in GiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ImportError:  # on Windows
         return float("nan")
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 2**30
