@@ -23,6 +23,8 @@ def test_wheel(tmp_path):
         "gan_lab/py.typed",
         "gan_lab/conf/train.yaml",
         "gan_lab/evaluation/features/weights/grey.safetensors",
+        "gan_lab/evaluation/features/weights/lpips.safetensors",
+        "gan_lab/evaluation/features/weights/lpips.LICENSE.txt",
     } <= names
     assert any(name.startswith("gan_lab/experiments/recipe/") for name in names)
     assert not any(name.startswith(("tests/", "experiments/", "conf/")) for name in names)

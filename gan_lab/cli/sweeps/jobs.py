@@ -241,8 +241,10 @@ class Table(Callback):
         atexit.register(self.last)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Exits with status 1 if jobs failed, unless the sweep is cut short, which Hydra 1.4 calls this for too."""
         atexit.unregister(self.last)
-        if failed := self.last():
+        cut_short = sys.exc_info()[0] is not None
+        if (failed := self.last()) and not cut_short:
             sys.exit(failed)
 
     def _tell(self, folder: Path, overrides: list[str]) -> int:

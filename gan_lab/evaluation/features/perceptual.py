@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import cast
 
 import torch
-import torchmetrics.functional.image
 import torchvision
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -76,7 +76,7 @@ class ColourDistance(PerceptualDistance):
 
 
 class LPIPS(PerceptualDistance):
-    """LPIPS, version 0.1, with its authors' learned weights, which torchmetrics contains, over torchvision's network.
+    """LPIPS, version 0.1, with its authors' learned weights (``weights/lpips.safetensors``) over torchvision's network.
 
     Args:
         network: "alexnet" or "vgg16".
@@ -96,10 +96,9 @@ class LPIPS(PerceptualDistance):
         features = {key.removeprefix("features."): t for key, t in state.items() if key.startswith("features.")}
         layers.load_state_dict(features, assign=True)
         self.parts = nn.ModuleList(layers[begin:end] for begin, end in pairwise(bounds))
-        learned = Path(torchmetrics.functional.image.__file__).with_name("lpips_models") / f"{self.name[6:]}.pth"
-        weights = torch.load(learned, map_location="cpu", weights_only=True)
+        learned = load_file(WEIGHTS / "lpips.safetensors")
         for number in range(len(self.parts)):
-            self.register_buffer(f"weight{number}", weights[f"lin{number}.model.1.weight"][0])
+            self.register_buffer(f"weight{number}", learned[f"{self.name}.{number}"].view(-1, 1, 1))
         self.register_buffer("shift", torch.tensor((-0.030, -0.088, -0.188)).view(3, 1, 1))
         self.register_buffer("scale", torch.tensor((0.458, 0.448, 0.450)).view(3, 1, 1))
         self.requires_grad_(False).eval()

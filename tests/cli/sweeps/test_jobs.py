@@ -20,6 +20,7 @@ from gan_lab.cli.config import paths
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.sweeps import jobs as sweeps
+from gan_lab.common.errors import UserError
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
@@ -151,15 +152,16 @@ def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):
     monkeypatch.setattr(sweeps.atexit, "register", at_exit.append)
 
     def stopped(config, command):
+        if config.values["seed"] == 21:
+            raise UserError("no")
+        (home / "cut" / "table.csv").touch()  # Hydra 1.3 leaves the table to the end of the process
         raise SystemExit(143)
 
     monkeypatch.setattr(sweeps, "_train", stopped)
-    with pytest.raises(FileNotFoundError):  # there is no table yet
-        sweep("cut", SMALL, "seed=21,22")
+    assert sweep("cut", SMALL, "seed=21,22,23")[1] == 143
     at_exit[0]()
     with (home / "cut" / "table.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert row["state"] == "stopped"
+        assert [row["state"] for row in csv.DictReader(file)] == ["failed", "stopped"]
 
 
 def test_slurm_is_asked_to_warn_jobs_and_to_take_them_back(tmp_path):

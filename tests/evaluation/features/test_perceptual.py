@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,6 +39,15 @@ def test_lpips_equals_the_reference_over_the_same_network_with_the_published_wei
         torch.testing.assert_close(found(a, b), expected(a, b).flatten(), rtol=1e-4, atol=1e-6)
         assert found(a, a).abs().max() == 0
         torch.testing.assert_close(found(a[:, :1], b), found(a[:, :1].expand(-1, 3, -1, -1), b))
+
+
+@pytest.mark.parametrize(("network", "theirs"), [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_the_learned_weights_are_the_published_ones(network, theirs):
+    state = random_network(network)[1]
+    found = LPIPS(network, state, "")
+    published = torch.load(Path(reference.__file__).with_name("lpips_models") / f"{theirs}.pth", "cpu", weights_only=True)
+    for number in range(5):
+        assert torch.equal(getattr(found, f"weight{number}"), published[f"lin{number}.model.1.weight"][0])
 
 
 def test_weights_are_used_if_they_exist_and_are_the_published_ones(tmp_path, monkeypatch):
