@@ -6,7 +6,13 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt $(1) \
 	|| $(BIN)/python -m pip install --quiet -c constraints.txt $(1)
 
-.PHONY: help demo test browser test-kill lint types bench results clean
+# The next versions of Hydra and OmegaConf. They are laid over the environment, which takes seconds, instead of a second one.
+NEXT := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
+SWEEPS := tests/cli/sweeps/test_jobs.py
+COMPOSING := tests/cli/config tests/cli/sweeps/test_search.py tests/test_experiments.py \
+	$(SWEEPS)::test_a_sweep_that_is_cut_short_has_a_table_too $(SWEEPS)::test_every_job_has_a_row_and_one_that_fails_stops_no_other
+
+.PHONY: help demo test test-next browser test-kill lint types bench results clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -17,6 +23,9 @@ demo: .venv/runtime  ## install, and train the default GAN on handwritten digits
 
 test: .venv/develop browser  ## run the tests (GAN_LAB_TEST_DATA names a folder of real data sets)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-next: .venv/next  ## run the tests that compose configurations with the next versions of Hydra and OmegaConf
+	PYTHONPATH=.venv/next HYDRA_DEPRECATION_WARNINGS_AS_ERRORS=1 $(BIN)/python -m pytest -n 2 $(COMPOSING) -k "not runs"
 
 browser:  ## install Chromium, in which tests open reports (on Debian; elsewhere install it yourself)
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) \
@@ -48,6 +57,11 @@ clean:  ## remove the environment and the caches, but no runs
 
 .venv/runtime: .venv/pip pyproject.toml constraints.txt
 	$(call INSTALL,-e .)
+	@touch $@
+
+.venv/next: .venv/develop Makefile
+	rm -rf $@
+	$(BIN)/python -m pip install --quiet --no-deps --target $@ $(NEXT)
 	@touch $@
 
 .venv/develop: .venv/pip pyproject.toml constraints.txt

@@ -39,5 +39,9 @@ def test_wheel(tmp_path):
     few = ["n=64", "metrics=quick", f"output={tmp_path}/figures"]
     run(sys.executable, "-m", "gan_lab.evaluate", f"checkpoint={tmp_path}/run", *few, cwd="/", env=environment)
     assert (tmp_path / "figures.html").stat().st_size > 5000
+    plugins = """from importlib.metadata import entry_points
+print(*(each.load().__name__ for each in entry_points(group="hydra.plugins") if each.name.startswith("gan_lab")))"""
+    found = run(sys.executable, "-c", plugins, cwd="/", env=environment).split()
+    assert sorted(found) == ["Experiments", "Search"]
     where = run(sys.executable, "-c", "import gan_lab; print(gan_lab.__file__)", cwd="/", env=environment)
     assert where.startswith(str(site))

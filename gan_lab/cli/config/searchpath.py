@@ -26,7 +26,7 @@ class Experiments(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Appends the folder, once."""
         places = {each.provider: each.path for each in search_path.get_path()}
-        own = places.get("main") == f"file://{home('conf')}"
+        own = places.get("main", "").removeprefix("file://") == str(home("conf"))
         folder = self.folder or (home("experiments") if own else None)
         if folder and PROVIDER not in places:
             search_path.append(PROVIDER, f"file://{folder}")

@@ -45,7 +45,8 @@ def test_lpips_equals_the_reference_over_the_same_network_with_the_published_wei
 def test_the_learned_weights_are_the_published_ones(network, theirs):
     state = random_network(network)[1]
     found = LPIPS(network, state, "")
-    published = torch.load(Path(reference.__file__).with_name("lpips_models") / f"{theirs}.pth", "cpu", weights_only=True)
+    file = Path(reference.__file__).with_name("lpips_models") / f"{theirs}.pth"
+    published = torch.load(file, "cpu", weights_only=True)
     for number in range(5):
         assert torch.equal(getattr(found, f"weight{number}"), published[f"lin{number}.model.1.weight"][0])
 
