@@ -134,9 +134,15 @@ class Command:
             sys.exit(2)
         run = hydra.main(str(self.config.parent), self.config.stem, **main_arguments())
         try:
-            return run(report_user_errors(self.wrap(self.perform)))()
+            return run(report_user_errors(self._work_anywhere()))()
         except KeyboardInterrupt:  # between the jobs of a sweep, or while a launcher waits for them
             sys.exit(130)
+
+    def _work_anywhere(self) -> Work:
+        """Returns what the command line performs, as other processes can import it, which launchers send it to."""
+        found = self if self.module == "__main__" else getattr(importlib.import_module(self.module), self.name)
+        work: Work = found.wrap(found.perform)
+        return work
 
     def _overrides(self, arguments: Sequence[str]) -> list[str]:
         quoted = overrides.quote_paths(arguments, self.request)

@@ -5,11 +5,13 @@ import gc
 import inspect
 import json
 import os
+import runpy
 import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import cloudpickle
 import hydra
 import pytest
 import torch
@@ -188,3 +190,13 @@ def test_agents_of_wandb_start_jobs_in_hydras_grammar():
     config = compose(command[4:])
     assert config.loss.penalties.r1.weight == 1e-4 and config.logger.wandb.project == "gan_lab"
     assert sweep["metric"]["name"] == f"metric_train/{config.callbacks.checkpoint.monitor}"
+
+
+def test_launchers_send_jobs_that_other_processes_can_import(monkeypatch):
+    sent = []
+    monkeypatch.setattr(hydra, "main", lambda *_, **__: lambda work: lambda: sent.append(work))
+    monkeypatch.setattr(sys, "argv", ["gan_lab.train"])
+    monkeypatch.delitem(sys.modules, "gan_lab.train")
+    runpy.run_module("gan_lab.train", run_name="__main__", alter_sys=True)
+    pickled = cloudpickle.dumps(sent[0])  # as joblib and submitit do
+    assert b"gan_lab.train" in pickled and b"__main__" not in pickled
