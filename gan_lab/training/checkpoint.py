@@ -12,7 +12,8 @@ from torch.serialization import MAP_LOCATION
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, instantiate
+from gan_lab.common.instantiate import instantiate
+from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
 
 Device = str | torch.device
@@ -55,11 +56,10 @@ def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) ->
     Args:
         path: checkpoint file.
         device: device of the model.
-        trust: packages besides ``gan_lab.common.instantiate.TRUSTED`` whose classes and functions the checkpoint may
-            name.
+        trust: modules of your own whose classes and functions the checkpoint may name; their code is run.
 
     Raises:
-        UserError: if the file cannot be read, or names something outside the trusted packages.
+        UserError: if the file cannot be read, or names something that is not trusted.
     """
     return model_of(read(path), device, trust)
 
@@ -68,9 +68,9 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
     """Builds the model of a checkpoint's plain containers, in evaluation mode; see ``load``.
 
     Raises:
-        UserError: if the checkpoint names something outside the trusted packages.
+        UserError: if the checkpoint names something that is not trusted.
     """
-    model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], [*TRUSTED, *trust])
+    model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], MODEL_PARTS.extended(trust))
     model.load_state_dict(checkpoint["state_dict"])
     model.on_load_checkpoint(dict(checkpoint))
     return model.eval().to(device)

@@ -30,6 +30,32 @@ MAX_EXPANSION = 20  # an archive that unpacks to more than 20 times its size hol
 FAILURES = (OSError, EOFError, RuntimeError, HTTPException, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
 
+_allowed = [True]
+
+
+@contextmanager
+def downloading(allowed: bool) -> Iterator[None]:
+    """Allows or forbids downloads while it is open, in this process."""
+    _allowed.append(allowed)
+    try:
+        yield
+    finally:
+        _allowed.pop()
+
+
+def check_allowed(what: str, root: Path) -> None:
+    """Checks that data that are missing in a folder may be downloaded into it.
+
+    Raises:
+        UserError: if not, because the folder comes from a checkpoint and not from the user.
+    """
+    if not _allowed[-1]:
+        raise UserError(
+            f"{what} is not in {root}, a folder that the checkpoint names, and is downloaded to no such folder: give "
+            "root=…, a folder that has it or gets it."
+        )
+
+
 @dataclass(frozen=True)
 class Archive:
     """A zip or tar.gz of images.
@@ -63,6 +89,7 @@ def fetch(archive: Archive, root: Path) -> None:
     """
     if _exists(root):
         return
+    check_allowed(archive.file, root)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         with _locked(root.parent):
