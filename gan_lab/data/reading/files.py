@@ -1,5 +1,6 @@
 """Image sets in folders and zips, with or without class subfolders and splits."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,10 +9,11 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
+from gan_lab.common.integrity import seal_bytes, unseal_bytes
 from gan_lab.common.progress import track
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
 from gan_lab.data.reading.images import NotLabelMapError, decode_image, reason
@@ -54,11 +56,11 @@ class ImageFiles:
         if all(entry.member for entry in self.entries):
             return stamps
         known = cache_folder / f"{stamps}.content"
-        if known.is_file():
-            return known.read_text()
-        content = _digest(map_in_threads(_checksum, self.entries))
-        with atomic_write(known) as file:
-            file.write_text(content)
+        content = _known_content(known)
+        if content is None:
+            content = _digest(map_in_threads(_checksum, self.entries))
+            with atomic_write(known) as file:
+                file.write_bytes(seal_bytes(content.encode()))
         return content
 
     def describe_transform(self, spec: ResizeSpec) -> str:
@@ -153,6 +155,20 @@ def _checksum(entry: Entry) -> str:
         return f"{entry.name} {blake2b(entry.file.read_bytes(), digest_size=16).hexdigest()}"
     except OSError as error:
         return f"{entry.name} {error.errno}"
+
+
+def _known_content(file: Path) -> str | None:
+    """Returns the hash in a file; None if it is missing, or, with a warning, if it is not as it was written."""
+    if not file.is_file():
+        return None
+    try:
+        content = unseal_bytes(file.read_bytes()).decode()
+        if not re.fullmatch("[0-9a-f]{32}", content):
+            raise ValueError("it is no hash")
+        return content
+    except (OSError, ValueError) as problem:
+        rank_zero_warn(f"The cached hash {file} cannot be used ({reason(problem)}), and is computed anew.")
+        return None
 
 
 def _digest(lines: Iterator[str]) -> str:
