@@ -21,7 +21,7 @@ FLIPS = 100
 
 
 def flips(path, count=FLIPS):
-    """Yields the number of each flip of one bit, evenly spaced, with the first and last bytes; repairs the file after."""
+    """Flips one bit in one byte after another, evenly spaced, with the first and last ten; repairs the file after."""
     whole = path.read_bytes()
     places = {*np.linspace(0, len(whole) - 1, count - 20).astype(int).tolist(), *range(10), *range(-10, 0)}
     for number, place in enumerate(sorted(places)):

@@ -22,7 +22,7 @@ Device = str | torch.device
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoint files that are written to a temporary file in the same folder, with a checksum, fsynced and renamed."""
+    """Checkpoint files with a checksum, written to a temporary file in the same folder, fsynced and renamed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         with atomic_write(Path(path)) as temporary:

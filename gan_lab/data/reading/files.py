@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
+from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -48,17 +49,19 @@ class ImageFiles:
         return ImageFiles([self.entries[row] for row in rows], labels, self.classes, self.half)
 
     def content_hash(self, cache_folder: Path) -> str:
-        """Returns a hash of names and bytes. Files are read again only if their size or times have changed."""
+        """Returns a hash of names and bytes. Files are read again only if their size or times have changed.
+
+        A zip is hashed as a whole: what its directory states about a member need not be true.
+        """
         return f"{self._hash_of_files(cache_folder)} {self.half or ''}"
 
     def _hash_of_files(self, cache_folder: Path) -> str:
-        stamps = _digest(_stamp(entry) for entry in self.entries)
-        if all(entry.member for entry in self.entries):
-            return stamps
+        zips = [Entry((), file) for file in sorted({entry.file for entry in self.entries if entry.member is not None})]
+        stamps = _digest(_stamp(entry) for entry in (*self.entries, *zips))
         known = cache_folder / f"{stamps}.content"
         content = _known_content(known)
         if content is None:
-            content = _digest(map_in_threads(_checksum, self.entries))
+            content = _digest(chain(map(_checksum, zips), map_in_threads(_checksum, self.entries)))
             with atomic_write(known) as file:
                 file.write_bytes(seal_bytes(content.encode()))
         return content
@@ -152,7 +155,9 @@ def _checksum(entry: Entry) -> str:
     if entry.member is not None:
         return f"{entry.name} {entry.checksum}"
     try:
-        return f"{entry.name} {blake2b(entry.file.read_bytes(), digest_size=16).hexdigest()}"
+        with entry.file.open("rb") as stream:
+            digest = file_digest(stream, lambda: blake2b(digest_size=16))
+        return f"{entry.name} {digest.hexdigest()}"
     except OSError as error:
         return f"{entry.name} {error.errno}"
 
