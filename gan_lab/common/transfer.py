@@ -1,14 +1,27 @@
 """Answers of HTTP servers, read within bounds of bytes and time."""
 
+import socket
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPResponse
 
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
 GRACE = 60.0  # seconds in which any rate is accepted
 MIN_RATE = 20_000  # bytes a second, on average
+
+
+@contextmanager
+def socket_timeout(seconds: float) -> Iterator[None]:
+    """Ends connections that others open, and set no timeout for, after some seconds without a byte."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def open_url(url: str, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:

@@ -1,5 +1,7 @@
 """A command's session."""
 
+import socket
+
 import pytest
 import torch
 from PIL import Image
@@ -77,3 +79,16 @@ def test_data_are_named_and_hold_no_other_parts(tmp_path):
         path = checkpoint(tmp_path / "last.ckpt", **data)
         with pytest.raises(UserError, match="no part of"):
             reconstruct.run(f"checkpoint={path}", "n=2")
+
+
+def test_a_download_by_torchvision_has_a_timeout(tmp_path, monkeypatch):
+    seconds = []
+
+    def download(self, root, download):
+        seconds.append(socket.getdefaulttimeout())
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(torchvision_sets.torchvision.datasets.MNIST, "__init__", download)
+    with pytest.raises(UserError, match="timed out"):
+        torchvision_sets.MNIST(str(tmp_path)).splits()
+    assert seconds == [30.0] and socket.getdefaulttimeout() is None
