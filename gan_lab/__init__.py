@@ -1,10 +1,14 @@
 """gan_lab: train, sample, measure and edit images with GANs, VAEs and recurrent networks."""
 
-import importlib
-from typing import Any
+from gan_lab.common.import_path import remove_current_folder
 
-from gan_lab.common import old_modules
-from gan_lab.common.version import __version__
+remove_current_folder()  # before any other import, which could find a file there
+
+import importlib  # noqa: E402
+from typing import Any  # noqa: E402
+
+from gan_lab.common import old_modules  # noqa: E402
+from gan_lab.common.version import __version__  # noqa: E402
 
 __all__ = ["__version__", "compose", "load"]
 

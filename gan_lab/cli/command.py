@@ -27,6 +27,8 @@ from gan_lab.cli.help import help_text, usage
 from gan_lab.cli.requests import ModelRequest, Request, words_field
 from gan_lab.cli.session import Session
 from gan_lab.common.errors import UserError
+from gan_lab.common.import_path import add_current_folder
+from gan_lab.common.trust import trust_argument
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -126,7 +128,7 @@ class Command:
 
         from gan_lab.cli.config.hydra_versions import main_arguments
 
-        make_ready()
+        make_ready(self.name, sys.argv[1:])
         print_warnings()
         sys.argv[1:] = [*self._overrides(sys.argv[1:])]
         if wrong := overrides.unknown_choice(sys.argv[1:]):
@@ -170,7 +172,7 @@ class Command:
         """
         from gan_lab.cli.config.compose import compose
 
-        make_ready()
+        make_ready(self.name, arguments)
         return self.perform(compose(arguments, self.name))
 
     def perform(self, config: DictConfig) -> Any:
@@ -206,7 +208,7 @@ class Command:
         if session.model is None or isinstance(session.model, self.needs):
             return
         works = [each for each in commands() if each.needs is not None and isinstance(session.model, each.needs)]
-        checkpoint = shlex.quote(str(session.path))
+        checkpoint = shlex.quote(str(session.path)) + trust_argument(session.trust)
         lines = [f"python -m gan_lab.{each.name} checkpoint={checkpoint}{each.inputs}" for each in works]
         instead = f"try {', or '.join(lines)}" if lines else f"train one that can, such as {self.example}"
         raise UserError(f"{session.path} holds the model {session.name}, which {self.lacks}: {instead}.")
@@ -245,12 +247,18 @@ def commands() -> list[Command]:
     return [command_named(name) for name in COMMANDS]
 
 
-def make_ready() -> None:
-    """Makes known to Hydra what configurations use: resolvers, recipes, the sweeper, the caller's own modules."""
+def make_ready(name: str, arguments: Sequence[str]) -> None:
+    """Makes known to Hydra what configurations use: resolvers, recipes, the sweeper, the caller's own modules.
+
+    Args:
+        name: of the command. Training finds any module in the current folder, because any configuration may name a
+            method of one's own. Another command, which may work on a stranger's checkpoint in a stranger's folder,
+            finds only modules that its command line names.
+        arguments: the command line.
+    """
     from gan_lab.cli.config.paths import add_searchpath
 
     importlib.import_module("gan_lab.cli.config.resolvers")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # where a user's own methods are; a console script does not look there
+    add_current_folder(None if name == "train" else overrides.named_modules(arguments))
     add_searchpath(home("experiments"))
     importlib.import_module("gan_lab.cli.sweeps.search").register()

@@ -52,7 +52,7 @@ def compose(command: str = "train", *overrides: str) -> "Composition":
     """
     if command != "train":
         raise UserError(f"compose has the parts of a training run: give 'train' instead of {command!r}.")
-    make_ready()
+    make_ready(command, overrides)
     train = command_named(command)
     try:
         config = compose_config(overrides, command)

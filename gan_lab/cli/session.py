@@ -28,7 +28,7 @@ class Session:
         contents: what it holds under ``gan_lab``: the configurations ``model`` and ``data``, versions.
         model: in evaluation mode on the device, with the inference options that were asked for.
         device: the device of this process.
-        trust: packages besides the trusted ones that the checkpoint may take classes from.
+        trust: modules of the user's own that the checkpoint may take classes from.
     """
 
     path: Path
@@ -45,9 +45,11 @@ class Session:
             UserError: if there is no such checkpoint or device, or the model has none of the options asked for.
         """
         from gan_lab.common.device import resolve_device
+        from gan_lab.common.import_path import add_current_folder
         from gan_lab.common.runs import checkpoint_path
         from gan_lab.training.checkpoint import model_of, read
 
+        add_current_folder(request.trust)
         place = resolve_device(device)
         if request.checkpoint is None:
             return cls(Path(), {}, None, place, request.trust)
@@ -82,27 +84,34 @@ class Session:
     def data(self, root: Path | None = None, changes: Mapping[str, Any] | None = None) -> Any:
         """The data module that the model was trained on, ready to be read.
 
+        The checkpoint may come from a stranger: data are read where it says, but nothing is downloaded to a place that
+        the caller does not name, and nothing is cached in a folder that the checkpoint names.
+
         Args:
             root: where the data are now; None for where they were.
             changes: arguments of the data module that differ from training.
 
         Raises:
-            UserError: if the data have no folder, or are of no kind that can be shown or compared.
+            UserError: if the data have no folder, are not there, or are of no kind that can be shown or compared.
         """
         from gan_lab.common.distributed import rank_zero_first
-        from gan_lab.common.instantiate import TRUSTED, instantiate
+        from gan_lab.common.instantiate import instantiate
+        from gan_lab.common.trust import DATA_MODULES
+        from gan_lab.data.reading.download import downloading
         from gan_lab.evaluation.kinds import kind_of
 
-        node = dict(self.contents["data"])
+        node, given = dict(self.contents["data"]), {**({"root": str(root)} if root else {}), **(changes or {})}
         if root and "root" not in node:
             raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
-        node |= {"root": str(root)} if root else {}
-        data = instantiate(node | dict(changes or {}), [*TRUSTED, *self.trust])
+        node |= {"cache_dir": None} if "cache_dir" in node else {}
+        data = instantiate(node | given, DATA_MODULES.extended(self.trust))
         if kind_of(data) is None:
             raise UserError(f"The data of {self.path}, {type(data).__name__}, cannot be compared with anything.")
-        with rank_zero_first():
+        named = bool(given.get("root") or (given.get("data_dir") and not node.get("root")))
+        with downloading(named), rank_zero_first():
             data.prepare_data()  # type: ignore[union-attr]
-        data.setup("test")  # type: ignore[union-attr]
+        with downloading(named):
+            data.setup("test")  # type: ignore[union-attr]
         return data
 
     def resize_spec(self, what: str) -> Any:

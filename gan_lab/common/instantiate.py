@@ -2,16 +2,15 @@
 
 A mapping with ``_target_`` is a call of that class or function with its other keys as arguments. ``_args_`` are
 positional arguments, and ``_partial_: true`` gives a ``functools.partial`` in place of the call. These are the keys of
-``hydra.utils.instantiate``. Here the object that is called is itself checked against the trusted packages, so that
+``hydra.utils.instantiate``. Here a ``gan_lab.common.trust.Trust`` says which objects may be called, so that
 configurations in checkpoints can be instantiated safely.
 """
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
-from types import FunctionType, ModuleType, NoneType, UnionType
+from types import ModuleType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from torch import Tensor
@@ -19,52 +18,27 @@ from torch import Tensor
 from gan_lab.common.deprecation import warn_renamed
 from gan_lab.common.errors import UserError
 from gan_lab.common.old_arguments import present_arguments
+from gan_lab.common.trust import Trust, inside
 from gan_lab.common.upgrade import renamed
 
 PLAIN = {bool: "true or false", int: "an integer", float: "a number", NoneType: "null"}
 """Types of plain values, and their names in messages."""
 
-TRUSTED = (
-    "gan_lab.training.augment",
-    "gan_lab.training.budget",
-    "gan_lab.models.bases.gan",
-    "gan_lab.models.bases.latents",
-    "gan_lab.training.image_pool",
-    "gan_lab.training.options",
-    "gan_lab.training.schedules",
-    "gan_lab.data.modules.points",
-    "gan_lab.data.presets",
-    "gan_lab.losses",
-    "gan_lab.evaluation.features.perceptual",
-    "gan_lab.models",
-    "gan_lab.networks",
-    "torch.nn",
-    "torch.optim",
-    "torchvision.ops",
-    "torchvision.transforms",
-)
-"""Modules and packages whose classes and functions a checkpoint may name.
-
-They contain parts of models, and nothing that downloads files or runs code that its arguments name.
-"""
-
-
 _KEYWORDS = ("_target_", "_partial_", "_args_")
 
 
-def instantiate(node: object, trust: Sequence[str] | None = None) -> Any:
+def instantiate(node: object, trust: Trust | None = None) -> Any:
     """Instantiates the objects in nested plain containers.
 
     Args:
         node: mappings, lists and scalars.
-        trust: packages that targets may come from; None trusts all, for a configuration that the user composed.
+        trust: what targets may be; None trusts all, for a configuration that the user composed.
 
     Returns:
         the container with objects in place of mappings with ``_target_``.
 
     Raises:
-        UserError: for a target that does not exist, is outside the trusted packages, or rejects its arguments; the
-            message names it.
+        UserError: for a target that does not exist, is not trusted, or rejects its arguments; the message names it.
     """
     if isinstance(node, Mapping):
         values = {key: instantiate(value, trust) for key, value in node.items() if key not in _KEYWORDS}
@@ -74,12 +48,16 @@ def instantiate(node: object, trust: Sequence[str] | None = None) -> Any:
     return node
 
 
-def _call(node: Mapping[str, object], values: dict[str, object], trust: Sequence[str] | None) -> Any:
+def _call(node: Mapping[str, object], values: dict[str, object], trust: Trust | None) -> Any:
     path = str(node["_target_"])
     target = resolve_target(path, trust)
     path = renamed(path)
     values = present_arguments(path, target, values)
     positional = instantiate(node.get("_args_", []), trust)
+    if trust is not None and path in trust.deferred:
+        if not node.get("_partial_") or positional:
+            raise trust.distrust(path)
+        values = {name: value for name, value in values.items() if name in trust.deferred[path]}
     call = partial(target, *positional, **_convert_arguments(path, target, values))
     if node.get("_partial_"):
         return call
@@ -90,7 +68,7 @@ def _call(node: Mapping[str, object], values: dict[str, object], trust: Sequence
     except TypeError as error:
         raise UserError(f"{path} does not take these arguments: {error}.") from error
     except (ArithmeticError, AssertionError, LookupError, RuntimeError) as error:
-        if not _inside(path, ("gan_lab", "torch", "torchvision")):
+        if not inside(path, ("gan_lab", "torch", "torchvision")):
             raise  # the author of a class needs the traceback
         raise UserError(f"{path} does not work with these values: {error}.") from error
 
@@ -103,7 +81,7 @@ def _convert_arguments(path: str, target: Callable[..., Any], values: Mapping[st
     Raises:
         UserError: if an argument is annotated as a number, a truth value or a mapping, and the value is none.
     """
-    if not _inside(path, ("gan_lab", "torch.optim")):
+    if not inside(path, ("gan_lab", "torch.optim")):
         return dict(values)
     annotations = _annotations(target)
     return {name: _convert(name, value, path, _members(annotations.get(name))) for name, value in values.items()}
@@ -150,27 +128,24 @@ def _matches(value: object, kind: type) -> bool:
     return isinstance(value, kind)
 
 
-def resolve_target(path: str, trust: Sequence[str] | None = None) -> Callable[..., Any]:
+def resolve_target(path: str, trust: Trust | None = None) -> Callable[..., Any]:
     """Returns the class or function at a dotted path.
-
-    With trusted packages it must be a public class or plain function that its module defines itself. A path must not
-    lead through a module's imports, nor to methods, calls of which could be chained into arbitrary code.
 
     Args:
         path: such as ``torch.nn.Linear``.
-        trust: packages that it may come from; None trusts all.
+        trust: what it may be; None trusts all.
 
     Raises:
-        UserError: if there is no such class or function, or it is defined outside the trusted packages.
+        UserError: if there is no such class or function, or it is not trusted.
     """
     if (present := renamed(path)) != path:
         warn_renamed(path, present)
         path = present
-    if trust is not None and not _inside(path, trust):
-        raise _distrust(path)
+    if trust is not None:
+        trust.check(path)
     target = _find(path)
-    if trust is not None and not _is_defined_at(target, path, trust):
-        raise _distrust(path)
+    if trust is not None:
+        trust.check_target(path, target)
     return target
 
 
@@ -184,7 +159,10 @@ def _find(path: str) -> Callable[..., Any]:
             continue
         if callable(target):
             return target
-    raise UserError(f"There is no class or function {path}: check its spelling, and that its package is installed.")
+    raise UserError(
+        f"There is no class or function {path}: check its spelling, and that its module is "
+        "installed or in the current folder."
+    )
 
 
 def _import(name: str, path: str) -> ModuleType | None:
@@ -192,25 +170,6 @@ def _import(name: str, path: str) -> ModuleType | None:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and _inside(name, [error.name]):
+        if error.name and inside(name, [error.name]):
             return None
         raise UserError(f"{path} cannot be used before a package that it imports is installed: {error}.") from error
-
-
-def _is_defined_at(target: object, path: str, trust: Sequence[str]) -> bool:
-    """Says whether the target is a public class or function of the module in the path, defined in a trusted package."""
-    module, _, name = path.rpartition(".")
-    in_module = getattr(sys.modules.get(module), name, None) is target and not name.startswith("_")
-    plain = isinstance(target, type | FunctionType) and target.__qualname__ == name
-    return in_module and plain and _inside(target.__module__, trust)
-
-
-def _inside(path: str, packages: Sequence[str]) -> bool:
-    return any(path == package or path.startswith(package + ".") for package in packages)
-
-
-def _distrust(path: str) -> UserError:
-    package = path.split(".")[0]
-    return UserError(
-        f"The checkpoint names {path}, outside the trusted packages: if you trust it, add trust=[{package}]."
-    )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.distributed import broadcast, rank_and_world_size
+from gan_lab.common.integrity import seal_bytes, unseal_bytes
 
 Tensors = dict[str, Tensor]
 
@@ -59,10 +60,10 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
 
 def _load(path: Path) -> Tensors | None:
     try:
-        return load(path.read_bytes())
+        return load(unseal_bytes(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (SafetensorError, ValueError, OSError) as error:
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
         warnings.warn(f"The cached statistics {path} cannot be read ({error}) and are computed anew.", stacklevel=2)
         return None
 
@@ -71,6 +72,6 @@ def _save(path: Path, tensors: Tensors) -> None:
     """Writes the file; a cache that cannot be written only causes a warning."""
     try:
         with atomic_write(path) as temporary:
-            temporary.write_bytes(save(tensors))
+            temporary.write_bytes(seal_bytes(save(tensors)))
     except OSError as error:
         warnings.warn(f"Statistics could not be cached as {path} ({error}).", stacklevel=2)

@@ -1,6 +1,7 @@
 """Checkpoints: written atomically, read without running code, rebuilt into models."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,21 @@ from torch.serialization import MAP_LOCATION
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, instantiate
+from gan_lab.common.instantiate import instantiate
+from gan_lab.common.integrity import is_whole, seal_zip
+from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
 
 Device = str | torch.device
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoint files that are written to a temporary file in the same folder, fsynced and renamed."""
+    """Checkpoint files with a checksum, written to a temporary file in the same folder, fsynced and renamed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         with atomic_write(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
+            seal_zip(temporary)
 
     def load_checkpoint(
         self, path: str | Path, map_location: MAP_LOCATION = "cpu", weights_only: bool | None = True
@@ -35,18 +39,43 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]
     """Returns the plain containers and tensors of a checkpoint file, in the present format.
 
     Raises:
-        UserError: if the file does not exist, or is not a checkpoint of gan_lab.
+        UserError: if the file does not exist, is damaged, or is not a checkpoint of gan_lab.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:
-        raise UserError(f"{path} cannot be read: it is truncated, or is not a checkpoint of gan_lab.") from error
+    checkpoint = _verified(path, map_location)
     if not isinstance(checkpoint, Mapping) or "gan_lab" not in checkpoint:
         raise UserError(f"{path} was not written by gan_lab: give a checkpoint of gan_lab.train.")
     return upgrade(checkpoint)
+
+
+def _verified(path: Path, map_location: MAP_LOCATION) -> Any:
+    """Returns the contents of a file, and verifies its checksum at the same time, in a thread.
+
+    Raises:
+        UserError: if the file is damaged, or not one of PyTorch's.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(is_whole, path)
+        try:
+            contents, problem = torch.load(path, map_location=map_location, weights_only=True), None
+        except Exception as error:  # a damaged file can raise anything
+            contents, problem = None, error
+    if not whole.result():
+        raise UserError(
+            f"{path} is damaged or truncated, or is not a checkpoint of gan_lab: {_instead(path)}."
+        ) from problem
+    if problem is not None:
+        raise UserError(f"{path} cannot be read, and is not a checkpoint of gan_lab: {_instead(path)}.") from problem
+    return contents
+
+
+def _instead(path: Path) -> str:
+    """Says which other checkpoint in the folder can be used, the newest that is whole."""
+    others = sorted(path.parent.glob("[!.]*.ckpt"), key=lambda each: each.stat().st_mtime, reverse=True)
+    found = next((each for each in others if each != path and is_whole(each)), None)
+    return f"give {found}, which is whole" if found else "give another, or a copy of it"
 
 
 def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) -> Any:
@@ -55,11 +84,10 @@ def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) ->
     Args:
         path: checkpoint file.
         device: device of the model.
-        trust: packages besides ``gan_lab.common.instantiate.TRUSTED`` whose classes and functions the checkpoint may
-            name.
+        trust: modules of your own whose classes and functions the checkpoint may name; their code is run.
 
     Raises:
-        UserError: if the file cannot be read, or names something outside the trusted packages.
+        UserError: if the file cannot be read, or names something that is not trusted.
     """
     return model_of(read(path), device, trust)
 
@@ -68,9 +96,9 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
     """Builds the model of a checkpoint's plain containers, in evaluation mode; see ``load``.
 
     Raises:
-        UserError: if the checkpoint names something outside the trusted packages.
+        UserError: if the checkpoint names something that is not trusted.
     """
-    model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], [*TRUSTED, *trust])
+    model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], MODEL_PARTS.extended(trust))
     model.load_state_dict(checkpoint["state_dict"])
     model.on_load_checkpoint(dict(checkpoint))
     return model.eval().to(device)

@@ -19,6 +19,7 @@ from gan_lab.common.distributed import is_rank_zero
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import is_requeued, join_process_group, requeue
 from gan_lab.common.runs import checkpoint_path
+from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of
 from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
@@ -146,6 +147,7 @@ class Ending:
 
     def _suggest(self, checkpoint: Path) -> None:
         path, task = shlex.quote(str(checkpoint)), task_of(self.model, self.data)
+        path += trust_argument(MODEL_PARTS.foreign([self.config.model, self.config.data]))
         use = task.command if task else "evaluate checkpoint={checkpoint}"
         rank_zero_info(f"Done: python -m gan_lab.{use.format(checkpoint=path)}")
         if isinstance(self.model, Reconstructs | Restores):

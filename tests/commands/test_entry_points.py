@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -172,17 +173,23 @@ def test_points_are_counted_and_drawn(tmp_path, monkeypatch, capsys):
     assert json.loads(Path("figures.json").read_text())["protocol"]["samples"] == 100
 
 
-def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys):
+def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys, caplog):
     """The code and the command of its section on adding a method, from a folder of the user's."""
     readme = (home("conf").parent / "README.md").read_text()
     (code,) = re.findall(r"```python\n# my_methods.py\n(.*?)```", readme, re.S)
     (command,) = re.findall(r"python -m gan_lab.train (model._target_=.*)", readme)
     (tmp_path / "my_methods.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    call(monkeypatch, train, *TINY, "debug=smoke", *command.split(), "run_dir=run")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with caplog.at_level("INFO"):
+        call(monkeypatch, train, *TINY, "debug=smoke", *command.split(), "run_dir=run")
+    assert sys.path[-1] == str(tmp_path), "an installed module comes before one in the current folder"
     assert "train/generator/seeking" in (tmp_path / "run" / "metrics.csv").read_text()
     assert "trust=[my_methods]" in refused(monkeypatch, capsys, sample, "checkpoint=run")
-    call(monkeypatch, sample, "checkpoint=run", "trust=[my_methods]", "output=x.png")
+    assert "trust=[torch] is refused" in refused(monkeypatch, capsys, sample, "checkpoint=run", "trust=[torch]")
+    (done,) = re.findall(r"Done: python -m gan_lab.sample (.*)", caplog.text)
+    call(monkeypatch, sample, *shlex.split(done), "output=x.png")
+    assert Path("x.png").is_file()
 
 
 def test_load(folder):

@@ -7,7 +7,8 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.cli.config.paths import home
-from gan_lab.common.instantiate import TRUSTED, instantiate
+from gan_lab.common.instantiate import instantiate
+from gan_lab.common.trust import DATA_MODULES
 from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.points import PointsDataModule
@@ -26,7 +27,7 @@ def plain(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_configuration_builds_its_module(name):
     stated = plain(name)
-    data = instantiate(stated, TRUSTED)
+    data = instantiate(stated, DATA_MODULES)
     assert stated["name"] == data.name == name
     kinds = {"layout": PointsDataModule, "domains": TranslationDataModule, "length": ClipsDataModule}
     assert isinstance(data, next((kind for key, kind in kinds.items() if key in stated), ImageDataModule))

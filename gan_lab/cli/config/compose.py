@@ -19,7 +19,7 @@ def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
 
     from gan_lab.cli.command import command_named, make_ready
 
-    make_ready()
+    make_ready(config, overrides)
     with _without_callers_hydra(), hydra.initialize_config_dir(str(home("conf")), **version_arguments()):
         return hydra.compose(config, quote_paths(overrides, command_named(config).request))
 

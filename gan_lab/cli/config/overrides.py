@@ -66,6 +66,11 @@ def shown(overrides: Sequence[str], request: type[Request]) -> str:
     return " ".join(found)
 
 
+def named_modules(arguments: Iterable[str]) -> list[str]:
+    """The top modules of classes that overrides name, such as my_metrics for ``_target_=my_metrics.Mine``."""
+    return [name for argument in arguments for name in re.findall(r"_target_\s*[=:]\s*['\"]?([a-zA-Z]\w*)", argument)]
+
+
 def words_request(request: type[R], arguments: Sequence[str]) -> R:
     """The request of a command line of words and ``key=value``.
 

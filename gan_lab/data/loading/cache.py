@@ -1,8 +1,9 @@
 """Rendered pixels: uint8, in memory or in a memory-mapped file keyed by content and transform.
 
-A cached set consists of two files: ``<key>.u8`` has the raw pixels, ``<key>.npz`` the rest. Each is renamed into place
-when it is complete, the second one last. A reader therefore sees complete sets only, and processes that build the same
-set at once do not disturb each other.
+A cached set consists of two files: ``<key>.u8`` has the raw pixels, ``<key>.npz`` the rest and the checksum of the
+pixels. Each is renamed into place when it is complete, the second one last. A reader therefore sees complete sets only,
+and processes that build the same set at once do not disturb each other. Both are verified when a set is loaded; a set
+that is not as it was written is built anew.
 """
 
 import json
@@ -20,8 +21,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
+from gan_lab.common.integrity import checksum, is_whole, seal_zip
 from gan_lab.data.reading.image_sets import DamagedImage, ImageSet, Scan
-from gan_lab.data.reading.images import READER
+from gan_lab.data.reading.images import READER, reason
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -161,12 +163,31 @@ def _in_memory(images: ImageSet, spec: ResizeSpec) -> Rendered:
 def _on_disk(images: ImageSet, spec: ResizeSpec, folder: Path) -> Rendered:
     key = _key(images.content_hash(folder), spec)
     raw, rest = folder / f"{key}.u8", folder / f"{key}.npz"
-    if not _is_complete(raw, rest, spec):
+    known = _load(images, spec, raw, rest)
+    if known is None:
         _build(images, spec, raw, rest)
-    with np.load(rest) as kept:
-        digests, shapes, scan = kept["digests"], kept["shapes"], Scan.from_dict(json.loads(str(kept["scan"])))
-    pixels = _shaped(_mapped(raw, (_num_bytes(shapes, spec),)), shapes, spec)
-    return Rendered(pixels, digests, _labels(images, scan), scan, spec)
+        known = _load(images, spec, raw, rest)
+    if known is None:
+        raise OSError("what is written there is not what is read")
+    return known
+
+
+def _load(images: ImageSet, spec: ResizeSpec, raw: Path, rest: Path) -> Rendered | None:
+    """Loads a cached set; None if it is missing, or, with a warning, if it is not as it was written."""
+    if not rest.is_file():
+        return None
+    try:
+        if not is_whole(rest):
+            raise ValueError("it is damaged")
+        with np.load(rest) as kept:
+            digests, shapes, scan = kept["digests"], kept["shapes"], Scan.from_dict(json.loads(str(kept["scan"])))
+            if "checksum" not in kept or str(kept["checksum"]) != checksum(raw):
+                raise ValueError("its pixels have another checksum, or none")
+        pixels = _shaped(_mapped(raw, (_num_bytes(shapes, spec),)), shapes, spec)
+        return Rendered(pixels, digests, _labels(images, scan), scan, spec)
+    except Exception as problem:  # a damaged file can raise anything
+        rank_zero_warn(f"The cached pixels {raw} cannot be used ({reason(problem)}), and are built anew.")
+        return None
 
 
 def _shaped(flat: UInt8Array, shapes: Int64Array, spec: ResizeSpec) -> UInt8Array | Ragged:
@@ -189,15 +210,6 @@ def _key(content: str, spec: ResizeSpec) -> str:
     return blake2b(f"{FORMAT} {READER} {PIL.__version__} {content} {spec}".encode(), digest_size=DIGEST).hexdigest()
 
 
-def _is_complete(raw: Path, rest: Path, spec: ResizeSpec) -> bool:
-    """Tells whether both files exist and are whole."""
-    try:
-        with np.load(rest) as kept:
-            return raw.stat().st_size == _num_bytes(kept["shapes"], spec)
-    except Exception:  # missing, cut short, or not an archive: built again in any case
-        return False
-
-
 def _build(images: ImageSet, spec: ResizeSpec, raw: Path, rest: Path) -> None:
     with atomic_write(raw) as file, file.open("wb") as stream:
         if spec.fixed_size and hasattr(os, "posix_fallocate"):  # a full disk is reported now, not hours later
@@ -205,8 +217,11 @@ def _build(images: ImageSet, spec: ResizeSpec, raw: Path, rest: Path) -> None:
             os.posix_fallocate(stream.fileno(), 0, len(images) * spec.channels * height * width)
         scan, digests, shapes = _write(images, spec, stream)
         stream.truncate()
-    with atomic_write(rest) as file, file.open("wb") as stream:
-        np.savez(stream, digests=digests, shapes=shapes, scan=json.dumps(scan.to_dict()))
+        stream.flush()
+        written = checksum(file)
+    with atomic_write(rest) as file:
+        np.savez(file, digests=digests, shapes=shapes, scan=json.dumps(scan.to_dict()), checksum=written)
+        seal_zip(file)
 
 
 def _write(images: ImageSet, spec: ResizeSpec, stream: BinaryIO) -> tuple[Scan, UInt8Array, Int64Array]:

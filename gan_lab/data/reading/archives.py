@@ -15,7 +15,7 @@ def _unpaired(name: str, size: int, sha256: str, images: int | None = None) -> A
 
 
 def _paired(name: str) -> Archive:
-    """A set of Isola et al. 2017. No checksum is published; that of a download is printed."""
+    """A set of Isola et al. 2017. No checksum is published."""
     return Archive(tuple(url.format(name) for url in _PIX2PIX))
 
 

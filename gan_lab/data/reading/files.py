@@ -1,17 +1,20 @@
 """Image sets in folders and zips, with or without class subfolders and splits."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
+from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
+from gan_lab.common.integrity import seal_bytes, unseal_bytes
 from gan_lab.common.progress import track
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
 from gan_lab.data.reading.images import NotLabelMapError, decode_image, reason
@@ -46,19 +49,21 @@ class ImageFiles:
         return ImageFiles([self.entries[row] for row in rows], labels, self.classes, self.half)
 
     def content_hash(self, cache_folder: Path) -> str:
-        """Returns a hash of names and bytes. Files are read again only if their size or times have changed."""
+        """Returns a hash of names and bytes. Files are read again only if their size or times have changed.
+
+        A zip is hashed as a whole: what its directory states about a member need not be true.
+        """
         return f"{self._hash_of_files(cache_folder)} {self.half or ''}"
 
     def _hash_of_files(self, cache_folder: Path) -> str:
-        stamps = _digest(_stamp(entry) for entry in self.entries)
-        if all(entry.member for entry in self.entries):
-            return stamps
+        zips = [Entry((), file) for file in sorted({entry.file for entry in self.entries if entry.member is not None})]
+        stamps = _digest(_stamp(entry) for entry in (*self.entries, *zips))
         known = cache_folder / f"{stamps}.content"
-        if known.is_file():
-            return known.read_text()
-        content = _digest(map_in_threads(_checksum, self.entries))
-        with atomic_write(known) as file:
-            file.write_text(content)
+        content = _known_content(known)
+        if content is None:
+            content = _digest(chain(map(_checksum, zips), map_in_threads(_checksum, self.entries)))
+            with atomic_write(known) as file:
+                file.write_bytes(seal_bytes(content.encode()))
         return content
 
     def describe_transform(self, spec: ResizeSpec) -> str:
@@ -150,9 +155,25 @@ def _checksum(entry: Entry) -> str:
     if entry.member is not None:
         return f"{entry.name} {entry.checksum}"
     try:
-        return f"{entry.name} {blake2b(entry.file.read_bytes(), digest_size=16).hexdigest()}"
+        with entry.file.open("rb") as stream:
+            digest = file_digest(stream, lambda: blake2b(digest_size=16))
+        return f"{entry.name} {digest.hexdigest()}"
     except OSError as error:
         return f"{entry.name} {error.errno}"
+
+
+def _known_content(file: Path) -> str | None:
+    """Returns the hash in a file; None if it is missing, or, with a warning, if it is not as it was written."""
+    if not file.is_file():
+        return None
+    try:
+        content = unseal_bytes(file.read_bytes()).decode()
+        if not re.fullmatch("[0-9a-f]{32}", content):
+            raise ValueError("it is no hash")
+        return content
+    except (OSError, ValueError) as problem:
+        rank_zero_warn(f"The cached hash {file} cannot be used ({reason(problem)}), and is computed anew.")
+        return None
 
 
 def _digest(lines: Iterator[str]) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 import torchvision
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.transfer import TIMEOUT, socket_timeout
+from gan_lab.data.reading.download import check_allowed
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.sources.arrays import ArrayImages
 from gan_lab.data.types import UInt8Array
@@ -124,8 +126,10 @@ def _download(
     dataset: type[torchvision.datasets.MNIST] | type[torchvision.datasets.CIFAR10], root: Path, file: str
 ) -> None:
     name = dataset.__name__
+    check_allowed(name, root)
     try:
-        dataset(root, download=True)
+        with socket_timeout(TIMEOUT):  # torchvision sets none
+            dataset(root, download=True)
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"{name} is not in {root}, and cannot be downloaded ({f'{error}'.splitlines()[0].rstrip(':')}): "

@@ -1,8 +1,6 @@
 """Inception, the network of the published FID, KID and IS, and the search for its weights."""
 
 import http.client
-import shutil
-import urllib.request
 from functools import reduce
 from pathlib import Path
 from typing import cast
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
+from gan_lab.common.transfer import blocks, open_url
 from gan_lab.evaluation.features.extractors import Colour, Extractor, Grey, sha256
 
 INCEPTION_URL = (
@@ -21,6 +20,9 @@ INCEPTION_URL = (
 )
 INCEPTION_SHA256 = "6726825d"
 """First digits of the SHA-256 of Inception's weights; the file's name ends with them, as torch.hub's do."""
+
+MAX_BYTES = 1 << 28
+"""Bytes of a weight file at most."""
 
 PUBLISHED = {"fd": "fid", "kd": "kid", "cs": "is", "fd_inf": "fid_inf"}
 RESIZERS = {
@@ -147,11 +149,11 @@ def fetch(url: str, path: Path, sha256_prefix: str, timeout: float = 5.0) -> Non
         timeout: seconds without data after which it gives up.
 
     Raises:
-        OSError: if the network fails, or the file is another one.
+        OSError: if the network fails or is too slow, or the file is another one.
         http.client.HTTPException: if the server's answer is malformed.
     """
     with atomic_write(path) as temporary:
-        with urllib.request.urlopen(url, timeout=timeout) as answer, temporary.open("wb") as file:
-            shutil.copyfileobj(answer, file)
+        with open_url(url, timeout=timeout) as answer, temporary.open("wb") as file:
+            file.writelines(blocks(answer, MAX_BYTES))
         if not (found := sha256(temporary)).startswith(sha256_prefix):
             raise OSError(f"the sha256 of {url} is {found[:8]}…, not {sha256_prefix}…")

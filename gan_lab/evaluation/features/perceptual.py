@@ -141,7 +141,7 @@ def lpips(network: str, weights: str | None = None) -> LPIPS | None:
 
 
 def perceptual_distance(
-    networks: Sequence[str], shortest: int, weights: Mapping[str, str | None] | None
+    networks: Sequence[str], shortest: int, weights: Mapping[str, str | None] | None = None
 ) -> PerceptualDistance:
     """Returns LPIPS over the first of these networks that has weights, else ``ColourDistance``.
 

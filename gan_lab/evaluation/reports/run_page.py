@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_lab.common.runs import LAST, flatten
+from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.reports.evaluations import counts
 from gan_lab.evaluation.reports.history import History
 from gan_lab.evaluation.reports.pages import (
@@ -176,7 +177,8 @@ def _commands(run: History) -> list[str]:
     checkpoint = run.checkpoint()
     if checkpoint is None:
         return []
-    argument = f"checkpoint={shlex.quote(str(checkpoint))}"
+    own = MODEL_PARTS.foreign([run.config.get("model"), run.config.get("data")])
+    argument = f"checkpoint={shlex.quote(str(checkpoint))}{trust_argument(own)}"
     translates = (run.config.get("data_kind") or run.config.get("takes")) in ("unpaired", "paired")
     generate = f"translate {argument} input=… output=…" if translates else f"sample {argument} n=64"
     commands = [f"python -m gan_lab.{generate}", f"python -m gan_lab.evaluate {argument}"]

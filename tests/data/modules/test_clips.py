@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.capabilities import RealClips
 from gan_lab.common.errors import UserError
-from gan_lab.common.instantiate import TRUSTED, instantiate
+from gan_lab.common.instantiate import instantiate
+from gan_lab.common.trust import DATA_MODULES
 from gan_lab.data import presets
 from gan_lab.data.modules.clips import ClipBatches
 from gan_lab.data.sources.clip_arrays import ArrayClips
@@ -265,7 +266,7 @@ def test_invalid_values_are_refused_in_one_sentence(tmp_path, options, what):
 def test_configurations_build_their_module(tmp_path, name):
     changes = ["batch_size=2", *([f"data.root={root(tmp_path, a=numbered(60))}"] if name == "frames" else [])]
     stated = OmegaConf.to_container(compose([f"data={name}", *changes]).data, resolve=True)
-    data = instantiate(stated, TRUSTED)
+    data = instantiate(stated, DATA_MODULES)
     batch = next(iter(data.train_dataloader()))["frames"]
     assert data.name == name and stated["classes"] == 0
     assert batch.shape == (2, stated["length"], stated["channels"], stated["size"], stated["size"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_lab.common import transfer
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
 from gan_lab.data.reading import download
@@ -54,13 +56,20 @@ class Server(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         start = int(self.headers["Range"][6:-1]) if self.headers.get("Range") and state.parts else 0
+        if state.failures:
+            self.send_error(state.failures.pop(0))
+            return
         if start >= len(content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")
             self.end_headers()
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        headers = {"Content-Length": len(content) - start}
+        headers |= {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        for name, value in (headers | state.headers).items():
+            if value is not None:
+                self.send_header(name, str(value))
         self.end_headers()
         cut = state.cuts.pop(0) if state.cuts else len(content)
         self.wfile.write(content[start : start + cut])
@@ -71,9 +80,11 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    """``content`` by path; ``cuts``: after how many bytes the next answers break off; ``asked``: paths and ranges."""
+    """``content`` by path; ``cuts``: after how many bytes the next answers break off; ``asked``: paths and ranges;
+    ``failures``: the status of the next answers; ``headers``: headers in place of the right ones, None for none.
+    """
     http = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    http.content, http.asked, http.cuts, http.parts = {}, [], [], True
+    http.content, http.asked, http.cuts, http.parts, http.failures, http.headers = {}, [], [], True, [], {}
     http.url = f"http://127.0.0.1:{http.server_port}"
     threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     yield http
@@ -103,14 +114,85 @@ def test_an_archive_becomes_a_folder_and_nothing_else_is_left(server, tmp_path, 
     assert len(server.asked) == 1, "what is there is not fetched"
 
 
-def test_an_interrupted_download_continues_where_it_stopped(server, tmp_path):
+def test_an_interrupted_download_continues_where_it_stopped(server, tmp_path, monkeypatch):
     archive, root = archive_of(server, zipped(), "/set.zip"), tmp_path / "set"
+    monkeypatch.setattr(download, "PAUSES", ())
     server.cuts = [1000]
     with pytest.raises(UserError, match=r"broke after 1,000 of .* run it again"):
         fetch(archive, root)
     assert (tmp_path / "set.zip.part").stat().st_size == 1000 and not root.exists()
     fetch(archive, root)
     assert server.asked[1:] == [("/set.zip", "bytes=1000-")] and contents(root) == FILES
+
+
+def test_a_single_mirror_is_tried_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
+    archive = archive_of(server, zipped(), "/set.zip")
+    server.failures, server.cuts = [503], [1000]
+    fetch(archive, tmp_path / "set")
+    assert [part for _, part in server.asked] == [None, None, "bytes=1000-"] and contents(tmp_path / "set") == FILES
+    server.failures = [503, 502, 500]
+    with pytest.raises(UserError, match="500"):
+        fetch(archive, tmp_path / "other")
+    with pytest.raises(UserError, match="404"):
+        fetch(Archive((server.url + "/gone.zip",)), tmp_path / "other")
+    assert len(server.asked) == 7, "what is not there is asked for once"
+
+
+@pytest.mark.parametrize("length", [None, "many", "-3", "", "1e6", "²"])
+@pytest.mark.parametrize("sha256", [True, False])
+def test_a_length_that_is_missing_or_no_number(server, tmp_path, length, sha256):
+    archive = archive_of(server, zipped(), "/set.zip", sha256=sha256)
+    server.headers = {"Content-Length": length.encode().decode("latin1") if length else length}
+    fetch(archive if sha256 else Archive(archive.urls), tmp_path / "set")
+    assert contents(tmp_path / "set") == FILES
+
+
+def test_no_more_than_what_is_expected_is_read(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PAUSES", ())
+    archive = archive_of(server, zipped() + bytes(1 << 20), "/set.zip")
+    for size, length, what in ((1000, None, "sends more than the 1,000 bytes"), (1000, 2000, "offers 2,000 bytes")):
+        server.headers = {"Content-Length": length}
+        with pytest.raises(UserError, match=what):
+            fetch(Archive(archive.urls, size), tmp_path / "set")
+    monkeypatch.setattr(download, "MAX_BYTES", 5000)
+    for length, what in (
+        (None, "sends more than the 5,000 bytes"),
+        (9000, "offers 9,000 bytes instead of at most 5,000"),
+    ):
+        server.headers = {"Content-Length": length}
+        with pytest.raises(UserError, match=what):
+            fetch(Archive(archive.urls), tmp_path / "set")
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*")) <= 5000
+
+
+def test_a_download_has_an_end(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PAUSES", ())
+    monkeypatch.setattr(transfer, "GRACE", -1.0)
+    with pytest.raises(UserError, match=r"it is too slow, with [\d,]+ bytes in 0 s"):
+        fetch(archive_of(server, zipped(), "/set.zip"), tmp_path / "set")
+
+
+@pytest.mark.parametrize("answered", [None, "bytes 7-9/10", "nonsense"])
+def test_a_part_that_was_not_asked_for_is_not_used(server, tmp_path, answered):
+    content = zipped()  # at one time, which it stores
+    archive = archive_of(server, content, "/set.zip")
+    (tmp_path / "set.zip.part").write_bytes(content[:500])
+    server.headers = {"Content-Range": answered}
+    fetch(archive, tmp_path / "set")
+    assert [part for _, part in server.asked] == ["bytes=500-", None] and contents(tmp_path / "set") == FILES
+
+
+def test_a_checksum_that_nobody_published_is_kept(server, tmp_path):
+    content, record = zipped(), tmp_path / "set.zip.sha256"
+    archive = archive_of(server, content, "/set.zip", sha256=False)
+    with pytest.warns(UserWarning, match=r"set\.zip is unverified, because its publisher gives no sha256"):
+        fetch(archive, tmp_path / "set")
+    assert record.read_text() == f"{hashlib.sha256(content).hexdigest()}  set.zip\n"
+    fetch(archive, tmp_path / "again")
+    archive_of(server, zipped({**FILES, "set/trainA/0.png": png(9)}), "/set.zip")
+    with pytest.raises(UserError, match=r"has the sha256 .*, which .*set\.zip\.sha256 has from the first"):
+        fetch(Archive(archive.urls), tmp_path / "other")
 
 
 def test_a_server_without_ranges_starts_again(server, tmp_path):
@@ -160,7 +242,7 @@ def test_the_error_without_a_network_says_where_to_put_the_file(tmp_path):
 
 def test_a_full_disk_is_reported_before_downloading(server, tmp_path, monkeypatch):
     archive = archive_of(server, zipped(), "/set.zip")
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3000})())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3000})())
     with pytest.raises(UserError, match="MiB free and"):
         fetch(archive, tmp_path / "set")
     assert not list(tmp_path.iterdir())
@@ -253,3 +335,6 @@ def test_urls_and_sizes():
     assert ARCHIVES["iphone2dslr"].urls[0].endswith("/iphone2dslr_flower.zip")
     assert ARCHIVES["facades"].urls == ("http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/facades.tar.gz",)
     assert all(len(a.sha256) == 64 and len(a.urls) == 2 for a in ARCHIVES.values() if a.sha256)
+    assert [name for name, a in ARCHIVES.items() if not a.sha256] == [
+        *("facades", "maps", "cityscapes", "edges2shoes", "edges2handbags", "night2day")
+    ], "sets that no checksum is published for"

@@ -122,6 +122,20 @@ def test_labels_follow_the_readable_images(make_folder):
     assert np.bincount(render(ImageFolder(root).splits()["all"], SPEC).labels).tolist() == [59, 60]
 
 
+def test_a_zip_is_known_by_its_bytes(make_folder, tmp_path):
+    """Its directory states a checksum and a size for each member: members may differ and these be equal."""
+    one = zipped(make_folder(["a.png", "b.png"]), tmp_path / "one.zip")
+    whole = one.read_bytes()
+    content = ImageFolder(one).splits()["all"].content_hash(tmp_path)
+    assert ImageFolder(one).splits()["all"].content_hash(tmp_path) == content
+    for place in (60, 100):  # in the first member's data
+        changed = tmp_path / f"{place}.zip"
+        changed.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert ImageFolder(changed).splits()["all"].content_hash(tmp_path) != content
+    (tmp_path / "copy.zip").write_bytes(whole)
+    assert ImageFolder(tmp_path / "copy.zip").splits()["all"].content_hash(tmp_path) == content
+
+
 def test_decompression_bombs_and_broken_links_are_unreadable(make_folder, tmp_path, monkeypatch):
     root = make_folder([f"{number:03}.png" for number in range(200)])
     Image.new("L", (300, 300)).save(root / "bomb.png")

@@ -90,7 +90,12 @@ def test_runs_that_translate_and_points_of_the_plane(run):
     broken = [json.dumps({**record, **each}) for each in ({"figures": []}, {"protocol": None}, {"images_seen": "x"})]
     (run / "metrics.jsonl").write_text("\n".join([json.dumps(record), *broken, "[]"]))
     text = report([str(run)])[0].read_text()
-    assert "gan_lab.translate checkpoint=" in text and "a2b 50 / 40" in text and "<dd>ring</dd>" in text
+    assert (
+        "gan_lab.translate checkpoint=" in text
+        and "trust=" not in text
+        and "a2b 50 / 40" in text
+        and "<dd>ring</dd>" in text
+    )
     assert "<td>pd_a2b</td><td>0.5</td>" in text and "NaN" not in text
 
 
@@ -149,6 +154,13 @@ def test_a_page_that_cannot_be_written_is_refused(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="give another output="):
         report([str(run)], output=str(tmp_path / "file"))
+
+
+def test_commands_over_a_method_of_ones_own_trust_it(run):
+    config = json.loads((run / "config.json").read_text())
+    model = {"_target_": "my_methods.MyGAN", "generator": {"_target_": "torch.nn.Linear"}}
+    (run / "config.json").write_text(json.dumps({**config, "model": model}))
+    assert "last.ckpt &#39;trust=[my_methods]&#39; n=64" in report([str(run)])[0].read_text()
 
 
 def test_the_command(run, monkeypatch, capsys):
