@@ -139,7 +139,7 @@ def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str 
     large = len(images) * spec.channels * spec.target_size[0] * spec.target_size[1] > LARGE
     if cache == "memory" or (cache == "auto" and not (large or images.cacheable)):
         return _in_memory(images, spec)
-    folder = Path(folder or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser() / "pixels"
+    folder = cache_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _on_disk(images, spec, folder)
@@ -149,6 +149,11 @@ def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str 
             raise UserError(f"{failure}: set data.cache_dir, or data.cache=memory.") from error
         rank_zero_warn(f"{failure}: they stay in memory.")
         return _in_memory(images, spec)
+
+
+def cache_folder(folder: str | Path | None = None) -> Path:
+    """Returns the folder of cached pixels within a cache; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab."""
+    return Path(folder or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser() / "pixels"
 
 
 def _in_memory(images: ImageSet, spec: ResizeSpec) -> Rendered:

@@ -17,6 +17,7 @@ from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
+from gan_lab.data.reading.files import same_format
 from gan_lab.data.reading.image_sets import ImageSet, TwoDomainSource
 from gan_lab.data.reading.resize import ResizeSpec
 
@@ -126,6 +127,11 @@ class TranslationDataModule(LightningDataModule):
         splits = self.source.domain_splits()
         return {side: train_and_test(splits[side], str(self.name), self.limit, self.split_seed) for side in "ab"}
 
+    @cached_property
+    def _same_format(self) -> bool:
+        """False if JPEGs and other files must be decoded alike, because the domains and splits are compared."""
+        return same_format(images for splits in self._splits.values() for images in splits.values())
+
     def _whole(self, side: str, split: str) -> Rendered:
         check_choice("split", split, SPLITS)
         return self.rendered(split, training=False)[side]
@@ -139,7 +145,8 @@ class TranslationDataModule(LightningDataModule):
         return self._rendered[split, training]
 
     def _render(self, side: str, images: ImageSet, training: bool) -> Rendered:
-        return render(images, self.resize_spec(side, training), self.cache, self.cache_dir)
+        spec = replace(self.resize_spec(side, training), shortcut=self._same_format)
+        return render(images, spec, self.cache, self.cache_dir)
 
     def _whole_pairs(
         self, sets: Mapping[str, ImageSet], both: dict[str, Rendered], training: bool
