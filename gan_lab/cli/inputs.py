@@ -67,7 +67,9 @@ def own_images(session: Session, request: DataRequest, path: Path, label: int | 
     from gan_lab.inference.reconstruction import LabelledImages
 
     spec, node = session.resize_spec("images"), session.contents["data"]
-    jobs, _ = plan(path, request.output or Path(), Domain(spec.channels))
+    jobs, others = plan(path, request.output or Path(), Domain(spec.channels))
+    if others:
+        print(f"passed over {others.text()}")
     chosen = [jobs[number].entry for number in evenly_spaced_numbers(len(jobs), min(request.n, len(jobs))).tolist()]
     found = list(ImageFiles(chosen).render(spec))
     for damaged in (each for each in found if isinstance(each, DamagedImage)):

@@ -78,7 +78,7 @@ def test_a_folder_with_every_difficulty_is_finished_and_each_told(cyclegan, tmp_
     assert "left out bomb.png: more than max_pixels=7200000 pixels" in said
     assert "left out empty.png: an empty file" in said and "left out text.png: no image" in said
     assert "left out truncated.jpg: image file is truncated" in said
-    assert "Translated 4 of 8 images" in said and "4 left out; 1 other file ignored" in said
+    assert "Translated 4 of 8 images" in said and "4 left out; passed over 1 .txt" in said
 
 
 def test_one_picture_is_the_models_own_translation(cyclegan, tmp_path, monkeypatch):
