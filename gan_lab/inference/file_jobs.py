@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gan_lab.common import image_files
+from gan_lab.common.atomic import fitting_name
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, list_images
@@ -45,7 +46,7 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], PassedO
             raise UserError(f"output={output} names one image, but input={source} has many: give a folder.")
         found = _distinct(list_images(source, "input", others))
         entries = [entry for entry in found if not _ours(entry.file, source, output)]
-        jobs = [Job(entry, output / name) for entry, name in _named(entries, target)]
+        jobs = [Job(entry, _fitting(output / name)) for entry, name in _named(entries, target)]
     for job in jobs:
         if job.entry.member is None and job.output.resolve() == job.entry.file.resolve():
             raise UserError(f"output={output} holds the images, which would be overwritten: give another output=….")
@@ -61,6 +62,11 @@ def _single(source: Path, output: Path, target: Domain) -> Job:
     if image_files.output_suffix(output.suffix, target) != output.suffix:
         raise UserError(f"output={output} cannot hold the result: end its name in .png.")
     return Job(entry, output)
+
+
+def _fitting(path: Path) -> Path:
+    """The path with a name that can be written: a zip may hold longer ones, and an ending may be added."""
+    return path.with_name(fitting_name(path.name))
 
 
 def folder_of(output: Path) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import abandoned_files, atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.image_sets import DamagedImage, ImageSet, Scan
 from gan_lab.data.reading.images import READER
@@ -30,6 +30,9 @@ FORMAT = 2
 
 LARGE = 1 << 30
 """Bytes above which pixels are cached on disk even if rendering is fast."""
+
+ABANDONED = 3600.0
+"""Seconds without a write after which a temporary file belongs to no running scan."""
 
 DIGEST = 16
 MAX_UNREADABLE = 0.01
@@ -167,11 +170,18 @@ def _on_disk(images: ImageSet, spec: ResizeSpec, folder: Path) -> Rendered:
     key = _key(images.content_hash(folder), spec)
     raw, rest = folder / f"{key}.u8", folder / f"{key}.npz"
     if not _is_complete(raw, rest, spec):
+        _clear_abandoned(folder)
         _build(images, spec, raw, rest)
     with np.load(rest) as kept:
         digests, shapes, scan = kept["digests"], kept["shapes"], Scan.from_dict(json.loads(str(kept["scan"])))
     pixels = _shaped(_mapped(raw, (_num_bytes(shapes, spec),)), shapes, spec)
     return Rendered(pixels, digests, _labels(images, scan), scan, spec)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Removes what killed scans left, which may be as large as a data set. One that runs writes all the time."""
+    for path in abandoned_files(folder, ABANDONED):
+        path.unlink(missing_ok=True)
 
 
 def _shaped(flat: UInt8Array, shapes: Int64Array, spec: ResizeSpec) -> UInt8Array | Ragged:

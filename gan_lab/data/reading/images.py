@@ -109,6 +109,8 @@ def open_image(
         elif reduce_to is not None:
             image.draft(None, (reduce_to, reduce_to))
         image.load()
+        if details and orientation(image) != 1:  # asking before would decode some PNG files, and hide what is wrong
+            notes.append("rotated as EXIF says")
         turned = upright(image)
         exif, dropped = writable_tags(image) if details else (b"", "")
         if label_map:
@@ -157,8 +159,6 @@ def _before_decoding(image: Image.Image) -> Iterator[str]:
         yield "first of several frames"
     if image.mode in SIXTEEN_BIT or any(";16" in str(tile.args) for tile in getattr(image, "tile", ())):
         yield "16 bits reduced to 8"
-    if orientation(image) != 1:
-        yield "rotated as EXIF says"
 
 
 def _num_frames(image: Image.Image) -> int:
