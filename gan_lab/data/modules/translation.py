@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import PurePosixPath
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -17,7 +18,7 @@ from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
-from gan_lab.data.reading.files import same_format
+from gan_lab.data.reading.files import ImageFiles, same_format
 from gan_lab.data.reading.image_sets import ImageSet, TwoDomainSource
 from gan_lab.data.reading.resize import ResizeSpec
 
@@ -168,6 +169,13 @@ class TranslationDataModule(LightningDataModule):
                 "give data.preprocess=resize_and_crop."
             )
         return both
+
+    def names(self, side: str, split: str) -> list[str]:
+        """Returns the names of a domain's images in a split, without ending; none if they are not in files."""
+        images, rows = self._splits[side][split], self.rendered(split, training=False)[side].scan.rows
+        if not isinstance(images, ImageFiles):
+            return []
+        return [PurePosixPath(images.entries[row].parts[-1]).stem for row in rows]
 
     def prepare_data(self) -> None:
         """Downloads and decodes what is missing, on one rank, and logs a summary."""
