@@ -44,7 +44,7 @@ def temporary_files(path: Path) -> Iterator[Path]:
 
 
 def abandoned_files(folder: Path, seconds: float) -> Iterator[Path]:
-    """Yields temporary files in a folder to which nobody has written for so long: killed writers left them."""
+    """Yields temporary files in a folder that were not written to for this time: killed writers left them."""
     for path in folder.glob(f".*.{'[0-9a-f]' * DIGITS}*"):
         with suppress(OSError):  # another process may have removed it
             if time.time() - path.stat().st_mtime > seconds:
@@ -66,7 +66,7 @@ def _temporary_name(path: Path, token: str) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    """Returns the beginning of a text that takes at most so many bytes in a file name."""
+    """Returns the beginning of a text that takes at most ``room`` bytes in a file name."""
     while len(os.fsencode(text)) > room:
         text = text[:-1]
     return text

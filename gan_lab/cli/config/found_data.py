@@ -17,14 +17,14 @@ from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import Formats, common_size, formats_of
 
 SIZE, CHANNELS = "${image_size}", "${image_channels}"
-"""Values in conf/data that stand for what nobody has given."""
+"""Values in conf/data that stand for what is not given."""
 PRESETS = "gan_lab.data.presets."
 KEYS = {"channels": "image", "domains.a.channels": "a", "domains.b.channels": "b"}
 """Keys of channels within the data, and the sets of images that they are for."""
 
 
 def use_found_formats(config: DictConfig) -> None:
-    """Sets the size and the channels that nobody gave to those of the user's images, and says so.
+    """Sets the size and the channels that are not given to those of the user's images, and says so.
 
     The size is theirs if all images have one, it is no larger than the model's default, and the model can be built for
     it. Channels are 1 if all images are grey, else 3. Data without files of the user's are left as they are.
@@ -50,7 +50,7 @@ def use_found_formats(config: DictConfig) -> None:
 
 
 def _open_keys(data: DictConfig) -> list[str]:
-    """Returns the keys of the data that nobody has given."""
+    """Returns the keys of the data that are not given."""
     raw = OmegaConf.to_container(data, resolve=False)
     assert isinstance(raw, dict)
     if not str(raw.get("_target_", "")).startswith(PRESETS) or not _is_own(raw):
@@ -143,7 +143,7 @@ def _sentence(config: DictConfig, formats: Mapping[str, Formats]) -> str:
     own = common_size(formats.values())
     sizes = "of different sizes" if own is None else f"of {own[1]}×{own[0]} px"
     size = data["size"]
-    keys = {"data.size": size if isinstance(size, int) else f"[{size[0]},{size[1]}]"}
+    keys: dict[str, object] = {"data.size": size if isinstance(size, int) else f"[{size[0]},{size[1]}]"}
     keys |= {f"data.{key}": _get(data, key) for key, name in KEYS.items() if name in formats}
     used = " ".join(f"{key}={value}" for key, value in keys.items())
     return f"Data {data['name']}: {len(together):,} images {sizes}, {together.colours}; used at {used}."

@@ -116,7 +116,7 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def _decoding_spec(self) -> ResizeSpec:
-        """The same, with one way of decoding for all splits."""
+        """``resize_spec`` with one way of decoding for all splits."""
         return replace(self.resize_spec, shortcut=same_format(self._splits.values()))
 
     @cached_property

@@ -21,7 +21,7 @@ KINDS = {
 
 @dataclass
 class PassedOver:
-    """What was passed over in a walk.
+    """Files that were passed over in a walk.
 
     Args:
         endings: number of files by ending, as written; "" for none.
