@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading import heif
@@ -80,13 +80,17 @@ def list_images(root: Path, key: str = "data.root", passed_over: PassedOver | No
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yields folders from a root downwards with the names of their files; follows links, and visits a folder once."""
     seen: set[Path] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(root, onerror=_say_unopened, followlinks=True):
         place = Path(folder).resolve()
         if place in seen:
             subfolders.clear()  # a link back to a folder whose files are listed already
         else:
             seen.add(place)
             yield Path(folder), names
+
+
+def _say_unopened(error: OSError) -> None:
+    rank_zero_warn(f"{error.filename} cannot be opened ({error.strerror}): the files in it are left out.")
 
 
 def _in_folder(root: Path, passed: PassedOver) -> Iterator[Entry]:
@@ -115,7 +119,7 @@ def _in_zip(file: Path, passed: PassedOver) -> Iterator[Entry]:
         raise UserError(f"{file} is neither a folder of images nor a zip that can be opened ({error}).") from error
     for info in infos:
         parts = PurePosixPath(info.filename).parts
-        if info.is_dir() or _is_hidden(parts):
+        if info.is_dir() or _is_hidden(parts) or passed.is_special_member(info):
             continue
         if _is_image(parts):
             yield Entry(parts, file, info.filename, f"{info.CRC:08x} {info.file_size}")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from zipfile import ZipInfo
 
 from gan_lab.data.reading.heif import INSTALLABLE
 
@@ -17,6 +18,7 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+"""What is no plain file, by its type."""
 
 
 @dataclass
@@ -46,6 +48,13 @@ class PassedOver:
         kind = special_kind(file)
         if kind is not None:
             self.special[name] = kind
+        return kind is not None
+
+    def is_special_member(self, info: ZipInfo) -> bool:
+        """Tells whether a zip's member is no plain file, such as a link, and keeps its name."""
+        kind = {**KINDS, stat.S_IFLNK: "a link"}.get(stat.S_IFMT(info.external_attr >> 16))
+        if kind is not None:
+            self.special[info.filename] = kind
         return kind is not None
 
     def __bool__(self) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import pytest
 from PIL import Image
@@ -47,6 +47,31 @@ def test_members_of_a_zip_are_counted_alike(mixed, tmp_path):
     passed = PassedOver()
     assert len(list_images(tmp_path / "all.zip", passed_over=passed)) == 2
     assert passed.endings == {".XYZ": 2, ".txt": 1, "": 1}
+
+
+def test_a_link_in_a_zip_is_named(tmp_path):
+    with ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("a.png", b"")
+        link = ZipInfo("b.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "a.png")
+    passed = PassedOver()
+    assert [entry.name for entry in list_images(tmp_path / "all.zip", passed_over=passed)] == ["a.png"]
+    assert passed.text() == "b.png (a link)"
+
+
+def test_a_folder_that_cannot_be_opened_is_named(make_folder, monkeypatch):
+    root = make_folder(["a.png", "closed/b.png"])
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(UserWarning, match=r"closed cannot be opened \(Permission denied\)"):
+        assert len(list_images(root)) == 1
 
 
 def test_photographs_that_an_extra_reads_are_named_with_it(make_folder, monkeypatch):
