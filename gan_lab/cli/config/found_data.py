@@ -14,7 +14,9 @@ from gan_lab.cli.config.parts import check_parts, parts
 from gan_lab.common.instantiate import instantiate, resolve_target
 from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.formats import Formats, common_size, formats_of
+from gan_lab.data.reading.formats import UNKNOWN, Formats, common_size, formats_of
+from gan_lab.data.sources.recording_formats import formats_of_recordings
+from gan_lab.data.sources.recordings import Recordings
 
 SIZE, CHANNELS = "${image_size}", "${image_channels}"
 """Values in conf/data that stand for what is not given."""
@@ -76,12 +78,16 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
     Raises:
         UserError: if the data are missing.
     """
-    source, found = getattr(instantiate(data), "source", None), {}
+    source, cache = getattr(instantiate(data), "source", None), cache_folder(data.get("cache_dir"))
+    if isinstance(source, Recordings):
+        with _without_remarks():
+            return {"image": formats_of_recordings(source.root, cache)}
+    found = {}
     with _without_remarks():  # they are made when the data are read
         sets = _sets(source)
     for name, splits in sets.items():
         files = [images for images in splits.values() if isinstance(images, ImageFiles)]
-        formats = sum((formats_of(each, cache_folder(data.get("cache_dir"))) for each in files), Formats())
+        formats = sum((formats_of(each, cache) for each in files), Formats())
         if formats:
             found[name] = formats
     return found
@@ -142,8 +148,9 @@ def _sentence(config: DictConfig, formats: Mapping[str, Formats]) -> str:
     data, together = resolve_part(config, "data"), sum(formats.values(), Formats())
     own = common_size(formats.values())
     sizes = "of different sizes" if own is None else f"of {own[1]}×{own[0]} px"
+    what = "recordings" if own == UNKNOWN else f"images {sizes}"
     size = data["size"]
     keys: dict[str, object] = {"data.size": size if isinstance(size, int) else f"[{size[0]},{size[1]}]"}
     keys |= {f"data.{key}": _get(data, key) for key, name in KEYS.items() if name in formats}
     used = " ".join(f"{key}={value}" for key, value in keys.items())
-    return f"Data {data['name']}: {len(together):,} images {sizes}, {together.colours}; used at {used}."
+    return f"Data {data['name']}: {len(together):,} {what}, {together.colours}; used at {used}."

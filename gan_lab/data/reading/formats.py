@@ -21,6 +21,9 @@ from gan_lab.data.reading.images import GREY_MODES
 from gan_lab.data.reading.listing import Entry, open_entry, open_zips
 from gan_lab.data.reading.threads import map_in_threads
 
+UNKNOWN = (0, 0)
+"""Stands for a size that is not known."""
+
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""
 

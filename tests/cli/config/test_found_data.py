@@ -1,5 +1,6 @@
 """Sizes and channels that nobody has given are those of the user's images, where the model can be built for them."""
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
@@ -110,6 +111,25 @@ def test_label_maps_keep_their_classes(tmp_path):
 def test_other_data_are_not_looked_at(data, monkeypatch):
     monkeypatch.setattr("gan_lab.cli.config.found_data._formats", lambda data: pytest.fail())
     use_found_formats(compose([f"data={data}"]))
+
+
+@pytest.mark.parametrize(
+    ("modes", "shape", "expected"),
+    [("L", None, 1), ("L", (3, 8, 8), 1), ("L", (3, 8, 8, 3), 3), ("LR", None, 3)],
+)
+def test_recordings_have_their_own_colours(tmp_path, caplog, modes, shape, expected):
+    for number, mode in enumerate(modes):
+        write(tmp_path / "in" / str(number), mode={"L": "L", "R": "RGB"}[mode])
+    if shape:
+        np.save(tmp_path / "in" / "array.npy", np.zeros(shape, np.uint8))
+    base = compose(["model=simvp", "data=frames"])
+    with caplog.at_level("INFO"):
+        assert used(tmp_path / "in", base=base) == (64, expected)
+    count = len(modes) + bool(shape)
+    assert (
+        f"Data frames: {count} recordings, " in caplog.text
+        and f"used at data.size=64 data.channels={expected}." in (caplog.text)
+    )
 
 
 def test_missing_images_are_refused_before_anything_is_built(tmp_path):
