@@ -50,13 +50,17 @@ class TrainRequest(Request):
 
 
 def prepare(config: DictConfig) -> None:
-    """Refuses what cannot work before anything is built, and fills in what only this machine knows."""
+    """Refuses what cannot work before anything is built, and fills in what only this machine and the data know."""
     from gan_lab.cli.config.checks import validate
+    from gan_lab.cli.config.found_data import use_found_formats
     from gan_lab.cli.config.old_keys import move_old_keys
+    from gan_lab.cli.config.own_data import say_unused_facts
     from gan_lab.training.run_config import RUN_DIR
 
     move_old_keys(config)
     validate(config)
+    say_unused_facts(config)
+    use_found_formats(config)
     config.run_dir = config.run_dir or RUN_DIR
 
 

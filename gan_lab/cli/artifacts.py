@@ -8,6 +8,7 @@ stem all artefacts then share (``output=walk.gif`` also writes ``walk.png``).
 from __future__ import annotations
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,10 +46,16 @@ class Message(Artifact):
         from rich.console import Console
 
         if isinstance(self.text, str):
-            print(self.text)
+            say(self.text)
         else:
             Console().print(self.text)
         return []
+
+
+def say(text: str) -> None:
+    """Prints a line; what the terminal cannot show, such as a byte of a name that is no UTF-8, becomes an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 @dataclass(frozen=True)

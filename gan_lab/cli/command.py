@@ -19,6 +19,7 @@ from functools import cached_property, partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from gan_lab.cli.artifacts import say
 from gan_lab.cli.config import overrides
 from gan_lab.cli.config.deprecations import print_warnings
 from gan_lab.cli.config.paths import home
@@ -232,7 +233,7 @@ def deliver(artifacts: Any, request: Request) -> Any:
     output.check()
     written = [path for artifact in artifacts for path in output.deliver(artifact, rank)]
     if written and rank == 0:
-        print(f"Wrote {', '.join(map(str, written))}")
+        say(f"Wrote {', '.join(map(str, written))}")
     return None
 
 

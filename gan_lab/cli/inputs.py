@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_lab.cli.artifacts import say
 from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,11 +68,13 @@ def own_images(session: Session, request: DataRequest, path: Path, label: int | 
     from gan_lab.inference.reconstruction import LabelledImages
 
     spec, node = session.resize_spec("images"), session.contents["data"]
-    jobs, _ = plan(path, request.output or Path(), Domain(spec.channels))
+    jobs, others = plan(path, request.output or Path(), Domain(spec.channels))
+    if others:
+        say(f"passed over {others.text()}")
     chosen = [jobs[number].entry for number in evenly_spaced_numbers(len(jobs), min(request.n, len(jobs))).tolist()]
     found = list(ImageFiles(chosen).render(spec))
     for damaged in (each for each in found if isinstance(each, DamagedImage)):
-        print(f"left out {damaged.name}: {damaged.reason}")
+        say(f"left out {damaged.name}: {damaged.reason}")
     for note, count in Counter(note for each in found if isinstance(each, DecodedImage) for note in each.notes).items():
         print(f"{note} ({count})")
     readable = [each.pixels for each in found if not isinstance(each, DamagedImage)]

@@ -126,7 +126,8 @@ class Session:
         node = self.contents.get("data") or {}
         if node.get("channels") not in MODES or not node.get("size"):
             raise UserError(f"{self.path} does not state the size and the channels of its {what}: leave out input=….")
-        return ResizeSpec(parse_size(node["size"]), parse_size(node["size"]), node["channels"])
+        size = parse_size(node["size"])
+        return ResizeSpec(size, size, node["channels"], shortcut=False)  # alike from files of every format
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
         """Iterates with a progress bar and the time left, on a terminal and on rank 0."""

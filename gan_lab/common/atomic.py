@@ -2,10 +2,18 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path, PurePath
 from uuid import uuid4
+
+MAX_BYTES = 255
+"""The longest name that file systems allow."""
+
+DIGITS = 32
+"""Hexadecimal digits in the name of a temporary file."""
 
 
 @contextmanager
@@ -19,7 +27,7 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
         sync: also wait until the data is on disk, so that a power failure cannot leave an empty file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
+    temporary = path.with_name(_temporary_name(path, uuid4().hex))
     try:
         yield temporary
         if sync:
@@ -33,7 +41,36 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
 
 def temporary_files(path: Path) -> Iterator[Path]:
     """Yields the temporary files that killed writers of ``path`` left in its folder."""
-    yield from path.parent.glob(f".{path.stem}.{'[0-9a-f]' * 32}{path.suffix}")
+    yield from path.parent.glob(_temporary_name(path, "[0-9a-f]" * DIGITS))
+
+
+def abandoned_files(folder: Path, seconds: float) -> Iterator[Path]:
+    """Yields temporary files in a folder that were not written to for this time: killed writers left them."""
+    for path in folder.glob(f".*.{'[0-9a-f]' * DIGITS}*"):
+        with suppress(OSError):  # another process may have removed it
+            if time.time() - path.stat().st_mtime > seconds:
+                yield path
+
+
+def fitting_name(name: str) -> str:
+    """Returns the name of a file; one that is too long for file systems is cut, and marked by a hash of the whole."""
+    if len(os.fsencode(name)) <= MAX_BYTES:
+        return name
+    stem, suffix = PurePath(name).stem, PurePath(name).suffix
+    mark = f"~{blake2b(os.fsencode(name), digest_size=4).hexdigest()}{suffix}"
+    return f"{_cut(stem, MAX_BYTES - len(os.fsencode(mark)))}{mark}"
+
+
+def _temporary_name(path: Path, token: str) -> str:
+    room = MAX_BYTES - len(os.fsencode(f"..{path.suffix}")) - DIGITS
+    return f".{_cut(path.stem, room)}.{token}{path.suffix}"
+
+
+def _cut(text: str, room: int) -> str:
+    """Returns the beginning of a text that takes at most ``room`` bytes in a file name."""
+    while len(os.fsencode(text)) > room:
+        text = text[:-1]
+    return text
 
 
 def _sync(path: Path) -> None:

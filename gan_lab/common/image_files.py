@@ -29,6 +29,9 @@ ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "TGA")
 EXIF_FORMATS = ("JPEG", "PNG", "WEBP")
 """Formats whose Exif tags are kept."""
 
+MAX_JPEG_EXIF = 65_533
+"""Bytes of Exif tags that fit in a JPEG."""
+
 
 def output_suffix(suffix: str, domain: Domain) -> str:
     """Returns the suffix of an output file of a domain, for an input file with ``suffix``.
@@ -58,7 +61,9 @@ def write_image(path: Path, pixels: Tensor, alpha: Image.Image | None = None, ex
         image.putalpha(alpha.resize(image.size, Image.Resampling.BICUBIC))
     if alpha is not None:
         notes.append("alpha kept" if image_format in ALPHA_FORMATS else f"{image_format} cannot store alpha")
-    if exif and image_format in EXIF_FORMATS:
+    if exif and image_format == "JPEG" and len(exif) > MAX_JPEG_EXIF:
+        notes.append("EXIF tags dropped: JPEG has no room for them")
+    elif exif and image_format in EXIF_FORMATS:
         options["exif"] = exif
     elif exif:
         notes.append(f"tags not written to {image_format}")

@@ -207,7 +207,8 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Writes a JSON file atomically; numbers that are not finite, which JSON cannot express, become null."""
     text = json.dumps(replace_non_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # The name of a file may be no UTF-8: such a byte is written as JSON's own \\udcxx.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def replace_non_finite(node: object) -> object:

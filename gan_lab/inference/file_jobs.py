@@ -1,15 +1,15 @@
 """The images in a file, folder or zip, and the file that the result of each goes to."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from zipfile import ZipFile
 
 from gan_lab.common import image_files
+from gan_lab.common.atomic import fitting_name
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, list_images
+from gan_lab.data.reading.passed_over import PassedOver
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Job:
         return {"output": self.output} | ({"input": self.entry.file} if self.entry.member is None else {})
 
 
-def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:
-    """Lists the images of a file, folder or zip with the file of each result, and counts the other files.
+def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], PassedOver]:
+    """Lists the images of a file, folder or zip with the file of each result, and counts the other files by ending.
 
     Names and subfolders are kept, and endings if their format can hold the result (``image_files.output_suffix``). Of
     two results that would have one name, one keeps its old ending: ``x.gif`` beside ``x.png`` becomes ``x.gif.png``.
@@ -38,13 +38,15 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], int]:
     Raises:
         UserError: if there are no images, or a result would overwrite one.
     """
+    others = PassedOver(own=lambda file: _ours(file, source, output))
     if source.is_file() and source.suffix.lower() in IMAGE_SUFFIXES:
-        jobs, others = [_single(source, output, target)], 0
+        jobs = [_single(source, output, target)]
     else:
         if output.is_file() or output.suffix.lower() in IMAGE_SUFFIXES:
             raise UserError(f"output={output} names one image, but input={source} has many: give a folder.")
-        entries = [entry for entry in _distinct(list_images(source, "input")) if not _ours(entry.file, source, output)]
-        jobs, others = [Job(entry, output / name) for entry, name in _named(entries, target)], _others(source, output)
+        found = _distinct(list_images(source, "input", others))
+        entries = [entry for entry in found if not _ours(entry.file, source, output)]
+        jobs = [Job(entry, _fitting(output / name)) for entry, name in _named(entries, target)]
     for job in jobs:
         if job.entry.member is None and job.output.resolve() == job.entry.file.resolve():
             raise UserError(f"output={output} holds the images, which would be overwritten: give another output=….")
@@ -60,6 +62,11 @@ def _single(source: Path, output: Path, target: Domain) -> Job:
     if image_files.output_suffix(output.suffix, target) != output.suffix:
         raise UserError(f"output={output} cannot hold the result: end its name in .png.")
     return Job(entry, output)
+
+
+def _fitting(path: Path) -> Path:
+    """The path with a name that can be written: a zip may hold longer ones, and an ending may be added."""
+    return path.with_name(fitting_name(path.name))
 
 
 def folder_of(output: Path) -> Path:
@@ -89,18 +96,6 @@ def _named(entries: Sequence[Entry], target: Domain) -> Iterator[tuple[Entry, st
             wanted = str(path)
         taken.add(wanted)
         yield entry, wanted
-
-
-def _others(source: Path, output: Path) -> int:
-    """Counts the files in a folder or zip that are no images by their names, without hidden ones."""
-    if source.is_dir():
-        files = [Path(folder, name) for folder, _, names in os.walk(source, followlinks=True) for name in names]
-        paths = [PurePosixPath(file.relative_to(source)) for file in files if not _ours(file, source, output)]
-    else:
-        with ZipFile(source) as archive:
-            paths = [PurePosixPath(info.filename) for info in archive.infolist() if not info.is_dir()]
-    shown = [path for path in paths if not any(part.startswith((".", "__")) for part in path.parts)]
-    return sum(path.suffix.lower() not in IMAGE_SUFFIXES for path in shown)
 
 
 def _ours(file: Path, source: Path, output: Path) -> bool:

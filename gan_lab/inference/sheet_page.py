@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from torch import Tensor
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import atomic_write, fitting_name
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_pil, to_uint8
 from gan_lab.inference.tiling.pixels import resize
@@ -44,7 +44,8 @@ class SheetPage:
         self.links: dict[str, Mapping[str, Path]] = {}
 
     def thumbnail(self, name: str, column: str) -> Path:
-        return self.folder / "thumbnails" / f"{name}.{column}.jpg"
+        path = self.folder / "thumbnails" / f"{name}.{column}.jpg"
+        return path.with_name(fitting_name(path.name))
 
     def show(self, name: str, column: str, pixels: Tensor, domain: Domain) -> None:
         """Writes the thumbnail of stored pixels, uint8 (C, H, W); label maps get one colour for each class."""
@@ -64,7 +65,8 @@ class SheetPage:
         view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
         body = f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{rows}"
         with atomic_write(path, sync=False) as temporary:
-            temporary.write_text(f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n", encoding="utf-8")
+            page = f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n"
+            temporary.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be no UTF-8
         return path
 
     def _row(self, name: str, links: Mapping[str, Path]) -> str:
@@ -80,7 +82,7 @@ class SheetPage:
 
     def _address(self, path: Path) -> str:
         """Returns the address relative to the page, so that the folder can be moved."""
-        return quote(Path(os.path.relpath(path.absolute(), self.folder.absolute())).as_posix())
+        return quote(os.fsencode(Path(os.path.relpath(path.absolute(), self.folder.absolute())).as_posix()))
 
 
 def _thumbnail(pixels: Tensor, domain: Domain) -> Tensor:

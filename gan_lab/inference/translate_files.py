@@ -19,6 +19,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.data.reading.listing import Entry, open_entry
+from gan_lab.data.reading.passed_over import PassedOver
 from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator
@@ -81,8 +82,8 @@ class Report:
             named = [f"{name} ({why})" for name, why in self.left_out.items()]
             raise UserError(f"No image of {source} could be translated: {_listed(named)}.")
 
-    def lines(self, output: Path, others: int) -> Iterator[str]:
-        """Yields the lines for the user, the counts last."""
+    def lines(self, output: Path, others: PassedOver) -> Iterator[str]:
+        """Yields the lines for the user, the counts last; ``others`` are the files that are no images."""
         for note, names in self.notes.items():
             yield f"{note}: {_listed(names)}"
         for name, why in self.left_out.items():
@@ -91,7 +92,7 @@ class Report:
         further = {
             f"{len(self.present)} exist already (overwrite=true translates them again)": self.present,
             f"{len(self.left_out)} left out": self.left_out,
-            f"{others} other file{'s' * (others > 1)} ignored": others,
+            f"passed over {others.text()}": others,
         }
         yield "; ".join([f"Translated {len(self.done)} of {total} images to {output}", *filter(further.get, further)])
 

@@ -1,4 +1,4 @@
-"""DCGAN (Radford, Metz and Chintala 2016): all-convolutional, for images whose sides halve down to 4 px."""
+"""DCGAN (Radford, Metz and Chintala 2016): all-convolutional, for images whose sides halve down to 4 to 7 px."""
 
 from itertools import pairwise
 

@@ -32,18 +32,25 @@ def make_norm(kind: str, channels: int) -> nn.Module:
     return NORMS[kind](channels)
 
 
+SMALLEST = range(4, 8)
+"""Shorter sides in pixels, one of which a network's smallest maps have: each size halves down to one at most."""
+
+
 def num_downsamplings(height: int, width: int) -> int:
-    """Returns the number of halvings after which the shorter side of an image is 4 px.
+    """Returns the number of halvings after which the shorter side of an image has 4 to 7 px.
+
+    It is 4 px for powers of two, 6 px for 48 and 96 px (SNGAN's networks for STL-10), and 7 px for 28 px.
 
     Raises:
-        ValueError: if the shorter side is not a power of two from 8 up, or the longer side cannot be halved as often.
+        ValueError: if the shorter side is below 8 px, or one of the sides cannot be halved as often.
     """
     short = min(height, width)
-    times = int(math.log2(short / 4)) if short >= 8 else 0
-    if times < 1 or short != 4 << times or max(height, width) % (1 << times):
-        near = 4 << max(1, round(math.log2(max(short, 8) / 4)))
+    times = max(0, int(math.log2(short / SMALLEST.start))) if short else 0
+    if times < 1 or height % (1 << times) or width % (1 << times):
+        sizes = [start << halvings for halvings in range(1, 14) for start in SMALLEST]
+        near = min(sizes, key=lambda size: abs(size - short))
         way = f"data.size={near} works" if short > 1 else "network=mlp takes points"
-        raise ValueError(f"This network takes images whose sides halve down to 4 px, not {height}×{width}: {way}.")
+        raise ValueError(f"This network takes images whose sides halve down to 4 to 7 px, not {height}×{width}: {way}.")
     return times
 
 

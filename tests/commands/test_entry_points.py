@@ -200,7 +200,7 @@ def test_load(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["data.size=28"], "data.size=32 works"),
+        (["data.size=30"], "data.size=28 works"),
         (["data=folder", "data.root=/nowhere/at/all"], "/nowhere/at/all"),
         (["data=folder"], "data.root"),
         (["budget.images=null"], "budget.epochs"),

@@ -152,7 +152,7 @@ def test_made_pictures_are_read_by_their_numbers(folder, monkeypatch):
     assert torch.equal(to_uint8(StoredSampler(made, torch.device("cpu")).sample(3, start=1)), whole[1:4])
 
 
-def test_a_damaged_first_picture_does_not_decide_the_size(folder):
+def test_a_damaged_picture_does_not_decide_the_size(folder):
     pictures(folder / "many", 100)
     (folder / "many" / "-.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match="1 unreadable images are skipped"):

@@ -1,11 +1,12 @@
 """Translating anybody's files: of any kind, broken ones among them, and what the user is told."""
 
 import html
+import os
 import re
 import sys
 import zipfile
 from io import BytesIO
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_a_folder_with_every_difficulty_is_finished_and_each_told(cyclegan, tmp_
     assert "left out bomb.png: more than max_pixels=7200000 pixels" in said
     assert "left out empty.png: an empty file" in said and "left out text.png: no image" in said
     assert "left out truncated.jpg: image file is truncated" in said
-    assert "Translated 4 of 8 images" in said and "4 left out; 1 other file ignored" in said
+    assert "Translated 4 of 8 images" in said and "4 left out; passed over 1 .txt" in said
 
 
 def test_one_picture_is_the_models_own_translation(cyclegan, tmp_path, monkeypatch):
@@ -161,7 +162,7 @@ def test_a_zip_is_read_without_unpacking_and_cannot_write_outside(cyclegan, tmp_
     inside = tmp_path / "a" / "out"
     expected = {inside / "deep" / "x.png", inside.joinpath(*tmp_path.parts[1:], "absolute.png")}
     assert set(tmp_path.rglob("*.png")) == expected
-    assert plan(tmp_path / "in.zip", inside, Domain())[1] == 1
+    assert plan(tmp_path / "in.zip", inside, Domain())[1].endings == {".md": 1}
 
 
 def test_label_maps_are_ids_on_the_way_in_and_refused_in_colour(tmp_path, monkeypatch, capsys):
@@ -198,6 +199,41 @@ def test_the_sheet_links_every_file_relatively_and_shows_the_way_back(cyclegan, 
     thumbnail.unlink()
     call(monkeypatch, *keys)
     assert thumbnail.exists() and (tmp_path / "out" / "index.html").read_text() == page, "a page of the whole job"
+
+
+def test_names_of_any_bytes_and_lengths_come_to_the_last_page(cyclegan, tmp_path, monkeypatch, capsys):
+    names = [b"caf\xe9.png", b"x" * 251 + b".png", "é".encode() * 125 + b".png", b"\xff" + b"y" * 240 + b".gif"]
+    (tmp_path / "photos").mkdir()
+    for name in map(os.fsdecode, names):
+        photo(32, 32).save(tmp_path / "photos" / name)
+    (tmp_path / "photos" / os.fsdecode(b"empty\xe9.png")).touch()
+    call(monkeypatch, f"checkpoint={cyclegan}", f"input={tmp_path}/photos", f"output={tmp_path}/out", "sheet=true")
+    said = capsys.readouterr().out
+    assert "left out empty\\udce9.png: an empty file" in said and "Translated 4 of 5 images" in said
+    page = (tmp_path / "out" / "index.html").read_text()
+    for attribute, count in (("src", 12), ("href", 8)):
+        found = [os.fsdecode(unquote_to_bytes(each)) for each in re.findall(f'{attribute}="([^"]+)"', page)]
+        assert len(found) == count and all((tmp_path / "out" / each).is_file() for each in found)
+
+
+def test_members_of_a_zip_with_longer_names_are_written_under_shorter_ones(cyclegan, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        stream = BytesIO()
+        photo(32, 32).save(stream, "PNG")
+        for number in range(2):
+            archive.writestr(f"sub/{'x' * 400}{number}.png", stream.getvalue())
+    call(monkeypatch, f"checkpoint={cyclegan}", f"input={tmp_path}/in.zip", f"output={tmp_path}/out")
+    assert len(list((tmp_path / "out" / "sub").glob("x*~????????.png"))) == 2
+
+
+def test_tags_that_a_jpeg_has_no_room_for_are_dropped(cyclegan, tmp_path, monkeypatch, capsys):
+    tags = Image.Exif()
+    tags[0x010E] = "x" * 70_000
+    photo(32, 32).save(tmp_path / "in.png", exif=tags)
+    call(monkeypatch, f"checkpoint={cyclegan}", f"input={tmp_path}/in.png", f"output={tmp_path}/out.jpg")
+    assert "EXIF tags dropped: JPEG has no room for them: in.png" in capsys.readouterr().out
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert written.size == (32, 32) and not written.getexif()
 
 
 def test_tiles_are_told(cyclegan, tmp_path, monkeypatch, capsys):

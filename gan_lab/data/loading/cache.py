@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import abandoned_files, atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import checksum, is_whole, seal_zip
 from gan_lab.data.reading.image_sets import DamagedImage, ImageSet, Scan
@@ -32,6 +32,9 @@ FORMAT = 2
 
 LARGE = 1 << 30
 """Bytes above which pixels are cached on disk even if rendering is fast."""
+
+ABANDONED = 3600.0
+"""Seconds without a write after which a temporary file belongs to no running scan."""
 
 DIGEST = 16
 MAX_UNREADABLE = 0.01
@@ -141,7 +144,7 @@ def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str 
     large = len(images) * spec.channels * spec.target_size[0] * spec.target_size[1] > LARGE
     if cache == "memory" or (cache == "auto" and not (large or images.cacheable)):
         return _in_memory(images, spec)
-    folder = Path(folder or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser() / "pixels"
+    folder = cache_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _on_disk(images, spec, folder)
@@ -151,6 +154,11 @@ def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str 
             raise UserError(f"{failure}: set data.cache_dir, or data.cache=memory.") from error
         rank_zero_warn(f"{failure}: they stay in memory.")
         return _in_memory(images, spec)
+
+
+def cache_folder(folder: str | Path | None = None) -> Path:
+    """Returns the folder of cached pixels within a cache; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab."""
+    return Path(folder or os.environ.get("GAN_LAB_CACHE") or "~/.cache/gan_lab").expanduser() / "pixels"
 
 
 def _in_memory(images: ImageSet, spec: ResizeSpec) -> Rendered:
@@ -165,6 +173,7 @@ def _on_disk(images: ImageSet, spec: ResizeSpec, folder: Path) -> Rendered:
     raw, rest = folder / f"{key}.u8", folder / f"{key}.npz"
     known = _load(images, spec, raw, rest)
     if known is None:
+        _clear_abandoned(folder)
         _build(images, spec, raw, rest)
         known = _load(images, spec, raw, rest)
     if known is None:
@@ -188,6 +197,12 @@ def _load(images: ImageSet, spec: ResizeSpec, raw: Path, rest: Path) -> Rendered
     except Exception as problem:  # a damaged file can raise anything
         rank_zero_warn(f"The cached pixels {raw} cannot be used ({reason(problem)}), and are built anew.")
         return None
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Removes what killed scans left, which may be as large as a data set. One that runs writes all the time."""
+    for path in abandoned_files(folder, ABANDONED):
+        path.unlink(missing_ok=True)
 
 
 def _shaped(flat: UInt8Array, shapes: Int64Array, spec: ResizeSpec) -> UInt8Array | Ragged:

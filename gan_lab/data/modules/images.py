@@ -1,6 +1,7 @@
 """The data module of images: what training, metrics and callbacks see of a set."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +26,7 @@ from gan_lab.data.loading.splits import (
     train_and_test,
     with_crop_margin,
 )
+from gan_lab.data.reading.files import same_format
 from gan_lab.data.reading.image_sets import ImageSet, ImageSource
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array
@@ -113,6 +115,11 @@ class ImageDataModule(LightningDataModule):
         return ResizeSpec(self.size, target_size, self.channels)
 
     @cached_property
+    def _decoding_spec(self) -> ResizeSpec:
+        """``resize_spec`` with one way of decoding for all splits."""
+        return replace(self.resize_spec, shortcut=same_format(self._splits.values()))
+
+    @cached_property
     def _splits(self) -> dict[str, ImageSet]:
         splits = self.source.splits()
         classes = next(iter(splits.values())).classes
@@ -146,7 +153,7 @@ class ImageDataModule(LightningDataModule):
         """Returns pixels and labels of a split before ``binarize``, rendered on first use."""
         split = self._stored_split(split)
         if split not in self._decoded:
-            self._decoded[split] = render(self._splits[split], self.resize_spec, self.cache, self.cache_dir)
+            self._decoded[split] = render(self._splits[split], self._decoding_spec, self.cache, self.cache_dir)
         return self._decoded[split]
 
     def _stored_split(self, split: str) -> str:

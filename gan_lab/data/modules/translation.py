@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import PurePosixPath
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -17,6 +18,7 @@ from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
+from gan_lab.data.reading.files import ImageFiles, same_format
 from gan_lab.data.reading.image_sets import ImageSet, TwoDomainSource
 from gan_lab.data.reading.resize import ResizeSpec
 
@@ -126,6 +128,11 @@ class TranslationDataModule(LightningDataModule):
         splits = self.source.domain_splits()
         return {side: train_and_test(splits[side], str(self.name), self.limit, self.split_seed) for side in "ab"}
 
+    @cached_property
+    def _same_format(self) -> bool:
+        """False if JPEGs and other files must be decoded alike, because the domains and splits are compared."""
+        return same_format(images for splits in self._splits.values() for images in splits.values())
+
     def _whole(self, side: str, split: str) -> Rendered:
         check_choice("split", split, SPLITS)
         return self.rendered(split, training=False)[side]
@@ -139,7 +146,8 @@ class TranslationDataModule(LightningDataModule):
         return self._rendered[split, training]
 
     def _render(self, side: str, images: ImageSet, training: bool) -> Rendered:
-        return render(images, self.resize_spec(side, training), self.cache, self.cache_dir)
+        spec = replace(self.resize_spec(side, training), shortcut=self._same_format)
+        return render(images, spec, self.cache, self.cache_dir)
 
     def _whole_pairs(
         self, sets: Mapping[str, ImageSet], both: dict[str, Rendered], training: bool
@@ -161,6 +169,13 @@ class TranslationDataModule(LightningDataModule):
                 "give data.preprocess=resize_and_crop."
             )
         return both
+
+    def names(self, side: str, split: str) -> list[str]:
+        """Returns the names of a domain's images in a split, without ending; none if they are not in files."""
+        images, rows = self._splits[side][split], self.rendered(split, training=False)[side].scan.rows
+        if not isinstance(images, ImageFiles):
+            return []
+        return [PurePosixPath(images.entries[row].parts[-1]).stem for row in rows]
 
     def prepare_data(self) -> None:
         """Downloads and decodes what is missing, on one rank, and logs a summary."""

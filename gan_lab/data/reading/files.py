@@ -1,7 +1,7 @@
 """Image sets in folders and zips, with or without class subfolders and splits."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b, file_digest
@@ -22,6 +22,8 @@ from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zi
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.reading.threads import map_in_threads
 from gan_lab.data.types import Int64Array
+
+JPEG_SUFFIXES = (".jfif", ".jpe", ".jpeg", ".jpg")
 
 
 @dataclass
@@ -55,6 +57,15 @@ class ImageFiles:
         """
         return f"{self._hash_of_files(cache_folder)} {self.half or ''}"
 
+    def stamp(self) -> str:
+        """Returns a hash that changes whenever a file does, without reading any."""
+        return _digest(_stamp(entry) for entry in self.entries)
+
+    @property
+    def num_jpegs(self) -> int:
+        """The number of JPEGs, by their names."""
+        return sum(entry.parts[-1].lower().endswith(JPEG_SUFFIXES) for entry in self.entries)
+
     def _hash_of_files(self, cache_folder: Path) -> str:
         zips = [Entry((), file) for file in sorted({entry.file for entry in self.entries if entry.member is not None})]
         stamps = _digest(_stamp(entry) for entry in (*self.entries, *zips))
@@ -68,7 +79,15 @@ class ImageFiles:
 
     def describe_transform(self, spec: ResizeSpec) -> str:
         half = f"{self.half} half, " if self.half else ""
-        return f"{half}{spec.method}, EXIF applied" + ("" if spec.label_map else ", colours in sRGB, alpha on white")
+        if spec.label_map:
+            return f"{half}{spec.method}, EXIF applied"
+        return f"{half}{self._decoding(spec)}{spec.method}, EXIF applied, colours in sRGB, alpha on white"
+
+    def _decoding(self, spec: ResizeSpec) -> str:
+        """Says whether the decoder may reduce JPEGs, if there are some."""
+        if not (spec.fixed_size and self.num_jpegs):
+            return ""
+        return f"JPEGs {'reduced by the decoder if large' if spec.shortcut else 'decoded at full size'}, "
 
     def render(self, spec: ResizeSpec) -> Iterator[DecodedImage | DamagedImage]:
         """Yields every image at the size of the spec, in order; damaged ones with the reason.
@@ -107,6 +126,15 @@ class ImageFolder:
         groups = split_entries(entries)
         names = _class_names(groups)
         return {split: _with_labels(group, names) for split, group in groups.items()}
+
+
+def same_format(sets: Iterable[object]) -> bool:
+    """Tells whether the decoder may reduce JPEGs without a difference between sets that are compared: all of their
+    files are JPEGs, or none is.
+    """
+    files = [each for each in sets if isinstance(each, ImageFiles)]
+    jpegs = sum(each.num_jpegs for each in files)
+    return jpegs in (0, sum(len(each) for each in files))
 
 
 def _class_names(groups: Mapping[str, list[Entry]]) -> list[str]:

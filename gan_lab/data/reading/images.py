@@ -28,6 +28,9 @@ READER = 2
 Version 2 converts colour profiles for training, evaluation and reconstruction too.
 """
 
+GREY_MODES = ("1", "L", "LA", *SIXTEEN_BIT)
+"""Pillow modes of images that are stored in grey."""
+
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # sizes are checked here, as an error
 _PILLOW_LIMIT = Lock()
 
@@ -106,6 +109,8 @@ def open_image(
         elif reduce_to is not None:
             image.draft(None, (reduce_to, reduce_to))
         image.load()
+        if details and orientation(image) != 1:  # asking before would decode some PNG files, and hide what is wrong
+            notes.append("rotated as EXIF says")
         turned = upright(image)
         exif, dropped = writable_tags(image) if details else (b"", "")
         if label_map:
@@ -150,12 +155,19 @@ def _limited(max_pixels: int | None) -> Iterator[None]:
 
 def _before_decoding(image: Image.Image) -> Iterator[str]:
     """Yields notes on an image that is open but not decoded."""
-    if getattr(image, "n_frames", 1) > 1:
+    if _num_frames(image) > 1:
         yield "first of several frames"
     if image.mode in SIXTEEN_BIT or any(";16" in str(tile.args) for tile in getattr(image, "tile", ())):
         yield "16 bits reduced to 8"
-    if orientation(image) != 1:
-        yield "rotated as EXIF says"
+
+
+def _num_frames(image: Image.Image) -> int:
+    """The number of frames; 1 if those after the first are damaged, because they are not needed."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # decoders raise many kinds of exceptions for damaged files
+        image.seek(0)
+        return 1
 
 
 def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None) -> LoadedImage:
@@ -183,7 +195,7 @@ def _mode_note(stored: str, mode: str) -> Iterator[str]:
     """Yields a note if colours become grey, grey becomes colours, or another colour space becomes either."""
     if stored in ("CMYK", "LAB", "YCbCr", "HSV"):
         yield f"converted from {stored} to {mode}"
-    grey = stored in ("1", "L", "LA", *SIXTEEN_BIT)
+    grey = stored in GREY_MODES
     if grey and mode == "RGB":
         yield "converted from grey to RGB"
     if not grey and mode == "L":
@@ -193,13 +205,13 @@ def _mode_note(stored: str, mode: str) -> Iterator[str]:
 def decode_image(file: BinaryIO, spec: ResizeSpec) -> DecodedImage:
     """Reads an image at the size and with the channels of the spec, as training and evaluation see it.
 
-    A JPEG may be reduced by its decoder to no less than twice the target size, which is several times faster.
+    A JPEG may be reduced by its decoder, see ``ResizeSpec.shortcut``.
 
     Raises:
         NotLabelMapError: for colours if class ids are expected.
         OSError, ValueError, …: for a file that cannot be read, decompression bombs included.
     """
-    reduce_to = 2 * max(spec.target_size) if spec.fixed_size else None  # a margin for antialiased resizing
+    reduce_to = 2 * max(spec.target_size) if spec.fixed_size and spec.shortcut else None  # for antialiased resizing
     opened = open_image(file, label_map=spec.label_map, reduce_to=reduce_to)
     pixels = spec.apply(_half(opened.image, spec.half))
     return DecodedImage(pixels, opened.width, opened.height, opened.mode, tuple(opened.notes))

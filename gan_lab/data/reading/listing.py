@@ -9,11 +9,16 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
 from gan_lab.common.errors import UserError
+from gan_lab.data.reading import heif
+from gan_lab.data.reading.passed_over import PassedOver, special_kind
 
 IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm"),
     *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+    *heif.SUFFIXES,
 )
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 """Names of the folder of the test split, in order of preference."""
@@ -43,30 +48,39 @@ class Entry:
         return "/".join(self.parts)
 
 
-def list_images(root: Path, key: str = "data.root") -> list[Entry]:
+def list_images(root: Path, key: str = "data.root", passed_over: PassedOver | None = None) -> list[Entry]:
     """Lists the images in a folder or zip, in the order of their paths.
 
-    Hidden files, and those whose name or folder begins with ``__``, are left out.
+    Hidden files, and those whose name or folder begins with ``__``, are left out. Other files, and what is no plain
+    file, are passed over and counted.
 
     Args:
         root: path of the folder or zip.
         key: the user's name for it.
+        passed_over: collects what is passed over; None logs it.
 
     Raises:
-        UserError: if the root is missing, is neither a folder nor a zip, or has no images.
+        UserError: if the root is missing, is a pipe or a device, is neither a folder nor a zip, or has no images.
     """
     if not root.exists():
         raise UserError(f"{key}={root} does not exist: give the path of a folder or zip of images.")
-    entries = sorted(_in_folder(root) if root.is_dir() else _in_zip(root), key=lambda entry: entry.parts)
+    if kind := special_kind(root):
+        raise UserError(f"{key}={root} is {kind}: give the path of a folder or zip of images.")
+    passed = PassedOver() if passed_over is None else passed_over
+    found = _in_folder(root, passed) if root.is_dir() else _in_zip(root, passed)
+    entries = sorted(found, key=lambda entry: entry.parts)
     if not entries:
-        raise UserError(f"{key}={root} has no images: give files ending in {', '.join(IMAGE_SUFFIXES)}.")
+        others = f", but {passed.text()}" if passed else ""
+        raise UserError(f"{key}={root} has no images{others}: give files ending in {', '.join(IMAGE_SUFFIXES)}.")
+    if passed and passed_over is None:
+        rank_zero_info(f"{key}={root}: passed over {passed.text()}.")
     return entries
 
 
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yields folders from a root downwards with the names of their files; follows links, and visits a folder once."""
     seen: set[Path] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(root, onerror=_say_unopened, followlinks=True):
         place = Path(folder).resolve()
         if place in seen:
             subfolders.clear()  # a link back to a folder whose files are listed already
@@ -75,19 +89,29 @@ def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
             yield Path(folder), names
 
 
-def _in_folder(root: Path) -> Iterator[Entry]:
+def _say_unopened(error: OSError) -> None:
+    rank_zero_warn(f"{error.filename} cannot be opened ({error.strerror}): the files in it are left out.")
+
+
+def _in_folder(root: Path, passed: PassedOver) -> Iterator[Entry]:
+    zips = {root / f"{split}.zip" for split in ("train", *TEST_FOLDERS)}
     for folder, names in walk_folders(root):
         for name in names:
             file = folder / name
-            if _is_image(parts := file.relative_to(root).parts):
+            parts = file.relative_to(root).parts
+            if _is_hidden(parts) or file in zips or passed.is_special(file, "/".join(parts)):
+                continue
+            if _is_image(parts):
                 yield Entry(parts, file)
+            else:
+                passed.add(file, name)
     for split in ("train", *TEST_FOLDERS):
         if (file := root / f"{split}.zip").is_file():
-            inside = strip_common_folders(list(_in_zip(file)))
+            inside = strip_common_folders(list(_in_zip(file, passed)))
             yield from (Entry((split, *e.parts), e.file, e.member, e.checksum) for e in inside)
 
 
-def _in_zip(file: Path) -> Iterator[Entry]:
+def _in_zip(file: Path, passed: PassedOver) -> Iterator[Entry]:
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
@@ -95,13 +119,20 @@ def _in_zip(file: Path) -> Iterator[Entry]:
         raise UserError(f"{file} is neither a folder of images nor a zip that can be opened ({error}).") from error
     for info in infos:
         parts = PurePosixPath(info.filename).parts
-        if not info.is_dir() and _is_image(parts):
+        if info.is_dir() or _is_hidden(parts) or passed.is_special_member(info):
+            continue
+        if _is_image(parts):
             yield Entry(parts, file, info.filename, f"{info.CRC:08x} {info.file_size}")
+        else:
+            passed.add(file, parts[-1])
 
 
 def _is_image(parts: tuple[str, ...]) -> bool:
-    hidden = any(part.startswith((".", "__")) for part in parts)
-    return PurePosixPath(parts[-1]).suffix.lower() in IMAGE_SUFFIXES and not hidden
+    return PurePosixPath(parts[-1]).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith((".", "__")) for part in parts)
 
 
 def strip_common_folders(entries: list[Entry]) -> list[Entry]:

@@ -14,6 +14,12 @@ MODES = {1: "L", 3: "RGB"}
 MULTIPLE = 4
 """Sides of whole images of varying size are multiples of it, as in pix2pix and CycleGAN."""
 
+MAX_PROPORTION = 40
+"""Longest side in shortest sides of an image that is resized with its proportions."""
+
+MAX_PIXELS = 1 << 26
+"""Pixels above which no image is enlarged."""
+
 WORDS = {
     "cover": "to cover the size, then center crop",
     "stretch": "ignoring the aspect ratio",
@@ -36,6 +42,8 @@ class ResizeSpec:
             ratio, "width" and "shortside" keep it and bring that side to the target's, "keep" leaves the size alone.
         label_map: pixels are class ids, which are resized by nearest neighbour and never blended.
         half: "left" or "right" reads that half of each image alone.
+        shortcut: the decoder may reduce a large JPEG to no less than twice the target size, which is several times
+            faster but leaves images a little softer or sharper than the same pixels in another format.
     """
 
     size: tuple[int, int] | None
@@ -44,6 +52,7 @@ class ResizeSpec:
     resize_mode: str = "cover"
     label_map: bool = False
     half: str | None = None
+    shortcut: bool = True
 
     @property
     def fixed_size(self) -> bool:
@@ -51,9 +60,21 @@ class ResizeSpec:
         return self.resize_mode in ("cover", "stretch")
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the (H, W) that an image of this size gets: multiples of 4, or at least ``size`` if it is cropped."""
+        """Returns the (H, W) that an image of this size gets: multiples of 4, or at least ``size`` if it is cropped.
+
+        Raises:
+            ValueError: for extreme proportions, and for an image that would be enlarged to too many pixels.
+        """
         if self.fixed_size:
             return self.target_size
+        if max(height, width) > MAX_PROPORTION * min(height, width):
+            raise ValueError(f"{width}×{height} px, one side more than {MAX_PROPORTION} times the other")
+        found = self._in_proportion(height, width)
+        if found[0] * found[1] > max(MAX_PIXELS, height * width):
+            raise ValueError(f"{width}×{height} px would become {found[1]}×{found[0]}, too many pixels")
+        return found
+
+    def _in_proportion(self, height: int, width: int) -> tuple[int, int]:
         factor = {
             "width": self.target_size[1] / width,
             "shortside": min(self.target_size) / min(height, width),
@@ -75,6 +96,7 @@ class ResizeSpec:
 
         Raises:
             UserError: unless there are 1 or 3 channels.
+            ValueError: for a size that ``resized`` refuses.
         """
         if self.channels not in MODES:
             raise UserError(f"data.channels={self.channels} is not valid: images are grey (1) or RGB (3).")

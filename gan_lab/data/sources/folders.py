@@ -1,20 +1,20 @@
 """Two folders of images that are compared with each other."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import parse_size
-from gan_lab.data.loading.cache import Ragged, render
+from gan_lab.data.loading.cache import Ragged, cache_folder, render
 from gan_lab.data.loading.splits import SplitView, log_summary
 from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.images import open_image
-from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zips
+from gan_lab.data.reading.formats import Formats, formats_of
+from gan_lab.data.reading.listing import list_images
 from gan_lab.data.reading.resize import ResizeSpec
 
 
@@ -30,39 +30,53 @@ class IndexedView(SplitView):
 
 
 def compared_folders(real: str, fake: str, size: int | Sequence[int] | None = None) -> tuple[IndexedView, IndexedView]:
-    """Reads all images of two folders or zips at one size. Images that have the size already keep their pixels.
+    """Reads all images of two folders or zips at one size, in one way. Images that have the size keep their pixels.
+
+    They are compared in grey if all of both folders are grey, else in colour. JPEGs are decoded at full size, because
+    the decoder's own reduction would make them differ from the same pixels in another format.
 
     Args:
         real, fake: paths of the folders.
-        size: a side in pixels, or [H, W]; None takes that of the first real image.
+        size: a side in pixels, or [H, W]; None takes the most frequent size of the real images.
 
     Raises:
         UserError: for an invalid size, for folders without images, and if more than 1 % of them cannot be read.
     """
     shape = None if size is None else parse_size(size, "size")
-    entries = {name: list_images(Path(path).expanduser(), name) for name, path in (("real", real), ("fake", fake))}
-    first = [_first_format(each) for each in entries.values()]
-    shape = shape or first[0][0]
-    spec = ResizeSpec(shape, shape, 1 if all(mode in ("1", "L") for _, mode in first) else 3)
-    return _view("real", entries["real"], spec), _view("fake", entries["fake"], spec)
+    sets = {
+        name: ImageFiles(list_images(Path(path).expanduser(), name)) for name, path in (("real", real), ("fake", fake))
+    }
+    formats = {name: _formats(images) for name, images in sets.items()}
+    both = formats["real"] + formats["fake"]
+    spec = ResizeSpec(
+        shape or formats["real"].usual_size, shape or formats["real"].usual_size, both.channels, shortcut=False
+    )
+    rank_zero_info(_decision(spec.target_size, formats, shape is None))
+    return _view("real", sets["real"], spec), _view("fake", sets["fake"], spec)
 
 
-def _first_format(entries: Sequence[Entry]) -> tuple[tuple[int, int], str]:
-    """The format of the first readable image; whether too many are unreadable is checked when all are read."""
-    for entry in entries:
-        with suppress(OSError, ValueError):
-            return _format(entry)
-    raise UserError(f"{entries[0].name} cannot be read, and no other image in its folder: give a folder of images.")
+def _formats(images: ImageFiles) -> Formats:
+    """The formats of the readable images; whether too many are unreadable is checked when all are read."""
+    if found := formats_of(images, cache_folder()):
+        return found
+    raise UserError(
+        f"{images.entries[0].name} cannot be read, and no other image in its folder: give a folder of images."
+    )
 
 
-def _format(entry: Entry) -> tuple[tuple[int, int], str]:
-    """The upright (H, W) of an image, and its Pillow mode as stored."""
-    with open_zips([entry]) as zips, open_entry(zips, entry) as file:
-        opened = open_image(file)
-        return (opened.image.height, opened.image.width), opened.mode
+def _decision(size: tuple[int, int], formats: Mapping[str, Formats], chosen: bool) -> str:
+    """Says at which size and in which colours the images are compared, and why if they differ."""
+    real, both = formats["real"], formats["real"] + formats["fake"]
+    count = real.sizes[size]
+    most = f", the most frequent size of the real images ({count:,} of {len(real):,})" if count < len(real) else ""
+    mixed = (
+        f", because {len(both) - both.grey:,} of {len(both):,} images are" if both.grey and both.channels == 3 else ""
+    )
+    colours = "grey" if both.channels == 1 else "colour"
+    return f"Compared at {size[1]}×{size[0]}{most if chosen else ''}, in {colours}{mixed}."
 
 
-def _view(name: str, entries: Sequence[Entry], spec: ResizeSpec) -> IndexedView:
-    rendered = render(ImageFiles(entries), spec)
+def _view(name: str, images: ImageFiles, spec: ResizeSpec) -> IndexedView:
+    rendered = render(images, spec)
     log_summary(name, rendered)
     return IndexedView(name, lambda _: rendered, spec.channels, spec.target_size, {})

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 
 from gan_lab.common.errors import UserError
@@ -20,6 +21,7 @@ from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pya
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage
 from gan_lab.data.reading.images import reason
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES, TEST_FOLDERS, Entry, walk_folders
+from gan_lab.data.reading.passed_over import PassedOver, special_kind
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -143,7 +145,7 @@ def find_recording(path: Path) -> Recording:
     if path.is_file():
         return _in_file(path, path.name)
     _, _, names = next(os.walk(path))
-    for recording in _in_folder(path, names, path.name):
+    for recording in _in_folder(path, names, path.name, PassedOver()):
         if recording.stills:
             return recording
     raise UserError(f"{path} has no frames in it: give {ACCEPTED}.")
@@ -178,24 +180,33 @@ def find_recordings(root: Path, key: str = "data.root") -> dict[str, list[Record
 def _check_exists(path: Path, stated: str) -> None:
     if not path.exists():
         raise UserError(f"{stated} does not exist: give {ACCEPTED}.")
+    if kind := special_kind(path):
+        raise UserError(f"{stated} is {kind}: give {ACCEPTED}.")
 
 
 def _below(root: Path, key: str) -> list[Recording]:
     if root.is_file():
         return [_in_file(root, root.name)]
     recordings: list[Recording] = []
+    passed = PassedOver()
     for folder, names in walk_folders(root):
         parts = folder.relative_to(root).parts
         if not any(_is_hidden(part) for part in parts):
-            recordings += _in_folder(folder, names, "/".join(parts))
+            recordings += _in_folder(folder, names, "/".join(parts), passed)
     if not recordings:
         raise UserError(f"{key}={root} has no recordings in it: give {ACCEPTED}.")
+    if passed:
+        rank_zero_info(f"{key}={root}: passed over {passed.text()}.")
     return sorted(recordings, key=lambda each: natural_key(each.name))
 
 
-def _in_folder(folder: Path, names: Sequence[str], name: str) -> Iterator[Recording]:
+def _in_folder(folder: Path, names: Sequence[str], name: str, passed: PassedOver) -> Iterator[Recording]:
     """Yields each file that holds frames, and all still images together."""
-    files = [folder / file for file in sorted(names, key=natural_key) if not _is_hidden(file)]
+    visible = [folder / file for file in sorted(names, key=natural_key) if not _is_hidden(file)]
+    files = [file for file in visible if not passed.is_special(file, f"{name}/{file.name}".lstrip("/"))]
+    for file in files:
+        if file.suffix.lower() not in (*IMAGE_SUFFIXES, *READERS):
+            passed.add(file, file.name)
     holders = [file for file in files if _holds_frames(file)]
     stills = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and file not in set(holders)]
     if stills:

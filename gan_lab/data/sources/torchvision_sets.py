@@ -6,6 +6,7 @@ An existing copy is read only. It may be packed or unpacked, in torchvision's la
 import gzip
 import pickle
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,7 +18,7 @@ from gan_lab.common.transfer import TIMEOUT, socket_timeout
 from gan_lab.data.reading.download import check_allowed
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.sources.arrays import ArrayImages
-from gan_lab.data.types import UInt8Array
+from gan_lab.data.types import Int64Array, UInt8Array
 
 
 class MNIST:
@@ -31,6 +32,8 @@ class MNIST:
 
     torchvision_set: type[torchvision.datasets.MNIST] = torchvision.datasets.MNIST
     prefixes = (("train", "train"), ("test", "t10k"))
+    choice, train_labels = "mnist", "f52eea2c5f99c70c"
+    """The choice of ``data``, and a hash of the labels of the training split."""
 
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser()
@@ -39,7 +42,7 @@ class MNIST:
         """Returns "train" and "test".
 
         Raises:
-            UserError: if the files are missing and cannot be downloaded, or are damaged.
+            UserError: if the files are missing and cannot be downloaded, are damaged, or are those of the other set.
         """
         name = self.torchvision_set.__name__
         files = [
@@ -50,7 +53,16 @@ class MNIST:
         if raw is None:
             _download(self.torchvision_set, self.root, f"{name}/raw/{files[0]}")
             raw = candidates[0]
-        return {split: self._read(raw, prefix) for split, prefix in self.prefixes}
+        found: dict[str, ImageSet] = {split: self._read(raw, prefix) for split, prefix in self.prefixes}
+        self._check_set(raw, found["train"].labels)
+        return found
+
+    def _check_set(self, raw: Path, labels: Int64Array | None) -> None:
+        """Raises UserError if the labels are those of the other set, which is stored under the same names."""
+        digest = blake2b(np.asarray(labels, np.uint8).tobytes(), digest_size=8).hexdigest()
+        for other in (MNIST, FashionMNIST):
+            if digest == other.train_labels != self.train_labels:
+                raise UserError(f"{raw} has {other.torchvision_set.__name__}: give data={other.choice}.")
 
     def _read(self, raw: Path, prefix: str) -> ArrayImages:
         images, labels = read_idx(raw / f"{prefix}-images-idx3-ubyte"), read_idx(raw / f"{prefix}-labels-idx1-ubyte")
@@ -63,6 +75,7 @@ class FashionMNIST(MNIST):
     """Fashion-MNIST, stored as MNIST is, with ``FashionMNIST/raw`` in ``root``."""
 
     torchvision_set = torchvision.datasets.FashionMNIST
+    choice, train_labels = "fashion_mnist", "5a94272eea281cb1"
 
 
 class CIFAR10:

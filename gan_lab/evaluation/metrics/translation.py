@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -225,12 +226,34 @@ def pair_metrics(
         weights: files of LPIPS' networks, by name.
 
     Raises:
-        UserError: if the numbers of test images differ, or weights are not the published ones.
+        UserError: if the numbers or the names of test images differ, or weights are not the published ones.
     """
     a, b = (data.sides[side] for side in ("a", "b"))
     if a.count(SPLIT) != b.count(SPLIT):
         raise UserError(f"{a.count(SPLIT)} and {b.count(SPLIT)} test images cannot be pairs: leave out paired=true.")
+    _check_names(data)
     maps = {name: bool(model.domains[ends(name)[1]].labels) for name in model.directions}
     shortest = min(a.height, a.width, b.height, b.width)
     images = {} if all(maps.values()) else paired_metrics(shortest, weights or {})
     return {name: {"wrong": pixel_error} if maps[name] else images for name in model.directions}
+
+
+@runtime_checkable
+class HasNames(Protocol):
+    """Two domains of images in files."""
+
+    def names(self, side: str, split: str) -> Sequence[str]:
+        """Returns the names of a domain's images, in order; none if they are not in files."""
+
+
+def _check_names(data: TwoDomains) -> None:
+    """Checks that images of unpaired data that are said to be pairs have the same names.
+
+    Raises:
+        UserError: if they differ.
+    """
+    if data.paired or not isinstance(data, HasNames):
+        return
+    for a, b in zip(*(data.names(side, SPLIT) for side in ("a", "b")), strict=False):
+        if a != b:
+            raise UserError(f"Test images called {a} and {b} cannot be pairs: leave out paired=true.")

@@ -75,7 +75,7 @@ class Evaluation:
 
         Args:
             real, fake: folders or zips of images.
-            size: to which all are resized; None for the size of the first real image.
+            size: to which all are resized; None for the most frequent size of the real images.
             device: of the extractors.
             options: arguments of ``select_evaluator``.
 

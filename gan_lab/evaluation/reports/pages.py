@@ -38,7 +38,7 @@ def write_page(path: Path, template: str, **content: object) -> Path:
     """Fills a template of this folder and writes it atomically; returns its path."""
     page = _environment().get_template(template).render(**content)
     with atomic_write(path, sync=False) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -52,7 +52,7 @@ class Link:
 
 def link(page: Path, target: Path) -> Link:
     """Returns a link from one page to another that works wherever both are moved together."""
-    return Link(quote(Path(os.path.relpath(target, page.parent)).as_posix()), target.name)
+    return Link(quote(os.fsencode(Path(os.path.relpath(target, page.parent)).as_posix())), target.name)
 
 
 @dataclass(frozen=True)

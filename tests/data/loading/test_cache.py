@@ -1,3 +1,4 @@
+import os
 import pickle
 import threading
 
@@ -138,3 +139,14 @@ def test_padding_is_exact_and_other_sizes_are_resized():
     assert padded.sum() == images.sum(dtype=np.int64)
     constant = render(ArrayImages(np.full_like(images, 9), padding=2), ResizeSpec((40, 24), (40, 24), 3)).pixels
     assert constant.shape == (3, 3, 40, 24) and (constant == 9).all()
+
+
+def test_what_killed_scans_left_is_cleared_by_the_next(make_folder, cache_folder):
+    folder = cache_folder / "pixels"
+    folder.mkdir(parents=True)
+    left, running = (folder / f".{name}.{'0' * 32}.u8" for name in ("left", "running"))
+    for path in (left, running):
+        path.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    render(all_of(make_folder(["a.png"])), SPEC, cache="disk")
+    assert not left.exists() and running.exists()

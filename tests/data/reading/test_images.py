@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as F
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
+from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.data.reading.images import decode_image
+from gan_lab.data.reading.files import ImageFiles
+from gan_lab.data.reading.image_sets import DamagedImage
+from gan_lab.data.reading.images import decode_image, open_image, read_image
+from gan_lab.data.reading.listing import list_images
 from gan_lab.data.reading.resize import ResizeSpec
 
 
@@ -178,3 +182,48 @@ def test_large_jpegs_are_scaled_like_any_other(photo):
 def test_other_channels_are_refused(photo):
     with pytest.raises(UserError, match=r"data\.channels=2 "):
         pixels(saved(photo), (4, 4), channels=2)
+
+
+@pytest.mark.parametrize("mode", ["width", "shortside", "keep"])
+def test_extreme_proportions_are_refused_where_they_are_kept(mode):
+    spec = ResizeSpec(None, (32, 32), 1, mode)
+    assert min(spec.resized(8, 320)) >= 4 and min(spec.resized(320, 8)) >= 4
+    for shape in ((1, 41), (41, 1), (1, 10_000_000)):
+        with pytest.raises(ValueError, match="one side more than 40 times the other"):
+            spec.resized(*shape)
+        assert ResizeSpec((32, 32), (32, 32), 1).resized(*shape) == (32, 32)
+
+
+def test_images_are_not_enlarged_beyond_a_bound():
+    with pytest.raises(ValueError, match=r"100×4000 px would become 4096×163840, too many pixels"):
+        ResizeSpec(None, (4096, 4096), 1, "shortside").resized(4000, 100)
+    assert ResizeSpec(None, (256, 256), 1, "keep").resized(20000, 10000) == (20000, 10000), "it is stored so large"
+
+
+def test_an_image_of_extreme_proportions_is_left_out_by_name(tmp_path):
+    for name, size in (("fine", (8, 8)), ("strip", (1, 500))):
+        Image.new("L", size).save(tmp_path / f"{name}.png")
+    found = list(ImageFiles(list_images(tmp_path)).render(ResizeSpec(None, (32, 32), 1, "shortside")))
+    assert found[0].pixels.shape == (1, 32, 32)
+    assert found[1] == DamagedImage("strip.png", "1×500 px, one side more than 40 times the other")
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_a_damaged_png_is_refused_by_every_door(details):
+    """Asking for tags before the pixels are decoded would decode them, and hide what is wrong."""
+    content = bytearray(saved(Image.new("RGB", (16, 8))).getvalue())
+    content[content.index(b"IDAT") + 6] ^= 255
+    with pytest.raises((OSError, SyntaxError)):
+        open_image(BytesIO(content), details=details)
+
+
+def test_damage_behind_the_first_frame_does_not_matter(monkeypatch):
+    outcomes = iter([TypeError("a tag of the second frame")])
+
+    def num_frames(image):
+        for error in outcomes:
+            raise error
+        return 1
+
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "n_frames", property(num_frames))
+    assert read_image(saved(Image.new("L", (4, 2)), "TIFF"), Domain(1)).pixels.shape == (1, 2, 4)

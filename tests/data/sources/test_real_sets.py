@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_lab.common.errors import UserError
 from gan_lab.data import presets
 
 
@@ -32,6 +33,18 @@ def test_idx_sets(shared_data, preset, folder, checksum):
     first = next(data.images("test", limit=3))
     assert first[..., 2:-2, 2:-2].numpy().tobytes() == raw[: 3 * 784]
     assert torch.equal(data.rendered("test").labels[:3].sum() * first[..., 0, 0], torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize(
+    ("preset", "folder", "said"),
+    [
+        ("mnist", "fashion-mnist/FashionMNIST/raw", r"has FashionMNIST: give data=fashion_mnist\."),
+        ("fashion_mnist", "mnist/MNIST/raw", r"has MNIST: give data=mnist\."),
+    ],
+)
+def test_one_set_is_not_taken_for_the_other(shared_data, preset, folder, said):
+    with pytest.raises(UserError, match=said):
+        made(preset, shared_data / folder, 1, 10, 32).prepare_data()
 
 
 def test_cifar_images_in_zips(shared_data):

@@ -7,7 +7,8 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import to_float, to_uint8
+from gan_lab.common.images import save_png, to_float, to_uint8
+from gan_lab.data import presets
 from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
 from gan_lab.evaluation.features.extractors import Colour
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
@@ -88,6 +89,21 @@ def test_sets_that_cannot_be_pairs_raise(evaluate):
     data = TwoSides(Side(test=pictures(4, 0), train=pictures(4, 0)), two_sides(b=4, shape=(3, 32, 8)).sides["b"])
     with pytest.raises(UserError, match=r"\(16, 16\) and its target of \(32, 8\)"):
         evaluate(model, data, pairs=pair_metrics(model, data))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_unpaired_files_are_pairs_only_under_the_same_names(tmp_path, same):
+    for side, names in (("A", "cats"), ("B", "cats" if same else "dogs")):
+        for split in ("train", "test"):
+            (tmp_path / f"{split}{side}").mkdir()
+            for number in range(2):
+                save_png(tmp_path / f"{split}{side}" / f"{names}{number}.png", pictures(1, number)[0])
+    data = presets.unpaired(str(tmp_path), name="x", domains={"a": {}, "b": {}}, size=16, batch_size=1)
+    if same:
+        assert "l1" in pair_metrics(Carrier(shifted(0)), data)["a2b"]
+    else:
+        with pytest.raises(UserError, match="called cats0 and dogs0 cannot be pairs: leave out paired=true"):
+            pair_metrics(Carrier(shifted(0)), data)
 
 
 def test_label_maps_have_the_share_of_wrong_pixels(doubles, evaluate):

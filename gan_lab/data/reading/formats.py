@@ -1,0 +1,159 @@
+"""Sizes and colours of the images of a set, found from the headers of their files without decoding them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+from zipfile import ZipFile
+
+from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
+
+from gan_lab.common.atomic import atomic_write
+from gan_lab.common.progress import track
+from gan_lab.data.reading.exif import orientation
+from gan_lab.data.reading.files import ImageFiles
+from gan_lab.data.reading.images import GREY_MODES
+from gan_lab.data.reading.listing import Entry, open_entry, open_zips
+from gan_lab.data.reading.threads import map_in_threads
+
+UNKNOWN = (0, 0)
+"""Stands for a size that is not known."""
+
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange height and width."""
+
+
+@dataclass
+class Formats:
+    """The formats of images.
+
+    Args:
+        sizes: number of images by (H, W), upright.
+        grey: number of images that are stored in grey.
+    """
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    grey: int = 0
+
+    def __len__(self) -> int:
+        """Returns the number of images with a readable header."""
+        return self.sizes.total()
+
+    def __add__(self, other: "Formats") -> "Formats":
+        return Formats(self.sizes + other.sizes, self.grey + other.grey)
+
+    @property
+    def channels(self) -> int:
+        """1 if all images are grey, else 3."""
+        return 1 if self.grey == len(self) else 3
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The (H, W) of all images, or None if they differ."""
+        return next(iter(self.sizes)) if len(self.sizes) == 1 else None
+
+    @property
+    def usual_size(self) -> tuple[int, int]:
+        """The most frequent (H, W); the largest of those that are equally frequent.
+
+        Raises:
+            ValueError: if there are no images.
+        """
+        return max(self.sizes, key=lambda size: (self.sizes[size], size[0] * size[1], size))
+
+    @property
+    def colours(self) -> str:
+        """The colours, in words."""
+        mixed = f"{self.grey:,} of them grey" if self.grey else "in colour"
+        return "grey" if self.channels == 1 else mixed
+
+
+def formats_of(images: ImageFiles, cache: Path | None = None) -> Formats:
+    """Reads the headers of all images; those that cannot be read are left out.
+
+    Args:
+        images: the files; of halves, each is counted.
+        cache: a folder that keeps the result for the next time; None keeps nothing.
+    """
+    known = cache / f"{images.stamp()}.formats" if cache else None
+    found = _load(known) if known else None
+    if found is None:
+        found = _read(images.entries)
+        if known:
+            _save(known, found)
+    return _halved(found) if images.half else found
+
+
+def common_size(formats: Iterable[Formats]) -> tuple[int, int] | None:
+    """Returns the (H, W) of all images of several sets, or None if they differ or there are none."""
+    sizes = {each.size for each in formats}
+    return next(iter(sizes)) if len(sizes) == 1 else None
+
+
+def _read(entries: Sequence[Entry]) -> Formats:
+    found, show = Formats(), getattr(rank_zero_only, "rank", 0) == 0
+    with open_zips(entries) as zips:
+        headers = map_in_threads(partial(_header, zips), entries)
+        for header in track(headers, "Reading headers", len(entries), show=show):
+            if header is not None:
+                size, grey = header
+                found.sizes[size] += 1
+                found.grey += grey
+    return found
+
+
+def _header(zips: Mapping[Path, ZipFile], entry: Entry) -> tuple[tuple[int, int], bool] | None:
+    try:
+        with open_entry(zips, entry) as file:
+            return _format(file)
+    except (
+        Exception
+    ):  # decoders raise many kinds of exceptions for damaged files, which are reported when they are read
+        return None
+
+
+def _format(file: BinaryIO) -> tuple[tuple[int, int], bool]:
+    """Returns (H, W) of an image, and whether it is stored in grey."""
+    with Image.open(file) as image:
+        width, height = image.size
+        # The tags of some PNG files come after the pixels, which need not be decoded if the image is square.
+        turned = width != height and orientation(image) in SIDEWAYS
+        return ((width, height) if turned else (height, width)), image.mode in GREY_MODES
+
+
+def _halved(formats: Formats) -> Formats:
+    """The formats of the left or right halves."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    for (height, width), count in formats.sizes.items():
+        sizes[height, width // 2] += count
+    return Formats(sizes, formats.grey)
+
+
+def _load(path: Path) -> Formats | None:
+    """Returns what was kept; None if there is nothing, or it is damaged."""
+    try:
+        digest, _, text = path.read_text().partition("\n")
+        if digest != _digest(text):
+            return None
+        plain = json.loads(text)
+        return Formats(Counter({(height, width): count for height, width, count in plain["sizes"]}), plain["grey"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _save(path: Path, formats: Formats) -> None:
+    text = json.dumps({"sizes": [[*size, count] for size, count in formats.sizes.items()], "grey": formats.grey})
+    try:
+        with atomic_write(path, sync=False) as file:
+            file.write_text(f"{_digest(text)}\n{text}")
+    except OSError:  # it is read again the next time
+        return
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=16).hexdigest()
