@@ -129,9 +129,9 @@ def cifar10(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
     return ImageDataModule(torchvision_sets.CIFAR10(root), **options)
 
 
-def folder(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
+def folder(root: str, class_order: str = "natural", **options: Unpack[ImageOptions]) -> ImageDataModule:
     """Returns the images of a folder or zip."""
-    return ImageDataModule(ImageFolder(root), **options)
+    return ImageDataModule(ImageFolder(root, class_order), **options)
 
 
 def fake(

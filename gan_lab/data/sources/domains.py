@@ -12,12 +12,13 @@ from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.image_sets import ImageSet, ImageSource
+from gan_lab.data.reading.layout import split_entries
 from gan_lab.data.reading.listing import (
     TEST_FOLDERS,
     Entry,
     by_top_folder,
     list_images,
-    split_entries,
+    role_of,
     strip_common_folders,
     strip_top_folder,
 )
@@ -173,7 +174,7 @@ class PairedFolders:
 
     def _halves(self) -> DomainSplits:
         entries = strip_common_folders(self.folders.entries())
-        if by_top_folder(entries).keys() - {"", "train", *TEST_FOLDERS}:
+        if not all(role_of(name) for name in by_top_folder(entries) if name):
             raise UserError(
                 f"data.root={self.folders.root} must have pairs in folders trainA and trainB, or images side by side "
                 f"in train and test or in no folder, but has them in {_folder_names(entries)}: rename the folders, or "
