@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
@@ -78,7 +78,7 @@ class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
 class UnpairedOptions(FakeDomainOptions, total=False):
     """Options of ``TranslationDataModule``, without pairing."""
 
-    domains: Required[Mapping[str, Mapping[str, int]]]
+    domains: Required[Mapping[str, Mapping[str, Any]]]
     size: Required[int | Sequence[int]]
 
 
@@ -243,7 +243,7 @@ def plain2striped(
 
 def fake_domains(
     count: int,
-    domains: Mapping[str, Mapping[str, int]],
+    domains: Mapping[str, Mapping[str, Any]],
     size: int | Sequence[int],
     paired: bool,
     **options: Unpack[FakeDomainOptions],

@@ -11,6 +11,7 @@ from torch import nn
 from torch.serialization import MAP_LOCATION
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.class_names import name_classes
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import TRUSTED, instantiate
 from gan_lab.common.upgrade import upgrade
@@ -73,6 +74,7 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
     model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], [*TRUSTED, *trust])
     model.load_state_dict(checkpoint["state_dict"])
     model.on_load_checkpoint(dict(checkpoint))
+    name_classes(model, checkpoint["gan_lab"].get("class_names"))
     return model.eval().to(device)
 
 

@@ -23,8 +23,8 @@ from gan_lab.data.loading.splits import (
     limited_rows,
     log_summary,
     train_and_test,
-    with_labels,
     with_crop_margin,
+    with_labels,
 )
 from gan_lab.data.reading.image_sets import ImageSet, ImageSource, class_names
 from gan_lab.data.reading.resize import ResizeSpec

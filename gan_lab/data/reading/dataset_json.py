@@ -1,7 +1,7 @@
 """Labels in ``dataset.json``, as the data sets of StyleGAN, EDM and R3GAN have them.
 
-The file lies beside the images, which are in numbered folders, and holds ``{"labels": [["00000/img00000000.png", 6], …]}``,
-or null in place of the list.
+The file lies beside the images, which are in numbered folders, and holds
+``{"labels": [["00000/img00000000.png", 6], …]}``, or null in place of the list.
 """
 
 import json
@@ -43,14 +43,14 @@ def read_dataset_json(root: Path, entries: Sequence[Entry]) -> Labels | None:
 
 
 def classes_of(labels: Labels, splits: Mapping[str, Sequence[Entry]]) -> Classes | None:
-    """Returns the classes of the images of every split, which are named by their numbers; None without, or with one class."""
+    """Returns the classes of every split's images, named by their numbers; None if there are fewer than two."""
     if not any(labels.values()):
         return None
     numbers = {
         split: np.array([labels.get((e.file, e.member), -1) for e in entries], np.int64)
         for split, entries in splits.items()
     }
-    return Classes([str(number) for number in range(max(labels.values()) + 1)], numbers, NAME)
+    return Classes([str(number) for number in range(max(labels.values()) + 1)], numbers, f" by {NAME}")
 
 
 def _labels_in(place: Path, entries: Sequence[Entry]) -> Labels | None:
@@ -112,8 +112,9 @@ def _checked(labels: Any, stated: str) -> dict[tuple[str, ...], int]:
 
 
 def _is_class(label: Any) -> bool:
-    whole = isinstance(label, int) and not isinstance(label, bool) or isinstance(label, float) and label.is_integer()
-    return whole and label >= 0
+    if isinstance(label, float):
+        return label.is_integer() and label >= 0
+    return type(label) is int and label >= 0
 
 
 def _matched(

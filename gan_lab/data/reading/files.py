@@ -7,17 +7,17 @@ from hashlib import blake2b
 from pathlib import Path
 from zipfile import ZipFile
 
-import numpy as np
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.class_names import listed
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
 from gan_lab.data.checks import check_choice
 from gan_lab.data.reading.dataset_json import classes_of, read_dataset_json
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
 from gan_lab.data.reading.images import NotLabelMapError, decode_image, reason
-from gan_lab.data.reading.layout import Classes, Splits, classes_by_folder, find_splits, listed
+from gan_lab.data.reading.layout import Classes, Splits, classes_by_folder, find_splits
 from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zips
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.reading.threads import map_in_threads

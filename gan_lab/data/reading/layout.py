@@ -7,12 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from gan_lab.common.class_names import listed
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.listing import Entry, natural_key, role_of, split_folders, strip_top_folder
 from gan_lab.data.types import Int64Array
-
-MAX_NAMES = 10
-"""Names that a message lists at most."""
 
 Folders = dict[str, list[Entry]]
 
@@ -134,19 +132,19 @@ class Classes:
     Args:
         names: names of the classes, in the order of their numbers; empty if there are none.
         labels: the class of each image, int64 (N,), by split; -1 for an image without one.
-        origin: what they are read from, in words.
+        origin: where they are from, in words; empty for folders.
     """
 
     names: list[str]
     labels: dict[str, Int64Array]
-    origin: str = "class folders"
+    origin: str = ""
 
     def describe(self, splits: Mapping[str, Sequence[Entry]]) -> str:
         """Says which classes there are, with the number of training images of each, and what has none."""
         training = "train" if "train" in self.labels else "all"
         counts = np.bincount(self.labels[training][self.labels[training] >= 0], minlength=len(self.names))
         named = [f"{name} ({count:,})" for name, count in zip(self.names, counts.tolist(), strict=True)]
-        text = f"{len(self.names)} classes by {self.origin}: {listed(named)}"
+        text = f"{len(self.names)} classes{self.origin}: {listed(named)}"
         missed = [e.name for s, found in self.labels.items() for e, k in zip(splits[s], found, strict=True) if k < 0]
         count = f"{len(missed):,} image{'s' * (len(missed) > 1)} without a class"
         return text + (f"; {count}: {listed(missed, 3)}" if missed else "")
@@ -200,8 +198,3 @@ def is_sharded(entries: Sequence[Entry]) -> bool:
     return step > 1 and all(
         stem.isdigit() and int(name) <= int(stem) < int(name) + step for name, each in stems.items() for stem in each
     )
-
-
-def listed(names: Sequence[str], limit: int = MAX_NAMES) -> str:
-    """Joins names by commas: the first ones, and the number of the others."""
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")

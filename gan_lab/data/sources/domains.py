@@ -266,5 +266,5 @@ class FakeDomains:
         domain, count = self.domains[side], self.counts[side]
         count = count if split == "train" else max(1, count // 2)
         rng = np.random.default_rng([ord(side), len(split)])
-        high = domain.labels or 256
-        return ArrayImages(rng.integers(0, high, (count, domain.stored_channels, *self.size)).astype(np.uint8))
+        ids = np.array(domain.class_ids if domain.labels else range(256), np.uint8)
+        return ArrayImages(ids[rng.integers(0, len(ids), (count, domain.stored_channels, *self.size))])

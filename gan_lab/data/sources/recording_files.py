@@ -230,4 +230,3 @@ def _is_animated(file: Path) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__"))
-
