@@ -54,17 +54,17 @@ def label_number(model: object, label: str | int | None, num_labels: int) -> int
     if label is None:
         return None
     if not num_labels:
-        raise UserError("This model was trained without classes: leave label= out.")
+        raise UserError("This model was trained without labels: leave label= out.")
     names, text = class_names(model), str(label)
-    number = int(text) if text.lstrip("-").isdecimal() else None
+    number = int(text) if text.removeprefix("-").isdecimal() else None
     matches = [k for k, name in enumerate(names) if name == text]
     matches = matches or [k for k, name in enumerate(names) if _is_called(name, text, number)]
     if len(matches) == 1:
         return matches[0]
-    if number is None or all(name.isdecimal() for name in names[:num_labels] or "-"):
-        raise UserError(f"label={label} is not valid: {_valid(names, text, num_labels)}.")
-    if not 0 <= number < num_labels:
+    if number is not None and not 0 <= number < num_labels:
         raise UserError(f"label={label} is not valid: the model knows the classes 0 to {num_labels - 1}.")
+    if number is None or (names and all(name.isdecimal() for name in names)):
+        raise UserError(f"label={label} is not valid: {_valid(names, text, num_labels)}.")
     return number
 
 

@@ -105,7 +105,8 @@ def with_labels(splits: Mapping[str, ImageSet], name: str) -> dict[str, ImageSet
     for split, images in splits.items():
         known = np.ones(len(images), bool) if images.labels is None else images.labels >= 0
         if not known.all():
-            rank_zero_info(f"Data {name}, {split}: {(~known).sum():,} images without a class are left out.")
+            count = int((~known).sum())
+            rank_zero_info(f"Data {name}, {split}: {count:,} image{'s' * (count > 1)} without a class left out.")
         if known.any():
             found[split] = images if known.all() else images.take(np.flatnonzero(known))
     if found.keys() <= {"test"}:

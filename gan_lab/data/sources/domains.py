@@ -19,6 +19,7 @@ from gan_lab.data.reading.listing import (
     by_top_folder,
     list_images,
     role_of,
+    split_folders,
     strip_common_folders,
     strip_top_folder,
 )
@@ -85,16 +86,27 @@ class DomainFolders:
 
 
 def _find_layout(entries: list[Entry], layouts: Sequence[tuple[str, str]]) -> Groups | None:
-    """Looks for the folders of a layout, in the first folder that has more than one subfolder."""
+    """Looks for the folders of a layout, in the first folder that has more than one subfolder, and in its splits."""
     while entries:
         groups = by_top_folder(entries)
         for names in layouts:
             if all(name.lower() in groups for name in names):
                 return {side: _with_test(groups, name.lower()) for side, name in zip("ab", names, strict=True)}
+        splits = split_folders(list(groups))
+        if splits:
+            return _joined({s: _find_layout(strip_top_folder(groups[name]), layouts) for s, name in splits.items()})
         if len(groups) != 1 or "" in groups:
             return None
         entries = strip_top_folder(entries)
     return None
+
+
+def _joined(splits: Mapping[str, Groups | None]) -> Groups | None:
+    """Joins the domains of each split, as in ``train/A`` and ``test/A``; None unless each split has both."""
+    whole = [found for found in splits.values() if found is not None and all("all" in found[side] for side in "ab")]
+    if len(whole) < len(splits):
+        return None
+    return {side: {split: found[side]["all"] for split, found in zip(splits, whole, strict=True)} for side in "ab"}
 
 
 def _with_test(groups: Mapping[str, list[Entry]], name: str) -> dict[str, list[Entry]]:
