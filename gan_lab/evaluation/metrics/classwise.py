@@ -37,8 +37,8 @@ class ClasswiseFrechetDistance(Comparison[list[MomentSums], list[MomentSums]]):
         for side, each in zip(("real images", "samples"), labels, strict=True):
             few = [(k, count) for k, count in enumerate(torch.bincount(each, minlength=classes).tolist()) if count < 2]
             if few:
-                named = [f"{class_names[k] if k < len(class_names) else k} has {count}" for k, count in few]
-                raise NotApplicableError(f"each class needs 2 {side}, but {listed(named)}.")
+                named = [f"{class_names[k] if k < len(class_names) else k} ({count})" for k, count in few]
+                raise NotApplicableError(f"there are classes with fewer than 2 {side}: {listed(named)}.")
         if classes * dim**2 > MAX_ENTRIES:
             raise NotApplicableError(
                 f"the covariances of {classes} classes in {dim} dimensions need more than half a gigabyte."
