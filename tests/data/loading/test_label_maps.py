@@ -9,6 +9,7 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
 from gan_lab.data.loading.label_maps import check_ids, describe_ids
+from gan_lab.data.reading.images import read_image
 
 RNG = np.random.default_rng(0)
 
@@ -87,3 +88,9 @@ def test_black_and_white_maps_are_refused_or_mapped_to_the_same(roots):
 def test_ids_must_be_one_for_each_class(roots, ids):
     with pytest.raises(UserError, match=r"data\.domains\.b\.ids=.* of each of the 2 classes"):
         module(roots[0], ids=ids)
+
+
+def test_a_label_map_that_is_translated_has_a_note_on_other_ids(roots):
+    for root, noted in ((roots[0], []), (roots[1], ["pixels with the ids 255, which are no class of the model"])):
+        with open(f"{root}/trainB/0.png", "rb") as file:
+            assert read_image(file, Domain(labels=2)).notes == noted
