@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from gan_lab.cli.artifacts import Artifact, Images, Message, Output, Sheet, walk_artifacts
@@ -18,7 +19,7 @@ from gan_lab.common.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructRequest(DataRequest):
-    label: int | None
+    label: Annotated[str, Path] | int | None
     hide: Literal["bottom", "top", "left", "right", "center"] | None
     samples: PositiveInt
     interpolate: Literal[0] | Annotated[int, Bounds(2)]
@@ -48,7 +49,7 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
     if request.output and Output(request.output).is_image:
         raise UserError(f"output={request.output} names one image, but several files are written: give a folder.")
     work.require_capabilities(session.model, request.hide is not None, bool(request.interpolate))
-    given = given_images(session, request, request.label)
+    given = given_images(session, request, session.label(request.label))
     if request.interpolate > len(given.images):
         raise UserError(f"interpolate={request.interpolate} is not valid: there are {len(given.images)} images.")
     real, how = given.images, (request.batch_size, session.device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
+from typing import Annotated, Any
 
 from gan_lab.cli.artifacts import Artifact, Output, clip_artifacts, walk_artifacts
 from gan_lab.cli.command import command
@@ -18,7 +20,7 @@ from gan_lab.common.errors import UserError
 class SampleRequest(ModelRequest):
     n: PositiveInt
     start: Natural
-    label: int | None
+    label: Annotated[str, Path] | int | None
     truncation: Share
     grid: bool
     single: bool
@@ -50,7 +52,8 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
     from gan_lab.cli.samples import image_artifacts, traversal_artifacts
     from gan_lab.inference import sampling
 
-    model, keys = session.model, {key: getattr(request, key) for key in ("seed", "start", "label", "batch_size")}
+    model, label = session.model, session.label(request.label)
+    keys: dict[str, Any] = {key: getattr(request, key) for key in ("seed", "start", "batch_size")} | {"label": label}
     if request.canvases:
         request.without("canvases=true shows how images are drawn", interpolate=0, traverse=0)
     if request.traverse:
@@ -81,7 +84,7 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
         yield from walk_artifacts(frames, request.fps)
     else:
         how = request.truncation, request.batch_size, request.single, request.grid, request.columns
-        yield from image_artifacts(session, request.n, request.seed, request.start, request.label, *how)
+        yield from image_artifacts(session, request.n, request.seed, request.start, label, *how)
 
 
 if __name__ == "__main__":

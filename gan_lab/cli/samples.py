@@ -9,8 +9,10 @@ from torch import Tensor
 
 from gan_lab.cli.artifacts import Artifact, Images, Message, Sheet
 from gan_lab.cli.session import Session
+from gan_lab.common.class_names import class_names
 from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.images import grid, grid_by_label
+from gan_lab.inference.captions import name_rows
 from gan_lab.inference.sampling import num_labels, sample_batches
 
 
@@ -47,8 +49,10 @@ def image_artifacts(
         together = torch.cat([batch for turn in zip_longest(*every) for batch in turn if batch is not None])
         classes = num_labels(session.model) if label is None and columns is None else 0
         labels = torch.arange(start, start + n) % max(classes, 1)
-        in_rows = n >= 2 * classes > 0
-        yield Sheet("grid", grid_by_label(together, labels) if in_rows else grid(together, columns))
+        if n >= 2 * classes > 0:
+            yield Sheet("grid", name_rows(grid_by_label(together, labels), class_names(session.model)))
+        else:
+            yield Sheet("grid", grid(together, columns))
 
 
 def traversal_artifacts(moved: Tensor, numbers: Tensor, compared: tuple[int, int]) -> Iterator[Artifact]:

@@ -81,6 +81,16 @@ class Session:
         """The number of classes that a conditional model was trained on; 0 for an unconditional one."""
         return int(getattr(self.model, "classes", 0))
 
+    def label(self, label: str | int | None) -> int | None:
+        """The number of a class that the user gave by its name or its number.
+
+        Raises:
+            UserError: if the model has no such class.
+        """
+        from gan_lab.common.class_names import label_number
+
+        return label_number(self.model, label, int(getattr(self.model, "num_labels", self.num_classes)))
+
     def data(self, root: Path | None = None, changes: Mapping[str, Any] | None = None) -> Any:
         """The data module that the model was trained on, ready to be read.
 
@@ -92,8 +102,10 @@ class Session:
             changes: arguments of the data module that differ from training.
 
         Raises:
-            UserError: if the data have no folder, are not there, or are of no kind that can be shown or compared.
+            UserError: if the data have no folder, are not there, are of no kind that can be shown or compared, or have
+                other classes than the model.
         """
+        from gan_lab.common.class_names import check_class_names
         from gan_lab.common.distributed import rank_zero_first
         from gan_lab.common.instantiate import instantiate
         from gan_lab.common.trust import DATA_MODULES
@@ -112,6 +124,7 @@ class Session:
             data.prepare_data()  # type: ignore[union-attr]
         with downloading(named):
             data.setup("test")  # type: ignore[union-attr]
+        check_class_names(self.model, self.contents.get("class_names"), getattr(data, "class_names", ()))
         return data
 
     def resize_spec(self, what: str) -> Any:

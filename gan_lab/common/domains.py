@@ -1,6 +1,7 @@
 """Domains of image translation."""
 
 import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,11 +18,21 @@ class Domain:
     Args:
         channels: 1 or 3, for images.
         labels: K, the number of classes of label maps; 0 for images. Label maps are stored as class ids, uint8
-            (N, 1, H, W), where ids of K and more mean "no class". Networks get them one-hot.
+            (N, 1, H, W), where other ids than those of the classes mean "no class". Networks get them one-hot.
+        ids: the stored id of each class, such as (0, 255); empty for 0 … K - 1.
     """
 
     channels: int = 3
     labels: int = 0
+    ids: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", tuple(self.ids or ()))  # a configuration has a list, or null
+
+    @property
+    def class_ids(self) -> Sequence[int]:
+        """The stored id of each class."""
+        return self.ids or range(self.labels)
 
     @property
     def stored_channels(self) -> int:
@@ -42,6 +53,8 @@ class Domain:
         if not self.labels:
             return to_float(pixels)
         ids = pixels[:, 0].long()
+        if self.ids:
+            ids = self._numbers().to(ids.device)[ids]
         known = ids < self.labels
         one_hot = F.one_hot(ids.where(known, 0), self.labels) * known[..., None]
         return one_hot.permute(0, 3, 1, 2).float()
@@ -52,7 +65,17 @@ class Domain:
         Images (N, C, H, W) in [-1, 1] become uint8 (N, C, H, W). Label maps (N, K, H, W) become the ids of the most
         likely class, uint8 (N, 1, H, W).
         """
-        return images.argmax(1, keepdim=True).to(torch.uint8) if self.labels else to_uint8(images)
+        if not self.labels:
+            return to_uint8(images)
+        classes = images.argmax(1, keepdim=True)
+        stored = torch.tensor(self.ids, device=classes.device)[classes] if self.ids else classes
+        return stored.to(torch.uint8)
+
+    def _numbers(self) -> Tensor:
+        """Returns the class of each id that can be stored, int64 (256,); K for ids without one."""
+        numbers = torch.full((256,), self.labels)
+        numbers[list(self.class_ids)] = torch.arange(self.labels)
+        return numbers
 
     def visualize(self, images: Tensor) -> Tensor:
         """Maps a network's input or output to images for display.

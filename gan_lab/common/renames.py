@@ -228,7 +228,7 @@ NAMES = {
     "data.files.below": "data.reading.listing.strip_top_folder",
     "data.files.listing": "data.reading.listing.list_images",
     "data.files.open_entry": "data.reading.listing.open_entry",
-    "data.files.split_up": "data.reading.listing.split_entries",
+    "data.files.split_up": "data.reading.layout.split_entries",
     "data.files.tops": "data.reading.listing.by_top_folder",
     "data.files.unwrap": "data.reading.listing.strip_common_folders",
     "data.files.walked": "data.reading.listing.walk_folders",

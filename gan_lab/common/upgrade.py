@@ -20,6 +20,8 @@ from gan_lab.common.renames import (
     WEIGHTS,
 )
 
+FOLDER = "gan_lab.data.presets.folder"
+
 
 def renamed(path: str) -> str:
     """The present dotted path of a class or function that an earlier version named, or the path itself."""
@@ -67,6 +69,7 @@ def upgrade(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
             upgraded["gan_lab"]["model"] = _group_arguments(_rename_model(configuration["model"]), averaged)
         states = upgraded.pop("memories", {})
         upgraded["extra_state"] = {EXTRA_STATE.get(name, name): state for name, state in states.items()}
+    upgraded["gan_lab"] = _with_class_order(upgraded["gan_lab"])
     return upgraded
 
 
@@ -76,7 +79,7 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
     A key that moved to a part, such as ``network.base`` to ``model.generator.base``, is left out: in a resolved
     configuration the part already has its value.
     """
-    present = _rename_parts(config)
+    present = _with_class_order(_rename_parts(config))
     if isinstance(present.get("model"), Mapping):
         present["model"] = _group_arguments(_rename_model(present["model"]))
     upgraded: dict[str, Any] = {}
@@ -89,6 +92,14 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[last] = value
     return upgraded
+
+
+def _with_class_order(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the order that class folders had before it could be chosen: that of characters."""
+    data = configuration.get("data")
+    if not isinstance(data, Mapping) or data.get("_target_") != FOLDER or "class_order" in data:
+        return dict(configuration)
+    return {**configuration, "data": {**data, "class_order": "text"}}
 
 
 def _leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:

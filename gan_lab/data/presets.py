@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
@@ -78,7 +78,7 @@ class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
 class UnpairedOptions(FakeDomainOptions, total=False):
     """Options of ``TranslationDataModule``, without pairing."""
 
-    domains: Required[Mapping[str, Mapping[str, int]]]
+    domains: Required[Mapping[str, Mapping[str, Any]]]
     size: Required[int | Sequence[int]]
 
 
@@ -129,9 +129,9 @@ def cifar10(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
     return ImageDataModule(torchvision_sets.CIFAR10(root), **options)
 
 
-def folder(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
+def folder(root: str, class_order: str = "natural", **options: Unpack[ImageOptions]) -> ImageDataModule:
     """Returns the images of a folder or zip."""
-    return ImageDataModule(ImageFolder(root), **options)
+    return ImageDataModule(ImageFolder(root, class_order), **options)
 
 
 def fake(
@@ -243,7 +243,7 @@ def plain2striped(
 
 def fake_domains(
     count: int,
-    domains: Mapping[str, Mapping[str, int]],
+    domains: Mapping[str, Mapping[str, Any]],
     size: int | Sequence[int],
     paired: bool,
     **options: Unpack[FakeDomainOptions],

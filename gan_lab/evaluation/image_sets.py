@@ -35,6 +35,7 @@ class ImageSet(ABC):
         n: the number of images.
         shape: (C, H, W), or None if it is not the same for all.
         labels: the classes of the images, int64 (n,), or None if they have none.
+        class_names: names of the classes, in the order of their numbers; empty if they are not known.
         key: plain values that identify the set's pixels, under which statistics are cached; None turns caching off.
     """
 
@@ -42,6 +43,7 @@ class ImageSet(ABC):
     n: int
     shape: tuple[int, int, int] | None = None
     labels: Tensor | None = None
+    class_names: Sequence[str] = ()
     key: Sequence[object] | None = None
 
     @abstractmethod
@@ -74,8 +76,10 @@ class SplitImages(SelectableImageSet):
         self.selected = evenly_spaced_numbers(count, self.n)
         channels = data.channels if domain is None else 3 if domain.labels else domain.channels
         self.shape: tuple[int, int, int] = (channels, data.height, data.width)
-        self.key = ["real", data.fingerprint(split), self.n, domain.labels if domain else 0]
+        shown = [*domain.ids] if domain and domain.ids else domain.labels if domain else 0
+        self.key = ["real", data.fingerprint(split), self.n, shown]
         self.labels = data.labels(split)[self.selected] if isinstance(data, HasLabels) and data.classes else None
+        self.class_names = list(getattr(data, "class_names", ()))
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields this rank's share: numbers (m,) and uint8 images (m, C, H, W)."""

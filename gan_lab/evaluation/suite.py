@@ -136,7 +136,7 @@ class Suite:
     - ``dim``: d of features, or K of logits, for a metric whose input these are;
     - ``shape``: (C, H, W);
     - ``real``, ``fake``: the number of images on each side;
-    - ``labels``: the classes of the images of both sides, and ``classes``, K;
+    - ``labels``: the classes of the images of both sides, ``classes``, K, and ``class_names``, empty if they have none;
     - ``class_logits``: the slice of the extractor's logits that are the data's classes;
     - everything in ``context``.
 
@@ -276,6 +276,7 @@ class Suite:
                 offered["class_logits"] = extractor.class_logits[self.real.name]
         if self.real.labels is not None and fake.labels is not None:
             offered["labels"] = self.real.labels, fake.labels
+            offered["class_names"] = self.real.class_names
             offered["classes"] = int(torch.cat([self.real.labels, fake.labels]).max()) + 1
         return offered
 

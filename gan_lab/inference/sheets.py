@@ -18,10 +18,12 @@ from gan_lab.common.capabilities import (
     Translates,
     TwoDomains,
 )
+from gan_lab.common.class_names import class_names
 from gan_lab.common.images import grid, scatter_plot, to_float
 from gan_lab.common.mixtures import NearestMode
 from gan_lab.data.clip_subsets import evenly_spaced_clips
 from gan_lab.data.subsets import evenly_spaced
+from gan_lab.inference.captions import name_rows
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.interpolation import interpolate
 from gan_lab.inference.translation import SPLIT, ends, translated
@@ -67,8 +69,8 @@ class Animation(NamedTuple):
 
 
 def sample_sheet(model: Samples, options: SheetOptions = DEFAULTS) -> Tensor:
-    """Generates a grid of samples, uint8 (C, H, W); a conditional model has one label in each row, if there are many
-    the first ones.
+    """Generates a grid of samples, uint8 (C, H, W); a conditional model has one label in each row, with the name of its
+    class, if there are many the first ones.
 
     Example: ``save_png("samples.png", sample_sheet(model))``
     """
@@ -78,7 +80,8 @@ def sample_sheet(model: Samples, options: SheetOptions = DEFAULTS) -> Tensor:
     rows = num_labels if 2 * num_labels <= n else min(num_labels, round(n**0.5))
     columns = columns or n // rows
     labels = torch.arange(rows).repeat_interleave(columns)
-    return grid(model.sample(len(labels), seed=options.seed, label=labels), columns)
+    sheet = grid(model.sample(len(labels), seed=options.seed, label=labels), columns)
+    return name_rows(sheet, class_names(model)[:rows])
 
 
 def walk_animation(model: Samples, seed: int = 0) -> Animation | None:

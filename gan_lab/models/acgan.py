@@ -54,7 +54,7 @@ class ACGAN(GANModule):
             replay_pool, new_batch_for_generator, engine,
         )  # fmt: skip
         if not classes:
-            raise UserError("ACGAN learns to classify: leave conditional=false out.")
+            raise UserError("ACGAN learns to classify: it needs data with classes, and conditional=true, its default.")
         width = cast(FeatureDiscriminator, self.discriminator).width
         self.classifier, self.auxiliary = nn.Linear(width, classes), auxiliary
 

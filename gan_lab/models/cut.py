@@ -1,6 +1,7 @@
 """CUT and FastCUT (Park et al. 2020): one-sided translation that preserves content by contrasting patches."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class CUT(TranslationModule):
         self,
         generator: Generator,
         discriminator: nn.Module,
-        domains: Mapping[str, Mapping[str, int]],
+        domains: Mapping[str, Mapping[str, Any]],
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
@@ -46,7 +47,7 @@ class CycleGAN(TranslationModule):
         b2a: nn.Module,
         discriminator_a: nn.Module,
         discriminator_b: nn.Module,
-        domains: Mapping[str, Mapping[str, int]],
+        domains: Mapping[str, Mapping[str, Any]],
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,

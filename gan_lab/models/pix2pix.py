@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class Pix2Pix(TranslationModule):
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        domains: Mapping[str, Mapping[str, int]],
+        domains: Mapping[str, Mapping[str, Any]],
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,

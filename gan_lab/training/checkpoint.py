@@ -12,6 +12,7 @@ from torch import nn
 from torch.serialization import MAP_LOCATION
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.class_names import name_classes
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.integrity import is_whole, seal_zip
@@ -101,6 +102,7 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
     model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], MODEL_PARTS.extended(trust))
     model.load_state_dict(checkpoint["state_dict"])
     model.on_load_checkpoint(dict(checkpoint))
+    name_classes(model, checkpoint["gan_lab"].get("class_names"))
     return model.eval().to(device)
 
 

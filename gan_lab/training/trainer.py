@@ -10,7 +10,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from gan_lab.common.class_names import check_class_names, name_classes
 from gan_lab.common.device import versions
+from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.renames import FORMAT
 from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
@@ -50,13 +52,39 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Adds to every checkpoint the configurations that rebuild the model and its data, the format and the versions."""
+    """Adds to every checkpoint the configurations that rebuild the model and its data, the names of the data's classes,
+    the format and the versions; a conditional model knows these names during training too.
+    """
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = dict(configuration)
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["gan_lab"] = {**self.configuration, "format": FORMAT, "versions": versions()}
+        names = _class_names(trainer)
+        facts = {"class_names": names, "format": FORMAT, "versions": versions()}
+        checkpoint["gan_lab"] = {**self.configuration, **facts}
+
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Checks that a resumed conditional model finds its classes in their order.
+
+        Raises:
+            UserError: if they are others.
+        """
+        stored = checkpoint["gan_lab"]
+        check_class_names(module, stored.get("class_names"), _class_names(trainer))
+        orders = [each.get("data", {}).get("class_order") for each in (stored, self.configuration)]
+        names = _class_names(trainer)
+        if getattr(module, "classes", 0) and orders == ["text", "natural"] and names != sorted(names):
+            raise UserError(
+                "The run numbered its classes in the order of characters, 10 before 2: add data.class_order=text."
+            )
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        name_classes(module, _class_names(trainer))
+
+
+def _class_names(trainer: Trainer) -> list[str]:
+    return list(getattr(getattr(trainer, "datamodule", None), "class_names", ()))
 
 
 class _OwnMessages(logging.Filter):

@@ -180,3 +180,14 @@ def test_what_moved_to_a_part_is_left_out_of_a_resolved_configuration():
     model = {"_target_": "my_methods.Mine", "generator": {"base": 4}}
     config = {"network": {"base": 4, "critic_base": 8}, "prefers": {"lr": None, "size": 64}, "model": model}
     assert upgrade_config(config) == {"model": model, "image_size": 64}
+
+
+@pytest.mark.parametrize("order", [None, "natural"])
+def test_class_folders_keep_the_order_of_characters(order):
+    stated = {} if order is None else {"class_order": order}
+    data = {"_target_": "gan_lab.data.presets.folder", "root": "x", **stated}
+    for form in (1, FORMAT):
+        found = upgrade({"state_dict": {}, "gan_lab": {"model": {}, "data": data, "format": form}})
+        assert found["gan_lab"]["data"]["class_order"] == (order or "text")
+    assert upgrade_config({"data": data})["data"]["class_order"] == (order or "text")
+    assert "class_order" not in upgrade_config({"data": {"_target_": "gan_lab.data.presets.mnist"}})["data"]

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.cli.config.paths import home
+from gan_lab.common.domains import Domain
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.trust import DATA_MODULES
 from gan_lab.data.modules.clips import ClipsDataModule
@@ -33,7 +34,7 @@ def test_a_configuration_builds_its_module(name):
     assert isinstance(data, next((kind for key, kind in kinds.items() if key in stated), ImageDataModule))
     if "domains" in stated:
         assert stated["paired"] is data.paired
-        assert stated["domains"] == {side: vars(domain) for side, domain in data.domains.items()}
+        assert {side: Domain(**domain) for side, domain in stated["domains"].items()} == data.domains
 
 
 def test_every_archive_has_its_configuration():

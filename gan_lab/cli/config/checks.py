@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve_part
 from gan_lab.cli.config.parts import check_parts
@@ -47,6 +47,8 @@ def validate(config: DictConfig) -> None:
     config.precision = _precision(config.precision, config.trainer.get("accelerator"))
     present = {group for group in GROUPS if config.get(group) is not None}
     _check_groups(config.method, present, set(config.groups))
+    if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
+        config.data.classes = _count_classes(config)
     data = resolve_part(config, "data")
     _check_data(config.method, config.data_kind, config.conditional, data)
     check_parts(config.method, resolve_part(config, "model"), data, resolve_part(config, "needs"))
@@ -130,6 +132,26 @@ def _check_groups(method: str, present: set[str], used: set[str]) -> None:
             raise UserError(f"model={method} needs a {group}: give {group}= one of {', '.join(choices(group))}.")
 
 
+def _count_classes(config: DictConfig) -> int:
+    """Returns the number of classes that a conditional model finds in a folder of images; 0 for other models.
+
+    Raises:
+        UserError: if the folder cannot be read, or has no classes.
+    """
+    if not config.conditional:
+        return 0
+    from gan_lab.data.reading.files import ImageFolder
+
+    folder = ImageFolder(str(config.data.root), config.data.get("class_order", "natural"))
+    names = folder.class_names()
+    if not names:
+        raise UserError(
+            f"model={config.method} is conditional, but data.root={config.data.root} has no classes: put the images of "
+            "each class in a folder of its own, or choose other data, such as data=mnist."
+        )
+    return len(names)
+
+
 def _check_data(method: str, kind: str, conditional: bool, data: Mapping[str, Any]) -> None:
     """Checks that the data are of the kind that the model is trained on, with classes if it is conditional.
 
@@ -144,6 +166,6 @@ def _check_data(method: str, kind: str, conditional: bool, data: Mapping[str, An
         )
     if conditional and not data.get("classes"):
         raise UserError(
-            f"model={method} is conditional, but data={data['name']} has no classes: choose other data, such as "
-            "data=mnist, or give data.classes=… if the images are in class folders."
+            f"model={method} is conditional, but data={data['name']} has no classes"
+            f"{' with data.classes=0' if 'classes' in data else ''}: choose other data, such as data=mnist."
         )

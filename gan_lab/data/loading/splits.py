@@ -91,6 +91,32 @@ def log_summary(name: str, rendered: Rendered) -> None:
         rank_zero_warn(f"{len(scan.unreadable)} unreadable images are skipped: {scan.list_unreadable(20)}.")
 
 
+def with_labels(splits: Mapping[str, ImageSet], name: str) -> dict[str, ImageSet]:
+    """Leaves out images without a class; without a test split that has classes, "all" remains.
+
+    Args:
+        splits: what the source has, "train" and "test", or "all".
+        name: of the set.
+
+    Raises:
+        UserError: if no training image has a class.
+    """
+    found: dict[str, ImageSet] = {}
+    for split, images in splits.items():
+        known = np.ones(len(images), bool) if images.labels is None else images.labels >= 0
+        if not known.all():
+            count = int((~known).sum())
+            rank_zero_info(f"Data {name}, {split}: {count:,} image{'s' * (count > 1)} without a class left out.")
+        if known.any():
+            found[split] = images if known.all() else images.take(np.flatnonzero(known))
+    if found.keys() <= {"test"}:
+        raise UserError(f"No training image of {name} has a class: give data.classes=0.")
+    if "train" in found and "test" not in found:
+        rank_zero_info(f"Data {name}: no test image has a class, so a tenth of the training images is held out.")
+        return {"all": found["train"]}
+    return found
+
+
 def train_and_test(
     splits: Mapping[str, ImageSet], name: str, limit: int | None = None, split_seed: int = 0
 ) -> dict[str, ImageSet]:

@@ -25,9 +25,10 @@ from gan_lab.data.loading.splits import (
     log_summary,
     train_and_test,
     with_crop_margin,
+    with_labels,
 )
 from gan_lab.data.reading.files import same_format
-from gan_lab.data.reading.image_sets import ImageSet, ImageSource
+from gan_lab.data.reading.image_sets import ImageSet, ImageSource, class_names
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array
 
@@ -108,6 +109,11 @@ class ImageDataModule(LightningDataModule):
         """The stated number of classes, or the source's if none is stated."""
         return self._splits["train"].classes if self._classes is None else self._classes
 
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their numbers; empty without classes, or if they have no names."""
+        return class_names(self._splits["train"]) if self.classes else []
+
     @cached_property
     def resize_spec(self) -> ResizeSpec:
         """Size and channels before random crops."""
@@ -128,6 +134,8 @@ class ImageDataModule(LightningDataModule):
                 f"data.classes={self._classes}, but {self.name} has {classes or 'no'} classes: "
                 f"give data.classes={classes}."
             )
+        if classes and self._classes != 0:
+            splits = with_labels(splits, str(self.name))
         return train_and_test(splits, str(self.name), self.limit, self.split_seed)
 
     @cached_property
@@ -210,4 +218,5 @@ class ImageDataModule(LightningDataModule):
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""
-        return self._view.describe()
+        names = self.class_names
+        return self._view.describe() | ({"class_names": names} if names else {})

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.domains import Domain
@@ -16,6 +18,7 @@ from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import DomainBatches, RandomCropFlip
 from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
+from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
 from gan_lab.data.reading.files import ImageFiles, same_format
@@ -73,7 +76,7 @@ class TranslationDataModule(LightningDataModule):
         self,
         source: TwoDomainSource,
         name: str,
-        domains: Mapping[str, Mapping[str, int]],
+        domains: Mapping[str, Mapping[str, Any]],
         paired: bool,
         size: int | Sequence[int],
         batch_size: int,
@@ -104,6 +107,7 @@ class TranslationDataModule(LightningDataModule):
         facts = {
             "domain": side,
             "labels": self.domains[side].labels,
+            **({"ids": list(ids)} if (ids := self.domains[side].ids) else {}),
             "paired": self.paired,
             "preprocess": self.preprocess,
             "load_size": list(self.load_size),
@@ -182,10 +186,26 @@ class TranslationDataModule(LightningDataModule):
         for split in SPLITS:
             for side, rendered in self.rendered(split, training=split == "train").items():
                 log_summary(f"{self.name}, {side}, {split}", rendered)
+        for side, found in self._ids.items():
+            rank_zero_info(f"Data {self.name}, {side}: {describe_ids(found, self.domains[side])}.")
 
     def setup(self, stage: str) -> None:
+        """Reads the data.
+
+        Raises:
+            UserError: before training, if label maps have other ids than their classes.
+        """
         for split in SPLITS:
             self.rendered(split, training=split == "train")
+        if stage == "fit":
+            for side, found in self._ids.items():
+                check_ids(found, self.domains[side], f"data.domains.{side}")
+
+    @cached_property
+    def _ids(self) -> dict[str, dict[int, int]]:
+        """Pixels by class id in the label maps of both splits, by domain."""
+        splits = [self.rendered(split, training=split == "train") for split in SPLITS]
+        return {side: count_ids([both[side] for both in splits]) for side in "ab" if self.domains[side].labels}
 
     def train_dataloader(self) -> KeyedLoader:
         """Returns batches of this rank's part, from the module's ``iteration`` on; see ``KeyedLoader``.
@@ -220,12 +240,16 @@ class TranslationDataModule(LightningDataModule):
         return {"name": self.name, "paired": self.paired, **{side: self.sides[side].describe() for side in "ab"}}
 
 
-def _domain(side: str, channels: int = 3, labels: int = 0) -> Domain:
+def _domain(side: str, channels: int = 3, labels: int = 0, ids: Sequence[int] | None = None) -> Domain:
     if channels not in (1, 3):
         raise UserError(f"data.domains.{side}.channels={channels} is not valid: images are grey (1) or RGB (3).")
     if not 0 <= labels <= 255:
         raise UserError(f"data.domains.{side}.labels={labels} is not valid: give the number of classes, at most 255.")
-    return Domain(channels, labels)
+    if ids and (len(set(ids)) != labels or len(ids) != labels or not all(0 <= number <= 255 for number in ids)):
+        raise UserError(
+            f"data.domains.{side}.ids={list(ids)} is not valid: give the id, 0 to 255, of each of the {labels} classes."
+        )
+    return Domain(channels, labels, ids or ())
 
 
 def _load_size(load_size: int | Sequence[int] | None, size: int | Sequence[int], preprocess: str) -> tuple[int, int]:

@@ -3,22 +3,25 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b, file_digest
 from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
 
-import numpy as np
-from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.class_names import listed
 from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import seal_bytes, unseal_bytes
 from gan_lab.common.progress import track
+from gan_lab.data.checks import check_choice
+from gan_lab.data.reading.dataset_json import classes_of, read_dataset_json
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
 from gan_lab.data.reading.images import NotLabelMapError, decode_image, reason
-from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zips, split_entries, strip_common_folders
+from gan_lab.data.reading.layout import Classes, Splits, classes_by_folder, find_splits
+from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zips
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.reading.threads import map_in_threads
 from gan_lab.data.types import Int64Array
@@ -32,9 +35,10 @@ class ImageFiles:
 
     Args:
         entries: the files.
-        labels: int64 (N,), or None.
+        labels: int64 (N,), -1 for an image without a class; or None.
         classes: number of classes; 0 without labels.
         half: "left" or "right" reads that half of each image alone.
+        class_names: names of the classes, in the order of their numbers; empty if they are not known.
     """
 
     entries: Sequence[Entry]
@@ -42,13 +46,14 @@ class ImageFiles:
     classes: int = 0
     half: str | None = None
     cacheable: bool = True
+    class_names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def take(self, rows: Int64Array) -> "ImageFiles":
         labels = None if self.labels is None else self.labels[rows]
-        return ImageFiles([self.entries[row] for row in rows], labels, self.classes, self.half)
+        return replace(self, entries=[self.entries[row] for row in rows], labels=labels)
 
     def content_hash(self, cache_folder: Path) -> str:
         """Returns a hash of names and bytes. Files are read again only if their size or times have changed.
@@ -105,27 +110,67 @@ class ImageFiles:
 class ImageFolder:
     """A folder or zip of images (satisfies ``ImageSource``).
 
-    Subfolders are classes, in the order of their names. If there are ``train`` and ``test`` (or ``val``, ``valid``,
-    ``validation``) as subfolders or zips, they are the splits. Other files are ignored, and so are names that begin
-    with a dot or ``__``.
+    The splits are found by ``gan_lab.data.reading.layout.find_splits``. Classes are those of a ``dataset.json``, or
+    else the subfolders. Other files are ignored, and so are names that begin with a dot or ``__``.
 
     Args:
         root: path of the folder or zip.
+        class_order: of class folders: "natural" puts 2 before 10, "text" sorts by characters.
+
+    Raises:
+        UserError: for another order.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = Path(root).expanduser()
+    def __init__(self, root: str, class_order: str = "natural") -> None:
+        check_choice("class_order", class_order, ("natural", "text"))
+        self.root, self.class_order = Path(root).expanduser(), class_order
 
     def splits(self) -> dict[str, ImageSet]:
-        """Returns "train" and "test" if there are such folders, else "all".
+        """Returns "train" and "test" if there are such folders, else "all", and logs what was found.
 
         Raises:
-            UserError: if the root is missing, is neither a folder nor a zip, or has no images.
+            UserError: if the root is missing, is neither a folder nor a zip, or has no images; and if its folders or
+                labels can be understood in two ways.
         """
-        entries = strip_common_folders(list_images(self.root))
-        groups = split_entries(entries)
-        names = _class_names(groups)
-        return {split: _with_labels(group, names) for split, group in groups.items()}
+        splits, classes = self._found
+        for line in self.describe():
+            rank_zero_info(line)
+        return {split: _with_labels(split, entries, classes) for split, entries in splits.entries.items()}
+
+    def class_names(self) -> list[str]:
+        """Returns the names of the classes, in the order of their numbers; empty if there are none.
+
+        Raises:
+            UserError: as ``splits`` does.
+        """
+        classes = self._found[1]
+        return classes.names if classes else []
+
+    def describe(self) -> list[str]:
+        """Returns lines on the splits and classes that were found.
+
+        Raises:
+            UserError: as ``splits`` does.
+        """
+        splits, classes = self._found
+        lines = [splits.describe(), classes.describe(splits.entries) if classes else self._why_no_classes(splits)]
+        return [f"Found in {self.root}: {line}." for line in lines if line]
+
+    @cached_property
+    def _found(self) -> tuple[Splits, Classes | None]:
+        entries = list_images(self.root)
+        splits = find_splits(entries)
+        labels = read_dataset_json(self.root, entries)
+        if labels is not None:
+            return splits, classes_of(labels, splits.entries)
+        return splits, classes_by_folder(splits.entries, self.class_order)
+
+    def _why_no_classes(self, splits: Splits) -> str:
+        """Says why the subfolders are no classes; empty if there are none."""
+        folders = {entry.parts[0] for entries in splits.entries.values() for entry in entries if len(entry.parts) > 1}
+        if len(folders) < 2:
+            return ""
+        return f"no classes: {listed(sorted(folders))} are numbered parts of one set"
 
 
 def same_format(sets: Iterable[object]) -> bool:
@@ -137,18 +182,10 @@ def same_format(sets: Iterable[object]) -> bool:
     return jpegs in (0, sum(len(each) for each in files))
 
 
-def _class_names(groups: Mapping[str, list[Entry]]) -> list[str]:
-    """The names of the subfolders, if every image lies in one and there are several; else none."""
-    entries = [entry for group in groups.values() for entry in group]
-    names = sorted({entry.parts[0] for entry in entries})
-    return names if len(names) > 1 and all(len(entry.parts) > 1 for entry in entries) else []
-
-
-def _with_labels(entries: list[Entry], names: list[str]) -> ImageFiles:
-    if not names:
+def _with_labels(split: str, entries: list[Entry], classes: Classes | None) -> ImageFiles:
+    if classes is None:
         return ImageFiles(entries)
-    number = {name: index for index, name in enumerate(names)}
-    return ImageFiles(entries, np.array([number[entry.parts[0]] for entry in entries], np.int64), len(names))
+    return ImageFiles(entries, classes.labels[split], len(classes.names), class_names=classes.names)
 
 
 def _render(zips: Mapping[Path, ZipFile], spec: ResizeSpec, entry: Entry) -> DecodedImage | DamagedImage:

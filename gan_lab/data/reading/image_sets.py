@@ -100,7 +100,7 @@ class ImageSet(Protocol):
 
     Attributes:
         classes: number of classes; 0 if there are no labels.
-        labels: int64 (N,) in [0, classes), or None.
+        labels: int64 (N,) in [0, classes), -1 for an image without a class; or None.
         cacheable: rendering is slow enough that its result is worth keeping on disk.
     """
 
@@ -151,3 +151,8 @@ class TwoDomainSource(Protocol):
         Raises:
             UserError: if there are no images; it says where they could come from.
         """
+
+
+def class_names(images: ImageSet) -> list[str]:
+    """Returns the names of a set's classes, in the order of their numbers; empty if they have none."""
+    return list(getattr(images, "class_names", ()))

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from gan_lab.common.class_names import listed
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import from_pil
 from gan_lab.data.reading.colour import SIXTEEN_BIT, eight_bit, over_white, to_srgb
@@ -184,11 +185,19 @@ def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None) ->
     """
     opened = open_image(file, label_map=domain.labels > 0, details=True, max_pixels=max_pixels)
     if domain.labels:
-        return LoadedImage(from_pil(opened.image), None, opened.exif, opened.notes)
+        ids = from_pil(opened.image)
+        return LoadedImage(ids, None, opened.exif, [*opened.notes, *_ids_note(ids, domain)])
     mode = "RGB" if domain.channels == 3 else "L"
     return LoadedImage(
         from_pil(opened.image.convert(mode)), opened.alpha, opened.exif, [*opened.notes, *_mode_note(opened.mode, mode)]
     )
+
+
+def _ids_note(ids: Tensor, domain: Domain) -> Iterator[str]:
+    """Yields a note if class ids (1, H, W) are no ids of the domain's classes."""
+    foreign = sorted(set(ids.unique().tolist()) - set(domain.class_ids))
+    if foreign:
+        yield f"pixels with the ids {listed([*map(str, foreign)])}, which are no class of the model"
 
 
 def _mode_note(stored: str, mode: str) -> Iterator[str]:

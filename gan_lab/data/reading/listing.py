@@ -1,10 +1,11 @@
 """Image files in a folder or in a zip: what there is, in which splits, and how an entry is opened."""
 
 import os
+import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -20,7 +21,11 @@ IMAGE_SUFFIXES = (
     *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
     *heif.SUFFIXES,
 )
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
+    ("val", "valid", "validation"), "val"
+)
+"""Splits by the names of their folders, in order of preference: the first of several test folders is used."""
+TEST_FOLDERS = tuple(name for name, role in ROLES.items() if role != "train")
 """Names of the folder of the test split, in order of preference."""
 
 MAX_MEMBER_BYTES = 1 << 30
@@ -46,6 +51,40 @@ class Entry:
     @property
     def name(self) -> str:
         return "/".join(self.parts)
+
+
+def role_of(folder: str) -> str | None:
+    """Returns the split that a folder's name stands for, "train", "test" or "val"; None for any other name.
+
+    Capitals, and endings as in ``training_set``, do not matter; ``test1`` is "test" too.
+    """
+    found = re.fullmatch(r"([a-z]+?)(set|data|images|(?<=test)\d)?", re.sub(r"[-_ ]", "", folder.lower()))
+    return ROLES.get(found[1]) if found else None
+
+
+def split_folders(names: Sequence[str]) -> dict[str, str] | None:
+    """Returns the names of the folders of "train" and "test", or None if there are none to train on or to test with.
+
+    Of several test folders the first by ``ROLES`` is chosen.
+
+    Raises:
+        UserError: if two folders could be the training split.
+    """
+    order = list(ROLES)
+    known = [name for name in names if role_of(name)]
+    known.sort(key=lambda name: (order.index(str(role_of(name))), name.lower() not in order, name))
+    train = [name for name in known if role_of(name) == "train"]
+    if not train or len(train) == len(known):
+        return None
+    if len(train) > 1:
+        raise UserError(f"Both {train[0]} and {train[1]} could be the training split: rename one of them.")
+    return {"train": train[0], "test": known[1]}
+
+
+def natural_key(name: str) -> tuple[list[int | str], str]:
+    """Returns a key that sorts names with their numbers as numbers: frame2 before frame10."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
 def list_images(root: Path, key: str = "data.root", passed_over: PassedOver | None = None) -> list[Entry]:
@@ -78,15 +117,26 @@ def list_images(root: Path, key: str = "data.root", passed_over: PassedOver | No
 
 
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yields folders from a root downwards with the names of their files; follows links, and visits a folder once."""
+    """Yields folders from a root downwards with the names of their files.
+
+    Links are followed, and a folder that two paths lead to is listed under both. A link back to a folder above is left
+    out, and so is, below a folder that is listed again, a link to another that is listed already.
+    """
+    above: dict[Path, frozenset[Path]] = {}
+    repeated: set[Path] = set()
     seen: set[Path] = set()
-    for folder, subfolders, names in os.walk(root, onerror=_say_unopened, followlinks=True):
-        place = Path(folder).resolve()
-        if place in seen:
-            subfolders.clear()  # a link back to a folder whose files are listed already
-        else:
-            seen.add(place)
-            yield Path(folder), names
+    for name, subfolders, names in os.walk(root, onerror=_say_unopened, followlinks=True):
+        folder, place = Path(name), Path(name).resolve()
+        around = above.get(folder.parent, frozenset()) if folder != root else frozenset()
+        again = place in seen
+        if place in around or (again and folder.parent in repeated and folder.is_symlink()):
+            subfolders.clear()
+            continue
+        seen.add(place)
+        above[folder] = around | {place}
+        if again or folder.parent in repeated:
+            repeated.add(folder)
+        yield folder, names
 
 
 def _say_unopened(error: OSError) -> None:
@@ -94,7 +144,7 @@ def _say_unopened(error: OSError) -> None:
 
 
 def _in_folder(root: Path, passed: PassedOver) -> Iterator[Entry]:
-    zips = {root / f"{split}.zip" for split in ("train", *TEST_FOLDERS)}
+    zips = split_zips(root)
     for folder, names in walk_folders(root):
         for name in names:
             file = folder / name
@@ -105,10 +155,15 @@ def _in_folder(root: Path, passed: PassedOver) -> Iterator[Entry]:
                 yield Entry(parts, file)
             else:
                 passed.add(file, name)
-    for split in ("train", *TEST_FOLDERS):
-        if (file := root / f"{split}.zip").is_file():
-            inside = strip_common_folders(list(_in_zip(file, passed)))
-            yield from (Entry((split, *e.parts), e.file, e.member, e.checksum) for e in inside)
+    for file in zips:
+        inside = _without_wrapper(list(_in_zip(file, passed)))
+        yield from (replace(entry, parts=(file.stem, *entry.parts)) for entry in inside)
+
+
+def split_zips(root: Path) -> list[Path]:
+    """Returns the zips in a folder that are named after a split, except those that are unpacked beside it."""
+    zips = sorted(path for path in root.iterdir() if path.suffix.lower() == ".zip" and path.is_file())
+    return [path for path in zips if role_of(path.stem) and not path.with_suffix("").is_dir()]
 
 
 def _in_zip(file: Path, passed: PassedOver) -> Iterator[Entry]:
@@ -118,13 +173,19 @@ def _in_zip(file: Path, passed: PassedOver) -> Iterator[Entry]:
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{file} is neither a folder of images nor a zip that can be opened ({error}).") from error
     for info in infos:
-        parts = PurePosixPath(info.filename).parts
-        if info.is_dir() or _is_hidden(parts) or passed.is_special_member(info):
+        parts = member_parts(info.filename)
+        folder = not parts or info.filename.endswith(("/", "\\"))
+        if folder or _is_hidden(parts) or passed.is_special_member(info):
             continue
         if _is_image(parts):
             yield Entry(parts, file, info.filename, f"{info.CRC:08x} {info.file_size}")
         else:
             passed.add(file, parts[-1])
+
+
+def member_parts(name: str) -> tuple[str, ...]:
+    r"""Returns the path of a zip's member; zips made on Windows may have ``\`` between folders."""
+    return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
 
 
 def _is_image(parts: tuple[str, ...]) -> bool:
@@ -142,9 +203,16 @@ def strip_common_folders(entries: list[Entry]) -> list[Entry]:
     return entries
 
 
+def _without_wrapper(entries: list[Entry]) -> list[Entry]:
+    """Removes the leading folders that all entries share and that have folders in them, which may be classes."""
+    while len({e.parts[0] for e in entries}) == 1 and any(len(e.parts) > 2 for e in entries):
+        entries = strip_top_folder(entries)
+    return entries
+
+
 def strip_top_folder(entries: list[Entry]) -> list[Entry]:
     """Removes the first folder of each entry's path."""
-    return [Entry(e.parts[1:], e.file, e.member, e.checksum) for e in entries]
+    return [replace(entry, parts=entry.parts[1:]) for entry in entries]
 
 
 def by_top_folder(entries: list[Entry]) -> dict[str, list[Entry]]:
@@ -153,15 +221,6 @@ def by_top_folder(entries: list[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         groups.setdefault(entry.parts[0].lower() if len(entry.parts) > 1 else "", []).append(entry)
     return groups
-
-
-def split_entries(entries: list[Entry]) -> dict[str, list[Entry]]:
-    """Returns the entries of "train" and "test" if the first folders have such names, else those of "all"."""
-    groups = by_top_folder(entries)
-    test = next((name for name in TEST_FOLDERS if name in groups), None)
-    if "train" not in groups or test is None:
-        return {"all": entries}
-    return {"train": strip_top_folder(groups["train"]), "test": strip_top_folder(groups[test])}
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Images that are arrays already: the bundled digits, stacked digits, and random pixels."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import cast
@@ -23,6 +23,7 @@ class ArrayImages:
         labels: int64 (N,), or None.
         classes: number of classes; 0 without labels.
         padding: width of a black border. If it brings images to the wanted size exactly, they are padded, not resized.
+        class_names: names of the classes, in the order of their numbers; empty if they are not known.
     """
 
     images: UInt8Array
@@ -30,13 +31,14 @@ class ArrayImages:
     classes: int = 0
     padding: int = 0
     cacheable: bool = False
+    class_names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: Int64Array) -> "ArrayImages":
         labels = None if self.labels is None else self.labels[rows]
-        return ArrayImages(self.images[rows], labels, self.classes, self.padding, self.cacheable)
+        return replace(self, images=self.images[rows], labels=labels)
 
     def content_hash(self, cache_folder: Path) -> str:
         head = f"{self.images.shape} {self.padding} ".encode()
@@ -88,7 +90,7 @@ class Digits:
 
         digits = load_digits()
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
-        return {"all": ArrayImages(images, digits.target.astype(np.int64), 10)}
+        return {"all": ArrayImages(images, digits.target.astype(np.int64), 10, class_names=tuple("0123456789"))}
 
 
 class StackedImages:

@@ -12,12 +12,14 @@ from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.image_sets import ImageSet, ImageSource
+from gan_lab.data.reading.layout import split_entries
 from gan_lab.data.reading.listing import (
     TEST_FOLDERS,
     Entry,
     by_top_folder,
     list_images,
-    split_entries,
+    role_of,
+    split_folders,
     strip_common_folders,
     strip_top_folder,
 )
@@ -84,16 +86,27 @@ class DomainFolders:
 
 
 def _find_layout(entries: list[Entry], layouts: Sequence[tuple[str, str]]) -> Groups | None:
-    """Looks for the folders of a layout, in the first folder that has more than one subfolder."""
+    """Looks for the folders of a layout, in the first folder that has more than one subfolder, and in its splits."""
     while entries:
         groups = by_top_folder(entries)
         for names in layouts:
             if all(name.lower() in groups for name in names):
                 return {side: _with_test(groups, name.lower()) for side, name in zip("ab", names, strict=True)}
+        splits = split_folders(list(groups))
+        if splits:
+            return _joined({s: _find_layout(strip_top_folder(groups[name]), layouts) for s, name in splits.items()})
         if len(groups) != 1 or "" in groups:
             return None
         entries = strip_top_folder(entries)
     return None
+
+
+def _joined(splits: Mapping[str, Groups | None]) -> Groups | None:
+    """Joins the domains of each split, as in ``train/A`` and ``test/A``; None unless each split has both."""
+    whole = [found for found in splits.values() if found is not None and all("all" in found[side] for side in "ab")]
+    if len(whole) < len(splits):
+        return None
+    return {side: {split: found[side]["all"] for split, found in zip(splits, whole, strict=True)} for side in "ab"}
 
 
 def _with_test(groups: Mapping[str, list[Entry]], name: str) -> dict[str, list[Entry]]:
@@ -173,7 +186,7 @@ class PairedFolders:
 
     def _halves(self) -> DomainSplits:
         entries = strip_common_folders(self.folders.entries())
-        if by_top_folder(entries).keys() - {"", "train", *TEST_FOLDERS}:
+        if not all(role_of(name) for name in by_top_folder(entries) if name):
             raise UserError(
                 f"data.root={self.folders.root} must have pairs in folders trainA and trainB, or images side by side "
                 f"in train and test or in no folder, but has them in {_folder_names(entries)}: rename the folders, or "
@@ -265,5 +278,5 @@ class FakeDomains:
         domain, count = self.domains[side], self.counts[side]
         count = count if split == "train" else max(1, count // 2)
         rng = np.random.default_rng([ord(side), len(split)])
-        high = domain.labels or 256
-        return ArrayImages(rng.integers(0, high, (count, domain.stored_channels, *self.size)).astype(np.uint8))
+        ids = np.array(domain.class_ids if domain.labels else range(256), np.uint8)
+        return ArrayImages(ids[rng.integers(0, len(ids), (count, domain.stored_channels, *self.size))])

@@ -4,7 +4,6 @@ Shapes are written with T frames, C channels, H height, W width.
 """
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,7 +19,7 @@ from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pyav, unreadable
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage
 from gan_lab.data.reading.images import reason
-from gan_lab.data.reading.listing import IMAGE_SUFFIXES, TEST_FOLDERS, Entry, walk_folders
+from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, natural_key, split_folders, walk_folders
 from gan_lab.data.reading.passed_over import PassedOver, special_kind
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -163,18 +162,20 @@ def find_recordings(root: Path, key: str = "data.root") -> dict[str, list[Record
         key: the user's name for it.
 
     Returns:
-        Recordings of "train" and "test" if there are such subfolders (``val``, ``valid`` and ``validation`` stand for
-        "test" too), else of "all".
+        Recordings of "train" and "test" if there are such subfolders (see ``listing.split_folders``), else of "all".
 
     Raises:
-        UserError: if there is nothing, or no recording.
+        UserError: if there is nothing, or no recording, or two folders could be the training split.
     """
     _check_exists(root, f"{key}={root}")
-    folders = {path.name.lower(): path for path in root.iterdir() if path.is_dir()} if root.is_dir() else {}
-    test = next((name for name in TEST_FOLDERS if name in folders), None)
-    if "train" in folders and test:
-        return {"train": _below(folders["train"], key), "test": _below(folders[test], key)}
-    return {"all": _below(root, key)}
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir()] if root.is_dir() else []
+    chosen = split_folders([path.name for path in folders])
+    if chosen is None:
+        return {"all": _below(root, key)}
+    unused = [path.name for path in folders if path.name not in chosen.values() and not _is_hidden(path.name)]
+    if unused:
+        rank_zero_info(f"{root}: {chosen['train']} trains, {chosen['test']} tests; not used: {', '.join(unused)}.")
+    return {split: _below(root / name, key) for split, name in chosen.items()}
 
 
 def _check_exists(path: Path, stated: str) -> None:
@@ -239,9 +240,3 @@ def _is_animated(file: Path) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__"))
-
-
-def natural_key(name: str) -> tuple[list[int | str], str]:
-    """Returns a key that sorts names with their numbers as numbers: frame2 before frame10."""
-    parts = re.split(r"(\d+)", name)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name

@@ -5,7 +5,7 @@ An existing copy is read only. It may be packed or unpacked, in torchvision's la
 
 import gzip
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -34,6 +34,7 @@ class MNIST:
     prefixes = (("train", "train"), ("test", "t10k"))
     choice, train_labels = "mnist", "f52eea2c5f99c70c"
     """The choice of ``data``, and a hash of the labels of the training split."""
+    class_names: Sequence[str] = tuple("0123456789")
 
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser()
@@ -68,7 +69,7 @@ class MNIST:
         images, labels = read_idx(raw / f"{prefix}-images-idx3-ubyte"), read_idx(raw / f"{prefix}-labels-idx1-ubyte")
         if images.ndim != 3 or len(images) != len(labels):
             raise UserError(f"{raw} is damaged: {prefix} has {len(labels)} labels for images of shape {images.shape}.")
-        return ArrayImages(images[:, None], labels.astype(np.int64), 10, padding=2)
+        return ArrayImages(images[:, None], labels.astype(np.int64), 10, padding=2, class_names=self.class_names)
 
 
 class FashionMNIST(MNIST):
@@ -76,6 +77,10 @@ class FashionMNIST(MNIST):
 
     torchvision_set = torchvision.datasets.FashionMNIST
     choice, train_labels = "fashion_mnist", "5a94272eea281cb1"
+    class_names = (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag"),
+        "Ankle boot",
+    )
 
 
 class CIFAR10:
@@ -85,6 +90,7 @@ class CIFAR10:
         root: folder that has, or will get, ``cifar-10-batches-py/data_batch_1`` and the others.
     """
 
+    class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     batches = (("train", [f"data_batch_{number}" for number in range(1, 6)]), ("test", ["test_batch"]))
 
     def __init__(self, root: str) -> None:
@@ -157,7 +163,7 @@ def _read_batches(paths: list[Path]) -> ArrayImages:
             batch = _unpickle(file, path)
         images.append(np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32))
         labels.append(np.asarray(batch["labels"], np.int64))
-    return ArrayImages(np.concatenate(images), np.concatenate(labels), 10)
+    return ArrayImages(np.concatenate(images), np.concatenate(labels), 10, class_names=CIFAR10.class_names)
 
 
 def _unpickle(file: BinaryIO, path: Path) -> dict[str, object]:

@@ -4,9 +4,12 @@ Miyato and Koyama 2018, "cGANs with Projection Discriminator" (intra FID); Shmel
 Good Is My GAN?" (GAN-test, the accuracy of a classifier of real images on samples).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from gan_lab.common.class_names import listed
 from gan_lab.evaluation.metrics.frechet import GroupedMoments, MomentSums, frechet_distance
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values, digest
 
@@ -24,14 +27,18 @@ class ClasswiseFrechetDistance(Comparison[list[MomentSums], list[MomentSums]]):
         dim: d, the dimension of the features.
         labels: the classes of the real (m,) and of the generated (n,) images.
         classes: K.
+        class_names: names of the classes, for messages; without them their numbers are shown.
 
     Raises:
         NotApplicableError: if a class has fewer than two images, or the covariances need too much memory.
     """
 
-    def __init__(self, dim: int, labels: tuple[Tensor, Tensor], classes: int) -> None:
-        if min(int(torch.bincount(each, minlength=classes).min()) for each in labels) < 2:
-            raise NotApplicableError("some class has fewer than 2 images.")
+    def __init__(self, dim: int, labels: tuple[Tensor, Tensor], classes: int, class_names: Sequence[str] = ()) -> None:
+        for side, each in zip(("real images", "samples"), labels, strict=True):
+            few = [(k, count) for k, count in enumerate(torch.bincount(each, minlength=classes).tolist()) if count < 2]
+            if few:
+                named = [f"{class_names[k] if k < len(class_names) else k} ({count})" for k, count in few]
+                raise NotApplicableError(f"there are classes with fewer than 2 {side}: {listed(named)}.")
         if classes * dim**2 > MAX_ENTRIES:
             raise NotApplicableError(
                 f"the covariances of {classes} classes in {dim} dimensions need more than half a gigabyte."

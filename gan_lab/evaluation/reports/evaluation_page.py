@@ -53,7 +53,7 @@ def write_evaluation_page(
         nearest=_nearest(record),
         undefined=", ".join(record.get("undefined", [])),
         human_test=human_test and link(path, human_test),
-        charts=_charts(values, curves),
+        charts=_charts(values, curves, protocol.get("data", {}).get("class_names", [])),
         protocol=json.dumps(protocol, indent=1, default=str, ensure_ascii=False),
         **_images(sheet, gallery),
     )
@@ -123,8 +123,9 @@ class _Chart:
     svg: str
 
 
-def _charts(values: Values, curves: Curves) -> list[_Chart]:
-    return [*_spectrum(curves), *_classes(values), *_class_shares(curves), *_latents(curves), *_over_time(curves)]
+def _charts(values: Values, curves: Curves, class_names: Sequence[str] = ()) -> list[_Chart]:
+    by_class = _classes(values, class_names)
+    return [*_spectrum(curves), *by_class, *_class_shares(curves), *_latents(curves), *_over_time(curves)]
 
 
 def _spectrum(curves: Curves) -> Iterator[_Chart]:
@@ -167,11 +168,13 @@ def _over_time(curves: Curves) -> Iterator[_Chart]:
             yield _Chart(title, "Mean over test clips.", svg)
 
 
-def _classes(values: Values) -> Iterator[_Chart]:
+def _classes(values: Values, class_names: Sequence[str]) -> Iterator[_Chart]:
+    names = {str(number): name for number, name in enumerate(class_names)}
     for name, mean in values.items():
         if name.endswith("_classes"):
             prefix = name.removesuffix("es").removesuffix("class") + "class_"
-            by_class = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+            numbered = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+            by_class = {names.get(number, number): value for number, value in numbered.items()}
             metric = name.removesuffix("_classes")
             title = f"{metric} within each class"
             text = "The line is the mean. Each class has only a part of the samples, hence values above the whole's."

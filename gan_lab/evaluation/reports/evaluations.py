@@ -39,7 +39,7 @@ _LENIENT = ("ema", "extractors", "metrics", "networks", "judge")
 """Parts of a protocol that metrics depend on. Of the lenient ones only entries that several evaluations have are
 compared: an entry that just one has cannot have influenced the metrics that all share."""
 
-_TRAINING_ONLY = {"classes", "flip", "limit", "preprocess", "load_size", "paired", "root"}
+_TRAINING_ONLY = {"classes", "class_names", "flip", "limit", "preprocess", "load_size", "paired", "root"}
 """Keys of the data's description that do not change the images of an evaluation; their number is compared elsewhere."""
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ class TranslationModule(AlternatingModule):
         self,
         generators: Mapping[str, nn.Module],
         discriminators: Mapping[str, nn.Module],
-        domains: Mapping[str, Mapping[str, int]],
+        domains: Mapping[str, Mapping[str, Any]],
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,

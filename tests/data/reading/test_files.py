@@ -25,14 +25,15 @@ def names(images):
     return [entry.name for entry in images.entries]
 
 
-def test_class_subfolders_are_labels_in_the_order_of_names(make_folder):
+def test_class_subfolders_are_labels_in_the_natural_order_of_names(make_folder):
     root = make_folder(["s2/a.png", "s10/a.png", "s1/b.PNG", "s1/a.png"])
     (root / "README.md").write_text("no image")
     (root / ".hidden.png").write_bytes(b"")
     images = ImageFolder(root).splits()["all"]
     assert names(images) == ["s1/a.png", "s1/b.PNG", "s10/a.png", "s2/a.png"]
-    assert images.labels.tolist() == [0, 0, 1, 2]
-    assert images.classes == 3
+    assert images.labels.tolist() == [0, 0, 2, 1]
+    assert (images.classes, images.class_names) == (3, ["s1", "s2", "s10"])
+    assert ImageFolder(root, "text").class_names() == ["s1", "s10", "s2"]
 
 
 @pytest.mark.parametrize("layout", [["a.png", "b.png"], ["x/a.png", "b.png"], ["x/a.png", "x/b.png"]])

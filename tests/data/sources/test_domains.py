@@ -193,3 +193,13 @@ def test_sources_of_pairs(tmp_path):
         presets.source_of_pairs(None, "imagenet", "x", 1, 1)
     assert len(presets.source_of_pairs(None, "digits", "x", 1, 1).splits()["all"]) == 1797
     assert len(presets.source_of_pairs(None, None, "x", 7, 2).splits()["train"]) == 7
+
+
+def test_domains_within_splits(make_folder):
+    root = make_folder(["Train/A/1.png", "Train/B/2.png", "Testing/A/3.png", "Testing/B/4.png"])
+    assert unpaired(root) == {
+        "a": {"train": ["1.png"], "test": ["3.png"]},
+        "b": {"train": ["2.png"], "test": ["4.png"]},
+    }
+    with pytest.raises(UserError, match="trainA and trainB"):
+        unpaired(make_folder(["train/A/1.png", "train/B/2.png", "test/3.png"], "half"))

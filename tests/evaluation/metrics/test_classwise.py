@@ -93,7 +93,9 @@ def test_each_class_is_compared_with_itself(doubles, class_logits, tmp_path):
 
 def test_classes_that_cannot_be_compared_are_not_applicable():
     few, many = torch.tensor([0, 0, 1]), torch.arange(6) % 2
-    with pytest.raises(NotApplicableError, match="fewer than 2"):
-        ClasswiseFrechetDistance(4, (many, few), 2)
+    with pytest.raises(NotApplicableError, match=r"fewer than 2 samples: rare \(1\)\.$"):
+        ClasswiseFrechetDistance(4, (many, few), 2, ["common", "rare"])
+    with pytest.raises(NotApplicableError, match=r"fewer than 2 real images: 1 \(1\), 2 \(0\)\.$"):
+        ClasswiseFrechetDistance(4, (few, many), 3)
     with pytest.raises(NotApplicableError, match="half a gigabyte"):
         ClasswiseFrechetDistance(6000, (many, many), 2)

@@ -144,3 +144,10 @@ def test_bars_of_negative_values_go_down_from_zero():
     (ends,) = re.findall(r'class="spread" .*? y1="([\d.]+)" y2="([\d.]+)"', svg)
     assert float(ends[0]) - up == pytest.approx(up - float(ends[1]), abs=0.2) == pytest.approx(high / 4, abs=0.2)
     assert "nan" not in bar_chart("b", {"none": 0.0}, "y")
+
+
+def test_charts_by_class_have_the_names_of_the_classes(tmp_path):
+    names = [f"mood {k} <i>" for k in range(10)]
+    stated = record(curves={}, data={"class_names": names})
+    text = write_evaluation_page(tmp_path / "report.html", "A run", "against", stated).read_text()
+    assert "mood 7 &lt;i&gt;" in text and "<i>" not in text

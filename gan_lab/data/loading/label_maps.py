@@ -1,0 +1,60 @@
+"""The class ids in the pixels of label maps, and whether they are those of the classes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gan_lab.common.class_names import listed
+from gan_lab.common.domains import Domain
+from gan_lab.common.errors import UserError
+from gan_lab.data.loading.cache import Ragged, Rendered
+from gan_lab.data.types import Int64Array
+
+UNKNOWN = 255
+"""The id of pixels without a class in most public sets of label maps."""
+
+CHUNK = 1 << 24
+"""Pixels that are counted at once."""
+
+
+def count_ids(sets: Sequence[Rendered]) -> dict[int, int]:
+    """Returns the number of pixels with each class id that occurs, by id."""
+    counts: Int64Array = np.zeros(256, np.int64)
+    for rendered in sets:
+        pixels = rendered.pixels
+        flat = pixels.flat if isinstance(pixels, Ragged) else pixels.reshape(-1)
+        for start in range(0, flat.size, CHUNK):
+            counts += np.bincount(flat[start : start + CHUNK], minlength=256)
+    return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
+
+
+def describe_ids(found: Mapping[int, int], domain: Domain) -> str:
+    """Says which ids there are, with their shares of the pixels, and which mean no class."""
+    total = sum(found.values())
+    shares = {number: f"{number} ({count / total:.1%})" for number, count in found.items()}
+    classes = [shares[number] for number in found if number in domain.class_ids]
+    others = [shares[number] for number in found if number not in domain.class_ids]
+    text = f"class ids {listed(classes)}" if classes else "no id of a class"
+    return text + (f"; no class: {listed(others)}" if others else "")
+
+
+def check_ids(found: Mapping[int, int], domain: Domain, key: str) -> None:
+    """Checks that label maps have the ids of the classes. Beside two of these, 255 may mean that there is no class.
+
+    Args:
+        found: pixels by id.
+        domain: the classes, which may state their ids: then all other ids mean that there is no class.
+        key: the user's name for the domain, such as "data.domains.b".
+
+    Raises:
+        UserError: for other ids; it names the key that maps them.
+    """
+    ids, known = sorted(found), [number for number in found if number in domain.class_ids]
+    foreign = [number for number in ids if number not in known]
+    if not foreign or (known and domain.ids) or (foreign == [UNKNOWN] and len(known) > 1):
+        return
+    advice = f"give {key}.labels={ids[-1] + 1}, or {key}.ids=[…] with the id of each class"
+    if len(ids) == domain.labels:
+        advice = f"give {key}.ids=[{','.join(map(str, ids))}]"
+    stated = f"ids={list(domain.ids)}" if domain.ids else f"labels={domain.labels}"
+    raise UserError(f"{key}.{stated} does not fit label maps with the ids {listed([*map(str, ids)])}: {advice}.")
