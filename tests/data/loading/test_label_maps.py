@@ -94,5 +94,5 @@ def test_ids_must_be_one_for_each_class(roots, ids):
 
 def test_a_label_map_that_is_translated_has_a_note_on_other_ids(roots):
     for root, noted in ((roots[0], []), (roots[1], ["pixels with the ids 255, which are no class of the model"])):
-        with Path(root, "trainB", "0.png").open("rb") as file:
+        with Path(root, "trainB/0.png").open("rb") as file:
             assert read_image(file, Domain(labels=2)).notes == noted
