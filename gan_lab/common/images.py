@@ -1,7 +1,6 @@
 """Image tensors: conversion, grids and diagrams, padding, image files and animations. Files are written atomically."""
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import pad as pad_image
 
+from gan_lab.common.animation_files import WRITERS
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 
@@ -148,58 +148,22 @@ def save_images(folder: str | Path, images: Tensor, start: int = 0) -> None:
 
 
 def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:
-    """Writes an animation.
+    """Writes an animation of T frames; equal ones stay frames of their own.
 
     Args:
-        path: ends in .gif, .webp or .png, which loop, or .mp4.
+        path: ends in .gif, .webp or .png, which loop, or .mp4, which stores even sides: odd ones grow by a pixel.
         frames: uint8 (T, 1 or 3, H, W).
-        fps: frames per second.
+        fps: frames per second, at most 50 in a GIF and 90 in WebP and PNG: what is faster is slowed down.
 
     Raises:
         UserError: for another suffix, and for .mp4 without PyAV.
     """
     path = Path(path)
-    write = _WRITERS.get(path.suffix.lower())
+    write = WRITERS.get(path.suffix.lower())
     if write is None:
-        raise UserError(f"{path.name} cannot store an animation: give a name that ends in {', '.join(_WRITERS)}.")
+        raise UserError(f"{path.name} cannot store an animation: give a name that ends in {', '.join(WRITERS)}.")
     with atomic_write(path, sync=False) as temporary:
-        write(temporary, frames, fps)
-
-
-def _with_pil(path: Path, frames: Tensor, fps: float) -> None:
-    first, *rest = (to_pil(frame) for frame in frames)
-    first.save(path, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
-
-
-def _with_av(path: Path, frames: Tensor, fps: float) -> None:
-    try:
-        import av
-    except ImportError as error:
-        raise UserError(
-            "Writing .mp4 needs PyAV: run pip install gan_lab[video], or choose a name that ends in .gif."
-        ) from error
-    array = _even(frames).permute(0, 2, 3, 1).contiguous().numpy()
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "16"})
-        stream.height, stream.width, stream.pix_fmt = *array.shape[1:3], "yuv420p"
-        for frame in array:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def _even(frames: Tensor) -> Tensor:
-    """Converts frames to (T, 3, H, W) with even sides by repeating the last row or column: H.264 halves the chroma."""
-    frames = frames.cpu().expand(-1, 3, -1, -1)
-    edges = (0, frames.shape[-1] % 2, 0, frames.shape[-2] % 2)
-    return pad_image(frames.float(), edges, mode="replicate").to(torch.uint8)
-
-
-_WRITERS: dict[str, Callable[[Path, Tensor, float], None]] = {
-    ".gif": _with_pil,
-    ".webp": _with_pil,
-    ".png": _with_pil,
-    ".mp4": _with_av,
-}
+        write(temporary, [to_pil(frame) for frame in frames], fps)
 
 
 def read_frames(paths: Sequence[Path], limit: int = 60, longest: int = 1024) -> Tensor:

@@ -97,6 +97,69 @@ def test_an_mp4_keeps_frames_and_speed(tmp_path):
     assert np.abs(np.array(levels, float) - np.linspace(0, 255, 6)).max() < 4
 
 
+def stored(path) -> tuple[np.ndarray, list[float]]:
+    """Returns the stored frames of an animation, RGB (T, H, W, 3), and their durations in milliseconds."""
+    with Image.open(path) as image:
+        pixels, durations = [], []
+        for number in range(image.n_frames):
+            image.seek(number)
+            image.load()
+            pixels.append(np.asarray(image.convert("RGB")))
+            durations.append(image.info["duration"])
+    return np.stack(pixels), durations
+
+
+STANDING = {
+    "on twos": [0, 0, 1, 1, 2, 2],
+    "still": [0] * 6,
+    "still for long": [0, 1, 1, 1, 1, 1],
+    "ends": [0, 0, 1, 2, 3, 3],
+}
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+@pytest.mark.parametrize("case", STANDING)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_equal_frames_stay_frames_of_their_own(tmp_path, suffix, case, channels):
+    """As they are in an animation of the different frames only, in which each frame is there once."""
+    rows = STANDING[case]
+    single = torch.randint(0, 256, (max(rows) + 1, channels, 10, 14), dtype=torch.uint8)
+    save_animation(tmp_path / f"a{suffix}", single[rows])
+    save_animation(tmp_path / f"b{suffix}", torch.cat([single, 255 - single[-1:]]))
+    found, durations = stored(tmp_path / f"a{suffix}")
+    assert durations == [100] * 6
+    assert np.array_equal(found, stored(tmp_path / f"b{suffix}")[0][rows])
+
+
+@pytest.mark.parametrize(("suffix", "unit"), [(".gif", 10), (".webp", 1), (".png", 1)])
+@pytest.mark.parametrize("fps", [8, 12, 23.976, 30, 48])
+def test_rounded_durations_do_not_add_up_to_another_speed(tmp_path, suffix, unit, fps):
+    save_animation(tmp_path / f"a{suffix}", frames(20), fps=fps)
+    _, durations = stored(tmp_path / f"a{suffix}")
+    assert abs(sum(durations) - 20_000 / fps) <= unit / 2 and max(durations) - min(durations) <= unit
+
+
+@pytest.mark.parametrize(("suffix", "shortest"), [(".gif", 20), (".webp", 11), (".png", 11)])
+def test_frames_are_not_shorter_than_browsers_show(tmp_path, suffix, shortest):
+    save_animation(tmp_path / f"a{suffix}", frames(4), fps=1000)
+    assert stored(tmp_path / f"a{suffix}")[1] == [shortest] * 4
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 100, 50), (20, 90, 240)])
+def test_an_mp4_has_the_colours_of_its_tags(tmp_path, colour):
+    """Y, U and V by the matrix of BT.709 in the limited range."""
+    save_animation(tmp_path / "a.mp4", torch.tensor(colour, dtype=torch.uint8).view(1, 3, 1, 1).expand(3, 3, 32, 32))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+        planes = [np.asarray(plane) for plane in next(container.decode(video=0)).planes]
+    red, green, blue = np.array(colour) / 255
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    known = 16 + 219 * luma, 128 + 224 * (blue - luma) / 1.8556, 128 + 224 * (red - luma) / 1.5748
+    for plane, level in zip(planes, known, strict=True):
+        assert abs(int(np.frombuffer(plane, np.uint8)[5]) - level) <= 1
+
+
 def test_mp4_without_pyav_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UserError, match=r"pip install gan_lab\[video\].*\.gif"):

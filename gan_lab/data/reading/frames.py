@@ -1,8 +1,8 @@
 """Files that hold several frames, read one frame at a time: animations, videos and arrays."""
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -12,11 +12,21 @@ from gan_lab.data.reading.exif import upright
 from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.images import plain_colours, reason
 from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.timing import CUT_SHORT, MAX_REPEATS, frame_counts
+from gan_lab.data.reading.videos import VIDEOS, read_video
 from gan_lab.data.types import UInt8Array
 
 ANIMATIONS = (".apng", ".gif", ".png", ".webp")
-VIDEOS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 ARRAYS = (".npy", ".npz")
+
+READER = 2
+"""Version of the computation from a file of frames to frames, a part of the key of cached frames.
+
+Version 2 repeats frames that stay longer, and shows videos as players do.
+"""
+
+GIF_TICK, GIF_SHORTEST = 10, 20
+"""Milliseconds to which GIF files, and what is made of them, round durations; and the shortest that browsers keep."""
 
 
 def unreadable(path: Path, why: str) -> UserError:
@@ -29,38 +39,20 @@ def _decoded(pixels: UInt8Array, image: Image.Image, *notes: str) -> DecodedImag
 
 
 def _read_animation(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
+    """Yields frames at a constant rate: programs store frames that are equal as one that stays longer."""
+    frames, durations = [], []
     with Image.open(path) as image:
-        for number in range(getattr(image, "n_frames", 1)):
+        first = int(bool(image.info.get("default_image")))  # a PNG's image for programs that show no animations
+        for number in range(first, getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()
             plain, note = plain_colours(upright(image))
-            yield _decoded(spec.apply(plain), image, *filter(None, [note]))
-
-
-def _read_video(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
-    with pyav().open(str(path)) as container:
-        for stream in container.streams.video[:1]:
-            stream.thread_type = "AUTO"
-            for frame in container.decode(stream):
-                # phones held upright record sideways and state the rotation
-                image = frame.to_image().rotate(frame.rotation, expand=True)
-                yield _decoded(spec.apply(image), image)
-
-
-def pyav() -> ModuleType:
-    """Imports PyAV.
-
-    Raises:
-        UserError: if it is not installed.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise UserError(
-            "Reading videos needs PyAV: run pip install gan_lab[video], or give an animation, an array or a folder of "
-            "frames."
-        ) from error
-    return av
+            frames.append(_decoded(spec.apply(plain), image, *filter(None, [note])))
+            durations.append(float(image.info.get("duration", 0)))
+    counts = frame_counts(durations, tolerance=GIF_TICK, shortest=GIF_SHORTEST)
+    for frame, count in zip(frames, counts.tolist(), strict=True):
+        cut_short = (CUT_SHORT,) if count == MAX_REPEATS else ()
+        yield from repeat(frame._replace(notes=(*frame.notes, *cut_short)), count)
 
 
 def _read_frames_of_array(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
@@ -114,7 +106,7 @@ def read_array(path: Path, key: str) -> UInt8Array:
 
 READERS: dict[str, Callable[[Path, ResizeSpec], Iterator[DecodedImage]]] = {
     **dict.fromkeys(ANIMATIONS, _read_animation),
-    **dict.fromkeys(VIDEOS, _read_video),
+    **dict.fromkeys(VIDEOS, read_video),
     **dict.fromkeys(ARRAYS, _read_frames_of_array),
 }
 """Functions that read the frames of a file, by its suffix."""

@@ -32,6 +32,11 @@ class DecodedImage(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def remarks(notes: Counter[str]) -> str:
+    """Returns the most frequent notes with their counts, each behind a semicolon, for the end of a summary."""
+    return "".join(f"; {note} ({count:,})" for note, count in notes.most_common(REMARKS))
+
+
 class DamagedImage(NamedTuple):
     """An image that cannot be read, and the reason."""
 
@@ -72,8 +77,7 @@ class Scan:
         sizes = common if len(by_area) == 1 else f"{smallest} to {largest}, most often {common} ({times:,})"
         modes = ", ".join(f"{mode} {count:,}" for mode, count in self.modes.most_common())
         skipped = f"; {len(self.unreadable)} unreadable skipped" if self.unreadable else ""
-        remarks = "".join(f"; {note} ({count:,})" for note, count in self.notes.most_common(REMARKS))
-        return f"{len(self.rows):,} images, {sizes}, {modes}{remarks}{skipped}"
+        return f"{len(self.rows):,} images, {sizes}, {modes}{remarks(self.notes)}{skipped}"
 
     def list_unreadable(self, limit: int) -> str:
         """Returns the first unreadable files with the reasons, and how many more there are."""

@@ -10,18 +10,19 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import Rendered, render
 from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READERS, VIDEOS, pyav, unreadable
-from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage
+from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READER, READERS, unreadable
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, remarks
 from gan_lab.data.reading.images import reason
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, natural_key, split_folders, walk_folders
 from gan_lab.data.reading.passed_over import PassedOver, special_kind
 from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.videos import VIDEOS, pyav
 from gan_lab.data.types import Int64Array, UInt8Array
 
 ACCEPTED = f"a folder of frames, or a file that ends in {', '.join((*ANIMATIONS, *VIDEOS, *ARRAYS))}"
@@ -31,7 +32,8 @@ ACCEPTED = f"a folder of frames, or a file that ends in {', '.join((*ANIMATIONS,
 class Recording:
     """One recording, whose frames are the images of a set (satisfies ``ImageSet``, but rows are never taken).
 
-    Each frame counts once, whatever its duration.
+    Frames of a file follow each other at a constant rate: see ``gan_lab.data.reading.timing``. Images in a folder count
+    once each.
 
     Args:
         path: a folder, or the file that holds all frames.
@@ -65,9 +67,12 @@ class Recording:
         raise TypeError("Frames of a recording cannot be selected before they are decoded.")
 
     def content_hash(self, cache_folder: Path) -> str:
-        """Returns a hash of names and bytes, and, for a video, of the decoder's version."""
-        decoder = f" PyAV {pyav().__version__}" if self.path.suffix.lower() in VIDEOS and not self.stills else ""
-        return self._files.content_hash(cache_folder) + decoder
+        """Returns a hash of names and bytes, and, for a file of frames, the versions of its reader and decoder."""
+        content = self._files.content_hash(cache_folder)
+        if self.stills:
+            return content
+        decoder = f" PyAV {pyav().__version__}" if self.path.suffix.lower() in VIDEOS else ""
+        return f"{content} frames {READER}{decoder}"
 
     def describe_transform(self, spec: ResizeSpec) -> str:
         return spec.method
@@ -109,7 +114,7 @@ class Recording:
 
 
 def read_recording(path: Path, spec: ResizeSpec, max_frames: int | None = None) -> UInt8Array:
-    """Reads the frames of one recording, uint8 (T, C, H, W), at the size of the spec.
+    """Reads the frames of one recording, uint8 (T, C, H, W), at the size of the spec; warns of what is not converted.
 
     Args:
         path: a folder or file.
@@ -120,7 +125,10 @@ def read_recording(path: Path, spec: ResizeSpec, max_frames: int | None = None) 
         UserError: if there is nothing, or no recording, or one that cannot be read.
     """
     recording = replace(find_recording(path), max_frames=max_frames)
-    return cast(UInt8Array, decode_recording(recording, spec, "memory").pixels)
+    rendered = decode_recording(recording, spec, "memory")
+    if rendered.scan.notes:
+        rank_zero_warn(f"{path}{remarks(rendered.scan.notes).replace(';', ':', 1)}.")
+    return cast(UInt8Array, rendered.pixels)
 
 
 def decode_recording(

@@ -3,6 +3,7 @@
 A clip of T frames with ``stride`` frames from one to the next spans (T - 1) · stride + 1 frames of its recording.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from gan_lab.data.loading.cache import Ragged, Rendered
 from gan_lab.data.loading.keyed_random import permutation
 from gan_lab.data.loading.splits import TEST_SHARE
 from gan_lab.data.reading.clip_sets import ClipSet
+from gan_lab.data.reading.image_sets import remarks
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.reading.scenes import scene_cuts
 from gan_lab.data.sources.recording_files import Recording, decode_recording, find_recordings
@@ -126,9 +128,10 @@ class RecordingClips:
         frames = sum(end - first for recording in self.recordings for first, end in recording.scenes)
         changes = sum(len(recording.scenes) - 1 for recording in self.recordings)
         sizes = sorted({size for recording in self.recordings for size in recording.rendered.scan.sizes})
+        notes = remarks(sum((recording.rendered.scan.notes for recording in self.recordings), Counter[str]()))
         return (
             f"{len(self):,} clips of {self.length} frames, from {len(self.recordings):,} recordings with {frames:,} "
-            f"frames, {sizes[0] if len(sizes) == 1 else f'{len(sizes)} sizes'}, {changes:,} scene changes"
+            f"frames, {sizes[0] if len(sizes) == 1 else f'{len(sizes)} sizes'}, {changes:,} scene changes{notes}"
         )
 
 

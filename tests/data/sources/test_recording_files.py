@@ -10,7 +10,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.images import save_animation
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.reading.scenes import scene_cuts
-from gan_lab.data.sources.recording_files import find_recordings, natural_key, read_recording
+from gan_lab.data.sources import recording_files
+from gan_lab.data.sources.recording_files import find_recording, find_recordings, natural_key, read_recording
 
 
 def frame(height=16, width=16, channels=3):
@@ -56,6 +57,50 @@ def test_animations(tmp_path, ending, tolerance):
     found = read_recording(tmp_path / f"a.{ending}", frame())
     assert found.shape == frames.shape
     assert np.abs(found.astype(int) - frames).mean() <= tolerance
+
+
+@pytest.mark.parametrize(("ending", "tolerance"), [("gif", 6), ("webp", 6), ("png", 0), ("mp4", 4)])
+@pytest.mark.parametrize("fps", [8, 12, 30])
+def test_what_was_written_comes_back_frame_by_frame(tmp_path, ending, tolerance, fps):
+    frames = clip(8)[[0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5]]
+    save_animation(tmp_path / f"a.{ending}", torch.from_numpy(frames), fps)
+    found = read_recording(tmp_path / f"a.{ending}", frame())
+    assert found.shape == frames.shape
+    assert np.abs(found.astype(int) - frames).mean((1, 2, 3)).max() <= tolerance
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "png"])
+def test_frames_that_another_program_merged_are_repeated(tmp_path, ending):
+    rows = [0, 1, 1, 1, 2, 3, 3, 4]
+    images = [Image.fromarray(np.full((16, 16), 50 * row, np.uint8)) for row in rows]
+    options = {"save_all": True, "append_images": images[1:], "duration": 80, "lossless": True}
+    images[0].save(tmp_path / f"a.{ending}", **options)
+    with Image.open(tmp_path / f"a.{ending}") as image:
+        assert image.n_frames == 5
+    found = read_recording(tmp_path / f"a.{ending}", frame(channels=1))
+    assert (found[:, 0, 8, 8] / 50).tolist() == rows
+
+
+def test_the_image_for_programs_without_animations_is_no_frame(tmp_path):
+    images = [Image.new("L", (16, 16), level) for level in (200, 10, 20)]
+    images[0].save(tmp_path / "a.png", save_all=True, append_images=images[1:], default_image=True, duration=50)
+    assert read_recording(tmp_path / "a.png", frame(channels=1))[:, 0, 8, 8].tolist() == [10, 20]
+
+
+def test_a_standstill_is_cut_and_named(tmp_path):
+    images = [Image.new("L", (16, 16), level) for level in (10, 20, 30)]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=[40, 600_000, 40])
+    with pytest.warns(UserWarning, match=r"a\.gif: a standstill cut to 1,000 frames \(1,000\)\.$"):
+        assert len(read_recording(tmp_path / "a.gif", frame(channels=1))) == 1002
+
+
+def test_frames_kept_by_an_earlier_reader_are_read_again(tmp_path, monkeypatch):
+    save_animation(tmp_path / "a.gif", torch.from_numpy(clip(3)))
+    save_stills(tmp_path / "b", clip(3))
+    animation, stills = find_recording(tmp_path / "a.gif"), find_recording(tmp_path / "b")
+    now = animation.content_hash(tmp_path), stills.content_hash(tmp_path)
+    monkeypatch.setattr(recording_files, "READER", 1)
+    assert animation.content_hash(tmp_path) != now[0] and stills.content_hash(tmp_path) == now[1]
 
 
 def test_grey_animations_and_conversions(tmp_path):
