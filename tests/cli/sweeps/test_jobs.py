@@ -21,7 +21,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.sweeps import jobs as sweeps
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
-from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
+from gan_lab.training.callbacks.stop import TIME_LIMIT_SIGNALS
 from gan_lab.training.run_config import RunConfig
 
 TINY = ["data=digits", "debug=smoke", "model.generator.base=4", "model.discriminator.base=4", "callbacks.samples=null"]

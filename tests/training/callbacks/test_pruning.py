@@ -6,9 +6,10 @@ import optuna
 import pytest
 import torch
 
-from gan_lab.training.callbacks.checkpoint import Checkpoint, is_cut_short
+from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.callbacks.pruning import Pruning
+from gan_lab.training.callbacks.stop import is_cut_short
 from gan_lab.training.study import STUDY_NAME, open_storage
 
 
