@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,13 @@ from gan_lab.evaluation.reports.tables import metrics_table, one_line
 from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.interval import ImageInterval, State
+from gan_lab.training.callbacks.sizing import Sizes, apply_sizes, fitting_sizes
 from gan_lab.training.callbacks.stop import INTERRUPTED, is_cut_short, is_stopped, long_step
 from gan_lab.training.loggers import log_table
 
 RECORDS = "metrics.jsonl"
+ANNOUNCED = 10.0
+"""Seconds from which on an evaluation is announced."""
 
 
 class Fidelity(Callback):
@@ -50,7 +54,8 @@ class Fidelity(Callback):
 
     Args:
         every: images between quick evaluations; 0 evaluates at the end only.
-        n: number of samples, or the largest number of images to translate; None as in ``select_evaluator``.
+        n: number of samples, or the largest number of images to translate; None as in ``select_evaluator``, or what a
+            budget of minutes allows (see ``sizing``).
         folder: the run's folder.
         metrics: the final tier's metrics by name.
         quick: the quick tier's metrics by name.
@@ -93,6 +98,7 @@ class Fidelity(Callback):
         self.evaluators: dict[str, Evaluator] = {}
         self.last: dict[str, EvaluationRecord] = {}
         self.failed: dict[str, str] = {}
+        self.sizes: Sizes | None = None
         self.owed = False  # a quick evaluation of these weights, which a signal interrupted
         self.rows: list[list[Cell]] = []
 
@@ -114,8 +120,20 @@ class Fidelity(Callback):
         """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
         if trainer.is_global_zero:
             self._drop_records(pl_module.images_seen)
+        self._fit_sizes(trainer, pl_module)
         if self.owed and "quick" in self.evaluators:
             self._evaluate(trainer, pl_module, "quick")
+
+    def _fit_sizes(self, trainer: Trainer, module: Any) -> None:
+        """Reduces evaluations of a default size to what a budget of minutes allows; a resumed run keeps the sizes."""
+        minutes = getattr(getattr(module, "budget", None), "minutes", None)
+        if minutes is None or self.tiers["final"][1] is not None:
+            return
+        if self.sizes is None:
+            found: Sizes = {}
+            long_step(trainer, lambda: found.update(fitting_sizes(self.evaluators, module, minutes)), together=True)
+            self.sizes = found or None
+        apply_sizes(self.evaluators, self.sizes or {}, minutes)
 
     def _drop_records(self, seen: int) -> None:
         path = self.folder / RECORDS
@@ -166,6 +184,7 @@ class Fidelity(Callback):
     def _evaluate(self, trainer: Trainer, model: AlternatingModule, tier: str) -> None:
         """Evaluates and records; an evaluation that fails or is interrupted gives no metrics (collective)."""
         self.failed.pop(tier, None)
+        self._announce(tier)
         record: dict[str, Any] = {}
         completed = long_step(trainer, lambda: record.update(self._measure(model, tier)), together=True)
         self.owed = tier == "quick" and not completed
@@ -176,6 +195,14 @@ class Fidelity(Callback):
                 self._append(json.dumps(record))
         elif completed:
             self._keep(trainer, tier, record)
+
+    def _announce(self, tier: str) -> None:
+        """Says how long the last evaluation takes, if that is long: judged by the quick one."""
+        if tier == "final" and "quick" in self.last:
+            seconds = self.last["quick"]["seconds"] / self.evaluators["quick"].n * self.evaluators["final"].n
+            if seconds > ANNOUNCED:
+                about = timedelta(seconds=round(seconds))
+                rank_zero_info(f"The last metrics, of {self.evaluators['final'].n:,} items, take about {about}.")
 
     def _measure(self, model: AlternatingModule, tier: str) -> dict[str, Any]:
         """Returns the record of an evaluation, or with ``error`` why there is none (collective)."""
@@ -221,12 +248,12 @@ class Fidelity(Callback):
         return self.last.get("final", {})
 
     def state_dict(self) -> State:
-        return {"every": self.every.state_dict(), "last": self.last, "lines": self.rows, "owed": self.owed}
+        return {"every": self.every.state_dict(), "last": self.last, "lines": self.rows, "owed": self.owed, "sizes": self.sizes}
 
     def load_state_dict(self, state_dict: State) -> None:
         self.every.load_state_dict(state_dict["every"])
         self.last, self.rows = state_dict["last"], list(state_dict.get("lines", []))
-        self.owed = state_dict.get("owed", False)
+        self.owed, self.sizes = state_dict.get("owed", False), state_dict.get("sizes")
 
 
 def _reason(error: Exception) -> str:
