@@ -172,7 +172,8 @@ def compare(whole: Chain, ended: Chain) -> None:
     assert one["counters"]["images_seen"] == two["counters"]["images_seen"] == IMAGES
     assert all(torch.equal(one["state_dict"][name], two["state_dict"][name]) for name in one["state_dict"])
     for read in (table, records, events):
-        assert read(whole.run) == read(ended.run), f"{read.__name__} differs: {whole.run}, {ended.run}"
+        one, two = read(whole.run), read(ended.run)
+        assert one == two, f"{read.__name__} differs:\n{one}\n{two}"
     assert len({row["images"] for row in table(ended.run)}) == len(table(ended.run))
     assert json.loads((ended.run / "run.json").read_text())["state"] == "finished"
 

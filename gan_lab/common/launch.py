@@ -49,8 +49,8 @@ def join_process_group(accelerator: str, minutes: float | None = None) -> None:
     if on_gpus:
         torch.cuda.set_device(_gpu_index(cluster.local_rank()))
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = cluster.main_address, str(cluster.main_port)
-    group = {"rank": cluster.global_rank(), "world_size": cluster.world_size(), "timeout": rank_timeout(minutes)}
-    dist.init_process_group(_backend(on_gpus), **group)
+    rank, world_size, timeout = cluster.global_rank(), cluster.world_size(), rank_timeout(minutes)
+    dist.init_process_group(_backend(on_gpus), rank=rank, world_size=world_size, timeout=timeout)
 
 
 def rank_timeout(minutes: float | None = None) -> timedelta:
@@ -168,8 +168,8 @@ def _run_rank(
         torch.cuda.set_device(rank)
     torch.set_num_threads(threads)
     store = dist.TCPStore(LOCALHOST, port, world_size + 1, is_master=False)
-    group = {"store": store, "rank": rank, "world_size": world_size, "timeout": rank_timeout()}
-    dist.init_process_group(_backend(own.startswith("cuda")), **group)
+    backend, timeout = _backend(own.startswith("cuda")), rank_timeout()
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
     try:
         work(own)
     except UserError as error:

@@ -70,7 +70,6 @@ class Run:
             self.lock.close()
             self.lock = None
 
-
     def discard(self) -> None:
         """Removes the folder of a run that never began, and the folders above it that were made for it."""
         if self.lock is not None:

@@ -1,7 +1,7 @@
 """Stopping by a signal: long steps, such as measuring, drawing and reading, end within seconds.
 
 A handler of signals calls ``request``. In a long step of a single process, ``Interrupted`` is raised at once; in a step
-that all ranks take together, at the next round that all of them begin. Outside of long steps the request waits to be read.
+that all ranks take together, at the next round that all of them begin. Elsewhere a request waits to be read.
 """
 
 import os

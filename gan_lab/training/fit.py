@@ -137,8 +137,8 @@ def _status(error: BaseException) -> int | None:
     """The exit status of a run that a signal ended between its own handlers; Lightning replaces the exception."""
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130
-    if isinstance(error, SystemExit) and error.code in {128 + number for number in SIGNALS}:
-        return int(error.code)
+    if isinstance(error, SystemExit):
+        return next((128 + number for number in SIGNALS if error.code == 128 + number), None)
     return 143 if isinstance(error, SIGTERMException) else None
 
 

@@ -59,6 +59,13 @@ def events(run):
     return EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0, "images": 0}).Reload()
 
 
+def shown(run):
+    """Steps and values of everything in the event files."""
+    found = events(run)
+    scalars = {tag: [(each.step, each.value) for each in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+    return scalars | {tag: [each.step for each in found.Images(tag)] for tag in found.Tags()["images"]}
+
+
 def saved(run, name="last.ckpt"):
     return torch.load(run / name, weights_only=True)
 
@@ -89,6 +96,8 @@ def test_the_last_metrics_that_a_signal_interrupts_are_measured_by_resuming(star
     assert all(torch.equal(value, weights[name]) for name, value in trained["state_dict"].items())
     assert saved(run)["callbacks"]["Fidelity"]["last"]["final"]["figures"] == {"signalled": 64.0}
     assert steps(run) == sorted(set(steps(run)))
+    assert all(len(set(map(str, points))) == len(points) for points in shown(run).values())
+    assert len(shown(run)["health/ema_distance_generator"]) == 1
 
 
 def test_a_quick_evaluation_that_a_signal_interrupts_is_made_up_for(start):
@@ -98,13 +107,6 @@ def test_a_quick_evaluation_that_a_signal_interrupts_is_made_up_for(start):
     start(QUICK_SIGNALLED, "callbacks.checkpoint.monitor=quick_signalled", "resume=auto")
     assert [line["images_seen"] for line in lines(run)] == [256, 512, 640]
     assert saved(run, "best.ckpt")["counters"]["images_seen"] == 256
-
-
-def shown(run):
-    """Steps and values of everything in the event files."""
-    found = events(run)
-    scalars = {tag: [(each.step, each.value) for each in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
-    return scalars | {tag: [each.step for each in found.Images(tag)] for tag in found.Tags()["images"]}
 
 
 def test_a_run_that_is_killed_while_it_measures_goes_on_there_and_its_logs_are_whole(start, tmp_path, caplog):

@@ -45,8 +45,8 @@ class Fidelity(Callback):
     - with their whole protocol to ``metrics.jsonl`` in the run's folder, one JSON object a line.
 
     At the end a table is printed. If the model has no outputs that can be evaluated on the data, one line says so. An
-    evaluation that fails is reported in one line and recorded, and the run goes on. One that a signal interrupts is made
-    up for when the run is resumed.
+    evaluation that fails is reported in one line and recorded, and the run goes on. One that a signal interrupts is
+    made up for when the run is resumed.
 
     Attributes:
         last: the newest record of each tier, "quick" and "final", with the keys ``tier``, ``images_seen``,
@@ -248,7 +248,13 @@ class Fidelity(Callback):
         return self.last.get("final", {})
 
     def state_dict(self) -> State:
-        return {"every": self.every.state_dict(), "last": self.last, "lines": self.rows, "owed": self.owed, "sizes": self.sizes}
+        return {
+            "every": self.every.state_dict(),
+            "last": self.last,
+            "lines": self.rows,
+            "owed": self.owed,
+            "sizes": self.sizes,
+        }
 
     def load_state_dict(self, state_dict: State) -> None:
         self.every.load_state_dict(state_dict["every"])

@@ -24,8 +24,8 @@ INTERRUPTED = "a signal ended the run first"
 class StopOnSignal(Callback):
     """Ends the run between two iterations, where it can be saved, on Ctrl-C, SIGTERM, SIGHUP or SLURM's time limit.
 
-    A long step (see ``long_step``) is interrupted. A second signal ends the run at once, except SIGHUP, which shells and
-    systems send beside another. SLURM sends USR1 or USR2 if the job asks for it (``--signal=USR2@120``).
+    A long step (see ``long_step``) is interrupted. A second signal ends the run at once, except SIGHUP, which shells
+    and systems send beside another. SLURM sends USR1 or USR2 if the job asks for it (``--signal=USR2@120``).
 
     Attributes:
         received: the signal's number, equal on all ranks; None before one arrives.

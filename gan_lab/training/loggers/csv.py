@@ -1,7 +1,7 @@
 """A CSV table of metrics on disk.
 
-A resumed run continues the table in its folder. Rows that an earlier part of the run logged after the checkpoint (it was
-killed later) are dropped.
+A resumed run continues the table in its folder. Rows that an earlier part of the run logged after the checkpoint (it
+was killed later) are dropped.
 """
 
 import csv
@@ -24,8 +24,8 @@ Cells = dict[str, str | int]
 class CSV(Logger):
     """Writes the wide table ``<folder>/metrics.csv``: a row for each step, ``images`` first, a column for each name.
 
-    Rows reach the disk every few seconds, and before each checkpoint. A row that is damaged, such as one that was cut off
-    by a crash, is dropped when the run is resumed.
+    Rows reach the disk every few seconds, and before each checkpoint. A row that is damaged, such as one that was cut
+    off by a crash, is dropped when the run is resumed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -126,7 +126,7 @@ def _read(path: Path) -> tuple[list[str], list[Cells]]:
     table = list(csv.reader(whole.replace("\0", "").splitlines()))
     columns = table[0] if table else ["images"]
     if columns[0] != "images":
-        rank_zero_info(f"The header of {path} is damaged: the table begins anew, and the old one is kept as {path}.bak.")
+        rank_zero_info(f"The header of {path} is damaged: a new table begins, and the old one is kept as {path}.bak.")
         path.replace(f"{path}.bak")
         return ["images"], []
     rows: list[Cells] = [

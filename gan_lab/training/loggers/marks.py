@@ -1,4 +1,4 @@
-"""Where the logs stand at a checkpoint, so that a run which resumes from it repeats nothing and loses nothing."""
+"""Marks of how far the logs reach at a checkpoint, so that a resumed run repeats nothing and loses nothing."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable

@@ -44,7 +44,8 @@ class TensorBoard(TensorBoardLogger):
 
         Lightning asks for it before it is known where a resumed run continues.
         """
-        return super().experiment if self._experiment is not None or rank_zero_only.rank else _Unopened(self)
+        opened = self._experiment is not None or getattr(rank_zero_only, "rank", False)
+        return super().experiment if opened else _Unopened(self)
 
     @rank_zero_only
     def begin(self, images: int, marks: Marks | None = None) -> None:

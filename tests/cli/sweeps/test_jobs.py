@@ -6,7 +6,9 @@ import inspect
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -185,3 +187,19 @@ def test_agents_of_wandb_start_jobs_in_hydras_grammar():
     config = compose(command[4:])
     assert config.loss.penalties.r1.weight == 1e-4 and config.logger.wandb.project == "gan_lab"
     assert sweep["metric"]["name"] == f"metric_train/{config.callbacks.checkpoint.monitor}"
+
+
+def test_sigterm_during_a_sweep_stops_it_and_its_table_is_written(tmp_path):
+    """The signal comes while the sweep trains, composes or passes from job to job."""
+    small = ["data=digits", "data.size=8", "budget.epochs=null", "budget.images=64", "trainer=cpu", "callbacks=none"]
+    places = [f"runs={tmp_path}", f"hydra.sweep.dir={tmp_path}", "logger=none"]
+    seeds = f"seed={','.join(map(str, range(99)))}"
+    command = [sys.executable, "-m", "gan_lab.train", "-m", *small, *places, seeds]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "jobs" / "0001.json").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "table.csv" in printed and (tmp_path / "table.csv").is_file()

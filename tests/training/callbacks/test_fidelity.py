@@ -1,4 +1,5 @@
 import json
+import time
 import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -15,10 +16,11 @@ from gan_lab.evaluation import image_sets as sources
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.score import Score
+from gan_lab.training.budget import Budget
 from gan_lab.training.callbacks import fidelity
 from gan_lab.training.callbacks.checkpoint import Checkpoint
-from gan_lab.training.callbacks.stop import StopOnSignal
 from gan_lab.training.callbacks.fidelity import Fidelity
+from gan_lab.training.callbacks.stop import StopOnSignal
 
 QUICK = {"distance": FrechetDistance, "score": Score}
 FINAL = {**QUICK, "kernel": KernelDistance}
@@ -244,3 +246,57 @@ def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
     with pytest.raises(UserError, match="n=1 is not valid"):
         run(make(tmp_path, 16, **counts), module)
     assert module.iteration == 0
+
+
+def test_an_evaluation_that_fails_does_not_end_the_run(run, tmp_path, caplog):
+    class Broken(SamplingModule):
+        def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+            if self.images_seen == 32:
+                raise RuntimeError("out of\nmemory")
+            return super().sample(n, seed, start, label, truncation)
+
+    out = run(module=Broken())
+    assert evaluations(tmp_path) == [("quick", 16), ("quick", 32), ("quick", 48), ("final", 48)]
+    assert lines(tmp_path)[1]["error"] == "RuntimeError: out of memory"
+    assert "The quick evaluation failed, so its metrics are missing: RuntimeError: out of memory" in caplog.text
+    assert out.callback.missing(48) == {}
+
+
+def test_a_budget_of_minutes_has_a_small_last_evaluation_which_a_resumed_run_keeps(run, tmp_path, caplog):
+    class Slow(SamplingModule):
+        budget = Budget(minutes=0.01)
+
+        def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+            time.sleep(0.0005 * n)
+            return super().sample(n, seed, start, label, truncation)
+
+    out = run(make(tmp_path, every=0, n=None), Slow())
+    (final,) = lines(tmp_path)
+    assert final["protocol"]["samples"] == 256 and "256 items are generated for them instead of 10,000" in caplog.text
+    assert out.callback.state_dict()["sizes"]["final"][0] == 256
+    resumed = make(tmp_path, every=0, n=None)
+    resumed.load_state_dict({**out.callback.state_dict(), "last": {}, "sizes": {"quick": [99, None], "final": [99, 7]}})
+    run(resumed, Slow())
+    protocol = lines(tmp_path)[-1]["protocol"]
+    assert (protocol["samples"], protocol["real"]) == (99, 7)
+
+
+def test_a_number_that_was_asked_for_is_taken_in_any_budget(run, tmp_path):
+    class Short(SamplingModule):
+        budget = Budget(minutes=0.0001)
+
+    run(make(tmp_path, every=0, n=300), Short())
+    assert lines(tmp_path)[-1]["protocol"]["samples"] == 300
+
+
+def test_two_pictures_end_the_evaluation_and_not_the_run(run, tmp_path):
+    class Two(Data):
+        def images(self, split, limit=None):
+            yield self.pixels.to(torch.uint8)[:1]
+
+        def count(self, split):
+            return 1
+
+    out = run(make(tmp_path, every=0), data=Two())
+    (record,) = lines(tmp_path)
+    assert out.callback.missing(48) == {"final": record["error"]}
