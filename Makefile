@@ -44,7 +44,7 @@ bench: .venv/runtime  ## compare the speed with bare PyTorch loops in interleave
 results: .venv/runtime  ## write the tables of README.md, docs and experiments from experiments/results/*.json
 	$(BIN)/python experiments/table.py
 
-test-kill: .venv/develop  ## kill a run twenty times and check that nothing is lost (five to nine minutes)
+test-kill: .venv/develop  ## end runs of three methods forty times and check that nothing is lost (ten to twenty minutes)
 	$(BIN)/python tests/kill.py
 
 clean:  ## remove the environment and the caches, but no runs

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import DataPaths, Extractors, Natural, PositiveInt, Request
+from gan_lab.cli.requests import RANK_TIMEOUT, DataPaths, Extractors, Natural, PositiveFloat, PositiveInt, Request
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,6 +33,7 @@ class TrainRequest(Request):
     seed: Natural
     batch_size: PositiveInt
     log_every: PositiveInt
+    rank_timeout: PositiveFloat = RANK_TIMEOUT
     resume: Literal["auto", False] | Path | None
     init_from: Path | None
     runs: Path

@@ -29,6 +29,7 @@ from gan_lab.cli.requests import ModelRequest, Request, words_field
 from gan_lab.cli.session import Session
 from gan_lab.common.errors import UserError
 from gan_lab.common.import_path import add_current_folder
+from gan_lab.common.stopping import exits_on_signals
 from gan_lab.common.trust import trust_argument
 
 if TYPE_CHECKING:
@@ -119,7 +120,11 @@ class Command:
     # From the command line.
 
     def __call__(self) -> Any:
-        """Runs the command line of this process."""
+        """Runs the command line of this process; SIGTERM and SIGHUP exit with 143 and 129 wherever it is."""
+        with exits_on_signals():
+            return self._run()
+
+    def _run(self) -> Any:
         if words_field(self.request):
             return self._run_words(sys.argv[1:])
         if any(argument in ("-h", "--help") for argument in sys.argv[1:]):

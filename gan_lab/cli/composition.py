@@ -16,7 +16,7 @@ from gan_lab.cli.config.compose import resolve
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import join_process_group
-from gan_lab.training.callbacks.checkpoint import StopOnSignal
+from gan_lab.training.callbacks.stop import StopOnSignal
 from gan_lab.training.fit import Ending, build_parts
 from gan_lab.training.record import environment_info
 from gan_lab.training.resume import choose_run_dir
@@ -102,7 +102,7 @@ class Composition:
         config = RunConfig.of(self.config)
         folder, checkpoint = Path(), None
         if leaves_files := _leaves_files(config):
-            join_process_group(str(config.trainer.get("accelerator")))
+            join_process_group(str(config.trainer.get("accelerator")), config.rank_timeout)
             folder, checkpoint = choose_run_dir(config)
         config = config.in_folder(folder)
         with without_remarks():

@@ -25,6 +25,9 @@ class Words:
 
 Natural = Annotated[int, Bounds(0)]
 PositiveInt = Annotated[int, Bounds(1)]
+RANK_TIMEOUT = 30.0
+"""Minutes that processes wait for one that does not answer."""
+
 PositiveFloat = Annotated[float, Bounds(0, above=True)]
 Share = Annotated[float, Bounds(0, 1, above=True)]
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]

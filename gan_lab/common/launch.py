@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from multiprocessing.queues import SimpleQueue
 from typing import Any, TypeVar
 
@@ -34,11 +35,12 @@ def cluster_environment() -> ClusterEnvironment | None:
     return None
 
 
-def join_process_group(accelerator: str) -> None:
+def join_process_group(accelerator: str, minutes: float | None = None) -> None:
     """Joins the launcher's process group, which Lightning then uses; does nothing in a single process.
 
     Args:
         accelerator: the trainer's; "cpu" ignores GPUs.
+        minutes: a process that does not answer for so long ends the others; see ``rank_timeout``.
     """
     cluster = cluster_environment()
     if cluster is None or dist.is_initialized():
@@ -47,7 +49,20 @@ def join_process_group(accelerator: str) -> None:
     if on_gpus:
         torch.cuda.set_device(_gpu_index(cluster.local_rank()))
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = cluster.main_address, str(cluster.main_port)
-    dist.init_process_group(_backend(on_gpus), rank=cluster.global_rank(), world_size=cluster.world_size())
+    rank, world_size, timeout = cluster.global_rank(), cluster.world_size(), rank_timeout(minutes)
+    dist.init_process_group(_backend(on_gpus), rank=rank, world_size=world_size, timeout=timeout)
+
+
+def rank_timeout(minutes: float | None = None) -> timedelta:
+    """Returns the time after which a process that does not answer ends the others; half an hour by default."""
+    return timedelta(minutes=minutes or 30)
+
+
+def is_lost_rank(error: BaseException) -> bool:
+    """Returns True for the error of a process whose partner has stopped answering, or has ended."""
+    text = str(error).lower()
+    signs = ("timed out", "timeout", "connection closed", "connection reset", "broken pipe")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
 
 
 def _gpu_index(local_rank: int) -> int:
@@ -153,7 +168,8 @@ def _run_rank(
         torch.cuda.set_device(rank)
     torch.set_num_threads(threads)
     store = dist.TCPStore(LOCALHOST, port, world_size + 1, is_master=False)
-    dist.init_process_group(_backend(own.startswith("cuda")), store=store, rank=rank, world_size=world_size)
+    backend, timeout = _backend(own.startswith("cuda")), rank_timeout()
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=timeout)
     try:
         work(own)
     except UserError as error:

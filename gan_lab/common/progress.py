@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from gan_lab.common.stopping import poll
+
 T = TypeVar("T")
 
 console = Console(stderr=True)
@@ -47,13 +49,16 @@ def track(
         size: size of an item, its share of ``total``.
     """
     if not (show and console.is_terminal):
-        yield from iterable
+        for item in iterable:
+            yield item
+            poll()
         return
     with display() as progress:
         task = progress.add_task(description, total=total, text="")
         try:
             for item in iterable:
                 yield item
+                poll()
                 progress.advance(task, size(item))
         finally:
             progress.remove_task(task)

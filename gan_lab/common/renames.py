@@ -152,6 +152,8 @@ NAMES = {
     "atomic.replacing": "common.atomic.atomic_write",
     "build.build": "common.instantiate.instantiate",
     "build.resolve": "common.instantiate.resolve_target",
+    "callbacks.checkpoint.StopOnSignal": "training.callbacks.stop.StopOnSignal",
+    "callbacks.checkpoint.is_cut_short": "training.callbacks.stop.is_cut_short",
     "callbacks.confusion.judgements": "training.callbacks.confusion.verdicts",
     "callbacks.every.Every": "training.callbacks.interval.ImageInterval",
     "callbacks.health.NonFinite": "training.callbacks.health.NonFiniteError",

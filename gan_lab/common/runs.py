@@ -4,8 +4,10 @@ import json
 import math
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +20,7 @@ from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
-IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial"}
+IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial", "rank_timeout"}
 """Keys that do not affect training: runs that differ in these alone are equal."""
 TRAINED_KEYS = {"model", "data", "seed", "batch_size", "budget", "precision", "trainer"}
 """Keys that affect training; every other choice is resolved in ``model`` and ``data``."""
@@ -37,6 +39,7 @@ class Run:
     def __init__(self, folder: str | Path, **facts: object) -> None:
         self.folder, self.facts = Path(folder), facts
         self.lock: IO[str] | None = None
+        self.is_new = not self.folder.is_dir() or not any(self.folder.iterdir())
 
     def begin(self, config: Mapping[str, object]) -> None:
         """Records the configuration and locks the folder for this process.
@@ -67,6 +70,16 @@ class Run:
         if self.lock is not None:
             self.lock.close()
             self.lock = None
+
+    def discard(self) -> None:
+        """Removes the folder of a run that never began, and the folders above it that were made for it."""
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # other runs are in it
+            for folder in list(self.folder.parents)[:2]:
+                folder.rmdir()
 
 
 def _acquire(lock: IO[str], seconds: float = 2.0) -> bool:

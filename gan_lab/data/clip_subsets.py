@@ -8,6 +8,7 @@ from torch import Tensor
 from gan_lab.common.capabilities import RealClips
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.progress import track
+from gan_lab.common.stopping import in_rounds
 
 
 def evenly_spaced(numbers: Tensor, count: int, n: int) -> Tensor:
@@ -50,6 +51,6 @@ def shared_clips(
     rank, world = rank_and_world_size()
     spaced = evenly_spaced_clips(data, split, n, size)
     parts = track(spaced, "clips", n, progress and rank == 0, lambda part: len(part[1]))
-    for number, (start, clips) in enumerate(parts):
+    for number, (start, clips) in enumerate(in_rounds(parts, world)):
         if number % world == rank:
             yield torch.arange(start, start + len(clips)), clips

@@ -1,6 +1,7 @@
 """Subsets of a split of images."""
 
 from collections.abc import Iterator
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.progress import track
+from gan_lab.common.stopping import in_rounds
 
 PIXELS = 2**20
 """Limit of a part's pixels, single images aside: 256 images of 64×64, or 16 of 256×256."""
@@ -23,7 +25,8 @@ def shared_blocks(n: int, batch_size: int, description: str, progress: bool = Tr
     """Yields this rank's blocks of the numbers 0 … n - 1 as (first, length); blocks go to ranks in turn."""
     rank, world = rank_and_world_size()
     starts = range(rank * batch_size, n, world * batch_size)
-    for start in track(starts, description, len(starts), progress and rank == 0):
+    shown = track(starts, description, len(starts), progress and rank == 0)
+    for start in in_rounds(shown, rounds=ceil(n / (world * batch_size))):
         yield start, min(batch_size, n - start)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
+from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.model_metric import ModelMetric
 from gan_lab.evaluation.statistics import Comparison
@@ -46,6 +47,23 @@ def build_metric(factory: MetricFactory, offered: Mapping[str, object]) -> AnyCo
         return None
     chosen = factory.keywords if isinstance(factory, partial) else {}
     return factory(**{name: value for name, value in offered.items() if name in parameters and name not in chosen})
+
+
+def check_options(factories: Mapping[str, MetricFactory]) -> None:
+    """Refuses options that metrics do not have.
+
+    Raises:
+        UserError: naming those that the metric has.
+    """
+    for name, factory in factories.items():
+        chosen = factory.keywords if isinstance(factory, partial) else {}
+        taken = inspect.signature(metric_class(factory)).parameters
+        unknown = [key for key in chosen if key not in taken]
+        if unknown and not any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+            options = ", ".join(key for key, each in taken.items() if each.default is not each.empty) or "no options"
+            raise UserError(
+                f"metrics.{name}.{unknown[0]} is not valid: {metric_class(factory).__name__} has {options}."
+            )
 
 
 def plain_options(factory: MetricFactory) -> dict[str, int | float | str | bool]:

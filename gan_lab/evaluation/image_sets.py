@@ -13,6 +13,7 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
+from gan_lab.common.stopping import in_rounds
 from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers, shared_blocks
 
 
@@ -85,7 +86,7 @@ class SplitImages(SelectableImageSet):
         """Yields this rank's share: numbers (m,) and uint8 images (m, C, H, W)."""
         (rank, world), parts = rank_and_world_size(), evenly_spaced(self.data, self.split, self.n)
         parts = track(parts, "real images", self.n, progress and rank == 0, lambda part: len(part[1]))
-        for number, (start, images) in enumerate(parts):
+        for number, (start, images) in enumerate(in_rounds(parts, world)):
             if number % world == rank:
                 yield torch.arange(start, start + len(images)), self._visible(images)
 
@@ -250,7 +251,7 @@ def model_inputs(
     parts = track(
         evenly_spaced(data, split, n, size), description, n, progress and rank == 0, lambda part: len(part[1])
     )
-    for number, (start, images) in enumerate(parts):
+    for number, (start, images) in enumerate(in_rounds(parts, world)):
         if number % world == rank:
             index = torch.arange(start, start + len(images))
             yield index, to_float(images.to(device)), None if labels is None else labels[index].to(device)

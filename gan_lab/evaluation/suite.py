@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console, track
+from gan_lab.common.stopping import in_rounds
 from gan_lab.evaluation.cache import find, keep
 from gan_lab.evaluation.factories import AnyComparison, MetricFactory, build_metric, comparison_class, metric_name
 from gan_lab.evaluation.feature_table import FeatureTable
@@ -189,7 +190,7 @@ class Suite:
         statistics.accumulate(fake, self.device, self.progress)
         found: Values = {}
         shown = track(comparisons, "metrics", len(comparisons), self.progress and rank_and_world_size()[0] == 0)
-        for name, extractor, comparison in shown:
+        for name, extractor, comparison in in_rounds(shown):
             values = self._compare(name, comparison)
             found |= {metric_name(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:

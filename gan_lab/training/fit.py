@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,18 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gan_lab.common import runs
 from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.distributed import is_rank_zero
+from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
-from gan_lab.common.launch import is_requeued, join_process_group, requeue
+from gan_lab.common.launch import is_lost_rank, is_requeued, join_process_group, requeue
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of
-from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS, Checkpoint, StopOnSignal, is_cut_short
+from gan_lab.training.callbacks.checkpoint import Checkpoint
+from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
 from gan_lab.training.resume import choose_run_dir
@@ -39,12 +43,13 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
 
     Raises:
         UserError: for a configuration that cannot work; nothing is written before the model and the data are built.
-        SystemExit: 130 after Ctrl-C and 143 after SIGTERM, once the run is saved.
+        SystemExit: 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, once the run is saved.
     """
-    join_process_group(str(config.trainer.get("accelerator")))
+    join_process_group(str(config.trainer.get("accelerator")), config.rank_timeout)
     if is_requeued() and not config.resume:
         config = config.resuming("auto")  # also for resume=false, which was meant for the beginning
     data, model = build_parts(config)
+    find_data(data)
     folder, resumed = choose_run_dir(config)
     if began is not None:
         began(folder)
@@ -53,9 +58,10 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
     if is_rank_zero():
         run.begin(config.values)
         rank_zero_info(f"Run folder: {folder}")
-    with recorded_failure(run), without_remarks():
+    with recorded_failure(run, model), without_remarks():
         trainer, stop = make_trainer(config)
-        trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+        with lost_ranks(trainer, config):
+            trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     return Ending(run, config, command, trainer, data, model, stop).conclude()
 
 
@@ -73,9 +79,24 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
     return data, model
 
 
+def find_data(data: Any) -> None:
+    """Downloads and reads what is missing, before the run has a folder; Lightning would do so later.
+
+    Raises:
+        UserError: if there are no such data.
+    """
+    if is_rank_zero():
+        data.prepare_data()
+        data.prepare_data = _nothing
+
+
+def _nothing() -> None:
+    """Stands for a preparation that is done."""
+
+
 @contextmanager
-def recorded_failure(run: runs.Run) -> Iterator[None]:
-    """Records a run that ends by an error, or by a signal outside its own handlers.
+def recorded_failure(run: runs.Run, model: Any) -> Iterator[None]:
+    """Records a run that ends by an error, or by a signal outside its own handlers; one that never began is removed.
 
     Raises:
         SystemExit: after such a signal.
@@ -84,17 +105,41 @@ def recorded_failure(run: runs.Run) -> Iterator[None]:
         yield
     except BaseException as error:
         status = _status(error)
-        if is_rank_zero():
+        if is_rank_zero() and model.iteration == 0 and run.is_new:
+            run.discard()
+        elif is_rank_zero():
             run.end("stopped" if status else "failed", error=str(error))
         if status:
             sys.exit(status)
         raise
 
 
+@contextmanager
+def lost_ranks(trainer: Trainer, config: RunConfig) -> Iterator[None]:
+    """Ends all processes of a run when one of them stops answering.
+
+    Raises:
+        UserError: in place of the error of a collective that was waited for in vain.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not is_lost_rank(error):
+            raise
+        if isinstance(launcher := trainer.strategy.launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGKILL)
+        raise UserError(
+            f"A process of this run has ended, or has not answered for {config.rank_timeout:g} minutes: see its own "
+            "output, and go on with resume=auto; rank_timeout=… changes the time."
+        ) from error
+
+
 def _status(error: BaseException) -> int | None:
     """The exit status of a run that a signal ended between its own handlers; Lightning replaces the exception."""
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130
+    if isinstance(error, SystemExit):
+        return next((128 + number for number in SIGNALS if error.code == 128 + number), None)
     return 143 if isinstance(error, SIGTERMException) else None
 
 
@@ -124,21 +169,37 @@ class Ending:
         if self.trainer.is_global_zero:
             metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             counters = {name: getattr(self.model, name) for name in ("images_seen", "iteration", "seconds")}
-            self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {})
-            if self.config.record and not self.stop.received:
+            missing = {"missing": found} if (found := self._missing()) else {}
+            self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {}, **missing)
+            if self.config.record and self._state() != "stopped":
                 self._write_result(Path(self.config.record))
         return best.best if best else None
 
     def _state(self) -> str:
-        return "stopped" if self.stop.received else "pruned" if is_cut_short(self.trainer) else "finished"
+        if self.stop.received and (self.model.progress < 1 or INTERRUPTED in self._missing().values()):
+            return "stopped"
+        return "pruned" if is_cut_short(self.trainer) and not self.stop.received else "finished"
 
-    def _leave(self, signal: int) -> None:
-        last = self.run.folder / runs.LAST
-        rank_zero_info(f"Stopped after {self.model.images_seen} images: resume=auto goes on from {last}")
-        if signal in TIME_LIMIT_SIGNALS:
-            requeue(signal)
+    def _missing(self) -> dict[str, str]:
+        """What the end of the run lacks, and why."""
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        found = [each.missing(self.model.images_seen) for each in callbacks if hasattr(each, "missing")]
+        return {name: reason for each in found for name, reason in each.items()}
+
+    def _leave(self, number: int) -> None:
+        last, seen = self.run.folder / runs.LAST, f"after {self.model.images_seen} images"
+        if self._state() != "stopped":
+            rank_zero_info(f"The signal came {seen}, when everything was done: {self.run.folder}")
+        elif last.is_file():
+            rank_zero_info(f"Stopped {seen}: resume=auto goes on from {last}")
+        else:
+            rank_zero_info(f"Stopped {seen}; no checkpoint was saved.")
+            if self.trainer.is_global_zero and self.run.is_new and self.model.iteration == 0:
+                self.run.discard()
+        if number in TIME_LIMIT_SIGNALS and self._state() == "stopped":
+            requeue(number)
         # Lightning would kill the first process at once if another ended with a status of its own.
-        sys.exit(128 + signal if self.trainer.is_global_zero else 0)
+        sys.exit(128 + number if self.trainer.is_global_zero else 0)
 
     def _write_result(self, path: Path) -> None:
         runs.write_json(path, result(self.config, self.command, self.trainer, self.model))

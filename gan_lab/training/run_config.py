@@ -21,6 +21,7 @@ class RunConfig:
         model, data: nodes of the method and of the data module.
         trainer: arguments of Lightning's Trainer, with ``_target_``.
         callbacks, logger: nodes by name; null entries are left out.
+        rank_timeout: minutes that processes wait for one that does not answer.
         resume: "auto", a checkpoint or a run's folder, or None or False.
         init_from: a checkpoint whose weights are taken.
         run_dir: the run's folder; ``RUN_DIR`` if it is still to be chosen.
@@ -37,6 +38,7 @@ class RunConfig:
     trainer: Node
     callbacks: Mapping[str, Node | None]
     logger: Mapping[str, Node | None]
+    rank_timeout: float | None = None
     resume: str | bool | None
     init_from: str | None
     run_dir: str

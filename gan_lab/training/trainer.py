@@ -14,8 +14,11 @@ from gan_lab.common.class_names import check_class_names, name_classes
 from gan_lab.common.device import versions
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
+from gan_lab.common.launch import rank_timeout
 from gan_lab.common.renames import FORMAT
-from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.training.callbacks.checkpoint import Checkpoint
+from gan_lab.training.callbacks.logs import Logs
+from gan_lab.training.callbacks.stop import StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 from gan_lab.training.run_config import RunConfig
 
@@ -34,7 +37,7 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
     record = Record({key: config.values[key] for key in ("model", "data", "seed", "precision")})
     # A node without a target is what a recipe sets of a callback that was left out.
     chosen = [node for node in config.callbacks.values() if node and "_target_" in node]
-    callbacks = [stop, record, *(instantiate(node) for node in chosen)]
+    callbacks = [stop, record, Logs(), *(instantiate(node) for node in chosen)]
     loggers = [instantiate(node) for node in config.logger.values() if node]
     for logger in loggers:
         logger.log_hyperparams(config.values)
@@ -48,7 +51,10 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
         "default_root_dir": config.run_dir,
     }
     make = instantiate({**config.trainer, **arguments, "_partial_": True})
-    return make(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()]), stop
+    trainer = make(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
+    if hasattr(trainer.strategy, "_timeout"):  # of a strategy that Lightning makes by its name
+        trainer.strategy._timeout = rank_timeout(config.rank_timeout)
+    return trainer, stop
 
 
 class Record(Callback):

@@ -29,14 +29,11 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.launch import cluster_environment, join_process_group, process_count
 from gan_lab.evaluation.reports.jobs import JOBS, read_jobs
 from gan_lab.evaluation.reports.sweep import write_sweep
-from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
+from gan_lab.training.callbacks.stop import SIGNALS
 from gan_lab.training.fit import fit
 from gan_lab.training.resume import FOLDER, RESUMED, choose_run_dir
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.study import JOURNAL_FILE
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
-
 
 _current: dict[str, Any] = {}
 """The record of the job that runs."""
@@ -136,7 +133,7 @@ def _finished(config: RunConfig) -> Path | None:
 
     ``resume=false`` wants neither.
     """
-    join_process_group(str(config.trainer.get("accelerator")))
+    join_process_group(str(config.trainer.get("accelerator")), config.rank_timeout)
     if config.resume != "auto":
         return None
     found = broadcast(runs.find_finished(config.runs, config.values))

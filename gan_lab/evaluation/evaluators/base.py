@@ -1,14 +1,17 @@
 """The base class of evaluators."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
+import torch
+
 from gan_lab.evaluation.factories import MetricFactory, build_metric, is_model_metric, metric_name, plain_options
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.gallery import Gallery, Sheet
-from gan_lab.evaluation.image_sets import device_of
+from gan_lab.evaluation.image_sets import ImageSet, device_of
 from gan_lab.evaluation.model_metric import EvalOptions, ModelMetric
 from gan_lab.evaluation.results import EvaluationResult
 from gan_lab.evaluation.statistics import Values
@@ -18,6 +21,11 @@ Data = TypeVar("Data")
 
 Record = Mapping[str, Any]
 """What ``EvaluationResult.record`` returns, with ``images_seen`` when evaluated during a run."""
+
+PROBED = (8, 8, 64, 256)
+"""Numbers of items whose cost is measured, one after another."""
+PROBING_SECONDS = 1.0
+"""Time that no measurement of a cost is expected to exceed, apart from the first two."""
 
 Described = dict[str, Mapping[str, object]]
 """By metric, what the protocol states besides its options."""
@@ -101,6 +109,35 @@ class Evaluator(ABC, Generic[Model, Data]):
     @abstractmethod
     def comparison_text(self, protocol: Record) -> str:
         """States in a few words what was compared with what."""
+
+    def probe(self, model: Model, n: int) -> ImageSet | None:
+        """Returns n generated items, to measure what they cost; None where they cost next to nothing."""
+        return None
+
+    def seconds_per_item(self, model: Model) -> tuple[float, float]:
+        """Measures the seconds that it takes to generate an item, and to extract its features (collective).
+
+        The first time loads weights and compiles, and does not count; where items are fast, more are taken.
+        """
+        cost = (0.0, 0.0)
+        for n in PROBED:
+            items = self.probe(model, n)
+            if items is None or (n > PROBED[0] and n * sum(cost) > PROBING_SECONDS):
+                break
+            cost = self._cost_of(items, device_of(model))
+        return cost
+
+    def _cost_of(self, items: ImageSet, device: torch.device) -> tuple[float, float]:
+        generated = extracted = 0.0
+        began = time.perf_counter()
+        for _, batch in items.batches(progress=False):
+            float(batch.sum())  # waits for the device
+            middle = time.perf_counter()
+            for extractor in self.extractors:
+                float(extractor.to(device)(batch.to(device))[0].sum())
+            ended = time.perf_counter()
+            generated, extracted, began = generated + middle - began, extracted + ended - middle, ended
+        return generated / items.n, extracted / items.n
 
     def evaluate_model_metrics(self, model: Model, context: Mapping[str, object]) -> tuple[Values, Described]:
         """Computes those of the metrics that are model metrics and apply to the model and its data (collective).

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypedDict
 
 from gan_lab.common.capabilities import Predicts, RealClips, SamplesClips
@@ -51,6 +51,10 @@ class ClipEvaluator(Evaluator[Model, RealClips]):
     @abstractmethod
     def baseline(self, model: Model, name: str) -> PredictedClips:
         """Returns the clips of one of the ``BASELINES``, in place of the model's."""
+
+    def probe(self, model: Model, n: int) -> ImageSet:
+        """Returns n of the model's clips."""
+        return replace(self, n=n).generated(model)
 
     def result(self, model: Model, protocol: Mapping[str, object]) -> EvaluationResult:
         """Computes the metrics (collective).

@@ -1,7 +1,7 @@
 """Evaluators of models that sample: against real images, or by the modes of a mixture."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import cast
@@ -81,6 +81,10 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
     def source(self, model: Samples) -> SampledImages:
         """Returns the samples that are evaluated."""
         return SampledImages(model, self._shape, self.n, self.seed, self.truncation, self.batch_size)
+
+    def probe(self, model: Samples, n: int) -> SampledImages:
+        """Returns n samples."""
+        return replace(self, n=n).source(model)
 
     def sheet(self, model: Samples) -> Sheet | None:
         """Returns the first samples."""

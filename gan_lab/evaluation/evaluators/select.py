@@ -6,7 +6,7 @@ from typing import Unpack
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.data_kind import AnyEvaluator, DataKind
 from gan_lab.evaluation.evaluators.base import EvaluatorInputs, EvaluatorOptions
-from gan_lab.evaluation.factories import MetricFactory
+from gan_lab.evaluation.factories import MetricFactory, check_options
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.kinds import kind_of
 
@@ -34,8 +34,8 @@ def select_evaluator(
         options: see ``Evaluator``.
 
     Raises:
-        UserError: if n is below 2, weights are not the published ones, there are too few images to translate, or an
-            extractor takes other items.
+        UserError: if n is below 2, weights are not the published ones, there are too few images to translate, an
+            extractor takes other items, or a metric has no such option.
     """
     if n is not None and n < 2:
         raise UserError(f"n={n} is not valid: a distance needs at least 2 samples, and several thousand to be stable.")
@@ -43,6 +43,7 @@ def select_evaluator(
     task = kind.task_of(model) if kind else None
     if kind is None or task is None:
         return None
+    check_options(metrics)
     chosen = list((extractors or {}).values())
     _check_extractors(chosen, kind)
     if not chosen and kind.default_extractor is not None:

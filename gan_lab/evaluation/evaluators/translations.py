@@ -63,6 +63,11 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
         protocol = self._protocol(counts) | environment_info(model, data, self.extractors)
         return EvaluationResult(means_over(model.directions, self.extractors, found) | found, {}, protocol)
 
+    def probe(self, model: Translates, n: int) -> TranslatedImages:
+        """Returns n translations of one direction."""
+        direction, counts = next(iter(direction_counts(model, self.data, n).items()))
+        return TranslatedImages(model, self.data, direction, counts, {}, self.seed, self.batch_size, device_of(model))
+
     def _protocol(self, counts: Mapping[str, DirectionCounts]) -> dict[str, object]:
         metrics = {name: metric for direction in self.pairs.values() for name, metric in direction.items()}
         return {

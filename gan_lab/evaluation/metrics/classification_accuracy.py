@@ -11,6 +11,7 @@ from gan_lab.common.capabilities import LabelledImages, Samples
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.progress import track
+from gan_lab.common.stopping import in_rounds
 from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers, shared_blocks
 from gan_lab.evaluation.cache import cached
 from gan_lab.evaluation.feature_table import ImageTable
@@ -118,7 +119,7 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     order = torch.Generator().manual_seed(seed)
     with torch.enable_grad():
-        for _ in track(range(steps), "training a classifier", steps, progress):
+        for _ in in_rounds(track(range(steps), "training a classifier", steps, progress)):
             rows = torch.randint(len(pixels), (BATCH,), generator=order)
             logits = network(_network_input(pixels[rows].to(device)))[1]
             optimizer.zero_grad()

@@ -17,6 +17,7 @@ from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
+from gan_lab.common.stopping import in_rounds
 from gan_lab.data.subsets import evenly_spaced
 from gan_lab.evaluation.factories import MetricFactory, of_features
 from gan_lab.evaluation.features.extractors import Extractor
@@ -173,8 +174,8 @@ class TranslatedImages(ImageSet):
                     self._measure_identity(start, pixels)
 
     def _parts(self, side: RealImages, n: int, progress: bool) -> Iterator[tuple[int, Tensor]]:
-        parts, show = evenly_spaced(side, SPLIT, n, self.batch_size), progress and rank_and_world_size()[0] == 0
-        return track(parts, self.name, n, show, lambda part: len(part[1]))
+        (rank, world), parts = rank_and_world_size(), evenly_spaced(side, SPLIT, n, self.batch_size)
+        return in_rounds(track(parts, self.name, n, progress and rank == 0, lambda part: len(part[1])), world)
 
     def _translate(self, start: int, pixels: Tensor, targets: Tensor | None) -> Tensor:
         """Translates the source images start, start + 1, …, uint8 (m, C, H, W), and measures cycle and pair errors."""

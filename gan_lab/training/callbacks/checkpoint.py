@@ -1,22 +1,17 @@
-"""Callbacks that save a run: the last state often, the best state by a metric, and on a signal before the run ends."""
+"""A callback that saves a run: the last state often, and the best state by a metric."""
 
 import math
-import signal
 import time
 from fnmatch import fnmatch
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import torch
-from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch import LightningModule, Trainer, callbacks
+from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.training.callbacks.interval import ImageInterval, State
-from gan_lab.training.loggers import log_checkpoint
-
-TIME_LIMIT_SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
-"""Signals that SLURM can send to a job shortly before its time limit (``--signal=USR2@120``); Windows has none."""
+from gan_lab.training.checkpoint import read
+from gan_lab.training.loggers import LOGS, log_checkpoint, log_marks
 
 CLOCK_INTERVAL = 16
 """Iterations between checks of ``minutes``: all ranks must agree on it, which is too costly in every iteration."""
@@ -27,6 +22,9 @@ class Checkpoint(callbacks.Checkpoint):
 
     It saves at the end of an iteration, where the loops, the loader's position and the counters agree, so that a
     resumed run continues exactly. It must come after the other callbacks, so that their states are up to date.
+
+    Where the budget ends it saves before anything is measured for the last time, and adds to the file at the end of
+    training what the callbacks have learned since: a run that is cut short between the two continues by measuring.
 
     Args:
         folder: the run's folder.
@@ -61,10 +59,40 @@ class Checkpoint(callbacks.Checkpoint):
             trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
             self.saved_at = time.monotonic()
 
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Keeps the state that the run resumes from if it is measured only now, and is the best."""
+        if self._is_best(trainer):
+            self._complete(trainer, module, ["best.ckpt"])
+
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        best = ["best.ckpt"] if self._is_best(trainer) else []
+        self._complete(trainer, module, [*best, "last.ckpt"])
         for alias in ("best", "last"):
             if (path := self.folder / f"{alias}.ckpt").is_file():
                 log_checkpoint(trainer.loggers, path, alias)
+
+    def _complete(self, trainer: Trainer, module: Any, names: list[str]) -> None:
+        """Writes the saved state of this moment, if there is one, with the present states of the callbacks.
+
+        The loops have moved on since, so the state is not collected anew. A file that says so already is left alone.
+        """
+        if trainer.is_global_zero and (saved := self._saved(trainer, module)) is not None:
+            states = {each.state_key: each.state_dict() for each in trainer.callbacks}  # type: ignore[attr-defined]
+            states = {key: state for key, state in states.items() if state}
+            if saved["callbacks"] != states or not (self.folder / "last.ckpt").is_file():
+                saved |= {"callbacks": states, LOGS: log_marks(trainer.loggers)}
+                for name in names:
+                    trainer.strategy.checkpoint_io.save_checkpoint(saved, self.folder / name)
+        trainer.strategy.barrier("completed")
+
+    def _saved(self, trainer: Trainer, module: Any) -> dict[str, Any] | None:
+        """Returns the contents of ``last.ckpt``, or of the checkpoint that the run resumes from, if of this moment."""
+        for path in (self.folder / "last.ckpt", trainer.ckpt_path):
+            if path and Path(path).is_file():
+                saved = read(path)
+                if saved["counters"]["iteration"] == module.iteration:
+                    return saved
+        return None
 
     def _is_late(self) -> bool:
         return time.monotonic() - self.saved_at > 60 * self.minutes
@@ -98,51 +126,3 @@ class Checkpoint(callbacks.Checkpoint):
     def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
         self.best, self.name = state["best"], state.get("name")
-
-
-class StopOnSignal(Callback):
-    """Ends the run between two iterations, where it can be saved, on Ctrl-C, SIGTERM or SLURM's time limit signal.
-
-    SLURM sends USR1 or USR2 if the job asks for it (``--signal=USR2@120``). A second signal ends the run at once.
-
-    Attributes:
-        received: the signal's number; None before one arrives.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.previous: dict[int, Any] = {}
-
-    @property
-    def cuts_short(self) -> bool:
-        """True if the run ends before its budget is used up."""
-        return self.received is not None
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        # Lightning has set its own handlers by now, which would stop the run between the steps of two phases.
-        numbers = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
-        self.previous = {number: signal.signal(number, self._handle) for number in numbers}
-
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-        self.previous = {}
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
-        rank_zero_info(f"{signal.Signals(number).name}: stopping after this iteration; send it again to stop at once.")
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
-        if trainer.world_size > 1:
-            received = torch.tensor(self.received or 0, device=module.device)
-            torch.distributed.all_reduce(received, torch.distributed.ReduceOp.MAX)
-            self.received = int(received) or None
-        if self.received is not None:
-            trainer.should_stop = True
-
-
-def is_cut_short(trainer: Trainer) -> bool:
-    """Returns True if a signal or a pruner ends the run before its budget is used up."""
-    return any(getattr(each, "cuts_short", False) for each in trainer.callbacks)  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from gan_lab.data.subsets import evenly_spaced
 from gan_lab.inference.translation import SPLIT, translated
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.interval import ImageInterval, State
+from gan_lab.training.callbacks.stop import is_stopped, long_step
 from gan_lab.training.loggers import log_image
 
 REAL, TRANSLATED = "real", "made"
@@ -53,7 +54,7 @@ class Confusion(Callback):
             self._show(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        if self.shown != module.images_seen:
+        if self.shown != module.images_seen and not is_stopped(trainer):
             self._show(trainer, module)
 
     def _show(self, trainer: Trainer, module: AlternatingModule) -> None:
@@ -61,11 +62,15 @@ class Confusion(Callback):
         data = getattr(trainer, "datamodule", None)
         if not isinstance(module, DiscriminatingTranslator) or not isinstance(data, TwoDomains):
             return
-        self.shown = module.images_seen
         module.sync_buffers()
-        if not trainer.is_global_zero:
+        values: Verdicts = {}
+        if trainer.is_global_zero and not long_step(
+            trainer, lambda: values.update(verdicts(module, data, self.n, self.seed))
+        ):
             return
-        values = verdicts(module, data, self.n, self.seed)
+        self.shown = module.images_seen
+        if not values:
+            return
         metrics = {f"confusion/critic_{of}/{kind}_{domain}": value for (kind, domain, of), value in values.items()}
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=self.shown)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
@@ -21,11 +23,14 @@ from gan_lab.evaluation.reports.records import EvaluationRecord
 from gan_lab.evaluation.reports.tables import metrics_table, one_line
 from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.alternating import AlternatingModule
-from gan_lab.training.callbacks.checkpoint import is_cut_short
 from gan_lab.training.callbacks.interval import ImageInterval, State
+from gan_lab.training.callbacks.sizing import Sizes, apply_sizes, fitting_sizes
+from gan_lab.training.callbacks.stop import INTERRUPTED, is_cut_short, is_stopped, long_step
 from gan_lab.training.loggers import log_table
 
 RECORDS = "metrics.jsonl"
+ANNOUNCED = 10.0
+"""Seconds from which on an evaluation is announced."""
 
 
 class Fidelity(Callback):
@@ -39,7 +44,9 @@ class Fidelity(Callback):
     - to ``trainer.callback_metrics`` by name, so that the best checkpoint can be chosen by any of them;
     - with their whole protocol to ``metrics.jsonl`` in the run's folder, one JSON object a line.
 
-    At the end a table is printed. If the model has no outputs that can be evaluated on the data, one line says so.
+    At the end a table is printed. If the model has no outputs that can be evaluated on the data, one line says so. An
+    evaluation that fails is reported in one line and recorded, and the run goes on. One that a signal interrupts is
+    made up for when the run is resumed.
 
     Attributes:
         last: the newest record of each tier, "quick" and "final", with the keys ``tier``, ``images_seen``,
@@ -47,7 +54,8 @@ class Fidelity(Callback):
 
     Args:
         every: images between quick evaluations; 0 evaluates at the end only.
-        n: number of samples, or the largest number of images to translate; None as in ``select_evaluator``.
+        n: number of samples, or the largest number of images to translate; None as in ``select_evaluator``, or what a
+            budget of minutes allows (see ``sizing``).
         folder: the run's folder.
         metrics: the final tier's metrics by name.
         quick: the quick tier's metrics by name.
@@ -89,6 +97,9 @@ class Fidelity(Callback):
         self.options |= {"cache_dir": cache_dir, "progress": progress}
         self.evaluators: dict[str, Evaluator] = {}
         self.last: dict[str, EvaluationRecord] = {}
+        self.failed: dict[str, str] = {}
+        self.sizes: Sizes | None = None
+        self.owed = False  # a quick evaluation of these weights, which a signal interrupted
         self.rows: list[list[Cell]] = []
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
@@ -106,53 +117,121 @@ class Fidelity(Callback):
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Drops records made after the checkpoint that the run resumes from, as the loggers drop their rows."""
-        path, seen = self.folder / RECORDS, pl_module.images_seen
-        if trainer.is_global_zero and path.is_file():
-            whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a crash may have cut off the last line
-            kept = [line for line in whole.splitlines() if json.loads(line)["images_seen"] <= seen]
-            with atomic_write(path) as temporary:
-                temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
+        if trainer.is_global_zero:
+            self._drop_records(pl_module.images_seen)
+        self._fit_sizes(trainer, pl_module)
+        if self.owed and "quick" in self.evaluators:
+            self._evaluate(trainer, pl_module, "quick")
+
+    def _fit_sizes(self, trainer: Trainer, module: Any) -> None:
+        """Reduces evaluations of a default size to what a budget of minutes allows; a resumed run keeps the sizes."""
+        minutes = getattr(getattr(module, "budget", None), "minutes", None)
+        if minutes is None or self.tiers["final"][1] is not None:
+            return
+        if self.sizes is None:
+            found: Sizes = {}
+            long_step(trainer, lambda: found.update(fitting_sizes(self.evaluators, module, minutes)), together=True)
+            self.sizes = found or None
+        apply_sizes(self.evaluators, self.sizes or {}, minutes)
+
+    def _drop_records(self, seen: int) -> None:
+        path = self.folder / RECORDS
+        if not path.is_file():
+            return
+        whole, _, _ = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")  # a crash may cut a line off
+        found = {line: _moment(line) for line in whole.splitlines()}
+        known = [(tier, self._images_at_last(tier)) for tier in self.tiers]
+        kept = [line for line, at in found.items() if at and (at[1] < seen or (at[1] == seen and at in known))]
+        if damaged := sum(moment is None for moment in found.values()):
+            rank_zero_info(f"Damaged lines of {path} are left out: {damaged}.")
+        with atomic_write(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:
-        """Evaluates where the budget ends, too, so that the checkpoint saved next has the last metrics."""
+        """Makes the quick evaluations; those at the end of the budget follow once the last checkpoint is saved."""
         ends = trainer.should_stop and not is_cut_short(trainer)
-        if "quick" in self.evaluators and (self.every.due(pl_module.images_seen) or ends):
+        if self.every.due(pl_module.images_seen) and "quick" in self.evaluators and not ends:
             self._evaluate(trainer, pl_module, "quick")
-        if "final" in self.evaluators and ends:
-            self._evaluate(trainer, pl_module, "final")
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        due = "final" in self.evaluators and not is_cut_short(trainer)
-        if due and self._images_at_last("final") != pl_module.images_seen:
-            self._evaluate(trainer, pl_module, "final")
+        """Makes the last evaluations, unless they are known from an earlier part of the run."""
+        for tier in ("quick", "final"):
+            if self._due(trainer, tier, pl_module.images_seen):
+                self._evaluate(trainer, pl_module, tier)
+        if is_stopped(trainer):
+            return
         if self.rows:  # once at the end: loggers store the whole table at each call
             log_table(trainer.loggers, "metrics", COLUMNS, self.rows, pl_module.images_seen)
-        if "final" in self.evaluators and "final" in self.last and trainer.is_global_zero:
+        if self._images_at_last("final") == pl_module.images_seen and trainer.is_global_zero:
             record = self.last["final"]
             comparison = self.evaluators["final"].comparison_text(record["protocol"])
             Console().print(metrics_table(record["figures"], comparison, record["images_seen"]))
+
+    def _due(self, trainer: Trainer, tier: str, images_seen: int) -> bool:
+        at_end = not is_cut_short(trainer) and (tier == "final" or trainer.should_stop)
+        return at_end and tier in self.evaluators and self._images_at_last(tier) != images_seen
+
+    def missing(self, images_seen: int) -> dict[str, str]:
+        """Returns the evaluations that the end of the run lacks, "quick" and "final", and why."""
+        lacking = [tier for tier in self.evaluators if self._images_at_last(tier) != images_seen]
+        due = [tier for tier in lacking if tier == "final" or tier in self.failed]
+        return {tier: self.failed.get(tier, INTERRUPTED) for tier in due}
 
     def _images_at_last(self, tier: str) -> int | None:
         return self.last[tier]["images_seen"] if tier in self.last else None
 
     def _evaluate(self, trainer: Trainer, model: AlternatingModule, tier: str) -> None:
-        began, evaluator = time.monotonic(), self.evaluators[tier]
-        model.sync_buffers()
-        record = evaluator.evaluate(model).record()
-        if tier == "quick":  # the values depend on N, so they must not be mistaken for the final ones
-            record["figures"] = {f"quick_{name}": value for name, value in record["figures"].items()}
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in record["figures"].items()})
-        counters = {"tier": tier, "images_seen": model.images_seen, "iteration": model.iteration}
-        line = json.dumps({**counters, "seconds": time.monotonic() - began, **record}, default=str)
-        self.last[tier] = json.loads(line)
-        if trainer.is_global_zero:
-            self._write(trainer, line, self.last[tier], evaluator)
+        """Evaluates and records; an evaluation that fails or is interrupted gives no metrics (collective)."""
+        self.failed.pop(tier, None)
+        self._announce(tier)
+        record: dict[str, Any] = {}
+        completed = long_step(trainer, lambda: record.update(self._measure(model, tier)), together=True)
+        self.owed = tier == "quick" and not completed
+        if "error" in record:
+            self.failed[tier] = record["error"]
+            rank_zero_info(f"The {tier} evaluation failed, so its metrics are missing: {record['error']}")
+            if trainer.is_global_zero:
+                self._append(json.dumps(record))
+        elif completed:
+            self._keep(trainer, tier, record)
 
-    def _write(self, trainer: Trainer, line: str, record: EvaluationRecord, evaluator: Evaluator) -> None:
+    def _announce(self, tier: str) -> None:
+        """Says how long the last evaluation takes, if that is long: judged by the quick one."""
+        if tier == "final" and "quick" in self.last:
+            seconds = self.last["quick"]["seconds"] / self.evaluators["quick"].n * self.evaluators["final"].n
+            if seconds > ANNOUNCED:
+                about = timedelta(seconds=round(seconds))
+                rank_zero_info(f"The last metrics, of {self.evaluators['final'].n:,} items, take about {about}.")
+
+    def _measure(self, model: AlternatingModule, tier: str) -> dict[str, Any]:
+        """Returns the record of an evaluation, or with ``error`` why there is none (collective)."""
+        counters = {"tier": tier, "images_seen": model.images_seen, "iteration": model.iteration}
+        began = time.monotonic()
+        model.sync_buffers()
+        try:
+            record = self.evaluators[tier].evaluate(model).record()
+        except Exception as error:  # whatever a metric raises: the training that it was to measure is worth more
+            return {**counters, "error": _reason(error)}
+        return {**counters, "seconds": time.monotonic() - began, **record}
+
+    def _append(self, line: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+    def _keep(self, trainer: Trainer, tier: str, record: dict[str, Any]) -> None:
+        """Keeps an evaluation for the checkpoint, and sends it to the records and to all loggers."""
+        if tier == "quick":  # the values depend on N, so they must not be mistaken for the final ones
+            record["figures"] = {f"quick_{name}": value for name, value in record["figures"].items()}
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in record["figures"].items()})
+        line = json.dumps(record, default=str)
+        self.last[tier] = json.loads(line)
+        if trainer.is_global_zero:
+            self._append(line)
+            self._write(trainer, self.last[tier], self.evaluators[tier])
+
+    def _write(self, trainer: Trainer, record: EvaluationRecord, evaluator: Evaluator) -> None:
         protocol = record["protocol"]
         comparison = evaluator.comparison_text(protocol)
         values = record["figures"] | evaluator.counts(protocol)
@@ -169,11 +248,33 @@ class Fidelity(Callback):
         return self.last.get("final", {})
 
     def state_dict(self) -> State:
-        return {"every": self.every.state_dict(), "last": self.last, "lines": self.rows}
+        return {
+            "every": self.every.state_dict(),
+            "last": self.last,
+            "lines": self.rows,
+            "owed": self.owed,
+            "sizes": self.sizes,
+        }
 
     def load_state_dict(self, state_dict: State) -> None:
         self.every.load_state_dict(state_dict["every"])
         self.last, self.rows = state_dict["last"], list(state_dict.get("lines", []))
+        self.owed, self.sizes = state_dict.get("owed", False), state_dict.get("sizes")
+
+
+def _reason(error: Exception) -> str:
+    """Returns one line: the message of an error, after its name if it is not one of the user's making."""
+    name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return name + " ".join(str(error).split())
+
+
+def _moment(line: str) -> tuple[str, int] | None:
+    """Returns the tier of a record and the images seen; None for a damaged line."""
+    try:
+        record = json.loads(line)
+        return str(record["tier"]), int(record["images_seen"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _chosen(parts: Mapping[str, MetricFactory] | None) -> dict[str, MetricFactory]:

@@ -16,6 +16,7 @@ from gan_lab.common.images import to_float
 from gan_lab.inference.translation import SPLIT, ends, translated
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.interval import ImageInterval, State
+from gan_lab.training.callbacks.stop import is_stopped
 
 Term = tuple[str, str]
 """A phase and the name of one of its terms."""
@@ -88,7 +89,7 @@ class Health(Callback):
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self._stop_if_broken(trainer)
-        if trainer.is_global_zero and self.logged != module.images_seen:
+        if trainer.is_global_zero and self.logged != module.images_seen and not is_stopped(trainer):
             self._log(trainer, module, {})
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
@@ -192,11 +193,13 @@ class Health(Callback):
             rank_zero_warn(text)
 
     def state_dict(self) -> State:
-        return {"every": self.every.state_dict(), "alike": dict(self.times_alike), "warned": sorted(self.warned)}
+        kept = {"alike": dict(self.times_alike), "warned": sorted(self.warned), "logged": self.logged}
+        return {"every": self.every.state_dict(), **kept}
 
     def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
         self.times_alike, self.warned = dict(state["alike"]), set(state["warned"])
+        self.logged = state.get("logged", -1)
 
 
 def _remedies(phase: str, term: str, precision: str, clips: bool) -> str:

@@ -1,6 +1,7 @@
 """Sample grids during training: images of fixed latents, or translations of fixed test images."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gan_lab.common.images import read_frames, save_animation, save_png
 from gan_lab.evaluation.kinds import animation_for, sheet_for
 from gan_lab.inference.sheets import SheetOptions
 from gan_lab.training.callbacks.interval import ImageInterval, State
+from gan_lab.training.callbacks.stop import INTERRUPTED, is_stopped, long_step
 from gan_lab.training.loggers import log_animation, log_image
 
 
@@ -25,6 +27,8 @@ class SampleGrid(Callback):
     - ``samples.gif``: all of them, as an animation;
     - ``interpolation.gif``: walks through the latent space, for a model that has one;
     - ``prediction.gif``: predictions of a model of sequences.
+
+    A signal interrupts it; what is then missing is made up for when the run is resumed.
 
     A conditional model on data with classes has a class in each row, a translation model a test image in each: see
     ``gan_lab.evaluation.kinds``. A model that neither samples nor translates nor predicts has no grid.
@@ -44,13 +48,14 @@ class SampleGrid(Callback):
         self.every, self.folder = ImageInterval(every), Path(folder)
         self.options, self.animate = SheetOptions(n, seed, columns), animate
         self.sheet: Callable[[], Tensor] | None = None
-        self.shown = -1
+        self.shown = self.animated = -1
+        self.owed = False  # a grid of these weights, which a signal interrupted
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.sheet = sheet_for(module, getattr(trainer, "datamodule", None), self.options)
         if self.sheet is None:
             rank_zero_info(f"No sample grids: {type(module).__name__} has no outputs to show on these data.")
-        elif module.images_seen == 0:
+        elif module.images_seen == 0 or self.owed:
             self._show(trainer, module, self.sheet)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, *_: object) -> None:
@@ -58,25 +63,37 @@ class SampleGrid(Callback):
             self._show(trainer, module, self.sheet)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        if self.sheet is None:
+        if self.sheet is None or is_stopped(trainer):
             return
         if self.shown != module.images_seen:
             self._show(trainer, module, self.sheet)
-        if trainer.is_global_zero and self.animate:
-            self._animate_grids(module.images_seen)
-            self._animate_model(trainer, module)
+        if self.animate and self.animated != module.images_seen and not self.owed:
+            completed = not trainer.is_global_zero or long_step(trainer, partial(self._animate, trainer, module))
+            self.animated = module.images_seen if completed else -1
 
     def _show(self, trainer: Trainer, module: Any, make_sheet: Callable[[], Tensor]) -> None:
         """Averages the buffers over all ranks (collective); then rank 0 makes the images."""
-        self.shown = module.images_seen
         if hasattr(module, "sync_buffers"):
             module.sync_buffers()
-        if not trainer.is_global_zero:
+        made: list[Tensor] = []
+        if trainer.is_global_zero:
+            self.owed = not long_step(trainer, lambda: made.append(make_sheet()))
+        if self.owed:
             return
-        sheet = make_sheet()
-        save_png(self.folder / "samples" / f"{self.shown:09d}.png", sheet)
-        save_png(self.folder / "samples.png", sheet)
-        log_image(trainer.loggers, "samples", sheet, self.shown)
+        self.shown = module.images_seen
+        for sheet in made:
+            save_png(self.folder / "samples" / f"{self.shown:09d}.png", sheet)
+            save_png(self.folder / "samples.png", sheet)
+            log_image(trainer.loggers, "samples", sheet, self.shown)
+
+    def missing(self, images_seen: int) -> dict[str, str]:
+        """Returns "samples", and why, if the end of the run lacks its grid or its animations."""
+        wanted = () if self.sheet is None else (self.shown, self.animated) if self.animate else (self.shown,)
+        return {"samples": INTERRUPTED} if any(at != images_seen for at in wanted) else {}
+
+    def _animate(self, trainer: Trainer, module: Any) -> None:
+        self._animate_grids(module.images_seen)
+        self._animate_model(trainer, module)
 
     def _animate_grids(self, images_seen: int) -> None:
         """Reads the grids from disk, so that those written before the run was resumed are included."""
@@ -91,8 +108,9 @@ class SampleGrid(Callback):
             log_animation(trainer.loggers, animation.name, path, module.images_seen)
 
     def state_dict(self) -> State:
-        return {"every": self.every.state_dict(), "shown": self.shown}
+        return {"every": self.every.state_dict(), "shown": self.shown, "animated": self.animated, "owed": self.owed}
 
     def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
-        self.shown = state["shown"]
+        self.shown, self.animated = state["shown"], state.get("animated", -1)
+        self.owed = state.get("owed", False)

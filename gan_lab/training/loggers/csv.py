@@ -1,7 +1,7 @@
 """A CSV table of metrics on disk.
 
-A resumed run continues the table in its folder. The first step that it logs tells where it continues; rows that an
-earlier part of the run logged after that step (it was killed after its last checkpoint) are dropped.
+A resumed run continues the table in its folder. Rows that an earlier part of the run logged after the checkpoint (it
+was killed later) are dropped.
 """
 
 import csv
@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.training.loggers.marks import Marks
 
 FLUSH_SECONDS = 5.0
 Cells = dict[str, str | int]
@@ -23,7 +24,8 @@ Cells = dict[str, str | int]
 class CSV(Logger):
     """Writes the wide table ``<folder>/metrics.csv``: a row for each step, ``images`` first, a column for each name.
 
-    Rows reach the disk every few seconds. A row that was cut off by a crash is dropped when the run is resumed.
+    Rows reach the disk every few seconds, and before each checkpoint. A row that is damaged, such as one that was cut
+    off by a crash, is dropped when the run is resumed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -55,22 +57,25 @@ class CSV(Logger):
     def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
         step = int(step or 0)
         if not self.columns:
-            self._open(step)
+            self.begin(step)
         if not self.rows or self.rows[-1]["images"] != step:
             self.rows.append({"images": step})
         self.rows[-1].update({name: _number(value) for name, value in metrics.items()})
         if time.monotonic() - self.written > FLUSH_SECONDS:
             self.save()
 
-    def _open(self, step: int) -> None:
-        """Continues the table of an earlier part of the run, up to the step where this part begins."""
+    @rank_zero_only
+    def begin(self, images: int, marks: Marks | None = None) -> None:
+        """Continues the table of an earlier part of the run, up to the row of ``images``."""
         self.columns = ["images"]
         if self.path.exists():
-            whole, _, _ = self.path.read_text().rpartition("\n")
-            reader = csv.DictReader(io.StringIO(whole))
-            self.columns = list(reader.fieldnames or self.columns)
-            self.rows = [{**row, "images": int(row["images"])} for row in reader if int(row["images"]) <= step]
+            self.columns, rows = _read(self.path)
+            self.rows = [row for row in rows if int(row["images"]) <= images]
             self._rewrite()
+
+    def marks(self) -> dict[str, int]:
+        """Returns nothing: rows are dropped by their first column."""
+        return {}
 
     @rank_zero_only
     def save(self) -> None:
@@ -113,6 +118,25 @@ class CSV(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         self.save()
+
+
+def _read(path: Path) -> tuple[list[str], list[Cells]]:
+    """Returns the columns and the rows of a table; damaged rows are left out, as is the last one if it was cut off."""
+    whole, _, _ = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
+    table = list(csv.reader(whole.replace("\0", "").splitlines()))
+    columns = table[0] if table else ["images"]
+    if columns[0] != "images":
+        rank_zero_info(f"The header of {path} is damaged: a new table begins, and the old one is kept as {path}.bak.")
+        path.replace(f"{path}.bak")
+        return ["images"], []
+    rows: list[Cells] = [
+        {**dict(zip(columns, row, strict=True)), "images": int(row[0])}
+        for row in table[1:]
+        if len(row) == len(columns) and row[0].isdecimal()
+    ]
+    if len(rows) < len(table) - 1:
+        rank_zero_info(f"Damaged rows of {path} are left out: {len(table) - 1 - len(rows)}.")
+    return columns, rows
 
 
 def _number(value: float | Tensor) -> str | int:

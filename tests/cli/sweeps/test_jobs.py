@@ -7,7 +7,9 @@ import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +27,7 @@ from gan_lab.cli.sweeps import jobs as sweeps
 from gan_lab.common.errors import UserError
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
-from gan_lab.training.callbacks.checkpoint import TIME_LIMIT_SIGNALS
+from gan_lab.training.callbacks.stop import TIME_LIMIT_SIGNALS
 from gan_lab.training.run_config import RunConfig
 
 TINY = ["data=digits", "debug=smoke", "model.generator.base=4", "model.discriminator.base=4", "callbacks.samples=null"]
@@ -200,3 +202,19 @@ def test_launchers_send_jobs_that_other_processes_can_import(monkeypatch):
     runpy.run_module("gan_lab.train", run_name="__main__", alter_sys=True)
     pickled = cloudpickle.dumps(sent[0])  # as joblib and submitit do
     assert b"gan_lab.train" in pickled and b"__main__" not in pickled
+
+
+def test_sigterm_during_a_sweep_stops_it_and_its_table_is_written(tmp_path):
+    """The signal comes while the sweep trains, composes or passes from job to job."""
+    small = ["data=digits", "data.size=8", "budget.epochs=null", "budget.images=64", "trainer=cpu", "callbacks=none"]
+    places = [f"runs={tmp_path}", f"hydra.sweep.dir={tmp_path}", "logger=none"]
+    seeds = f"seed={','.join(map(str, range(99)))}"
+    command = [sys.executable, "-m", "gan_lab.train", "-m", *small, *places, seeds]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "jobs" / "0001.json").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "table.csv" in printed and (tmp_path / "table.csv").is_file()

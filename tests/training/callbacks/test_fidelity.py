@@ -1,4 +1,5 @@
 import json
+import time
 import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -15,9 +16,11 @@ from gan_lab.evaluation import image_sets as sources
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.score import Score
+from gan_lab.training.budget import Budget
 from gan_lab.training.callbacks import fidelity
-from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
+from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
+from gan_lab.training.callbacks.stop import StopOnSignal
 
 QUICK = {"distance": FrechetDistance, "score": Score}
 FINAL = {**QUICK, "kernel": KernelDistance}
@@ -122,8 +125,8 @@ def test_the_final_tier_is_evaluated_between_two_multiples(run, tmp_path):
     assert evaluations(tmp_path) == [("quick", 20), ("quick", 40), ("final", 48)]
 
 
-def test_the_last_iteration_is_evaluated_before_its_checkpoint(run, tmp_path):
-    """The checkpoint written at the end of the iteration holds the metrics."""
+def test_the_end_is_saved_before_it_is_evaluated(run, tmp_path):
+    """The checkpoint of the last iteration is written first, and gets the metrics later."""
     seen = []
 
     class After(fidelity.Callback):
@@ -131,10 +134,10 @@ def test_the_last_iteration_is_evaluated_before_its_checkpoint(run, tmp_path):
             seen.append((module.images_seen, "fd_grey" in trainer.callback_metrics))
 
     module = SamplingModule()
-    module.stop_at = 12
+    module.stop_at = 48
     run(make(tmp_path, every=0), module, callbacks=[After()])
-    assert seen == [(4, False), (8, False), (12, True)]
-    assert evaluations(tmp_path) == [("quick", 12), ("final", 12)]
+    assert seen[-1] == (48, False)
+    assert evaluations(tmp_path) == [("quick", 48), ("final", 48)]
 
 
 def test_a_run_stopped_by_a_signal_is_not_evaluated(run, tmp_path):
@@ -173,7 +176,7 @@ def test_records_after_the_checkpoint_and_a_truncated_line_are_dropped(run, tmp_
     rows = [json.dumps({"tier": "quick", "images_seen": seen}) for seen in (0, 16)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(rows) + '\n{"tier": "quick", "ima')
     run(make(tmp_path, every=0))
-    assert evaluations(tmp_path) == [("quick", 0), ("final", 48)]
+    assert evaluations(tmp_path) == [("final", 48)]  # nor did the checkpoint know the one of its own moment
 
 
 def test_a_tier_without_metrics_generates_no_samples(run, tmp_path):
@@ -243,3 +246,57 @@ def test_one_sample_is_refused_before_the_first_step(run, tmp_path, counts):
     with pytest.raises(UserError, match="n=1 is not valid"):
         run(make(tmp_path, 16, **counts), module)
     assert module.iteration == 0
+
+
+def test_an_evaluation_that_fails_does_not_end_the_run(run, tmp_path, caplog):
+    class Broken(SamplingModule):
+        def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+            if self.images_seen == 32:
+                raise RuntimeError("out of\nmemory")
+            return super().sample(n, seed, start, label, truncation)
+
+    out = run(module=Broken())
+    assert evaluations(tmp_path) == [("quick", 16), ("quick", 32), ("quick", 48), ("final", 48)]
+    assert lines(tmp_path)[1]["error"] == "RuntimeError: out of memory"
+    assert "The quick evaluation failed, so its metrics are missing: RuntimeError: out of memory" in caplog.text
+    assert out.callback.missing(48) == {}
+
+
+def test_a_budget_of_minutes_has_a_small_last_evaluation_which_a_resumed_run_keeps(run, tmp_path, caplog):
+    class Slow(SamplingModule):
+        budget = Budget(minutes=0.01)
+
+        def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
+            time.sleep(0.0005 * n)
+            return super().sample(n, seed, start, label, truncation)
+
+    out = run(make(tmp_path, every=0, n=None), Slow())
+    (final,) = lines(tmp_path)
+    assert final["protocol"]["samples"] == 256 and "256 items are generated for them instead of 10,000" in caplog.text
+    assert out.callback.state_dict()["sizes"]["final"][0] == 256
+    resumed = make(tmp_path, every=0, n=None)
+    resumed.load_state_dict({**out.callback.state_dict(), "last": {}, "sizes": {"quick": [99, None], "final": [99, 7]}})
+    run(resumed, Slow())
+    protocol = lines(tmp_path)[-1]["protocol"]
+    assert (protocol["samples"], protocol["real"]) == (99, 7)
+
+
+def test_a_number_that_was_asked_for_is_taken_in_any_budget(run, tmp_path):
+    class Short(SamplingModule):
+        budget = Budget(minutes=0.0001)
+
+    run(make(tmp_path, every=0, n=300), Short())
+    assert lines(tmp_path)[-1]["protocol"]["samples"] == 300
+
+
+def test_two_pictures_end_the_evaluation_and_not_the_run(run, tmp_path):
+    class Two(Data):
+        def images(self, split, limit=None):
+            yield self.pixels.to(torch.uint8)[:1]
+
+        def count(self, split):
+            return 1
+
+    out = run(make(tmp_path, every=0), data=Two())
+    (record,) = lines(tmp_path)
+    assert out.callback.missing(48) == {"final": record["error"]}

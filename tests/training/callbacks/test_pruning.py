@@ -8,9 +8,10 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from gan_lab.training.callbacks.checkpoint import Checkpoint, is_cut_short
+from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.callbacks.pruning import LatestPercentile, Pruning
+from gan_lab.training.callbacks.stop import is_cut_short
 from gan_lab.training.study import STUDY_NAME, open_storage
 
 

@@ -15,7 +15,16 @@ from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 
 from gan_lab.common.images import save_animation
-from gan_lab.training.loggers import CSV, TensorBoard, log_animation, log_checkpoint, log_image, log_table
+from gan_lab.training.loggers import (
+    CSV,
+    TensorBoard,
+    begin_logs,
+    log_animation,
+    log_checkpoint,
+    log_image,
+    log_marks,
+    log_table,
+)
 
 IMAGE = torch.zeros(3, 4, 5, dtype=torch.uint8)
 
@@ -153,3 +162,62 @@ def test_a_logger_ignores_what_it_does_not_support(tmp_path):
     log_table([logger], "metrics", ["metric"], [["fid"]], 1)
     log_checkpoint([logger], tmp_path / "last.ckpt", "last")
     assert not (tmp_path / "run").exists()
+
+
+def test_csv_reaches_the_disk_before_a_checkpoint_and_begins_where_it_stands(tmp_path):
+    logger = CSV(tmp_path)
+    for step in (10, 20, 30):
+        logger.log_metrics({"loss": float(step)}, step)
+    assert log_marks([logger]) == {}
+    assert [row["images"] for row in table(tmp_path)] == ["10", "20", "30"]
+    resumed = CSV(tmp_path)
+    begin_logs([resumed], 20, {})
+    resumed.log_metrics({"loss": 4.0}, 40)
+    resumed.save()
+    assert [row["images"] for row in table(tmp_path)] == ["10", "20", "40"]
+
+
+def test_damaged_rows_are_left_out_and_a_damaged_header_begins_anew(tmp_path):
+    (tmp_path / "metrics.csv").write_bytes(b"images,loss\n10,1\n\0\xff\nx,2\n20\n30,3,4\n40,5\n5")
+    logger = CSV(tmp_path)
+    begin_logs([logger], 50, None)
+    logger.log_metrics({"loss": 6.0}, 60)
+    logger.save()
+    assert [(row["images"], row["loss"]) for row in table(tmp_path)] == [("10", "1"), ("40", "5"), ("60", "6")]
+
+    (tmp_path / "metrics.csv").write_bytes(b"\xff\0,loss\n10,1\n")
+    logger = CSV(tmp_path)
+    logger.log_metrics({"loss": 7.0}, 70)
+    logger.save()
+    assert [row["images"] for row in table(tmp_path)] == ["70"]
+    assert (tmp_path / "metrics.csv.bak").read_bytes() == b"\xff\0,loss\n10,1\n"
+
+
+def test_tensorboard_forgets_what_came_after_the_marks_even_at_the_same_step(tmp_path):
+    first = TensorBoard(tmp_path)
+    first.log_metrics({"loss": 1.0}, 10)
+    marks = log_marks([first])
+    first.log_metrics({"metric": 2.0}, 10)
+    first.log_metrics({"loss": 3.0}, 20)
+    first.save()
+    time.sleep(1)  # files are read in the order of their names, which hold the second
+    second = TensorBoard(tmp_path)
+    begin_logs([second], 10, marks)
+    second.log_metrics({"metric": 4.0}, 10)
+    second.finalize("failed")
+    found = events(tmp_path)
+    assert [(e.step, e.value) for e in found.Scalars("loss")] == [(10, 1.0)]
+    assert [(e.step, e.value) for e in found.Scalars("metric")] == [(10, 4.0)]
+    third = TensorBoard(tmp_path)  # from the first checkpoint once more
+    begin_logs([third], 10, marks)
+    third.finalize("failed")
+    assert "metric" not in events(tmp_path).Tags()["scalars"]
+
+
+def test_a_writer_is_not_opened_before_it_is_used(tmp_path):
+    logger = TensorBoard(tmp_path)
+    writer = logger.experiment  # as Lightning asks for it
+    assert not list(tmp_path.iterdir())
+    writer.add_scalar("own", 1.0, 5)
+    logger.finalize("failed")
+    assert [(e.step, e.value) for e in events(tmp_path).Scalars("own")] == [(5, 1.0)]
