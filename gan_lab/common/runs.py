@@ -1,6 +1,7 @@
 """Run folders: their contents and state, and the search for a run to resume."""
 
 import fcntl
+import itertools
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from gan_lab.common.atomic import atomic_write, temporary_files
 from gan_lab.common.errors import UserError
@@ -17,7 +18,7 @@ from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
-IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial"}
+IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial", "accept_changed_data", "init_share"}
 """Keys that do not affect training: runs that differ in these alone are equal."""
 TRAINED_KEYS = {"model", "data", "seed", "batch_size", "budget", "precision", "trainer"}
 """Keys that affect training; every other choice is resolved in ``model`` and ``data``."""
@@ -27,6 +28,8 @@ _DEVICES = "trainer.devices"
 
 class Run:
     """The folder of a run: ``config.json`` (resolved), ``run.json`` (its state), checkpoints, logs and images.
+
+    A run that is resumed with another configuration keeps the earlier ones as ``config.1.json``, ``config.2.json``, ….
 
     Args:
         folder: created when the run begins, if it does not exist.
@@ -52,8 +55,17 @@ class Run:
         for name in (LAST, BEST):
             for temporary in temporary_files(self.folder / name):
                 temporary.unlink()
+        self._keep_earlier(config)
         write_json(self.folder / "config.json", config)
         self.record("running")
+
+    def _keep_earlier(self, config: Mapping[str, object]) -> None:
+        """Copies the configuration of an earlier part of the run to ``config.<number>.json``, if it was another one."""
+        earlier, present = read_json(self.folder / "config.json"), cast("dict[str, object]", replace_non_finite(config))
+        if earlier and {**earlier, "resume": None} != {**present, "resume": None}:
+            numbers = itertools.count(1)
+            free = next(p for n in numbers if not (p := self.folder / f"config.{n}.json").exists())
+            write_json(free, earlier)
 
     def record(self, state: str, **details: object) -> None:
         """Records the state, "running", "finished", "stopped", "pruned" or "failed", with details."""
@@ -97,6 +109,11 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
             continue
         return folder
     raise UserError(f"No new folder can be created in {runs}: give another with runs=….")
+
+
+def is_run(folder: Path) -> bool:
+    """Tells whether a folder is that of a run: its configuration or its state is there."""
+    return (folder / "config.json").is_file() or (folder / "run.json").is_file()
 
 
 def run_title(folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from gan_lab.common.capabilities import Identity, KnownAgain
 from gan_lab.common.device import versions
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.renames import FORMAT
@@ -17,6 +18,8 @@ from gan_lab.training.callbacks.checkpoint import Checkpoint, StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 from gan_lab.training.run_config import RunConfig
 
+RECORDED = ("model", "data", "seed", "precision")
+"""Sections of the configuration that checkpoints have."""
 EXPECTED_WARNINGS = (
     ".*does not have many workers",
     ".*Checkpoint directory .* exists",
@@ -29,7 +32,7 @@ EXPECTED_WARNINGS = (
 def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
     """Makes Lightning's Trainer with the configured callbacks and loggers, and those that every run has."""
     stop = StopOnSignal()
-    record = Record({key: config.values[key] for key in ("model", "data", "seed", "precision")})
+    record = Record({key: config.values[key] for key in RECORDED})
     # A node without a target is what a recipe sets of a callback that was left out.
     chosen = [node for node in config.callbacks.values() if node and "_target_" in node]
     callbacks = [stop, record, *(instantiate(node) for node in chosen)]
@@ -50,13 +53,20 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Adds to every checkpoint the configurations that rebuild the model and its data, the format and the versions."""
+    """Adds to every checkpoint the configurations that rebuild the model and its data, what the data are known again by,
+    the format and the versions.
+    """
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = dict(configuration)
+        self.identities: dict[str, Identity] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["gan_lab"] = {**self.configuration, "format": FORMAT, "versions": versions()}
+        data = getattr(trainer, "datamodule", None)
+        if self.identities is None and isinstance(data, KnownAgain):
+            self.identities = data.identities()
+        known = {"identities": self.identities} if self.identities else {}
+        checkpoint["gan_lab"] = {**self.configuration, **known, "format": FORMAT, "versions": versions()}
 
 
 class _OwnMessages(logging.Filter):

@@ -191,7 +191,7 @@ def test_init_from_copies_matching_weights(tmp_path):
     source = fit(make(2))
     torch.save({"gan_lab": {}, "state_dict": source.state_dict(), "counters": {}}, tmp_path / "a.ckpt")
     target = make()
-    assert load_weights(target, tmp_path / "a.ckpt") == []
+    assert load_weights(target, tmp_path / "a.ckpt", 1.0) == (1.0, [])
     assert torch.equal(weights(target), weights(source)) and target.iteration == 0
     with pytest.raises(UserError, match="same networks"):
         load_weights(nn.Linear(2, 2), tmp_path / "a.ckpt")

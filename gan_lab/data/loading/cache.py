@@ -19,6 +19,7 @@ import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.image_sets import DamagedImage, ImageSet, Scan
 from gan_lab.data.reading.images import READER
@@ -92,6 +93,12 @@ class Rendered:
         else:
             shape = f"{self.spec.center_crop(self.pixels).shape}".encode()
         return blake2b(shape + self.digests.tobytes(), digest_size=DIGEST).hexdigest()
+
+    def identity(self, labelled: bool = False) -> Identity:
+        """Returns the number of images and a hash of them, with their labels if ``labelled`` is set."""
+        labels = self.labels.tobytes() if labelled and self.labels is not None else b""
+        whole = blake2b(self.fingerprint().encode() + labels, digest_size=DIGEST).hexdigest()
+        return {"count": len(self), "hash": whole}
 
     @property
     def shapes(self) -> Int64Array:
