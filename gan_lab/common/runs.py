@@ -116,6 +116,12 @@ def is_run(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / "run.json").is_file()
 
 
+def strange_files(folder: Path) -> list[str]:
+    """Returns names of files that a run would overwrite, in a folder that no run has made."""
+    written = ("config.json", "run.json", BEST, "metrics.csv", "metrics.jsonl", "samples.png", "samples.gif")
+    return [] if read_json(folder / "run.json").get("state") else [n for n in written if (folder / n).exists()]
+
+
 def run_title(folder: Path) -> str:
     """Returns a title of a run: the run's name (method and data) if it is known, and its folder's name."""
     folder = folder.absolute()
@@ -225,11 +231,12 @@ def replace_non_finite(node: object) -> object:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a JSON file; an empty one if the file is missing or damaged."""
+    """Returns the mapping in a JSON file; an empty one if the file is missing or damaged, or holds something else."""
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def checkpoint_path(path: str | Path) -> Path:

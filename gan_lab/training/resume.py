@@ -61,6 +61,10 @@ def _decide(config: RunConfig, data: Any, model: Any) -> tuple[Path, Path | None
     folder = _folder(config, given, checkpoint)
     if folder and (folder / runs.LAST).exists() and not (checkpoint and folder.samefile(checkpoint.parent)):
         raise UserError(f"{folder} holds a run already: add resume={folder}, or give another run_dir.")
+    if folder and (strange := runs.strange_files(folder)):
+        raise UserError(
+            f"{folder} holds no run, and a run would overwrite its {' and '.join(strange)}: give another run_dir."
+        )
     folder = folder or runs.create_run_dir(config.runs, config.name)
     os.environ |= {FOLDER: str(folder), RESUMED: str(checkpoint or "")}
     return folder, checkpoint

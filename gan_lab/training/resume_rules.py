@@ -63,8 +63,7 @@ class Change(NamedTuple):
 def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[Change]:
     """Returns the keys in which a configuration differs from a recorded one.
 
-    Left out are top-level keys that are not recorded (an earlier version had none), values with the run's folder, and
-    copies of a change in keys that interpolate it: ``model.engine.budget.images`` beside ``budget.images``.
+    Left out are top-level keys that are not recorded (an earlier version had none), and values with the run's folder.
 
     Args:
         recorded: the run's own configuration under its present names, or some of its sections.
@@ -73,8 +72,7 @@ def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[Cha
     folders = [str(each.get("run_dir")) for each in (recorded, present)]
     sections = [(key, recorded[key], present[key]) for key in recorded if key in present and key not in UNSAID]
     found = [change for section in sections for change in _differences(*section)]
-    changed = [each for each in found if not _is_place(each, folders)]
-    return sorted((each for each in changed if not any(_copies(each, other) for other in changed)), key=lambda each: each.key)
+    return sorted((each for each in found if not _is_place(each, folders)), key=lambda each: each.key)
 
 
 def _differences(key: str, old: object, new: object) -> Iterator[Change]:
@@ -92,7 +90,7 @@ def check_changes(found: Sequence[Change], checkpoint: Path) -> Sequence[Change]
     Raises:
         UserError: if one of the keys cannot change; it says why.
     """
-    refused = [each for each in found if each.reason]
+    refused = without_copies([each for each in found if each.reason])
     if not refused:
         return found
     run = checkpoint.parent if checkpoint.name == LAST else checkpoint
@@ -106,9 +104,15 @@ def check_changes(found: Sequence[Change], checkpoint: Path) -> Sequence[Change]
 
 def told(found: Sequence[Change]) -> Iterator[str]:
     """Yields a line for each change, and one for those that are too many to list."""
-    yield from (f"  {each}" for each in found[:LISTED])
-    if len(found) > LISTED:
-        yield f"  and {len(found) - LISTED} more"
+    single = without_copies(found)
+    yield from (f"  {each}" for each in single[:LISTED])
+    if len(single) > LISTED:
+        yield f"  and {len(single) - LISTED} more"
+
+
+def without_copies(found: Sequence[Change]) -> list[Change]:
+    """Returns the changes without those of keys that interpolate another: model.engine.seed beside seed."""
+    return [each for each in found if not any(_copies(each, other) for other in found)]
 
 
 def _is_place(change: Change, folders: Sequence[str]) -> bool:

@@ -47,28 +47,35 @@ def with_own_overrides(arguments: Sequence[str]) -> list[str]:
     Those of a sweep stay as they are, for every job has its own configuration.
 
     Raises:
-        UserError: if they choose another method, with whose configuration the run's own overrides would not compose.
+        UserError: if they choose another method or other data.
     """
-    given = [each.partition("=")[2] for each in arguments if each.startswith("resume=")]
-    if not given or given[-1] in LITERALS or {"-m", "--multirun"} & {*arguments}:
+    given = _choice("resume", arguments)
+    if not given or given in LITERALS or {"-m", "--multirun"} & {*arguments}:
         return list(arguments)
-    path = Path(_unquoted(given[-1])).expanduser()
+    path = Path(_unquoted(given)).expanduser()
     own = own_overrides(path) or []
-    _check_method(path, arguments)
+    _check_choices(path, own, arguments)
     typed = {_key(each) for each in arguments}
     return [*(each for each in own if _key(each) not in typed), *arguments]
 
 
-def _check_method(path: Path, arguments: Sequence[str]) -> None:
+def _check_choices(path: Path, own: Sequence[str], arguments: Sequence[str]) -> None:
+    """Refuses another method or other data, with whose keys the run's own overrides would not compose."""
     from gan_lab.common.errors import UserError
     from gan_lab.common.runs import read_json
 
-    method = read_json(_folder(path) / "config.json").get("method")
-    asked = [each.partition("=")[2] for each in arguments if each.startswith("model=")]
-    if method and asked and asked[-1] in choices("model") and asked[-1] != method:
-        raise UserError(
-            f"{path} is a run of model={method} and cannot go on as model={asked[-1]}: leave model= out, or start a new run."
-        )
+    had = {"model": read_json(_folder(path) / "config.json").get("method"), "data": _choice("data", own)}
+    for group, choice in had.items():
+        asked = _choice(group, arguments)
+        if choice and asked in choices(group) and asked != choice:
+            raise UserError(
+                f"{path} is a run of {group}={choice} and cannot go on as {group}={asked}: leave {group}= out, or start "
+                f"a new run."
+            )
+
+
+def _choice(group: str, overrides: Sequence[str]) -> str | None:
+    return next((each.partition("=")[2] for each in reversed(overrides) if each.startswith(f"{group}=")), None)
 
 
 def _folder(path: Path) -> Path:
@@ -80,6 +87,8 @@ def own_overrides(path: Path) -> list[str] | None:
     """Returns the overrides that a run was started with, given its folder or a checkpoint in it; None if not known."""
     from gan_lab.common.runs import read_json
 
+    if not path.exists():
+        return None
     folder = _folder(path)
     info = read_json(folder / "run.json")
     if isinstance(info.get("overrides"), list):
@@ -181,7 +190,12 @@ def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, 
     old, was, found = (dict(leaves(each)) for each in (own, base, new))
     for path in {**was, **old}:
         typed = found.get(path, MISSING) != was.get(path, MISSING)
-        if typed or path in OF_THE_LAUNCH or path[0] not in own or _same(old.get(path), was.get(path)):
+        if (
+            typed
+            or path in OF_THE_LAUNCH
+            or path[0] not in own
+            or _same(old.get(path, MISSING), was.get(path, MISSING))
+        ):
             continue
         if path in old:
             found[path] = old[path]
