@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from gan_lab.cli.command import command
+from gan_lab.cli.config.resuming import with_own_overrides
 from gan_lab.cli.requests import RANK_TIMEOUT, DataPaths, Extractors, Natural, PositiveFloat, PositiveInt, Request
+from gan_lab.cli.values import Bounds
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,7 +37,9 @@ class TrainRequest(Request):
     log_every: PositiveInt
     rank_timeout: PositiveFloat = RANK_TIMEOUT
     resume: Literal["auto", False] | Path | None
+    accept_changed_data: bool
     init_from: Path | None
+    init_share: Annotated[float, Bounds(0, 1)]
     runs: Path
     run_dir: Path | None
     record: Path | None
@@ -51,6 +55,17 @@ class TrainRequest(Request):
 
 
 def prepare(config: DictConfig) -> None:
+    """Refuses what cannot work before anything is built, and fills in what only the machine, the data or a resumed run
+    know.
+    """
+    from gan_lab.cli.config.resuming import go_on
+
+    check(config)
+    if config.resume and config.resume != "auto":
+        go_on(config, check)
+
+
+def check(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only this machine and the data know."""
     from gan_lab.cli.config.checks import validate
     from gan_lab.cli.config.found_data import use_found_formats
@@ -76,15 +91,16 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
     return job
 
 
-@command(TrainRequest, prepare=prepare, wrap=recorded)
+@command(TrainRequest, prepare=prepare, wrap=recorded, complete=with_own_overrides)
 def train(request: TrainRequest) -> float | None:
     """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on."""
+    from gan_lab.cli.config.resuming import task_overrides
     from gan_lab.cli.records import called
     from gan_lab.cli.sweeps.jobs import is_job, run_job
     from gan_lab.training.fit import fit
     from gan_lab.training.run_config import RunConfig
 
-    config = RunConfig.of(request.plain)
+    config = RunConfig.of(request.plain, task_overrides())
     return run_job(config, called()) if is_job() else fit(config, called())
 
 

@@ -62,6 +62,7 @@ def command(
     parts: Callable[[R], int | None] = lambda _: 1,
     prepare: Callable[[DictConfig], None] | None = None,
     wrap: Callable[[Work], Work] = lambda perform: perform,
+    complete: Callable[[Sequence[str]], Sequence[str]] = lambda arguments: arguments,
 ) -> Callable[[Work], Command]:
     """Makes a command of a function over a session and a request, or over a request alone if no checkpoint is needed.
 
@@ -73,8 +74,9 @@ def command(
         parts: the number of parts into which the work falls, for ``devices=auto``; None for any number.
         prepare: called with the composed configuration before it is resolved.
         wrap: changes what the command line performs, such as recording a sweep's jobs.
+        complete: adds to the arguments what they stand for, such as those of a run that is resumed.
     """
-    return lambda work: Command(work, request, needs, lacks, example, parts, prepare, wrap)
+    return lambda work: Command(work, request, needs, lacks, example, parts, prepare, wrap, complete)
 
 
 class Command:
@@ -90,9 +92,10 @@ class Command:
         parts: Callable[[Any], int | None],
         prepare: Callable[[DictConfig], None] | None,
         wrap: Callable[[Work], Work],
+        complete: Callable[[Sequence[str]], Sequence[str]],
     ) -> None:
         self.work, self.request, self.needs, self.lacks = work, request, needs, lacks
-        self.example, self.parts, self.prepare, self.wrap = example, parts, prepare, wrap
+        self.example, self.parts, self.prepare, self.wrap, self.complete = example, parts, prepare, wrap, complete
         update_wrapper(self, work)
 
     @cached_property
@@ -136,7 +139,7 @@ class Command:
 
         make_ready(self.name, sys.argv[1:])
         print_warnings()
-        sys.argv[1:] = [*self._overrides(sys.argv[1:])]
+        sys.argv[1:] = report_user_errors(self._overrides)(sys.argv[1:])
         if wrong := overrides.unknown_choice(sys.argv[1:]):
             print(f"gan_lab: {wrong}", file=sys.stderr)
             sys.exit(2)
@@ -153,7 +156,7 @@ class Command:
         return work
 
     def _overrides(self, arguments: Sequence[str]) -> list[str]:
-        quoted = overrides.quote_paths(arguments, self.request)
+        quoted = overrides.quote_paths(self.complete(arguments), self.request)
         return quoted if self.name == "train" else [*quoted, *QUIET, f"hydra.help.app_name=gan_lab.{self.name}"]
 
     def _run_words(self, arguments: Sequence[str]) -> Any:
@@ -177,9 +180,11 @@ class Command:
             UserError: for everything that the command refuses.
         """
         from gan_lab.cli.config.compose import compose
+        from gan_lab.cli.config.resuming import composed_from
 
         make_ready(self.name, arguments)
-        return self.perform(compose(arguments, self.name))
+        with composed_from(self.complete(arguments)):
+            return self.perform(compose(arguments, self.name))
 
     def perform(self, config: DictConfig) -> Any:
         """Checks the composed configuration, resolves it once, and executes the request.

@@ -1,6 +1,6 @@
 """Training from Python: what the command line would train, as a model, its data and a trainer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from gan_lab.cli.command import command_named, make_ready
 from gan_lab.cli.config.compose import compose as compose_config
 from gan_lab.cli.config.compose import resolve
+from gan_lab.cli.config.resuming import recorded_overrides, with_own_overrides
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import join_process_group
@@ -62,7 +63,7 @@ def compose(command: str = "train", *overrides: str) -> "Composition":
         train.prepare(config)
     values = resolve(config)
     train.request.checked(values)
-    return Composition(values)
+    return Composition(values, recorded_overrides(with_own_overrides(overrides)))
 
 
 class Composition:
@@ -70,10 +71,11 @@ class Composition:
 
     Args:
         config: the resolved configuration in plain containers. Changes have an effect until the first part is used.
+        overrides: command-line arguments that it was composed from.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: dict[str, Any], overrides: Sequence[str] | None = None) -> None:
+        self.config, self.overrides = config, overrides
 
     def __iter__(self) -> Iterator[Any]:
         yield from (self.model, self.data, self.trainer)
@@ -90,7 +92,7 @@ class Composition:
 
     @cached_property
     def _data_and_model(self) -> tuple[LightningDataModule, Any]:
-        return build_parts(RunConfig.of(self.config))
+        return build_parts(RunConfig.of(self.config, self.overrides))
 
     @cached_property
     def trainer(self) -> Trainer:
@@ -99,11 +101,12 @@ class Composition:
         Raises:
             UserError: if ``run_dir`` holds a run already, or there is no checkpoint to resume from.
         """
-        config = RunConfig.of(self.config)
+        config = RunConfig.of(self.config, self.overrides)
         folder, checkpoint = Path(), None
         if leaves_files := _leaves_files(config):
             join_process_group(str(config.trainer.get("accelerator")), config.rank_timeout)
-            folder, checkpoint = choose_run_dir(config)
+            parts = self._data_and_model if config.resume else (None, None)
+            folder, checkpoint = choose_run_dir(config, *parts)
         config = config.in_folder(folder)
         with without_remarks():
             trainer, stop = make_trainer(config)

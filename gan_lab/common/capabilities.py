@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from gan_lab.common.domains import Domain
 
 
+Identity = dict[str, int | str]
+"""What a split of a data set is known again by: ``count``, its number of examples, and ``hash``, of their contents."""
+
+
+@runtime_checkable
+class KnownAgain(Protocol):
+    """Data that a resumed run knows again: in a changed set, test images may be among those it was trained on."""
+
+    def identities(self) -> dict[str, Identity]:
+        """Returns what each split is known again by, as it is trained on and tested with."""
+
+
 @runtime_checkable
 class Samples(Protocol):
     """Generates images. Sample i of a seed depends on (seed, i) alone."""

@@ -1,5 +1,6 @@
 """Run folders: their contents and state, and the search for a run to resume."""
 
+import itertools
 import json
 import math
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from filelock import lock_descriptor
 
@@ -20,7 +21,9 @@ from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
-IGNORED_KEYS = {"resume", "run_dir", "record", "logger", "trial", "rank_timeout"}
+IGNORED_KEYS = {
+    *("resume", "run_dir", "record", "logger", "trial", "rank_timeout", "accept_changed_data", "init_share"),
+}
 """Keys that do not affect training: runs that differ in these alone are equal."""
 TRAINED_KEYS = {"model", "data", "seed", "batch_size", "budget", "precision", "trainer"}
 """Keys that affect training; every other choice is resolved in ``model`` and ``data``."""
@@ -30,6 +33,8 @@ _DEVICES = "trainer.devices"
 
 class Run:
     """The folder of a run: ``config.json`` (resolved), ``run.json`` (its state), checkpoints, logs and images.
+
+    A run that is resumed with another configuration keeps the earlier ones as ``config.1.json``, ``config.2.json``, ….
 
     Args:
         folder: created when the run begins, if it does not exist.
@@ -56,8 +61,17 @@ class Run:
         for name in (LAST, BEST):
             for temporary in temporary_files(self.folder / name):
                 temporary.unlink()
+        self._keep_earlier(config)
         write_json(self.folder / "config.json", config)
         self.record("running")
+
+    def _keep_earlier(self, config: Mapping[str, object]) -> None:
+        """Copies the configuration of an earlier part of the run to ``config.<number>.json``, if it was another one."""
+        earlier, present = read_json(self.folder / "config.json"), cast("dict[str, object]", replace_non_finite(config))
+        if earlier and {**earlier, "resume": None} != {**present, "resume": None}:
+            numbers = itertools.count(1)
+            free = next(p for n in numbers if not (p := self.folder / f"config.{n}.json").exists())
+            write_json(free, earlier)
 
     def record(self, state: str, **details: object) -> None:
         """Records the state, "running", "finished", "stopped", "pruned" or "failed", with details."""
@@ -113,6 +127,17 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
             continue
         return folder
     raise UserError(f"No new folder can be created in {runs}: give another with runs=….")
+
+
+def is_run(folder: Path) -> bool:
+    """Tells whether a folder is that of a run: its configuration or its state is there."""
+    return (folder / "config.json").is_file() or (folder / "run.json").is_file()
+
+
+def strange_files(folder: Path) -> list[str]:
+    """Returns names of files that a run would overwrite, in a folder that no run has made."""
+    written = ("config.json", "run.json", BEST, "metrics.csv", "metrics.jsonl", "samples.png", "samples.gif")
+    return [] if read_json(folder / "run.json").get("state") else [n for n in written if (folder / n).exists()]
 
 
 def run_title(folder: Path) -> str:
@@ -241,7 +266,7 @@ def best_value(folder: Path) -> float | None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a JSON file; an empty one if the file is missing or damaged."""
+    """Returns the mapping in a JSON file; an empty one if the file is missing or damaged, or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

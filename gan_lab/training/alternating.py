@@ -20,7 +20,7 @@ from gan_lab.common.precision import full_precision
 from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
 from gan_lab.training.options import EngineOptions
-from gan_lab.training.schedules import Scheduled, remember_initial
+from gan_lab.training.schedules import Scheduled
 from gan_lab.training.trainer_checks import check_trainer
 from gan_lab.training.turns import Outputs, Turns, log_losses
 
@@ -200,6 +200,7 @@ class AlternatingModule(LightningModule):
             UserError: if a phase begins at a share of the budget and there is no budget.
         """
         self.clock = time.monotonic()
+        self.scheduled.resume(self.phase_optimizers())
         for phase in self.phases():
             if phase.begin and self.budget is None:
                 raise UserError(f"Phase {phase.name} begins at a share of the budget: give the model a budget.")
@@ -212,7 +213,7 @@ class AlternatingModule(LightningModule):
         optimizers = []
         for phase in self.phases():
             parameters = [p for network in self.trainable(phase.name) for p in network.parameters() if p.requires_grad]
-            optimizers.append(remember_initial(self.make_optimizer[phase.name](parameters)))
+            optimizers.append(self.scheduled.remember(phase.name, self.make_optimizer[phase.name](parameters)))
         return optimizers
 
     def sync_buffers(self) -> None:
@@ -226,12 +227,14 @@ class AlternatingModule(LightningModule):
         self.sync_buffers()
         checkpoint["counters"] = {name: getattr(self, name) for name in COUNTERS}
         checkpoint["extra_state"] = {name: state.state_dict() for name, state in self.extra_state().items()}
+        checkpoint["scheduled"] = self.scheduled.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name in COUNTERS:
             setattr(self, name, checkpoint["counters"][name])
         for name, state in self.extra_state().items():
             state.load_state_dict(checkpoint["extra_state"][name])
+        self.scheduled.load_state_dict(checkpoint.get("scheduled", {}))
 
 
 def to_channels_last(module: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -106,15 +106,34 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
     return model.eval().to(device)
 
 
-def load_weights(model: nn.Module, path: str | Path) -> list[str]:
-    """Copies the weights of a checkpoint that match the model by name and shape; returns the names that did not match.
+class Taken(NamedTuple):
+    """What a model took from a checkpoint: the share of its parameters, and the names without a match."""
+
+    share: float
+    left_out: list[str]
+
+
+def load_weights(model: nn.Module, path: str | Path, least: float = 0.0) -> Taken:
+    """Copies the weights of a checkpoint that match the model by name and shape.
+
+    Args:
+        model: its averaged networks do not count in the share of its parameters.
+        path: checkpoint file.
+        least: smallest share of the parameters that the checkpoint must have.
 
     Raises:
-        UserError: if nothing matches.
+        UserError: if nothing matches, or too little; the model then stays as it is.
     """
     stored, current = read(path)["state_dict"], model.state_dict()
     matching = {name: value for name, value in stored.items() if name in current and current[name].shape == value.shape}
     if not matching:
         raise UserError(f"No weight of {path} fits this model: init_from needs a checkpoint of the same networks.")
+    sizes = {name: each.numel() for name, each in model.named_parameters() if not name.startswith("ema.")}
+    share = sum(size for name, size in sizes.items() if name in matching) / max(sum(sizes.values()), 1)
+    if share < least:
+        raise UserError(
+            f"{path} has only {share:.0%} of this model's parameters in the same shapes: give a checkpoint of networks "
+            f"of the same widths, or init_share=0 to take what fits."
+        )
     model.load_state_dict(matching, strict=False)
-    return sorted(current.keys() ^ matching.keys())
+    return Taken(share, sorted(current.keys() ^ matching.keys()))

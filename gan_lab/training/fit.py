@@ -20,7 +20,7 @@ from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.distributed import is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
-from gan_lab.common.launch import is_lost_rank, is_requeued, join_process_group, requeue
+from gan_lab.common.launch import is_lost_rank, is_requeued, join_process_group, process_count, requeue
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of
@@ -29,8 +29,10 @@ from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIG
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
 from gan_lab.training.resume import choose_run_dir
+from gan_lab.training.resume_rules import LISTED
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer, without_remarks
+from gan_lab.training.trainer_checks import check_batch_norm
 
 
 def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | None = None) -> float | None:
@@ -50,7 +52,7 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
         config = config.resuming("auto")  # also for resume=false, which was meant for the beginning
     data, model = build_parts(config)
     find_data(data)
-    folder, resumed = choose_run_dir(config)
+    folder, resumed = choose_run_dir(config, data, model)
     if began is not None:
         began(folder)
     config = config.in_folder(folder)
@@ -69,13 +71,18 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
     """Builds the data module and the model, with the weights of ``init_from`` if it is given.
 
     Raises:
-        UserError: if they cannot be built, or no weight fits.
+        UserError: if they cannot be built, too few weights fit, or batch norm would get batches of one.
     """
     seed_everything(config.seed, workers=True, verbose=False)
     data, model = instantiate(config.data), instantiate(config.model)
-    if config.init_from:
-        left_out = load_weights(model, checkpoint_path(config.init_from))
-        rank_zero_info(f"Weights from {config.init_from}; without a match: {', '.join(left_out) or 'none'}.")
+    synchronised = bool(config.trainer.get("sync_batchnorm"))
+    check_batch_norm(model, getattr(data, "batch_size", None), process_count(config.trainer), synchronised)
+    if config.init_from and not config.resumes_a_path:
+        taken = load_weights(model, checkpoint_path(config.init_from), config.init_share or 0.0)
+        rank_zero_info(f"Weights from {config.init_from}: {taken.share:.0%} of the parameters.")
+        if taken.left_out:
+            more = f" and {len(taken.left_out) - LISTED} more" if len(taken.left_out) > LISTED else ""
+            rank_zero_info(f"Without a match: {', '.join(taken.left_out[:LISTED])}{more}.")
     return data, model
 
 

@@ -36,11 +36,12 @@ def result(config: RunConfig, command: str, trainer: Trainer, model: Any) -> dic
 
 
 def environment_info(config: RunConfig, command: str) -> dict[str, Any]:
-    """The command of a run that begins, its hardware and its versions."""
+    """The command of a run that begins, with the overrides that compose it again, its hardware and its versions."""
     on_gpu = torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu"
     device = torch.device("cuda:0" if on_gpu else "cpu")
     return {
         "command": command,
+        **({} if config.overrides is None else {"overrides": list(config.overrides)}),
         "hardware": describe_hardware(device, process_count(config.trainer)),
         "versions": versions(),
     }

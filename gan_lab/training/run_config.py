@@ -1,6 +1,6 @@
 """A run's resolved configuration, typed: all that training knows of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -23,11 +23,14 @@ class RunConfig:
         callbacks, logger: nodes by name; null entries are left out.
         rank_timeout: minutes that processes wait for one that does not answer.
         resume: "auto", a checkpoint or a run's folder, or None or False.
+        accept_changed_data: resume although the data changed.
         init_from: a checkpoint whose weights are taken.
+        init_share: smallest share of the model's parameters that ``init_from`` must have.
         run_dir: the run's folder; ``RUN_DIR`` if it is still to be chosen.
         runs: where run folders are made.
         record: a JSON file that the finished run is recorded in.
         values: the whole configuration as plain containers, for records.
+        overrides: command-line arguments that it was composed from; None if they are not known.
     """
 
     name: str
@@ -40,18 +43,27 @@ class RunConfig:
     logger: Mapping[str, Node | None]
     rank_timeout: float | None = None
     resume: str | bool | None
+    accept_changed_data: bool | None = False
     init_from: str | None
+    init_share: float | None = None
     run_dir: str
     runs: str
     record: str | None
     values: Mapping[str, Any]
+    overrides: Sequence[str] | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
+    def of(cls, values: Mapping[str, Any], overrides: Sequence[str] | None = None) -> Self:
         """Takes the settings from a resolved configuration in plain containers."""
-        names = [field.name for field in fields(cls) if field.name != "values"]
+        names = [field.name for field in fields(cls) if field.name not in ("values", "overrides")]
         found: dict[str, Any] = {name: values.get(name) for name in names}
-        return cls(**{**found, "callbacks": found["callbacks"] or {}, "logger": found["logger"] or {}}, values=values)
+        found |= {"callbacks": found["callbacks"] or {}, "logger": found["logger"] or {}}
+        return cls(**found, values=values, overrides=overrides)
+
+    @property
+    def resumes_a_path(self) -> bool:
+        """True if ``resume`` names a run or a checkpoint."""
+        return bool(self.resume) and self.resume != "auto"
 
     def in_folder(self, folder: Path) -> Self:
         """Returns the configuration with the run's folder in place of ``RUN_DIR``."""
@@ -65,7 +77,7 @@ class RunConfig:
                 return node.replace(RUN_DIR, str(folder)).replace(Path(RUN_DIR).name, folder.name)
             return node
 
-        return type(self).of({**placed(self.values), "run_dir": str(folder)})
+        return type(self).of({**placed(self.values), "run_dir": str(folder)}, self.overrides)
 
     def resuming(self, how: str) -> Self:
         """Returns the configuration with another ``resume``."""

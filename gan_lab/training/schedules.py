@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gan_lab.common.errors import UserError
+from gan_lab.training.optimizers import Hyperparameters, hyperparameters, set_hyperparameters
 
 Schedule = Callable[[float], float]
 
@@ -56,6 +57,30 @@ class Scheduled:
     def __init__(self, schedules: Mapping[str, Schedule]) -> None:
         self.schedules = dict(schedules)
         self.initial: dict[str, float] = {}
+        self.made_with: dict[str, Hyperparameters] = {}
+        self.ended: set[str] = set()
+
+    def remember(self, phase: str, optimizer: Optimizer) -> Optimizer:
+        """Remembers what the new optimizer of a phase was made with; returns it."""
+        self.made_with[phase] = hyperparameters(optimizer)
+        return remember_initial(optimizer)
+
+    def resume(self, optimizers: Mapping[str, LightningOptimizer]) -> None:
+        """Gives optimizers, by phase, what they were made with, where restoring their state has changed it.
+
+        What a schedule has changed stays, unless the initial value is another one, or the schedule is no longer there.
+        """
+        for phase, made_with in self.made_with.items():
+            ended = {f"{phase}.lr": "lr", f"{phase}.beta2": "betas"}
+            set_hyperparameters(
+                optimizers[phase].optimizer, made_with, [ended[name] for name in ended.keys() & self.ended]
+            )
+
+    def state_dict(self) -> dict[str, list[str]]:
+        return {"names": sorted(self.schedules)}
+
+    def load_state_dict(self, state: Mapping[str, list[str]]) -> None:
+        self.ended = set(state.get("names", ())) - {*self.schedules}
 
     def apply(self, module: nn.Module, optimizers: Mapping[str, LightningOptimizer], progress: float) -> None:
         """Sets every quantity to its value at a share of the budget.

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from gan_lab.common.capabilities import Identity, KnownAgain
 from gan_lab.common.class_names import check_class_names, name_classes
 from gan_lab.common.device import versions
 from gan_lab.common.errors import UserError
@@ -22,19 +23,22 @@ from gan_lab.training.callbacks.stop import StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 from gan_lab.training.run_config import RunConfig
 
+RECORDED = ("model", "data", "seed", "precision")
+"""Sections of the configuration that checkpoints have."""
 EXPECTED_WARNINGS = (
     ".*does not have many workers",
     ".*Checkpoint directory .* exists",
     ".*smaller than the logging interval",
     r"Found \d+ module\(s\) in eval mode",
     ".*LeafSpec.* is deprecated",
+    ".*callbacks used to create the checkpoint need to be provided",  # a resumed run may leave some out
 )
 
 
 def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
     """Makes Lightning's Trainer with the configured callbacks and loggers, and those that every run has."""
     stop = StopOnSignal()
-    record = Record({key: config.values[key] for key in ("model", "data", "seed", "precision")})
+    record = Record({key: config.values[key] for key in RECORDED})
     # A node without a target is what a recipe sets of a callback that was left out.
     chosen = [node for node in config.callbacks.values() if node and "_target_" in node]
     callbacks = [stop, record, Logs(), *(instantiate(node) for node in chosen)]
@@ -58,17 +62,21 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Adds to every checkpoint the configurations that rebuild the model and its data, the names of the data's classes,
-    the format and the versions; a conditional model knows these names during training too.
+    """Adds to every checkpoint the configurations that rebuild the model and its data, what the data are known again by,
+    the names of their classes, the format and the versions; a conditional model knows these names during training too.
     """
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = dict(configuration)
+        self.identities: dict[str, Identity] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        names = _class_names(trainer)
+        names, data = _class_names(trainer), getattr(trainer, "datamodule", None)
+        if self.identities is None and isinstance(data, KnownAgain):
+            self.identities = data.identities()
+        known = {"identities": self.identities} if self.identities else {}
         facts = {"class_names": names, "format": FORMAT, "versions": versions()}
-        checkpoint["gan_lab"] = {**self.configuration, **facts}
+        checkpoint["gan_lab"] = {**self.configuration, **known, **facts}
 
     def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Checks that a resumed conditional model finds its classes in their order.

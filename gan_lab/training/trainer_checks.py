@@ -1,6 +1,10 @@
-"""Settings of Lightning's Trainer that do not go with players who step in turn."""
+"""Settings of Lightning's Trainer that do not go with players who step in turn, and batches too small for batch norm."""
+
+from typing import Any
 
 from lightning.pytorch import Trainer
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lab.common.errors import UserError
 
@@ -13,7 +17,7 @@ def check_trainer(trainer: Trainer, num_phases: int) -> None:
         num_phases: phases of the method.
 
     Raises:
-        UserError: for ``max_steps``, and for plain DDP if there are several phases.
+        UserError: for ``max_steps``, for plain DDP if there are several phases, and for batch norm over one example.
     """
     if trainer.max_steps != -1 and not getattr(trainer, "fast_dev_run", False):
         raise UserError(
@@ -26,3 +30,42 @@ def check_trainer(trainer: Trainer, num_phases: int) -> None:
             f"Each of the {num_phases} phases leaves the parameters of the others without gradients: give "
             "Trainer(strategy='ddp_find_unused_parameters_true')."
         )
+    synchronised = getattr(getattr(trainer, "_accelerator_connector", None), "_layer_sync", None) is not None
+    batch_size = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
+    check_batch_norm(trainer.lightning_module, batch_size, trainer.world_size, synchronised)
+
+
+def check_batch_norm(model: Any, batch_size: int | None, ranks: int = 1, synchronised: bool = False) -> None:
+    """Refuses batch norm over a single example: its statistics are no estimate of a batch's, or cannot be computed.
+
+    Convolutional networks that use each image's own statistics when they are applied, too, are left out (pix2pix).
+
+    Args:
+        model: with ``phases`` and ``trainable``, as ``AlternatingModule`` has them; others are not checked.
+        batch_size: over all ranks; None if it is not known.
+        ranks: processes that share a batch.
+        synchronised: batch norm has the statistics of all ranks.
+
+    Raises:
+        UserError: naming the networks, and what would work.
+    """
+    if not batch_size or not hasattr(model, "trainable"):
+        return
+    parts = (1 if synchronised else ranks) * model.engine.micro_batches
+    if batch_size > parts:
+        return
+    own = bool(getattr(model, "inference_options", {}).get("batch_statistics"))
+    phases = [phase.name for phase in model.phases()]
+    names = [name for name in phases if any(_has_batch_norm(each, own) for each in model.trainable(name))]
+    if names:
+        shared = f" over {ranks} processes" if ranks > 1 and not synchronised else ""
+        split = f" in {model.engine.micro_batches} micro-batches" if model.engine.micro_batches > 1 else ""
+        raise UserError(
+            f"batch_size={batch_size}{shared}{split} leaves single examples to the batch norms of {' and '.join(names)}, "
+            f"which take statistics over several: give batch_size={2 * parts} or more, or networks without batch norm."
+        )
+
+
+def _has_batch_norm(network: nn.Module, own_statistics: bool) -> bool:
+    kind = nn.BatchNorm1d if own_statistics else _BatchNorm
+    return any(isinstance(layer, kind) for layer in network.modules())

@@ -128,3 +128,31 @@ def test_a_file_system_without_locks_and_odd_locks_stop_no_run(tmp_path, monkeyp
 
 def fails(*_, **__):
     raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+def test_earlier_configurations_of_a_run_are_kept(tmp_path):
+    configs = [{"lr": 1.0, "window": float("inf")}, {"lr": 1.0, "window": float("inf"), "resume": "auto"}, {"lr": 0.5}]
+    for config in [*configs, {"lr": 0.25}]:
+        run = runs.Run(tmp_path)
+        run.begin(config)
+        run.end("stopped")
+    kept = [runs.read_json(tmp_path / name) for name in ("config.1.json", "config.2.json", "config.json")]
+    assert [each["lr"] for each in kept] == [1.0, 0.5, 0.25] and not (tmp_path / "config.3.json").exists()
+
+
+def test_a_users_own_files_are_left_alone(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text("[1, 2]")
+    again = configuration(["data=fake", f"run_dir={folder}"])
+    with pytest.raises(UserError, match=r"mine holds no run, .* overwrite its config\.json: give another run_dir"):
+        resume.choose_run_dir(again)
+    assert (folder / "config.json").read_text() == "[1, 2]"
+    assert runs.read_json(folder / "config.json") == {} and runs.find_resumable(tmp_path, {}) == (None, None, [])
+    for name in ("last.ckpt", ".last.ckpt", "notes.ckpt"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).touch()
+    run = runs.Run(tmp_path / "run")
+    run.begin({})
+    run.end("stopped")
+    assert {"last.ckpt", ".last.ckpt", "notes.ckpt"} < {path.name for path in run.folder.iterdir()}

@@ -17,6 +17,7 @@ from gan_lab.training.budget import Budget
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Linear
+from gan_lab.training.trainer_checks import check_batch_norm
 
 N, SHAPE = 8, (1, 4, 4)
 IMAGES = torch.rand(4 * N, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -191,7 +192,51 @@ def test_init_from_copies_matching_weights(tmp_path):
     source = fit(make(2))
     torch.save({"gan_lab": {}, "state_dict": source.state_dict(), "counters": {}}, tmp_path / "a.ckpt")
     target = make()
-    assert load_weights(target, tmp_path / "a.ckpt") == []
+    assert load_weights(target, tmp_path / "a.ckpt", 1.0) == (1.0, [])
     assert torch.equal(weights(target), weights(source)) and target.iteration == 0
     with pytest.raises(UserError, match="same networks"):
         load_weights(nn.Linear(2, 2), tmp_path / "a.ckpt")
+
+
+def test_init_from_says_how_much_fits_and_refuses_too_little(tmp_path):
+    source = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(15, 1)})  # 4 and 16 parameters
+    torch.save({"gan_lab": {}, "state_dict": source.state_dict(), "counters": {}}, tmp_path / "a.ckpt")
+    wider = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(15, 2), "ema": nn.Linear(99, 1)})
+    before = wider.state_dict()["a.weight"].clone()
+    with pytest.raises(UserError, match=r"only 11% of this model's parameters .* init_share=0"):
+        load_weights(wider, tmp_path / "a.ckpt", 0.5)
+    assert torch.equal(wider.state_dict()["a.weight"], before)
+    taken = load_weights(wider, tmp_path / "a.ckpt")
+    assert taken.share == 4 / 36 and {"b.weight", "b.bias"} < {*taken.left_out}
+    assert torch.equal(wider["a"].weight, source["a"].weight)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "said"),
+    [
+        (nn.BatchNorm1d(16), {"batch_size": 1}, r"batch_size=1 leaves .* of generator, .* batch_size=2 or more"),
+        (nn.BatchNorm1d(16), {"batch_size": 2, "ranks": 2}, "batch_size=2 over 2 processes leaves"),
+        (nn.BatchNorm1d(16), {"batch_size": 4, "micro": 4}, "batch_size=4 in 4 micro-batches leaves .* batch_size=8"),
+        (nn.BatchNorm1d(16), {"batch_size": 2, "ranks": 2, "synchronised": True}, None),
+        (nn.BatchNorm1d(16), {"batch_size": 2}, None),
+        (nn.BatchNorm1d(16), {"batch_size": None}, None),
+        (nn.LayerNorm(16), {"batch_size": 1}, None),
+    ],
+)
+def test_batch_norm_over_one_example_is_refused(layer, options, said):
+    module = make(micro_batches=options.pop("micro", 1))
+    module.generator.append(layer)
+    if said is None:
+        return check_batch_norm(module, **options)
+    with pytest.raises(UserError, match=said):
+        check_batch_norm(module, **options)
+
+
+def test_images_with_statistics_of_their_own_may_be_trained_on_one_by_one():
+    module = make()
+    module.inference_options = {"batch_statistics": True}
+    module.generator.append(nn.BatchNorm2d(1))
+    check_batch_norm(module, 1)
+    module.generator.append(nn.BatchNorm1d(1))
+    with pytest.raises(UserError, match="batch norms of generator"):
+        check_batch_norm(module, 1)

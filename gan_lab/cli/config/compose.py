@@ -20,8 +20,16 @@ def compose(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
     from gan_lab.cli.command import command_named, make_ready
 
     make_ready(config, overrides)
+    command = command_named(config)
+    quoted = [_searched(each) for each in quote_paths(command.complete(overrides), command.request)]
     with _without_callers_hydra(), hydra.initialize_config_dir(str(home("conf")), **version_arguments()):
-        return hydra.compose(config, quote_paths(overrides, command_named(config).request))
+        return hydra.compose(config, quoted)
+
+
+def _searched(argument: str) -> str:
+    """Returns an override in place of the command line's ``--config-dir=``, which composing in Python does not know."""
+    option, _, folder = argument.partition("=")
+    return f"hydra.searchpath=['file://{folder}']" if option == "--config-dir" else argument
 
 
 @contextmanager

@@ -233,7 +233,8 @@ class Table(Callback):
         folder = Path(str(config.hydra.sweep.dir))
         if is_rank_zero() and not (folder / JOURNAL_FILE).exists():
             for path in (folder / JOBS).glob("*.json"):
-                path.unlink()
+                if path.stem.isdecimal():  # a user's own file stays
+                    path.unlink()
         self.last = functools.partial(self._tell, folder, list(config.hydra.overrides.task))
         atexit.register(self.last)
 

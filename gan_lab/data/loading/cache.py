@@ -20,6 +20,7 @@ import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.atomic import abandoned_files, atomic_write
+from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import checksum, is_whole, seal_zip
 from gan_lab.data.reading.image_sets import DamagedImage, ImageSet, Scan
@@ -97,6 +98,12 @@ class Rendered:
         else:
             shape = f"{self.spec.center_crop(self.pixels).shape}".encode()
         return blake2b(shape + self.digests.tobytes(), digest_size=DIGEST).hexdigest()
+
+    def identity(self, labelled: bool = False) -> Identity:
+        """Returns the number of images and a hash of them, with their labels if ``labelled`` is set."""
+        labels = self.labels.tobytes() if labelled and self.labels is not None else b""
+        whole = blake2b(self.fingerprint().encode() + labels, digest_size=DIGEST).hexdigest()
+        return {"count": len(self), "hash": whole}
 
     @property
     def shapes(self) -> Int64Array:

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.common.types import Batch
@@ -144,6 +145,10 @@ class ClipsDataModule(LightningDataModule):
     def fingerprint(self, split: str) -> str:
         """Returns a hash of what ``clips`` yields. Statistics of real clips are cached under it."""
         return self._split(split).fingerprint()
+
+    def identities(self) -> dict[str, Identity]:
+        """Returns what "train" and "test" are known again by."""
+        return {split: {"count": self.count(split), "hash": self.fingerprint(split)} for split in SPLITS}
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""

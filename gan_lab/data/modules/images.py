@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.common.types import Batch
@@ -215,6 +216,10 @@ class ImageDataModule(LightningDataModule):
     def fingerprint(self, split: str) -> str:
         """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""
         return self._view.fingerprint(split)
+
+    def identities(self) -> dict[str, Identity]:
+        """Returns what "train" and "test" are known again by, classes included, before ``binarize``."""
+        return {split: self.decoded(split).identity(labelled=self.classes > 0) for split in SPLITS}
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""

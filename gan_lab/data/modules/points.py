@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
 from gan_lab.data.checks import check_choice
@@ -101,6 +103,11 @@ class PointsDataModule(LightningDataModule):
         """Returns points to look at, (n, 2)."""
         batch = MixtureBatches(self.centres, self.deviation, self.seed)[0, np.arange(n)]
         return batch["image"].flatten(1)
+
+    def identities(self) -> dict[str, Identity]:
+        """Returns what the endless points are known again by: their number in an epoch, and a hash of the mixture."""
+        digest = blake2b(self.centres.numpy().tobytes() + f"{self.deviation}".encode(), digest_size=16)
+        return {"train": {"count": self.count, "hash": digest.hexdigest()}}
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""

@@ -10,7 +10,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 
-from gan_lab.common.capabilities import RealImages
+from gan_lab.common.capabilities import Identity, RealImages
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
@@ -234,6 +234,14 @@ class TranslationDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {name: self.domains[PAIR.get(name, name)].encode(pixels) for name, pixels in batch.items()}
+
+    def identities(self) -> dict[str, Identity]:
+        """Returns what each split of each domain is known again by: "train, a", …."""
+        return {
+            f"{split}, {side}": rendered.identity()
+            for split in SPLITS
+            for side, rendered in self.rendered(split, training=split == "train").items()
+        }
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts about both domains for an evaluation protocol."""

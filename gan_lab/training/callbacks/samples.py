@@ -97,7 +97,8 @@ class SampleGrid(Callback):
 
     def _animate_grids(self, images_seen: int) -> None:
         """Reads the grids from disk, so that those written before the run was resumed are included."""
-        grids = [path for path in sorted((self.folder / "samples").glob("*.png")) if int(path.stem) <= images_seen]
+        found = sorted((self.folder / "samples").glob("*.png"))  # a user's own pictures may be among them
+        grids = [path for path in found if path.stem.isdecimal() and int(path.stem) <= images_seen]
         save_animation(self.folder / "samples.gif", read_frames(grids), fps=8)
 
     def _animate_model(self, trainer: Trainer, module: Any) -> None:

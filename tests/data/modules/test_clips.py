@@ -224,6 +224,7 @@ def test_the_fingerprint_depends_on_the_clips_alone(tmp_path):
     changed = module(root(tmp_path / "third", a=frames))
     assert changed.fingerprint("test") != known["test"] and changed.fingerprint("train") == known["train"]
     assert len({module(folder, **o).fingerprint("train") for o in ({"hop": 2}, {"length": 4}, {"stride": 2}, {})}) == 4
+    assert {split: each["hash"] for split, each in module(folder).identities().items()} == known
     one, other = (ArrayClips(np.full((2, 3, 1, 4, 4), value, np.uint8), "").fingerprint() for value in (1, 2))
     assert one != other
 

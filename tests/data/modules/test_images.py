@@ -267,3 +267,18 @@ def test_a_pickle_runs_nothing(tmp_path):
     with pytest.raises(UserError, match=r"data_batch_1 is damaged \(it asks for .*mkdir\)"):
         presets.cifar10(str(tmp_path / "copy"), name="c", channels=3, classes=10, size=32, batch_size=4).prepare_data()
     assert not (tmp_path / "harm").exists()
+
+
+def test_a_resumed_run_knows_images_and_classes_again():
+    known = module(Numbered(30, classes=3), classes=3).identities()
+    assert {split: each["count"] for split, each in known.items()} == {"train": 27, "test": 3}
+    same = {"seed": 5, "batch_size": 2, "flip": True, "binarize": "static"}
+    assert module(Numbered(30, classes=3), classes=3, **same).identities() == known
+    assert module(Numbered(31, classes=3), classes=3).identities() != known
+    relabelled = module(Numbered(30, classes=4), classes=4).identities()
+    assert all(relabelled[split]["hash"] != each["hash"] for split, each in known.items())
+    unlabelled = {"classes": 0}
+    assert (
+        module(Numbered(30, classes=3), **unlabelled).identities()
+        == module(Numbered(30, classes=4), **unlabelled).identities()
+    )

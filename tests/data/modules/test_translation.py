@@ -244,3 +244,12 @@ def test_invalid_values_are_refused_in_one_sentence(options, what):
     with pytest.raises(UserError, match=what) as refusal:
         module(Numbered(20, 7), **options).train_dataloader()
     assert "\n" not in str(refusal.value)
+
+
+def test_a_resumed_run_knows_both_domains_again():
+    known = module(Numbered(20, 7)).identities()
+    counts = {"train, a": 20, "train, b": 7, "test, a": 3, "test, b": 3}
+    assert {split: each["count"] for split, each in known.items()} == counts
+    assert module(Numbered(20, 7), seed=4, flip=False, batch_size=1).identities() == known
+    other = module(Numbered(20, 8)).identities()
+    assert [split for split in known if other[split] != known[split]] == ["train, b", "test, b"]

@@ -1,0 +1,264 @@
+"""The configuration of a run that is resumed: its own, and what else the command line says.
+
+``resume=<run>`` puts the run's own overrides before those of the command line, so that all of them are composed
+together. What of the run's recorded configuration is no result of its overrides, because it was changed in Python or
+an earlier version had other defaults, is then set as it was recorded.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan_lab.cli.config.overrides import LITERALS
+from gan_lab.cli.config.paths import choices
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Leaves = dict[tuple[str, ...], Any]
+"""Values of nested mappings by their keys; an empty mapping is a value."""
+
+OF_ONE_START = ("resume", "run_dir")
+"""Keys that are not kept for the next start of a run."""
+SECTIONS = ("model", "data", "trainer", "callbacks", "logger")
+"""Parts of the configuration that a run has whole: what they lack, it did without."""
+OF_THE_LAUNCH = tuple(("trainer", key) for key in ("devices", "num_nodes", "strategy"))
+"""Keys that the launcher decides, or this command line."""
+ALLOWED = (
+    *(f"gan_lab.{room}" for room in ("data", "evaluation", "losses", "models", "networks", "training")),
+    *("torch.nn", "torch.optim", "torchvision.ops", "torchvision.transforms"),
+    *("lightning.pytorch", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.strategies"),
+)
+"""Modules and packages that the configuration of a run's folder may name, besides the user's own."""
+MISSING = object()
+_FROM_PYTHON: ContextVar[list[str] | None] = ContextVar("overrides", default=None)
+
+
+def with_own_overrides(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments of a training with those of the run that it resumes, if any, before them.
+
+    Those of a sweep stay as they are, for every job has its own configuration.
+
+    Raises:
+        UserError: if they choose another method or other data.
+    """
+    given = _choice("resume", arguments)
+    if not given or given in LITERALS or {"-m", "--multirun"} & {*arguments}:
+        return list(arguments)
+    path = Path(_unquoted(given)).expanduser()
+    own = own_overrides(path) or []
+    _check_choices(path, own, arguments)
+    typed = {_key(each) for each in arguments}
+    return [*(each for each in own if _key(each) not in typed), *arguments]
+
+
+def _check_choices(path: Path, own: Sequence[str], arguments: Sequence[str]) -> None:
+    """Refuses another method or other data, with whose keys the run's own overrides would not compose."""
+    from gan_lab.common.errors import UserError
+    from gan_lab.common.runs import read_json
+
+    had = {"model": read_json(_folder(path) / "config.json").get("method"), "data": _choice("data", own)}
+    for group, choice in had.items():
+        asked = _choice(group, arguments)
+        if choice and asked in choices(group) and asked != choice:
+            raise UserError(
+                f"{path} is a run of {group}={choice} and cannot go on as {group}={asked}: leave {group}= out, or start "
+                f"a new run."
+            )
+
+
+def _choice(group: str, overrides: Sequence[str]) -> str | None:
+    return next((each.partition("=")[2] for each in reversed(overrides) if each.startswith(f"{group}=")), None)
+
+
+def _folder(path: Path) -> Path:
+    """The folder of a run, given it or a checkpoint in it."""
+    return path if path.is_dir() else path.parent
+
+
+def own_overrides(path: Path) -> list[str] | None:
+    """Returns the overrides that a run was started with, given its folder or a checkpoint in it; None if not known."""
+    from gan_lab.common.runs import read_json
+
+    if not path.exists():
+        return None
+    folder = _folder(path)
+    info = read_json(folder / "run.json")
+    if isinstance(info.get("overrides"), list):
+        return [each for each in map(str, info["overrides"]) if not each.startswith("-") or "=" in each]
+    words = shlex.split(str(info.get("command", "")))
+    if words[:3] != ["python", "-m", "gan_lab.train"]:
+        return None
+    return list(_with_paths(words[3:], read_json(folder / "config.json")))
+
+
+def recorded_overrides(overrides: Sequence[str]) -> list[str]:
+    """Returns the overrides of a run that are recorded, for the next start."""
+    return [each for each in overrides if _key(each).lstrip("+~") not in OF_ONE_START]
+
+
+@contextmanager
+def composed_from(overrides: Sequence[str]) -> Iterator[None]:
+    """Lets ``task_overrides`` return these in the block, for a command that is run from Python."""
+    token = _FROM_PYTHON.set(recorded_overrides(overrides))
+    try:
+        yield
+    finally:
+        _FROM_PYTHON.reset(token)
+
+
+def task_overrides() -> list[str] | None:
+    """Returns what composes the configuration of the present command again; None if that is not known."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if (given := _FROM_PYTHON.get()) is not None or not HydraConfig.initialized():
+        return given
+    job = HydraConfig.get()
+    places = [f"--config-dir={each.path}" for each in job.runtime.config_sources if each.provider == "command-line"]
+    found = [each for each in job.overrides.hydra if each.startswith("hydra.searchpath")]
+    return [*places, *found, *recorded_overrides(job.overrides.task)]
+
+
+def go_on(config: DictConfig, prepare: Callable[[DictConfig], None]) -> None:
+    """Gives a composed configuration that resumes a run what the run's recorded one has of its own.
+
+    Args:
+        config: the composed and prepared configuration, which is changed.
+        prepare: checks and completes a composed configuration.
+
+    Raises:
+        UserError: if there is no such run, it cannot go on with the changes, or its configuration names what only a
+            command line may name.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    from gan_lab.cli.config.compose import compose, resolve
+    from gan_lab.common.runs import checkpoint_path
+    from gan_lab.training.resume import own_configuration
+    from gan_lab.training.resume_rules import changes, check_changes
+
+    checkpoint = checkpoint_path(str(config.resume))
+    own, alone = own_configuration(checkpoint), compose(own_overrides(checkpoint) or [])
+    prepare(alone)
+    new, base = resolve(config), resolve(alone)
+    merged = with_own(new, base, own)
+    check_changes(changes(own, merged), checkpoint)
+    check_targets(checkpoint, {*targets(merged)} - ({*targets(new)} - {*targets(base)}))
+    with open_dict(config):
+        for key in [*config]:
+            del config[key]
+        config.update(OmegaConf.create(merged))
+
+
+def check_targets(checkpoint: Path, named: Iterable[str]) -> None:
+    """Checks what a run's own configuration names: it may have come from a stranger, with the run's folder.
+
+    Parts of gan_lab, networks and optimizers of torch, Lightning's classes and modules of the user's own are allowed;
+    other modules have functions that run any code.
+
+    Raises:
+        UserError: for another module.
+    """
+    from gan_lab.common.errors import UserError
+
+    for path in sorted(named):
+        package = path.split(".")[0]
+        known = any(path.startswith(f"{each}.") for each in ALLOWED)
+        foreign = package in sys.stdlib_module_names or package in ("gan_lab", "torch", "torchvision", "lightning")
+        if (foreign and not known) or any(part.startswith("_") for part in path.split(".")):
+            raise UserError(
+                f"The configuration of {checkpoint} names {path}, which is no part of a run: if it is your own run, "
+                "repeat its whole command with resume=auto."
+            )
+
+
+def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a configuration with a run's own values, except where the command line changed them.
+
+    Args:
+        new: composed from the run's overrides and the command line's.
+        base: composed from the run's overrides alone.
+        own: the run's recorded configuration, or some sections of it.
+    """
+    old, was, found = (dict(leaves(each)) for each in (own, base, new))
+    for path in {**was, **old}:
+        typed = found.get(path, MISSING) != was.get(path, MISSING)
+        if (
+            typed
+            or path in OF_THE_LAUNCH
+            or path[0] not in own
+            or _same(old.get(path, MISSING), was.get(path, MISSING))
+        ):
+            continue
+        if path in old:
+            found[path] = old[path]
+        elif path[0] in SECTIONS:
+            del found[path]
+    return nested(found)
+
+
+def leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields the values of nested mappings with the keys that lead to them."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, *path, key)
+        else:
+            yield (*path, key), value
+
+
+def nested(found: Leaves) -> dict[str, Any]:
+    """Returns the nested mappings of values with their keys; a value takes the place of any that lie below it."""
+    whole: dict[str, Any] = {}
+    for path, value in found.items():
+        if any(path[:end] in found for end in range(1, len(path))):
+            continue
+        node = whole
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = value
+    return whole
+
+
+def targets(node: object) -> Iterator[str]:
+    """Yields what nested containers name as ``_target_``."""
+    if isinstance(node, Mapping):
+        yield from (str(value) for key, value in node.items() if key == "_target_")
+    for value in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from targets(value)
+
+
+def _same(recorded: object, composed: object) -> bool:
+    """Says whether a recorded value is the composed one, as JSON keeps it; one with the run's folder always is."""
+    from gan_lab.common.runs import replace_non_finite
+    from gan_lab.training.run_config import RUN_DIR
+
+    return (isinstance(composed, str) and Path(RUN_DIR).name in composed) or recorded == replace_non_finite(composed)
+
+
+def _with_paths(overrides: Sequence[str], config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields overrides of a recorded command, with the paths that it leaves out."""
+    values = {".".join(path): value for path, value in leaves(config)}
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if value != "…":
+            yield override
+        elif key in values:
+            yield f"{key}={values[key]}"
+
+
+def _key(override: str) -> str:
+    """The key of an override with its sign, or an option's name."""
+    return override.partition("=")[0]
+
+
+def _unquoted(value: str) -> str:
+    """The path in an override's value, which may be quoted for Hydra."""
+    found = re.fullmatch(r"(['\"])(.*)\1", value, re.DOTALL)
+    return re.sub(r"\\(['\"\\])", r"\1", found[2]) if found else value

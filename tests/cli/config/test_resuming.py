@@ -1,0 +1,108 @@
+"""The configuration of a run that is resumed: its own, and what else the command line says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gan_lab.cli.config.resuming import (
+    check_targets,
+    leaves,
+    nested,
+    own_overrides,
+    recorded_overrides,
+    with_own,
+    with_own_overrides,
+)
+from gan_lab.common.errors import UserError
+from gan_lab.training.run_config import RUN_DIR
+
+
+def run(folder, config=None, **info):
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text(json.dumps({"state": "stopped", **info}))
+    (folder / "config.json").write_text(json.dumps(config or {}))
+    return folder
+
+
+def test_a_runs_own_overrides_come_before_those_of_the_command_line(tmp_path):
+    folder = run(tmp_path / "it's (1)", overrides=["model=vae", "seed=3", "+callbacks.x=1", "~callbacks.samples"])
+    typed = [f"resume={folder}", "seed=3", "budget.images=10"]
+    completed = with_own_overrides(typed)
+    assert completed == ["model=vae", "+callbacks.x=1", "~callbacks.samples", *typed]
+    assert with_own_overrides(completed) == completed, "further processes complete the same line again"
+    (folder / "last.ckpt").touch()
+    quoted = "resume='" + f"{folder}/last.ckpt".replace("'", "\\'") + "'"
+    assert with_own_overrides([quoted])[0] == "model=vae"
+
+
+@pytest.mark.parametrize("arguments", [["seed=1"], ["resume=auto"], ["resume=false"], ["resume=null"]])
+def test_without_a_run_to_resume_the_command_line_stays(arguments):
+    assert with_own_overrides(arguments) == arguments
+
+
+def test_the_jobs_of_a_sweep_have_their_own_configuration(tmp_path):
+    arguments = ["-m", f"resume={run(tmp_path, overrides=['model=vae'])}", "seed=1,2"]
+    assert with_own_overrides(arguments) == arguments
+
+
+def test_an_earlier_versions_command_line_is_read_with_the_paths_that_it_left_out(tmp_path):
+    command = "python -m gan_lab.train data=folder data.root=… 'data.name=my photos'"
+    folder = run(tmp_path, {"data": {"root": "/photos"}}, command=command)
+    assert own_overrides(folder) == ["data=folder", "data.root=/photos", "data.name=my photos"]
+    assert own_overrides(run(tmp_path / "other", command="gan_lab.compose")) is None
+    assert own_overrides(tmp_path / "nothing") is None
+
+
+def test_another_method_is_refused_before_anything_is_composed(tmp_path):
+    folder = run(tmp_path / "a", {"method": "vae"}, overrides=["model.beta=2"])
+    assert with_own_overrides([f"resume={folder}", "model=vae"])
+    with pytest.raises(UserError, match="is a run of model=vae and cannot go on as model=dcgan"):
+        with_own_overrides([f"resume={folder}", "model=dcgan"])
+
+
+def test_where_and_how_a_run_was_started_is_not_kept():
+    assert recorded_overrides(["seed=1", "resume=auto", "run_dir=x", "++resume=x"]) == ["seed=1"]
+
+
+BASE = {"seed": 0, "budget": {"images": 1}, "model": {"lr": 1.0, "seed": 0, "norm": None}, "run_dir": RUN_DIR,
+        "trainer": {"devices": 1}, "new_key": 1, "logger": {"folder": RUN_DIR}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "own", "expected"),
+    [
+        ({}, {}, {}),
+        ({("seed",): 2, ("model", "seed"): 2}, {}, {("seed",): 2, ("model", "seed"): 2}),
+        ({("budget", "images"): 5}, {("model", "lr"): 0.5}, {("budget", "images"): 5, ("model", "lr"): 0.5}),
+        ({("model", "lr"): 0.1}, {("model", "lr"): 0.5}, {("model", "lr"): 0.1}),
+        ({}, {("trainer", "devices"): 4}, {}),
+        ({}, {("model", "norm"): "batch"}, {("model", "norm"): "batch"}),
+        ({}, {("logger", "folder"): "runs/a", ("run_dir",): "runs/a"}, {}),
+    ],
+)
+def test_the_recorded_values_hold_except_where_the_command_line_changed_them(new, own, expected):
+    base = dict(leaves(BASE))
+    recorded = {key: value for key, value in base.items() if key != ("new_key",)} | own
+    assert with_own(nested(base | new), BASE, nested(recorded)) == nested(base | expected)
+
+
+def test_what_a_run_did_without_is_not_added():
+    own = {"model": {"lr": 1.0}, "logger": {}}
+    assert with_own(BASE, BASE, own)["model"] == {"lr": 1.0}
+    assert with_own(BASE, BASE, {"seed": 0})["model"] == BASE["model"], "of a checkpoint that knows nothing of it"
+
+
+def test_a_value_takes_the_place_of_what_lies_below_it():
+    assert nested({("a",): None, ("a", "b"): 1, ("c", "d"): 2}) == {"a": None, "c": {"d": 2}}
+
+
+@pytest.mark.parametrize("name", ["my_methods.MyGAN", "gan_lab.models.vae.VAE", "torch.optim.Adam"])
+def test_a_runs_configuration_may_name_parts_and_the_users_own_classes(name):
+    check_targets(Path("last.ckpt"), [name])
+
+
+@pytest.mark.parametrize("name", ["pathlib.Path", "gan_lab.common.runs.read_json", "torch.manual_seed", "my._hidden.F"])
+def test_a_strangers_run_cannot_name_anything_else(name):
+    with pytest.raises(UserError, match=f"names {name}.*resume=auto"):
+        check_targets(Path("last.ckpt"), ["torch.optim.Adam", name])
