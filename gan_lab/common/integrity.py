@@ -32,7 +32,7 @@ def checksum(path: Path, count: int | None = None) -> str:
 def _checksum(stream: FileIO | BytesIO, count: int) -> str:
     digest, buffer, left = blake2b(digest_size=DIGITS // 2), np.zeros(CHUNK, np.uint8), count
     while left > 0:
-        size = _fill(stream, memoryview(buffer)[: min(CHUNK, left)])
+        size = _fill(stream, buffer.data[: min(CHUNK, left)])
         buffer[size:] = 0
         digest.update(buffer.view("<u8").reshape(-1, BLOCK // 8).sum(1, dtype="<u8").tobytes())
         left = left - size if size else 0
