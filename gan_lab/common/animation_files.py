@@ -1,7 +1,7 @@
 """Animations in files, in which every frame stays a frame of its own and the speed is the one that was asked for.
 
-Pillow and libwebp merge equal neighbouring frames into one of longer duration, whose number of frames nobody can tell
-afterwards: a sequence in which every frame is shown twice would come back with half of its frames.
+Pillow and libwebp merge equal neighbouring frames into one of longer duration, which does not say how many they were
+any more: a sequence in which every frame is shown twice would come back with half of its frames.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +9,7 @@ from fractions import Fraction
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from gan_lab.common.errors import UserError
 BT709, LIMITED_RANGE = 1, 1
 """Numbers in H.273 and in FFmpeg: of the standard, for primaries, transfer function and matrix, and of the range."""
 
-TO_BT709 = {
+TO_BT709: dict[str, Any] = {
     "format": "yuv420p",
     "dst_colorspace": BT709,
     "dst_color_range": LIMITED_RANGE,

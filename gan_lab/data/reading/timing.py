@@ -12,7 +12,7 @@ MAX_REPEATS, MAX_ADDED = 1_000, 100_000
 CUT_SHORT = f"a standstill cut to {MAX_REPEATS:,} frames"
 
 RARE, MOST = 0.1, 0.8
-"""Shares of the stored frames: shorter ones are too rare to set the pace; so many must fit the pace."""
+"""Shares of the stored frames: shorter ones are too rare to set the pace, and at least this share must fit it."""
 
 MAX_PARTS, LONG = 10, 0.02
 """Most intervals in the usual duration; and the share of itself by which a long duration may be off."""

@@ -94,7 +94,8 @@ def _repeated(path: Path) -> dict[int, int]:
     times = np.array([time for time, _ in stamps], np.int64)
     if len(times) < 2:
         return {}
-    counts = frame_counts(np.append(np.diff(times), stamps[-1][1]), tolerance=1, jitter=JITTER)
+    durations = [*np.diff(times).tolist(), stamps[-1][1]]
+    counts = frame_counts(durations, tolerance=1, jitter=JITTER)
     return {int(times[row]): int(counts[row]) for row in np.flatnonzero(counts > 1)}
 
 
@@ -133,7 +134,8 @@ def _square_pixels(image: Image.Image, pixel_shape: Fraction) -> Image.Image:
     """Enlarges one side by the ratio of a pixel's width to its height, so that no detail is lost."""
     if pixel_shape == 1 or not _is_credible(pixel_shape):
         return image
-    size = round(image.width * max(pixel_shape, 1)), round(image.height / min(pixel_shape, 1))
+    one = Fraction(1)
+    size = round(image.width * max(pixel_shape, one)), round(image.height / min(pixel_shape, one))
     return image.resize(size, Image.Resampling.BICUBIC)
 
 

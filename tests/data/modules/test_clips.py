@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from gan_lab.cli.config.compose import compose
 from gan_lab.common.capabilities import RealClips
@@ -280,3 +281,13 @@ def test_clips_of_a_real_video(shared_data):
     assert np.array_equal(next(data.clips("test"))[0], known[215:235])  # the last scene has five frames
     train = torch.cat(list(data.clips("train")))
     assert all(np.array_equal(train[start], known[start : start + 20]) for start in (0, 100, 195))
+
+
+def test_the_summary_names_what_is_not_converted(tmp_path):
+    frames = [Image.new("L", (16, 16), level) for level in range(10, 20)]
+    durations = [40] * 9 + [600_000]
+    (tmp_path / "recordings").mkdir()
+    frames[0].save(tmp_path / "recordings" / "a.gif", save_all=True, append_images=frames[1:], duration=durations)
+    data = module(str(tmp_path / "recordings"))
+    data.setup("fit")
+    assert data.describe()["splits"]["train"]["found"].endswith("; a standstill cut to 1,000 frames (1,000)")
