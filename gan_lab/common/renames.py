@@ -234,6 +234,7 @@ NAMES = {
     "data.files.tops": "data.reading.listing.by_top_folder",
     "data.files.unwrap": "data.reading.listing.strip_common_folders",
     "data.files.walked": "data.reading.listing.walk_folders",
+    "data.frames.pyav": "data.reading.videos.pyav",
     "data.folders.Numbered": "data.sources.folders.IndexedView",
     "data.folders.folder_pictures": "data.sources.folders.compared_folders",
     "data.loader.Abreast": "data.loading.loader.ZippedBatches",

@@ -24,9 +24,9 @@ def test_errors_name_what_is_wrong():
         instantiate({"_target_": "torch.nn.Liner"})
     with pytest.raises(UserError, match=r"torch\.nn\.Linear does not take these arguments: .*'widht'"):
         instantiate({"_target_": "torch.nn.Linear", "widht": 3})
-    with pytest.raises(UserError, match=r"data\.size=32 works"):
+    with pytest.raises(UserError, match=r"data\.size=28 works"):
         instantiate(
-            {"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 28, "width": 28}
+            {"_target_": "gan_lab.networks.dcgan.Generator", "latent": 1, "channels": 1, "height": 30, "width": 30}
         )
 
 

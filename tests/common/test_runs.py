@@ -52,7 +52,7 @@ def test_the_default_configuration_finds_its_own_run(tmp_path, where):
     assert checkpoint is None
     make(folder, made.in_folder(folder).values)
     again = configuration(["data=fake", where.format(tmp_path), "resume=auto"])
-    with pytest.raises(UserError, match="cannot be read"):  # it is found, but is no real checkpoint
+    with pytest.raises(UserError, match="is damaged or truncated"):  # it is found, but is no real checkpoint
         resume.choose_run_dir(again)
 
 

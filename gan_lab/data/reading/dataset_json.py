@@ -14,9 +14,7 @@ import numpy as np
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.layout import Classes
-from gan_lab.data.reading.listing import MAX_MEMBER_BYTES, Entry, member_parts
-
-NAME = "dataset.json"
+from gan_lab.data.reading.listing import LABELS_FILE, MAX_MEMBER_BYTES, Entry, member_parts
 
 Labels = dict[tuple[Path, str | None], int]
 """The class of an image by its file and its name in a zip."""
@@ -50,7 +48,7 @@ def classes_of(labels: Labels, splits: Mapping[str, Sequence[Entry]]) -> Classes
         split: np.array([labels.get((e.file, e.member), -1) for e in entries], np.int64)
         for split, entries in splits.items()
     }
-    return Classes([str(number) for number in range(max(labels.values()) + 1)], numbers, f" by {NAME}")
+    return Classes([str(number) for number in range(max(labels.values()) + 1)], numbers, f" by {LABELS_FILE}")
 
 
 def _labels_in(place: Path, entries: Sequence[Entry]) -> Labels | None:
@@ -58,7 +56,7 @@ def _labels_in(place: Path, entries: Sequence[Entry]) -> Labels | None:
     text, prefix = _text_in_zip(place) if place.is_file() else _text_in_folder(place)
     if text is None:
         return None
-    stated = f"{place}/{NAME}"
+    stated = f"{place}/{LABELS_FILE}"
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -72,14 +70,14 @@ def _text_in_folder(root: Path) -> tuple[bytes | None, tuple[str, ...]]:
     """Returns the content of the file, and the folder below the root that it lies in."""
     inside = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
     for folder in (root, *(inside if len(inside) == 1 else [])):
-        if (folder / NAME).is_file():
-            return (folder / NAME).read_bytes(), folder.relative_to(root).parts
+        if (folder / LABELS_FILE).is_file():
+            return (folder / LABELS_FILE).read_bytes(), folder.relative_to(root).parts
     return None, ()
 
 
 def _text_in_zip(file: Path) -> tuple[bytes | None, tuple[str, ...]]:
     with zipfile.ZipFile(file) as archive:
-        infos = [info for info in archive.infolist() if member_parts(info.filename)[-1:] == (NAME,)]
+        infos = [info for info in archive.infolist() if member_parts(info.filename)[-1:] == (LABELS_FILE,)]
         infos = [info for info in infos if len(member_parts(info.filename)) <= 2 and info.file_size < MAX_MEMBER_BYTES]
         if not infos:
             return None, ()
@@ -87,7 +85,7 @@ def _text_in_zip(file: Path) -> tuple[bytes | None, tuple[str, ...]]:
         try:
             return archive.read(info), member_parts(info.filename)[:-1]
         except (zipfile.BadZipFile, RuntimeError, OSError) as error:
-            raise UserError(f"{file}/{NAME} cannot be read ({error}): make the data set again.") from error
+            raise UserError(f"{file}/{LABELS_FILE} cannot be read ({error}): make the data set again.") from error
 
 
 def _checked(labels: Any, stated: str) -> dict[tuple[str, ...], int]:

@@ -28,6 +28,9 @@ ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test
 TEST_FOLDERS = tuple(name for name, role in ROLES.items() if role != "train")
 """Names of the folder of the test split, in order of preference."""
 
+LABELS_FILE = "dataset.json"
+"""File with the labels of images, as StyleGAN, EDM and R3GAN write it; see ``gan_lab.data.reading.dataset_json``."""
+
 MAX_MEMBER_BYTES = 1 << 30
 """A zip's member that claims a larger size is not unpacked."""
 
@@ -149,7 +152,7 @@ def _in_folder(root: Path, passed: PassedOver) -> Iterator[Entry]:
         for name in names:
             file = folder / name
             parts = file.relative_to(root).parts
-            if _is_hidden(parts) or file in zips or passed.is_special(file, "/".join(parts)):
+            if _is_no_image(parts) or file in zips or passed.is_special(file, "/".join(parts)):
                 continue
             if _is_image(parts):
                 yield Entry(parts, file)
@@ -175,7 +178,7 @@ def _in_zip(file: Path, passed: PassedOver) -> Iterator[Entry]:
     for info in infos:
         parts = member_parts(info.filename)
         folder = not parts or info.filename.endswith(("/", "\\"))
-        if folder or _is_hidden(parts) or passed.is_special_member(info):
+        if folder or _is_no_image(parts) or passed.is_special_member(info):
             continue
         if _is_image(parts):
             yield Entry(parts, file, info.filename, f"{info.CRC:08x} {info.file_size}")
@@ -192,8 +195,9 @@ def _is_image(parts: tuple[str, ...]) -> bool:
     return PurePosixPath(parts[-1]).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _is_hidden(parts: tuple[str, ...]) -> bool:
-    return any(part.startswith((".", "__")) for part in parts)
+def _is_no_image(parts: tuple[str, ...]) -> bool:
+    """Tells whether a file is hidden, or read as labels: the user need not hear that it is passed over."""
+    return parts[-1] == LABELS_FILE or any(part.startswith((".", "__")) for part in parts)
 
 
 def strip_common_folders(entries: list[Entry]) -> list[Entry]:
