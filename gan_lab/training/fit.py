@@ -188,10 +188,11 @@ class Ending:
         return "pruned" if is_cut_short(self.trainer) and not self.stop.received else "finished"
 
     def _missing(self) -> dict[str, str]:
-        """What the end of the run lacks, and why."""
+        """What the end of the run lacks, and why; a run with training left has not come to it."""
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
         found = [each.missing(self.model.images_seen) for each in callbacks if hasattr(each, "missing")]
-        return {name: reason for each in found for name, reason in each.items()}
+        trained = self.model.progress >= 1
+        return {name: why for each in found for name, why in each.items() if trained or why != INTERRUPTED}
 
     def _leave(self, number: int) -> None:
         last, seen = self.run.folder / runs.LAST, f"after {self.model.images_seen} images"
