@@ -54,9 +54,7 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Adds to every checkpoint the configurations that rebuild the model and its data, what the data are known again by,
-    the format and the versions.
-    """
+    """Adds to every checkpoint the configurations that rebuild model and data, the data's identities, and versions."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = dict(configuration)

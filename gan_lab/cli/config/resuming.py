@@ -69,8 +69,8 @@ def _check_choices(path: Path, own: Sequence[str], arguments: Sequence[str]) -> 
         asked = _choice(group, arguments)
         if choice and asked in choices(group) and asked != choice:
             raise UserError(
-                f"{path} is a run of {group}={choice} and cannot go on as {group}={asked}: leave {group}= out, or start "
-                f"a new run."
+                f"{path} is a run of {group}={choice} and cannot go on as {group}={asked}: leave {group}= out, or "
+                "start a new run."
             )
 
 
@@ -172,7 +172,7 @@ def check_targets(checkpoint: Path, named: Iterable[str]) -> None:
         package = path.split(".")[0]
         known = any(path.startswith(f"{each}.") for each in ALLOWED)
         foreign = package in sys.stdlib_module_names or package in ("gan_lab", "torch", "torchvision", "lightning")
-        if foreign and not known or any(part.startswith("_") for part in path.split(".")):
+        if (foreign and not known) or any(part.startswith("_") for part in path.split(".")):
             raise UserError(
                 f"The configuration of {checkpoint} names {path}, which is no part of a run: if it is your own run, "
                 "repeat its whole command with resume=auto."
@@ -189,13 +189,9 @@ def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, 
     """
     old, was, found = (dict(leaves(each)) for each in (own, base, new))
     for path in {**was, **old}:
-        typed = found.get(path, MISSING) != was.get(path, MISSING)
-        if (
-            typed
-            or path in OF_THE_LAUNCH
-            or path[0] not in own
-            or _same(old.get(path, MISSING), was.get(path, MISSING))
-        ):
+        recorded, composed = old.get(path, MISSING), was.get(path, MISSING)
+        typed = found.get(path, MISSING) != composed
+        if typed or path in OF_THE_LAUNCH or path[0] not in own or _same(recorded, composed):
             continue
         if path in old:
             found[path] = old[path]
