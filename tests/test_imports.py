@@ -20,7 +20,7 @@ ROOMS = {
 }
 ENGINE = (
     *("alternating", "augment", "budget", "checkpoint", "collectives", "ema", "image_pool", "noise", "options"),
-    *("schedules", "trainer_checks", "turns"),
+    *("optimizers", "schedules", "trainer_checks", "turns"),
 )
 """Modules of training that depend on common alone: all that models may import of it."""
 FILES = sorted(PACKAGE.rglob("*.py"))

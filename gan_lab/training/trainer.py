@@ -62,8 +62,8 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Adds to every checkpoint the configurations that rebuild the model and its data, what the data are known again by,
-    the names of their classes, the format and the versions; a conditional model knows these names during training too.
+    """Adds to every checkpoint the configurations that rebuild model and data, the data's identities and class names, and
+    versions; a conditional model knows the names of its classes during training too.
     """
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:

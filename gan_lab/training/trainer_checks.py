@@ -1,4 +1,4 @@
-"""Settings of Lightning's Trainer that do not go with players who step in turn, and batches too small for batch norm."""
+"""Settings of Lightning's Trainer that do not go with alternating phases, and batches too small for batch norm."""
 
 from typing import Any
 
@@ -61,8 +61,8 @@ def check_batch_norm(model: Any, batch_size: int | None, ranks: int = 1, synchro
         shared = f" over {ranks} processes" if ranks > 1 and not synchronised else ""
         split = f" in {model.engine.micro_batches} micro-batches" if model.engine.micro_batches > 1 else ""
         raise UserError(
-            f"batch_size={batch_size}{shared}{split} leaves single examples to the batch norms of {' and '.join(names)}, "
-            f"which take statistics over several: give batch_size={2 * parts} or more, or networks without batch norm."
+            f"batch_size={batch_size}{shared}{split} leaves single examples to the batch norms of {' and '.join(names)}"
+            f", which take statistics over several: give batch_size={2 * parts}, or networks without batch norm."
         )
 
 

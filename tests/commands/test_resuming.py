@@ -1,4 +1,4 @@
-"""``resume=<run>`` as a user gives it: the run's own configuration goes on, and a run that does not fit stays as it is."""
+"""``resume=<run>`` as a user gives it: its own configuration goes on, and what does not fit leaves it as it is."""
 
 import json
 import logging
@@ -16,7 +16,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.train import train
 
 OWN = ["model=vae", "data.size=8", "seed=5", "batch_size=8", "model.encoder.widths=[8]", "model.decoder.widths=[8]",
-       "trainer=cpu", "callbacks.samples=null", "callbacks.fidelity=null", "logger=none", "budget.images=32"]  # fmt: skip
+       "trainer=cpu", "callbacks.samples=null", "callbacks.fidelity=null", "logger=none",
+       "budget.images=32"]  # fmt: skip
 
 
 def photos(folder, count=30):

@@ -69,8 +69,8 @@ def _check_choices(path: Path, own: Sequence[str], arguments: Sequence[str]) -> 
         asked = _choice(group, arguments)
         if choice and asked in choices(group) and asked != choice:
             raise UserError(
-                f"{path} is a run of {group}={choice} and cannot go on as {group}={asked}: leave {group}= out, or start "
-                f"a new run."
+                f"{path} is a run of {group}={choice} and cannot go on as {group}={asked}: leave {group}= out, or "
+                "start a new run."
             )
 
 
@@ -189,13 +189,9 @@ def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, 
     """
     old, was, found = (dict(leaves(each)) for each in (own, base, new))
     for path in {**was, **old}:
-        typed = found.get(path, MISSING) != was.get(path, MISSING)
-        if (
-            typed
-            or path in OF_THE_LAUNCH
-            or path[0] not in own
-            or _same(old.get(path, MISSING), was.get(path, MISSING))
-        ):
+        recorded, composed = old.get(path, MISSING), was.get(path, MISSING)
+        typed = found.get(path, MISSING) != composed
+        if typed or path in OF_THE_LAUNCH or path[0] not in own or _same(recorded, composed):
             continue
         if path in old:
             found[path] = old[path]
