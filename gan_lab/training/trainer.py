@@ -62,8 +62,8 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
 
 
 class Record(Callback):
-    """Adds to every checkpoint the configurations that rebuild model and data, the data's identities and class names, and
-    versions; a conditional model knows the names of its classes during training too.
+    """Adds to every checkpoint the configurations that rebuild model and data, the data's identities and class names,
+    and versions; a conditional model knows the names of its classes during training too.
     """
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
