@@ -81,7 +81,7 @@ class VAE(Autoencoder):
         decoder: nn.Module,
         likelihood: Likelihood,
         optimizer: MakeOptimizer,
-        prior: Prior,
+        prior: Prior | None,
         beta: float = 1.0,
         free_bits: float = 0.0,
         classes: int = 0,
