@@ -215,5 +215,8 @@ class Output:
         """Writes an artefact on the ranks that do; returns the paths to tell the user."""
         if rank and not artifact.of_every_rank:
             return []
-        self.folder.mkdir(parents=True, exist_ok=True)
+        from gan_lab.common.atomic import writing
+
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         return artifact.write(self)

@@ -2,23 +2,59 @@
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 
 def report_user_errors(work: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps ``work`` so that a ``UserError`` prints its sentence and exits with status 2, and Ctrl-C exits with 130."""
+    """Wraps ``work`` so that a ``UserError``, or a disk that is full or read-only, prints one sentence and exits with
+    status 2, and Ctrl-C exits with 130.
+    """
 
     @functools.wraps(work)
     def reported(*arguments: Any) -> Any:
-        from gan_lab.common.errors import UserError
+        from gan_lab.common.errors import DISK_ERRORS, UserError, disk_sentence
 
         try:
             return work(*arguments)
         except UserError as error:
-            print(f"gan_lab: {error}", file=sys.stderr)
-            sys.exit(2)
+            _refuse(str(error))
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+            _refuse(disk_sentence(error))
         except KeyboardInterrupt:
             sys.exit(130)
 
     return reported
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"gan_lab: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def report_all_errors(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps ``work`` as ``report_user_errors`` does, and so that any other error prints its traceback and exits with
+    status 1: the authors of a method need it, and not the frames of what called it.
+    """
+    reported = report_user_errors(work)
+
+    @functools.wraps(work)
+    def all_reported(*arguments: Any) -> Any:
+        try:
+            return reported(*arguments)
+        except Exception as error:
+            traceback.print_exception(error.with_traceback(_below(error)))
+            sys.exit(1)
+
+    return all_reported
+
+
+def _below(error: BaseException) -> Any:
+    """The traceback below the frames of this module."""
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None and entry.tb_frame.f_code.co_filename == __file__:
+        entry = entry.tb_next
+    return entry

@@ -1,4 +1,4 @@
-"""Atomic writes: a file is complete or absent."""
+"""Atomic writes: a file is complete or absent; and errors of writing, which are one sentence everywhere."""
 
 import errno
 import os
@@ -7,13 +7,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path, PurePath
+from typing import NoReturn
 from uuid import uuid4
+
+from gan_lab.common.errors import WRITE_ERRORS, WriteError, disk_sentence
 
 MAX_BYTES = 255
 """The longest name that file systems allow."""
 
 DIGITS = 32
 """Hexadecimal digits in the name of a temporary file."""
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Says in one sentence that a file or folder cannot be written, and why.
+
+    Args:
+        path: what is written in the block, for the message.
+
+    Raises:
+        WriteError: in place of an ``OSError`` of a disk; others, such as those of a network, pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, WriteError) or error.errno not in WRITE_ERRORS:
+            raise
+        wrong = WriteError(disk_sentence(error, path))
+        wrong.errno = error.errno
+        raise wrong from error
 
 
 @contextmanager
@@ -25,18 +48,35 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     Args:
         path: the file to write; missing folders are created.
         sync: also wait until the data is on disk, so that a power failure cannot leave an empty file.
+
+    Raises:
+        WriteError: if the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(_temporary_name(path, uuid4().hex))
-    try:
-        yield temporary
-        if sync:
-            _sync(temporary)
-        temporary.replace(path)
-        if sync:
-            _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(_temporary_name(path, uuid4().hex))
+        try:
+            yield temporary
+            if sync:
+                _sync(temporary)
+            temporary.replace(path)
+            if sync:
+                _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def raise_disk_error(path: Path) -> NoReturn:
+    """Raises the error of a disk that a library has hidden while it wrote a file, by writing more to it.
+
+    Raises:
+        OSError: with the disk's reason; that of a failure of input and output if there is no other.
+    """
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+    raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
 
 def temporary_files(path: Path) -> Iterator[Path]:

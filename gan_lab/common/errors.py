@@ -1,8 +1,39 @@
 """Errors that the user can fix."""
 
+import errno
+import os
+
 
 class UserError(Exception):
     """An error that the user can fix. Its message is one sentence: what is wrong, and what would work.
 
     Commands print the message alone and exit with status 2; in Python it is an ordinary exception.
     """
+
+
+DISK_ERRORS = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG") if hasattr(errno, name))
+"""Numbers of errors that say that nothing more can be written to a disk."""
+WRITE_ERRORS = DISK_ERRORS | {
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+}
+"""Numbers of errors that say that a path cannot be written."""
+
+
+class WriteError(UserError, OSError):
+    """A file that cannot be written, in one sentence that names it. ``errno`` is that of the cause."""
+
+
+def disk_sentence(error: OSError, path: object = None) -> str:
+    """Returns one sentence about a file that cannot be written.
+
+    Args:
+        error: the error.
+        path: the file; by default the one that the error names.
+    """
+    name = path or error.filename or "A file"
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return f"{name} cannot be written, because the disk is full: free some space, or choose another disk."
+    if error.errno == errno.EROFS:
+        return f"{name} cannot be written, because its disk is read-only: choose another disk."
+    reason = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+    return f"{name} cannot be written ({reason}): choose another place."

@@ -15,8 +15,8 @@ from typing import IO, Any, cast
 
 from filelock import lock_descriptor
 
-from gan_lab.common.atomic import atomic_write, temporary_files
-from gan_lab.common.errors import UserError
+from gan_lab.common.atomic import atomic_write, temporary_files, writing
+from gan_lab.common.errors import UserError, WriteError
 from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -50,10 +50,11 @@ class Run:
         """Records the configuration and locks the folder for this process.
 
         Raises:
-            UserError: if another process is training in it.
+            UserError: if another process is training in it, or it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = self.lock = (self.folder / ".lock").open("w")
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = self.lock = (self.folder / ".lock").open("w")
         if hasattr(os, "register_at_fork"):  # a forked loader worker outlives a killed run, and would keep the lock
             os.register_at_fork(after_in_child=lock.close)
         if not _acquire(lock):
@@ -79,11 +80,27 @@ class Run:
         write_json(self.folder / "run.json", {"state": state, "time": now, **self.facts, **details})
 
     def end(self, state: str, **details: object) -> None:
-        """Records how the run ended, and unlocks the folder."""
-        self.record(state, **details)
-        if self.lock is not None:
-            self.lock.close()
-            self.lock = None
+        """Records how the run ended, and unlocks the folder; on a full disk it records the state alone, if that."""
+        try:
+            self.record(state, **details)
+        except WriteError:
+            if state == "finished":
+                raise
+            self._record_in_place(state)
+        finally:
+            if self.lock is not None:
+                self.lock.close()
+                self.lock = None
+
+    def _record_in_place(self, state: str) -> None:
+        """Writes the state over the earlier one in its file, which takes no room on the disk."""
+        path = self.folder / "run.json"
+        with suppress(OSError):
+            before = path.read_bytes()
+            after = before.replace(b'"state": "running"', f'"state": "{state}"'.encode().ljust(18), 1)
+            if len(after) == len(before):
+                with path.open("r+b") as file:
+                    file.write(after)
 
     def discard(self) -> None:
         """Removes the folder of a run that never began, and the folders above it that were made for it."""
@@ -122,7 +139,9 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
     for number in range(1000):
         folder = Path(runs) / name / (stamp if number == 0 else f"{stamp}_{number}")
         try:
-            folder.mkdir(parents=True)
+            with writing(folder):
+                folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
         except FileExistsError:
             continue
         return folder

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gan_lab.common.errors import UserError
+from gan_lab.common.errors import UserError, WriteError
 from gan_lab.evaluation.reports.history import History, is_run, read_run
 from gan_lab.evaluation.reports.index_page import REPORT, write_index_page
 from gan_lab.evaluation.reports.index_table import informative_keys, setting_differences
@@ -47,6 +47,8 @@ def report(paths: Sequence[str], output: str | None = None, against: str | None 
         index = (out or common) / INDEX
     try:
         written = _write(jobs, title, index, out, other)
+    except WriteError:
+        raise
     except OSError as error:
         raise UserError(f"{error.filename} cannot be written ({error.strerror}): give another output=….") from error
     pages = {2: " and 1 page of a run"}.get(len(written), f" and {len(written) - 1} pages of runs")

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from torch import Tensor
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import atomic_write, writing
 from gan_lab.training.loggers.marks import Marks
 
 FLUSH_SECONDS = 5.0
@@ -87,7 +87,7 @@ class CSV(Logger):
         if names or not self.end:
             self._add_columns(names)
             return
-        with self.path.open("r+", newline="") as file:
+        with writing(self.path), self.path.open("r+", newline="") as file:
             file.seek(self.end)
             file.truncate()
             self._write(file)

@@ -152,7 +152,7 @@ def test_a_path_without_a_run_is_refused(run, tmp_path, against):
 
 def test_a_page_that_cannot_be_written_is_refused(run, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="give another output="):
+    with pytest.raises(UserError, match="cannot be written"):
         report([str(run)], output=str(tmp_path / "file"))
 
 
