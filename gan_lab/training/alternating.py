@@ -14,14 +14,16 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from gan_lab.common.deprecation import accept_old_methods, is_ours
+from gan_lab.common.device import versions
 from gan_lab.common.errors import UserError
 from gan_lab.common.old_arguments import accept_old_ema, accept_old_model_arguments
 from gan_lab.common.precision import full_precision
+from gan_lab.common.renames import FORMAT
 from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
 from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Scheduled
-from gan_lab.training.trainer_checks import check_trainer
+from gan_lab.training.trainer_checks import EarlyStops, check_loader, check_trainer
 from gan_lab.training.turns import Outputs, Turns, log_losses
 
 COUNTERS = ("iteration", "images_seen", "seconds")
@@ -44,6 +46,9 @@ class AlternatingModule(LightningModule):
         engine: options that do not depend on the method.
         averages: networks that samples come from, by their attribute's name; a moving average of each is kept.
     """
+
+    configuration: Mapping[str, Any] | None = None
+    """What rebuilds the model, in plain containers, if it was made from a configuration; checkpoints keep it."""
 
     use_live_weights = False
     """Sample from the live weights even if an average is kept."""
@@ -70,6 +75,7 @@ class AlternatingModule(LightningModule):
         self.budget, self.clip, self.ema = self.engine.budget, self.engine.clip, self.engine.average(averages or {})
         self.iteration, self.images_seen, self.seconds = 0, 0, 0.0
         self.grad_norm, self.clock = torch.zeros(()), time.monotonic()
+        self.early_stops: EarlyStops | None = None
 
     # To be stated by a method.
 
@@ -128,6 +134,8 @@ class AlternatingModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Outputs:
         """Runs every phase that is due; then counts, averages and logs."""
         progress = self.progress
+        if self.early_stops is not None:
+            self.early_stops.consult(self.trainer)
         due = [phase for phase in self.phases() if phase.due(self.iteration, progress)]
         self.scheduled.apply(self, self.phase_optimizers(), progress)
         outputs = Turns(self, batch).run(due)
@@ -197,7 +205,8 @@ class AlternatingModule(LightningModule):
         """Starts the clock.
 
         Raises:
-            UserError: if a phase begins at a share of the budget and there is no budget.
+            UserError: for a loader without its data module, and if a phase begins at a share of the budget and there
+                is none.
         """
         self.clock = time.monotonic()
         self.scheduled.resume(self.phase_optimizers())
@@ -206,6 +215,8 @@ class AlternatingModule(LightningModule):
                 raise UserError(f"Phase {phase.name} begins at a share of the budget: give the model a budget.")
             if phase.begin > self.progress:
                 rank_zero_info(f"Phase {phase.name} begins after {phase.begin:.0%} of the budget.")
+        self.early_stops = EarlyStops.of(self.trainer)
+        check_loader(self.trainer)
         if self.progress >= 1:  # resumed after the budget was used up
             self.trainer.should_stop = True
 
@@ -225,6 +236,8 @@ class AlternatingModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.sync_buffers()
+        if self.configuration is not None:
+            checkpoint.setdefault("gan_lab", {**self.configuration, "format": FORMAT, "versions": versions()})
         checkpoint["counters"] = {name: getattr(self, name) for name in COUNTERS}
         checkpoint["extra_state"] = {name: state.state_dict() for name, state in self.extra_state().items()}
         checkpoint["scheduled"] = self.scheduled.state_dict()

@@ -11,11 +11,12 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.serialization import MAP_LOCATION
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import atomic_write, raise_disk_error
 from gan_lab.common.class_names import name_classes
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.integrity import is_whole, seal_zip
+from gan_lab.common.runs import LAST
 from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
 
@@ -27,7 +28,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         with atomic_write(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:
+                if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
+                    raise_disk_error(temporary)
+                raise
             seal_zip(temporary)
 
     def load_checkpoint(
@@ -37,15 +43,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]:
-    """Returns the plain containers and tensors of a checkpoint file, in the present format.
+    """Returns the plain containers and tensors of a checkpoint file, or of a run's last one, in the present format.
 
     Raises:
         UserError: if the file does not exist, is damaged, or is not a checkpoint of gan_lab.
     """
     path = Path(path).expanduser()
+    path = path / LAST if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
     checkpoint = _verified(path, map_location)
+    if isinstance(checkpoint, Mapping) and "gan_lab" not in checkpoint and "counters" in checkpoint:
+        raise UserError(
+            f"{path} does not say how its model was built, as that was done in Python: build it again in the same way, "
+            "and give the file to load_from_checkpoint of its class, or to Trainer.fit(ckpt_path=…)."
+        )
     if not isinstance(checkpoint, Mapping) or "gan_lab" not in checkpoint:
         raise UserError(f"{path} was not written by gan_lab: give a checkpoint of gan_lab.train.")
     return upgrade(checkpoint)
@@ -83,7 +95,7 @@ def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) ->
     """Returns the model of a checkpoint in evaluation mode; it needs no data set and no configuration folder.
 
     Args:
-        path: checkpoint file.
+        path: checkpoint file, or a run's folder, which stands for its last checkpoint.
         device: device of the model.
         trust: modules of your own whose classes and functions the checkpoint may name; their code is run.
 

@@ -4,13 +4,14 @@ import shlex
 import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -31,7 +32,7 @@ from gan_lab.training.record import environment_info, result
 from gan_lab.training.resume import choose_run_dir
 from gan_lab.training.resume_rules import LISTED
 from gan_lab.training.run_config import RunConfig
-from gan_lab.training.trainer import make_trainer, without_remarks
+from gan_lab.training.trainer import RECORDED, make_trainer, without_remarks
 from gan_lab.training.trainer_checks import check_batch_norm
 
 
@@ -74,7 +75,11 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
         UserError: if they cannot be built, too few weights fit, or batch norm would get batches of one.
     """
     seed_everything(config.seed, workers=True, verbose=False)
-    data, model = instantiate(config.data), instantiate(config.model)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element")  # refused next
+        data, model = instantiate(config.data), instantiate(config.model)
+    check_parts_made(data, model)
+    model.configuration = {key: config.values[key] for key in RECORDED}
     synchronised = bool(config.trainer.get("sync_batchnorm"))
     check_batch_norm(model, getattr(data, "batch_size", None), process_count(config.trainer), synchronised)
     if config.init_from and not config.resumes_a_path:
@@ -84,6 +89,20 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
             more = f" and {len(taken.left_out) - LISTED} more" if len(taken.left_out) > LISTED else ""
             rank_zero_info(f"Without a match: {', '.join(taken.left_out[:LISTED])}{more}.")
     return data, model
+
+
+def check_parts_made(data: Any, model: Any) -> None:
+    """Checks that functions of the configuration made a data module and a model, and that no network is empty.
+
+    Raises:
+        UserError: if they did not, or a layer has a width of 0.
+    """
+    for key, part, kind in (("data", data, LightningDataModule), ("model", model, LightningModule)):
+        if not isinstance(part, kind):
+            raise UserError(f"{key}._target_ makes a {type(part).__name__}: give a class derived from {kind.__name__}.")
+    empty = next((name for name, weight in model.named_parameters() if not weight.numel()), None)
+    if empty is not None:
+        raise UserError(f"The model's weights {empty} are empty: give widths of at least 1.")
 
 
 def find_data(data: Any) -> None:

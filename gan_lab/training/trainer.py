@@ -34,6 +34,9 @@ EXPECTED_WARNINGS = (
     ".*callbacks used to create the checkpoint need to be provided",  # a resumed run may leave some out
 )
 
+RECORDED = ("model", "data", "seed", "precision")
+"""Keys of a configuration that checkpoints keep."""
+
 
 def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
     """Makes Lightning's Trainer with the configured callbacks and loggers, and those that every run has."""
@@ -50,11 +53,11 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
         "max_epochs": -1,
         "use_distributed_sampler": False,
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
-        "enable_model_summary": False,
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "default_root_dir": config.run_dir,
     }
-    make = instantiate({**config.trainer, **arguments, "_partial_": True})
+    defaults = {"enable_model_summary": False}
+    make = instantiate({**defaults, **config.trainer, **arguments, "_partial_": True})
     trainer = make(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
     if hasattr(trainer.strategy, "_timeout"):  # of a strategy that Lightning makes by its name
         trainer.strategy._timeout = rank_timeout(config.rank_timeout)

@@ -1,8 +1,10 @@
 """Settings of Lightning's Trainer that do not go with alternating phases, and batches too small for batch norm."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -69,3 +71,57 @@ def check_batch_norm(model: Any, batch_size: int | None, ranks: int = 1, synchro
 def _has_batch_norm(network: nn.Module, own_statistics: bool) -> bool:
     kind = nn.BatchNorm1d if own_statistics else _BatchNorm
     return any(isinstance(layer, kind) for layer in network.modules())
+
+
+def check_loader(trainer: Trainer) -> None:
+    """Refuses a loader of a data module without the data module.
+
+    Asked for outside of a Trainer it is endless, whatever ``max_epochs`` says, and yields pixels as they are stored.
+
+    Args:
+        trainer: the trainer that is about to train.
+
+    Raises:
+        UserError: naming the call that works.
+    """
+    if hasattr(trainer.train_dataloader, "is_endless") and trainer.datamodule is None:  # type: ignore[attr-defined]
+        raise UserError(
+            "A data module's loader does not know the Trainer's epochs and devices: give trainer.fit(model, "
+            "datamodule=data) in place of data.train_dataloader()."
+        )
+
+
+class EarlyStops:
+    """Lightning's EarlyStopping in a run of one endless epoch: it is asked after each measurement of its metric.
+
+    Lightning itself asks it at the ends of epochs.
+
+    Args:
+        callbacks: the trainer's.
+    """
+
+    def __init__(self, callbacks: Sequence[EarlyStopping]) -> None:
+        self.callbacks = callbacks
+        self.seen: dict[int, object] = {}
+
+    @classmethod
+    def of(cls, trainer: Trainer) -> Self | None:
+        """Returns those of a trainer; None if there are none, or Lightning asks them."""
+        found = [each for each in trainer.callbacks if isinstance(each, EarlyStopping)]  # type: ignore[attr-defined]
+        return cls(found) if found and trainer.max_epochs == -1 else None
+
+    def consult(self, trainer: Trainer) -> None:
+        """Asks each whose metric has been measured again; the run then ends after the present iteration.
+
+        Raises:
+            UserError: if metrics have been measured, and the one that is monitored is not among them.
+        """
+        measured = trainer.callback_metrics
+        for number, each in enumerate(self.callbacks):
+            value = measured.get(each.monitor)
+            if value is None and measured and each.strict:
+                names = ", ".join(measured)
+                raise UserError(f"EarlyStopping(monitor={each.monitor!r}) is not measured: give one of {names}.")
+            if value is not None and value is not self.seen.get(number):
+                self.seen[number] = value
+                each._run_early_stopping_check(trainer)

@@ -4,7 +4,7 @@ import math
 import time
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer, callbacks
 from lightning.pytorch.utilities import rank_zero_warn
@@ -40,7 +40,7 @@ class Checkpoint(callbacks.Checkpoint):
         every: int = 50_000,
         minutes: float = 10,
         monitor: str | None = "quick_*f[di]*",
-        mode: str = "min",
+        mode: Literal["min", "max"] = "min",
     ) -> None:
         self.folder, self.every, self.minutes = Path(folder), ImageInterval(every), minutes
         self.monitor, self.sign = monitor, 1 if mode == "min" else -1

@@ -5,14 +5,14 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import atomic_write, writing
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator
@@ -82,7 +82,7 @@ class Fidelity(Callback):
         extractors: Mapping[str, Extractor] | None = None,
         weights: Mapping[str, str | None] | None = None,
         paired: bool | None = None,
-        split: str = "train",
+        split: Literal["train", "test", "whole"] = "train",
         limit: int | None = None,
         batch_size: int = 256,
         seed: int = 0,
@@ -216,9 +216,11 @@ class Fidelity(Callback):
         return {**counters, "seconds": time.monotonic() - began, **record}
 
     def _append(self, line: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        path = self.folder / RECORDS
+        with writing(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
 
     def _keep(self, trainer: Trainer, tier: str, record: dict[str, Any]) -> None:
         """Keeps an evaluation for the checkpoint, and sends it to the records and to all loggers."""
