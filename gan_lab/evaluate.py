@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Record, Written
 from gan_lab.cli.command import command
@@ -13,6 +13,9 @@ from gan_lab.cli.requests import DataChanges, MetricsRequest, PositiveInt, Size,
 from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import Predicts, Samples, SamplesClips, Translates
 from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +39,23 @@ class EvaluateRequest(MetricsRequest):
         return Output.base(self.output, beside=self.checkpoint or self.answers)
 
 
+def prepare(config: DictConfig) -> None:
+    """Refuses metrics and extractors with arguments that they do not have."""
+    from gan_lab.cli.config.compose import resolve_part
+    from gan_lab.cli.config.parts import check_all
+
+    for key in ("metrics", "extractor"):
+        if config.get(key) is not None:
+            check_all(resolve_part(config, key), key)
+
+
 @command(
     EvaluateRequest,
     needs=Samples | Translates | Predicts | SamplesClips,
     lacks="generates nothing to evaluate",
     example="model=dcgan",
     parts=lambda _: None,
+    prepare=prepare,
 )
 def evaluate(session: Session, request: EvaluateRequest) -> Iterator[Artifact]:
     """Measures a trained model against its data, or one folder of images against another.

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from gan_lab.cli.command import command
 from gan_lab.cli.config.resuming import with_own_overrides
-from gan_lab.cli.requests import RANK_TIMEOUT, DataPaths, Extractors, Natural, PositiveFloat, PositiveInt, Request
+from gan_lab.cli.requests import (
+    RANK_TIMEOUT,
+    DataPaths,
+    Extractors,
+    Natural,
+    PositiveFloat,
+    PositiveInt,
+    Request,
+    Size,
+)
 from gan_lab.cli.values import Bounds
 
 if TYPE_CHECKING:
@@ -26,14 +35,32 @@ class CallbackPaths:
     fidelity: MetricPaths
 
 
+@dataclass(frozen=True)
+class Length:
+    images: PositiveInt | None
+    epochs: PositiveFloat | None
+    minutes: PositiveFloat | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest(Request):
     """The keys that are checked here, and the whole configuration as plain containers, ``plain``: its other keys belong
     to the parts that they are arguments of.
     """
 
+    name: str
     seed: Natural
     batch_size: PositiveInt
+    budget: Length
+    channels_last: bool | None
+    compile: bool
+    conditional: bool
+    image_size: Size
+    paper_epochs: PositiveFloat | None
+    suggested: Mapping[str, Any]
+    groups: tuple[str, ...]
+    needs: Mapping[str, Any]
+    trial: Mapping[str, Any]
     log_every: PositiveInt
     rank_timeout: PositiveFloat = RANK_TIMEOUT
     resume: Literal["auto", False] | Path | None
@@ -67,7 +94,7 @@ def prepare(config: DictConfig) -> None:
 
 def check(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only this machine and the data know."""
-    from gan_lab.cli.config.checks import validate
+    from gan_lab.cli.config.checks import check_tools, validate
     from gan_lab.cli.config.found_data import use_found_formats
     from gan_lab.cli.config.old_keys import move_old_keys
     from gan_lab.cli.config.own_data import say_unused_facts
@@ -78,6 +105,7 @@ def check(config: DictConfig) -> None:
     say_unused_facts(config)
     use_found_formats(config)
     config.run_dir = config.run_dir or RUN_DIR
+    check_tools(config)
 
 
 def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

@@ -23,8 +23,8 @@ from gan_lab.cli.artifacts import say
 from gan_lab.cli.config import overrides
 from gan_lab.cli.config.deprecations import print_warnings
 from gan_lab.cli.config.paths import home
-from gan_lab.cli.errors import report_user_errors
-from gan_lab.cli.help import help_text, usage
+from gan_lab.cli.errors import report_all_errors, report_user_errors
+from gan_lab.cli.help import group_names, help_text, key_names, usage
 from gan_lab.cli.requests import ModelRequest, Request, words_field
 from gan_lab.cli.session import Session
 from gan_lab.common.errors import UserError
@@ -133,21 +133,14 @@ class Command:
         if any(argument in ("-h", "--help") for argument in sys.argv[1:]):
             print(help_text(self))
             sys.exit(0)
-        import hydra
-
-        from gan_lab.cli.config.hydra_versions import main_arguments
-
         make_ready(self.name, sys.argv[1:])
         print_warnings()
-        sys.argv[1:] = report_user_errors(self._overrides)(sys.argv[1:])
-        if wrong := overrides.unknown_choice(sys.argv[1:]):
-            print(f"gan_lab: {wrong}", file=sys.stderr)
-            sys.exit(2)
-        run = hydra.main(str(self.config.parent), self.config.stem, **main_arguments())
-        try:
-            return run(report_user_errors(self._work_anywhere()))()
-        except KeyboardInterrupt:  # between the jobs of a sweep, or while a launcher waits for them
-            sys.exit(130)
+        return report_user_errors(self._compose_and_perform)(sys.argv[1:])
+
+    def _compose_and_perform(self, arguments: Sequence[str]) -> Any:
+        from gan_lab.cli.hydra_app import run
+
+        return run(self.config, self.request, self._overrides(arguments), report_all_errors(self._work_anywhere()))
 
     def _work_anywhere(self) -> Work:
         """Returns what the command line performs, as other processes can import it, which launchers send it to."""
@@ -171,6 +164,13 @@ class Command:
     def _deliver_words(self, arguments: Sequence[str]) -> None:
         self.execute(overrides.words_request(self.request, arguments))
 
+    def refuse_unread(self, arguments: Sequence[str], config: DictConfig) -> None:
+        """Raises UserError if an argument adds a key to the configuration that nothing reads."""
+        from gan_lab.cli.config.mistakes import refuse_unread
+
+        text = self.config.read_text()
+        refuse_unread(arguments, group_names(text), key_names(text), config)
+
     # From a configuration, or from Python.
 
     def run(self, *arguments: str) -> Any:
@@ -192,11 +192,29 @@ class Command:
         Raises:
             UserError: for a value that is not valid, and everything that the work refuses.
         """
-        from gan_lab.cli.config.compose import resolve
+        from gan_lab.cli.config.resuming import task_overrides
 
-        if self.prepare is not None:
-            self.prepare(config)
-        return self.execute(cast(Any, self.request.checked(resolve(config))))
+        self.refuse_unread(task_overrides() or [], config)
+        return self.execute(cast(Any, self.request.checked(self.check(config))))
+
+    def check(self, config: DictConfig) -> dict[str, Any]:
+        """Checks the composed configuration before anything is done, and returns it resolved, in plain containers.
+
+        Raises:
+            UserError: for a value that is not valid.
+        """
+        from omegaconf.errors import OmegaConfBaseException
+
+        from gan_lab.cli.config.compose import check_given, resolve
+        from gan_lab.cli.config.mistakes import first_line
+
+        check_given(config, self.request)
+        try:
+            if self.prepare is not None:
+                self.prepare(config)
+        except OmegaConfBaseException as error:  # a key is missing that every configuration has
+            raise UserError(f"The configuration is not complete: {first_line(str(error))}.") from error
+        return resolve(config)
 
     def execute(self, request: Request) -> Any:
         """Executes a request, on every device that it asks for.

@@ -6,13 +6,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.cli.command import command_named, make_ready
 from gan_lab.cli.config.compose import compose as compose_config
-from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.config.resuming import recorded_overrides, with_own_overrides
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
@@ -55,13 +53,7 @@ def compose(command: str = "train", *overrides: str) -> "Composition":
         raise UserError(f"compose has the parts of a training run: give 'train' instead of {command!r}.")
     make_ready(command, overrides)
     train = command_named(command)
-    try:
-        config = compose_config(overrides, command)
-    except HydraException as error:
-        raise UserError(" ".join(str(error).split())) from error
-    if train.prepare is not None:
-        train.prepare(config)
-    values = resolve(config)
+    values = train.check(compose_config(overrides, command))
     train.request.checked(values)
     return Composition(values, recorded_overrides(with_own_overrides(overrides)))
 

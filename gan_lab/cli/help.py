@@ -44,6 +44,16 @@ def described_groups(text: str) -> Iterator[str]:
         yield fill(", ".join(names), 110, initial_indent="      ", subsequent_indent="      ", break_long_words=False)
 
 
+def group_names(text: str) -> list[str]:
+    """The config groups of a YAML file's defaults list."""
+    return list(dict.fromkeys(found["group"] for line in text.splitlines() if (found := GROUP.match(line))))
+
+
+def key_names(text: str) -> list[str]:
+    """The keys of a YAML file at its top."""
+    return re.findall(r"^(\w+):", text, re.MULTILINE)
+
+
 def program(command: Command) -> str:
     """The words that start the command."""
     return f"python -m {command.module}" if "." in command.module else f"python {command.name}.py"

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from gan_lab.common.arguments import alternatives, shown
 from gan_lab.common.errors import UserError
 
 
@@ -34,26 +35,21 @@ class Bounds:
 def convert(name: str, value: object, annotation: object) -> Any:
     """Returns the value as the annotation asks: 1e3 as an int, a text as a ``Path``, a list as a tuple.
 
+    The keys of a mapping that a dataclass annotates are checked by its fields.
+
     Raises:
         UserError: if the annotation does not allow the value.
     """
+    if isinstance(annotation, type) and is_dataclass(annotation) and isinstance(value, Mapping):
+        hints = get_type_hints(annotation, include_extras=True)
+        if unknown := [key for key in value if key not in hints]:
+            raise UserError(f"There is no key {name}.{unknown[0]}: {name} has {', '.join(hints)}.")
+        return {key: convert(f"{name}.{key}", each, hints[key]) for key, each in value.items()}
     try:
         return _as(value, annotation)
     except (TypeError, ValueError):
         pass
     raise UserError(f"{name}={shown(value)} is not valid: give {' or '.join(dict.fromkeys(words(annotation)))}.")
-
-
-def shown(value: object) -> str:
-    """A value as the command line writes it."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return f"[{','.join(map(shown, value))}]" if isinstance(value, list | tuple) else str(value)
-
-
-def alternatives(annotation: object) -> tuple[Any, ...]:
-    """The members of a union, or the annotation alone."""
-    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
 def _as(value: object, kind: object) -> Any:
@@ -77,6 +73,8 @@ def _as(value: object, kind: object) -> Any:
         return Path(str(_only(value, text))).expanduser()
     if kind is int or kind is float:
         return _number(value, kind)
+    if kind is str and type(value) in (int, float):  # a name of digits
+        return str(value)
     return _only(value, value is None if kind in (None, NoneType) else type(value) is kind)
 
 

@@ -39,8 +39,8 @@ def logging_as_before():
         ("--help", None, "dragan, hinge, lsgan"),
         ("--info", None, "Installed Hydra Plugins"),
         ("loss=wgna", 2, "did you mean wgan?"),
-        ("los=wgan", 1, "+los=wgan"),
-        ("data.szie=8", 1, "data.szie"),
+        ("los=wgan", 2, "did you mean loss?"),
+        ("data.szie=8", 2, "did you mean data.size?"),
     ],
 )
 def test_hydra_answers_as_its_users_know_it(asked, status, said, monkeypatch, capsys):

@@ -9,23 +9,48 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve_part
-from gan_lab.cli.config.parts import check_parts
+from gan_lab.cli.config.mistakes import first_line
+from gan_lab.cli.config.parts import check_all, check_class, check_parts
 from gan_lab.cli.config.paths import choices
+from gan_lab.cli.config.resuming import targets
 from gan_lab.common.device import auto_precision
 from gan_lab.common.errors import UserError
+from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import launched_devices_and_nodes, process_count
 from gan_lab.evaluation.kinds import kind_named, kind_of_config
+from gan_lab.training.trainer import without_remarks
 
+_LENGTH = "the budget sets the length of a run: give budget.images, budget.epochs or budget.minutes"
+_MEASURING = "there is no validation loop: give callbacks.fidelity.every"
 REFUSED = {
     "max_steps": "Lightning counts every optimizer's steps: give budget.images, budget.epochs or budget.minutes",
     "max_epochs": "the budget sets the length of a run: give budget.epochs",
+    "min_epochs": _LENGTH,
+    "min_steps": _LENGTH,
+    "precision": "it has a key of its own: give precision",
+    "logger": "loggers have a group of their own: give logger=none, or keys of logger",
+    "callbacks": "callbacks have a group of their own: give callbacks=none, or keys of callbacks",
+    "plugins": "checkpoints are written by a plugin of this program: leave it out",
+    "default_root_dir": "the run's folder has a key of its own: give run_dir",
+    "enable_checkpointing": "checkpoints are written by a callback: give callbacks.checkpoint=null for none",
+    "enable_progress_bar": "the progress bar is a callback: give callbacks.progress=null for none",
+    "use_distributed_sampler": "the loaders divide batches among devices themselves: leave it out",
+    "log_every_n_steps": "it has a key of its own: give log_every",
+    "val_check_interval": _MEASURING,
+    "check_val_every_n_epoch": _MEASURING,
+    "limit_val_batches": _MEASURING,
+    "num_sanity_val_steps": _MEASURING,
     "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.engine.clip",
     "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.engine.micro_batches",
 }
 """Arguments of Lightning's trainer that do not work here, and why."""
+TRAINER = "lightning.pytorch.Trainer"
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 GROUPS = ("loss", "network", "coder", "likelihood", "generator")
 """Groups of parts, which a model uses if its ``groups`` name them."""
@@ -42,6 +67,8 @@ def validate(config: DictConfig) -> None:
         UserError: in one sentence, naming the key that would work.
     """
     _check_numbers({key: config[key] for key in ("batch_size", "log_every", "seed")}, config.data.get("size"))
+    _check_numbers({"data.workers": config.data.get("workers", 0)}, 1)
+    check_all(resolve_part(config, "trainer"), "trainer")
     for key, value in _for_machine(resolve_part(config, "trainer")).items():
         config.trainer[key] = value
     config.precision = _precision(config.precision, config.trainer.get("accelerator"))
@@ -50,8 +77,45 @@ def validate(config: DictConfig) -> None:
     if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
         config.data.classes = _count_classes(config)
     data = resolve_part(config, "data")
+    check_class("data", data, LightningDataModule)
+    check_all(data, "data")
     _check_data(config.method, config.data_kind, config.conditional, data)
+    check_class("model", resolve_part(config, "model"), LightningModule)
     check_parts(config.method, resolve_part(config, "model"), data, resolve_part(config, "needs"))
+
+
+def check_tools(config: DictConfig) -> None:
+    """Checks what watches and drives a run: callbacks, loggers and the trainer.
+
+    Args:
+        config: the composed configuration, in which ``run_dir`` is set.
+
+    Raises:
+        UserError: in one sentence, naming the key.
+    """
+    for key, base in (("callbacks", Callback), ("logger", Logger)):
+        nodes = resolve_part(config, key) if config.get(key) is not None else {}
+        check_all(nodes, key)
+        for name, node in nodes.items():
+            check_class(f"{key}.{name}", node, base)
+    _check_trainer(resolve_part(config, "trainer"))
+
+
+def _check_trainer(node: Mapping[str, Any]) -> None:
+    """Tries whether a trainer can be made.
+
+    Raises:
+        UserError: with Lightning's reason.
+    """
+    if {*targets(node)} != {TRAINER}:  # a run that is resumed may name another, which is checked later
+        return
+    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "use_distributed_sampler")
+    try:
+        with without_remarks():
+            instantiate({**node, **dict.fromkeys(quiet, False)})
+    except (UserError, ImportError, RuntimeError, MisconfigurationException) as error:
+        cause = error.__cause__ or error
+        raise UserError(f"The trainer cannot be made: {first_line(str(cause)).rstrip('!')}.") from error
 
 
 def _check_numbers(counts: Mapping[str, Any], size: Any) -> None:
@@ -61,7 +125,7 @@ def _check_numbers(counts: Mapping[str, Any], size: Any) -> None:
         UserError: for a value that is not a number, or is out of range.
     """
     for key, value in counts.items():
-        least = 0 if key == "seed" else 1
+        least = 0 if key in ("seed", "data.workers") else 1
         if type(value) is not int or value < least:
             raise UserError(f"{key}={value} is not valid: give an integer of at least {least}.")
     sides = size if isinstance(size, Sequence) and not isinstance(size, str) else [size]

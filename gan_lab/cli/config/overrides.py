@@ -14,6 +14,7 @@ from gan_lab.cli.config.deprecations import present_overrides
 from gan_lab.cli.config.paths import choices
 from gan_lab.cli.requests import words_field
 from gan_lab.cli.values import path_keys
+from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
     from gan_lab.cli.requests import Request
@@ -75,7 +76,7 @@ def words_request(request: type[R], arguments: Sequence[str]) -> R:
     """The request of a command line of words and ``key=value``.
 
     Raises:
-        UserError: if a value is not valid.
+        UserError: if there is no such key, or a value is not valid.
     """
     field = words_field(request)
     assert field is not None
@@ -86,29 +87,54 @@ def words_request(request: type[R], arguments: Sequence[str]) -> R:
         if equals and key in request.__dataclass_fields__ and key != field[0]:
             values[key] = value
         else:
+            _refuse_misspelt(argument, [each for each in request.__dataclass_fields__ if each != field[0]])
             words.append(argument)
     return request.checked(values | {field[0]: words})
 
 
-def unknown_choice(arguments: Sequence[str]) -> str | None:
+def _refuse_misspelt(word: str, keys: Sequence[str]) -> None:
+    """Refuses a word that looks like an option, or like a key, unless there is a file of that name.
+
+    Raises:
+        UserError: with the nearest key.
+    """
+    key, equals, _ = word.partition("=")
+    looks = word.startswith("-") or (equals and re.fullmatch(r"\w+", key))
+    if not looks or Path(word).exists():
+        return
+    if word.startswith("-"):
+        raise UserError(
+            f"There is no option {key}: give keys without dashes, {' or '.join(f'{each}=…' for each in keys)}."
+        )
+    near = get_close_matches(key, keys, 1)
+    meant = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(keys)}."
+    raise UserError(f"There is no key {key}: {meant}")
+
+
+def unknown_choice(arguments: Sequence[str], groups: Sequence[str] | None = None) -> str | None:
     """Says what is wrong with the choices of groups, such as ``model=dcgn`` or ``metrics=[fid,kdi]``.
 
     With config folders of the user's own every name may be right: then nothing is refused. Returns None if nothing is
     wrong.
+
+    Args:
+        arguments: of the command line.
+        groups: the command's config groups; None for all.
     """
     if any(argument.startswith(("-cd", "--config-dir", "hydra.searchpath")) for argument in arguments):
         return None
-    return next(filter(None, map(_wrong_choice, arguments)), None)
+    return next(filter(None, (_wrong_choice(each, groups) for each in arguments)), None)
 
 
-def _wrong_choice(argument: str) -> str | None:
+def _wrong_choice(argument: str, groups: Sequence[str] | None) -> str | None:
     found = re.fullmatch(r"(?P<group>[a-z]\w*)(?:@[\w.]+)?=(?P<list>\[)?(?P<names>[\w, -]+)\]?", argument)
-    known = choices(found["group"]) if found else []
+    known = choices(found["group"]) if found and (groups is None or found["group"] in groups) else []
     if not found or not known:
         return None
     names = re.split(r"[, ]+", found["names"].strip())
-    if names == ["null"] and found["group"] in LISTS:
-        return f"{argument} is not valid: choose among {', '.join(known)}, or give [] for none."
+    if names == ["null"]:
+        none = "give [] for none" if found["group"] in LISTS else f"leave {found['group']}= out"
+        return f"{argument} is not valid: choose among {', '.join(known)}, or {none}."
     wrong = next((name for name in names if name not in (*known, "null")), None)
     near = get_close_matches(wrong or "", known, 1)
     meant = f"did you mean {near[0]}? Choose among" if near else "choose among"

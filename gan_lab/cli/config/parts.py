@@ -1,16 +1,17 @@
-"""Checks of a model's parts, each against its own class: its arguments, and the data that it accepts."""
+"""Checks of configured parts, each against its own class: its arguments, their types, and the data that it accepts."""
 
-import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
+from gan_lab.common.arguments import accepted_arguments, convert_arguments, shown
 from gan_lab.common.constraints import ChecksData
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import resolve_target
 from gan_lab.common.upgrade import renamed_arguments
 
 WORDS = ("_target_", "_partial_", "_args_")
-KINDS = inspect.Parameter
 
 
 def check_parts(method: str, model: Mapping[str, Any], data: Mapping[str, Any], needs: Mapping[str, str]) -> None:
@@ -26,17 +27,84 @@ def check_parts(method: str, model: Mapping[str, Any], data: Mapping[str, Any], 
         UserError: in one sentence, naming the key that would work.
     """
     for key, node in parts(model, "model"):
-        target = resolve_target(str(node["_target_"]))
-        renamed = renamed_arguments(str(node["_target_"]))
-        arguments = {renamed.get(name, name): value for name, value in node.items() if name not in WORDS}
-        known = accepted_arguments(target)
-        unknown = [] if known is None else [name for name in arguments if name not in known]
-        if known is not None and unknown:
-            part = f"model={method}" if key == "model" else target.__name__
-            advice = needs.get(unknown[0]) or f"{key} has {', '.join(sorted(known)) or 'none'}"
-            raise UserError(f"{part} has no argument {unknown[0]}: {advice}.")
-        if isinstance(target, ChecksData):
-            target.check_data(data, **arguments)
+        check_names(key, node, f"model={method}" if key == "model" else "", needs)
+        try:
+            check_types(key, node)
+        except UserError:
+            with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                _check_data(node, data)  # says more, if it understands the value
+            raise
+        _check_data(node, data)
+
+
+def _check_data(node: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    target = resolve_target(str(node["_target_"]))
+    if isinstance(target, ChecksData):
+        target.check_data(data, **arguments_of(node))
+
+
+def check_all(node: Any, key: str) -> None:
+    """Checks the names and types of the arguments of every part in nested containers under a dotted key.
+
+    Raises:
+        UserError: in one sentence, naming the key.
+    """
+    for each, part in parts(node, key):
+        check_names(each, part)
+        check_types(each, part)
+
+
+def check_names(key: str, node: Mapping[str, Any], name: str = "", needs: Mapping[str, str] | None = None) -> None:
+    """Checks that a part has the arguments that are given.
+
+    Args:
+        key: the part's dotted key.
+        node: its configuration, resolved.
+        name: of the part, for messages; by default that of its class.
+        needs: see ``check_parts``.
+
+    Raises:
+        UserError: in one sentence, naming the key.
+    """
+    target = resolve_target(str(node["_target_"]))
+    known = accepted_arguments(target)
+    unknown = [] if known is None else [each for each in arguments_of(node) if each not in known]
+    if known is not None and unknown:
+        named = name or getattr(target, "__name__", str(target))
+        near = get_close_matches(unknown[0], known, 1)
+        listed = f"did you mean {near[0]}?" if near else f"{key} has {', '.join(sorted(known)) or 'none'}."
+        need = (needs or {}).get(unknown[0])
+        raise UserError(f"{named} has no argument {unknown[0]}: {f'{need}.' if need else listed}")
+
+
+def check_types(key: str, node: Mapping[str, Any]) -> None:
+    """Checks that each argument of a part is of the type that it is annotated with.
+
+    Raises:
+        UserError: in one sentence, naming the key.
+    """
+    convert_arguments(resolve_target(str(node["_target_"])), arguments_of(node), key)
+
+
+def check_class(key: str, node: Any, base: type) -> None:
+    """Checks that a node names a class derived from ``base``, or a function.
+
+    Raises:
+        UserError: if it does not, or is no node.
+    """
+    if node is None or (isinstance(node, Mapping) and "_target_" not in node):
+        return  # left out
+    if not isinstance(node, Mapping):
+        raise UserError(f"{key}={shown(node)} is not valid: give null, or keys and values with _target_.")
+    target = resolve_target(str(node["_target_"]))
+    if isinstance(target, type) and not issubclass(target, base):
+        raise UserError(f"{key}._target_={node['_target_']} is no {base.__name__}: give a class derived from it.")
+
+
+def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of a part's configuration, under their present names."""
+    renamed = renamed_arguments(str(node["_target_"]))
+    return {renamed.get(name, name): value for name, value in node.items() if name not in WORDS}
 
 
 def parts(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -49,24 +117,3 @@ def parts(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from parts(value, f"{key}.{index}")
-
-
-def accepted_arguments(target: Any) -> set[str] | None:
-    """Returns the names of the arguments of a function or class, those that it hands on to its base classes too.
-
-    Returns None if they are not known: with ``**kwargs`` that no base class names, or for what is written in C.
-    """
-    known: set[str] = set()
-    for each in getattr(target, "__mro__", (target,)):
-        if each is object:
-            return None
-        if each is not target and "__init__" not in vars(each):
-            continue
-        try:
-            parameters = inspect.signature(each).parameters.values()
-        except (TypeError, ValueError):
-            return None
-        known |= {one.name for one in parameters if one.kind in (KINDS.POSITIONAL_OR_KEYWORD, KINDS.KEYWORD_ONLY)}
-        if not any(one.kind is KINDS.VAR_KEYWORD for one in parameters):
-            return known
-    return None

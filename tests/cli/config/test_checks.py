@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.cli.config.parts import accepted_arguments
+from gan_lab.common.arguments import accepted_arguments
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 

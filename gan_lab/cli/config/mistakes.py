@@ -1,0 +1,271 @@
+"""What is wrong with a command line that cannot be composed, in one sentence with the nearest names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from gan_lab.cli.config.paths import choices
+from gan_lab.common.arguments import accepted_arguments
+from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+Compose = Callable[[Sequence[str]], "DictConfig"]
+QUOTES = """put a value with spaces, commas, colons or brackets in quotes, such as 'name="a, b"'"""
+LISTS = ("metrics", "extractor", "remedy")
+"""Groups of which several choices are made at once."""
+NAMED = 8
+"""Keys that are named where none is near."""
+
+
+def explain(error: Exception, overrides: Sequence[str], groups: Sequence[str], compose: Compose, sweeps: bool) -> str:
+    """Returns the sentence that says what is wrong.
+
+    Args:
+        error: raised by Hydra or OmegaConf while composing.
+        overrides: the arguments of the command line without its options.
+        groups: the command's config groups.
+        compose: composes a configuration from overrides.
+        sweeps: several values of a key are a sweep.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        parsed = [parsed_override(each) for each in overrides]
+        for override in parsed:
+            _refuse_several(override, groups, sweeps)
+        _refuse_unknown(parsed, groups, compose)
+    except UserError as wrong:
+        return str(wrong)
+    except (HydraException, OmegaConfBaseException) as other:  # of a group's choice
+        return in_one_sentence(other)
+    return in_one_sentence(error)
+
+
+def parsed_override(text: str) -> Override:
+    """Returns an override as Hydra's grammar reads it.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, equals, _ = text.partition("=")
+    if not (equals or text.startswith("~")) or not re.fullmatch(r"[+~]*[^\s=+~]+", key):
+        raise UserError(f"{text or repr(text)} is no key with a value: give key=value.")
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        raise UserError(f"{text} cannot be read: {QUOTES}.") from error
+
+
+def first_alternatives(overrides: Sequence[str]) -> list[str]:
+    """Returns the overrides of a sweep's first job, without globs.
+
+    Raises:
+        UserError: for an override that cannot be read.
+    """
+    return [first for each in overrides if (first := _first(parsed_override(each))) is not None]
+
+
+def _first(override: Override) -> str | None:
+    from hydra.core.override_parser.types import ValueType
+
+    if not override.is_sweep_override():
+        return str(override.input_line)
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        return None
+    interval = override.value_type is ValueType.INTERVAL_SWEEP
+    value = override.value().start if interval else next(iter(override.sweep_string_iterator()))  # type: ignore[union-attr]
+    return f"{str(override.input_line).partition('=')[0]}={value}"
+
+
+def _refuse_several(override: Override, groups: Sequence[str], sweeps: bool) -> None:
+    """Refuses several values of a key.
+
+    Raises:
+        UserError: unless this is a sweep, and the key is none of Hydra's.
+    """
+    text = str(override.input_line)
+    if override.is_sweep_override() and override.is_hydra_override():
+        raise UserError(f"{text} gives several values: a sweep cannot change Hydra's own settings, so give one.")
+    if override.is_sweep_override() and not sweeps:
+        key, _, value = text.partition("=")
+        one = key in groups and key not in LISTS
+        instead = "choose one" if one else f"give a list, {key}=[{value}]"
+        raise UserError(f"{text} gives several values: add -m for a sweep over them, or {instead}.")
+
+
+def _refuse_unknown(overrides: Sequence[Override], groups: Sequence[str], compose: Compose) -> None:
+    """Refuses a key that does not exist, and one that is added and exists.
+
+    Raises:
+        UserError: with the nearest names.
+    """
+    keys = [each for each in overrides if not _is_group(each, groups)]
+    config = _without(keys, overrides, compose)
+    known = [*groups, *dotted_keys(config)]
+    for override in keys:
+        key, text = str(override.key_or_group), str(override.input_line)
+        there = _exists(config, key)
+        if override.is_add() and there:
+            raise UserError(f"{key} exists already: leave out the + of {text}.")
+        if not there and not override.is_add() and not override.is_force_add():
+            package = f"@{override.package}" if override.package else ""
+            raise UserError(_unknown(config, known, f"{key}{package}", text))
+
+
+def _without(keys: Sequence[Override], overrides: Sequence[Override], compose: Compose) -> DictConfig:
+    """Composes the groups with the keys that are added; without these if they cannot be."""
+    from hydra.errors import HydraException
+
+    groups = [first for each in overrides if each not in keys and (first := _first(each)) is not None]
+    added = [first for each in keys if (each.is_add() or each.is_force_add()) and (first := _first(each)) is not None]
+    try:
+        return compose([*groups, *added])
+    except HydraException:
+        return compose(groups)
+
+
+def _is_group(override: Override, groups: Sequence[str]) -> bool:
+    return override.key_or_group in groups or "/" in str(override.key_or_group)
+
+
+def dotted_keys(config: Any, prefix: str = "") -> Iterator[str]:
+    """Yields the dotted key of every node of a configuration; interpolations are not followed."""
+    for name in config if _has_keys(config) else ():
+        yield f"{prefix}{name}"
+        yield from dotted_keys(config._get_node(name), f"{prefix}{name}.")
+
+
+def _has_keys(node: Any) -> bool:
+    from omegaconf import DictConfig
+
+    return isinstance(node, DictConfig) and not (node._is_none() or node._is_missing() or node._is_interpolation())
+
+
+def _exists(node: Any, key: str) -> bool:
+    """True if a configuration has a dotted key; below an interpolation everything may exist."""
+    for part in re.split(r"\.|\[", key):
+        if node is None or (hasattr(node, "_is_interpolation") and node._is_interpolation()):
+            return node is not None
+        if not _has_keys(node):
+            return hasattr(node, "_get_node") and part.rstrip("]").isdigit()
+        if part not in node.keys():  # noqa: SIM118 ("in" alone denies keys without a value)
+            return False
+        node = node._get_node(part)
+    return True
+
+
+def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> str:
+    """Says that there is no such key, and which is near."""
+    parent, _, name = key.rpartition(".")
+    if parent == "trainer" and (why := _refused(name)):
+        return f"{key} is not supported: {why}."
+    if parent in known and name in (_arguments(config, parent) or ()):
+        return f"{key} is not set by default: write +{text} to set it."
+    if near := _nearest(key, known):
+        return f"There is no key {key}: did you mean {near}?"
+    while parent and parent not in known:
+        parent = parent.rpartition(".")[0]
+    siblings = [each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == parent]
+    if parent and not siblings:
+        return f"{parent} holds nothing by default: write +{text} if {name} belongs there."
+    if parent:
+        more = f" and {len(siblings) - NAMED} more" if len(siblings) > NAMED else ""
+        return f"There is no key {key}: {parent} has {', '.join(siblings[:NAMED])}{more}."
+    return f"There is no key {key}: --help lists all keys."
+
+
+def _refused(name: str) -> str | None:
+    from gan_lab.cli.config.checks import REFUSED
+
+    return REFUSED.get(name)
+
+
+def _nearest(key: str, known: Sequence[str]) -> str | None:
+    """Returns the key that is nearest as a whole; else one by the nearest name beside it, or by its own last name."""
+    known = [each for each in known if each.startswith("hydra") == key.startswith("hydra")]
+    if whole := get_close_matches(key, known, 1, cutoff=0.8):
+        return whole[0]
+    parent, _, name = key.rpartition(".")
+    siblings = [each for each in known if each.rpartition(".")[0] == parent]
+    if beside := get_close_matches(name, [each.rpartition(".")[2] for each in siblings], 1, cutoff=0.7):
+        return f"{parent}.{beside[0]}" if parent else beside[0]
+    named = set(get_close_matches(name, [each.rpartition(".")[2] for each in known], 3, cutoff=0.8))
+    alike = [each for each in known if each.rpartition(".")[2] in named]
+    return next(iter(get_close_matches(key, alike, 1, cutoff=0)), None)
+
+
+def _arguments(config: DictConfig, key: str) -> frozenset[str] | None:
+    """Returns the arguments that the class of a node takes; None if they are not known."""
+    from omegaconf import OmegaConf
+
+    from gan_lab.common.instantiate import resolve_target
+
+    target = OmegaConf.select(config, f"{key}._target_", throw_on_missing=False) if key else None
+    return accepted_arguments(resolve_target(target)) if isinstance(target, str) else None
+
+
+def refuse_unread(overrides: Sequence[str], groups: Sequence[str], keys: Sequence[str], config: DictConfig) -> None:
+    """Refuses keys that are added to the configuration and that nothing reads.
+
+    Args:
+        overrides: the arguments of the command line without its options.
+        groups: the command's config groups.
+        keys: the command's own keys.
+        config: what the overrides compose to; a key that one of its interpolations refers to is read.
+
+    Raises:
+        UserError: with the nearest key.
+    """
+    from omegaconf import OmegaConf
+
+    for text in (each for each in overrides if each.startswith("+")):
+        key = str(parsed_override(text).key_or_group)
+        top = key.split(".")[0]
+        if "/" in key or top in (*keys, *groups, "hydra") or _is_referred_to(top, OmegaConf.to_yaml(config)):
+            continue
+        near = get_close_matches(key, [*keys, *dotted_keys(config)], 2)
+        meant = [f"did you mean {each}?" for each in near if each != key]
+        raise UserError(f"There is no key {key}: {meant[0] if meant else f'nothing reads it, so leave out {text}.'}")
+
+
+def _is_referred_to(key: str, text: str) -> bool:
+    """True if an interpolation in a configuration's YAML names the key."""
+    return re.search(rf"\$\{{[^}}\n]*\b{re.escape(key)}\b", text) is not None
+
+
+def in_one_sentence(error: Exception) -> str:
+    """Returns an error of Hydra's or OmegaConf's in one sentence."""
+    from hydra.errors import MissingConfigException
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _missing(str(error.missing_cfg_file), error.options or [])
+    text = str(error).strip() or str(error.__cause__ or "")
+    if found := re.search(r"Could not (?:override|delete) '(?P<key>[^'=]+)", text):
+        near = re.search(r"Did you mean to override (\S+)\?", text)
+        return f"There is no group {found['key']}: " + (f"did you mean {near[1]}?" if near else "see --help for all.")
+    return f"The configuration cannot be composed: {first_line(text)}."
+
+
+def first_line(text: str) -> str:
+    """Returns the first line of a message, without the full stop at its end."""
+    return text.strip().splitlines()[0].strip().rstrip(".:") if text.strip() else "nothing is known of the reason"
+
+
+def _missing(name: str, options: Sequence[str]) -> str:
+    """Says that there is no such choice of a group, or no such configuration."""
+    group, _, choice = name.rpartition("/")
+    known = sorted([*options] or choices(group))
+    near = get_close_matches(choice, known, 1)
+    meant = f"did you mean {near[0]}? Choose among" if near else "choose among"
+    there = f"There is no {group}={choice}" if group else f"There is no configuration {choice}"
+    return f"{there}: {meant} {', '.join(known)}." if known else f"{there}: check its spelling."
