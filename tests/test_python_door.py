@@ -11,6 +11,7 @@ import torch
 from cases import plain
 from hydra.core.global_hydra import GlobalHydra
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelSummary
 from lightning.pytorch.loggers import CSVLogger
 
 import gan_lab
@@ -105,8 +106,8 @@ class Break(Callback):
         (["train", "batch_size=0"], "batch_size=0"),
         (["train", "model=cyclegan", "data=digits"], "two domains"),
         (["train", "+trainer.max_steps=5"], "max_steps"),
-        (["train", "trainer.max_stepz=5"], "Could not override 'trainer.max_stepz'"),
-        (["train", "model=dcgann"], "Could not find 'model/dcgann'"),
+        (["train", "trainer.max_stepz=5"], "There is no key trainer.max_stepz"),
+        (["train", "model=dcgann"], "There is no model=dcgann: did you mean dcgan?"),
         (["train", "data=folder"], "data.root must be given"),
         (["sample", "checkpoint=x"], "give 'train' instead of 'sample'"),
     ],
@@ -259,3 +260,72 @@ def test_a_dry_run_of_lightning_works(tmp_path):
     model = gan()
     Trainer(fast_dev_run=True, default_root_dir=tmp_path, **BARE_TRAINER).fit(model, datamodule=digits())
     assert model.iteration == 1
+
+
+def test_a_loader_without_its_data_module_is_refused(tmp_path):
+    """Outside of a Trainer it is endless: ``max_epochs=1`` would never end."""
+    data = digits()
+    data.setup("fit")
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **BARE_TRAINER)
+    with pytest.raises(UserError, match=r"give trainer\.fit\(model, datamodule=data\)"):
+        trainer.fit(gan(), data.train_dataloader())
+
+
+def test_checkpoints_of_a_plain_trainer_are_loaded(tmp_path):
+    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=16")
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **BARE_TRAINER)
+    trainer.fit(run.model, datamodule=run.data)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    loaded = gan_lab.load(tmp_path)  # a folder stands for its last checkpoint
+    assert loaded.images_seen == 16
+    torch.testing.assert_close(loaded.sample(2), run.model.eval().sample(2))
+
+
+def test_a_checkpoint_of_plain_arguments_says_how_to_load_it(tmp_path):
+    model, path = gan(), tmp_path / "plain.ckpt"
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, **BARE_TRAINER)
+    trainer.fit(model, datamodule=digits())
+    trainer.save_checkpoint(path)
+    with pytest.raises(UserError, match="build it again in the same way, and give the file to load_from_checkpoint"):
+        gan_lab.load(path)
+    again = gan()
+    parts = {name: getattr(again, name) for name in ("generator", "discriminator", "prior", "objective", "engine")}
+    loaded = GANModule.load_from_checkpoint(path, **parts, g_optimizer=ADAM, d_optimizer=ADAM, weights_only=True)
+    assert loaded.images_seen == model.images_seen
+    torch.testing.assert_close(loaded.eval().sample(2), model.eval().sample(2))
+
+
+class Measure(Callback):
+    def on_train_batch_end(self, trainer, module, *_):
+        if module.iteration % 2 == 0:
+            trainer.callback_metrics["quick_x"] = torch.tensor(1.0)
+
+
+@pytest.mark.parametrize("epochs", [-1, 9])
+def test_early_stopping_is_asked_after_each_measurement(epochs, tmp_path):
+    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=400", "data.count=8")
+    callbacks = [Measure(), EarlyStopping("quick_x", patience=2)]
+    trainer = Trainer(max_epochs=epochs, callbacks=callbacks, default_root_dir=tmp_path, **BARE_TRAINER)
+    trainer.fit(run.model, datamodule=run.data)
+    # Measured at 2, 4 and 6, and asked before the next iteration; with epochs of two iterations at their ends.
+    assert run.model.iteration == (7 if epochs == -1 else 6)
+
+
+def test_early_stopping_of_a_metric_that_is_not_measured_is_refused(tmp_path):
+    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=400")
+    run.trainer.callbacks += [Measure(), EarlyStopping("quick_y")]
+    with pytest.raises(UserError, match=r"'quick_y'.* is not measured: give one of quick_x"):
+        run.trainer.fit(run.model, datamodule=run.data)
+
+
+def test_a_summary_of_the_model_is_printed_if_it_is_asked_for():
+    made = [
+        gan_lab.compose("train", *TINY, *BARE, *more).trainer for more in ([], ["+trainer.enable_model_summary=true"])
+    ]
+    assert [any(isinstance(each, ModelSummary) for each in trainer.callbacks) for trainer in made] == [False, True]
+
+
+@pytest.mark.parametrize("argument", ["precision=32", "logger=false", "log_every_n_steps=5", "limit_val_batches=1"])
+def test_arguments_of_the_trainer_that_would_have_no_effect_are_refused(argument):
+    with pytest.raises(UserError, match=rf"trainer\.{argument.split('=')[0]} is not supported"):
+        gan_lab.compose("train", *TINY, f"+trainer.{argument}")
