@@ -174,8 +174,8 @@ def check_targets(checkpoint: Path, named: Iterable[str]) -> None:
     wrong = [path for path in named if not _may_name(path, is_run(checkpoint.parent))]
     if wrong and (strange := sorted({*wrong} - _shipped_targets())):
         raise UserError(
-            f"The configuration of {checkpoint} names {strange[0]}, which is no part of gan_lab: if you trust it, name it "
-            "on the command line too, with its key and _target_=."
+            f"The configuration of {checkpoint} names {strange[0]}, which is no part of gan_lab: if you trust it, name "
+            "it on the command line too, with its key and _target_=."
         )
 
 

@@ -110,7 +110,7 @@ def test_a_value_takes_the_place_of_what_lies_below_it():
 def test_a_runs_configuration_may_name_parts_and_the_users_own_classes(name, tmp_path):
     check_targets(run(tmp_path) / "last.ckpt", [name])
     if name == "my_methods.MyGAN":
-        with pytest.raises(UserError, match="names my_methods.MyGAN"):  # a checkpoint that someone sent
+        with pytest.raises(UserError, match=r"names my_methods\.MyGAN"):  # a checkpoint that someone sent
             check_targets(tmp_path / "elsewhere" / "last.ckpt", [name])
 
 
