@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.cli.config.overrides import LITERALS
-from gan_lab.cli.config.paths import choices
+from gan_lab.cli.config.paths import choices, home
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,12 +30,16 @@ SECTIONS = ("model", "data", "trainer", "callbacks", "logger")
 """Parts of the configuration that a run has whole: what they lack, it did without."""
 OF_THE_LAUNCH = tuple(("trainer", key) for key in ("devices", "num_nodes", "strategy"))
 """Keys that the launcher decides, or this command line."""
-ALLOWED = (
-    *(f"gan_lab.{room}" for room in ("data", "evaluation", "losses", "models", "networks", "training")),
-    *("torch.nn", "torch.optim", "torchvision.ops", "torchvision.transforms"),
-    *("lightning.pytorch", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.strategies"),
+PARTS_OF_RUNS = (
+    *(
+        "gan_lab.evaluation.features",
+        "gan_lab.evaluation.metrics",
+        "gan_lab.training.callbacks",
+        "gan_lab.training.loggers",
+    ),
+    *("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "lightning.pytorch.strategies"),
 )
-"""Modules and packages that the configuration of a run's folder may name, besides the user's own."""
+"""Packages that a run's own configuration may name besides those of a checkpoint."""
 MISSING = object()
 _FROM_PYTHON: ContextVar[list[str] | None] = ContextVar("overrides", default=None)
 
@@ -158,25 +161,44 @@ def go_on(config: DictConfig, prepare: Callable[[DictConfig], None]) -> None:
 
 
 def check_targets(checkpoint: Path, named: Iterable[str]) -> None:
-    """Checks what a run's own configuration names: it may have come from a stranger, with the run's folder.
+    """Checks what a run's own configuration names: it may have come from a stranger.
 
-    Parts of gan_lab, networks and optimizers of torch, Lightning's classes and modules of the user's own are allowed;
-    other modules have functions that run any code.
+    Modules of the user's own are named in the folder of a run alone, for a checkpoint elsewhere on the command line.
 
     Raises:
-        UserError: for another module.
+        UserError: for what is neither a part of a run, nor named by gan_lab's configuration, nor the user's own.
     """
     from gan_lab.common.errors import UserError
+    from gan_lab.common.runs import is_run
 
-    for path in sorted(named):
-        package = path.split(".")[0]
-        known = any(path.startswith(f"{each}.") for each in ALLOWED)
-        foreign = package in sys.stdlib_module_names or package in ("gan_lab", "torch", "torchvision", "lightning")
-        if (foreign and not known) or any(part.startswith("_") for part in path.split(".")):
-            raise UserError(
-                f"The configuration of {checkpoint} names {path}, which is no part of a run: if it is your own run, "
-                "repeat its whole command with resume=auto."
-            )
+    wrong = [path for path in named if not _may_name(path, is_run(checkpoint.parent))]
+    if wrong and (strange := sorted({*wrong} - _shipped_targets())):
+        raise UserError(
+            f"The configuration of {checkpoint} names {strange[0]}, which is no part of gan_lab: if you trust it, name "
+            "it on the command line too, with its key and _target_=."
+        )
+
+
+def _may_name(path: str, users: bool) -> bool:
+    """Says whether a class or function is a part of a run or, if ``users`` is set, of a module of the user's own."""
+    from gan_lab.common.errors import UserError
+    from gan_lab.common.trust import DATA_MODULES, MODEL_PARTS, inside
+
+    if any(part.startswith("_") for part in path.split(".")):
+        return False
+    if inside(path, PARTS_OF_RUNS) or (users and MODEL_PARTS.foreign({"_target_": path})):
+        return True
+    for trust in (MODEL_PARTS, DATA_MODULES):
+        with suppress(UserError):
+            trust.check(path)
+            return True
+    return False
+
+
+def _shipped_targets() -> set[str]:
+    """The classes and functions that gan_lab's own configuration names, such as another package's networks."""
+    files = (file for place in ("conf", "experiments") for file in home(place).rglob("*.yaml"))
+    return {name for file in files for name in re.findall(r"_target_: *([\w.]+)", file.read_text(encoding="utf-8"))}
 
 
 def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The configuration of a run that is resumed: its own, and what else the command line says."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -97,12 +96,36 @@ def test_a_value_takes_the_place_of_what_lies_below_it():
     assert nested({("a",): None, ("a", "b"): 1, ("c", "d"): 2}) == {"a": None, "c": {"d": 2}}
 
 
-@pytest.mark.parametrize("name", ["my_methods.MyGAN", "gan_lab.models.vae.VAE", "torch.optim.Adam"])
-def test_a_runs_configuration_may_name_parts_and_the_users_own_classes(name):
-    check_targets(Path("last.ckpt"), [name])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my_methods.MyGAN",
+        "gan_lab.models.vae.VAE",
+        "gan_lab.data.presets.folder",
+        "torch.optim.Adam",
+        "lightning.pytorch.Trainer",
+        "timm.create_model",
+    ],
+)
+def test_a_runs_configuration_may_name_parts_and_the_users_own_classes(name, tmp_path):
+    check_targets(run(tmp_path) / "last.ckpt", [name])
+    if name == "my_methods.MyGAN":
+        with pytest.raises(UserError, match=r"names my_methods\.MyGAN"):  # a checkpoint that someone sent
+            check_targets(tmp_path / "elsewhere" / "last.ckpt", [name])
 
 
-@pytest.mark.parametrize("name", ["pathlib.Path", "gan_lab.common.runs.read_json", "torch.manual_seed", "my._hidden.F"])
-def test_a_strangers_run_cannot_name_anything_else(name):
-    with pytest.raises(UserError, match=f"names {name}.*resume=auto"):
-        check_targets(Path("last.ckpt"), ["torch.optim.Adam", name])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pathlib.Path",
+        "gan_lab.common.runs.read_json",
+        "torch.manual_seed",
+        "my._hidden.F",
+        "gan_lab.data.reading.files.Files",
+        "omegaconf.OmegaConf",
+        "torch.nn.utils.skip_init",
+    ],
+)
+def test_a_strangers_run_cannot_name_anything_else(name, tmp_path):
+    with pytest.raises(UserError, match=f"names {name}.*on the command line"):
+        check_targets(run(tmp_path) / "last.ckpt", ["torch.optim.Adam", name])
