@@ -141,7 +141,7 @@ class Chain:
         marks = self.folder / "measured"
         return marks.stat().st_size if marks.exists() else 0
 
-    def _wait(self, process: subprocess.Popen, happened, timeout: float = 300.0) -> None:
+    def _wait(self, process: subprocess.Popen, happened, timeout: float = 900.0) -> None:
         until = time.monotonic() + timeout
         while not happened():
             assert process.poll() is None, f"it ended too early: {(self.folder / 'log').read_text()[-2000:]}"

@@ -10,7 +10,6 @@ from lightning.pytorch import LightningModule, Trainer, callbacks
 from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.training.callbacks.interval import ImageInterval, State
-from gan_lab.training.checkpoint import read
 from gan_lab.training.loggers import LOGS, log_checkpoint, log_marks
 
 CLOCK_INTERVAL = 16
@@ -89,8 +88,8 @@ class Checkpoint(callbacks.Checkpoint):
         """Returns the contents of ``last.ckpt``, or of the checkpoint that the run resumes from, if of this moment."""
         for path in (self.folder / "last.ckpt", trainer.ckpt_path):
             if path and Path(path).is_file():
-                saved = read(path)
-                if saved["counters"]["iteration"] == module.iteration:
+                saved = trainer.strategy.checkpoint_io.load_checkpoint(path, map_location="cpu", weights_only=True)
+                if saved.get("counters", {}).get("iteration") == module.iteration:
                     return saved
         return None
 
