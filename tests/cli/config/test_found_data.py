@@ -104,7 +104,10 @@ def test_label_maps_keep_their_classes(tmp_path):
         write(tmp_path / folder, (32, 32))
     config = OmegaConf.merge(base, {"data": {"root": str(tmp_path)}})
     use_found_formats(config)
-    assert resolve(config)["data"]["domains"] == {"a": {"channels": 3, "labels": 3}, "b": {"channels": 1, "labels": 0}}
+    assert resolve(config)["data"]["domains"] == {
+        "a": {"channels": 3, "labels": 3, "ids": None},
+        "b": {"channels": 1, "labels": 0, "ids": None},
+    }
 
 
 @pytest.mark.parametrize("data", ["digits", "horse2zebra", "fake", "colorize", "mnist"])
