@@ -215,7 +215,7 @@ def test_load(folder):
         (["+trainer.gradient_clip_val=1"], "model.engine.clip"),
         (["model=cgan", "data=fake"], "no classes with data.classes=0: choose other data"),
         (["model=cgan", "remedy=replay"], "leave replay_pool out"),
-        (["model=acgan", "conditional=false"], "conditional=false"),
+        (["model=acgan", "conditional=false"], "conditional=true"),
         (["model=infogan", "conditional=true"], "conditional=true"),
         (["loss=r1", "model.discriminator.norm=batch", "data.size=16"], "loss.discriminator.norm"),
         (["init_from=/nowhere.ckpt"], "/nowhere.ckpt"),
@@ -239,7 +239,7 @@ def test_what_cannot_be_sampled_is_refused_in_a_sentence(folder, tmp_path, monke
     for arguments, said in (
         (["checkpoint=/nowhere.ckpt"], "/nowhere.ckpt"),
         ([], "checkpoint"),
-        ([f"checkpoint={tmp_path}/x.ckpt"], "is truncated"),
+        ([f"checkpoint={tmp_path}/x.ckpt"], "is damaged or truncated"),
         ([f"checkpoint={tmp_path}/other.ckpt"], "not written by gan_lab"),
         ([f"checkpoint={folder}", "label=3"], "without labels"),
         ([f"checkpoint={folder}", "n=0"], "n=0"),
