@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path, PurePath
-from typing import NoReturn
 from uuid import uuid4
 
 from gan_lab.common.errors import WRITE_ERRORS, WriteError, disk_sentence
@@ -66,17 +65,16 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def raise_disk_error(path: Path) -> NoReturn:
-    """Raises the error of a disk that a library has hidden while it wrote a file, by writing more to it.
+def raise_disk_error(path: Path) -> None:
+    """Raises the error of a disk that a library may have hidden while it wrote a file, by writing more to it.
 
     Raises:
-        OSError: with the disk's reason; that of a failure of input and output if there is no other.
+        OSError: if the disk takes no more.
     """
     with path.open("ab") as file:
         file.write(bytes(1 << 20))
         file.flush()
         os.fsync(file.fileno())
-    raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
 
 def temporary_files(path: Path) -> Iterator[Path]:

@@ -30,9 +30,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with atomic_write(Path(path)) as temporary:
             try:
                 torch.save(checkpoint, temporary)
-            except RuntimeError as error:
-                if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
-                    raise_disk_error(temporary)
+            except RuntimeError:  # torch hides the disk's own error
+                raise_disk_error(temporary)
                 raise
             seal_zip(temporary)
 
