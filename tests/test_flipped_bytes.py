@@ -56,6 +56,20 @@ def test_a_changed_checkpoint_is_refused_and_another_one_named(saved):
         read(saved)
 
 
+def test_changes_that_cancel_in_a_sum_are_found(saved):
+    whole = saved.read_bytes()
+    place = len(whole) // 2
+    flipped, swapped = bytearray(whole), bytearray(whole)
+    flipped[place] ^= 128
+    flipped[place + 400] ^= 128
+    swapped[1024:1536], swapped[1536:2048] = whole[1536:2048], whole[1024:1536]
+    for damaged in (flipped, swapped):
+        assert damaged != whole
+        saved.write_bytes(damaged)
+        with pytest.raises(UserError, match="is damaged or truncated"):
+            read(saved)
+
+
 def test_plain_pytorch_reads_a_checkpoint(saved):
     contents = torch.load(saved, weights_only=True, mmap=True)
     assert contents.keys() == read(saved).keys() and seal_zip(saved) is None

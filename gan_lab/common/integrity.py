@@ -1,19 +1,18 @@
-"""Checksums in files, so that a changed byte is noticed when a file is read.
+"""Checksums in files, so that changed bytes are noticed when a file is read.
 
-The checksum is a hash of the 64-bit sums of blocks of 64 KiB: it is read at memory speed, several times faster than
-CRC-32 or SHA-256, and finds every change within eight bytes, and of other accidental changes all but one in 10¹⁹. It is
-no protection against people who change a file on purpose.
+The checksum is a hash of the CRC-32 of each MiB: a CRC is computed at some 4 GB/s, and finds every change within 32
+bits, and of other accidental changes all but one in 4·10⁹. It is no protection against people who change a file on
+purpose.
 """
 
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from io import BytesIO, FileIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from zlib import crc32
 
-import numpy as np
-
-BLOCK = 1 << 16
-CHUNK = 16 * BLOCK
+CHUNK, THREADS = 1 << 20, 4
 DIGITS = 16
 MARK = b"gan_lab checksum "
 SEAL = len(MARK) + DIGITS
@@ -25,32 +24,32 @@ _END_BYTES = 22
 
 def checksum(path: Path, count: int | None = None) -> str:
     """Returns the checksum of a file, or of its first ``count`` bytes, as hexadecimal digits."""
-    with path.open("rb", buffering=0) as stream:
-        return _checksum(stream, path.stat().st_size if count is None else count)
+    size = path.stat().st_size if count is None else count
+    if size == 0:
+        return _checksum(memoryview(b""))
+    with (
+        path.open("rb") as stream,
+        mmap(stream.fileno(), size, access=ACCESS_READ) as mapped,
+        memoryview(mapped) as content,
+    ):
+        return _checksum(content)
 
 
-def _checksum(stream: FileIO | BytesIO, count: int) -> str:
-    digest, buffer, left = blake2b(digest_size=DIGITS // 2), np.zeros(CHUNK, np.uint8), count
-    while left > 0:
-        size = _fill(stream, buffer.data[: min(CHUNK, left)])
-        buffer[size:] = 0
-        digest.update(buffer.view("<u8").reshape(-1, BLOCK // 8).sum(1, dtype="<u8").tobytes())
-        left = left - size if size else 0
-    digest.update(f"{count}".encode())
+def _checksum(content: memoryview) -> str:
+    def crc_of_chunk(start: int) -> bytes:
+        with content[start : start + CHUNK] as chunk:
+            return crc32(chunk).to_bytes(4, "little")
+
+    digest, starts = blake2b(digest_size=DIGITS // 2), range(0, len(content), CHUNK)
+    with ThreadPoolExecutor(THREADS) as pool:
+        each = map if len(starts) <= THREADS else pool.map  # no thread starts for a small file
+        digest.update(b"".join(each(crc_of_chunk, starts)) + f"{len(content)}".encode())
     return digest.hexdigest()
-
-
-def _fill(stream: FileIO | BytesIO, buffer: memoryview) -> int:
-    """Reads until the buffer is full or the file ends, and returns the number of bytes."""
-    size = 0
-    while size < len(buffer) and (read := stream.readinto(buffer[size:])):
-        size += read
-    return size
 
 
 def seal_bytes(content: bytes) -> bytes:
     """Returns the content with its checksum behind it."""
-    return content + MARK + _checksum(BytesIO(content), len(content)).encode()
+    return content + MARK + _checksum(memoryview(content)).encode()
 
 
 def unseal_bytes(content: bytes) -> bytes:

@@ -56,6 +56,9 @@ class AdversarialObjective:
         penalties: penalties on the discriminator, by the name they are logged under; null entries are skipped.
         projection: applied to the discriminator after each of its steps (weight clipping).
         n_critic: discriminator steps for each generator step.
+
+    Raises:
+        UserError: if ``n_critic`` is below 1.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class AdversarialObjective:
         projection: Callable[[nn.Module], None] | None = None,
         n_critic: int = 1,
     ) -> None:
+        if n_critic < 1:
+            raise UserError(f"n_critic={n_critic} is not valid: give an integer of at least 1.")
         self.loss, self.projection, self.n_critic = loss, projection, n_critic
         self.penalties = {name: penalty for name, penalty in (penalties or {}).items() if penalty is not None}
         accept_old_attributes("AdversarialLoss", loss)

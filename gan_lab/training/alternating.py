@@ -221,10 +221,19 @@ class AlternatingModule(LightningModule):
             self.trainer.should_stop = True
 
     def configure_optimizers(self) -> list[Optimizer]:
+        """Makes the optimizers of the phases.
+
+        Raises:
+            UserError: if one rejects its values, such as a negative learning rate.
+        """
         optimizers = []
         for phase in self.phases():
             parameters = [p for network in self.trainable(phase.name) for p in network.parameters() if p.requires_grad]
-            optimizers.append(self.scheduled.remember(phase.name, self.make_optimizer[phase.name](parameters)))
+            try:
+                optimizer = self.make_optimizer[phase.name](parameters)
+            except ValueError as error:
+                raise UserError(f"The optimizer of {phase.name} does not work with these values: {error}.") from error
+            optimizers.append(self.scheduled.remember(phase.name, optimizer))
         return optimizers
 
     def sync_buffers(self) -> None:

@@ -234,6 +234,9 @@ class Ending:
             shutil.copyfile(self.run.folder / "samples.png", path.with_suffix(".png"))
 
     def _suggest(self, checkpoint: Path) -> None:
+        if not checkpoint.is_file():
+            rank_zero_info(f"Done: no checkpoint was saved, for callbacks.checkpoint is left out: {self.run.folder}")
+            return
         path, task = shlex.quote(str(checkpoint)), task_of(self.model, self.data)
         path += trust_argument(MODEL_PARTS.foreign([self.config.model, self.config.data]))
         use = task.command if task else "evaluate checkpoint={checkpoint}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from gan_lab.common.errors import UserError
 from gan_lab.training.budget import Budget
 from gan_lab.training.ema import EMA
 from gan_lab.training.schedules import Schedule
@@ -40,6 +41,17 @@ class EngineOptions:
     log_every: int = 50
     ema_half_life: float | None = 10_000
     ema_ramp: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        """Checks the numbers.
+
+        Raises:
+            UserError: for one that is not positive; a negative ``clip`` would turn gradients around.
+        """
+        for name in ("clip", "micro_batches", "log_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"model.engine.{name}={value} is not valid: give a number above 0.")
 
     def schedules_of(self, phases: Iterable[str]) -> dict[str, Schedule]:
         """Returns all schedules by the quantity they scale, the learning rates of the phases among them."""

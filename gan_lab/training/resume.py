@@ -129,7 +129,10 @@ def _check_data(checkpoint: Path, stored: Mapping[str, Identity], present: Mappi
     if changed:
         none: Identity = {"count": 0}
         counts = [[side.get(split, none)["count"] for side in (stored, present)] for split in changed]
-        told = [f"{split}: {a:,} examples, now {b:,}" for split, (a, b) in zip(changed, counts, strict=True)]
+        told = [
+            f"{split}: {a:,} examples, now {f'{b:,}' if b != a else 'others'}"
+            for split, (a, b) in zip(changed, counts, strict=True)
+        ]
         raise UserError(
             f"The data have changed since {checkpoint} was saved ({'; '.join(told)}), so that test images may be among "
             "those it was trained on: restore them, start a new run, or add accept_changed_data=true."

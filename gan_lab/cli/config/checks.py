@@ -6,6 +6,7 @@ by its class (``gan_lab.common.constraints``), by its constructor, or in its YAM
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -56,6 +57,16 @@ GROUPS = ("loss", "network", "coder", "likelihood", "generator")
 """Groups of parts, which a model uses if its ``groups`` name them."""
 
 
+def _check_name(name: Any) -> None:
+    """Checks that a run's name leads to no folder outside that of the runs.
+
+    Raises:
+        UserError: if it does.
+    """
+    if ".." in PurePath(str(name)).parts or PurePath(str(name)).is_absolute():
+        raise UserError(f"name={name} is not valid: give a name without .., or the run's own folder as run_dir=….")
+
+
 def validate(config: DictConfig) -> None:
     """Fills in the values that depend on the machine, and refuses what cannot work.
 
@@ -67,6 +78,7 @@ def validate(config: DictConfig) -> None:
         UserError: in one sentence, naming the key that would work.
     """
     _check_numbers({key: config[key] for key in ("batch_size", "log_every", "seed")}, config.data.get("size"))
+    _check_name(config.get("name"))
     _check_numbers({"data.workers": config.data.get("workers", 0)}, 1)
     check_all(resolve_part(config, "trainer"), "trainer")
     for key, value in _for_machine(resolve_part(config, "trainer")).items():

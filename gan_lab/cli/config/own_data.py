@@ -30,7 +30,9 @@ def say_unused_facts(config: DictConfig) -> None:
     if keys and not has_own_data(config):
         given = ", ".join(_folders(config)) or config.data.name
         own_data = ", ".join(config.own_data)
-        rank_zero_info(f"{given} is not the recipe's own data ({own_data}): unused are {', '.join(keys)}.")
+        rank_zero_info(
+            f"{given} is not the recipe's own data ({own_data}): what it states of {', '.join(keys)} is not used."
+        )
 
 
 def _folders(config: DictConfig) -> list[str]:

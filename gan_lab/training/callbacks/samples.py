@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from gan_lab.common.errors import UserError
 from gan_lab.common.images import read_frames, save_animation, save_png
 from gan_lab.evaluation.kinds import animation_for, sheet_for
 from gan_lab.inference.sheets import SheetOptions
@@ -40,11 +41,16 @@ class SampleGrid(Callback):
         seed: seed of the latents, or of stochastic translations.
         columns: samples in a row; None makes the grid as square as possible.
         animate: write the animations.
+
+    Raises:
+        UserError: if ``n`` is below 1.
     """
 
     def __init__(
         self, every: int, folder: str, n: int = 64, seed: int = 0, columns: int | None = None, animate: bool = True
     ) -> None:
+        if n < 1:
+            raise UserError(f"callbacks.samples.n={n} is not valid: give an integer of at least 1.")
         self.every, self.folder = ImageInterval(every), Path(folder)
         self.options, self.animate = SheetOptions(n, seed, columns), animate
         self.sheet: Callable[[], Tensor] | None = None

@@ -51,7 +51,7 @@ def test_what_is_not_used_is_said(recipe, caplog):
         assert not caplog.records
         say_unused_facts(OmegaConf.merge(recipe, {"data": {"root": "cats"}}))
     assert [each.message for each in caplog.records] == [
-        "cats is not the recipe's own data (emoji): unused are callbacks.fidelity.paired, data.name."
+        "cats is not the recipe's own data (emoji): what it states of callbacks.fidelity.paired, data.name is not used."
     ]
 
 
