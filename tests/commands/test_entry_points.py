@@ -193,6 +193,12 @@ def test_the_readmes_own_method_trains(tmp_path, monkeypatch, capsys, caplog):
     assert Path("x.png").is_file()
 
 
+def test_a_run_that_saves_nothing_says_so(tmp_path, monkeypatch, caplog):
+    with caplog.at_level("INFO"):
+        call(monkeypatch, train, *TINY, "debug=smoke", "callbacks=none", "logger=none", f"run_dir={tmp_path}/run")
+    assert "no checkpoint was saved" in caplog.text and "Done: python" not in caplog.text
+
+
 def test_load(folder):
     model = gan_lab.load(folder / "last.ckpt")
     assert model.images_seen == 512 and not model.training
