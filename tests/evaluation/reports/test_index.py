@@ -63,7 +63,7 @@ def test_all_runs_of_a_folder_and_their_differences(sweep, tmp_path):
         *("run", "best quick_fd_grey", "fd_grey", "method", "seed", "state", "images", "minutes")
     ]
     assert heads[-2:] == [("settings more", "name"), ("settings more", "data.seed")]  # not the loggers' folders
-    assert "show all columns: 2 settings that differ more" in text
+    assert "show all columns: also 2 settings that differ" in text
     assert "<td>sngan</td><td>4.5</td><td>0.71</td><td>2</td>" in text  # over seeds
     assert "<td>method</td><td>sngan</td>" in pages[2].read_text()
 
