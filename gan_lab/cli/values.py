@@ -9,7 +9,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from gan_lab.common.arguments import alternatives, shown
+from gan_lab.common.arguments import alternatives, only, shown
 from gan_lab.common.errors import UserError
 
 
@@ -63,19 +63,19 @@ def _as(value: object, kind: object) -> Any:
             raise ValueError
         return found
     if origin is Literal:
-        return _only(value, any(value == each and type(value) is type(each) for each in arguments))
+        return only(value, any(value == each and type(value) is type(each) for each in arguments))
     if origin is tuple:
         return _tuple(value, arguments)
     if kind is Any or is_dataclass(kind) or origin in (dict, Mapping):
-        return _only(value, kind is Any or isinstance(value, Mapping))
+        return only(value, kind is Any or isinstance(value, Mapping))
     if kind is Path:
         text = isinstance(value, str | Path | int | float) and not isinstance(value, bool)
-        return Path(str(_only(value, text))).expanduser()
+        return Path(str(only(value, text))).expanduser()
     if kind is int or kind is float:
         return _number(value, kind)
     if kind is str and type(value) in (int, float):  # a name of digits
         return str(value)
-    return _only(value, value is None if kind in (None, NoneType) else type(value) is kind)
+    return only(value, value is None if kind in (None, NoneType) else type(value) is kind)
 
 
 def _number(value: object, kind: type[int] | type[float]) -> int | float:
@@ -91,12 +91,6 @@ def _first(value: object, kinds: Sequence[object]) -> Any:
         except (TypeError, ValueError):
             continue
     raise TypeError
-
-
-def _only(value: object, valid: bool) -> Any:
-    if not valid:
-        raise TypeError
-    return value
 
 
 def _tuple(value: object, kinds: Sequence[object]) -> tuple[Any, ...]:

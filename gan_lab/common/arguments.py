@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.trust import inside
 
 CHECKED = ("gan_lab", "torch.optim", "lightning.pytorch.trainer")
 """Packages with annotations that hold."""
@@ -63,7 +64,7 @@ def annotations_of(target: Callable[..., Any]) -> Mapping[str, Any]:
     annotations: dict[str, Any] = {}
     for each in getattr(target, "__mro__", (target,)):
         found = {name: kind for parameter in _parameters(each) for name, kind in _named(parameter)}
-        checked = _inside(getattr(each, "__module__", None) or "", CHECKED)
+        checked = inside(getattr(each, "__module__", None) or "", CHECKED)
         annotations = (found if checked else dict.fromkeys(found, Any)) | annotations
     return annotations
 
@@ -110,10 +111,6 @@ def _named(parameter: inspect.Parameter) -> Iterator[tuple[str, Any]]:
         yield parameter.name, parameter.annotation
 
 
-def _inside(path: str, packages: Sequence[str]) -> bool:
-    return any(path == package or path.startswith(f"{package}.") for package in packages)
-
-
 def alternatives(annotation: Any) -> tuple[Any, ...]:
     """Returns the members of a union, or the annotation alone."""
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
@@ -141,37 +138,42 @@ def _as(value: Any, kind: Any) -> Any:
     if kind is int or kind is float:
         return _number(value, kind)
     if origin is Literal:
-        return _only(value, any(value == each and type(value) is type(each) for each in arguments))
+        return only(value, any(value == each and type(value) is type(each) for each in arguments))
     if _is_list(kind):
         return _list(value, origin, arguments)
     if _is_mapping(kind):
-        items = _only(value, isinstance(value, Mapping)).items()
+        items = only(value, isinstance(value, Mapping)).items()
         return {name: _convert(each, arguments[1] if arguments[1:] else Any) for name, each in items}
-    return _only(value, isinstance(value, Mapping) or not _is_object(kind))
+    return only(value, isinstance(value, Mapping) or not _is_object(kind))
 
 
 def _plain(value: Any, kind: Any) -> Any:
     if kind is str and type(value) in (int, float):  # a name of digits
         return str(value)
-    return _only(value, value is None if kind in (None, NoneType) else isinstance(value, str if kind is Path else kind))
+    return only(value, value is None if kind in (None, NoneType) else isinstance(value, str if kind is Path else kind))
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
     """Returns a number as people write it: 1e6 is an integer, 1 is a number, true is neither."""
     whole = type(value) is int or (type(value) is float and value.is_integer())
-    _only(value, whole or (kind is float and type(value) is float))
+    only(value, whole or (kind is float and type(value) is float))
     return int(value) if kind is int else value
 
 
 def _list(value: Any, origin: Any, kinds: Sequence[Any]) -> Any:
-    _only(value, isinstance(value, list | tuple))
+    only(value, isinstance(value, list | tuple))
     if origin is not tuple or kinds[1:] == (...,):
         return type(value)(_convert(each, kinds[0] if kinds else Any) for each in value)
-    _only(value, len(kinds) == len(value))
+    only(value, len(kinds) == len(value))
     return type(value)(_convert(each, kind) for each, kind in zip(value, kinds, strict=True))
 
 
-def _only(value: Any, valid: bool) -> Any:
+def only(value: Any, valid: bool) -> Any:
+    """Returns the value if it is valid.
+
+    Raises:
+        TypeError: if it is not.
+    """
     if not valid:
         raise TypeError
     return value
@@ -190,7 +192,7 @@ def _is_object(kind: Any) -> bool:
     """True for a class of objects, or a function's type: no plain value is one, and keys with ``_target_`` make it."""
     origin = get_origin(kind) or kind
     return origin is Callable or (
-        isinstance(origin, type) and _inside(origin.__module__, ("gan_lab", "torch", "lightning"))
+        isinstance(origin, type) and inside(origin.__module__, ("gan_lab", "torch", "lightning"))
     )
 
 

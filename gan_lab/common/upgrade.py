@@ -83,7 +83,7 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(present.get("model"), Mapping):
         present["model"] = _group_arguments(_rename_model(present["model"]))
     upgraded: dict[str, Any] = {}
-    for path, value in _leaves(present):
+    for path, value in leaves(present):
         node = upgraded
         *parents, last = renamed_path = _renamed_path(path)
         if renamed_path[0] != path[0] and renamed_path[0] in config:
@@ -102,10 +102,11 @@ def _with_class_order(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {**configuration, "data": {**data, "class_order": "text"}}
 
 
-def _leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields the values of nested mappings with the keys that lead to them; an empty mapping is a value."""
     for key, value in node.items():
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, *path, key)
+            yield from leaves(value, *path, key)
         else:
             yield (*path, key), value
 

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from calls import call, refused
 from PIL import Image
 
 import gan_lab
@@ -15,18 +16,6 @@ from gan_lab.train import train
 
 MOODS = ["2 (shy)", "10, happy"]
 SMALL = ["data=folder", "data.size=8", "batch_size=4", "debug=smoke", "budget.images=8", "callbacks.fidelity=null"]
-
-
-def call(monkeypatch, main, *arguments):
-    monkeypatch.setattr(sys, "argv", ["gan_lab", *arguments])
-    return main()
-
-
-def refused(monkeypatch, capsys, main, *arguments):
-    with pytest.raises(SystemExit) as end:
-        call(monkeypatch, main, *arguments)
-    assert end.value.code == 2
-    return capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def faces(root, names, count=6):

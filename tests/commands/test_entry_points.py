@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from calls import call, refused
 from PIL import Image
 
 import gan_lab
@@ -24,21 +25,6 @@ from gan_lab.train import train
 from gan_lab.translate import translate
 
 TINY = ["data=digits", "data.size=8", "batch_size=64", "model.generator.base=4", "model.discriminator.base=4"]
-
-
-def call(monkeypatch, main, *arguments):
-    monkeypatch.setattr(sys, "argv", ["gan_lab", *arguments])
-    return main()
-
-
-def refused(monkeypatch, capsys, main, *arguments):
-    """The sentence that a wrong command ends with."""
-    with pytest.raises(SystemExit) as end:
-        call(monkeypatch, main, *arguments)
-    assert end.value.code == 2
-    (sentence,) = capsys.readouterr().err.strip().splitlines()[-1:]
-    assert sentence.startswith("gan_lab: ") and sentence.endswith(".")
-    return sentence
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_lab.cli.config.overrides import LITERALS
 from gan_lab.cli.config.paths import choices, home
+from gan_lab.common.upgrade import leaves
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -220,15 +221,6 @@ def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, 
         elif path[0] in SECTIONS:
             del found[path]
     return nested(found)
-
-
-def leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yields the values of nested mappings with the keys that lead to them."""
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, *path, key)
-        else:
-            yield (*path, key), value
 
 
 def nested(found: Leaves) -> dict[str, Any]:

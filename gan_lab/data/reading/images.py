@@ -101,8 +101,7 @@ def open_image(
         OSError, ValueError, …: for a file that cannot be read, or has more pixels than the limit.
     """
     with _limited(max_pixels), Image.open(file) as image:
-        if max_pixels is not None and image.width * image.height > max_pixels:
-            raise Image.DecompressionBombError
+        _check_pixels(image, max_pixels)
         stored = (*image.size, image.mode)
         notes = list(_before_decoding(image)) if details else []
         if label_map:
@@ -119,6 +118,11 @@ def open_image(
         alpha = turned.convert("RGBA").getchannel("A") if details and turned.has_transparency_data else None
         plain, converted = plain_colours(turned)
     return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])])
+
+
+def _check_pixels(image: Image.Image, most: int | None) -> None:
+    if most is not None and image.width * image.height > most:
+        raise Image.DecompressionBombError
 
 
 def plain_colours(image: Image.Image) -> tuple[Image.Image, str]:

@@ -11,7 +11,6 @@ from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading import passed_over
 from gan_lab.data.reading.files import ImageFolder
-from gan_lab.data.reading.heif import SUFFIXES
 from gan_lab.data.reading.listing import list_images
 from gan_lab.data.reading.passed_over import PassedOver
 from gan_lab.data.sources.recording_files import find_recording, find_recordings
@@ -86,7 +85,6 @@ def test_photographs_that_an_extra_reads_are_named_with_it(make_folder, monkeypa
         list_images(root)
 
 
-@pytest.mark.skipif(not SUFFIXES, reason="needs the extra heif")
 def test_heic_photographs_are_read_with_the_extra(tmp_path):
     Image.new("RGB", (8, 8), "red").save(tmp_path / "IMG_1.HEIC")
     assert [entry.name for entry in list_images(tmp_path)] == ["IMG_1.HEIC"]

@@ -83,7 +83,6 @@ MATRICES = {
 """What x' = ax + cy, y' = bx + dy does to an image, by (a, b, c, d)."""
 
 
-@pytest.mark.skipif(not hasattr(av.VideoStream, "set_display_matrix"), reason="PyAV before 18 writes no matrix")
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_frames_are_turned_and_mirrored_as_the_display_matrix_says(tmp_path, matrix, ending):
