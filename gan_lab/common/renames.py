@@ -316,7 +316,7 @@ NAMES = {
     "metrics.exhibits.Plate": "evaluation.gallery.Sheet",
     "metrics.exhibits.exhibits": "evaluation.gallery.make_gallery",
     "metrics.exhibits.first_of": "evaluation.gallery.first_samples",
-    "metrics.extractors.default_for": "evaluation.features.extractors.default_extractor",
+    "metrics.extractors.default_for": "evaluation.features.general.default_extractor",
     "metrics.fidelity.Report": "evaluation.results.EvaluationResult",
     "metrics.fidelity.circumstances": "evaluation.results.environment_info",
     "metrics.frechet.Sums": "evaluation.metrics.frechet.MomentSums",

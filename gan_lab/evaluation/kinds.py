@@ -29,7 +29,8 @@ from gan_lab.evaluation.data_kind import DEFAULT_N, DataKind, Task
 from gan_lab.evaluation.evaluators.clips import clip_sample_evaluator, prediction_evaluator
 from gan_lab.evaluation.evaluators.samples import mode_evaluator, sample_evaluator
 from gan_lab.evaluation.evaluators.translations import translation_evaluator
-from gan_lab.evaluation.features.extractors import Extractor, Video, default_extractor
+from gan_lab.evaluation.features.extractors import Video
+from gan_lab.evaluation.features.general import General, default_extractor
 from gan_lab.inference.sheets import (
     Animation,
     SheetOptions,
@@ -94,11 +95,6 @@ def kind_named(name: str) -> DataKind:
     return {kind.name: kind for kind in KINDS}[name]
 
 
-def _extractor_of_domains(model: Translates, _: TwoDomains) -> Extractor:
-    grey = all(domain.channels == 1 and not domain.labels for domain in model.domains.values())
-    return default_extractor(1 if grey else 3)
-
-
 def _read_images(data: RealImages, split: str, n: int) -> Tensor:
     """Returns uint8 images (n, C, H, W)."""
     return torch.cat([images for _, images in evenly_spaced(data, split, n)])
@@ -143,7 +139,7 @@ UNPAIRED = DataKind(
     tasks=(TRANSLATION,),
     read=None,
     write=save_images,
-    default_extractor=_extractor_of_domains,
+    default_extractor=lambda *_: General(),
     configured=lambda config: config.get("paired") is False,
 )
 
@@ -156,7 +152,7 @@ PAIRED = DataKind(
     tasks=(TRANSLATION,),
     read=None,
     write=save_images,
-    default_extractor=_extractor_of_domains,
+    default_extractor=lambda *_: General(),
     configured=lambda config: config.get("paired") is True,
 )
 
@@ -227,7 +223,7 @@ IMAGES = DataKind(
     read=_read_images,
     write=save_images,
     default_n=lambda data: MODE_SAMPLES if getattr(data, "stacked", False) else SAMPLES,
-    default_extractor=lambda _, data: default_extractor(data.channels),
+    default_extractor=lambda _, data: default_extractor(getattr(data, "name", "")),
 )
 
 KINDS: list[DataKind] = [UNPAIRED, PAIRED, FRAMES, POINTS, IMAGES]

@@ -41,6 +41,8 @@ class Extractor(nn.Module, ABC):
             for Inception only.
         items: what it takes: "images" (N, C, H, W) or "clips" (N, T, C, H, W).
         class_logits: by the name of a data set whose classes it knows, the slice of their logits.
+        spread: the total variance of its features over the images that it was trained on; None if not known.
+        least_variety: the share of that variance from which on images are of a kind that it knows.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Extractor(nn.Module, ABC):
     published: Mapping[str, str] = MappingProxyType({})
     items: ClassVar[str] = "images"
     class_logits: ClassVar[Mapping[str, slice]] = {}
+    spread: float | None = None
+    least_variety: ClassVar[float] = 0.5
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -63,6 +67,15 @@ class Extractor(nn.Module, ABC):
     def metric_name(self, kind: str) -> str:
         """Returns the name of a metric in these features: ``fd_grey`` for "fd", or ``fid`` in Inception's."""
         return self.published.get(kind, f"{kind}_{self.name}")
+
+    def knows(self, variance: float, data: str = "") -> bool:
+        """Tells whether it can tell images of a set apart.
+
+        Args:
+            variance: the total variance of the features of the set's real images.
+            data: the set's name.
+        """
+        return self.spread is None or data in self.class_logits or variance >= self.least_variety * self.spread
 
     def train(self, mode: bool = True) -> "Extractor":
         """Stays in evaluation mode."""
@@ -124,16 +137,7 @@ class PackagedExtractor(Extractor):
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
-        weights = weights or WEIGHTS / f"{self.name}.safetensors"
-        try:
-            self.header, state = _read(weights)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{weights} cannot be read ({error}): leave it out to use the packaged file.") from error
-        if self.header.get("name") != self.name:
-            raise UserError(
-                f"{weights} does not hold the extractor {self.name}: leave it out to use the packaged file."
-            )
-        self.sha256 = sha256(weights)
+        self.header, state, self.sha256 = read_packaged(self.name, weights)
         widths = [int(width) for width in self.header["widths"].split(",")]
         self.classes, self.dim = int(self.header["classes"]), widths[-1]
         self.network = self.network_class(int(self.header["channels"]), self.classes, widths)
@@ -154,11 +158,28 @@ class PackagedExtractor(Extractor):
         """Maps uint8 images (N, 1 or 3, H, W) to the network's input (N, C, H', W'), float32 in [-1, 1]."""
 
 
-def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Reads the header's strings and the tensors, floating ones as float32 (matrices are stored in float16)."""
-    with safe_open(str(path), framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        return file.metadata() or {}, {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+def read_packaged(name: str, weights: str | Path | None = None) -> tuple[dict[str, str], dict[str, Tensor], str]:
+    """Returns an extractor's header, its tensors and the SHA-256 of its file.
+
+    Floating tensors are returned as float32; matrices are stored in float16.
+
+    Args:
+        name: the extractor's name.
+        weights: another file; None takes the packaged one.
+
+    Raises:
+        UserError: if the file cannot be read, or holds another extractor.
+    """
+    path = Path(weights or WEIGHTS / f"{name}.safetensors")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}): leave it out to use the packaged file.") from error
+    if header.get("name") != name:
+        raise UserError(f"{path} does not hold the extractor {name}: leave it out to use the packaged file.")
+    return header, {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}, sha256(path)
 
 
 class Grey(PackagedExtractor):
@@ -171,6 +192,7 @@ class Grey(PackagedExtractor):
     name = "grey"
     resizer = "28x28 padded with black to 32, else bilinear-antialias 32"
     digits = slice(0, 10)
+    spread = 36.3
     class_logits: ClassVar[Mapping[str, slice]] = {"digits": digits, "mnist": digits, "fashion_mnist": slice(10, 20)}
 
     def prepare(self, images: Tensor) -> Tensor:
@@ -189,6 +211,7 @@ class Colour(PackagedExtractor):
 
     name = "colour"
     resizer = "bilinear-antialias 32"
+    spread = 6.34
     class_logits: ClassVar[Mapping[str, slice]] = {"cifar10": slice(0, 10)}
 
     def prepare(self, images: Tensor) -> Tensor:
@@ -213,11 +236,6 @@ class Video(PackagedExtractor):
         """Maps uint8 clips (N, T, 1 or 3, H, W) to float32 (N, T, 3, 32, 32) in [-1, 1]."""
         frames = to_float(resize(images.flatten(0, 1), 32)).expand(-1, 3, -1, -1)
         return frames.unflatten(0, images.shape[:2])
-
-
-def default_extractor(channels: int) -> Extractor:
-    """Returns the packaged extractor for images with that many channels: "grey" for 1, else "colour"."""
-    return Grey() if channels == 1 else Colour()
 
 
 def sha256(path: str | Path) -> str:

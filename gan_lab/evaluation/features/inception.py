@@ -14,6 +14,7 @@ from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
 from gan_lab.common.transfer import blocks, open_url
 from gan_lab.evaluation.features.extractors import Colour, Extractor, Grey, sha256
+from gan_lab.evaluation.features.general import General
 
 INCEPTION_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -24,7 +25,7 @@ INCEPTION_SHA256 = "6726825d"
 MAX_BYTES = 1 << 28
 """Bytes of a weight file at most."""
 
-PUBLISHED = {"fd": "fid", "kd": "kid", "cs": "is", "fd_inf": "fid_inf"}
+PUBLISHED = {"fd": "fid", "kd": "kid", "cs": "is", "fd_inf": "fid_inf", "mind": "mind"}
 RESIZERS = {
     "tf": ("inception", "", "tf-bilinear 299 (torch-fidelity)"),
     "clean": ("inception_clean", "clean_", "antialiased bicubic 299"),
@@ -93,7 +94,7 @@ def inception(weights: str | None = None, resizer: str = "tf", fallback: str | N
     Args:
         weights: see ``Inception``.
         resizer: see ``Inception``.
-        fallback: "grey" or "colour"; None for no fallback.
+        fallback: "general", "grey" or "colour"; None for no fallback.
 
     Raises:
         UserError: if the weights are missing or not the published ones, and there is no fallback.
@@ -104,7 +105,8 @@ def inception(weights: str | None = None, resizer: str = "tf", fallback: str | N
         if fallback is None:
             raise
         rank_zero_warn(f"{error} The extractor {fallback} is used instead.")
-        return {"grey": Grey, "colour": Colour}[fallback]()
+        choices: dict[str, type[General | Grey | Colour]] = {"general": General, "grey": Grey, "colour": Colour}
+        return choices[fallback]()
 
 
 def inception_weights(path: str | Path | None = None, url: str | None = None, download: bool | None = None) -> Path:
@@ -123,7 +125,7 @@ def inception_weights(path: str | Path | None = None, url: str | None = None, do
     target = Path(path or Path(torch.hub.get_dir()) / "checkpoints" / name).expanduser()
     advice = (
         f"put {name} at {target}, run python -m gan_lab.fetch inception on a machine with a network, or choose "
-        "extractor=grey or colour, which need no download"
+        "extractor=general, which needs no download"
     )
     if (path is None if download is None else download) and not target.exists():
         try:

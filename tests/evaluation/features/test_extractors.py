@@ -17,11 +17,13 @@ from train_video_extractor import PARTS, clips, has_direction
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features import extractors
 from gan_lab.evaluation.features.extractors import WEIGHTS
+from gan_lab.evaluation.features.general import General, default_extractor, halved, patches
 
 
 @functools.cache
 def extractor_of(name):
-    return {"grey": extractors.Grey, "colour": extractors.Colour, "video": extractors.Video}[name]()
+    classes = {"grey": extractors.Grey, "colour": extractors.Colour, "video": extractors.Video, "general": General}
+    return classes[name]()
 
 
 def random_images(*shape, seed=0):
@@ -90,7 +92,7 @@ def test_video_classifies_unseen_digits_and_their_motion(shared_data):
 # Inputs
 
 
-@pytest.mark.parametrize("name", ["grey", "colour"])
+@pytest.mark.parametrize("name", ["grey", "colour", "general"])
 @pytest.mark.parametrize(
     "shape", [(1, 28, 28), (3, 28, 28), (1, 32, 32), (3, 64, 64), (3, 20, 45), (1, 8, 8), (1, 1, 1)]
 )
@@ -102,7 +104,7 @@ def test_any_size_and_both_channel_counts_work(name, shape):
     assert features.isfinite().all() and not features.requires_grad
 
 
-@pytest.mark.parametrize("name", ["grey", "colour"])
+@pytest.mark.parametrize("name", ["grey", "colour", "general"])
 def test_a_grey_image_and_its_rgb_copy_have_the_same_features(name):
     grey = random_images(4, 1, 40, 24)
     one, three = extractor_of(name)(grey)[0], extractor_of(name)(grey.repeat(1, 3, 1, 1))[0]
@@ -146,7 +148,7 @@ def test_halving_averages_with_the_antialiased_triangle():
     torch.testing.assert_close(row[14:18], torch.tensor([0.0, 1 / 8, 7 / 8, 1.0]) * 2 - 1)
 
 
-@pytest.mark.parametrize("name", ["grey", "colour"])
+@pytest.mark.parametrize("name", ["grey", "colour", "general"])
 def test_features_do_not_depend_on_the_batch(name):
     images = random_images(33, 3, 36, 36)
     together = extractor_of(name)(images)
@@ -195,7 +197,8 @@ def test_wrong_inputs_raise():
 
 
 def test_the_choice_of_extractor(tmp_path):
-    assert [extractors.default_extractor(channels).name for channels in (1, 3)] == ["grey", "colour"]
+    names = {"mnist": "grey", "digits": "grey", "cifar10": "colour", "folder": "general", "": "general"}
+    assert {name: default_extractor(name).name for name in names} == names
     (tmp_path / "broken").write_bytes(b"not safetensors")
     for weights in ("broken", "absent"):
         with pytest.raises(UserError, match=f"{weights} cannot be read"):
@@ -206,3 +209,52 @@ def test_the_choice_of_extractor(tmp_path):
 
 def test_metrics_have_the_extractors_name():
     assert [extractor_of(name).metric_name("fd") for name in ("grey", "colour")] == ["fd_grey", "fd_colour"]
+
+
+# The general extractor
+
+
+def test_the_general_file_is_small_and_describes_itself():
+    assert (WEIGHTS / "general.safetensors").stat().st_size <= 6_000_000
+    header = extractor_of("general").header
+    assert {"data", "network", "made by"} <= header.keys() and "ORL" not in header["data"]
+
+
+@pytest.mark.parametrize("side", [28, 64, 160, 256])
+def test_general_sees_patterns_of_single_pixels_at_any_size(side):
+    plain = torch.full((1, 1, side, side), 128, dtype=torch.uint8)
+    board = plain + 20 * ((torch.arange(side)[:, None] + torch.arange(side)) % 2).to(torch.uint8)
+    moved = [(extractor_of(name)(board)[0] - extractor_of(name)(plain)[0]).norm() for name in ("general", "colour")]
+    assert moved[0] > 1
+    assert side < 64 or moved[0] > 5 * moved[1]  # averaged away at 32 px
+
+
+def test_general_sees_one_view_at_its_own_resolution_and_one_at_half():
+    image = random_images(1, 3, 96, 48)
+    assert halved(image).shape == (1, 3, 64, 32)
+    assert torch.equal(halved(random_images(1, 3, 32, 32)), random_images(1, 3, 32, 32).float())
+    parts = patches(random_images(1, 3, 256, 192))
+    assert [part.shape[2:] for part in parts] == [(64, 64)] * 4
+    assert torch.equal(parts[3], random_images(1, 3, 256, 192)[:, :, 160:224, 112:176])
+    assert patches(random_images(1, 3, 40, 800))[1].shape == (1, 3, 40, 64)
+
+
+def variance(name, images):
+    features = torch.cat([extractor_of(name)(part)[0] for part in images.split(100)]).double()
+    return features.var(0).sum().item()
+
+
+def test_extractors_know_the_kinds_of_images_that_they_were_trained_on(shared_data):
+    paths = sorted((shared_data / "orl-faces").glob("*/*.pgm"))[::2]
+    faces = torch.stack([torch.from_numpy(np.array(Image.open(path).resize((46, 56)))) for path in paths])[:, None]
+    digits = idx(shared_data / "mnist", 300)[0]
+    noise = random_images(100, 3, 96, 96)
+    known = {
+        name: [extractor_of(name).knows(variance(name, x)) for x in (digits, faces, noise)]
+        for name in ("grey", "general")
+    }
+    assert known == {"grey": [True, False, False], "general": [True, True, False]}
+    assert extractor_of("grey").knows(0.0, "mnist") and extractor_of("video").knows(0.0)
+    articles = idx(shared_data / "fashion-mnist", 500)[0]
+    both = torch.cat([idx(shared_data / "mnist", 500)[0], articles])
+    assert variance("grey", both) == pytest.approx(extractors.Grey.spread, rel=0.1)
