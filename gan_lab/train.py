@@ -85,26 +85,17 @@ def prepare(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only the machine, the data or a resumed run
     know.
     """
-    from gan_lab.cli.config.resuming import go_on
-
-    check(config)
-    if config.resume and config.resume != "auto":
-        go_on(config, check)
-
-
-def check(config: DictConfig) -> None:
-    """Refuses what cannot work before anything is built, and fills in what only this machine and the data know."""
     from gan_lab.cli.config.checks import check_tools, validate
     from gan_lab.cli.config.found_data import use_found_formats
-    from gan_lab.cli.config.old_keys import move_old_keys
+    from gan_lab.cli.config.going_on import complete, go_on
     from gan_lab.cli.config.own_data import say_unused_facts
-    from gan_lab.training.run_config import RUN_DIR
 
-    move_old_keys(config)
+    complete(config)
+    if config.resume and config.resume != "auto":
+        go_on(config)
     validate(config)
     say_unused_facts(config)
     use_found_formats(config)
-    config.run_dir = config.run_dir or RUN_DIR
     check_tools(config)
 
 

@@ -13,6 +13,7 @@ from gan_lab.common.capabilities import Identity, KnownAgain
 from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.runs import checkpoint_path
+from gan_lab.common.start_folder import start_folder, with_paths_from
 from gan_lab.common.upgrade import upgrade_config
 from gan_lab.training.checkpoint import read
 from gan_lab.training.resume_rules import changes, check_changes, told
@@ -78,7 +79,7 @@ def _folder(config: RunConfig, given: Path | None, checkpoint: Path | None) -> P
 
 
 def own_configuration(checkpoint: Path, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Returns the configuration of a checkpoint's run under its present names.
+    """Returns the configuration of a checkpoint's run under its present names, with the paths as they were meant there.
 
     Args:
         checkpoint: in the folder of its run, or elsewhere: then some sections are known.
@@ -88,7 +89,7 @@ def own_configuration(checkpoint: Path, content: Mapping[str, Any] | None = None
         UserError: if the checkpoint cannot be read.
     """
     if recorded := runs.read_json(checkpoint.parent / "config.json"):
-        return upgrade_config(recorded)
+        return with_paths_from(start_folder(checkpoint), upgrade_config(recorded))  # type: ignore[no-any-return]
     stored = (read(checkpoint) if content is None else content)["gan_lab"]
     return {key: stored[key] for key in RECORDED if key in stored}
 

@@ -13,6 +13,7 @@ from PIL import Image
 import gan_lab
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
+from gan_lab.reconstruct import reconstruct
 from gan_lab.train import train
 
 OWN = ["model=vae", "data.size=8", "seed=5", "batch_size=8", "model.encoder.widths=[8]", "model.decoder.widths=[8]",
@@ -95,7 +96,8 @@ def test_changes_are_told_key_by_key_and_have_their_effect(run, caplog):
         (["seed=6"], "seed=6 instead of 5, because its random numbers"),
         (["batch_size=4"], "batch_size=4 instead of 8, because the order of its images"),
         (["model.encoder.widths=[16]"], r"model.encoder.widths=\[16\] instead of \[8\], because the method"),
-        (["likelihood=gaussian"], "because the method, its networks and its losses"),
+        (["likelihood=gaussian"], "with likelihood=gaussian, which sets model.*because the method, its networks and"),
+        (["log_every=7", "image_size=16", "data.size=${{image_size}}"], "data.size=16 instead of 8"),
         (["model=dcgan"], "is a run of model=vae and cannot go on as model=dcgan"),
         (["data=fake"], "is a run of data=folder and cannot go on as data=fake"),
         (["data.channels=1"], "data.channels=1 instead of 3, .*because its data"),
@@ -117,6 +119,61 @@ def test_a_refusal_is_one_sentence(run, monkeypatch, capsys):
             train()
         assert end.value.code == 2
         assert capsys.readouterr().err.startswith("gan_lab: ")
+
+
+@pytest.fixture
+def two_folders(tmp_path, monkeypatch):
+    """A run that was started in one folder with a relative path, and another folder, which is the current one."""
+    photos(tmp_path / "start" / "photos")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "start")
+    train.run(*OWN, "data=folder", "data.root=photos", "run_dir=run")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path / "start" / "run"
+
+
+def test_a_run_goes_on_from_another_folder(two_folders, caplog):
+    caplog.clear()
+    train.run(f"resume={two_folders}", "budget.images=40")
+    config = json.loads((two_folders / "config.json").read_text())
+    assert config["data"]["root"] == str(two_folders.parent / "photos")
+    assert "data.root" not in caplog.text and "  budget.images: 32 → 40\n" in caplog.text
+    train.run(f"resume={two_folders}", "budget.images=48")  # what is recorded now is meant here
+    assert stored(two_folders)["counters"]["images_seen"] == 48 and not list(two_folders.parents[1].glob("else*/*"))
+
+
+def test_commands_find_the_data_of_a_checkpoint_from_another_folder(two_folders):
+    written = reconstruct.run(f"checkpoint={two_folders}", "n=4", "output=.", "device=cpu")
+    assert written is None and list(two_folders.parents[1].glob("elsewhere/*.png"))
+
+
+def test_a_path_that_is_typed_is_meant_here(two_folders, monkeypatch):
+    photos(two_folders.parents[1] / "elsewhere" / "others", 30)
+    train.run(f"resume={two_folders}", "data.root=others", "budget.images=40")  # equal pictures
+    assert json.loads((two_folders / "config.json").read_text())["data"]["root"] == "others"
+
+
+def test_a_run_that_goes_on_looks_at_its_data_once(run, caplog):
+    train.run(f"resume={run}", "budget.images=40")
+    lines = [each.message for each in caplog.records]
+    assert len({*lines}) == len(lines) and not any("used at" in line for line in lines)
+
+
+def test_other_data_are_refused_by_the_key_that_names_them(tmp_path):
+    for number, classes in enumerate((2, 3)):
+        for name in range(classes):
+            photos(tmp_path / str(number) / str(name), 20)
+    own = [
+        "model=dcgan",
+        "conditional=true",
+        *OWN[1:4],
+        *OWN[6:],
+        "model.generator.base=4",
+        "model.discriminator.base=4",
+    ]
+    train.run(*own, "data=folder", f"data.root={tmp_path / '0'}", f"run_dir={tmp_path / 'run'}")
+    with pytest.raises(UserError, match=r"data\.root=.*/1'?, which sets data.classes=3 instead of 2.*because its data"):
+        train.run(f"resume={tmp_path / 'run'}", f"data.root={tmp_path / '1'}")
 
 
 def test_data_that_changed_are_refused_unless_that_is_accepted(trained, run, tmp_path):

@@ -67,8 +67,8 @@ def _check_name(name: Any) -> None:
         raise UserError(f"name={name} is not valid: give a name without .., or the run's own folder as run_dir=….")
 
 
-def validate(config: DictConfig) -> None:
-    """Fills in the values that depend on the machine, and refuses what cannot work.
+def for_machine(config: DictConfig) -> None:
+    """Fills in the values that depend on the machine, after checking the numbers that interpolations compute with.
 
     Args:
         config: the composed configuration; its ``precision``, ``trainer.devices``, ``trainer.num_nodes`` and
@@ -84,10 +84,21 @@ def validate(config: DictConfig) -> None:
     for key, value in _for_machine(resolve_part(config, "trainer")).items():
         config.trainer[key] = value
     config.precision = _precision(config.precision, config.trainer.get("accelerator"))
+
+
+def validate(config: DictConfig) -> None:
+    """Fills in what the machine decides, counts the classes of the user's own images, and refuses what cannot work.
+
+    Args:
+        config: the composed configuration; see ``for_machine`` and ``count_classes`` for what may change.
+
+    Raises:
+        UserError: in one sentence, naming the key that would work.
+    """
+    for_machine(config)
     present = {group for group in GROUPS if config.get(group) is not None}
     _check_groups(config.method, present, set(config.groups))
-    if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
-        config.data.classes = _count_classes(config)
+    count_classes(config)
     data = resolve_part(config, "data")
     check_class("data", data, LightningDataModule)
     check_all(data, "data")
@@ -208,12 +219,17 @@ def _check_groups(method: str, present: set[str], used: set[str]) -> None:
             raise UserError(f"model={method} needs a {group}: give {group}= one of {', '.join(choices(group))}.")
 
 
-def _count_classes(config: DictConfig) -> int:
-    """Returns the number of classes that a conditional model finds in a folder of images; 0 for other models.
+def count_classes(config: DictConfig) -> None:
+    """Sets the number of classes, if it is not given, to what a conditional model finds in a folder of images.
 
     Raises:
         UserError: if the folder cannot be read, or has no classes.
     """
+    if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
+        config.data.classes = _classes(config)
+
+
+def _classes(config: DictConfig) -> int:
     if not config.conditional:
         return 0
     from gan_lab.data.reading.files import ImageFolder
