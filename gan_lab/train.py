@@ -89,10 +89,19 @@ def prepare(config: DictConfig) -> None:
     from gan_lab.cli.config.found_data import use_found_formats
     from gan_lab.cli.config.going_on import complete, go_on
     from gan_lab.cli.config.own_data import say_unused_facts
+    from gan_lab.cli.config.resolvers import is_multirun
+    from gan_lab.common.distributed import is_rank_zero
+    from gan_lab.common.launch import is_requeued
+    from gan_lab.training.resume import check_free
+    from gan_lab.training.run_config import RUN_DIR
 
     complete(config)
     if config.resume and config.resume != "auto":
         go_on(config)
+    elif (
+        config.run_dir != RUN_DIR and is_rank_zero() and not (is_requeued() or is_multirun())
+    ):  # which go on themselves
+        check_free(Path(config.run_dir), config.resume)
     validate(config)
     say_unused_facts(config)
     use_found_formats(config)

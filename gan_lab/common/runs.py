@@ -21,6 +21,8 @@ from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
+ENDED = ("finished", "pruned")
+"""States of runs that do not go on by themselves."""
 IGNORED_KEYS = {
     *("resume", "run_dir", "record", "logger", "trial", "rank_timeout", "accept_changed_data", "init_share"),
 }
@@ -172,7 +174,7 @@ def unfinished_runs(runs: str | Path) -> Iterator[Path]:
     """Yields the folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
     for checkpoint in _newest_first(Path(runs).rglob(LAST)):
         folder = checkpoint.parent
-        if read_json(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
+        if read_json(folder / "run.json").get("state") not in ENDED and not is_running(folder):
             yield folder
 
 
@@ -209,13 +211,17 @@ def _differing_keys_of_run(config: Mapping[str, object], folder: Path) -> list[s
 
     For a run of an earlier version, which may lack keys or have others, only ``TRAINED_KEYS`` count.
     """
-    recorded = read_json(folder / "config.json")
+    upgraded = recorded_configuration(folder)
+    keys, is_present = differing_keys(config, upgraded), upgraded in ({}, read_json(folder / "config.json"))
+    return keys if is_present else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
+
+
+def recorded_configuration(folder: Path) -> dict[str, Any]:
+    """Returns a run's recorded configuration under its present names; an empty one if it is missing or damaged."""
     try:
-        upgraded = upgrade_config(recorded)
-    except (AttributeError, LookupError, TypeError):  # damaged, so that it is like no other
-        recorded = upgraded = {}
-    keys = differing_keys(config, upgraded)
-    return keys if upgraded == recorded else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
+        return upgrade_config(read_json(folder / "config.json"))
+    except (AttributeError, LookupError, TypeError):
+        return {}
 
 
 def differing_keys(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:

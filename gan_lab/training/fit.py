@@ -29,7 +29,7 @@ from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
-from gan_lab.training.resume import choose_run_dir
+from gan_lab.training.resume import check_run_dir, choose_run_dir
 from gan_lab.training.resume_rules import LISTED
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import RECORDED, make_trainer, without_remarks
@@ -49,8 +49,9 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
         SystemExit: 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, once the run is saved.
     """
     join_process_group(str(config.trainer.get("accelerator")), config.rank_timeout)
-    if is_requeued() and not config.resume:
-        config = config.resuming("auto")  # also for resume=false, which was meant for the beginning
+    if is_requeued():
+        config = config.resuming_itself()  # also for resume=false, which was meant for the beginning
+    check_run_dir(config)
     data, model = build_parts(config)
     find_data(data)
     folder, resumed = choose_run_dir(config, data, model)

@@ -75,7 +75,7 @@ def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[Cha
     folders = [str(each.get("run_dir")) for each in (recorded, present)]
     sections = [(key, recorded[key], present[key]) for key in recorded if key in present and key not in UNSAID]
     found = [change for section in sections for change in _differences(*section)]
-    return sorted((each for each in found if not _is_place(each, folders)), key=lambda each: each.key)
+    return sorted((each for each in found if not _is_of_folder(each, folders)), key=lambda each: each.key)
 
 
 def _differences(key: str, old: object, new: object) -> Iterator[Change]:
@@ -123,7 +123,12 @@ def without_copies(found: Sequence[Change]) -> list[Change]:
     return [each for each in found if not any(_copies(each, other) for other in found)]
 
 
-def _is_place(change: Change, folders: Sequence[str]) -> bool:
+def is_place(key: str) -> bool:
+    """Says whether a dotted key tells where the data are."""
+    return key.startswith("data.") and key.removeprefix("data.") in DATA_PATHS
+
+
+def _is_of_folder(change: Change, folders: Sequence[str]) -> bool:
     """Says whether two texts differ by the run's folder alone."""
     texts = [change.old, change.new]
     if not all(isinstance(text, str) for text in texts):

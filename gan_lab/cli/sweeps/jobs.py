@@ -89,7 +89,7 @@ def run_job(config: RunConfig, command: str) -> float | None:
         UserError: for a configuration that cannot work.
         RuntimeError: if processes of the job's own fail.
     """
-    config = config.resuming("auto") if config.resume is None else config
+    config = config if config.resume is False else config.resuming_itself()
     found = _finished(config)
     _current["found"] = found is not None
     if found is None:
