@@ -154,12 +154,14 @@ def silence_closed_terminal() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-@contextmanager
-def exits_on_signals() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP end the process as ``sys.exit(128 + number)`` does, wherever it is in the block.
+def exit_on_signals() -> list[int]:
+    """Makes SIGTERM and SIGHUP end the process as ``sys.exit(128 + number)`` does, wherever it is.
 
     What is open is closed then, and what is due at the end is done. Signals that are ignored, or handled by another
     part of the program, stay so.
+
+    Returns:
+        the signals that it handles now and did not before.
     """
     process = os.getpid()
 
@@ -173,12 +175,22 @@ def exits_on_signals() -> Iterator[None]:
         sys.exit(128 + number)
 
     replaced = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
-    with suppress(ValueError):  # not the main thread
+    try:
         for number in replaced:
             signal.signal(number, end)
+    except ValueError:  # not the main thread
+        return []
+    return replaced
+
+
+@contextmanager
+def exits_on_signals() -> Iterator[None]:
+    """Does what ``exit_on_signals`` does, in the block."""
+    replaced = exit_on_signals()
+    handlers = {number: signal.getsignal(number) for number in replaced}
     try:
         yield
     finally:
-        for number in replaced:
-            if signal.getsignal(number) is end:
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is handler:
                 signal.signal(number, signal.SIG_DFL)

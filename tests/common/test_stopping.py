@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -87,3 +88,11 @@ def test_output_to_a_closed_terminal_is_discarded(monkeypatch):
             os.write(terminal.fileno(), b"lost")
         stopping.silence_closed_terminal()
         print("discarded", file=sys.stderr)
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_command_that_is_still_importing_exits_with_the_status_of_the_signal(name, status):
+    as_command = "import sys; sys.argv, sys.orig_argv = ['-m'], ['python', '-m', 'gan_lab.train']; "
+    library = f"import os, signal, gan_lab; os.kill(os.getpid(), signal.{name})"
+    assert subprocess.run([sys.executable, "-c", as_command + library]).returncode == status
+    assert subprocess.run([sys.executable, "-c", library]).returncode == -getattr(signal, name)
