@@ -18,7 +18,7 @@ from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import DomainBatches, RandomCropFlip
 from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
-from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids
+from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids, misfit
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
 from gan_lab.data.reading.files import ImageFiles, same_format
@@ -187,7 +187,8 @@ class TranslationDataModule(LightningDataModule):
             for side, rendered in self.rendered(split, training=split == "train").items():
                 log_summary(f"{self.name}, {side}, {split}", rendered)
         for side, found in self._ids.items():
-            rank_zero_info(f"Data {self.name}, {side}: {describe_ids(found, self.domains[side])}.")
+            if not misfit(found, self.domains[side], side):  # training refuses the others
+                rank_zero_info(f"Data {self.name}, {side}: {describe_ids(found, self.domains[side])}.")
 
     def setup(self, stage: str) -> None:
         """Reads the data.
