@@ -98,9 +98,7 @@ def prepare(config: DictConfig) -> None:
     complete(config)
     if config.resume and config.resume != "auto":
         go_on(config)
-    elif (
-        config.run_dir != RUN_DIR and is_rank_zero() and not (is_requeued() or is_multirun())
-    ):  # which go on themselves
+    elif config.run_dir != RUN_DIR and is_rank_zero() and not (is_requeued() or is_multirun()):
         check_free(Path(config.run_dir), config.resume)
     validate(config)
     say_unused_facts(config)

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -40,13 +40,15 @@ class Run:
 
     Args:
         folder: created when the run begins, if it does not exist.
+        made: folders that were made for it, the deepest first; None for those of its path that do not exist yet.
         facts: values that do not change during the run, such as the hardware; recorded in ``run.json``.
     """
 
-    def __init__(self, folder: str | Path, **facts: object) -> None:
+    def __init__(self, folder: str | Path, made: Sequence[Path] | None = None, **facts: object) -> None:
         self.folder, self.facts = Path(folder), facts
         self.lock: IO[str] | None = None
         self.is_new = not self.folder.is_dir() or not any(self.folder.iterdir())
+        self.made = missing_folders(self.folder) if made is None else [*made]
 
     def begin(self, config: Mapping[str, object]) -> None:
         """Records the configuration and locks the folder for this process.
@@ -105,14 +107,20 @@ class Run:
                     file.write(after)
 
     def discard(self) -> None:
-        """Removes the folder of a run that never began, and the folders above it that were made for it."""
+        """Removes the folder of a run that never began, unless it was there before, and those above it made for it."""
         if self.lock is not None:
             self.lock.close()
             self.lock = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in self.folder.glob("*"):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         with suppress(OSError):  # other runs are in it
-            for folder in list(self.folder.parents)[:2]:
+            for folder in self.made:
                 folder.rmdir()
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Returns those of a path's folders that do not exist, the deepest first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
 
 
 def _acquire(lock: IO[str], seconds: float = 2.0) -> bool:

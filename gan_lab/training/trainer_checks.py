@@ -34,7 +34,29 @@ def check_trainer(trainer: Trainer, num_phases: int) -> None:
         )
     synchronised = getattr(getattr(trainer, "_accelerator_connector", None), "_layer_sync", None) is not None
     batch_size = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
+    check_micro_batches(trainer.lightning_module, batch_size, trainer.world_size)
     check_batch_norm(trainer.lightning_module, batch_size, trainer.world_size, synchronised)
+
+
+def check_micro_batches(model: Any, batch_size: int | None, ranks: int = 1) -> None:
+    """Refuses micro-batches that are not of one size.
+
+    Args:
+        model: with ``engine``, as ``AlternatingModule`` has it; others are not checked.
+        batch_size: over all ranks; None if it is not known.
+        ranks: processes that share a batch.
+
+    Raises:
+        UserError: if the share of a process is no multiple of their number.
+    """
+    parts = getattr(getattr(model, "engine", None), "micro_batches", 1)
+    if not batch_size or batch_size % (ranks * parts) == 0 or batch_size % ranks:  # the loader refuses the latter
+        return
+    shared = f" over {ranks} processes" if ranks > 1 else ""
+    raise UserError(
+        f"batch_size={batch_size}{shared} does not split into model.engine.micro_batches={parts} equal parts: give a "
+        f"divisor of {batch_size // ranks}."
+    )
 
 
 def check_batch_norm(model: Any, batch_size: int | None, ranks: int = 1, synchronised: bool = False) -> None:

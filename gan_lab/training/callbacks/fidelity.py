@@ -107,14 +107,22 @@ class Fidelity(Callback):
         data = getattr(trainer, "datamodule", None)
         if stage != "fit":
             return
-        for tier, (parts, n) in self.tiers.items():
-            evaluator = select_evaluator(pl_module, data, parts, n, **self.options) if parts else None
-            if evaluator is not None:
-                self.evaluators[tier] = evaluator
+        self.rehearse(pl_module, data)
         if not self.evaluators and any(parts for parts, _ in self.tiers.values()):
             rank_zero_info(
                 f"No evaluation: {type(pl_module).__name__} has no outputs to compare with {type(data).__name__}."
             )
+
+    def rehearse(self, model: Any, data: Any) -> None:
+        """Chooses the evaluators.
+
+        Raises:
+            UserError: if there are none for these metrics, options and data.
+        """
+        for tier, (parts, n) in self.tiers.items():
+            evaluator = select_evaluator(model, data, parts, n, **self.options) if parts else None
+            if evaluator is not None:
+                self.evaluators[tier] = evaluator
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
