@@ -19,6 +19,8 @@ Compose = Callable[[Sequence[str]], "DictConfig"]
 QUOTES = """put a value with spaces, commas, colons or brackets in quotes, such as 'name="a, b"'"""
 LISTS = ("metrics", "extractor", "remedy")
 """Groups of which several choices are made at once."""
+FOLDERS = ("root", "a", "b")
+"""Keys of ``data`` that say where the data are."""
 NAMED = 8
 """Keys that are named where none is near."""
 
@@ -169,6 +171,8 @@ def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> s
     parent, _, name = key.rpartition(".")
     if parent == "trainer" and (why := _refused(name)):
         return f"{key} is not supported: {why}."
+    if parent == "data" and name in FOLDERS and not any(f"data.{each}" in known for each in FOLDERS):
+        return f"data={config.data.get('name')} is read from no folder: leave {key} out, or give {_own(config, known)}."
     if parent in known and name in (_arguments(config, parent) or ()):
         return f"{key} is not set by default: write +{text} to set it."
     if near := _nearest(key, known):
@@ -182,6 +186,13 @@ def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> s
         more = f" and {len(siblings) - NAMED} more" if len(siblings) > NAMED else ""
         return f"There is no key {key}: {parent} has {', '.join(siblings[:NAMED])}{more}."
     return f"There is no key {key}: --help lists all keys."
+
+
+def _own(config: DictConfig, known: Sequence[str]) -> str:
+    """Returns the choice of data for the user's own files of the kind that is configured."""
+    if "data.domains" in known:
+        return "data=paired" if config.data.get("paired") else "data=unpaired"
+    return "data=frames" if "data.length" in known else "data=folder"
 
 
 def _refused(name: str) -> str | None:
