@@ -10,6 +10,7 @@ from gan_lab.cli.config.checks import count_classes, for_machine
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.found_data import use_found_formats, use_known_formats, without_remarks
 from gan_lab.cli.config.old_keys import move_old_keys
+from gan_lab.cli.config.own_data import keep_facts
 from gan_lab.cli.config.resuming import OF_ONE_START, check_targets, own_overrides, targets, task_overrides, with_own
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.start_folder import DATA_PATHS
@@ -57,6 +58,7 @@ class _Run:
         self.overrides = own_overrides(checkpoint) or []
         alone = compose(self.overrides)
         complete(alone)
+        keep_facts(alone, self.own)
         self._use_formats(alone)
         self.base = resolve(alone)
 
@@ -66,6 +68,7 @@ class _Run:
 
     def merged(self, config: DictConfig) -> dict[str, Any]:
         """Returns the run's configuration with what a composed and completed one, which is changed, says anew."""
+        keep_facts(config, self.own)
         if _places(config.data) == _places(self.base["data"]):
             self._use_formats(config)
         else:
