@@ -24,7 +24,7 @@ from gan_lab.evaluation.reports.tables import metrics_table, one_line
 from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.interval import ImageInterval, State
-from gan_lab.training.callbacks.sizing import Sizes, apply_sizes, fitting_sizes
+from gan_lab.training.callbacks.sizing import Sizes, apply_sizes, fit_to_images, fitting_sizes, images_to_show
 from gan_lab.training.callbacks.stop import INTERRUPTED, is_cut_short, is_stopped, long_step
 from gan_lab.training.loggers import log_table
 
@@ -55,7 +55,7 @@ class Fidelity(Callback):
     Args:
         every: images between quick evaluations; 0 evaluates at the end only.
         n: number of samples, or the largest number of images to translate; None as in ``select_evaluator``, or what a
-            budget of minutes allows (see ``sizing``).
+            small budget allows (see ``sizing``).
         folder: the run's folder.
         metrics: the final tier's metrics by name.
         quick: the quick tier's metrics by name.
@@ -125,9 +125,16 @@ class Fidelity(Callback):
             self._evaluate(trainer, pl_module, "quick")
 
     def _fit_sizes(self, trainer: Trainer, module: Any) -> None:
-        """Reduces evaluations of a default size to what a budget of minutes allows; a resumed run keeps the sizes."""
+        """Reduces evaluations of a default size to what a small budget allows.
+
+        What fits into minutes is measured once: a resumed run keeps it.
+        """
+        if self.tiers["final"][1] is not None:
+            return
+        if (shown := images_to_show(trainer, module)) is not None:
+            fit_to_images(self.evaluators, shown)
         minutes = getattr(getattr(module, "budget", None), "minutes", None)
-        if minutes is None or self.tiers["final"][1] is not None:
+        if minutes is None:
             return
         if self.sizes is None:
             found: Sizes = {}
