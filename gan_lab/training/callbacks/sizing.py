@@ -1,12 +1,14 @@
 """The sizes of a run's evaluations: small budgets, in images, epochs or minutes, have small evaluations."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.distributed import broadcast, rank_and_world_size
+from gan_lab.common.stopping import separately
 from gan_lab.evaluation.evaluators.base import Evaluator
 
 SHARES = {"quick": 0.04, "final": 0.16}
@@ -83,7 +85,7 @@ def fitting_sizes(evaluators: Mapping[str, Evaluator[Any, Any]], model: Any, min
     """
     found: Sizes = {}
     for tier, evaluator in evaluators.items():
-        generate, extract = broadcast(evaluator.seconds_per_item(model))
+        generate, extract = broadcast(separately(partial(evaluator.seconds_per_item, model)))
         half = 60 * minutes * SHARES[tier] / 2 * rank_and_world_size()[1]
         n = _at_most(half, generate + extract) or evaluator.n
         real = _at_most(half, extract)

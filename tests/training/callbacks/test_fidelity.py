@@ -321,14 +321,17 @@ def test_a_number_that_was_asked_for_is_taken_in_any_budget(run, tmp_path):
     assert lines(tmp_path)[-1]["protocol"]["samples"] == 300
 
 
-def test_two_pictures_end_the_evaluation_and_not_the_run(run, tmp_path):
-    class Two(Data):
+def test_a_metric_that_one_picture_is_too_few_for_is_missing_and_the_others_are_measured(run, tmp_path, caplog):
+    class One(Data):
         def images(self, split, limit=None):
             yield self.pixels.to(torch.uint8)[:1]
 
         def count(self, split):
             return 1
 
-    out = run(make(tmp_path, every=0), data=Two())
+    out = run(make(tmp_path, every=0), data=One())
     (record,) = lines(tmp_path)
-    assert out.callback.missing(48) == {"final": record["error"]}
+    reason = record["failed"]["distance"]
+    assert reason.startswith("A covariance needs at least 2 images") and "cs_grey" in record["figures"]
+    assert out.callback.missing(48) == {"final: distance": reason}
+    assert f"distance failed in the final evaluation, so it is missing: {reason}" in caplog.text
