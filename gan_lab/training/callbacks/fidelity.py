@@ -18,6 +18,7 @@ from gan_lab.common.errors import reason
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
+from gan_lab.evaluation.factories import comparison_class, metric_name
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.reports.protocol_table import COLUMNS, Cell, protocol_rows
 from gan_lab.evaluation.reports.records import EvaluationRecord
@@ -116,6 +117,16 @@ class Fidelity(Callback):
             rank_zero_info(
                 f"No evaluation: {type(pl_module).__name__} has no outputs to compare with {type(data).__name__}."
             )
+
+    def quick_names(self) -> list[str]:
+        """Returns names of quick metrics, by which a run can be judged while it trains: those that baselines have."""
+        if (evaluator := self.evaluators.get("quick")) is None:
+            return []
+        found: dict[str, None] = {}
+        for kind in filter(None, map(comparison_class, evaluator.metrics.values())):
+            for extractor in [None] if kind.input == "images" else evaluator.extractors:
+                found |= {f"quick_{metric_name(extractor, key)}": None for key in kind.baseline_keys if "." not in key}
+        return list(found)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
