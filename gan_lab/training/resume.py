@@ -125,7 +125,7 @@ def _check_weights(checkpoint: Path, stored: Mapping[str, Any], present: Mapping
 
 
 def _check_data(checkpoint: Path, stored: Mapping[str, Identity], present: Mapping[str, Identity]) -> None:
-    changed = [split for split in {**stored, **present} if stored.get(split) != present.get(split)]
+    changed = [split for split in {**stored, **present} if not _are_same(stored.get(split), present.get(split))]
     if changed:
         none: Identity = {"count": 0}
         counts = [[side.get(split, none)["count"] for side in (stored, present)] for split in changed]
@@ -137,6 +137,13 @@ def _check_data(checkpoint: Path, stored: Mapping[str, Identity], present: Mappi
             f"The data have changed since {checkpoint} was saved ({'; '.join(told)}), so that test images may be among "
             "those it was trained on: restore them, start a new run, or add accept_changed_data=true."
         )
+
+
+def _are_same(stored: Identity | None, present: Identity | None) -> bool:
+    """Compares what both versions of this program know of a split."""
+    if stored is None or present is None:
+        return False
+    return all(value == present[name] for name, value in stored.items() if name in present)
 
 
 def _to_resume(config: RunConfig, given: Path | None) -> Path | None:
