@@ -18,10 +18,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gan_lab.common import runs
 from gan_lab.common.capabilities import Reconstructs, Restores
-from gan_lab.common.distributed import is_rank_zero
+from gan_lab.common.distributed import is_lost_rank, is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
-from gan_lab.common.launch import is_lost_rank, is_requeued, join_process_group, process_count, requeue
+from gan_lab.common.launch import is_requeued, join_process_group, process_count, requeue
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of

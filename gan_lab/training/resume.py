@@ -206,7 +206,7 @@ def _changed_data(content: Mapping[str, Any], data: Any) -> dict[str, tuple[int,
     return {
         split: (stored.get(split, none)["count"], present.get(split, none)["count"])
         for split in {**stored, **present}
-        if stored.get(split) != present.get(split)
+        if not _are_same(stored.get(split), present.get(split))
     }
 
 
@@ -232,6 +232,13 @@ def _of_data(checkpoint: Path, changed: Mapping[str, tuple[int, int]], places: S
         f"The data have changed since {checkpoint} was saved ({counts}), so that test images may be among those it was "
         "trained on: restore them, start a new run, or add accept_changed_data=true."
     )
+
+
+def _are_same(stored: Mapping[str, Any] | None, present: Mapping[str, Any] | None) -> bool:
+    """Compares what both versions of this program know of a split."""
+    if stored is None or present is None:
+        return False
+    return all(value == present[name] for name, value in stored.items() if name in present)
 
 
 def _to_resume(config: RunConfig, given: Path | None, data: Any) -> tuple[Path | None, str]:

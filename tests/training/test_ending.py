@@ -10,8 +10,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lab.common import runs
+from gan_lab.common.distributed import is_lost_rank
 from gan_lab.common.errors import UserError
-from gan_lab.common.launch import is_lost_rank
 from gan_lab.train import train
 from gan_lab.training.callbacks.samples import SampleGrid
 
