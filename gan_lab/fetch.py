@@ -18,6 +18,10 @@ class FetchRequest(Request):
     names: Annotated[tuple[str, ...], Words("inception")]
     to: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.names != ("inception",):
+            raise UserError(f"There are no weights called {' '.join(self.names)}: give the name inception.")
+
 
 @command(FetchRequest)
 def fetch(request: FetchRequest) -> Iterator[Artifact]:
@@ -27,8 +31,6 @@ def fetch(request: FetchRequest) -> Iterator[Artifact]:
     """
     from gan_lab.evaluation.features.inception import INCEPTION_URL, inception_weights
 
-    if request.names != ("inception",):
-        raise UserError(f"There are no weights called {' '.join(request.names)}: give the name inception.")
     target = None if request.to is None else request.to / INCEPTION_URL.rpartition("/")[2]
     yield Message(f"{inception_weights(target, download=True)}: complete and verified.")
 

@@ -112,9 +112,13 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
     """Records a job of a sweep; a training of its own is performed as it is."""
 
     def job(config: DictConfig) -> Any:
+        from gan_lab.cli.config.resolvers import is_multirun
+
+        if not is_multirun():
+            return perform(config)
         from gan_lab.cli.sweeps import jobs
 
-        return jobs.recorded(perform, config) if jobs.is_job() else perform(config)
+        return jobs.recorded(perform, config)
 
     return job
 
@@ -122,14 +126,15 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
 @command(TrainRequest, prepare=prepare, wrap=recorded, complete=with_own_overrides)
 def train(request: TrainRequest) -> float | None:
     """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on."""
+    from gan_lab.cli.config.resolvers import is_multirun
     from gan_lab.cli.config.resuming import task_overrides
     from gan_lab.cli.records import called
-    from gan_lab.cli.sweeps.jobs import is_job, run_job
+    from gan_lab.cli.sweeps.jobs import run_job
     from gan_lab.training.fit import fit
     from gan_lab.training.run_config import RunConfig
 
     config = RunConfig.of(request.plain, task_overrides())
-    return run_job(config, called()) if is_job() else fit(config, called())
+    return run_job(config, called()) if is_multirun() else fit(config, called())
 
 
 if __name__ == "__main__":

@@ -224,11 +224,12 @@ class Command:
         """
         if not isinstance(request, ModelRequest):
             return deliver(self.work(request), request)
-        from gan_lab.common.launch import on_every_device
         from gan_lab.common.runs import checkpoint_path
 
         if request.checkpoint is not None:
             checkpoint_path(request.checkpoint)
+        from gan_lab.common.launch import on_every_device  # torch is slow to import
+
         work = partial(_on_device, self.module, self.name, request)
         return on_every_device(work, request.device, request.devices, self.parts(request))
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.cli.config.paths import choices
+from gan_lab.cli.config.refused import REFUSED
 from gan_lab.common.arguments import accepted_arguments
 from gan_lab.common.errors import UserError
 
@@ -167,7 +168,7 @@ def _exists(node: Any, key: str) -> bool:
 def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> str:
     """Says that there is no such key, and which is near."""
     parent, _, name = key.rpartition(".")
-    if parent == "trainer" and (why := _refused(name)):
+    if parent == "trainer" and (why := REFUSED.get(name)):
         return f"{key} is not supported: {why}."
     if parent in known and name in (_arguments(config, parent) or ()):
         return f"{key} is not set by default: write +{text} to set it."
@@ -182,12 +183,6 @@ def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> s
         more = f" and {len(siblings) - NAMED} more" if len(siblings) > NAMED else ""
         return f"There is no key {key}: {parent} has {', '.join(siblings[:NAMED])}{more}."
     return f"There is no key {key}: --help lists all keys."
-
-
-def _refused(name: str) -> str | None:
-    from gan_lab.cli.config.checks import REFUSED
-
-    return REFUSED.get(name)
 
 
 def _nearest(key: str, known: Sequence[str]) -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
 FACT = "${own:"
@@ -28,6 +27,8 @@ def say_unused_facts(config: DictConfig) -> None:
     """Says which facts of a recipe are not used, because the data are others."""
     keys = list(_facts(OmegaConf.to_container(config, resolve=False), ""))
     if keys and not has_own_data(config):
+        from lightning.pytorch.utilities import rank_zero_info  # Lightning is slow to import
+
         given = ", ".join(_folders(config)) or config.data.name
         own_data = ", ".join(config.own_data)
         rank_zero_info(
