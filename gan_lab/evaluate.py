@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Record, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import DataChanges, MetricsRequest, PositiveInt, Size, require_one_way
+from gan_lab.cli.requests import DataChanges, MetricsRequest, Size, require_one_way
 from gan_lab.cli.session import Session
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import Predicts, Samples, SamplesClips, Translates
 from gan_lab.common.errors import UserError
 

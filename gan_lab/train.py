@@ -13,13 +13,10 @@ from gan_lab.cli.requests import (
     RANK_TIMEOUT,
     DataPaths,
     Extractors,
-    Natural,
-    PositiveFloat,
-    PositiveInt,
     Request,
     Size,
 )
-from gan_lab.cli.values import Bounds
+from gan_lab.common.bounds import PositiveFloat, PositiveInt, Probability, Seed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,7 +46,7 @@ class TrainRequest(Request):
     """
 
     name: str
-    seed: Natural
+    seed: Seed
     batch_size: PositiveInt
     budget: Length
     channels_last: bool | None
@@ -66,7 +63,7 @@ class TrainRequest(Request):
     resume: Literal["auto", False] | Path | None
     accept_changed_data: bool
     init_from: Path | None
-    init_share: Annotated[float, Bounds(0, 1)]
+    init_share: Probability
     runs: Path
     run_dir: Path | None
     record: Path | None

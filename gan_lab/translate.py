@@ -9,8 +9,9 @@ from typing import Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest, PositiveFloat, PositiveInt, Size
+from gan_lab.cli.requests import ModelRequest, Size
 from gan_lab.cli.session import Session
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from gan_lab.cli.artifacts import Output
-from gan_lab.cli.values import Bounds, convert
+from gan_lab.cli.values import convert
+from gan_lab.common.bounds import PositiveInt, Seed, Share
 from gan_lab.common.errors import UserError
 
 
@@ -23,13 +24,9 @@ class Words:
     name: str
 
 
-Natural = Annotated[int, Bounds(0)]
-PositiveInt = Annotated[int, Bounds(1)]
 RANK_TIMEOUT = 30.0
 """Minutes that processes wait for one that does not answer."""
 
-PositiveFloat = Annotated[float, Bounds(0, above=True)]
-Share = Annotated[float, Bounds(0, 1, above=True)]
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 """A side in pixels, or (height, width)."""
 
@@ -80,7 +77,7 @@ class ModelRequest(Request):
     checkpoint: Path
     output: Path | None
     ema: bool
-    seed: int
+    seed: Seed
     device: str
     devices: Literal["auto"] | PositiveInt = 1
     trust: tuple[str, ...]

@@ -70,7 +70,13 @@ LINES = [
     *(f"{name} checkpont=x" for name in ("sample", "reconstruct", "predict", "translate", "evaluate")),
     *(f"{name} x outptu=y" for name in ("compare", "report")),
     *("fetch incepton", "dashboard projct=x", "sample checkpoint=x n=0", "sample checkpoint=nowhere"),
-    *("evaluate real=x", "evaluate checkpoint=nowhere", "train model=dcgann", "train dta.size=3", "train +bacth_size=3"),
+    *(
+        "evaluate real=x",
+        "evaluate checkpoint=nowhere",
+        "train model=dcgann",
+        "train dta.size=3",
+        "train +bacth_size=3",
+    ),
     *("train batch_size=maybe", "train -m seed=1,2 batch_size=maybe", "train trainer.max_steps=3"),
 ]
 SCRIPT = """

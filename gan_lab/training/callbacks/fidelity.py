@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
 from gan_lab.common.atomic import atomic_write, writing
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator
@@ -73,19 +74,19 @@ class Fidelity(Callback):
 
     def __init__(
         self,
-        every: int,
-        n: int | None,
+        every: Natural,
+        n: PositiveInt | None,
         folder: str,
         metrics: Mapping[str, MetricFactory] | None,
         quick: Mapping[str, MetricFactory] | None,
-        quick_n: int | None = None,
+        quick_n: PositiveInt | None = None,
         extractors: Mapping[str, Extractor] | None = None,
         weights: Mapping[str, str | None] | None = None,
         paired: bool | None = None,
         split: Literal["train", "test", "whole"] = "train",
-        limit: int | None = None,
-        batch_size: int = 256,
-        seed: int = 0,
+        limit: PositiveInt | None = None,
+        batch_size: PositiveInt = 256,
+        seed: Seed = 0,
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
