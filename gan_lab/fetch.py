@@ -10,6 +10,7 @@ from typing import Annotated
 from gan_lab.cli.artifacts import Artifact, Message
 from gan_lab.cli.command import command
 from gan_lab.cli.requests import Request, Words
+from gan_lab.common.atomic import check_place
 from gan_lab.common.errors import UserError
 
 
@@ -17,6 +18,10 @@ from gan_lab.common.errors import UserError
 class FetchRequest(Request):
     names: Annotated[tuple[str, ...], Words("inception")]
     to: Path | None = None
+
+    def check_places(self) -> None:
+        if self.to is not None:
+            check_place(self.to, "to")
 
     def __post_init__(self) -> None:
         if self.names != ("inception",):

@@ -16,7 +16,10 @@ from gan_lab.cli.requests import (
     Request,
     Size,
 )
+from gan_lab.common.atomic import check_place
 from gan_lab.common.bounds import PositiveFloat, PositiveInt, Probability, Seed
+from gan_lab.common.errors import UserError
+from gan_lab.training.run_config import RUN_DIR
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -77,6 +80,16 @@ class TrainRequest(Request):
     def checked(cls, values: Mapping[str, Any]) -> Self:
         return super().checked({**values, "plain": values})
 
+    def check_places(self) -> None:
+        if self.record is not None and self.record.is_dir():
+            raise UserError(f"record={self.record} is a folder: give the path of a JSON file.")
+        if self.record is not None:
+            check_place(self.record.parent, "record")
+        if self.run_dir not in (None, Path(RUN_DIR)):
+            check_place(self.run_dir, "run_dir")
+        elif self.resume in (None, False, "auto"):
+            check_place(self.runs, "runs")
+
 
 def prepare(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only the machine, the data or a resumed run
@@ -95,7 +108,6 @@ def check(config: DictConfig) -> None:
     from gan_lab.cli.config.found_data import use_found_formats
     from gan_lab.cli.config.old_keys import move_old_keys
     from gan_lab.cli.config.own_data import say_unused_facts
-    from gan_lab.training.run_config import RUN_DIR
 
     move_old_keys(config)
     validate(config)

@@ -222,6 +222,7 @@ class Command:
         Raises:
             UserError: for everything that the work refuses.
         """
+        request.check_places()
         if not isinstance(request, ModelRequest):
             return deliver(self.work(request), request)
         from gan_lab.common.runs import checkpoint_path
@@ -259,7 +260,6 @@ def deliver(artifacts: Any, request: Request) -> Any:
     from gan_lab.common.distributed import rank_and_world_size
 
     output, rank = request.destination(), rank_and_world_size()[0]
-    output.check()
     written = [path for artifact in artifacts for path in output.deliver(artifact, rank)]
     if written and rank == 0:
         say(f"Wrote {', '.join(map(str, written))}")

@@ -65,6 +65,15 @@ class Request:
         if odd:
             raise UserError(f"{reason}: leave out {' and '.join(odd)}.")
 
+    def check_places(self) -> None:
+        """Checks before the work that what is written can be written.
+
+        Raises:
+            UserError: if it cannot; the sentence names the key.
+        """
+        if getattr(self, "output", None) is not None:
+            self.destination().check()
+
     def destination(self) -> Output:
         """The place of the command's artefacts."""
         return Output(getattr(self, "output", None) or Path())
@@ -84,6 +93,9 @@ class ModelRequest(Request):
     dropout: bool | None = None
     batch_statistics: bool | None = None
     draws: bool | None = None
+
+    def check_places(self) -> None:
+        self.destination().check()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,11 +26,24 @@ def convert(name: str, value: object, annotation: object) -> Any:
         if unknown := [key for key in value if key not in hints]:
             raise UserError(f"There is no key {name}.{unknown[0]}: {name} has {', '.join(hints)}.")
         return {key: convert(f"{name}.{key}", each, hints[key]) for key, each in value.items()}
+    if get_origin(annotation) is Annotated:
+        for mark in get_args(annotation)[1:]:
+            _check_marked(name, value, mark)
     try:
         return _as(value, annotation)
     except (TypeError, ValueError):
         pass
     raise UserError(f"{name}={shown(value)} is not valid: give {' or '.join(dict.fromkeys(words(annotation)))}.")
+
+
+def _check_marked(name: str, value: object, mark: object) -> None:
+    """Checks the keys that a dataclass among an annotation's marks names; there may be others."""
+    if isinstance(mark, type) and is_dataclass(mark) and isinstance(value, Mapping):
+        for key, hint in get_type_hints(mark, include_extras=True).items():
+            if is_dataclass(hint):
+                _check_marked(f"{name}.{key}", value.get(key), hint)
+            elif key in value:
+                convert(f"{name}.{key}", value[key], hint)
 
 
 def _as(value: object, kind: object) -> Any:
@@ -39,6 +52,7 @@ def _as(value: object, kind: object) -> Any:
     if origin in (Union, UnionType):
         return _first(value, arguments)
     if origin is Annotated:
+        only(value, value != "" or Path not in arguments)  # an empty path is the current folder
         return bounded(_as(value, arguments[0]), arguments[1:])
     if origin is Literal:
         return only(value, any(value == each and type(value) is type(each) for each in arguments))
@@ -48,7 +62,7 @@ def _as(value: object, kind: object) -> Any:
         return only(value, kind is Any or isinstance(value, Mapping))
     if kind is Path:
         text = isinstance(value, str | Path | int | float) and not isinstance(value, bool)
-        return Path(str(only(value, text))).expanduser()
+        return Path(str(only(value, text and value != ""))).expanduser()
     if kind is int or kind is float:
         return _number(value, kind)
     if kind is str and type(value) in (int, float):  # a name of digits

@@ -46,7 +46,6 @@ def recorded(perform: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     _current.update({"job": job.job.num, "overrides": list(job.overrides.task), "state": "running", "run": None})
     first = is_rank_zero()
     if first:
-        path.parent.mkdir(parents=True, exist_ok=True)
         runs.write_json(path, _current)
     try:
         value = perform(config)

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
-from gan_lab.common.atomic import atomic_write, writing
+from gan_lab.common.atomic import atomic_write, make_folder, writing
 from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
@@ -219,7 +219,7 @@ class Fidelity(Callback):
     def _append(self, line: str) -> None:
         path = self.folder / RECORDS
         with writing(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
