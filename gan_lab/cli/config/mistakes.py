@@ -67,25 +67,17 @@ def parsed_override(text: str) -> Override:
         raise UserError(f"{text} cannot be read: {QUOTES}.") from error
 
 
-def first_alternatives(overrides: Sequence[str]) -> list[str]:
-    """Returns the overrides of a sweep's first job, without globs.
-
-    Raises:
-        UserError: for an override that cannot be read.
-    """
-    return [first for each in overrides if (first := _first(parsed_override(each))) is not None]
-
-
-def _first(override: Override) -> str | None:
+def alternatives(override: Override) -> list[str | None]:
+    """Returns an override for each value of a sweep; of an interval its beginning, and None for a glob."""
     from hydra.core.override_parser.types import ValueType
 
     if not override.is_sweep_override():
-        return str(override.input_line)
+        return [str(override.input_line)]
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
-        return None
+        return [None]
     interval = override.value_type is ValueType.INTERVAL_SWEEP
-    value = override.value().start if interval else next(iter(override.sweep_string_iterator()))  # type: ignore[union-attr]
-    return f"{str(override.input_line).partition('=')[0]}={value}"
+    values = [override.value().start] if interval else override.sweep_string_iterator()  # type: ignore[union-attr]
+    return [f"{str(override.input_line).partition('=')[0]}={value}" for value in values]
 
 
 def _refuse_several(override: Override, groups: Sequence[str], sweeps: bool) -> None:
@@ -127,8 +119,9 @@ def _without(keys: Sequence[Override], overrides: Sequence[Override], compose: C
     """Composes the groups with the keys that are added; without these if they cannot be."""
     from hydra.errors import HydraException
 
-    groups = [first for each in overrides if each not in keys and (first := _first(each)) is not None]
-    added = [first for each in keys if (each.is_add() or each.is_force_add()) and (first := _first(each)) is not None]
+    added_keys = [each for each in keys if each.is_add() or each.is_force_add()]
+    groups = [first for each in overrides if each not in keys and (first := alternatives(each)[0])]
+    added = [first for each in added_keys if (first := alternatives(each)[0])]
     try:
         return compose([*groups, *added])
     except HydraException:
