@@ -11,6 +11,7 @@ from gan_lab.cli.config.paths import choices
 from gan_lab.cli.config.refused import REFUSED
 from gan_lab.common.arguments import accepted_arguments
 from gan_lab.common.errors import UserError
+from gan_lab.common.near_names import nearest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -20,6 +21,8 @@ Compose = Callable[[Sequence[str]], "DictConfig"]
 QUOTES = """put a value with spaces, commas, colons or brackets in quotes, such as 'name="a, b"'"""
 LISTS = ("metrics", "extractor", "remedy")
 """Groups of which several choices are made at once."""
+NAMED_PARTS = ("metrics", "quick", "extractor", "callbacks", "logger")
+"""Keys with parts by name, which are left out without a class."""
 NAMED = 8
 """Keys that are named where none is near."""
 
@@ -187,8 +190,8 @@ def _nearest(key: str, known: Sequence[str]) -> str | None:
     siblings = [each for each in known if each.rpartition(".")[0] == parent]
     if beside := get_close_matches(name, [each.rpartition(".")[2] for each in siblings], 1, cutoff=0.7):
         return f"{parent}.{beside[0]}" if parent else beside[0]
-    named = set(get_close_matches(name, [each.rpartition(".")[2] for each in known], 3, cutoff=0.8))
-    alike = [each for each in known if each.rpartition(".")[2] in named]
+    named = nearest(name, [each.rpartition(".")[2] for each in known])
+    alike = [each for each in known if each.rpartition(".")[2] == named]
     return next(iter(get_close_matches(key, alike, 1, cutoff=0)), None)
 
 
@@ -219,11 +222,30 @@ def refuse_unread(overrides: Sequence[str], groups: Sequence[str], keys: Sequenc
     for text in (each for each in overrides if each.startswith("+")):
         key = str(parsed_override(text).key_or_group)
         top = key.split(".")[0]
+        _refuse_absent_part(key, text, config)
         if "/" in key or top in (*keys, *groups, "hydra") or _is_referred_to(top, OmegaConf.to_yaml(config)):
             continue
         near = get_close_matches(key, [*keys, *dotted_keys(config)], 2)
         meant = [f"did you mean {each}?" for each in near if each != key]
         raise UserError(f"There is no key {key}: {meant[0] if meant else f'nothing reads it, so leave out {text}.'}")
+
+
+def _refuse_absent_part(key: str, text: str, config: DictConfig) -> None:
+    """Refuses an argument that is added to a part which was not chosen.
+
+    Raises:
+        UserError: naming the parts that there are.
+    """
+    top, name, *arguments = [*key.split("."), ""]
+    if top not in NAMED_PARTS or not any(arguments):
+        return
+    nodes = {each: config[top]._get_node(each) for each in config.get(top) or ()}
+    there = [each for each, node in nodes.items() if _has_keys(node) and "_target_" in node]
+    if _has_keys(nodes.get(name)) and name not in there:
+        listed = (
+            f"{top} has {', '.join(there[:NAMED])}{' and more' if there[NAMED:] else ''}" if there else "none is chosen"
+        )
+        raise UserError(f"There is no {top}.{name} that reads {text}: {listed}, and +{top}.{name}._target_=… adds one.")
 
 
 def _is_referred_to(key: str, text: str) -> bool:
@@ -253,7 +275,7 @@ def _missing(name: str, options: Sequence[str]) -> str:
     """Says that there is no such choice of a group, or no such configuration."""
     group, _, choice = name.rpartition("/")
     known = sorted([*options] or choices(group))
-    near = get_close_matches(choice, known, 1)
-    meant = f"did you mean {near[0]}? Choose among" if near else "choose among"
+    near = nearest(choice, known)
+    meant = f"did you mean {near}? Choose among" if near else "choose among"
     there = f"There is no {group}={choice}" if group else f"There is no configuration {choice}"
     return f"{there}: {meant} {', '.join(known)}." if known else f"{there}: check its spelling."
