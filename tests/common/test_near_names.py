@@ -9,7 +9,7 @@ MODELS = ["cgan", "cyclegan", "dcgan", "infogan", "lsgan", "pixelcnn", "vae", "w
     ("name", "meant"),
     [
         *(("dcgann", "dcgan"), ("dcgn", "dcgan"), ("wgna", "wgan"), ("vea", "vae"), ("cyclgean", "cyclegan")),
-        *(("stylegan2", None), ("stylegan", None), ("biggan", None), ("ddpm", None), ("", None)),
+        *(("stylegan2", None), ("stylegan", None), ("biggan", None), ("ddpm", None), ("va", None), ("", None)),
     ],
 )
 def test_a_name_is_proposed_for_a_slip_and_not_for_another_name(name, meant):
