@@ -27,6 +27,9 @@ WRITE_ERRORS = DISK_ERRORS | {
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 }
 """Numbers of errors that say that a path cannot be written."""
+MAKE_ERRORS = WRITE_ERRORS | {errno.ENOENT}
+"""Numbers of errors that say that a folder cannot be made. Below /proc that is ENOENT, which elsewhere says that a file
+that is read is missing."""
 
 
 class WriteError(UserError, OSError):

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 from filelock import lock_descriptor
 
-from gan_lab.common.atomic import atomic_write, temporary_files, writing
+from gan_lab.common.atomic import atomic_write, make_folder, temporary_files, writing
 from gan_lab.common.errors import UserError, WriteError
 from gan_lab.common.upgrade import upgrade_config
 
@@ -56,8 +56,8 @@ class Run:
         Raises:
             UserError: if another process is training in it, or it cannot be written.
         """
+        make_folder(self.folder)
         with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
             lock = self.lock = (self.folder / ".lock").open("w")
         if hasattr(os, "register_at_fork"):  # a forked loader worker outlives a killed run, and would keep the lock
             os.register_at_fork(after_in_child=lock.close)
@@ -149,8 +149,7 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
     for number in range(1000):
         folder = Path(runs) / name / (stamp if number == 0 else f"{stamp}_{number}")
         try:
-            with writing(folder):
-                folder.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(folder.parent)
             folder.mkdir()
         except FileExistsError:
             continue

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.common.upgrade import leaves
@@ -35,6 +34,8 @@ def has_own_data(config: DictConfig) -> bool:
 
 def say_unused_facts(config: DictConfig) -> None:
     """Says which facts of a recipe or a public set are not used, because the data are others."""
+    from lightning.pytorch.utilities import rank_zero_info  # Lightning is slow to import
+
     raw = OmegaConf.to_container(config, resolve=False)
     keys, stated = list(_facts(raw, "")), {key: OmegaConf.select(config, key) for key in _facts(raw, "", PRESET)}
     name = str(config.data.get("archive"))

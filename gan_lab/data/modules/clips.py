@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
@@ -75,14 +76,14 @@ class ClipsDataModule(LightningDataModule):
         self,
         source: ClipSource,
         name: str,
-        channels: int,
-        size: int | Sequence[int],
-        length: int,
-        batch_size: int,
-        seed: int = 0,
+        channels: PositiveInt,
+        size: PositiveInt | Sequence[PositiveInt],
+        length: PositiveInt,
+        batch_size: PositiveInt,
+        seed: Seed = 0,
         flip: bool = False,
-        workers: int = 0,
-        classes: int = 0,
+        workers: Natural = 0,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         check_counts(channels=channels, length=length, batch_size=batch_size)

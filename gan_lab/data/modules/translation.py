@@ -10,6 +10,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity, RealImages
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
@@ -78,17 +79,17 @@ class TranslationDataModule(LightningDataModule):
         name: str,
         domains: Mapping[str, Mapping[str, Any]],
         paired: bool,
-        size: int | Sequence[int],
-        batch_size: int,
-        seed: int = 0,
-        limit: int | None = None,
+        size: PositiveInt | Sequence[PositiveInt],
+        batch_size: PositiveInt,
+        seed: Seed = 0,
+        limit: PositiveInt | None = None,
         flip: bool = True,
         preprocess: str = "resize_and_crop",
-        load_size: int | Sequence[int] | None = None,
-        workers: int = 0,
+        load_size: PositiveInt | Sequence[PositiveInt] | None = None,
+        workers: Natural = 0,
         cache: str = "auto",
         cache_dir: str | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
     ) -> None:
         super().__init__()
         check_choice("preprocess", preprocess, tuple(RESIZE_MODES))

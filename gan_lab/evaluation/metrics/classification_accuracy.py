@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveInt, Seed
 from gan_lab.common.capabilities import LabelledImages, Samples
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.common.images import to_float, to_uint8
@@ -40,7 +41,7 @@ class ClassificationAccuracy(ModelMetric[Samples, LabelledImages]):
         seed: seed of the classifiers' weights and batches.
     """
 
-    def __init__(self, n: int = 10_000, steps: int = 300, seed: int = 0) -> None:
+    def __init__(self, n: PositiveInt = 10_000, steps: PositiveInt = 300, seed: Seed = 0) -> None:
         super().__init__()
         self.n, self.steps, self.seed = n, steps, seed
         self.samples: ImageTable | None = None

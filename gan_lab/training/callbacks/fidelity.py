@@ -12,7 +12,8 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
-from gan_lab.common.atomic import atomic_write, writing
+from gan_lab.common.atomic import atomic_write, make_folder, writing
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.distributed import raise_lost_rank
 from gan_lab.common.errors import reason
 from gan_lab.common.progress import console
@@ -75,19 +76,19 @@ class Fidelity(Callback):
 
     def __init__(
         self,
-        every: int,
-        n: int | None,
+        every: Natural,
+        n: PositiveInt | None,
         folder: str,
         metrics: Mapping[str, MetricFactory] | None,
         quick: Mapping[str, MetricFactory] | None,
-        quick_n: int | None = None,
+        quick_n: PositiveInt | None = None,
         extractors: Mapping[str, Extractor] | None = None,
         weights: Mapping[str, str | None] | None = None,
         paired: bool | None = None,
         split: Literal["train", "test", "whole"] = "train",
-        limit: int | None = None,
-        batch_size: int = 256,
-        seed: int = 0,
+        limit: PositiveInt | None = None,
+        batch_size: PositiveInt = 256,
+        seed: Seed = 0,
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
@@ -256,7 +257,7 @@ class Fidelity(Callback):
     def _append(self, line: str) -> None:
         path = self.folder / RECORDS
         with writing(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
