@@ -6,10 +6,10 @@ from collections.abc import Iterable
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name that differs from a mistyped one the least; None if all differ by more than a slip.
 
-    A slip is a letter too many, too few or another, or two letters exchanged: one in names of three to seven letters,
+    A slip is a letter too many, too few or another, or two letters exchanged: one in names of three to six letters,
     and one more for each four further letters. Shorter names are all alike.
     """
-    allowed = max(len(name) // 4, min(len(name) // 3, 1))
+    allowed = (len(name) + 1) // 4
     distances = sorted((slips(name, each), each) for each in known)
     return distances[0][1] if distances and distances[0][0] <= allowed else None
 
