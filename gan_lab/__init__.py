@@ -1,8 +1,13 @@
 """gan_lab: train, sample, measure and edit images with GANs, VAEs and recurrent networks."""
 
-from gan_lab.common.import_path import remove_current_folder
+from gan_lab.common.import_path import is_command, remove_current_folder
 
 remove_current_folder()  # before any other import, which could find a file there
+
+from gan_lab.common.stopping import exit_on_signals  # noqa: E402
+
+if is_command():
+    exit_on_signals()  # a signal may come while the rest is imported
 
 import importlib  # noqa: E402
 from typing import Any  # noqa: E402

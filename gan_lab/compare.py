@@ -8,6 +8,7 @@ from typing import Annotated
 
 from gan_lab.cli.command import command
 from gan_lab.cli.requests import Request, Words
+from gan_lab.common.atomic import check_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,9 @@ class CompareRequest(Request):
     runs: Annotated[tuple[Path, ...], Words("runs or evaluation files")]
     by: str | None = None
     output: Path = Path("compare.html")
+
+    def check_places(self) -> None:
+        check_place(self.output.parent, "output")
 
 
 @command(CompareRequest)

@@ -21,6 +21,11 @@ class DashboardRequest(Request):
     name: str = "gan_lab"
     output: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.rest or not self.project:
+            wrong = f"{self.rest[0]} is not a key of this command" if self.rest else "The project is missing"
+            raise UserError(f"{wrong}: give project=… as in logger.wandb.project.")
+
 
 @command(DashboardRequest)
 def dashboard(request: DashboardRequest) -> Iterator[Artifact]:
@@ -33,9 +38,7 @@ def dashboard(request: DashboardRequest) -> Iterator[Artifact]:
     """
     from gan_lab.training.loggers.wandb_workspace import save, write
 
-    if request.rest or not request.project:
-        wrong = f"{request.rest[0]} is not a key of this command" if request.rest else "The project is missing"
-        raise UserError(f"{wrong}: give project=… as in logger.wandb.project.")
+    assert request.project
     if request.output:
         written = write(request.project, request.entity, request.name, str(request.output))
         yield Message(f"Wrote {written}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Record, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import DataChanges, MetricsRequest, PositiveInt, Size, require_one_way
+from gan_lab.cli.requests import DataChanges, MetricsRequest, Size, require_one_way
 from gan_lab.cli.session import Session
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import Predicts, Samples, SamplesClips, Translates
 from gan_lab.common.errors import UserError
 
@@ -40,10 +41,14 @@ class EvaluateRequest(MetricsRequest):
 
 
 def prepare(config: DictConfig) -> None:
-    """Refuses metrics and extractors with arguments that they do not have."""
-    from gan_lab.cli.config.compose import resolve_part
+    """Refuses keys that do not go together, and metrics and extractors with arguments that they do not have."""
+    from gan_lab.cli.config.compose import resolve, resolve_part
     from gan_lab.cli.config.parts import check_all
+    from gan_lab.common.runs import checkpoint_path
 
+    request = EvaluateRequest.checked(resolve(config))
+    if request.checkpoint is not None:
+        checkpoint_path(request.checkpoint)
     for key in ("metrics", "extractor"):
         if config.get(key) is not None:
             check_all(resolve_part(config, key), key)

@@ -10,6 +10,7 @@ from typing import Annotated
 from gan_lab.cli.artifacts import Artifact, Message
 from gan_lab.cli.command import command
 from gan_lab.cli.requests import Request, Words
+from gan_lab.common.atomic import check_place
 from gan_lab.common.errors import UserError
 
 
@@ -17,6 +18,14 @@ from gan_lab.common.errors import UserError
 class FetchRequest(Request):
     names: Annotated[tuple[str, ...], Words("inception")]
     to: Path | None = None
+
+    def check_places(self) -> None:
+        if self.to is not None:
+            check_place(self.to, "to")
+
+    def __post_init__(self) -> None:
+        if self.names != ("inception",):
+            raise UserError(f"There are no weights called {' '.join(self.names)}: give the name inception.")
 
 
 @command(FetchRequest)
@@ -27,8 +36,6 @@ def fetch(request: FetchRequest) -> Iterator[Artifact]:
     """
     from gan_lab.evaluation.features.inception import INCEPTION_URL, inception_weights
 
-    if request.names != ("inception",):
-        raise UserError(f"There are no weights called {' '.join(request.names)}: give the name inception.")
     target = None if request.to is None else request.to / INCEPTION_URL.rpartition("/")[2]
     yield Message(f"{inception_weights(target, download=True)}: complete and verified.")
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 from gan_lab.cli.artifacts import Animation, Artifact, Images, Message, Sheet
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import DataRequest, PositiveFloat, PositiveInt
+from gan_lab.cli.requests import DataRequest
 from gan_lab.cli.session import Session
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Predicts
 
 ABREAST = 16

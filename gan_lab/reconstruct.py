@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from gan_lab.cli.artifacts import Artifact, Images, Message, Output, Sheet, walk_artifacts
 from gan_lab.cli.command import command
 from gan_lab.cli.inputs import given_images
-from gan_lab.cli.requests import DataRequest, PositiveFloat, PositiveInt
+from gan_lab.cli.requests import DataRequest
 from gan_lab.cli.session import Session
-from gan_lab.cli.values import Bounds
+from gan_lab.common.bounds import Bounds, PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.errors import UserError
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from gan_lab.cli.command import command
 from gan_lab.cli.requests import Request, Words
+from gan_lab.common.atomic import check_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,10 @@ class ReportRequest(Request):
     runs: Annotated[tuple[Path, ...], Words("runs, folders of runs, or a sweep")]
     output: Path | None = None
     against: Path | None = None
+
+    def check_places(self) -> None:
+        if self.output is not None:
+            check_place(self.output, "output")
 
 
 @command(ReportRequest)

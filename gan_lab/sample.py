@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from gan_lab.cli.artifacts import Artifact, Output, clip_artifacts, walk_artifacts
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest, Natural, PositiveFloat, PositiveInt, Share
+from gan_lab.cli.requests import ModelRequest
 from gan_lab.cli.session import Session
+from gan_lab.common.bounds import Natural, PositiveFloat, PositiveInt, Share
 from gan_lab.common.capabilities import Samples, SamplesClips
 from gan_lab.common.errors import UserError
 

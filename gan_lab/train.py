@@ -13,13 +13,13 @@ from gan_lab.cli.requests import (
     RANK_TIMEOUT,
     DataPaths,
     Extractors,
-    Natural,
-    PositiveFloat,
-    PositiveInt,
     Request,
     Size,
 )
-from gan_lab.cli.values import Bounds
+from gan_lab.common.atomic import check_place
+from gan_lab.common.bounds import PositiveFloat, PositiveInt, Probability, Seed
+from gan_lab.common.errors import UserError
+from gan_lab.training.run_config import RUN_DIR
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,7 +49,7 @@ class TrainRequest(Request):
     """
 
     name: str
-    seed: Natural
+    seed: Seed
     batch_size: PositiveInt
     budget: Length
     channels_last: bool | None
@@ -66,7 +66,7 @@ class TrainRequest(Request):
     resume: Literal["auto", False] | Path | None
     accept_changed_data: bool
     init_from: Path | None
-    init_share: Annotated[float, Bounds(0, 1)]
+    init_share: Probability
     runs: Path
     run_dir: Path | None
     record: Path | None
@@ -80,31 +80,38 @@ class TrainRequest(Request):
     def checked(cls, values: Mapping[str, Any]) -> Self:
         return super().checked({**values, "plain": values})
 
+    def check_places(self) -> None:
+        if self.record is not None and self.record.is_dir():
+            raise UserError(f"record={self.record} is a folder: give the path of a JSON file.")
+        if self.record is not None:
+            check_place(self.record.parent, "record")
+        if self.run_dir not in (None, Path(RUN_DIR)):
+            check_place(self.run_dir, "run_dir")
+        elif self.resume in (None, False, "auto"):
+            check_place(self.runs, "runs")
+
 
 def prepare(config: DictConfig) -> None:
     """Refuses what cannot work before anything is built, and fills in what only the machine, the data or a resumed run
     know.
     """
-    from gan_lab.cli.config.resuming import go_on
-
-    check(config)
-    if config.resume and config.resume != "auto":
-        go_on(config, check)
-
-
-def check(config: DictConfig) -> None:
-    """Refuses what cannot work before anything is built, and fills in what only this machine and the data know."""
     from gan_lab.cli.config.checks import check_tools, validate
     from gan_lab.cli.config.found_data import use_found_formats
-    from gan_lab.cli.config.old_keys import move_old_keys
+    from gan_lab.cli.config.going_on import complete, go_on
     from gan_lab.cli.config.own_data import say_unused_facts
-    from gan_lab.training.run_config import RUN_DIR
+    from gan_lab.cli.config.resolvers import is_multirun
+    from gan_lab.common.distributed import is_rank_zero
+    from gan_lab.common.launch import is_requeued
+    from gan_lab.training.resume import check_free
 
-    move_old_keys(config)
+    complete(config)
+    if config.resume and config.resume != "auto":
+        go_on(config)
+    elif config.run_dir != RUN_DIR and is_rank_zero() and not (is_requeued() or is_multirun()):
+        check_free(Path(config.run_dir), config.resume)
     validate(config)
     say_unused_facts(config)
     use_found_formats(config)
-    config.run_dir = config.run_dir or RUN_DIR
     check_tools(config)
 
 
@@ -112,9 +119,13 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
     """Records a job of a sweep; a training of its own is performed as it is."""
 
     def job(config: DictConfig) -> Any:
+        from gan_lab.cli.config.resolvers import is_multirun
+
+        if not is_multirun():
+            return perform(config)
         from gan_lab.cli.sweeps import jobs
 
-        return jobs.recorded(perform, config) if jobs.is_job() else perform(config)
+        return jobs.recorded(perform, config)
 
     return job
 
@@ -122,14 +133,15 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
 @command(TrainRequest, prepare=prepare, wrap=recorded, complete=with_own_overrides)
 def train(request: TrainRequest) -> float | None:
     """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on."""
+    from gan_lab.cli.config.resolvers import is_multirun
     from gan_lab.cli.config.resuming import task_overrides
     from gan_lab.cli.records import called
-    from gan_lab.cli.sweeps.jobs import is_job, run_job
+    from gan_lab.cli.sweeps.jobs import run_job
     from gan_lab.training.fit import fit
     from gan_lab.training.run_config import RunConfig
 
     config = RunConfig.of(request.plain, task_overrides())
-    return run_job(config, called()) if is_job() else fit(config, called())
+    return run_job(config, called()) if is_multirun() else fit(config, called())
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from typing import Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest, PositiveFloat, PositiveInt, Size
+from gan_lab.cli.requests import ModelRequest, Size
 from gan_lab.cli.session import Session
+from gan_lab.common.atomic import make_folder
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
 
@@ -67,7 +69,7 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     keys = request.direction, request.sides, tiling, request.seed
     job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet)
     files, others = plan(request.input, request.output, job.there.target)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     job.run(files)
     if rank_and_world_size()[0]:
         return

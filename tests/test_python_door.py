@@ -23,6 +23,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.data import presets
 from gan_lab.data.loading.loader import sampler_position
+from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.losses.adversarial import LeastSquares, NonSaturating
 from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.objective import AdversarialObjective
@@ -33,6 +34,7 @@ from gan_lab.models.vae import VAE
 from gan_lab.networks import dcgan, patchgan, resnet
 from gan_lab.networks.vae import MLPDecoder, MLPEncoder
 from gan_lab.training.budget import Budget
+from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.options import EngineOptions
 
 TINY = [
@@ -242,6 +244,8 @@ def test_every_model_fits_a_plain_trainer(name, tmp_path):
     [
         ({"max_steps": 10}, "counts the steps of every optimizer: give max_epochs"),
         ({"strategy": "ddp"}, "strategy='ddp_find_unused_parameters_true'"),
+        ({"gradient_clip_val": 0.5}, r"engine=EngineOptions\(clip=0.5\)"),
+        ({"accumulate_grad_batches": 4}, r"engine=EngineOptions\(micro_batches=4\)"),
     ],
 )
 def test_settings_of_a_trainer_that_cannot_work_are_refused(options, message, tmp_path):
@@ -316,6 +320,36 @@ def test_early_stopping_of_a_metric_that_is_not_measured_is_refused(tmp_path):
     run.trainer.callbacks += [Measure(), EarlyStopping("quick_y")]
     with pytest.raises(UserError, match=r"'quick_y'.* is not measured: give one of quick_x"):
         run.trainer.fit(run.model, datamodule=run.data)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "every", "sentence"),
+    [
+        ("val_loss", None, "is not measured during training, where nothing is: give the Trainer a Fidelity callback"),
+        ("fd_grey", 16, "is not measured during training: give the name of a quick metric, such as quick_fd_grey"),
+    ],
+)
+@pytest.mark.parametrize("epochs", [-1, 2])
+def test_early_stopping_of_a_metric_that_nothing_measures_is_refused_at_once(
+    monitor, every, sentence, epochs, tmp_path
+):
+    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=400")
+    measuring = [Fidelity(every, 8, str(tmp_path), None, {"fd": FrechetDistance}, progress=False)] if every else []
+    callbacks = [*measuring, EarlyStopping(monitor)]
+    trainer = Trainer(max_epochs=epochs, callbacks=callbacks, default_root_dir=tmp_path, **BARE_TRAINER)
+    with pytest.raises(UserError, match=sentence):
+        trainer.fit(run.model, datamodule=run.data)
+    assert run.model.iteration == 0
+
+
+def test_early_stopping_waits_for_the_first_measurement_where_epochs_end_before_it(tmp_path):
+    run = gan_lab.compose("train", *TINY, *BARE, "budget.images=400", "data.count=8")
+    stopping = EarlyStopping("quick_z")
+    options = {"max_epochs": 9, "callbacks": [Measure(), stopping], "default_root_dir": tmp_path, **BARE_TRAINER}
+    run.data.batch_size = 8  # one iteration is an epoch, and the second one is measured
+    with pytest.raises(UserError, match=r"'quick_z'.* is not measured: give one of quick_x"):
+        Trainer(**options).fit(run.model, datamodule=run.data)
+    assert run.model.iteration == 2
 
 
 def test_a_summary_of_the_model_is_printed_if_it_is_asked_for():

@@ -7,7 +7,6 @@ stem all artefacts then share (``output=walk.gif`` also writes ``walk.png``).
 
 from __future__ import annotations
 
-import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_lab.common.atomic import check_place, make_folder
 from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -198,25 +198,18 @@ class Output:
         return self.given.with_name(f"{self.given.stem}{endings[0]}")
 
     def check(self) -> None:
-        """Checks before the work that the folder can be made; makes nothing.
+        """Checks before the work that the folder can be made; leaves nothing behind.
 
         Raises:
             UserError: if it cannot be made, or cannot be written to.
         """
         if self.is_image and not self.named:
             raise UserError(f"output={self.given} has an ending that is not written here: give a folder, or .png.")
-        existing = self.folder.absolute()
-        while not existing.exists() and existing != existing.parent:
-            existing = existing.parent
-        if not (existing.is_dir() and os.access(existing, os.W_OK)):
-            raise UserError(f"{self.folder} cannot be made or written to: give another output=….")
+        check_place(self.folder, "output")
 
     def deliver(self, artifact: Artifact, rank: int = 0) -> list[Path]:
         """Writes an artefact on the ranks that do; returns the paths to tell the user."""
         if rank and not artifact.of_every_rank:
             return []
-        from gan_lab.common.atomic import writing
-
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         return artifact.write(self)

@@ -222,13 +222,15 @@ class Command:
         Raises:
             UserError: for everything that the work refuses.
         """
+        request.check_places()
         if not isinstance(request, ModelRequest):
             return deliver(self.work(request), request)
-        from gan_lab.common.launch import on_every_device
         from gan_lab.common.runs import checkpoint_path
 
         if request.checkpoint is not None:
             checkpoint_path(request.checkpoint)
+        from gan_lab.common.launch import on_every_device  # torch is slow to import
+
         work = partial(_on_device, self.module, self.name, request)
         return on_every_device(work, request.device, request.devices, self.parts(request))
 
@@ -258,7 +260,6 @@ def deliver(artifacts: Any, request: Request) -> Any:
     from gan_lab.common.distributed import rank_and_world_size
 
     output, rank = request.destination(), rank_and_world_size()[0]
-    output.check()
     written = [path for artifact in artifacts for path in output.deliver(artifact, rank)]
     if written and rank == 0:
         say(f"Wrote {', '.join(map(str, written))}")

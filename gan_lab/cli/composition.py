@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.cli.command import command_named, make_ready
 from gan_lab.cli.config.compose import compose as compose_config
-from gan_lab.cli.config.resuming import recorded_overrides, with_own_overrides
+from gan_lab.cli.config.resuming import composed_from, recorded_overrides, with_own_overrides
 from gan_lab.common import runs
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import join_process_group
@@ -52,10 +52,11 @@ def compose(command: str = "train", *overrides: str) -> "Composition":
     if command != "train":
         raise UserError(f"compose has the parts of a training run: give 'train' instead of {command!r}.")
     make_ready(command, overrides)
-    train = command_named(command)
-    values = train.check(compose_config(overrides, command))
+    train, complete = command_named(command), with_own_overrides(overrides)
+    with composed_from(complete):
+        values = train.check(compose_config(overrides, command))
     train.request.checked(values)
-    return Composition(values, recorded_overrides(with_own_overrides(overrides)))
+    return Composition(values, recorded_overrides(complete))
 
 
 class Composition:

@@ -37,6 +37,7 @@ def run(path: Path, request: type[Request], arguments: Sequence[str], work: Call
     from gan_lab.cli.config.compose import explained
     from gan_lab.cli.config.hydra_versions import main_arguments
     from gan_lab.cli.config.mistakes import first_line
+    from gan_lab.common.errors import MAKE_ERRORS, disk_sentence
 
     options, sys.argv[1:] = _read(arguments)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raises errors of composing; otherwise Hydra prints them and exits
@@ -47,6 +48,10 @@ def run(path: Path, request: type[Request], arguments: Sequence[str], work: Call
         hydra.main(str(path.parent), path.stem, **main_arguments())(work)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explained(error, given, path, sweeps)) from error
+    except OSError as error:
+        if error.errno not in MAKE_ERRORS or error.filename is None:
+            raise
+        raise UserError(disk_sentence(error)) from error  # hydra.run.dir or hydra.sweep.dir
     except (RecursionError, ValueError, YAMLError) as error:
         raise UserError(f"The command line cannot be used: {first_line(str(error))}.") from error
 
@@ -90,17 +95,18 @@ def _search_path(options: Namespace) -> list[str]:
 
 
 def _check(path: Path, request: type[Request], overrides: Sequence[str], sweeps: bool) -> None:
-    """Checks what can be known before Hydra composes: each argument and, for a sweep, the first of its jobs.
+    """Checks what can be known before Hydra composes: each argument and, for a sweep, the lines of its jobs.
 
     Raises:
         UserError: for an argument that cannot be read, a choice that does not exist, and a key or a value of a sweep
             that is not valid.
     """
-    from gan_lab.cli.config.compose import check_given, check_overrides, compose_file
-    from gan_lab.cli.config.mistakes import first_alternatives
+    from gan_lab.cli.config.compose import check_overrides
 
     if not path.is_file():
         raise UserError(f"There is no configuration {path}: check --config-path and --config-name.")
     check_overrides(overrides, path)
     if sweeps:
-        check_given(compose_file(path, first_alternatives(overrides)), request)
+        from gan_lab.cli.sweeps.lines import check_sweep
+
+        check_sweep(path, request, overrides)

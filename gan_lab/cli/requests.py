@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from gan_lab.cli.artifacts import Output
-from gan_lab.cli.values import Bounds, convert
+from gan_lab.cli.values import convert
+from gan_lab.common.bounds import PositiveInt, Seed, Share
 from gan_lab.common.errors import UserError
 
 
@@ -23,13 +24,9 @@ class Words:
     name: str
 
 
-Natural = Annotated[int, Bounds(0)]
-PositiveInt = Annotated[int, Bounds(1)]
 RANK_TIMEOUT = 30.0
 """Minutes that processes wait for one that does not answer."""
 
-PositiveFloat = Annotated[float, Bounds(0, above=True)]
-Share = Annotated[float, Bounds(0, 1, above=True)]
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 """A side in pixels, or (height, width)."""
 
@@ -68,6 +65,15 @@ class Request:
         if odd:
             raise UserError(f"{reason}: leave out {' and '.join(odd)}.")
 
+    def check_places(self) -> None:
+        """Checks before the work that what is written can be written.
+
+        Raises:
+            UserError: if it cannot; the sentence names the key.
+        """
+        if getattr(self, "output", None) is not None:
+            self.destination().check()
+
     def destination(self) -> Output:
         """The place of the command's artefacts."""
         return Output(getattr(self, "output", None) or Path())
@@ -80,13 +86,16 @@ class ModelRequest(Request):
     checkpoint: Path
     output: Path | None
     ema: bool
-    seed: int
+    seed: Seed
     device: str
     devices: Literal["auto"] | PositiveInt = 1
     trust: tuple[str, ...]
     dropout: bool | None = None
     batch_statistics: bool | None = None
     draws: bool | None = None
+
+    def check_places(self) -> None:
+        self.destination().check()
 
 
 @dataclass(frozen=True, kw_only=True)

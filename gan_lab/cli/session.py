@@ -94,7 +94,8 @@ class Session:
     def data(self, root: Path | None = None, changes: Mapping[str, Any] | None = None) -> Any:
         """The data module that the model was trained on, ready to be read.
 
-        The checkpoint may come from a stranger: data are read where it says, but nothing is downloaded to a place that
+        Relative paths are meant in the folder where the run was started. The checkpoint may come from a stranger: data
+        are read where it says, but nothing is downloaded to a place that
         the caller does not name, and nothing is cached in a folder that the checkpoint names.
 
         Args:
@@ -108,11 +109,13 @@ class Session:
         from gan_lab.common.class_names import check_class_names
         from gan_lab.common.distributed import rank_zero_first
         from gan_lab.common.instantiate import instantiate
+        from gan_lab.common.start_folder import start_folder, with_paths_from
         from gan_lab.common.trust import DATA_MODULES
         from gan_lab.data.reading.download import downloading
         from gan_lab.evaluation.kinds import kind_of
 
-        node, given = dict(self.contents["data"]), {**({"root": str(root)} if root else {}), **(changes or {})}
+        node = dict(with_paths_from(start_folder(self.path), self.contents["data"], "data"))
+        given = {**({"root": str(root)} if root else {}), **(changes or {})}
         if root and "root" not in node:
             raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
         node |= {"cache_dir": None} if "cache_dir" in node else {}

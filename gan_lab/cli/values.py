@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from gan_lab.common.arguments import alternatives, only, shown
+from gan_lab.common.arguments import alternatives, bounded, only, shown
+from gan_lab.common.bounds import range_words
 from gan_lab.common.errors import UserError
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The valid range of a number: ``low`` to ``high``, without ``low`` itself if ``above`` is set."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    above: bool = False
-
-    def contain(self, value: float) -> bool:
-        """True if the value is in the range."""
-        return (value > self.low if self.above else value >= self.low) and value <= self.high
-
-    @property
-    def words(self) -> str:
-        """The range in words, after "a number" or "an integer"."""
-        low = f" {'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
-        return low + (f" and at most {self.high:g}" if self.high < math.inf else "")
 
 
 def convert(name: str, value: object, annotation: object) -> Any:
@@ -45,11 +26,24 @@ def convert(name: str, value: object, annotation: object) -> Any:
         if unknown := [key for key in value if key not in hints]:
             raise UserError(f"There is no key {name}.{unknown[0]}: {name} has {', '.join(hints)}.")
         return {key: convert(f"{name}.{key}", each, hints[key]) for key, each in value.items()}
+    if get_origin(annotation) is Annotated:
+        for mark in get_args(annotation)[1:]:
+            _check_marked(name, value, mark)
     try:
         return _as(value, annotation)
     except (TypeError, ValueError):
         pass
     raise UserError(f"{name}={shown(value)} is not valid: give {' or '.join(dict.fromkeys(words(annotation)))}.")
+
+
+def _check_marked(name: str, value: object, mark: object) -> None:
+    """Checks the keys that a dataclass among an annotation's marks names; there may be others."""
+    if isinstance(mark, type) and is_dataclass(mark) and isinstance(value, Mapping):
+        for key, hint in get_type_hints(mark, include_extras=True).items():
+            if is_dataclass(hint):
+                _check_marked(f"{name}.{key}", value.get(key), hint)
+            elif key in value:
+                convert(f"{name}.{key}", value[key], hint)
 
 
 def _as(value: object, kind: object) -> Any:
@@ -58,10 +52,8 @@ def _as(value: object, kind: object) -> Any:
     if origin in (Union, UnionType):
         return _first(value, arguments)
     if origin is Annotated:
-        found = _as(value, arguments[0])
-        if any(isinstance(each, Bounds) and not each.contain(found) for each in arguments[1:]):
-            raise ValueError
-        return found
+        only(value, value != "" or Path not in arguments)  # an empty path is the current folder
+        return bounded(_as(value, arguments[0]), arguments[1:])
     if origin is Literal:
         return only(value, any(value == each and type(value) is type(each) for each in arguments))
     if origin is tuple:
@@ -70,7 +62,7 @@ def _as(value: object, kind: object) -> Any:
         return only(value, kind is Any or isinstance(value, Mapping))
     if kind is Path:
         text = isinstance(value, str | Path | int | float) and not isinstance(value, bool)
-        return Path(str(only(value, text))).expanduser()
+        return Path(str(only(value, text and value != ""))).expanduser()
     if kind is int or kind is float:
         return _number(value, kind)
     if kind is str and type(value) in (int, float):  # a name of digits
@@ -108,8 +100,7 @@ def words(annotation: object) -> Iterator[str]:
     for kind in alternatives(annotation):
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is Annotated:
-            bounds = "".join(each.words for each in arguments[1:] if isinstance(each, Bounds))
-            yield from (f"{word}{bounds}" for word in words(arguments[0]))
+            yield from (f"{word}{range_words(arguments[1:])}" for word in words(arguments[0]))
         elif origin is Literal:
             named = [shown(each) for each in arguments]
             yield ", ".join(named[:-1]) + (" or " if named[1:] else "") + named[-1]

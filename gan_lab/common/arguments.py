@@ -9,13 +9,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, Unpack, get_args, get_origin, get_type_hints
 
+from gan_lab.common.bounds import Bounds, Decay, NonNegative, PositiveInt, range_words
 from gan_lab.common.errors import UserError
 from gan_lab.common.trust import inside
 
 CHECKED = ("gan_lab", "torch.optim", "lightning.pytorch.trainer")
 """Packages with annotations that hold."""
+RANGES: Mapping[str, Mapping[str, Any]] = {
+    "torch.optim": {
+        **dict.fromkeys(("lr", "eps", "weight_decay", "momentum", "alpha", "lambd", "lr_decay"), NonNegative),
+        "betas": tuple[Decay, Decay],
+    },
+    "lightning.pytorch.trainer": {"num_nodes": PositiveInt, "reload_dataloaders_every_n_epochs": NonNegative},
+}
+"""Annotations of other packages' arguments with the ranges that those state in their documentation alone."""
 NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a name", Path: "a path", NoneType: "null"}
 """Types of plain values, and their names in messages."""
 PLURALS = {int: "integers", float: "numbers", str: "names"}
@@ -64,8 +73,11 @@ def annotations_of(target: Callable[..., Any]) -> Mapping[str, Any]:
     annotations: dict[str, Any] = {}
     for each in getattr(target, "__mro__", (target,)):
         found = {name: kind for parameter in _parameters(each) for name, kind in _named(parameter)}
-        checked = inside(getattr(each, "__module__", None) or "", CHECKED)
-        annotations = (found if checked else dict.fromkeys(found, Any)) | annotations
+        module = getattr(each, "__module__", None) or ""
+        found = found if inside(module, CHECKED) else dict.fromkeys(found, Any)
+        for package, ranges in RANGES.items():
+            found |= {name: ranges[name] for name in found.keys() & ranges if inside(module, [package])}
+        annotations = found | annotations
     return annotations
 
 
@@ -106,7 +118,8 @@ def _parameters(target: Any) -> Sequence[inspect.Parameter]:
 def _named(parameter: inspect.Parameter) -> Iterator[tuple[str, Any]]:
     """Yields the arguments that a parameter stands for, with their annotations: those of a TypedDict one by one."""
     if parameter.kind is KINDS.VAR_KEYWORD and get_origin(parameter.annotation) is Unpack:
-        yield from get_type_hints(get_args(parameter.annotation)[0]).items()
+        for name, kind in get_type_hints(get_args(parameter.annotation)[0], include_extras=True).items():
+            yield name, get_args(kind)[0] if get_origin(kind) in (Required, NotRequired) else kind
     elif parameter.kind in (KINDS.POSITIONAL_OR_KEYWORD, KINDS.KEYWORD_ONLY):
         yield parameter.name, parameter.annotation
 
@@ -123,7 +136,7 @@ def _convert(value: Any, annotation: Any) -> Any:
     if isinstance(value, Mapping) and "_target_" in value:
         return value
     kinds = alternatives(annotation)
-    for kind in sorted(kinds, key=lambda kind: type(value) is not kind):  # 1 is an integer before it is a number
+    for kind in sorted(kinds, key=lambda kind: type(value) is not bare(kind)):  # 1 is an integer before it is a number
         try:
             return _as(value, kind)
         except (TypeError, ValueError):
@@ -133,6 +146,8 @@ def _convert(value: Any, annotation: Any) -> Any:
 
 def _as(value: Any, kind: Any) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return bounded(_as(value, arguments[0]), arguments[1:])
     if kind in (bool, str, NoneType, None) or kind is Path:
         return _plain(value, kind)
     if kind is int or kind is float:
@@ -179,6 +194,22 @@ def only(value: Any, valid: bool) -> Any:
     return value
 
 
+def bounded(value: Any, marks: Sequence[object]) -> Any:
+    """Returns the value if it is in the ranges among the marks of its annotation.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if any(isinstance(each, Bounds) and not each.contain(value) for each in marks):
+        raise ValueError
+    return value
+
+
+def bare(kind: Any) -> Any:
+    """Returns an annotation without its marks."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
 def _is_list(kind: Any) -> bool:
     origin = get_origin(kind) or kind
     return origin in (list, tuple) or (isinstance(origin, type) and origin.__name__ in ("Sequence", "Iterable"))
@@ -199,11 +230,14 @@ def _is_object(kind: Any) -> bool:
 def _words(annotation: Any) -> Iterator[str]:
     """Yields the valid values of an annotation in words, one for each alternative."""
     for kind in alternatives(annotation):
-        if get_origin(kind) is Literal:
+        if get_origin(kind) is Annotated:
+            yield from (f"{word}{range_words(get_args(kind)[1:])}" for word in _words(get_args(kind)[0]))
+        elif get_origin(kind) is Literal:
             yield " or ".join(map(shown, get_args(kind)))
         elif _is_list(kind):
             item = (get_args(kind) or (Any,))[0]
-            plurals = [PLURALS[each] for each in alternatives(item) if each in PLURALS]
+            items = [each for each in alternatives(item) if bare(each) in PLURALS]
+            plurals = [f"{PLURALS[bare(each)]}{range_words(get_args(each)[1:])}" for each in items]
             yield f"a list of {plurals[0]}" if plurals else "a list"
         elif not _is_object(kind) or kind in NAMES:
             yield NAMES.get(kind, "keys and values")

@@ -3,13 +3,14 @@
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path, PurePath
+from tempfile import mkdtemp
 from uuid import uuid4
 
-from gan_lab.common.errors import WRITE_ERRORS, WriteError, disk_sentence
+from gan_lab.common.errors import DISK_ERRORS, MAKE_ERRORS, WRITE_ERRORS, UserError, WriteError, disk_sentence
 
 MAX_BYTES = 255
 """The longest name that file systems allow."""
@@ -19,11 +20,12 @@ DIGITS = 32
 
 
 @contextmanager
-def writing(path: object) -> Iterator[None]:
+def writing(path: object, errors: Collection[int] = WRITE_ERRORS) -> Iterator[None]:
     """Says in one sentence that a file or folder cannot be written, and why.
 
     Args:
         path: what is written in the block, for the message.
+        errors: numbers of the errors that say so.
 
     Raises:
         WriteError: in place of an ``OSError`` of a disk; others, such as those of a network, pass.
@@ -31,11 +33,41 @@ def writing(path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, WriteError) or error.errno not in WRITE_ERRORS:
+        if isinstance(error, WriteError) or error.errno not in errors:
             raise
         wrong = WriteError(disk_sentence(error, path))
         wrong.errno = error.errno
         raise wrong from error
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those that it lies in, unless it exists.
+
+    Raises:
+        WriteError: if it cannot be made.
+    """
+    with writing(folder, MAKE_ERRORS):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_place(folder: Path, key: str) -> None:
+    """Checks that a folder exists or can be made, and takes files; leaves nothing behind.
+
+    Args:
+        folder: the folder.
+        key: the key that names it, for the message.
+
+    Raises:
+        UserError: if it cannot be made or written to.
+    """
+    try:
+        existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        Path(mkdtemp(prefix=".", dir=existing)).rmdir()  # permissions alone do not tell, as below /proc
+    except OSError as error:
+        if error.errno in DISK_ERRORS:
+            raise UserError(disk_sentence(error, folder)) from error
+        reason = error.strerror or str(error)
+        raise UserError(f"{folder} cannot be made or written to ({reason}): give another {key}=….") from error
 
 
 @contextmanager
@@ -51,8 +83,9 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     Raises:
         WriteError: if the file cannot be written.
     """
-    with writing(path):
+    with writing(path, MAKE_ERRORS):
         path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
         temporary = path.with_name(_temporary_name(path, uuid4().hex))
         try:
             yield temporary

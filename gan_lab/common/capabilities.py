@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 Identity = dict[str, int | str]
-"""What a split of a data set is known again by: ``count``, its number of examples, and ``hash``, of their contents."""
+"""What a split of a data set is known again by: ``count``, its number of examples, ``hash``, of their contents, and, if
+the hash does not cover them, ``labels``, a hash of their classes."""
 
 
 @runtime_checkable

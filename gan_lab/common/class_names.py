@@ -1,9 +1,9 @@
 """Names of the classes that a conditional model was trained on, which it carries as ``class_names``."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.near_names import nearest
 
 SHOWN = 12
 """Names that a message lists at most."""
@@ -76,8 +76,8 @@ def _valid(names: Sequence[str], text: str, num_labels: int) -> str:
     """Says which labels are valid."""
     if not names:
         return f"the classes of this model have no names, so give a number from 0 to {num_labels - 1}"
-    near = get_close_matches(text, names, 1)
-    meant = f"did you mean {near[0]}? The" if near else "the"
+    near = nearest(text, names)
+    meant = f"did you mean {near}? The" if near else "the"
     return f"{meant} classes are {listed(names)}"
 
 

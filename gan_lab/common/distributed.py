@@ -56,6 +56,19 @@ def all_reduce_mean(values: Tensor) -> Tensor:
     return values
 
 
+def is_lost_rank(error: BaseException) -> bool:
+    """Returns True for the error of a process whose partner has stopped answering, or has ended."""
+    text = str(error).lower()
+    signs = ("timed out", "timeout", "connection closed", "connection reset", "broken pipe")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+
+
+def raise_lost_rank(error: Exception) -> None:
+    """Raises an error again if it says that another rank has ended: no collective can succeed any more."""
+    if is_lost_rank(error) and rank_and_world_size()[1] > 1:
+        raise error
+
+
 def is_rank_zero() -> bool:
     """Says whether this is rank 0 according to the environment, before Lightning starts further processes."""
     return all(int(os.environ.get(name, 0) or 0) == 0 for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

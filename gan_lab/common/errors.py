@@ -11,12 +11,25 @@ class UserError(Exception):
     """
 
 
+class RankError(RuntimeError):
+    """Another rank failed in a part of the work that all ranks must complete; the message is its error's."""
+
+
+def reason(error: BaseException) -> str:
+    """Returns one line: the message of an error, after its name if it is not one of the user's making."""
+    name = "" if isinstance(error, UserError | RankError) else f"{type(error).__name__}: "
+    return name + " ".join(str(error).split())
+
+
 DISK_ERRORS = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG") if hasattr(errno, name))
 """Numbers of errors that say that nothing more can be written to a disk."""
 WRITE_ERRORS = DISK_ERRORS | {
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 }
 """Numbers of errors that say that a path cannot be written."""
+MAKE_ERRORS = WRITE_ERRORS | {errno.ENOENT}
+"""Numbers of errors that say that a folder cannot be made. Below /proc that is ENOENT, which elsewhere says that a file
+that is read is missing."""
 
 
 class WriteError(UserError, OSError):

@@ -14,13 +14,22 @@ def remove_current_folder() -> None:
 
     The folder of this package goes to the end instead, because further processes must be able to import it.
     """
-    started = zip(sys.orig_argv, [*sys.orig_argv[1:], ""], strict=True)
-    ours = any(option == "-m" and name.split(".")[0] == "gan_lab" for option, name in started)
-    if not (ours and sys.argv[:1] == ["-m"]) or sys.flags.safe_path:
+    if not is_started_by_module() or sys.flags.safe_path:
         return
     first = sys.path.pop(0)
     if os.path.realpath(first) == _home() and first not in sys.path:
         sys.path.append(first)
+
+
+def is_started_by_module() -> bool:
+    """Returns True while ``python -m gan_lab.…`` imports this package to run a command."""
+    started = zip(sys.orig_argv, [*sys.orig_argv[1:], ""], strict=True)
+    return sys.argv[:1] == ["-m"] and any(a == "-m" and name.split(".")[0] == "gan_lab" for a, name in started)
+
+
+def is_command() -> bool:
+    """Returns True while this package is imported to run one of its commands."""
+    return is_started_by_module() or os.path.basename(sys.argv[0] if sys.argv else "") == "gan-lab"  # noqa: PTH119
 
 
 def add_current_folder(modules: list[str] | tuple[str, ...] | None) -> None:

@@ -58,13 +58,6 @@ def rank_timeout(minutes: float | None = None) -> timedelta:
     return timedelta(minutes=minutes or 30)
 
 
-def is_lost_rank(error: BaseException) -> bool:
-    """Returns True for the error of a process whose partner has stopped answering, or has ended."""
-    text = str(error).lower()
-    signs = ("timed out", "timeout", "connection closed", "connection reset", "broken pipe")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
-
-
 def _gpu_index(local_rank: int) -> int:
     """Returns the index of a process's GPU; a SLURM task that is bound to one GPU sees no other."""
     return local_rank % torch.cuda.device_count()

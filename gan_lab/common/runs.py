@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import IO, Any, cast
 
 from filelock import lock_descriptor
 
-from gan_lab.common.atomic import atomic_write, temporary_files, writing
+from gan_lab.common.atomic import atomic_write, make_folder, temporary_files, writing
 from gan_lab.common.errors import UserError, WriteError
 from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
+ENDED = ("finished", "pruned")
+"""States of runs that do not go on by themselves."""
 IGNORED_KEYS = {
     *("resume", "run_dir", "record", "logger", "trial", "rank_timeout", "accept_changed_data", "init_share"),
 }
@@ -38,13 +40,15 @@ class Run:
 
     Args:
         folder: created when the run begins, if it does not exist.
+        made: folders that were made for it, the deepest first; None for those of its path that do not exist yet.
         facts: values that do not change during the run, such as the hardware; recorded in ``run.json``.
     """
 
-    def __init__(self, folder: str | Path, **facts: object) -> None:
+    def __init__(self, folder: str | Path, made: Sequence[Path] | None = None, **facts: object) -> None:
         self.folder, self.facts = Path(folder), facts
         self.lock: IO[str] | None = None
         self.is_new = not self.folder.is_dir() or not any(self.folder.iterdir())
+        self.made = missing_folders(self.folder) if made is None else [*made]
 
     def begin(self, config: Mapping[str, object]) -> None:
         """Records the configuration and locks the folder for this process.
@@ -52,8 +56,8 @@ class Run:
         Raises:
             UserError: if another process is training in it, or it cannot be written.
         """
+        make_folder(self.folder)
         with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
             lock = self.lock = (self.folder / ".lock").open("w")
         if hasattr(os, "register_at_fork"):  # a forked loader worker outlives a killed run, and would keep the lock
             os.register_at_fork(after_in_child=lock.close)
@@ -103,14 +107,20 @@ class Run:
                     file.write(after)
 
     def discard(self) -> None:
-        """Removes the folder of a run that never began, and the folders above it that were made for it."""
+        """Removes the folder of a run that never began, unless it was there before, and those above it made for it."""
         if self.lock is not None:
             self.lock.close()
             self.lock = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in self.folder.glob("*"):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         with suppress(OSError):  # other runs are in it
-            for folder in list(self.folder.parents)[:2]:
+            for folder in self.made:
                 folder.rmdir()
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Returns those of a path's folders that do not exist, the deepest first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
 
 
 def _acquire(lock: IO[str], seconds: float = 2.0) -> bool:
@@ -139,8 +149,7 @@ def create_run_dir(runs: str | Path, name: str) -> Path:
     for number in range(1000):
         folder = Path(runs) / name / (stamp if number == 0 else f"{stamp}_{number}")
         try:
-            with writing(folder):
-                folder.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(folder.parent)
             folder.mkdir()
         except FileExistsError:
             continue
@@ -172,7 +181,7 @@ def unfinished_runs(runs: str | Path) -> Iterator[Path]:
     """Yields the folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
     for checkpoint in _newest_first(Path(runs).rglob(LAST)):
         folder = checkpoint.parent
-        if read_json(folder / "run.json").get("state") not in ("finished", "pruned") and not is_running(folder):
+        if read_json(folder / "run.json").get("state") not in ENDED and not is_running(folder):
             yield folder
 
 
@@ -209,13 +218,17 @@ def _differing_keys_of_run(config: Mapping[str, object], folder: Path) -> list[s
 
     For a run of an earlier version, which may lack keys or have others, only ``TRAINED_KEYS`` count.
     """
-    recorded = read_json(folder / "config.json")
+    upgraded = recorded_configuration(folder)
+    keys, is_present = differing_keys(config, upgraded), upgraded in ({}, read_json(folder / "config.json"))
+    return keys if is_present else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
+
+
+def recorded_configuration(folder: Path) -> dict[str, Any]:
+    """Returns a run's recorded configuration under its present names; an empty one if it is missing or damaged."""
     try:
-        upgraded = upgrade_config(recorded)
-    except (AttributeError, LookupError, TypeError):  # damaged, so that it is like no other
-        recorded = upgraded = {}
-    keys = differing_keys(config, upgraded)
-    return keys if upgraded == recorded else [key for key in keys if key.split(".")[0] in TRAINED_KEYS]
+        return upgrade_config(read_json(folder / "config.json"))
+    except (AttributeError, LookupError, TypeError):
+        return {}
 
 
 def differing_keys(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:

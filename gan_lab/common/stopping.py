@@ -1,18 +1,26 @@
 """Stopping by a signal: long steps, such as measuring, drawing and reading, end within seconds.
 
-A handler of signals calls ``request``. In a long step of a single process, ``Interrupted`` is raised at once; in a step
-that all ranks take together, at the next round that all of them begin. Elsewhere a request waits to be read.
+A handler of signals calls ``request``. In a long step of a single process, ``Interrupted`` is raised at once. A step
+that all ranks take together has parts in which they do not communicate (``separately``): there it is raised at once on
+the rank that gets the signal, and within a second on the others. Elsewhere a request waits to be read.
 """
 
 import os
 import signal
 import stat
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TypeVar
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, TypeVar, cast
+
+from gan_lab.common.errors import RankError, reason
 
 T = TypeVar("T")
+
+NEWS_SECONDS = 0.25
+"""Time between two looks for the news of a signal that another rank got."""
 
 HANGUP = getattr(signal, "SIGHUP", None)
 """The signal of a terminal that closes, or of a connection that ends; None on Windows."""
@@ -35,8 +43,14 @@ class Interrupted(BaseException):
 
 class _State:
     received: int | None = None
+    relayed: int | None = None
+    """A signal that another rank got, and that is on its way to this process."""
+    apart = False
+    """Other ranks are not waiting for this one: it is in a part of the work that it does by itself."""
     steps: list[bool]
     """The long steps that run, innermost last: True for those that all ranks take together."""
+    num_together = 0
+    """The long steps so far that all ranks took together."""
 
     def __init__(self) -> None:
         self.steps = []
@@ -62,7 +76,13 @@ def received() -> int | None:
 
 def clear() -> None:
     """Forgets a request: a new run begins."""
-    _state.received = None
+    _state.received = _state.relayed = None
+
+
+def is_repeated(number: int) -> bool:
+    """Returns True for a further signal after the first; False, too, for one that came by way of another rank."""
+    relayed, _state.relayed = _state.relayed == number, None
+    return _state.received is not None and not relayed
 
 
 @contextmanager
@@ -76,12 +96,13 @@ def interruptible(together: bool = False) -> Iterator[None]:
         Interrupted: if a signal has asked for a stop, or does so in the block.
     """
     together = together and _several_ranks()
-    try:
-        _state.steps.append(together)
-        poll()
-        yield
-    finally:
-        _state.steps.pop()
+    with _shared_news() if together else nullcontext():
+        try:
+            _state.steps.append(together)
+            poll()
+            yield
+        finally:
+            _state.steps.pop()
 
 
 def poll() -> None:
@@ -101,16 +122,127 @@ def agree() -> None:
         Interrupted: on all ranks, if so.
     """
     poll()
-    if not (_state.steps and _state.steps[-1]):
-        return
+    if _state.steps and _state.steps[-1] and not _state.apart:
+        _meet(None)
+
+
+def separately(work: Callable[[], T]) -> T:
+    """Returns the result of a part of the work in which ranks do not communicate, once all have completed it.
+
+    Collective, except within another such part. In a long step a signal to any rank ends it on all of them.
+
+    Args:
+        work: the part; its results may differ.
+
+    Raises:
+        Interrupted: on all ranks, if a signal has asked for a stop.
+        RankError: if the part raised an error on another rank alone; its own error is raised where there is one.
+    """
+    if _state.apart or not _several_ranks():
+        return work()
+    depth, found, failure = len(_state.steps), None, None
+    try:
+        try:
+            _state.apart = True
+            if depth and _state.steps[-1]:
+                _state.steps.append(False)
+                poll()
+            found = work()
+        finally:
+            del _state.steps[depth:]
+    except Interrupted:
+        del _state.steps[depth:]  # a signal may have come just before the line above
+    except Exception as error:
+        failure = error
+    finally:
+        _state.apart = False
+    _meet(failure)
+    return cast(T, found)
+
+
+def attempt(work: Callable[[], T]) -> Callable[[], T]:
+    """Does a collective part of the work, and returns a function that returns its result, or raises its error.
+
+    Called in ``separately`` later, it makes an error on one rank an error on all.
+
+    Raises:
+        RuntimeError: if another rank has ended.
+    """
+    try:
+        found = work()
+    except Exception as error:
+        from gan_lab.common.distributed import raise_lost_rank
+
+        raise_lost_rank(error)
+        failure = error
+    else:
+        return lambda: found
+
+    def fail() -> T:
+        raise failure
+
+    return fail
+
+
+def _meet(failure: Exception | None) -> None:
+    """Waits for all ranks, and ends the work of all if one has got a signal or failed. Collective."""
     import torch  # here alone: a progress bar needs no torch
     import torch.distributed as dist
 
+    from gan_lab.common.distributed import all_gather
+
     device = f"cuda:{torch.cuda.current_device()}" if dist.get_backend() == "nccl" else "cpu"
-    number = torch.tensor(_state.received or 0, device=device)
-    dist.all_reduce(number, dist.ReduceOp.MAX)
+    asked = (_state.received or 0) if _state.steps and _state.steps[-1] else 0
+    shared = torch.tensor([asked, failure is not None], device=device)
+    waiting, pause = cast(Any, dist.all_reduce(shared, dist.ReduceOp.MAX, async_op=True)), 0.0002
+    while not waiting.is_completed():  # in Python, so that a signal is handled meanwhile
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+    waiting.wait()
+    number, failed = shared.tolist()
     if number:
-        raise Interrupted(int(number))
+        raise Interrupted(number)
+    if failed:
+        reasons = all_gather(failure and reason(failure))
+        raise failure or RankError(next(each for each in reasons if each))
+
+
+@contextmanager
+def _shared_news() -> Iterator[None]:
+    """Lets ranks know within a second of a signal that one of them gets in the block. Collective at its beginning."""
+    import torch.distributed as dist
+
+    from gan_lab.common.distributed import broadcast
+
+    _state.num_together = broadcast(_state.num_together) + 1
+    store, done = dist.distributed_c10d._get_default_store(), threading.Event()
+    thread = threading.Thread(target=_watch, args=(store, f"gan_lab/stop/{_state.num_together}", done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(NEWS_SECONDS)
+
+
+def _watch(store: Any, key: str, done: threading.Event) -> None:
+    """Puts this rank's signal into the store that all ranks share, or sends this process the one it finds there."""
+    with suppress(RuntimeError):  # the rank that keeps the store has ended
+        while not done.wait(NEWS_SECONDS):
+            if _state.received is not None:
+                store.set(key, str(_state.received))
+                return
+            if store.check([key]):
+                _relay(int(store.get(key)))
+                return
+
+
+def _relay(number: int) -> None:
+    if callable(signal.getsignal(number)) and hasattr(signal, "pthread_kill"):
+        _state.relayed = number
+        signal.pthread_kill(cast(int, threading.main_thread().ident), number)
+    else:
+        _state.received = number
 
 
 def _several_ranks() -> bool:
@@ -154,12 +286,14 @@ def silence_closed_terminal() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-@contextmanager
-def exits_on_signals() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP end the process as ``sys.exit(128 + number)`` does, wherever it is in the block.
+def exit_on_signals() -> list[int]:
+    """Makes SIGTERM and SIGHUP end the process as ``sys.exit(128 + number)`` does, wherever it is.
 
     What is open is closed then, and what is due at the end is done. Signals that are ignored, or handled by another
     part of the program, stay so.
+
+    Returns:
+        the signals that it handles now and did not before.
     """
     process = os.getpid()
 
@@ -173,12 +307,22 @@ def exits_on_signals() -> Iterator[None]:
         sys.exit(128 + number)
 
     replaced = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
-    with suppress(ValueError):  # not the main thread
+    try:
         for number in replaced:
             signal.signal(number, end)
+    except ValueError:  # not the main thread
+        return []
+    return replaced
+
+
+@contextmanager
+def exits_on_signals() -> Iterator[None]:
+    """Does what ``exit_on_signals`` does, in the block."""
+    replaced = exit_on_signals()
+    handlers = {number: signal.getsignal(number) for number in replaced}
     try:
         yield
     finally:
-        for number in replaced:
-            if signal.getsignal(number) is end:
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is handler:
                 signal.signal(number, signal.SIG_DFL)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Seed
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice, parse_size
@@ -37,17 +38,17 @@ class LoaderOptions(TypedDict, total=False):
     """Options that every data module takes."""
 
     name: Required[str]
-    batch_size: Required[int]
-    seed: int
+    batch_size: Required[PositiveInt]
+    seed: Seed
     flip: bool
-    workers: int
+    workers: Natural
 
 
 class CacheOptions(TypedDict, total=False):
     """Options of data modules that split a set of images and cache decoded pixels."""
 
-    limit: int | None
-    split_seed: int
+    limit: PositiveInt | None
+    split_seed: Seed
     cache: str
     cache_dir: str | None
 
@@ -57,29 +58,29 @@ class FakeImageOptions(LoaderOptions, CacheOptions, total=False):
 
     crop: str
     binarize: str | None
-    binarize_seed: int
+    binarize_seed: Seed
 
 
 class ImageOptions(FakeImageOptions, total=False):
     """Options of ``ImageDataModule``."""
 
-    channels: Required[int]
-    classes: Required[int | None]
-    size: Required[int | Sequence[int]]
+    channels: Required[PositiveInt]
+    classes: Required[Natural | None]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
 
 
 class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
     """Options of ``TranslationDataModule``, without domains, size and pairing."""
 
     preprocess: str
-    load_size: int | Sequence[int] | None
+    load_size: PositiveInt | Sequence[PositiveInt] | None
 
 
 class UnpairedOptions(FakeDomainOptions, total=False):
     """Options of ``TranslationDataModule``, without pairing."""
 
     domains: Required[Mapping[str, Mapping[str, Any]]]
-    size: Required[int | Sequence[int]]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
 
 
 class PairedOptions(UnpairedOptions, total=False):
@@ -91,15 +92,15 @@ class PairedOptions(UnpairedOptions, total=False):
 class FakeClipOptions(LoaderOptions, total=False):
     """Options of ``ClipsDataModule``, without classes."""
 
-    channels: Required[int]
-    size: Required[int | Sequence[int]]
-    length: Required[int]
+    channels: Required[PositiveInt]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
+    length: Required[PositiveInt]
 
 
 class ClipOptions(FakeClipOptions, total=False):
     """Options of ``ClipsDataModule``."""
 
-    classes: int
+    classes: Natural
 
 
 def digits(**options: Unpack[ImageOptions]) -> ImageDataModule:
@@ -117,7 +118,7 @@ def fashion_mnist(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule
     return ImageDataModule(torchvision_sets.FashionMNIST(root), **options)
 
 
-def stacked_mnist(root: str, count: int, draw_seed: int, **options: Unpack[ImageOptions]) -> ImageDataModule:
+def stacked_mnist(root: str, count: PositiveInt, draw_seed: Seed, **options: Unpack[ImageOptions]) -> ImageDataModule:
     """Returns images with three of MNIST's digits as their channels, chosen by ``draw_seed``."""
     data = ImageDataModule(StackedImages(torchvision_sets.MNIST(root), count, draw_seed), **options)
     data.stacked = True
@@ -135,7 +136,11 @@ def folder(root: str, class_order: str = "natural", **options: Unpack[ImageOptio
 
 
 def fake(
-    count: int, channels: int, size: int | Sequence[int], classes: int, **options: Unpack[FakeImageOptions]
+    count: PositiveInt,
+    channels: PositiveInt,
+    size: PositiveInt | Sequence[PositiveInt],
+    classes: Natural,
+    **options: Unpack[FakeImageOptions],
 ) -> ImageDataModule:
     """Returns ``count`` images of random pixels, for tests."""
     source = FakeImages(count, channels, parse_size(size), classes)
@@ -187,7 +192,12 @@ def _download(archive: str | None, folders: DomainFolders) -> Callable[[], None]
 
 
 def colorize(
-    root: str | None, of: str | None, data_dir: str, count: int, test_count: int, **options: Unpack[PairedOptions]
+    root: str | None,
+    of: str | None,
+    data_dir: str,
+    count: PositiveInt,
+    test_count: PositiveInt,
+    **options: Unpack[PairedOptions],
 ) -> TranslationDataModule:
     """Returns pairs of a grey image and the same in colour; see ``source_of_pairs``."""
     source = source_of_pairs(root, of, data_dir, count, test_count)
@@ -198,11 +208,11 @@ def edges(
     root: str | None,
     of: str | None,
     data_dir: str,
-    count: int,
-    test_count: int,
-    sigma: float,
-    low: float,
-    high: float,
+    count: PositiveInt,
+    test_count: PositiveInt,
+    sigma: NonNegative,
+    low: NonNegative,
+    high: NonNegative,
     **options: Unpack[PairedOptions],
 ) -> TranslationDataModule:
     """Returns pairs of an edge map and its image.
@@ -233,7 +243,12 @@ def source_of_pairs(root: str | None, of: str | None, data_dir: str, count: int,
 
 
 def plain2striped(
-    count: int, test_count: int, draw_seed: int, labels: bool, paired: bool, **options: Unpack[UnpairedOptions]
+    count: PositiveInt,
+    test_count: PositiveInt,
+    draw_seed: Seed,
+    labels: bool,
+    paired: bool,
+    **options: Unpack[UnpairedOptions],
 ) -> TranslationDataModule:
     """Returns drawings of animals in a plain and in a striped coat; with ``labels``, label maps and striped ones."""
     contents = ("labels" if labels else "plain", "striped")
@@ -242,9 +257,9 @@ def plain2striped(
 
 
 def fake_domains(
-    count: int,
+    count: PositiveInt,
     domains: Mapping[str, Mapping[str, Any]],
-    size: int | Sequence[int],
+    size: PositiveInt | Sequence[PositiveInt],
     paired: bool,
     **options: Unpack[FakeDomainOptions],
 ) -> TranslationDataModule:
@@ -256,12 +271,12 @@ def fake_domains(
 
 def moving_digits(
     root: str | None,
-    count: int,
-    test_count: int,
-    digits: int,
-    speed: Sequence[float],
+    count: PositiveInt,
+    test_count: PositiveInt,
+    digits: PositiveInt,
+    speed: Sequence[NonNegative],
     test_file: str | None,
-    split_seed: int,
+    split_seed: Seed,
     **options: Unpack[ClipOptions],
 ) -> ClipsDataModule:
     """Returns moving digits of MNIST or scikit-learn that bounce off the borders, generated endlessly."""
@@ -271,9 +286,9 @@ def moving_digits(
 
 def frames(
     root: str,
-    stride: int,
-    hop: int,
-    split_seed: int,
+    stride: PositiveInt,
+    hop: PositiveInt,
+    split_seed: Seed,
     cache: str,
     cache_dir: str | None,
     **options: Unpack[ClipOptions],
@@ -282,6 +297,6 @@ def frames(
     return ClipsDataModule(Recordings(root, stride, hop, split_seed, cache, cache_dir), **options)
 
 
-def fake_clips(count: int, classes: int = 0, **options: Unpack[FakeClipOptions]) -> ClipsDataModule:
+def fake_clips(count: PositiveInt, classes: Natural = 0, **options: Unpack[FakeClipOptions]) -> ClipsDataModule:
     """Returns ``count`` clips of random pixels, for tests."""
     return ClipsDataModule(FakeClips(count, classes), classes=classes, **options)

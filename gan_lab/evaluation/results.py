@@ -4,9 +4,10 @@ import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from gan_lab.common.errors import reason
 from gan_lab.evaluation.features.extractors import Extractor
 
 
@@ -19,20 +20,24 @@ class EvaluationResult:
             comparison there are ``<name>_gaussian`` of the pixel Gaussian and ``<name>_real`` of real images.
         curves: by name, the values behind a metric: the share of samples in each class, power by frequency.
         protocol: counts on both sides, split, extractors with hash and resizer, seed, precision, versions, data.
+        failed: the errors of metrics that are missing, by metric.
     """
 
     metrics: dict[str, float]
     curves: dict[str, list[float]]
     protocol: dict[str, Any]
+    failed: Mapping[str, Exception] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """Returns the result as a JSON object, whose key for metrics is ``figures``. Metrics that are not finite, such
-        as the error of a single image, are left out; their names are listed under ``undefined``.
+        as the error of a single image, are left out; their names are listed under ``undefined``, and reasons of those
+        that failed under ``failed``.
         """
         finite = {name: value for name, value in self.metrics.items() if math.isfinite(value)}
         undefined = [name for name in self.metrics if name not in finite]
         found = {"figures": finite, "curves": deepcopy(self.curves), "protocol": deepcopy(self.protocol)}
-        return {**found, **({"undefined": undefined} if undefined else {})}
+        failed = {name: reason(error) for name, error in self.failed.items()}
+        return found | ({"undefined": undefined} if undefined else {}) | ({"failed": failed} if failed else {})
 
 
 def environment_info(model: object, data: Mapping[str, object], extractors: Sequence[Extractor]) -> dict[str, object]:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from gan_lab.common.distributed import rank_and_world_size
-from gan_lab.common.errors import UserError
+from gan_lab.common.distributed import all_gather, raise_lost_rank, rank_and_world_size
+from gan_lab.common.errors import RankError, UserError, reason
 from gan_lab.common.progress import console, track
-from gan_lab.common.stopping import in_rounds
+from gan_lab.common.stopping import attempt, separately
 from gan_lab.evaluation.cache import find, keep
 from gan_lab.evaluation.factories import AnyComparison, MetricFactory, build_metric, comparison_class, metric_name
 from gan_lab.evaluation.feature_table import FeatureTable
@@ -22,6 +22,8 @@ from gan_lab.evaluation.statistics import NotApplicableError, Statistic, Values,
 Device = torch.device | str
 Value = float | list[float]
 Result = TypeVar("Result")
+Built = tuple[str, Extractor | None, AnyComparison]
+"""A metric's name, its extractor and the comparison built of them."""
 
 CACHE_VERSION = 4
 """Version of the cached statistics: increment when the computation from image to statistic, the name of a statistic's
@@ -59,6 +61,7 @@ class StatisticSet:
         self.device = torch.device("cpu") if torch.device(device).type == "mps" else device
         self.count = ImageCount()
         self.entries: dict[str, Entry] = {}
+        self.failed: dict[str, tuple[Entry, Exception]] = {}
 
     def add(self, extractor: Extractor | None, values: str, statistic: Statistic[Result]) -> Statistic[Result]:
         """Returns the equal statistic that is already in the set, or adds this one.
@@ -72,28 +75,42 @@ class StatisticSet:
         entry = self.entries.setdefault(key, Entry(extractor, values, statistic.to(self.device)))
         return cast(Statistic[Result], entry.statistic)
 
+    def error_of(self, statistic: Statistic[Any]) -> Exception | None:
+        """Returns what a statistic of the set failed with; None if it did not."""
+        return next((error for entry, error in self.failed.values() if entry.statistic is statistic), None)
+
     def update(self, index: Tensor, images: Tensor) -> None:
         """Adds images (m, C, H, W) or clips (m, T, C, H, W), uint8, with the numbers ``index`` (m,)."""
         self.count.update(index, index)
-        extracted: dict[str, dict[str, Tensor]] = {}
-        for entry in self.entries.values():
-            if entry.extractor is None:
-                entry.statistic.update(images, index)
+        extracted: dict[str, dict[str, Tensor]] = {"": {"images": images}}
+        for key, entry in self.entries.items():
+            if key in self.failed:
                 continue
-            name = entry.extractor.name
-            if name not in extracted:
-                features, logits = entry.extractor(images)
-                extracted[name] = {"features": features, "logits": logits}
-            entry.statistic.update(extracted[name][entry.input], index)
+            try:
+                name = entry.extractor.name if entry.extractor else ""
+                if entry.extractor and name not in extracted:
+                    features, logits = entry.extractor(images)
+                    extracted[name] = {"features": features, "logits": logits}
+                entry.statistic.update(extracted[name][entry.input], index)
+            except Exception as error:  # the other statistics are worth having
+                self.failed[key] = entry, error
 
     def accumulate(self, images: ImageSet, device: Device, progress: bool) -> None:
-        """Adds this rank's share of an image set.
+        """Adds this rank's share of an image set; statistics that fail on any rank move to ``failed`` (collective).
 
         Raises:
             RuntimeError: unless all ranks together saw each image once.
         """
-        for index, batch in images.batches(progress):
-            self.update(index, batch.to(device))
+
+        def read() -> None:
+            for index, batch in images.batches(progress):
+                self.update(index, batch.to(device))
+
+        separately(read)
+        for reasons in all_gather({key: reason(error) for key, (_, error) in self.failed.items()}):
+            for key, why in reasons.items():
+                self.failed.setdefault(key, (self.entries[key], RankError(why)))
+        self.entries = {key: entry for key, entry in self.entries.items() if key not in self.failed}
         if self.count.compute() != images.n:
             raise RuntimeError(f"{self.count.compute()} images were counted instead of {images.n}.")
 
@@ -116,6 +133,9 @@ class StatisticSet:
         if not rest.entries:
             return
         rest.accumulate(images, device, progress)
+        self.failed |= rest.failed
+        for name in rest.failed:
+            del self.entries[name]
         for name, entry in rest.entries.items():
             states = entry.statistic.merged_states()
             entry.statistic.load_states(states)
@@ -176,22 +196,26 @@ class Suite:
         self.baseline_values: dict[str, dict[tuple[Extractor | None, str], Value]] = {}
         self.described: dict[str, Mapping[str, object]] = {}
         self.printed: set[str] = set()
+        self.failed: dict[str, Exception] = {}
 
     def evaluate(self, fake: ImageSet, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
         """Returns metrics and curves by name, equal on every rank (collective).
+
+        A metric that raises an error is left out: ``failed`` has the errors of the last evaluation by metric.
 
         Args:
             fake: the generated images.
             infix: becomes part of each name, such as a direction of translation.
         """
         statistics = self.fake_statistics = StatisticSet(self.device)
+        self.failed = {}
         comparisons = list(self._comparisons(fake, statistics))
         self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
         statistics.accumulate(fake, self.device, self.progress)
         found: Values = {}
         shown = track(comparisons, "metrics", len(comparisons), self.progress and rank_and_world_size()[0] == 0)
-        for name, extractor, comparison in in_rounds(shown):
-            values = self._compare(name, comparison)
+        for name, extractor, comparison in shown:
+            values = self._compare(self._label(name, extractor), comparison, statistics)
             found |= {metric_name(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
             for (extractor, key), value in self._of_baseline(name).items():
@@ -216,21 +240,31 @@ class Suite:
         return (found[0], found[1]) if len(found) == 2 else None
 
     def _of_baseline(self, name: str) -> dict[tuple[Extractor | None, str], Value]:
-        """Computes the values of a baseline, once."""
-        if name not in self.baseline_values:
-            statistics = StatisticSet(self.device)
-            comparisons = list(self._comparisons(self.baselines[name], statistics, baseline=True))
-            self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
-            statistics.complete(self.baselines[name], self.device, self.cache_dir, self.progress)
-            found = self.baseline_values[name] = {}
-            for metric, extractor, comparison in comparisons:
-                values = self._compare(metric, comparison)
-                found |= {(extractor, key): values[key] for key in comparison.baseline_keys if key in values}
-        return self.baseline_values[name]
+        """Returns the values of a baseline, which are computed once unless some fail."""
+        if name in self.baseline_values:
+            return self.baseline_values[name]
+        before = len(self.failed)
+        found: dict[tuple[Extractor | None, str], Value] = {}
+        try:
+            comparisons, statistics = self._complete_baseline(name)
+        except Exception as error:
+            self._fail(name, error)
+            return {}
+        for metric, extractor, comparison in comparisons:
+            values = self._compare(self._label(metric, extractor, name), comparison, statistics)
+            found |= {(extractor, key): values[key] for key in comparison.baseline_keys if key in values}
+        if len(self.failed) == before:
+            self.baseline_values[name] = found
+        return found
 
-    def _comparisons(
-        self, fake: ImageSet, statistics: StatisticSet, baseline: bool = False
-    ) -> Iterator[tuple[str, Extractor | None, AnyComparison]]:
+    def _complete_baseline(self, name: str) -> tuple[list[Built], StatisticSet]:
+        statistics = StatisticSet(self.device)
+        comparisons = list(self._comparisons(self.baselines[name], statistics, baseline=True))
+        self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
+        statistics.complete(self.baselines[name], self.device, self.cache_dir, self.progress)
+        return comparisons, statistics
+
+    def _comparisons(self, fake: ImageSet, statistics: StatisticSet, baseline: bool = False) -> Iterator[Built]:
         """Builds the comparisons that apply to these images, or of those the ones with baselines, and shares their
         statistics.
         """
@@ -239,6 +273,8 @@ class Suite:
             if kind is None or (baseline and not kind.baseline_keys):
                 continue
             for extractor in [None] if kind.input == "images" else self.extractors:
+                if baseline and self._label(name, extractor) in self.failed:
+                    continue
                 comparison = self._build(name, factory, extractor, fake, kind.input)
                 if comparison is None:
                     continue
@@ -247,23 +283,41 @@ class Suite:
                 comparison.fake = statistics.add(extractor, kind.input, comparison.fake)
                 yield name, extractor, comparison
 
-    def _compare(self, name: str, comparison: AnyComparison) -> Values:
-        try:
-            return comparison.compare(comparison.real.compute(), comparison.fake.compute())
-        except NotApplicableError as reason:
-            self._print_once(f"{name} is left out: {reason}")
+    def _compare(self, label: str, comparison: AnyComparison, statistics: StatisticSet) -> Values:
+        """Returns the values of a comparison, none if it fails on any rank (collective)."""
+        earlier = self.real_statistics.error_of(comparison.real) or statistics.error_of(comparison.fake)
+        if earlier is not None:
+            self._fail(label, earlier)
             return {}
+        sides = [attempt(each.compute) for each in (comparison.real, comparison.fake)]
+        try:
+            return separately(lambda: comparison.compare(*(side() for side in sides)))
+        except NotApplicableError as why:
+            self._print_once(f"{label} is left out: {why}")
+        except Exception as error:
+            self._fail(label, error)
+        return {}
+
+    def _fail(self, label: str, error: Exception) -> None:
+        raise_lost_rank(error)
+        self.failed[label] = error
+
+    def _label(self, metric: str, extractor: Extractor | None, *more: str) -> str:
+        """Returns the name of what fails: the metric's, and what tells it from others of the same name."""
+        return "_".join([metric, *([extractor.name] if extractor and len(self.extractors) > 1 else []), *more])
 
     def _build(
         self, name: str, factory: MetricFactory, extractor: Extractor | None, fake: ImageSet, values: str
     ) -> AnyComparison | None:
-        """Builds a comparison, or returns None if it does not apply."""
+        """Builds a comparison, or returns None if it does not apply, or fails."""
         try:
-            built = build_metric(factory, self._arguments(extractor, fake, values))
-        except NotApplicableError as reason:
-            self._print_once(f"{name} is left out: {reason}")
-            return None
-        return cast(AnyComparison | None, built and built.to(self.real_statistics.device))
+            built = separately(lambda: build_metric(factory, self._arguments(extractor, fake, values)))
+            return cast(AnyComparison | None, built and built.to(self.real_statistics.device))
+        except NotApplicableError as why:
+            self._print_once(f"{name} is left out: {why}")
+        except Exception as error:
+            self._fail(self._label(name, extractor), error)
+        return None
 
     def _arguments(self, extractor: Extractor | None, fake: ImageSet, values: str) -> dict[str, object]:
         """Returns the arguments that a metric can take for these images."""

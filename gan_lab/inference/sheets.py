@@ -103,9 +103,10 @@ def walk_animation(model: Samples, seed: int = 0) -> Animation | None:
 
 
 def clip_sheet(model: SamplesClips, data: RealClips, options: SheetOptions = DEFAULTS) -> Tensor:
-    """Generates a grid with one clip in each row, uint8 (C, H, W)."""
-    n = max(1, options.n // data.length)
-    return grid(model.sample_clips(n, data.length, options.seed).flatten(0, 1), data.length)
+    """Generates a grid with one clip in each row, uint8 (C, H, W), with the name of its class if it has one."""
+    n, names = max(1, options.n // data.length), class_names(model)
+    sheet = grid(model.sample_clips(n, data.length, options.seed).flatten(0, 1), data.length)
+    return name_rows(sheet, [names[row % len(names)] for row in range(n)] if names else [])
 
 
 def clip_animation(model: SamplesClips, data: RealClips, seed: int = 0) -> Animation:

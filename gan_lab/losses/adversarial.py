@@ -8,6 +8,8 @@ generated, None if the loss has no such threshold; ``relativistic`` is true if `
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from gan_lab.common.bounds import NonNegative
+
 
 class Minimax:
     """The original game (Goodfellow et al. 2014, eq. 1): d = -log σ(r) - log(1 - σ(f)), g = log(1 - σ(f)).
@@ -22,7 +24,7 @@ class Minimax:
     relativistic = False
     decision_threshold = 0.0
 
-    def __init__(self, smooth: float = 0.0) -> None:
+    def __init__(self, smooth: NonNegative = 0.0) -> None:
         self.smooth = smooth
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ class LeastSquares:
     relativistic = False
     decision_threshold = 0.5
 
-    def __init__(self, smooth: float = 0.0) -> None:
+    def __init__(self, smooth: NonNegative = 0.0) -> None:
         self.smooth = smooth
 
     def d(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveFloat
 from gan_lab.common.errors import UserError
 
 BIN_WIDTH = 2 / 255
@@ -74,7 +75,7 @@ class Gaussian:
 
     levels, is_density = 256, True
 
-    def __init__(self, scale: float | None = None) -> None:
+    def __init__(self, scale: PositiveFloat | None = None) -> None:
         self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
 
@@ -119,7 +120,7 @@ class DiscretizedLogistic:
 
     levels, is_density = 256, False
 
-    def __init__(self, scale: float | None = None) -> None:
+    def __init__(self, scale: PositiveFloat | None = None) -> None:
         self.scale = _positive(scale)
         self.parameters = 2 if scale is None else 1
 

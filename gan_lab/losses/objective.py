@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
@@ -66,7 +67,7 @@ class AdversarialObjective:
         loss: AdversarialLoss,
         penalties: Mapping[str, Penalty | None] | None = None,
         projection: Callable[[nn.Module], None] | None = None,
-        n_critic: int = 1,
+        n_critic: PositiveInt = 1,
     ) -> None:
         if n_critic < 1:
             raise UserError(f"n_critic={n_critic} is not valid: give an integer of at least 1.")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Decay, NonNegative, PositiveFloat, PositiveInt
 from gan_lab.common.constraints import has_single_images
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
@@ -51,7 +52,7 @@ class R1:
     points = frozenset({"real"})
     per_sample = True
 
-    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
+    def __init__(self, weight: NonNegative = 10.0, interval: PositiveInt = 1) -> None:
         self.weight, self.interval = weight, interval
 
     def __call__(
@@ -80,7 +81,7 @@ class GradientPenalty:
     points = frozenset[str]()
     per_sample = True
 
-    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
+    def __init__(self, weight: NonNegative = 10.0, interval: PositiveInt = 1) -> None:
         self.weight, self.interval = weight, interval
 
     def __call__(
@@ -126,7 +127,7 @@ class LeCam:
     points = frozenset[str]()
     per_sample = False
 
-    def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
+    def __init__(self, weight: NonNegative = 0.3, decay: Decay = 0.99, interval: PositiveInt = 1) -> None:
         self.weight, self.decay, self.interval = weight, decay, interval
         self.anchors: Tensor | None = None
 
@@ -172,9 +173,9 @@ class Consistency:
     def __init__(
         self,
         change: Callable[[Tensor, RandomStream], Tensor],
-        weight: float = 10.0,
+        weight: NonNegative = 10.0,
         balanced: bool = False,
-        interval: int = 1,
+        interval: PositiveInt = 1,
     ) -> None:
         self.change, self.weight, self.balanced, self.interval = change, weight, balanced, interval
 
@@ -200,7 +201,7 @@ class Consistency:
 class WeightClip:
     """Clamps every parameter to [-limit, limit] after the discriminator's step (Arjovsky et al. 2017, algorithm 1)."""
 
-    def __init__(self, limit: float = 0.01) -> None:
+    def __init__(self, limit: PositiveFloat = 0.01) -> None:
         self.limit = limit
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ from typing import cast
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective
@@ -41,8 +42,8 @@ class ACGAN(GANModule):
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        classes: int,
-        auxiliary: float = 1.0,
+        classes: Natural,
+        auxiliary: NonNegative = 1.0,
         augment: Augmentations | None = None,
         wrappers: Wrappers | None = None,
         replay_pool: ImagePool | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
@@ -38,10 +39,10 @@ class Autoregressive(AlternatingModule):
     def __init__(
         self,
         network: nn.Module,
-        shape: Sequence[int],
-        levels: int,
+        shape: Sequence[PositiveInt],
+        levels: PositiveInt,
         optimizer: MakeOptimizer,
-        classes: int = 0,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__({"network": optimizer}, engine, {"network": network})

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
@@ -56,14 +57,14 @@ class CUT(TranslationModule):
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        layers: Sequence[int] = (0, 4, 8, 12, 16),
-        patches: int = 256,
-        nce: float = 1.0,
+        layers: Sequence[Natural] = (0, 4, 8, 12, 16),
+        patches: PositiveInt = 256,
+        nce: NonNegative = 1.0,
         identity: bool = True,
-        temperature: float = 0.07,
-        dim: int = 256,
-        discriminator_weight: float = 1.0,
-        adversarial: float = 1.0,
+        temperature: PositiveFloat = 0.07,
+        dim: PositiveInt = 256,
+        discriminator_weight: NonNegative = 1.0,
+        adversarial: NonNegative = 1.0,
         flip_equivariance: bool = False,
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
+from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
@@ -51,11 +52,11 @@ class CycleGAN(TranslationModule):
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        cycle: float = 10.0,
-        identity: float = 0.5,
-        adversarial: float = 1.0,
-        discriminator_weight: float = 1.0,
-        pool: int = 50,
+        cycle: NonNegative = 10.0,
+        identity: NonNegative = 0.5,
+        adversarial: NonNegative = 1.0,
+        discriminator_weight: NonNegative = 1.0,
+        pool: Natural = 50,
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,
         engine: EngineOptions | None = None,

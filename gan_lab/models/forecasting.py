@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
@@ -31,10 +32,10 @@ class Forecaster(AlternatingModule):
     def __init__(
         self,
         network: nn.Module,
-        context_frames: int,
+        context_frames: PositiveInt,
         optimizer: MakeOptimizer,
-        teacher_forcing: float = 0.0,
-        l1: float = 0.0,
+        teacher_forcing: Probability = 0.0,
+        l1: NonNegative = 0.0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__({"network": optimizer}, engine, {"network": network})

@@ -5,6 +5,7 @@ from typing import Protocol, cast
 
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.models.bases.labels import Label
 from gan_lab.models.bases.latents import Normal, draw_per_sample
@@ -47,9 +48,9 @@ class HVAE(VAE):
         likelihood: Likelihood,
         optimizer: MakeOptimizer,
         prior: None = None,
-        beta: float = 1.0,
-        free_bits: float = 0.0,
-        classes: int = 0,
+        beta: NonNegative = 1.0,
+        free_bits: NonNegative = 0.0,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         self.check_decoder(decoder)

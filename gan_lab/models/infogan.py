@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective
@@ -49,11 +50,11 @@ class InfoGAN(GANModule):
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        classes: int = 0,
-        codes: int = 10,
-        shades: int = 2,
-        information: float = 1.0,
-        shading: float = 0.1,
+        classes: Natural = 0,
+        codes: Natural = 10,
+        shades: PositiveInt = 2,
+        information: NonNegative = 1.0,
+        shading: NonNegative = 0.1,
         augment: Augmentations | None = None,
         wrappers: Wrappers | None = None,
         replay_pool: ImagePool | None = None,

@@ -4,6 +4,7 @@ import math
 
 from torch import nn
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.models.bases.latents import Prior
@@ -31,10 +32,10 @@ class IWAE(VAE):
         likelihood: Likelihood,
         optimizer: MakeOptimizer,
         prior: Prior,
-        samples: int = 5,
-        beta: float = 1.0,
-        free_bits: float = 0.0,
-        classes: int = 0,
+        samples: PositiveInt = 5,
+        beta: NonNegative = 1.0,
+        free_bits: NonNegative = 0.0,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, optimizer, prior, beta, free_bits, classes, engine)

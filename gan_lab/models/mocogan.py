@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective, Discriminator
 from gan_lab.models.bases.gan import Augmentations
@@ -52,13 +53,13 @@ class MoCoGAN(AlternatingModule):
         generator: nn.Module,
         frame_discriminator: nn.Module,
         clip_discriminator: nn.Module,
-        content: int,
-        motion: int,
+        content: PositiveInt,
+        motion: PositiveInt,
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
         augment: Augmentations | None = None,
-        classes: int = 0,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__({"discriminators": d_optimizer, "generator": g_optimizer}, engine, {"generator": generator})

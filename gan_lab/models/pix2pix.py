@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
+from gan_lab.common.bounds import NonNegative
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
@@ -44,9 +45,9 @@ class Pix2Pix(TranslationModule):
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        l1: float = 100.0,
-        adversarial: float = 1.0,
-        discriminator_weight: float = 0.5,
+        l1: NonNegative = 100.0,
+        adversarial: NonNegative = 1.0,
+        discriminator_weight: NonNegative = 0.5,
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,
         engine: EngineOptions | None = None,

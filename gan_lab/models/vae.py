@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
@@ -82,9 +83,9 @@ class VAE(Autoencoder):
         likelihood: Likelihood,
         optimizer: MakeOptimizer,
         prior: Prior | None,
-        beta: float = 1.0,
-        free_bits: float = 0.0,
-        classes: int = 0,
+        beta: NonNegative = 1.0,
+        free_bits: NonNegative = 0.0,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__(encoder, decoder, prior, {"autoencoder": optimizer}, classes, engine)

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.autoencoder import Autoencoder, kl_divergence
@@ -44,9 +45,9 @@ class VAEGAN(Autoencoder):
         encoder_optimizer: MakeOptimizer,
         decoder_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        beta: float = 1.0,
-        gamma: float = 1e-2,
-        classes: int = 0,
+        beta: NonNegative = 1.0,
+        gamma: NonNegative = 1e-2,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         optimizers = {"encoder": encoder_optimizer, "decoder": decoder_optimizer, "discriminator": d_optimizer}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
@@ -42,19 +43,19 @@ class VQGAN(VQVAE):
         decoder: nn.Module,
         quantizer: Quantizer,
         prior: nn.Module,
-        size: Sequence[int],
+        size: Sequence[PositiveInt],
         optimizer: MakeOptimizer,
         prior_optimizer: MakeOptimizer,
         discriminator: nn.Module,
         objective: AdversarialObjective,
         d_optimizer: MakeOptimizer,
         perceptual: Callable[[], nn.Module],
-        commitment: float = 0.25,
-        prior_begin: float = 0.5,
-        perceptual_weight: float = 1.0,
-        adversarial: float = 0.8,
-        discriminator_begin: float = 0.15,
-        classes: int = 0,
+        commitment: NonNegative = 0.25,
+        prior_begin: Probability = 0.5,
+        perceptual_weight: NonNegative = 1.0,
+        adversarial: NonNegative = 0.8,
+        discriminator_begin: Probability = 0.15,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__(

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.models.bases.ancestral import ancestral_sampling, negative_log_likelihood
@@ -47,12 +48,12 @@ class VQVAE(AlternatingModule):
         decoder: nn.Module,
         quantizer: Quantizer,
         prior: nn.Module,
-        size: Sequence[int],
+        size: Sequence[PositiveInt],
         optimizer: MakeOptimizer,
         prior_optimizer: MakeOptimizer,
-        commitment: float = 0.25,
-        prior_begin: float = 0.5,
-        classes: int = 0,
+        commitment: NonNegative = 0.25,
+        prior_begin: Probability = 0.5,
+        classes: Natural = 0,
         optimizers: Mapping[str, MakeOptimizer] | None = None,
         engine: EngineOptions | None = None,
     ) -> None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import concat_labels, init_normal, make_norm, num_downsamplings
 
 
@@ -19,7 +20,15 @@ class Generator(nn.Module):
         classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
     """
 
-    def __init__(self, latent: int, channels: int, height: int, width: int, base: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self,
+        latent: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        base: PositiveInt = 64,
+        classes: Natural = 0,
+    ) -> None:
         super().__init__()
         self.classes = classes
         times = num_downsamplings(height, width)
@@ -51,7 +60,13 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, base: int = 64, norm: str = "batch", classes: int = 0
+        self,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        base: PositiveInt = 64,
+        norm: str = "batch",
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.classes = classes

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.hierarchical_vae import LatentSample, soft_clamp
 from gan_lab.networks.layers import concat_labels
 
@@ -202,16 +203,16 @@ class DRAW(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
         likelihood: Likelihood,
-        steps: int = 64,
-        dim: int = 100,
-        units: int = 256,
-        read: int | None = 2,
-        write: int | None = 5,
-        classes: int = 0,
+        steps: PositiveInt = 64,
+        dim: PositiveInt = 100,
+        units: PositiveInt = 256,
+        read: PositiveInt | None = 2,
+        write: PositiveInt | None = 5,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         for name, value in {"steps": steps, "dim": dim, "units": units, "read": read, "write": write}.items():

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.networks.recurrent import ConvLSTMCell, SpatioTemporalLSTMCell, State
 
 T = TypeVar("T")
@@ -70,7 +71,9 @@ class RecurrentForecaster(nn.Module):
         ValueError: if a side is not a multiple of ``patch``.
     """
 
-    def __init__(self, channels: int, height: int, width: int, patch: int, checkpointing: bool) -> None:
+    def __init__(
+        self, channels: PositiveInt, height: PositiveInt, width: PositiveInt, patch: PositiveInt, checkpointing: bool
+    ) -> None:
         super().__init__()
         check_multiple(patch, height, width)
         self.patch, self.depth, self.checkpointing = patch, channels * patch**2, checkpointing
@@ -133,13 +136,13 @@ class ConvLSTM(RecurrentForecaster):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        patch: int = 4,
-        maps: int = 128,
-        layers: int = 4,
-        kernel: int = 5,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        patch: PositiveInt = 4,
+        maps: PositiveInt = 128,
+        layers: PositiveInt = 4,
+        kernel: PositiveInt = 5,
         checkpointing: bool = False,
     ) -> None:
         super().__init__(channels, height, width, patch, checkpointing)
@@ -184,13 +187,13 @@ class PredRNN(RecurrentForecaster):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        patch: int = 4,
-        maps: int = 128,
-        layers: int = 4,
-        kernel: int = 5,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        patch: PositiveInt = 4,
+        maps: PositiveInt = 128,
+        layers: PositiveInt = 4,
+        kernel: PositiveInt = 5,
         checkpointing: bool = False,
     ) -> None:
         super().__init__(channels, height, width, patch, checkpointing)

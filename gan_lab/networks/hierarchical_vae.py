@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import concat_labels
 from gan_lab.networks.vae import downsampled_sizes, norm_act
 
@@ -75,7 +76,13 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, maps: int = 32, cells: int = 2, classes: int = 0
+        self,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        maps: PositiveInt = 32,
+        cells: PositiveInt = 2,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -149,13 +156,13 @@ class Decoder(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        maps: int = 32,
-        groups: int = 2,
-        dim: int = 4,
-        classes: int = 0,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        maps: PositiveInt = 32,
+        groups: PositiveInt = 2,
+        dim: PositiveInt = 4,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.sizes = latent_sizes(height, width)

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
+
 
 def channel_groups(maps: int, channels: int) -> Tensor:
     """Returns the image channel that each feature map belongs to, int64 (maps,): C groups of about equal size.
@@ -130,7 +132,7 @@ class AutoregressiveNetwork(nn.Module):
         embed: dimension of an embedding of values, for codes without an order; 0 scales values to [-1, 1] instead.
     """
 
-    def __init__(self, levels: int, embed: int) -> None:
+    def __init__(self, levels: PositiveInt, embed: Natural) -> None:
         super().__init__()
         self.levels = levels
         self.codes = nn.Embedding(levels, embed) if embed else None

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveInt
+
 
 class MinibatchStddev(nn.Module):
     """Appends the mean standard deviation within each sample's group: features (N, F, …) → (N, F + 1, …).
@@ -25,7 +27,7 @@ class MinibatchStddev(nn.Module):
         return torch.cat([features, column.expand(-1, -1, *features.shape[2:])], 1)
 
 
-def minibatch_stddev(network: nn.Module, group: int = 4) -> nn.Module:
+def minibatch_stddev(network: nn.Module, group: PositiveInt = 4) -> nn.Module:
     """Puts a ``MinibatchStddev`` before the network's last layer, ``out``, which gets one more input.
 
     Args:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import concat_labels
 
 
@@ -22,13 +23,13 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        latent: int,
-        channels: int,
-        height: int,
-        width: int,
-        widths: Sequence[int] = (128, 256, 512, 1024),
+        latent: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        widths: Sequence[PositiveInt] = (128, 256, 512, 1024),
         norm: bool = True,
-        classes: int = 0,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -55,7 +56,12 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, widths: Sequence[int] = (512, 256), classes: int = 0
+        self,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        widths: Sequence[PositiveInt] = (512, 256),
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.classes = classes

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.networks.layers import init_normal, num_downsamplings
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -27,7 +28,7 @@ class Generator(nn.Module):
         motion: M.
     """
 
-    def __init__(self, frame: nn.Module, motion: int) -> None:
+    def __init__(self, frame: nn.Module, motion: PositiveInt) -> None:
         super().__init__()
         self.frame, self.motion = frame, nn.GRUCell(motion, motion)
 
@@ -64,7 +65,13 @@ class ClipDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, length: int, base: int = 64, norm: str = "batch"
+        self,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        length: PositiveInt,
+        base: PositiveInt = 64,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         if norm not in NORMS:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import init_weights, make_norm
@@ -30,9 +31,9 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        channels: int = 3,
-        filters: int = 64,
-        layers: int = 3,
+        channels: PositiveInt = 3,
+        filters: PositiveInt = 64,
+        layers: PositiveInt = 3,
         norm: str = "plain_instance",
         antialias: bool = False,
         init: str = "normal",

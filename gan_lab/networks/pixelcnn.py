@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.networks.layers import Dropout
 from gan_lab.networks.masked_conv import AutoregressiveNetwork, Head, RowCache, RowConv, channel_groups, check_odd
 
@@ -151,18 +152,18 @@ class PixelCNN(AutoregressiveNetwork):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        levels: int = 256,
-        maps: int = 64,
-        layers: int = 10,
-        kernel: int = 3,
-        first: int = 7,
-        head: int = 64,
-        classes: int = 0,
-        embed: int = 0,
-        dropout: float = 0.0,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        levels: PositiveInt = 256,
+        maps: PositiveInt = 64,
+        layers: PositiveInt = 10,
+        kernel: PositiveInt = 3,
+        first: PositiveInt = 7,
+        head: PositiveInt = 64,
+        classes: Natural = 0,
+        embed: Natural = 0,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__(levels, embed)
         check_odd(kernel=kernel, first=first)

@@ -7,6 +7,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Decay, NonNegative, PositiveInt
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.types import RandomStream
 
@@ -45,7 +46,9 @@ class Quantizer(nn.Module):
     counts: Tensor
     sums: Tensor
 
-    def __init__(self, entries: int = 512, dim: int = 64, decay: float | None = 0.99, restart: float = 0.03) -> None:
+    def __init__(
+        self, entries: PositiveInt = 512, dim: PositiveInt = 64, decay: Decay | None = 0.99, restart: NonNegative = 0.03
+    ) -> None:
         super().__init__()
         self.entries, self.dim, self.decay, self.restart = entries, dim, decay, restart
         initial = torch.randn(entries, dim) / dim**0.5

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import num_downsamplings
 
 SLOPE = 0.2
@@ -35,15 +36,15 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        latent: int,
-        channels: int,
-        height: int,
-        width: int,
-        widths: int | Sequence[int] = 768,
-        blocks: int = 2,
-        group: int = 16,
-        classes: int = 0,
-        embedding: int = 64,
+        latent: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        widths: PositiveInt | Sequence[PositiveInt] = 768,
+        blocks: Natural = 2,
+        group: PositiveInt = 16,
+        classes: Natural = 0,
+        embedding: PositiveInt = 64,
     ) -> None:
         super().__init__()
         maps = maps_per_size(widths, height, width)
@@ -82,13 +83,13 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        widths: int | Sequence[int] = 768,
-        blocks: int = 2,
-        group: int = 16,
-        classes: int = 0,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        widths: PositiveInt | Sequence[PositiveInt] = 768,
+        blocks: Natural = 2,
+        group: PositiveInt = 16,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         maps = maps_per_size(widths, height, width)[::-1]

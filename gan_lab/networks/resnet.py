@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import Dropout, init_weights, make_norm
@@ -39,12 +40,12 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        channels: int = 3,
-        out_channels: int = 3,
-        filters: int = 64,
-        blocks: int = 9,
+        channels: PositiveInt = 3,
+        out_channels: PositiveInt = 3,
+        filters: PositiveInt = 64,
+        blocks: Natural = 9,
         norm: str = "plain_instance",
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         antialias: bool = False,
         init: str = "normal",
     ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.forecasting import check_multiple, to_frames, to_maps
 from gan_lab.networks.recurrent import same_conv
 
@@ -87,17 +88,17 @@ class SimVP(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        context_frames: int,
-        maps: int = 64,
-        layers: int = 4,
-        kernel: int = 3,
-        hidden: int = 512,
-        blocks: int = 8,
-        kernels: Sequence[int] = (3, 5, 7, 11),
-        groups: int = 8,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        context_frames: PositiveInt,
+        maps: PositiveInt = 64,
+        layers: PositiveInt = 4,
+        kernel: PositiveInt = 3,
+        hidden: PositiveInt = 512,
+        blocks: Natural = 8,
+        kernels: Sequence[PositiveInt] = (3, 5, 7, 11),
+        groups: PositiveInt = 8,
     ) -> None:
         super().__init__()
         strides = [1 + layer % 2 for layer in range(1, layers)]

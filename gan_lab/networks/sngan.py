@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import make_norm, num_downsamplings
 
 
@@ -29,13 +30,13 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        latent: int,
-        channels: int,
-        height: int,
-        width: int,
-        base: int = 64,
-        classes: int = 0,
-        attention: int | None = None,
+        latent: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        base: PositiveInt = 64,
+        classes: Natural = 0,
+        attention: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         times = num_downsamplings(height, width)
@@ -81,12 +82,12 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        base: int = 64,
-        classes: int = 0,
-        attention: int | None = None,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        base: PositiveInt = 64,
+        classes: Natural = 0,
+        attention: PositiveInt | None = None,
         norm: str = "none",
     ) -> None:
         super().__init__()

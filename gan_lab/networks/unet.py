@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import Dropout, init_normal, make_norm
@@ -33,13 +34,13 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        channels: int = 3,
-        out_channels: int = 3,
-        filters: int = 64,
-        num_downsamplings: int = 8,
+        channels: PositiveInt = 3,
+        out_channels: PositiveInt = 3,
+        filters: PositiveInt = 64,
+        num_downsamplings: Natural = 8,
         norm: str = "batch",
-        dropout: float = 0.5,
-        num_dropouts: int = 3,
+        dropout: Probability = 0.5,
+        num_dropouts: Natural = 3,
     ) -> None:
         super().__init__()
         if num_downsamplings < 3:

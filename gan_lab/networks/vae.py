@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import concat_labels
 
 
@@ -22,7 +23,13 @@ class MLPEncoder(nn.Module):
     """
 
     def __init__(
-        self, out: int, channels: int, height: int, width: int, widths: Sequence[int] = (512, 512), classes: int = 0
+        self,
+        out: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        widths: Sequence[PositiveInt] = (512, 512),
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -43,7 +50,13 @@ class MLPDecoder(nn.Module):
     """
 
     def __init__(
-        self, latent: int, channels: int, height: int, width: int, widths: Sequence[int] = (512, 512), classes: int = 0
+        self,
+        latent: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        widths: Sequence[PositiveInt] = (512, 512),
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -71,7 +84,15 @@ class ConvEncoder(nn.Module):
         classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the images.
     """
 
-    def __init__(self, out: int, channels: int, height: int, width: int, base: int = 32, classes: int = 0) -> None:
+    def __init__(
+        self,
+        out: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        base: PositiveInt = 32,
+        classes: Natural = 0,
+    ) -> None:
         super().__init__()
         self.classes = classes
         sizes = downsampled_sizes(height, width)
@@ -98,12 +119,12 @@ class ConvDecoder(nn.Module):
 
     def __init__(
         self,
-        latent: int,
-        channels: int,
-        height: int,
-        width: int,
-        base: int = 32,
-        classes: int = 0,
+        latent: PositiveInt,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        base: PositiveInt = 32,
+        classes: Natural = 0,
         tanh: bool = False,
     ) -> None:
         super().__init__()

@@ -5,6 +5,8 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
+
 
 class Block(nn.Module):
     """Computes x + ReLU, 3×3 convolution, ReLU, 1×1 convolution: (N, maps, H, W) → (N, maps, H, W)."""
@@ -35,13 +37,13 @@ class Encoder(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        height: int,
-        width: int,
-        dim: int = 64,
-        maps: int = 128,
-        num_downsamplings: int = 2,
-        blocks: int = 2,
+        channels: PositiveInt,
+        height: PositiveInt,
+        width: PositiveInt,
+        dim: PositiveInt = 64,
+        maps: PositiveInt = 128,
+        num_downsamplings: Natural = 2,
+        blocks: Natural = 2,
     ) -> None:
         super().__init__()
         _check_sides(num_downsamplings, height, width)
@@ -81,7 +83,12 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, channels: int, dim: int = 64, maps: int = 128, num_downsamplings: int = 2, blocks: int = 2
+        self,
+        channels: PositiveInt,
+        dim: PositiveInt = 64,
+        maps: PositiveInt = 128,
+        num_downsamplings: Natural = 2,
+        blocks: Natural = 2,
     ) -> None:
         super().__init__()
         widths = [maps, *[maps // 2] * num_downsamplings]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
@@ -23,7 +24,7 @@ from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
 from gan_lab.training.options import EngineOptions
 from gan_lab.training.schedules import Scheduled
-from gan_lab.training.trainer_checks import EarlyStops, check_loader, check_trainer
+from gan_lab.training.trainer_checks import EarlyStops, check_loader, check_optimization, check_trainer
 from gan_lab.training.turns import Outputs, Turns, log_losses
 
 COUNTERS = ("iteration", "images_seen", "seconds")
@@ -193,6 +194,16 @@ class AlternatingModule(LightningModule):
 
     # Lightning's hooks.
 
+    def configure_callbacks(self) -> Sequence[Callback] | Callback:
+        """Checks the trainer before Lightning does.
+
+        Raises:
+            UserError: for options of the trainer that the model has in their place.
+        """
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            check_optimization(self.trainer)
+        return super().configure_callbacks()
+
     def setup(self, stage: str) -> None:
         if stage == "fit":
             check_trainer(self.trainer, len(self.phases()))
@@ -205,8 +216,8 @@ class AlternatingModule(LightningModule):
         """Starts the clock.
 
         Raises:
-            UserError: for a loader without its data module, and if a phase begins at a share of the budget and there
-                is none.
+            UserError: for a loader without its data module, if a phase begins at a share of the budget and there is
+                none, and for EarlyStopping by a metric that is not measured.
         """
         self.clock = time.monotonic()
         self.scheduled.resume(self.phase_optimizers())
@@ -241,6 +252,8 @@ class AlternatingModule(LightningModule):
         average_buffers(self)
 
     def on_train_end(self) -> None:
+        if self.early_stops is not None:
+            self.early_stops.release()
         self.sync_buffers()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

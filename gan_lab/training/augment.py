@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import NonNegative, Probability
 from gan_lab.common.constraints import has_single_images, height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import RandomStream
@@ -34,7 +35,7 @@ class DiffAugment:
     """
 
     def __init__(
-        self, colour: bool = True, translation: bool = True, cutout: bool = True, probability: float = 1.0
+        self, colour: bool = True, translation: bool = True, cutout: bool = True, probability: Probability = 1.0
     ) -> None:
         enabled: dict[Augmentation, bool] = {recolour: colour, translate: translation, cut_out: cutout}
         self.augmentations = [augmentation for augmentation, on in enabled.items() if on]
@@ -72,7 +73,7 @@ class InstanceNoise:
         std: standard deviation; it can follow a schedule.
     """
 
-    def __init__(self, std: float = 0.1) -> None:
+    def __init__(self, std: NonNegative = 0.1) -> None:
         self.std = std
 
     def __call__(self, images: Tensor, noise: RandomStream) -> Tensor:

@@ -1,5 +1,6 @@
 """Length of a run: in images, epochs or minutes."""
 
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.common.errors import UserError
 
 
@@ -16,7 +17,12 @@ class Budget:
         UserError: if no limit is given, or one is not positive.
     """
 
-    def __init__(self, images: int | None = None, epochs: float | None = None, minutes: float | None = None) -> None:
+    def __init__(
+        self,
+        images: PositiveInt | None = None,
+        epochs: PositiveFloat | None = None,
+        minutes: PositiveFloat | None = None,
+    ) -> None:
         limits = [limit for limit in (images, epochs, minutes) if limit is not None]
         if not limits or any(limit <= 0 for limit in limits):
             raise UserError(

@@ -18,10 +18,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gan_lab.common import runs
 from gan_lab.common.capabilities import Reconstructs, Restores
-from gan_lab.common.distributed import is_rank_zero
+from gan_lab.common.distributed import is_lost_rank, is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
-from gan_lab.common.launch import is_lost_rank, is_requeued, join_process_group, process_count, requeue
+from gan_lab.common.launch import is_requeued, join_process_group, process_count, requeue
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of
@@ -29,11 +29,12 @@ from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
-from gan_lab.training.resume import choose_run_dir
+from gan_lab.training.rehearsal import rehearse
+from gan_lab.training.resume import check_run_dir, choose_run_dir
 from gan_lab.training.resume_rules import LISTED
-from gan_lab.training.run_config import RunConfig
+from gan_lab.training.run_config import RUN_DIR, RunConfig
 from gan_lab.training.trainer import RECORDED, make_trainer, without_remarks
-from gan_lab.training.trainer_checks import check_batch_norm
+from gan_lab.training.trainer_checks import check_batch_norm, check_micro_batches
 
 
 def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | None = None) -> float | None:
@@ -45,19 +46,25 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
         began: called with the run's folder once it is chosen.
 
     Raises:
-        UserError: for a configuration that cannot work; nothing is written before the model and the data are built.
+        UserError: for a configuration that cannot work; nothing is written before the parts and the data are known to
+            fit.
         SystemExit: 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, once the run is saved.
     """
     join_process_group(str(config.trainer.get("accelerator")), config.rank_timeout)
-    if is_requeued() and not config.resume:
-        config = config.resuming("auto")  # also for resume=false, which was meant for the beginning
+    if is_requeued():
+        config = config.resuming_itself()  # also for resume=false, which was meant for the beginning
+    check_run_dir(config)
     data, model = build_parts(config)
     find_data(data)
+    if is_rank_zero():
+        rehearse(config, data, model)
+    absent = runs.missing_folders(Path(config.runs) / config.name)
     folder, resumed = choose_run_dir(config, data, model)
+    made = [folder, *absent] if config.run_dir == RUN_DIR else None
     if began is not None:
         began(folder)
     config = config.in_folder(folder)
-    run = runs.Run(folder, **environment_info(config, command))
+    run = runs.Run(folder, made, **environment_info(config, command))
     if is_rank_zero():
         run.begin(config.values)
         rank_zero_info(f"Run folder: {folder}")
@@ -72,7 +79,8 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
     """Builds the data module and the model, with the weights of ``init_from`` if it is given.
 
     Raises:
-        UserError: if they cannot be built, too few weights fit, or batch norm would get batches of one.
+        UserError: if they cannot be built, too few weights fit, batches do not split into micro-batches, or batch norm
+            would get batches of one.
     """
     seed_everything(config.seed, workers=True, verbose=False)
     with warnings.catch_warnings():
@@ -81,6 +89,7 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
     check_parts_made(data, model)
     model.configuration = {key: config.values[key] for key in RECORDED}
     synchronised = bool(config.trainer.get("sync_batchnorm"))
+    check_micro_batches(model, getattr(data, "batch_size", None), process_count(config.trainer))
     check_batch_norm(model, getattr(data, "batch_size", None), process_count(config.trainer), synchronised)
     if config.init_from and not config.resumes_a_path:
         taken = load_weights(model, checkpoint_path(config.init_from), config.init_share or 0.0)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.types import RandomStream
 from gan_lab.training.collectives import gather_rows
@@ -19,7 +20,7 @@ class ImagePool:
         size: number of images kept (50 in the paper and in CycleGAN); 0 always returns the new ones.
     """
 
-    def __init__(self, size: int = 50) -> None:
+    def __init__(self, size: PositiveInt = 50) -> None:
         self.size = size
         self.images: list[Tensor] = []
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Seed
 from gan_lab.common.errors import UserError
 from gan_lab.training.budget import Budget
 from gan_lab.training.ema import EMA
@@ -31,16 +32,16 @@ class EngineOptions:
     """
 
     budget: Budget | None = None
-    seed: int = 0
+    seed: Seed = 0
     lr_schedule: Schedule | None = None
     schedules: Mapping[str, Schedule | None] = field(default_factory=dict)
-    clip: float | None = None
-    micro_batches: int = 1
+    clip: PositiveFloat | None = None
+    micro_batches: PositiveInt = 1
     channels_last: bool = True
     compile: bool = False
-    log_every: int = 50
-    ema_half_life: float | None = 10_000
-    ema_ramp: float | None = 0.05
+    log_every: PositiveInt = 50
+    ema_half_life: NonNegative | None = 10_000
+    ema_ramp: NonNegative | None = 0.05
 
     def __post_init__(self) -> None:
         """Checks the numbers.

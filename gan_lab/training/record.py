@@ -1,6 +1,7 @@
 """The record of a run: enough to trust its metrics and to repeat it."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from lightning.pytorch import Trainer
 
 from gan_lab.common.device import describe_hardware, versions
 from gan_lab.common.launch import process_count
+from gan_lab.common.start_folder import STARTED_IN
 from gan_lab.training.run_config import RunConfig
 
 
@@ -36,12 +38,15 @@ def result(config: RunConfig, command: str, trainer: Trainer, model: Any) -> dic
 
 
 def environment_info(config: RunConfig, command: str) -> dict[str, Any]:
-    """The command of a run that begins, with the overrides that compose it again, its hardware and its versions."""
+    """The command of a run that begins, with the overrides that compose it again and the folder that their paths are
+    relative to, its hardware and its versions.
+    """
     on_gpu = torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu"
     device = torch.device("cuda:0" if on_gpu else "cpu")
     return {
         "command": command,
         **({} if config.overrides is None else {"overrides": list(config.overrides)}),
+        STARTED_IN: str(Path.cwd()),
         "hardware": describe_hardware(device, process_count(config.trainer)),
         "versions": versions(),
     }

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.runs import LAST, replace_non_finite
+from gan_lab.common.start_folder import DATA_PATHS
 
 MAY_CHANGE = ""
 DATA = "its data are a part of what it is"
@@ -28,7 +29,7 @@ RULES = {
     "data.seed": "the order of its images depends on it",
     **{f"data.{name}": MAY_CHANGE for name in ("workers", "cache", "cache_dir", "name")},
     # The same data may lie elsewhere: their fingerprint is compared.
-    **{f"data.{name}": MAY_CHANGE for name in ("root", "a", "b", "test_a", "test_b", "test_file", "archive")},
+    **{f"data.{name}": MAY_CHANGE for name in (*DATA_PATHS, "archive")},
     "data.*": DATA,
     "init_from": "its weights are its own by now",
     "*": MAY_CHANGE,
@@ -39,6 +40,8 @@ Choices of groups, such as ``loss``, count by what they change in ``model`` and 
 """
 UNSAID = {"resume", "run_dir", "record", "accept_changed_data", "init_share"}
 """Keys about resuming itself."""
+NAMED = 3
+"""Keys that are named of those that cannot change."""
 LISTED = 24
 """Keys that are listed of those that changed."""
 MISSING = "(none)"
@@ -72,7 +75,7 @@ def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list[Cha
     folders = [str(each.get("run_dir")) for each in (recorded, present)]
     sections = [(key, recorded[key], present[key]) for key in recorded if key in present and key not in UNSAID]
     found = [change for section in sections for change in _differences(*section)]
-    return sorted((each for each in found if not _is_place(each, folders)), key=lambda each: each.key)
+    return sorted((each for each in found if not _is_of_folder(each, folders)), key=lambda each: each.key)
 
 
 def _differences(key: str, old: object, new: object) -> Iterator[Change]:
@@ -84,8 +87,13 @@ def _differences(key: str, old: object, new: object) -> Iterator[Change]:
         yield Change(key, old, new)
 
 
-def check_changes(found: Sequence[Change], checkpoint: Path) -> Sequence[Change]:
+def check_changes(found: Sequence[Change], checkpoint: Path, cause: str = "") -> Sequence[Change]:
     """Checks that a run can go on with these changes; returns them.
+
+    Args:
+        found: the changes.
+        checkpoint: of the run.
+        cause: what was typed, such as "loss=hinge", if it is none of the keys that change by it.
 
     Raises:
         UserError: if one of the keys cannot change; it says why.
@@ -94,11 +102,11 @@ def check_changes(found: Sequence[Change], checkpoint: Path) -> Sequence[Change]
     if not refused:
         return found
     run = checkpoint.parent if checkpoint.name == LAST else checkpoint
-    named = ", ".join(f"{each.key}={_shown(each.new)} instead of {_shown(each.old)}" for each in refused[:3])
-    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+    named = ", ".join(f"{each.key}={_shown(each.new)} instead of {_shown(each.old)}" for each in refused[:NAMED])
+    more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
     raise UserError(
-        f"{run} cannot go on with {named}{more}, because {refused[0].reason}: leave that out, or start a new run from "
-        f"its weights with init_from={run}."
+        f"{run} cannot go on with {f'{cause}, which sets ' if cause else ''}{named}{more}, because "
+        f"{refused[0].reason}: leave {cause or 'that'} out, or start a new run from its weights with init_from={run}."
     )
 
 
@@ -115,7 +123,12 @@ def without_copies(found: Sequence[Change]) -> list[Change]:
     return [each for each in found if not any(_copies(each, other) for other in found)]
 
 
-def _is_place(change: Change, folders: Sequence[str]) -> bool:
+def is_place(key: str) -> bool:
+    """Says whether a dotted key tells where the data are."""
+    return key.startswith("data.") and key.removeprefix("data.") in DATA_PATHS
+
+
+def _is_of_folder(change: Change, folders: Sequence[str]) -> bool:
     """Says whether two texts differ by the run's folder alone."""
     texts = [change.old, change.new]
     if not all(isinstance(text, str) for text in texts):

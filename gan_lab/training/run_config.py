@@ -31,6 +31,8 @@ class RunConfig:
         record: a JSON file that the finished run is recorded in.
         values: the whole configuration as plain containers, for records.
         overrides: command-line arguments that it was composed from; None if they are not known.
+        exact: resume="auto" goes on with a run of an equal configuration alone, as the jobs of a sweep differ in what
+            else may change.
     """
 
     name: str
@@ -51,11 +53,12 @@ class RunConfig:
     record: str | None
     values: Mapping[str, Any]
     overrides: Sequence[str] | None = None
+    exact: bool = False
 
     @classmethod
     def of(cls, values: Mapping[str, Any], overrides: Sequence[str] | None = None) -> Self:
         """Takes the settings from a resolved configuration in plain containers."""
-        names = [field.name for field in fields(cls) if field.name not in ("values", "overrides")]
+        names = [field.name for field in fields(cls) if field.name not in ("values", "overrides", "exact")]
         found: dict[str, Any] = {name: values.get(name) for name in names}
         found |= {"callbacks": found["callbacks"] or {}, "logger": found["logger"] or {}}
         return cls(**found, values=values, overrides=overrides)
@@ -79,9 +82,11 @@ class RunConfig:
 
         return type(self).of({**placed(self.values), "run_dir": str(folder)}, self.overrides)
 
-    def resuming(self, how: str) -> Self:
-        """Returns the configuration with another ``resume``."""
-        return replace(self, resume=how, values={**self.values, "resume": how})
+    def resuming_itself(self) -> Self:
+        """Returns the configuration that goes on with a run of its own, unless it names one."""
+        if self.resumes_a_path:
+            return self
+        return replace(self, resume="auto", values={**self.values, "resume": "auto"}, exact=True)
 
     def on_devices(self, devices: list[int]) -> Self:
         """Returns the configuration with these devices."""

@@ -8,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 
+from gan_lab.common.bounds import NonNegative, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.training.optimizers import Hyperparameters, hyperparameters, set_hyperparameters
 
@@ -24,7 +25,7 @@ class Constant:
 class Linear:
     """1 until ``begin``, then linear decay to ``end`` at the end of the budget (CycleGAN: begin 0.5, end 0)."""
 
-    def __init__(self, begin: float = 0.5, end: float = 0.0) -> None:
+    def __init__(self, begin: Probability = 0.5, end: NonNegative = 0.0) -> None:
         self.begin, self.end = begin, end
 
     def __call__(self, progress: float) -> float:
@@ -38,7 +39,7 @@ class Cosine:
     The shape is Loshchilov and Hutter's (2017); R3GAN's burn-in (Huang et al. 2024, appendix D) has until 0.1.
     """
 
-    def __init__(self, end: float = 0.0, start: float = 1.0, until: float = 1.0) -> None:
+    def __init__(self, end: NonNegative = 0.0, start: NonNegative = 1.0, until: Probability = 1.0) -> None:
         self.end, self.start, self.until = end, start, until
 
     def __call__(self, progress: float) -> float:

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_lab.common.deprecation import is_ours
 from gan_lab.common.errors import UserError
 
 
@@ -34,7 +35,29 @@ def check_trainer(trainer: Trainer, num_phases: int) -> None:
         )
     synchronised = getattr(getattr(trainer, "_accelerator_connector", None), "_layer_sync", None) is not None
     batch_size = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
+    check_micro_batches(trainer.lightning_module, batch_size, trainer.world_size)
     check_batch_norm(trainer.lightning_module, batch_size, trainer.world_size, synchronised)
+
+
+def check_micro_batches(model: Any, batch_size: int | None, ranks: int = 1) -> None:
+    """Refuses micro-batches that are not of one size.
+
+    Args:
+        model: with ``engine``, as ``AlternatingModule`` has it; others are not checked.
+        batch_size: over all ranks; None if it is not known.
+        ranks: processes that share a batch.
+
+    Raises:
+        UserError: if the share of a process is no multiple of their number.
+    """
+    parts = getattr(getattr(model, "engine", None), "micro_batches", 1)
+    if not batch_size or batch_size % (ranks * parts) == 0 or batch_size % ranks:  # the loader refuses the latter
+        return
+    shared = f" over {ranks} processes" if ranks > 1 else ""
+    raise UserError(
+        f"batch_size={batch_size}{shared} does not split into model.engine.micro_batches={parts} equal parts: give a "
+        f"divisor of {batch_size // ranks}."
+    )
 
 
 def check_batch_norm(model: Any, batch_size: int | None, ranks: int = 1, synchronised: bool = False) -> None:
@@ -91,24 +114,59 @@ def check_loader(trainer: Trainer) -> None:
         )
 
 
-class EarlyStops:
-    """Lightning's EarlyStopping in a run of one endless epoch: it is asked after each measurement of its metric.
+def check_optimization(trainer: Trainer) -> None:
+    """Refuses what Lightning cannot do where the model steps its optimizers itself, before Lightning does.
 
-    Lightning itself asks it at the ends of epochs.
+    Args:
+        trainer: the trainer that is about to fit.
+
+    Raises:
+        UserError: naming the option of the model that works.
+    """
+    if trainer.gradient_clip_val:
+        raise UserError(
+            f"Trainer(gradient_clip_val={trainer.gradient_clip_val}) cannot clip, because each phase steps its own "
+            f"optimizer: give the model engine=EngineOptions(clip={trainer.gradient_clip_val})."
+        )
+    if trainer.accumulate_grad_batches != 1:
+        raise UserError(
+            f"Trainer(accumulate_grad_batches={trainer.accumulate_grad_batches}) cannot accumulate, because each phase "
+            "steps its own optimizer: give the data a batch_size that is as many times as large, and the model "
+            f"engine=EngineOptions(micro_batches={trainer.accumulate_grad_batches})."
+        )
+
+
+class EarlyStops:
+    """Lightning's EarlyStopping, whose metric is measured at times of its own.
+
+    In a run of one endless epoch it is asked after each measurement; Lightning itself asks it at the ends of epochs,
+    where its metric need not be measured yet.
 
     Args:
         callbacks: the trainer's.
+        endless: the run has one endless epoch.
     """
 
-    def __init__(self, callbacks: Sequence[EarlyStopping]) -> None:
-        self.callbacks = callbacks
+    def __init__(self, callbacks: Sequence[EarlyStopping], endless: bool = True) -> None:
+        self.callbacks, self.endless = callbacks, endless
+        self.strict = [each.strict for each in callbacks]
         self.seen: dict[int, object] = {}
+        for each in callbacks:
+            each.strict = each.strict and endless
 
     @classmethod
     def of(cls, trainer: Trainer) -> Self | None:
-        """Returns those of a trainer; None if there are none, or Lightning asks them."""
+        """Returns those of a trainer; None if there are none.
+
+        Raises:
+            UserError: if the metric of one is certainly not measured during training.
+        """
         found = [each for each in trainer.callbacks if isinstance(each, EarlyStopping)]  # type: ignore[attr-defined]
-        return cls(found) if found and trainer.max_epochs == -1 else None
+        if not found or getattr(trainer, "fast_dev_run", False):
+            return None
+        for each in found:
+            _check_monitor(trainer, each)
+        return cls(found, trainer.max_epochs == -1)
 
     def consult(self, trainer: Trainer) -> None:
         """Asks each whose metric has been measured again; the run then ends after the present iteration.
@@ -119,9 +177,29 @@ class EarlyStops:
         measured = trainer.callback_metrics
         for number, each in enumerate(self.callbacks):
             value = measured.get(each.monitor)
-            if value is None and measured and each.strict:
+            if value is None and measured and self.strict[number]:
                 names = ", ".join(measured)
                 raise UserError(f"EarlyStopping(monitor={each.monitor!r}) is not measured: give one of {names}.")
-            if value is not None and value is not self.seen.get(number):
+            if self.endless and value is not None and value is not self.seen.get(number):
                 self.seen[number] = value
                 each._run_early_stopping_check(trainer)
+
+    def release(self) -> None:
+        """Gives the callbacks back as they were."""
+        for each, strict in zip(self.callbacks, self.strict, strict=True):
+            each.strict = strict
+
+
+def _check_monitor(trainer: Trainer, stopping: EarlyStopping) -> None:
+    """Refuses a metric that nothing measures during training; callbacks and methods of the user's may measure any."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    ours = all(type(each).__module__.startswith(("gan_lab.", "lightning.")) for each in callbacks)
+    if not stopping.strict or not ours or not is_ours(type(trainer.lightning_module)):
+        return
+    names = [name for each in callbacks if hasattr(each, "quick_names") for name in each.quick_names()]
+    wrong = f"EarlyStopping(monitor={stopping.monitor!r}) is not measured during training"
+    if not any(hasattr(each, "quick_names") and each.evaluators.get("quick") for each in callbacks):
+        raise UserError(f"{wrong}, where nothing is: give the Trainer a Fidelity callback with quick metrics.")
+    if not stopping.monitor.startswith("quick_"):
+        such = f", such as {' or '.join(names)}" if names else ""
+        raise UserError(f"{wrong}: give the name of a quick metric{such}.")

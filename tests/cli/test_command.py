@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from gan_lab.cli.artifacts import Artifact, Message, Sheet
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest, PositiveInt
+from gan_lab.cli.requests import ModelRequest
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.cli.session import Session
 from gan_lab.common.capabilities import Samples
 from gan_lab.common.images import to_uint8

@@ -64,3 +64,36 @@ def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gan-lab", "-sc", "query=bash"])
     cli.main()
     assert "model=dcgan" in capsys.readouterr().out
+
+
+LINES = [
+    *(f"{name} checkpont=x" for name in ("sample", "reconstruct", "predict", "translate", "evaluate")),
+    *(f"{name} x outptu=y" for name in ("compare", "report")),
+    *("fetch incepton", "dashboard projct=x", "sample checkpoint=x n=0", "sample checkpoint=nowhere"),
+    *(
+        "evaluate real=x",
+        "evaluate checkpoint=nowhere",
+        "train model=dcgann",
+        "train dta.size=3",
+        "train +bacth_size=3",
+    ),
+    *("train batch_size=maybe", "train -m seed=1,2 batch_size=maybe", "train trainer.max_steps=3"),
+]
+SCRIPT = """
+import sys
+from gan_lab.cli.command import command_named
+for line in sys.argv[1:]:
+    name, *sys.argv[1:] = line.split()
+    try:
+        command_named(name)()
+    except SystemExit as end:
+        assert end.code == 2, line
+    else:
+        raise AssertionError(line)
+    assert not {"torch", "lightning"} & {*sys.modules}, line
+"""
+
+
+def test_wrong_keys_and_values_are_refused_before_torch_is_imported():
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *LINES], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and len(done.stderr.splitlines()) == len(LINES), done.stderr

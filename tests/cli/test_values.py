@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from gan_lab.cli.requests import PositiveInt, Share, Size
-from gan_lab.cli.values import Bounds, convert
+from gan_lab.cli.requests import Size
+from gan_lab.cli.values import convert
+from gan_lab.common.bounds import Bounds, PositiveInt, Share
 from gan_lab.common.errors import UserError
 
 

@@ -43,7 +43,7 @@ def contents(folder):
 
 def perform(command, arguments, line):
     """Runs a command line; most of them as Python does, which composes once, where Hydra's main function does twice."""
-    through_hydra = any(each.startswith("-") for each in arguments) or LINES.index(line) % 8 == 0
+    through_hydra = any(each.startswith(("-", "hydra.")) for each in arguments) or LINES.index(line) % 8 == 0
     if through_hydra or words_field(command.request):
         command()
     report_user_errors(command.run)(*arguments)

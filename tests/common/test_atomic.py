@@ -1,9 +1,11 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from gan_lab.common.atomic import abandoned_files, atomic_write, fitting_name, temporary_files
+from gan_lab.common.atomic import abandoned_files, atomic_write, check_place, fitting_name, make_folder, temporary_files
+from gan_lab.common.errors import UserError, WriteError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -72,3 +74,31 @@ def test_abandoned_files_are_those_that_nobody_writes_to(tmp_path):
         (tmp_path / ".note.txt").touch()
         os.utime(tmp_path / ".note.txt", (0, 0))
         assert list(abandoned_files(tmp_path, 60)) == [killed]
+
+
+def test_places_that_cannot_be_made_are_told_and_others_are_left_as_they_are(tmp_path):
+    (tmp_path / "note.txt").write_text("")
+    for place, why in (
+        (tmp_path / "note.txt" / "x", "Not a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        with pytest.raises(UserError, match=rf"cannot be made or written to \({why}\): give another output=…"):
+            check_place(place, "output")
+    check_place(tmp_path / "a" / "b", "output")
+    assert [each.name for each in tmp_path.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a system without /proc")  # noqa: PTH112
+def test_a_folder_that_a_system_does_not_allow_is_told():
+    with pytest.raises(UserError, match="/proc/x cannot be made or written to"):
+        check_place(Path("/proc/x"), "output")
+    with pytest.raises(WriteError, match="/proc/x cannot be written"):
+        make_folder(Path("/proc/x"))
+    with pytest.raises(WriteError, match=r"/proc/x/a\.json cannot be written"), atomic_write(Path("/proc/x/a.json")):
+        pass
+
+
+def test_a_missing_file_that_is_read_while_another_is_written_is_no_error_of_writing(tmp_path):
+    with pytest.raises(FileNotFoundError) as error, atomic_write(tmp_path / "a.txt"):
+        (tmp_path / "nowhere").read_text()
+    assert not isinstance(error.value, WriteError)

@@ -31,19 +31,20 @@ def test_errors_name_what_is_wrong():
 
 
 QUANTIZER = {"_target_": "gan_lab.networks.quantizer.Quantizer"}
+LINEAR = {"_target_": "torch.nn.Linear", "out_features": 1}
 VQGAN = {"_target_": "gan_lab.models.vqgan.VQGAN"}
 
 
 @pytest.mark.parametrize(
     ("node", "sentence"),
     [
-        ({**QUANTIZER, "restart": "x"}, r"restart=x .* give a number as restart of gan_lab\.networks"),
+        ({**QUANTIZER, "restart": "x"}, r"restart=x .* give a number of at least 0 as restart of gan_lab\.networks"),
         ({**QUANTIZER, "entries": 1.5}, "entries=1.5 .* an integer"),
-        ({**QUANTIZER, "decay": True}, "decay=true .* a number or null"),
-        ({**QUANTIZER, "dim": -3}, "does not work with these values: .*negative"),
+        ({**QUANTIZER, "decay": True}, "decay=true .* a number of at least 0 and below 1 or null"),
+        ({**LINEAR, "in_features": -3}, "does not work with these values: .*negative"),
         ({**VQGAN, "commitment": "x"}, "commitment=x"),  # an argument of its base class
         ({"_target_": "gan_lab.networks.vae.ConvDecoder", "tanh": 1}, "tanh=1 .* true or false"),
-        ({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 0}, "0 latents is not valid"),
+        ({"_target_": "gan_lab.models.bases.latents.Normal", "dim": 0}, "dim=0 .* an integer of at least 1 as dim of"),
     ],
 )
 def test_values_of_the_wrong_type_are_refused_by_name(node, sentence):
@@ -76,7 +77,7 @@ def test_annotations_of_other_packages_are_not_checked():
     adam = {"_target_": "torch.optim.Adam", "_partial_": True}
     parameters = [torch.zeros(1, requires_grad=True)]
     assert instantiate({**adam, "lr": rate})(parameters).param_groups[0]["lr"] == 0.5
-    with pytest.raises(UserError, match="lr=fast is not valid: give a number as lr of torch"):
+    with pytest.raises(UserError, match="lr=fast is not valid: give a number of at least 0 as lr of torch"):
         instantiate({**adam, "lr": "fast"})
     erasing = {
         "_target_": "torchvision.transforms.v2.RandomErasing",

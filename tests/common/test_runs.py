@@ -144,9 +144,10 @@ def test_a_users_own_files_are_left_alone(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "config.json").write_text("[1, 2]")
-    again = configuration(["data=fake", f"run_dir={folder}"])
-    with pytest.raises(UserError, match=r"mine holds no run, .* overwrite its config\.json: give another run_dir"):
-        resume.choose_run_dir(again)
+    again = configuration(["data=fake"]).in_folder(folder)
+    for refuse in (lambda: configuration(["data=fake", f"run_dir={folder}"]), lambda: resume.choose_run_dir(again)):
+        with pytest.raises(UserError, match=r"mine holds no run, .* overwrite its config\.json: give another run_dir"):
+            refuse()
     assert (folder / "config.json").read_text() == "[1, 2]"
     assert runs.read_json(folder / "config.json") == {} and runs.find_resumable(tmp_path, {}) == (None, None, [])
     for name in ("last.ckpt", ".last.ckpt", "notes.ckpt"):
@@ -156,3 +157,13 @@ def test_a_users_own_files_are_left_alone(tmp_path):
     run.begin({})
     run.end("stopped")
     assert {"last.ckpt", ".last.ckpt", "notes.ckpt"} < {path.name for path in run.folder.iterdir()}
+
+
+def test_a_run_that_never_began_removes_what_was_made_for_it_alone(tmp_path):
+    (tmp_path / "mine" / "empty").mkdir(parents=True)
+    for folder, left in (("mine/empty", "mine/empty"), ("mine/a/b/c/d", "mine"), ("mine/a", "mine")):
+        run = runs.Run(tmp_path / folder)
+        run.begin({})
+        run.discard()
+        assert ((tmp_path / left).is_dir() and not run.folder.exists()) or folder == left
+        assert sorted((tmp_path / "mine").rglob("*")) == [tmp_path / "mine" / "empty"]

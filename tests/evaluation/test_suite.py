@@ -42,6 +42,62 @@ def test_an_unchanged_split_is_never_extracted_again(doubles, evaluate):
     assert first == again
 
 
+class FailingCount(suite.ImageCount):
+    def accumulate(self, values, index):
+        raise MemoryError("no room")
+
+
+class Failing(Comparison):
+    """Fails to be built, to take images, or to compare them."""
+
+    input = "images"
+
+    def __init__(self, where="compare"):
+        if where == "build":
+            raise ValueError("no such thing")
+        super().__init__(*((FailingCount if where == "accumulate" else suite.ImageCount)() for _ in range(2)))
+
+    def compare(self, real, fake):
+        raise ZeroDivisionError("by zero")
+
+
+@pytest.mark.parametrize(
+    ("where", "error"), [("build", ValueError), ("accumulate", MemoryError), ("compare", ZeroDivisionError)]
+)
+def test_a_metric_that_fails_is_missing_and_the_others_are_measured(doubles, tmp_path, where, error):
+    data = doubles.ImageData()
+    fake = SampledImages(doubles.Sampler(), (3, 4, 4), 40)
+    metrics = {"failing": partial(Failing, where=where), **doubles.TWO}
+    baselines = {"gaussian": GaussianImages(data, 40)}
+    sets = SplitImages(data, "train"), baselines
+    whole, broken = (
+        Suite(chosen, [doubles.Projection()], *sets, cache_dir=tmp_path, progress=False)
+        for chosen in (doubles.TWO, metrics)
+    )
+    for _ in range(2):  # the second time, the real side of what failed is new
+        assert broken.evaluate(fake) == whole.evaluate(fake)
+        assert [(name, type(each)) for name, each in broken.failed.items()] == [("failing", error)]
+
+
+def test_a_baseline_that_fails_is_missing_and_tried_again(doubles, tmp_path, monkeypatch):
+    data = doubles.ImageData()
+    built = Suite(
+        doubles.TWO,
+        [doubles.Projection()],
+        SplitImages(data, "train"),
+        {"gaussian": GaussianImages(data, 40)},
+        cache_dir=tmp_path,
+        progress=False,
+    )
+    fake = SampledImages(doubles.Sampler(), (3, 4, 4), 40)
+    with monkeypatch.context() as patch:
+        patch.setattr(GaussianImages, "batches", lambda *_: 1 / 0)
+        found, _ = built.evaluate(fake)
+    assert "fd_fake" in found and "fd_fake_gaussian" not in found and list(built.failed) == ["gaussian"]
+    found, _ = built.evaluate(fake)
+    assert "fd_fake_gaussian" in found and not built.failed
+
+
 def test_other_images_limits_and_extractors_are_extracted_anew(doubles, evaluate, monkeypatch):
     data = doubles.ImageData()
     evaluate(data)

@@ -39,6 +39,16 @@ def test_a_prediction_is_animated_next_to_the_truth(data):
     assert torch.equal(came, predicted) and not error.any()
 
 
+def test_rows_of_a_conditional_model_have_the_names_of_their_classes(data):
+    model = Known(data.made)
+    bare = sheet_for(model, data, SheetOptions(n=3 * LENGTH))()
+    model.class_names = ("cat", "dog")
+    named = sheet_for(model, data, SheetOptions(n=3 * LENGTH))()
+    margin = named[:, :, : named.shape[-1] - bare.shape[-1]]
+    assert torch.equal(named[:, :, margin.shape[-1] :], bare)
+    assert all((row < 255).any() for row in margin.chunk(3, 1))
+
+
 def test_generated_clips_are_rows(data):
     shown = cells(sheet_for(Known(data.made), data, SheetOptions(n=2 * LENGTH))())
     assert torch.equal(shown, data.made[:2, :, 0])

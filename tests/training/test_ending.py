@@ -10,8 +10,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lab.common import runs
+from gan_lab.common.distributed import is_lost_rank
 from gan_lab.common.errors import UserError
-from gan_lab.common.launch import is_lost_rank
 from gan_lab.train import train
 from gan_lab.training.callbacks.samples import SampleGrid
 
@@ -136,11 +136,21 @@ def test_tensorboard_has_the_configuration_and_hyperparameters_of_a_real_run(sta
     assert {"_hparams_/session_start_info", "_hparams_/session_end_info"} <= set(found.summary_metadata)
 
 
-@pytest.mark.parametrize("wrong", [["data=folder", "data.root=nowhere"], ["callbacks.fidelity.n=1", SIGNALLED]])
-def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["data=folder", "data.root=nowhere"],
+        ["callbacks.fidelity.n=1", SIGNALLED],
+        ["callbacks.samples.n=0"],
+        ["batch_size=5000"],
+        ["model.engine.micro_batches=3"],
+    ],
+)
+@pytest.mark.parametrize("where", ["runs={}/runs", "run_dir={}/mine/a/b/c"])
+def test_a_run_that_cannot_begin_leaves_nothing_and_names_no_folder(tmp_path, caplog, wrong, where):
     with pytest.raises(UserError):
-        train.run(*TINY, f"runs={tmp_path}/runs", *wrong)
-    assert not list(tmp_path.iterdir())
+        train.run(*TINY, where.format(tmp_path), *wrong)
+    assert not list(tmp_path.iterdir()) and "Run folder" not in caplog.text
 
 
 def test_a_file_of_the_users_own_keeps_the_folder_of_a_run_that_cannot_begin(tmp_path):

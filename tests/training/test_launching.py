@@ -171,6 +171,22 @@ def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
     assert kept.stat().st_size
 
 
+def test_a_rank_that_hangs_ends_the_other_in_the_time_that_was_given(tmp_path):
+    first, second = Nodes(tmp_path).start(LONG, "rank_timeout=0.15", "trainer.num_nodes=2")
+    try:
+        wait_for(lambda: list(tmp_path.glob("runs/*/*/last.ckpt")) or first.poll() is not None)
+        second.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        sentence = "A process of this run has ended, or has not answered for 0.15 minutes: see its own output"
+        assert any(sentence in line for line in first.stdout)
+        assert 5 < time.monotonic() - began < 15
+        assert first.wait(timeout=30) == 2
+    finally:
+        for each in (first, second):
+            each.kill()
+            each.communicate()
+
+
 def test_two_processes_make_and_measure_what_one_does(tmp_path, capfd):
     run, cyclegan, photos = tmp_path / "run", tmp_path / "cyclegan.ckpt", tmp_path / "photos"
     train.run(*TINY, f"run_dir={run}")

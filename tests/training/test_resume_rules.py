@@ -92,3 +92,9 @@ def test_a_number_that_json_cannot_express_is_no_change():
 def test_long_lists_are_cut():
     found = [Change(f"callbacks.{number}", 0, 1) for number in range(LISTED + 3)]
     assert [*told(found)][-1].strip() == "and 3 more"
+
+
+def test_a_refusal_names_what_was_typed():
+    found = changes(CONFIG, changed(seed=6))
+    with pytest.raises(UserError, match=r"cannot go on with loss=hinge, which sets seed=6 .*: leave loss=hinge out"):
+        check_changes(found, Path("runs/a/last.ckpt"), "loss=hinge")

@@ -19,6 +19,7 @@ from gan_lab.cli.config.compose import resolve_part
 from gan_lab.cli.config.mistakes import first_line
 from gan_lab.cli.config.parts import check_all, check_class, check_parts
 from gan_lab.cli.config.paths import choices
+from gan_lab.cli.config.refused import REFUSED
 from gan_lab.cli.config.resuming import targets
 from gan_lab.common.device import auto_precision
 from gan_lab.common.errors import UserError
@@ -27,30 +28,6 @@ from gan_lab.common.launch import launched_devices_and_nodes, process_count
 from gan_lab.evaluation.kinds import kind_named, kind_of_config
 from gan_lab.training.trainer import without_remarks
 
-_LENGTH = "the budget sets the length of a run: give budget.images, budget.epochs or budget.minutes"
-_MEASURING = "there is no validation loop: give callbacks.fidelity.every"
-REFUSED = {
-    "max_steps": "Lightning counts every optimizer's steps: give budget.images, budget.epochs or budget.minutes",
-    "max_epochs": "the budget sets the length of a run: give budget.epochs",
-    "min_epochs": _LENGTH,
-    "min_steps": _LENGTH,
-    "precision": "it has a key of its own: give precision",
-    "logger": "loggers have a group of their own: give logger=none, or keys of logger",
-    "callbacks": "callbacks have a group of their own: give callbacks=none, or keys of callbacks",
-    "plugins": "checkpoints are written by a plugin of this program: leave it out",
-    "default_root_dir": "the run's folder has a key of its own: give run_dir",
-    "enable_checkpointing": "checkpoints are written by a callback: give callbacks.checkpoint=null for none",
-    "enable_progress_bar": "the progress bar is a callback: give callbacks.progress=null for none",
-    "use_distributed_sampler": "the loaders divide batches among devices themselves: leave it out",
-    "log_every_n_steps": "it has a key of its own: give log_every",
-    "val_check_interval": _MEASURING,
-    "check_val_every_n_epoch": _MEASURING,
-    "limit_val_batches": _MEASURING,
-    "num_sanity_val_steps": _MEASURING,
-    "gradient_clip_val": "Lightning cannot clip under manual optimisation: give model.engine.clip",
-    "accumulate_grad_batches": "Lightning cannot accumulate under manual optimisation: give model.engine.micro_batches",
-}
-"""Arguments of Lightning's trainer that do not work here, and why."""
 TRAINER = "lightning.pytorch.Trainer"
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 GROUPS = ("loss", "network", "coder", "likelihood", "generator")
@@ -67,8 +44,8 @@ def _check_name(name: Any) -> None:
         raise UserError(f"name={name} is not valid: give a name without .., or the run's own folder as run_dir=….")
 
 
-def validate(config: DictConfig) -> None:
-    """Fills in the values that depend on the machine, and refuses what cannot work.
+def for_machine(config: DictConfig) -> None:
+    """Fills in the values that depend on the machine, after checking the numbers that interpolations compute with.
 
     Args:
         config: the composed configuration; its ``precision``, ``trainer.devices``, ``trainer.num_nodes`` and
@@ -84,10 +61,21 @@ def validate(config: DictConfig) -> None:
     for key, value in _for_machine(resolve_part(config, "trainer")).items():
         config.trainer[key] = value
     config.precision = _precision(config.precision, config.trainer.get("accelerator"))
+
+
+def validate(config: DictConfig) -> None:
+    """Fills in what the machine decides, counts the classes of the user's own images, and refuses what cannot work.
+
+    Args:
+        config: the composed configuration; see ``for_machine`` and ``count_classes`` for what may change.
+
+    Raises:
+        UserError: in one sentence, naming the key that would work.
+    """
+    for_machine(config)
     present = {group for group in GROUPS if config.get(group) is not None}
     _check_groups(config.method, present, set(config.groups))
-    if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
-        config.data.classes = _count_classes(config)
+    count_classes(config)
     data = resolve_part(config, "data")
     check_class("data", data, LightningDataModule)
     check_all(data, "data")
@@ -208,12 +196,17 @@ def _check_groups(method: str, present: set[str], used: set[str]) -> None:
             raise UserError(f"model={method} needs a {group}: give {group}= one of {', '.join(choices(group))}.")
 
 
-def _count_classes(config: DictConfig) -> int:
-    """Returns the number of classes that a conditional model finds in a folder of images; 0 for other models.
+def count_classes(config: DictConfig) -> None:
+    """Sets the number of classes, if it is not given, to what a conditional model finds in a folder of images.
 
     Raises:
         UserError: if the folder cannot be read, or has no classes.
     """
+    if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
+        config.data.classes = _classes(config)
+
+
+def _classes(config: DictConfig) -> int:
     if not config.conditional:
         return 0
     from gan_lab.data.reading.files import ImageFolder

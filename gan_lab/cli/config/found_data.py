@@ -51,6 +51,22 @@ def use_found_formats(config: DictConfig) -> None:
     rank_zero_info(_sentence(config, formats))
 
 
+def use_known_formats(config: DictConfig, recorded: Mapping[str, Any]) -> None:
+    """Sets what is not given of the user's images to what a run found of them, so that they are not looked at again.
+
+    Args:
+        config: the composed configuration; ``data.size``, channels and classes may change.
+        recorded: the run's own configuration. What another default decides now is left open.
+    """
+    for key in _open_keys(config.data):
+        default = "image_size" if key == "size" else "image_channels"
+        found = _get(recorded["data"], key)
+        if found is not None and recorded.get(default, config[default]) == config[default]:
+            OmegaConf.update(config, f"data.{key}", found)
+    if "classes" in config.data and config.data.classes is None:
+        config.data.classes = recorded["data"].get("classes")
+
+
 def _open_keys(data: DictConfig) -> list[str]:
     """Returns the keys of the data that are not given."""
     raw = OmegaConf.to_container(data, resolve=False)
@@ -80,10 +96,10 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
     """
     source, cache = getattr(instantiate(data), "source", None), cache_folder(data.get("cache_dir"))
     if isinstance(source, Recordings):
-        with _without_remarks():
+        with without_remarks():
             return {"image": formats_of_recordings(source.root, cache)}
     found = {}
-    with _without_remarks():  # they are made when the data are read
+    with without_remarks():  # they are made when the data are read
         sets = _sets(source)
     for name, splits in sets.items():
         files = [images for images in splits.values() if isinstance(images, ImageFiles)]
@@ -94,7 +110,8 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
 
 
 @contextmanager
-def _without_remarks() -> Iterator[None]:
+def without_remarks() -> Iterator[None]:
+    """Says nothing of the data in the block."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:

@@ -8,8 +8,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.cli.config.paths import choices
+from gan_lab.cli.config.refused import REFUSED
 from gan_lab.common.arguments import accepted_arguments
 from gan_lab.common.errors import UserError
+from gan_lab.common.near_names import nearest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -19,6 +21,10 @@ Compose = Callable[[Sequence[str]], "DictConfig"]
 QUOTES = """put a value with spaces, commas, colons or brackets in quotes, such as 'name="a, b"'"""
 LISTS = ("metrics", "extractor", "remedy")
 """Groups of which several choices are made at once."""
+FOLDERS = ("root", "a", "b")
+"""Keys of ``data`` that say where the data are."""
+NAMED_PARTS = ("metrics", "quick", "extractor", "callbacks", "logger")
+"""Keys with parts by name, which are left out without a class."""
 NAMED = 8
 """Keys that are named where none is near."""
 
@@ -66,25 +72,17 @@ def parsed_override(text: str) -> Override:
         raise UserError(f"{text} cannot be read: {QUOTES}.") from error
 
 
-def first_alternatives(overrides: Sequence[str]) -> list[str]:
-    """Returns the overrides of a sweep's first job, without globs.
-
-    Raises:
-        UserError: for an override that cannot be read.
-    """
-    return [first for each in overrides if (first := _first(parsed_override(each))) is not None]
-
-
-def _first(override: Override) -> str | None:
+def alternatives(override: Override) -> list[str | None]:
+    """Returns an override for each value of a sweep; of an interval its beginning, and None for a glob."""
     from hydra.core.override_parser.types import ValueType
 
     if not override.is_sweep_override():
-        return str(override.input_line)
+        return [str(override.input_line)]
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
-        return None
+        return [None]
     interval = override.value_type is ValueType.INTERVAL_SWEEP
-    value = override.value().start if interval else next(iter(override.sweep_string_iterator()))  # type: ignore[union-attr]
-    return f"{str(override.input_line).partition('=')[0]}={value}"
+    values = [override.value().start] if interval else override.sweep_string_iterator()  # type: ignore[union-attr]
+    return [f"{str(override.input_line).partition('=')[0]}={value}" for value in values]
 
 
 def _refuse_several(override: Override, groups: Sequence[str], sweeps: bool) -> None:
@@ -126,8 +124,9 @@ def _without(keys: Sequence[Override], overrides: Sequence[Override], compose: C
     """Composes the groups with the keys that are added; without these if they cannot be."""
     from hydra.errors import HydraException
 
-    groups = [first for each in overrides if each not in keys and (first := _first(each)) is not None]
-    added = [first for each in keys if (each.is_add() or each.is_force_add()) and (first := _first(each)) is not None]
+    added_keys = [each for each in keys if each.is_add() or each.is_force_add()]
+    groups = [first for each in overrides if each not in keys and (first := alternatives(each)[0])]
+    added = [first for each in added_keys if (first := alternatives(each)[0])]
     try:
         return compose([*groups, *added])
     except HydraException:
@@ -167,8 +166,10 @@ def _exists(node: Any, key: str) -> bool:
 def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> str:
     """Says that there is no such key, and which is near."""
     parent, _, name = key.rpartition(".")
-    if parent == "trainer" and (why := _refused(name)):
+    if parent == "trainer" and (why := REFUSED.get(name)):
         return f"{key} is not supported: {why}."
+    if parent == "data" and name in FOLDERS and not any(f"data.{each}" in known for each in FOLDERS):
+        return f"data={config.data.get('name')} is read from no folder: leave {key} out, or give {_own(config, known)}."
     if parent in known and name in (_arguments(config, parent) or ()):
         return f"{key} is not set by default: write +{text} to set it."
     if near := _nearest(key, known):
@@ -184,10 +185,11 @@ def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> s
     return f"There is no key {key}: --help lists all keys."
 
 
-def _refused(name: str) -> str | None:
-    from gan_lab.cli.config.checks import REFUSED
-
-    return REFUSED.get(name)
+def _own(config: DictConfig, known: Sequence[str]) -> str:
+    """Returns the choice of data for the user's own files of the kind that is configured."""
+    if "data.domains" in known:
+        return "data=paired" if config.data.get("paired") else "data=unpaired"
+    return "data=frames" if "data.length" in known else "data=folder"
 
 
 def _nearest(key: str, known: Sequence[str]) -> str | None:
@@ -199,8 +201,8 @@ def _nearest(key: str, known: Sequence[str]) -> str | None:
     siblings = [each for each in known if each.rpartition(".")[0] == parent]
     if beside := get_close_matches(name, [each.rpartition(".")[2] for each in siblings], 1, cutoff=0.7):
         return f"{parent}.{beside[0]}" if parent else beside[0]
-    named = set(get_close_matches(name, [each.rpartition(".")[2] for each in known], 3, cutoff=0.8))
-    alike = [each for each in known if each.rpartition(".")[2] in named]
+    named = nearest(name, [each.rpartition(".")[2] for each in known])
+    alike = [each for each in known if each.rpartition(".")[2] == named]
     return next(iter(get_close_matches(key, alike, 1, cutoff=0)), None)
 
 
@@ -231,11 +233,30 @@ def refuse_unread(overrides: Sequence[str], groups: Sequence[str], keys: Sequenc
     for text in (each for each in overrides if each.startswith("+")):
         key = str(parsed_override(text).key_or_group)
         top = key.split(".")[0]
+        _refuse_absent_part(key, text, config)
         if "/" in key or top in (*keys, *groups, "hydra") or _is_referred_to(top, OmegaConf.to_yaml(config)):
             continue
         near = get_close_matches(key, [*keys, *dotted_keys(config)], 2)
         meant = [f"did you mean {each}?" for each in near if each != key]
         raise UserError(f"There is no key {key}: {meant[0] if meant else f'nothing reads it, so leave out {text}.'}")
+
+
+def _refuse_absent_part(key: str, text: str, config: DictConfig) -> None:
+    """Refuses an argument that is added to a part which was not chosen.
+
+    Raises:
+        UserError: naming the parts that there are.
+    """
+    top, name, *arguments = [*key.split("."), ""]
+    if top not in NAMED_PARTS or not any(arguments):
+        return
+    nodes = {each: config[top]._get_node(each) for each in config.get(top) or ()}
+    there = [each for each, node in nodes.items() if _has_keys(node) and "_target_" in node]
+    if _has_keys(nodes.get(name)) and name not in there:
+        listed = (
+            f"{top} has {', '.join(there[:NAMED])}{' and more' if there[NAMED:] else ''}" if there else "none is chosen"
+        )
+        raise UserError(f"There is no {top}.{name} that reads {text}: {listed}, and +{top}.{name}._target_=… adds one.")
 
 
 def _is_referred_to(key: str, text: str) -> bool:
@@ -265,7 +286,7 @@ def _missing(name: str, options: Sequence[str]) -> str:
     """Says that there is no such choice of a group, or no such configuration."""
     group, _, choice = name.rpartition("/")
     known = sorted([*options] or choices(group))
-    near = get_close_matches(choice, known, 1)
-    meant = f"did you mean {near[0]}? Choose among" if near else "choose among"
+    near = nearest(choice, known)
+    meant = f"did you mean {near}? Choose among" if near else "choose among"
     there = f"There is no {group}={choice}" if group else f"There is no configuration {choice}"
     return f"{there}: {meant} {', '.join(known)}." if known else f"{there}: check its spelling."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +14,7 @@ from gan_lab.cli.config.paths import choices
 from gan_lab.cli.requests import words_field
 from gan_lab.cli.values import path_keys
 from gan_lab.common.errors import UserError
+from gan_lab.common.near_names import nearest
 
 if TYPE_CHECKING:
     from gan_lab.cli.requests import Request
@@ -106,8 +106,8 @@ def _refuse_misspelt(word: str, keys: Sequence[str]) -> None:
         raise UserError(
             f"There is no option {key}: give keys without dashes, {' or '.join(f'{each}=…' for each in keys)}."
         )
-    near = get_close_matches(key, keys, 1)
-    meant = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(keys)}."
+    near = nearest(key, keys)
+    meant = f"did you mean {near}?" if near else f"the keys are {', '.join(keys)}."
     raise UserError(f"There is no key {key}: {meant}")
 
 
@@ -136,6 +136,6 @@ def _wrong_choice(argument: str, groups: Sequence[str] | None) -> str | None:
         none = "give [] for none" if found["group"] in LISTS else f"leave {found['group']}= out"
         return f"{argument} is not valid: choose among {', '.join(known)}, or {none}."
     wrong = next((name for name in names if name not in (*known, "null")), None)
-    near = get_close_matches(wrong or "", known, 1)
-    meant = f"did you mean {near[0]}? Choose among" if near else "choose among"
+    near = nearest(wrong or "", known)
+    meant = f"did you mean {near}? Choose among" if near else "choose among"
     return f"There is no {found['group']}={wrong}: {meant} {', '.join(known)}." if wrong else None

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any
 
 from gan_lab.common.arguments import accepted_arguments, convert_arguments, shown
 from gan_lab.common.constraints import ChecksData
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import resolve_target
+from gan_lab.common.near_names import nearest
 from gan_lab.common.upgrade import renamed_arguments
 
 WORDS = ("_target_", "_partial_", "_args_")
@@ -71,8 +71,8 @@ def check_names(key: str, node: Mapping[str, Any], name: str = "", needs: Mappin
     unknown = [] if known is None else [each for each in arguments_of(node) if each not in known]
     if known is not None and unknown:
         named = name or getattr(target, "__name__", str(target))
-        near = get_close_matches(unknown[0], known, 1)
-        listed = f"did you mean {near[0]}?" if near else f"{key} has {', '.join(sorted(known)) or 'none'}."
+        near = nearest(unknown[0], known)
+        listed = f"did you mean {near}?" if near else f"{key} has {', '.join(sorted(known)) or 'none'}."
         need = (needs or {}).get(unknown[0])
         raise UserError(f"{named} has no argument {unknown[0]}: {f'{need}.' if need else listed}")
 

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_lab.cli.config.hydra_versions import register_resolver
-from gan_lab.cli.config.own_data import own
+from gan_lab.cli.config.own_data import own, preset
 
 Size = int | Sequence[int]
 """``data.size``: a side in pixels, or [height, width]."""
@@ -171,7 +171,7 @@ RESOLVERS = (
     *(first, total, default_epochs),
     *(height, width, shorter_side, downsampled, channels, num_classes, levels),
     *(attention_size, translator, discriminator_norm, decoder_channels),
-    *(channels_last, fused, own),
+    *(channels_last, fused, own, preset),
     *(wandb_name, wandb_group, wandb_tags),
 )
 for resolver in RESOLVERS:

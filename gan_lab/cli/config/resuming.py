@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gan_lab.cli.config.overrides import LITERALS
+from gan_lab.cli.config.overrides import LITERALS, takes_path
 from gan_lab.cli.config.paths import choices, home
 from gan_lab.common.upgrade import leaves
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 Leaves = dict[tuple[str, ...], Any]
 """Values of nested mappings by their keys; an empty mapping is a value."""
@@ -88,19 +85,34 @@ def _folder(path: Path) -> Path:
 
 
 def own_overrides(path: Path) -> list[str] | None:
-    """Returns the overrides that a run was started with, given its folder or a checkpoint in it; None if not known."""
+    """Returns the overrides that a run was started with, given its folder or a checkpoint in it; None if not known.
+
+    Their relative paths are those of the folder where it was started.
+    """
     from gan_lab.common.runs import read_json
 
     if not path.exists():
         return None
     folder = _folder(path)
-    info = read_json(folder / "run.json")
+    info, config = read_json(folder / "run.json"), read_json(folder / "config.json")
     if isinstance(info.get("overrides"), list):
-        return [each for each in map(str, info["overrides"]) if not each.startswith("-") or "=" in each]
+        own = [each for each in map(str, info["overrides"]) if not each.startswith("-") or "=" in each]
+        return list(_from_start(own, folder / "last.ckpt", config))
     words = shlex.split(str(info.get("command", "")))
-    if words[:3] != ["python", "-m", "gan_lab.train"]:
-        return None
-    return list(_with_paths(words[3:], read_json(folder / "config.json")))
+    return list(_with_paths(words[3:], config)) if words[:3] == ["python", "-m", "gan_lab.train"] else None
+
+
+def _from_start(own: Sequence[str], checkpoint: Path, config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a run's overrides with its relative paths, and the folder of downloaded data, as they were meant there."""
+    from gan_lab.common.start_folder import PATHS, from_start, start_folder
+
+    start, downloads = start_folder(checkpoint), config.get("data_dir")
+    if start is not None and isinstance(downloads, str) and _choice("data_dir", own) is None:
+        own = [f"data_dir={downloads}", *own]
+    for override in own:
+        key, _, value = override.partition("=")
+        is_path = takes_path(key, PATHS) and value and value not in LITERALS and "${" not in value
+        yield f"{key}={from_start(_unquoted(value), start)}" if start and is_path else override
 
 
 def recorded_overrides(overrides: Sequence[str]) -> list[str]:
@@ -128,37 +140,6 @@ def task_overrides() -> list[str] | None:
     places = [f"--config-dir={each.path}" for each in job.runtime.config_sources if each.provider == "command-line"]
     found = [each for each in job.overrides.hydra if each.startswith("hydra.searchpath")]
     return [*places, *found, *recorded_overrides(job.overrides.task)]
-
-
-def go_on(config: DictConfig, prepare: Callable[[DictConfig], None]) -> None:
-    """Gives a composed configuration that resumes a run what the run's recorded one has of its own.
-
-    Args:
-        config: the composed and prepared configuration, which is changed.
-        prepare: checks and completes a composed configuration.
-
-    Raises:
-        UserError: if there is no such run, it cannot go on with the changes, or its configuration names what only a
-            command line may name.
-    """
-    from omegaconf import OmegaConf, open_dict
-
-    from gan_lab.cli.config.compose import compose, resolve
-    from gan_lab.common.runs import checkpoint_path
-    from gan_lab.training.resume import own_configuration
-    from gan_lab.training.resume_rules import changes, check_changes
-
-    checkpoint = checkpoint_path(str(config.resume))
-    own, alone = own_configuration(checkpoint), compose(own_overrides(checkpoint) or [])
-    prepare(alone)
-    new, base = resolve(config), resolve(alone)
-    merged = with_own(new, base, own)
-    check_changes(changes(own, merged), checkpoint)
-    check_targets(checkpoint, {*targets(merged)} - ({*targets(new)} - {*targets(base)}))
-    with open_dict(config):
-        for key in [*config]:
-            del config[key]
-        config.update(OmegaConf.create(merged))
 
 
 def check_targets(checkpoint: Path, named: Iterable[str]) -> None:

@@ -1,7 +1,5 @@
 """A sweep's jobs: finished ones are not repeated, unfinished ones go on, and one that fails stops no other."""
 
-import atexit
-import functools
 import gc
 import os
 import signal
@@ -15,33 +13,22 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
 from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig
-from rich.console import Console
 
-from gan_lab.cli.config.resolvers import is_multirun
-from gan_lab.cli.records import sweep_record
 from gan_lab.common import runs
 from gan_lab.common.device import versions
 from gan_lab.common.distributed import broadcast, is_rank_zero
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import cluster_environment, join_process_group, process_count
-from gan_lab.evaluation.reports.jobs import JOBS, read_jobs
-from gan_lab.evaluation.reports.sweep import write_sweep
+from gan_lab.evaluation.reports.jobs import JOBS
 from gan_lab.training.callbacks.stop import SIGNALS
 from gan_lab.training.fit import fit
 from gan_lab.training.resume import FOLDER, RESUMED, choose_run_dir
 from gan_lab.training.run_config import RunConfig
-from gan_lab.training.study import JOURNAL_FILE
 
 _current: dict[str, Any] = {}
 """The record of the job that runs."""
-
-
-def is_job() -> bool:
-    """True if this process runs a job of a sweep."""
-    return is_multirun()
 
 
 def recorded(perform: Callable[[DictConfig], Any], config: DictConfig) -> Any:
@@ -59,7 +46,6 @@ def recorded(perform: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     _current.update({"job": job.job.num, "overrides": list(job.overrides.task), "state": "running", "run": None})
     first = is_rank_zero()
     if first:
-        path.parent.mkdir(parents=True, exist_ok=True)
         runs.write_json(path, _current)
     try:
         value = perform(config)
@@ -89,7 +75,7 @@ def run_job(config: RunConfig, command: str) -> float | None:
         UserError: for a configuration that cannot work.
         RuntimeError: if processes of the job's own fail.
     """
-    config = config.resuming("auto") if config.resume is None else config
+    config = config if config.resume is False else config.resuming_itself()
     found = _finished(config)
     _current["found"] = found is not None
     if found is None:
@@ -216,47 +202,3 @@ def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Table(Callback):
-    """Prints and writes a table of all jobs at the sweep's end, however it ends.
-
-    Args:
-        record: the path of a JSON file that keeps the table, with what it was made by.
-    """
-
-    def __init__(self, record: str | None = None) -> None:
-        self.record = record
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Removes the records of an earlier sweep in the same folder, unless a search goes on; its runs stay."""
-        folder = Path(str(config.hydra.sweep.dir))
-        if is_rank_zero() and not (folder / JOURNAL_FILE).exists():
-            for path in (folder / JOBS).glob("*.json"):
-                if path.stem.isdecimal():  # a user's own file stays
-                    path.unlink()
-        self.last = functools.partial(self._tell, folder, list(config.hydra.overrides.task))
-        atexit.register(self.last)
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Exits with status 1 if jobs failed, unless the sweep is cut short, which Hydra 1.4 calls this for too."""
-        atexit.unregister(self.last)
-        cut_short = sys.exc_info()[0] is not None
-        if (failed := self.last()) and not cut_short:
-            sys.exit(failed)
-
-    def _tell(self, folder: Path, overrides: list[str]) -> int:
-        """Returns an exit status."""
-        jobs = read_jobs(folder / JOBS)
-        if not jobs or not is_rank_zero():  # of another command than train
-            return 0
-        tables, written = write_sweep(folder, jobs)
-        Console().print(*tables, sep="\n")
-        if self.record:
-            written.append(Path(self.record))
-            runs.write_json(written[-1], sweep_record(jobs, overrides))
-        print(f"Wrote {', '.join(map(str, written))}")
-        if failed := [job for job in jobs if job.state == "failed"]:
-            print(f"gan_lab: {len(failed)} of {len(jobs)} jobs failed:", file=sys.stderr)
-            print(*(f"  {job.number}: {job.error}" for job in failed), sep="\n", file=sys.stderr)
-        return int(bool(failed))

@@ -19,6 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.errors import report_user_errors
+from gan_lab.common.atomic import make_folder
 from gan_lab.training.study import STUDY_NAME, open_storage
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Search(Sweeper):
         if not space:
             raise _wrong("There is nothing to search: give ranges such as model.g_optimizer.lr=interval(1e-4,1e-2).")
         folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         study = self._study(folder, _direction(self.config, self.direction))
         if start := _as_asked(self.start, space):
             study.enqueue_trial(start, skip_if_exists=True)

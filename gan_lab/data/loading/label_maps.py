@@ -39,22 +39,31 @@ def describe_ids(found: Mapping[int, int], domain: Domain) -> str:
 
 
 def check_ids(found: Mapping[int, int], domain: Domain, key: str) -> None:
-    """Checks that label maps have the ids of the classes. Beside two of these, 255 may mean that there is no class.
+    """Checks that label maps have the ids of the classes; see ``misfit``.
+
+    Raises:
+        UserError: for other ids; it names the key that maps them.
+    """
+    if wrong := misfit(found, domain, key):
+        raise UserError(wrong)
+
+
+def misfit(found: Mapping[int, int], domain: Domain, key: str) -> str:
+    """Says what is wrong if label maps have other ids than the classes; empty if nothing is.
+
+    Beside two of the classes, 255 may mean that there is no class.
 
     Args:
         found: pixels by id.
         domain: the classes, which may state their ids: then all other ids mean that there is no class.
         key: the user's name for the domain, such as "data.domains.b".
-
-    Raises:
-        UserError: for other ids; it names the key that maps them.
     """
     ids, known = sorted(found), [number for number in found if number in domain.class_ids]
     foreign = [number for number in ids if number not in known]
     if not foreign or (known and domain.ids) or (foreign == [UNKNOWN] and len(known) > 1):
-        return
+        return ""
     advice = f"give {key}.labels={ids[-1] + 1}, or {key}.ids=[…] with the id of each class"
     if len(ids) == domain.labels:
         advice = f"give {key}.ids=[{','.join(map(str, ids))}]"
     stated = f"ids={list(domain.ids)}" if domain.ids else f"labels={domain.labels}"
-    raise UserError(f"{key}.{stated} does not fit label maps with the ids {listed([*map(str, ids)])}: {advice}.")
+    return f"{key}.{stated} does not fit label maps with the ids {listed([*map(str, ids)])}: {advice}."

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
@@ -74,14 +76,14 @@ class ClipsDataModule(LightningDataModule):
         self,
         source: ClipSource,
         name: str,
-        channels: int,
-        size: int | Sequence[int],
-        length: int,
-        batch_size: int,
-        seed: int = 0,
+        channels: PositiveInt,
+        size: PositiveInt | Sequence[PositiveInt],
+        length: PositiveInt,
+        batch_size: PositiveInt,
+        seed: Seed = 0,
         flip: bool = False,
-        workers: int = 0,
-        classes: int = 0,
+        workers: Natural = 0,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         check_counts(channels=channels, length=length, batch_size=batch_size)
@@ -102,6 +104,11 @@ class ClipsDataModule(LightningDataModule):
             has = f"have {known} classes" if known else "have no classes; clips of one moving digit have 10"
             raise UserError(f"data.classes={self.classes} is not valid, because these clips {has}: give {known}.")
         return splits
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their numbers; empty if they are not known, or not used."""
+        return list(getattr(self.splits["train"], "class_names", ())) if self.classes else []
 
     def _split(self, split: str) -> ClipSet:
         check_choice("split", split, SPLITS)
@@ -147,8 +154,13 @@ class ClipsDataModule(LightningDataModule):
         return self._split(split).fingerprint()
 
     def identities(self) -> dict[str, Identity]:
-        """Returns what "train" and "test" are known again by."""
-        return {split: {"count": self.count(split), "hash": self.fingerprint(split)} for split in SPLITS}
+        """Returns what "train" and "test" are known again by, classes included: of an endless set those of an epoch."""
+        return {split: self._identity(split) for split in SPLITS}
+
+    def _identity(self, split: str) -> Identity:
+        labels = self._split(split).label(0, np.arange(self.count(split))) if self.classes else None
+        known: Identity = {"count": self.count(split), "hash": self.fingerprint(split)}
+        return known if labels is None else known | {"labels": blake2b(labels.tobytes(), digest_size=16).hexdigest()}
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol."""
@@ -160,4 +172,5 @@ class ClipsDataModule(LightningDataModule):
             "flip": self.flip,
             **self.source.facts,
             "splits": {s: {"count": self.count(s), "found": self.splits[s].summary()} for s in SPLITS},
+            **({"class_names": self.class_names} if self.class_names else {}),
         }

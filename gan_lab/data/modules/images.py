@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
@@ -75,20 +76,20 @@ class ImageDataModule(LightningDataModule):
         self,
         source: ImageSource,
         name: str,
-        channels: int,
-        classes: int | None,
-        size: int | Sequence[int],
-        batch_size: int,
-        seed: int = 0,
-        limit: int | None = None,
+        channels: PositiveInt,
+        classes: Natural | None,
+        size: PositiveInt | Sequence[PositiveInt],
+        batch_size: PositiveInt,
+        seed: Seed = 0,
+        limit: PositiveInt | None = None,
         flip: bool = False,
         crop: str = "center",
-        workers: int = 0,
+        workers: Natural = 0,
         cache: str = "auto",
         cache_dir: str | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
         binarize: str | None = None,
-        binarize_seed: int = 0,
+        binarize_seed: Seed = 0,
     ) -> None:
         super().__init__()
         if binarize is not None:

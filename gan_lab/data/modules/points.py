@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
@@ -69,17 +70,17 @@ class PointsDataModule(LightningDataModule):
     def __init__(
         self,
         layout: str,
-        spacing: float,
-        deviation: float,
-        scale: float,
-        count: int,
-        batch_size: int,
-        seed: int = 0,
+        spacing: PositiveFloat,
+        deviation: NonNegative,
+        scale: PositiveFloat,
+        count: PositiveInt,
+        batch_size: PositiveInt,
+        seed: Seed = 0,
         name: str = "gaussians",
-        workers: int = 0,
-        channels: int = 2,
-        size: Sequence[int] = (1, 1),
-        classes: int | None = None,
+        workers: Natural = 0,
+        channels: PositiveInt = 2,
+        size: Sequence[PositiveInt] = (1, 1),
+        classes: Natural | None = None,
     ) -> None:
         super().__init__()
         layouts = {"ring": _ring, "grid": _grid}

@@ -10,6 +10,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity, RealImages
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
@@ -18,7 +19,7 @@ from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import DomainBatches, RandomCropFlip
 from gan_lab.data.loading.cache import Ragged, Rendered, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
-from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids
+from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids, misfit
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
 from gan_lab.data.reading.files import ImageFiles, same_format
@@ -78,17 +79,17 @@ class TranslationDataModule(LightningDataModule):
         name: str,
         domains: Mapping[str, Mapping[str, Any]],
         paired: bool,
-        size: int | Sequence[int],
-        batch_size: int,
-        seed: int = 0,
-        limit: int | None = None,
+        size: PositiveInt | Sequence[PositiveInt],
+        batch_size: PositiveInt,
+        seed: Seed = 0,
+        limit: PositiveInt | None = None,
         flip: bool = True,
         preprocess: str = "resize_and_crop",
-        load_size: int | Sequence[int] | None = None,
-        workers: int = 0,
+        load_size: PositiveInt | Sequence[PositiveInt] | None = None,
+        workers: Natural = 0,
         cache: str = "auto",
         cache_dir: str | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
     ) -> None:
         super().__init__()
         check_choice("preprocess", preprocess, tuple(RESIZE_MODES))
@@ -187,7 +188,8 @@ class TranslationDataModule(LightningDataModule):
             for side, rendered in self.rendered(split, training=split == "train").items():
                 log_summary(f"{self.name}, {side}, {split}", rendered)
         for side, found in self._ids.items():
-            rank_zero_info(f"Data {self.name}, {side}: {describe_ids(found, self.domains[side])}.")
+            if not misfit(found, self.domains[side], side):  # training refuses the others
+                rank_zero_info(f"Data {self.name}, {side}: {describe_ids(found, self.domains[side])}.")
 
     def setup(self, stage: str) -> None:
         """Reads the data.

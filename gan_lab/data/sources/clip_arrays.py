@@ -1,6 +1,6 @@
 """Clips that are an array."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -22,12 +22,14 @@ class ArrayClips:
         description: of the clips, for a summary.
         labels: classes, int64 (N,), or None.
         classes: K, the number of classes; 0 without labels.
+        class_names: names of the classes, in the order of their numbers; empty if they are not known.
     """
 
     frames: UInt8Array
     description: str
     labels: Int64Array | None = None
     classes: int = 0
+    class_names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.frames)

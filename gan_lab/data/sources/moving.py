@@ -99,6 +99,11 @@ class MovingDigitClips:
         """Clips of a single digit have its class."""
         return 10 if self.digits == 1 else 0
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes: the digits."""
+        return tuple(map(str, range(self.classes)))
+
     def label(self, epoch: int, rows: Int64Array) -> Int64Array | None:
         return self.classes_of((epoch, rows))[:, 0] if self.classes else None
 

@@ -4,10 +4,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypedDict, TypeVar
 
 import torch
 
+from gan_lab.common.distributed import raise_lost_rank
+from gan_lab.common.stopping import attempt, separately
 from gan_lab.evaluation.factories import MetricFactory, build_metric, is_model_metric, metric_name, plain_options
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.gallery import Gallery, Sheet
@@ -29,6 +32,9 @@ PROBING_SECONDS = 1.0
 
 Described = dict[str, Mapping[str, object]]
 """By metric, what the protocol states besides its options."""
+
+Failed = dict[str, Exception]
+"""By metric, the error that it failed with."""
 
 
 class EvaluatorOptions(TypedDict, total=False):
@@ -115,7 +121,7 @@ class Evaluator(ABC, Generic[Model, Data]):
         return None
 
     def seconds_per_item(self, model: Model) -> tuple[float, float]:
-        """Measures the seconds that it takes to generate an item, and to extract its features (collective).
+        """Measures the seconds that it takes to generate an item, and to extract its features, on this rank.
 
         The first time loads weights and compiles, and does not count; where items are fast, more are taken.
         """
@@ -139,8 +145,10 @@ class Evaluator(ABC, Generic[Model, Data]):
             generated, extracted, began = generated + middle - began, extracted + ended - middle, ended
         return generated / items.n, extracted / items.n
 
-    def evaluate_model_metrics(self, model: Model, context: Mapping[str, object]) -> tuple[Values, Described]:
+    def evaluate_model_metrics(self, model: Model, context: Mapping[str, object]) -> tuple[Values, Described, Failed]:
         """Computes those of the metrics that are model metrics and apply to the model and its data (collective).
+
+        One that fails on any rank is left out.
 
         Args:
             model: the model.
@@ -149,15 +157,29 @@ class Evaluator(ABC, Generic[Model, Data]):
         options = EvalOptions(self.seed, self.truncation, self.batch_size, self.progress, self.cache_dir)
         found: Values = {}
         described: Described = {}
+        failed: Failed = {}
         for name, factory in self.metrics.items():
-            metric = build_metric(factory, context) if is_model_metric(factory) else None
-            if not isinstance(metric, ModelMetric) or not metric.applies_to(model, self.data):
-                continue
-            metric.to(device_of(model))
-            metric.update(model, self.data, options)
-            found |= {metric_name(None, key): value for key, value in metric.compute().items()}
-            described[name] = metric.described
-        return found, described
+            try:
+                metric = separately(partial(self._updated, factory, model, context, options))
+                values = separately(attempt(metric.compute)) if metric else {}
+                found |= {metric_name(None, key): value for key, value in values.items()}
+            except Exception as error:
+                raise_lost_rank(error)
+                failed[name] = error
+            else:
+                described |= {name: metric.described} if metric else {}
+        return found, described, failed
+
+    def _updated(
+        self, factory: MetricFactory, model: Model, context: Mapping[str, object], options: EvalOptions
+    ) -> ModelMetric[Any, Any] | None:
+        """Builds a model metric and queries the model with this rank's share; returns None if it does not apply."""
+        metric = build_metric(factory, context) if is_model_metric(factory) else None
+        if not isinstance(metric, ModelMetric) or not metric.applies_to(model, self.data):
+            return None
+        metric.to(device_of(model))
+        metric.update(model, self.data, options)
+        return metric
 
     def metric_protocol(self, described: Described) -> dict[str, dict[str, object]]:
         """Returns what the protocol states of each metric: its options, and what it describes of itself."""

@@ -64,15 +64,17 @@ class ClipEvaluator(Evaluator[Model, RealClips]):
             protocol: the protocol's first entries.
         """
         shape = self.data.channels, self.data.height, self.data.width
-        found, described = self.evaluate_model_metrics(
+        found, described, failed = self.evaluate_model_metrics(
             model, {"weights": self.weights, "shape": shape, "max_n": self.n}
         )
         metrics, curves = self._compare(model)
         ordered = (scalars_of(found), metrics)[:: 1 if self.model_metrics_first else -1]
-        described |= self.suite.described if self.suite else {}
+        if self.suite:
+            described, failed = described | self.suite.described, failed | self.suite.failed
         shared = {"seed": self.seed, "precision": "fp32", "metrics": self.metric_protocol(described)}
         info = environment_info(model, self.data.describe(), self.extractors if self.suite else [])
-        return EvaluationResult({**ordered[0], **ordered[1]}, curves | curves_of(found), {**protocol, **shared, **info})
+        protocol = {**protocol, **shared, **info}
+        return EvaluationResult({**ordered[0], **ordered[1]}, curves | curves_of(found), protocol, failed)
 
     def _compare(self, model: Model) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Computes the comparisons of features; a single clip has no distribution to compare."""

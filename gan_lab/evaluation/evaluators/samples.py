@@ -52,7 +52,7 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
         if reconstructions:
             suite.set_baseline(RECONSTRUCTED, reconstructions)  # computed anew each time, as the model changes
         metrics, curves = suite.evaluate(self.source(model))
-        found, described = self.evaluate_model_metrics(model, {**self._context, "shape": self._shape})
+        found, described, failed = self.evaluate_model_metrics(model, {**self._context, "shape": self._shape})
         protocol: dict[str, object] = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
         protocol |= {"draws": model.draws} if hasattr(model, "draws") else {}
@@ -61,7 +61,7 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
         protocol |= {"judge": self.mode_classifier.describe()} if self.mode_classifier else {}
         protocol["metrics"] = self.metric_protocol({**suite.described, **described})
         protocol |= environment_info(model, self.data.describe(), self.extractors)
-        return EvaluationResult(metrics | scalars_of(found), curves | curves_of(found), protocol)
+        return EvaluationResult(metrics | scalars_of(found), curves | curves_of(found), protocol, suite.failed | failed)
 
     @property
     def _context(self) -> dict[str, object]:

@@ -61,7 +61,8 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
             found |= self.suites[name].evaluate(images, name)[0] | images.errors()
         data = {"paired": self.data.paired, **{side: self.data.sides[side].describe() for side in ("a", "b")}}
         protocol = self._protocol(counts) | environment_info(model, data, self.extractors)
-        return EvaluationResult(means_over(model.directions, self.extractors, found) | found, {}, protocol)
+        failed = {f"{key}_{name}": error for name in counts for key, error in self.suites[name].failed.items()}
+        return EvaluationResult(means_over(model.directions, self.extractors, found) | found, {}, protocol, failed)
 
     def probe(self, model: Translates, n: int) -> TranslatedImages:
         """Returns n translations of one direction."""

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveFloat, PositiveInt, Signed
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features.extractors import Extractor, sha256
 
@@ -49,9 +50,9 @@ class Backbone(Extractor):
         network: nn.Module,
         weights: str | Path,
         layer: str | None = None,
-        size: int = 224,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        size: PositiveInt = 224,
+        mean: Sequence[Signed] = (0.485, 0.456, 0.406),
+        std: Sequence[PositiveFloat] = (0.229, 0.224, 0.225),
         adapt: Adapt | None = None,
     ) -> None:
         super().__init__()

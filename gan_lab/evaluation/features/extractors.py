@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
@@ -46,8 +47,8 @@ class Extractor(nn.Module, ABC):
     """
 
     name: str
-    dim: int
-    classes: int
+    dim: PositiveInt
+    classes: Natural
     resizer: str
     sha256: str
     published: Mapping[str, str] = MappingProxyType({})

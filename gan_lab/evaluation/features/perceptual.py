@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
@@ -141,7 +142,7 @@ def lpips(network: str, weights: str | None = None) -> LPIPS | None:
 
 
 def perceptual_distance(
-    networks: Sequence[str], shortest: int, weights: Mapping[str, str | None] | None = None
+    networks: Sequence[str], shortest: PositiveInt, weights: Mapping[str, str | None] | None = None
 ) -> PerceptualDistance:
     """Returns LPIPS over the first of these networks that has weights, else ``ColourDistance``.
 

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import PositiveInt, Seed
 from gan_lab.common.capabilities import LabelledImages, Samples
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.progress import track
-from gan_lab.common.stopping import in_rounds
+from gan_lab.common.stopping import in_rounds, separately
 from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers, shared_blocks
 from gan_lab.evaluation.cache import cached
 from gan_lab.evaluation.feature_table import ImageTable
@@ -40,7 +41,7 @@ class ClassificationAccuracy(ModelMetric[Samples, LabelledImages]):
         seed: seed of the classifiers' weights and batches.
     """
 
-    def __init__(self, n: int = 10_000, steps: int = 300, seed: int = 0) -> None:
+    def __init__(self, n: PositiveInt = 10_000, steps: PositiveInt = 300, seed: Seed = 0) -> None:
         super().__init__()
         self.n, self.steps, self.seed = n, steps, seed
         self.samples: ImageTable | None = None
@@ -64,7 +65,9 @@ class ClassificationAccuracy(ModelMetric[Samples, LabelledImages]):
         """Trains and tests the classifiers (collective)."""
         assert self.samples is not None
         fake = self.samples.compute().cpu(), torch.arange(self.n) % self.data.classes
-        real, test = (_real_images(self.data, split, n) for split, n in (("train", self.n), ("test", None)))
+        real, test = separately(
+            lambda: [_real_images(self.data, split, n) for split, n in (("train", self.n), ("test", None))]
+        )
         self.described = {"real": len(real[1]), "test": len(test[1])}
         both = torch.cat([fake[0], real[0]]), torch.cat([fake[1], real[1]])
         accuracies = {
@@ -78,8 +81,8 @@ class ClassificationAccuracy(ModelMetric[Samples, LabelledImages]):
         return broadcast(found)  # float32 sums differ between machines
 
     def _train_and_test(self, images: Labelled, test: Labelled) -> float:
-        network = train_classifier(images, self.data.classes, self.steps, self.seed, self.device, self.progress)
-        return accuracy(network, test)
+        options = self.data.classes, self.steps, self.seed, self.device, self.progress
+        return separately(lambda: accuracy(train_classifier(images, *options), test))
 
     def _real_accuracy(self, real: Labelled, test: Labelled) -> float:
         """Returns the accuracy after training on real images, which do not change, so it is cached."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import Share
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
@@ -45,7 +46,7 @@ class Confidence(Comparison[float, float]):
 
     input = "logits"
 
-    def __init__(self, class_logits: slice, threshold: float = 0.8) -> None:
+    def __init__(self, class_logits: slice, threshold: Share = 0.8) -> None:
         if not 0 < threshold <= 1:
             raise UserError(f"metrics.confidence.threshold={threshold} is not valid: give a number above 0, up to 1.")
         super().__init__(ConfidentCount(class_logits, threshold), ConfidentCount(class_logits, threshold))

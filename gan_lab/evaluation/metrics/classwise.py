@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.class_names import listed
 from gan_lab.evaluation.metrics.frechet import GroupedMoments, MomentSums, frechet_distance
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values, digest
@@ -33,7 +34,9 @@ class ClasswiseFrechetDistance(Comparison[list[MomentSums], list[MomentSums]]):
         NotApplicableError: if a class has fewer than two images, or the covariances need too much memory.
     """
 
-    def __init__(self, dim: int, labels: tuple[Tensor, Tensor], classes: int, class_names: Sequence[str] = ()) -> None:
+    def __init__(
+        self, dim: PositiveInt, labels: tuple[Tensor, Tensor], classes: Natural, class_names: Sequence[str] = ()
+    ) -> None:
         for side, each in zip(("real images", "samples"), labels, strict=True):
             few = [(k, count) for k, count in enumerate(torch.bincount(each, minlength=classes).tolist()) if count < 2]
             if few:

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import RealClips, SamplesClips
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.feature_table import FeatureTable
@@ -38,7 +39,7 @@ class DigitConsistency(ModelMetric[SamplesClips, RealClips]):
         UserError: if n is below 1.
     """
 
-    def __init__(self, n: int = 1000, max_n: int | None = None) -> None:
+    def __init__(self, n: PositiveInt = 1000, max_n: PositiveInt | None = None) -> None:
         super().__init__()
         if n < 1:
             raise UserError(f"n={n} is not valid for digit consistency: give at least 1 clip.")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.images import to_float
 from gan_lab.common.precision import full_precision
 from gan_lab.evaluation.feature_table import ImageTable
@@ -57,12 +58,12 @@ class Diversity(Comparison[Tensor, Tensor]):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        real: int,
-        fake: int,
+        shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        real: PositiveInt,
+        fake: PositiveInt,
         name: str,
         pair_metric: PairMetric,
-        max_pairs: int = 1000,
+        max_pairs: PositiveInt = 1000,
         labels: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         pairs = [
@@ -126,10 +127,10 @@ class StructuralDiversity(Diversity):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        real: int,
-        fake: int,
-        max_pairs: int = 1000,
+        shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        real: PositiveInt,
+        fake: PositiveInt,
+        max_pairs: PositiveInt = 1000,
         labels: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__(shape, real, fake, "ms_ssim", ms_ssim_of_size(shape), max_pairs, labels)
@@ -147,11 +148,11 @@ class PerceptualDiversity(Diversity):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        real: int,
-        fake: int,
+        shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        real: PositiveInt,
+        fake: PositiveInt,
         distance: PerceptualDistance | None = None,
-        max_pairs: int = 1000,
+        max_pairs: PositiveInt = 1000,
         labels: tuple[Tensor, Tensor] | None = None,
         weights: Mapping[str, str | None] | None = None,
     ) -> None:

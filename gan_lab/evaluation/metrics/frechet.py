@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values, digest
@@ -235,7 +236,7 @@ class FrechetDistance(Comparison[Moments | Tensor, Moments | Tensor]):
 
     baseline_keys = ("fd",)
 
-    def __init__(self, dim: int, real: int | None = None, fake: int | None = None) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt | None = None, fake: PositiveInt | None = None) -> None:
         super().__init__(_side(dim, real, with_factor=True), _side(dim, fake, with_factor=False))
 
     def compare(self, real: Moments | Tensor, fake: Moments | Tensor) -> Values:

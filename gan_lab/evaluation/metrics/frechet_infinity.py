@@ -11,6 +11,7 @@ from math import ceil
 import numpy as np
 import torch
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.metrics.frechet import (
     FeatureMoments,
     GroupedMoments,
@@ -50,7 +51,7 @@ class FrechetInfinity(Comparison[Moments, list[MomentSums]]):
         NotApplicableError: if there are too few samples.
     """
 
-    def __init__(self, dim: int, fake: int) -> None:
+    def __init__(self, dim: PositiveInt, fake: PositiveInt) -> None:
         if fake < MIN_SAMPLES:
             raise NotApplicableError(f"{fake} samples are too few to extrapolate from: it needs {MIN_SAMPLES}.")
         super().__init__(

@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.features.extractors import luma
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
-Shape = tuple[int, int, int]
+Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
 """(C, H, W)."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt, Seed
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
@@ -44,7 +45,13 @@ class KernelDistance(Comparison[Tensor, Tensor]):
     baseline_keys = ("kd", "kd.error")
 
     def __init__(
-        self, dim: int, real: int, fake: int, subsets: int | None = None, size: int = 1000, seed: int = 2020
+        self,
+        dim: PositiveInt,
+        real: PositiveInt,
+        fake: PositiveInt,
+        subsets: PositiveInt | None = None,
+        size: PositiveInt = 1000,
+        seed: Seed = 2020,
     ) -> None:
         if min(real, fake) < 3:
             raise NotApplicableError(f"it needs at least 3 images on each side, and there are {real} and {fake}.")

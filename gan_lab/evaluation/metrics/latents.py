@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import HasPosterior, Quantizes, RealImages
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
@@ -70,7 +71,7 @@ class ActiveUnits(ModelMetric[HasPosterior, RealImages]):
         UserError: if n is below 2.
     """
 
-    def __init__(self, n: int = 2000) -> None:
+    def __init__(self, n: PositiveInt = 2000) -> None:
         super().__init__()
         if n < 2:
             raise UserError(f"n={n} is not valid for active units: their variance needs at least 2 images.")
@@ -158,7 +159,7 @@ class CodebookUsage(ModelMetric[Quantizes, RealImages]):
         UserError: if n is below 1.
     """
 
-    def __init__(self, n: int = 2000) -> None:
+    def __init__(self, n: PositiveInt = 2000) -> None:
         super().__init__()
         if n < 1:
             raise UserError(f"n={n} is not valid for the codebook's usage: give at least 1 image.")

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import HasLikelihood, RealImages
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
@@ -36,7 +37,7 @@ class Likelihood(ModelMetric[HasLikelihood, RealImages]):
         UserError: if one of them is below 1.
     """
 
-    def __init__(self, n: int | None = None, k: int = 500, n_weighted: int = 1000) -> None:
+    def __init__(self, n: PositiveInt | None = None, k: PositiveInt = 500, n_weighted: PositiveInt = 1000) -> None:
         super().__init__()
         if min(k, n_weighted, 1 if n is None else n) < 1:
             raise UserError(f"n={n}, k={k}, n_weighted={n_weighted} is not valid for a likelihood: give at least 1.")

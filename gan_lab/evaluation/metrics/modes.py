@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan_lab.common.capabilities import Samples
 from gan_lab.common.precision import full_precision
+from gan_lab.common.stopping import separately
 from gan_lab.data.subsets import shared_blocks
 from gan_lab.evaluation.features.extractors import Grey
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
@@ -137,7 +138,11 @@ def count_modes(
 ) -> dict[str, float]:
     """Returns the metrics of ``ModeCounts`` over samples 0 … n - 1 of the seed (collective)."""
     counts = ModeCounts(classifier.modes).to(device)
-    for start, count in shared_blocks(n, batch_size, "counting modes", progress):
-        counts.update(classifier(model.sample(count, seed=seed, start=start, truncation=truncation)))
+
+    def count_share() -> None:
+        for start, count in shared_blocks(n, batch_size, "counting modes", progress):
+            counts.update(classifier(model.sample(count, seed=seed, start=start, truncation=truncation)))
+
+    separately(count_share)
     found: dict[str, float] = counts.compute()
     return found

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Decodes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
@@ -40,10 +41,10 @@ class PathLength(ModelMetric[Decodes, object]):
 
     def __init__(
         self,
-        n: int = 1000,
+        n: PositiveInt = 1000,
         distance: PerceptualDistance | None = None,
-        epsilon: float = 1e-4,
-        shape: tuple[int, int, int] | None = None,
+        epsilon: PositiveFloat = 1e-4,
+        shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None,
         weights: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
@@ -88,7 +89,7 @@ class PrecisionRecall(Comparison[Tensor, Tensor]):
         NotApplicableError: if a side has no more than k images.
     """
 
-    def __init__(self, dim: int, real: int, fake: int, k: int = 3) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, k: PositiveInt = 3) -> None:
         _check_count(k, real, fake)
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
         self.k = k
@@ -117,7 +118,7 @@ class DensityCoverage(Comparison[Tensor, Tensor]):
         NotApplicableError: if there are no more than k real images.
     """
 
-    def __init__(self, dim: int, real: int, fake: int, k: int = 5) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, k: PositiveInt = 5) -> None:
         _check_count(k, real)
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
         self.k = k
@@ -148,7 +149,7 @@ class Authenticity(Comparison[Tensor, Tensor]):
         NotApplicableError: if there is only one real image.
     """
 
-    def __init__(self, dim: int, real: int, fake: int) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt) -> None:
         _check_count(1, real)
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
 

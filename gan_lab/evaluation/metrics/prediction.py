@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.capabilities import Predicts, RealClips
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
@@ -55,12 +56,12 @@ class Prediction(ModelMetric[Predicts, RealClips]):
 
     def __init__(
         self,
-        n: int | None = None,
-        n_perceptual: int = 100,
+        n: PositiveInt | None = None,
+        n_perceptual: Natural = 100,
         distance: PerceptualDistance | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None,
         weights: Mapping[str, str | None] | None = None,
-        max_n: int | None = None,
+        max_n: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         if n is not None and n < 1:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import RealImages, Reconstructs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
@@ -52,9 +53,9 @@ class Reconstruction(ModelMetric[Reconstructs, RealImages]):
 
     def __init__(
         self,
-        n: int = 1000,
+        n: PositiveInt = 1000,
         distance: PerceptualDistance | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None,
         weights: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__()

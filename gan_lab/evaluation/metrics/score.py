@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 
@@ -87,7 +88,7 @@ class Score(Comparison[Scored, Scored]):
     input = "logits"
     baseline_keys = ("cs",)
 
-    def __init__(self, dim: int, real: int, fake: int, splits: int = 10) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, splits: PositiveInt = 10) -> None:
         super().__init__(*(ClassifierScore(dim, n, min(splits, n)) for n in (real, fake)))
 
     def compare(self, real: Scored, fake: Scored) -> Values:

@@ -98,9 +98,15 @@ class Evaluation:
         return isinstance(self.evaluator, SampleEvaluator)
 
     def measure(self, page: bool) -> tuple[EvaluationRecord, Gallery | None]:
-        """Computes the record and, for a page, the gallery, on every rank. Collective."""
+        """Computes the record and, for a page, the gallery, on every rank. Collective.
+
+        Raises:
+            Exception: what a metric raised, if none could be computed.
+        """
         began = time.monotonic()
         report = self.evaluator.evaluate(self.model)
+        if report.failed and not report.metrics:
+            raise next(iter(report.failed.values()))
         seconds = round(time.monotonic() - began, 2)
         gallery = self.evaluator.gallery(self.model) if page else None
         return cast(EvaluationRecord, {**self.facts, "seconds": seconds, **report.record()}), gallery
@@ -110,11 +116,12 @@ class Evaluation:
         return self.against or self.evaluator.comparison_text(record["protocol"])
 
     def lines(self, record: EvaluationRecord) -> list[Table | str]:
-        """Returns the metrics as a table for the terminal, and a sentence about those without a finite value."""
+        """Returns the metrics as a table for the terminal, and sentences about those without a finite value."""
         table = metrics_table(record["figures"], self.comparison(record), record.get("images_seen"))
         undefined = ", ".join(record.get("undefined", ()))
         sentence = f"No finite value, for example because there are too few images: {undefined}"
-        return [table, *([sentence] if undefined else [])]
+        failed = [f"{name} failed, so it is missing: {why}" for name, why in record.get("failed", {}).items()]
+        return [table, *([sentence] if undefined else []), *failed]
 
     def write_page(
         self, path: Path, record: EvaluationRecord, gallery: Gallery | None, trial: Path | None = None

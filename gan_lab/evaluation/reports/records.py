@@ -24,6 +24,8 @@ class EvaluationRecord(TypedDict):
     seconds: NotRequired[float]
     undefined: NotRequired[list[str]]
     """Metrics without a finite value."""
+    failed: NotRequired[dict[str, str]]
+    """Why metrics are missing that raised an error, by metric."""
     fake: NotRequired[Settings]
     """Description of the folder of generated images, if the images came from two folders."""
 

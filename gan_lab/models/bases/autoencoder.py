@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
@@ -40,7 +41,7 @@ class Autoencoder(AlternatingModule):
         decoder: nn.Module,
         prior: Prior | None,
         optimizers: Mapping[str, MakeOptimizer],
-        classes: int = 0,
+        classes: Natural = 0,
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__(optimizers, engine, {"encoder": encoder, "decoder": decoder})

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
@@ -61,7 +62,7 @@ class GANModule(AlternatingModule):
         objective: AdversarialObjective,
         g_optimizer: MakeOptimizer,
         d_optimizer: MakeOptimizer,
-        classes: int = 0,
+        classes: Natural = 0,
         augment: Augmentations | None = None,
         wrappers: Wrappers | None = None,
         replay_pool: ImagePool | None = None,

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.types import RandomStream
 from gan_lab.training.noise import KeyedStream
 
@@ -28,7 +29,7 @@ class Normal:
 
     latent_range = 3.0
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: PositiveInt) -> None:
         self.dim = _positive(dim)
 
     def __call__(self, noise: RandomStream, n: int) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer, callbacks
 from lightning.pytorch.utilities import rank_zero_warn
 
+from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.loggers import LOGS, log_checkpoint, log_marks
 
@@ -27,7 +28,7 @@ class Checkpoint(callbacks.Checkpoint):
 
     Args:
         folder: the run's folder.
-        every: images between saves of the last state.
+        every: images between saves of the last state; 0 saves by time alone.
         minutes: minutes after which the last state is saved in any case.
         monitor: the metric's name, or a pattern whose first match is used; None keeps no ``best.ckpt``.
         mode: "min" if lower values are better, "max" if higher ones are.
@@ -36,8 +37,8 @@ class Checkpoint(callbacks.Checkpoint):
     def __init__(
         self,
         folder: str,
-        every: int = 50_000,
-        minutes: float = 10,
+        every: Natural = 50_000,
+        minutes: NonNegative = 10,
         monitor: str | None = "quick_*f[di]*",
         mode: Literal["min", "max"] = "min",
     ) -> None:

@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
 from gan_lab.training.callbacks.interval import State
 
 
@@ -30,7 +31,9 @@ class Collapse(Callback):
         after: share of the budget in [0, 1].
     """
 
-    def __init__(self, window: int = 500, kl: float = 0.5, usage: float = 0.1, after: float = 0.1) -> None:
+    def __init__(
+        self, window: PositiveInt = 500, kl: NonNegative = 0.5, usage: Probability = 0.1, after: Probability = 0.1
+    ) -> None:
         self.window, self.thresholds, self.after = window, {"kl_nats": kl, "usage": usage}, after
         self.values: dict[str, list[Tensor]] = {name: [] for name in self.thresholds}
         self.warned: set[str] = set()

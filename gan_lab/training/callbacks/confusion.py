@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Discriminates, Translates, TwoDomains
 from gan_lab.common.images import heatmap
 from gan_lab.data.subsets import evenly_spaced
@@ -40,12 +41,12 @@ class Confusion(Callback):
     of its own domain.
 
     Args:
-        every: images between evaluations; there is always one at the end.
+        every: images between evaluations; there is always one at the end, and with 0 no other.
         n: test images of each domain.
         seed: seed of stochastic translations.
     """
 
-    def __init__(self, every: int, n: int = 8, seed: int = 0) -> None:
+    def __init__(self, every: Natural, n: PositiveInt = 8, seed: Seed = 0) -> None:
         self.every, self.n, self.seed = ImageInterval(every), n, seed
         self.shown = -1
 

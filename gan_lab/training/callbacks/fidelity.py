@@ -12,11 +12,14 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
-from gan_lab.common.atomic import atomic_write, writing
-from gan_lab.common.errors import UserError
+from gan_lab.common.atomic import atomic_write, make_folder, writing
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
+from gan_lab.common.distributed import raise_lost_rank
+from gan_lab.common.errors import reason
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
+from gan_lab.evaluation.factories import comparison_class, metric_name
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.reports.protocol_table import COLUMNS, Cell, protocol_rows
 from gan_lab.evaluation.reports.records import EvaluationRecord
@@ -24,7 +27,7 @@ from gan_lab.evaluation.reports.tables import metrics_table, one_line
 from gan_lab.evaluation.suite import MetricFactory
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.interval import ImageInterval, State
-from gan_lab.training.callbacks.sizing import Sizes, apply_sizes, fitting_sizes
+from gan_lab.training.callbacks.sizing import Sizes, apply_sizes, fit_to_images, fitting_sizes, images_to_show
 from gan_lab.training.callbacks.stop import INTERRUPTED, is_cut_short, is_stopped, long_step
 from gan_lab.training.loggers import log_table
 
@@ -44,9 +47,9 @@ class Fidelity(Callback):
     - to ``trainer.callback_metrics`` by name, so that the best checkpoint can be chosen by any of them;
     - with their whole protocol to ``metrics.jsonl`` in the run's folder, one JSON object a line.
 
-    At the end a table is printed. If the model has no outputs that can be evaluated on the data, one line says so. An
-    evaluation that fails is reported in one line and recorded, and the run goes on. One that a signal interrupts is
-    made up for when the run is resumed.
+    At the end a table is printed. If the model has no outputs that can be evaluated on the data, one line says so. A
+    metric or an evaluation that fails is reported in one line and recorded, and the run goes on. An evaluation that a
+    signal interrupts is made up for when the run is resumed.
 
     Attributes:
         last: the newest record of each tier, "quick" and "final", with the keys ``tier``, ``images_seen``,
@@ -55,7 +58,7 @@ class Fidelity(Callback):
     Args:
         every: images between quick evaluations; 0 evaluates at the end only.
         n: number of samples, or the largest number of images to translate; None as in ``select_evaluator``, or what a
-            budget of minutes allows (see ``sizing``).
+            small budget allows (see ``sizing``).
         folder: the run's folder.
         metrics: the final tier's metrics by name.
         quick: the quick tier's metrics by name.
@@ -73,19 +76,19 @@ class Fidelity(Callback):
 
     def __init__(
         self,
-        every: int,
-        n: int | None,
+        every: Natural,
+        n: PositiveInt | None,
         folder: str,
         metrics: Mapping[str, MetricFactory] | None,
         quick: Mapping[str, MetricFactory] | None,
-        quick_n: int | None = None,
+        quick_n: PositiveInt | None = None,
         extractors: Mapping[str, Extractor] | None = None,
         weights: Mapping[str, str | None] | None = None,
         paired: bool | None = None,
         split: Literal["train", "test", "whole"] = "train",
-        limit: int | None = None,
-        batch_size: int = 256,
-        seed: int = 0,
+        limit: PositiveInt | None = None,
+        batch_size: PositiveInt = 256,
+        seed: Seed = 0,
         cache_dir: str | None = None,
         progress: bool = True,
     ) -> None:
@@ -107,14 +110,32 @@ class Fidelity(Callback):
         data = getattr(trainer, "datamodule", None)
         if stage != "fit":
             return
-        for tier, (parts, n) in self.tiers.items():
-            evaluator = select_evaluator(pl_module, data, parts, n, **self.options) if parts else None
-            if evaluator is not None:
-                self.evaluators[tier] = evaluator
+        self.rehearse(pl_module, data)
         if not self.evaluators and any(parts for parts, _ in self.tiers.values()):
             rank_zero_info(
                 f"No evaluation: {type(pl_module).__name__} has no outputs to compare with {type(data).__name__}."
             )
+
+    def rehearse(self, model: Any, data: Any) -> None:
+        """Chooses the evaluators.
+
+        Raises:
+            UserError: if there are none for these metrics, options and data.
+        """
+        for tier, (parts, n) in self.tiers.items():
+            evaluator = select_evaluator(model, data, parts, n, **self.options) if parts else None
+            if evaluator is not None:
+                self.evaluators[tier] = evaluator
+
+    def quick_names(self) -> list[str]:
+        """Returns names of quick metrics, by which a run can be judged while it trains: those that baselines have."""
+        if (evaluator := self.evaluators.get("quick")) is None:
+            return []
+        found: dict[str, None] = {}
+        for kind in filter(None, map(comparison_class, evaluator.metrics.values())):
+            for extractor in [None] if kind.input == "images" else evaluator.extractors:
+                found |= {f"quick_{metric_name(extractor, key)}": None for key in kind.baseline_keys if "." not in key}
+        return list(found)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
@@ -125,9 +146,16 @@ class Fidelity(Callback):
             self._evaluate(trainer, pl_module, "quick")
 
     def _fit_sizes(self, trainer: Trainer, module: Any) -> None:
-        """Reduces evaluations of a default size to what a budget of minutes allows; a resumed run keeps the sizes."""
+        """Reduces evaluations of a default size to what a small budget allows.
+
+        What fits into minutes is measured once: a resumed run keeps it.
+        """
+        if self.tiers["final"][1] is not None:
+            return
+        if (shown := images_to_show(trainer, module)) is not None:
+            fit_to_images(self.evaluators, shown)
         minutes = getattr(getattr(module, "budget", None), "minutes", None)
-        if minutes is None or self.tiers["final"][1] is not None:
+        if minutes is None:
             return
         if self.sizes is None:
             found: Sizes = {}
@@ -173,10 +201,16 @@ class Fidelity(Callback):
         return at_end and tier in self.evaluators and self._images_at_last(tier) != images_seen
 
     def missing(self, images_seen: int) -> dict[str, str]:
-        """Returns the evaluations that the end of the run lacks, "quick" and "final", and why."""
+        """Returns the evaluations that the end of the run lacks, "quick" and "final", or metrics of theirs, and why."""
         lacking = [tier for tier in self.evaluators if self._images_at_last(tier) != images_seen]
         due = [tier for tier in lacking if tier == "final" or tier in self.failed]
-        return {tier: self.failed.get(tier, INTERRUPTED) for tier in due}
+        parts = {
+            f"{tier}: {name}": why
+            for tier in self.last
+            for name, why in self.last[tier].get("failed", {}).items()
+            if tier not in lacking
+        }
+        return {tier: self.failed.get(tier, INTERRUPTED) for tier in due} | parts
 
     def _images_at_last(self, tier: str) -> int | None:
         return self.last[tier]["images_seen"] if tier in self.last else None
@@ -195,6 +229,8 @@ class Fidelity(Callback):
                 self._append(json.dumps(record))
         elif completed:
             self._keep(trainer, tier, record)
+            for name, why in record.get("failed", {}).items():
+                rank_zero_info(f"{name} failed in the {tier} evaluation, so it is missing: {why}")
 
     def _announce(self, tier: str) -> None:
         """Says how long the last evaluation takes, if that is long: judged by the quick one."""
@@ -210,15 +246,18 @@ class Fidelity(Callback):
         began = time.monotonic()
         model.sync_buffers()
         try:
-            record = self.evaluators[tier].evaluate(model).record()
+            result = self.evaluators[tier].evaluate(model)
+            if result.failed and not result.metrics:
+                raise next(iter(result.failed.values()))
         except Exception as error:  # whatever a metric raises: the training that it was to measure is worth more
-            return {**counters, "error": _reason(error)}
-        return {**counters, "seconds": time.monotonic() - began, **record}
+            raise_lost_rank(error)
+            return {**counters, "error": reason(error)}
+        return {**counters, "seconds": time.monotonic() - began, **result.record()}
 
     def _append(self, line: str) -> None:
         path = self.folder / RECORDS
         with writing(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
@@ -262,12 +301,6 @@ class Fidelity(Callback):
         self.every.load_state_dict(state_dict["every"])
         self.last, self.rows = state_dict["last"], list(state_dict.get("lines", []))
         self.owed, self.sizes = state_dict.get("owed", False), state_dict.get("sizes")
-
-
-def _reason(error: Exception) -> str:
-    """Returns one line: the message of an error, after its name if it is not one of the user's making."""
-    name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return name + " ".join(str(error).split())
 
 
 def _moment(line: str) -> tuple[str, int] | None:

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.capabilities import Samples, Translates, TwoDomains
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
@@ -64,7 +65,7 @@ class Health(Callback):
         NonFiniteError: naming the phase, the term, the iteration, the images seen, and what to try.
     """
 
-    def __init__(self, every: int = 20_000, check_every: int = 50, window: int = 500) -> None:
+    def __init__(self, every: Natural = 20_000, check_every: PositiveInt = 50, window: PositiveInt = 500) -> None:
         self.every, self.check_every, self.window = ImageInterval(every), check_every, window
         self.first_broken: dict[tuple[Term, ...], Tensor] = {}
         self.images_at: dict[int, int] = {}

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.progress import Progress, TaskID
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural
 from gan_lab.common.progress import console, display
 from gan_lab.training.alternating import AlternatingModule
 
@@ -27,7 +28,7 @@ class BudgetBar(ProgressBar):
         metrics: number of metrics of ``trainer.callback_metrics`` to show; the first ones are taken.
     """
 
-    def __init__(self, metrics: int = 2) -> None:
+    def __init__(self, metrics: Natural = 2) -> None:
         super().__init__()
         self.num_metrics = metrics
         self.enabled = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from lightning.pytorch import Callback, Trainer
 
+from gan_lab.common.bounds import Natural
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
@@ -69,7 +70,9 @@ class Pruning(Callback):
             finished jobs.
     """
 
-    def __init__(self, folder: str | None = None, id: int | None = None, pruner: "BasePruner | None" = None) -> None:
+    def __init__(
+        self, folder: str | None = None, id: Natural | None = None, pruner: "BasePruner | None" = None
+    ) -> None:
         self.folder, self.id, self.pruned = folder, id, False
         self.pruner = LatestPercentile() if pruner is None else pruner
         self.reported: int | None = None

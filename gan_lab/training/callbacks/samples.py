@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import read_frames, save_animation, save_png
 from gan_lab.evaluation.kinds import animation_for, sheet_for
@@ -35,7 +36,7 @@ class SampleGrid(Callback):
     ``gan_lab.evaluation.kinds``. A model that neither samples nor translates nor predicts has no grid.
 
     Args:
-        every: images between grids.
+        every: images between grids; 0 writes the first and the last alone.
         folder: the run's folder.
         n: images in a grid.
         seed: seed of the latents, or of stochastic translations.
@@ -47,7 +48,13 @@ class SampleGrid(Callback):
     """
 
     def __init__(
-        self, every: int, folder: str, n: int = 64, seed: int = 0, columns: int | None = None, animate: bool = True
+        self,
+        every: Natural,
+        folder: str,
+        n: PositiveInt = 64,
+        seed: Seed = 0,
+        columns: PositiveInt | None = None,
+        animate: bool = True,
     ) -> None:
         if n < 1:
             raise UserError(f"callbacks.samples.n={n} is not valid: give an integer of at least 1.")

@@ -63,11 +63,12 @@ class StopOnSignal(Callback):
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == HANGUP:
             silence_closed_terminal()
+        repeated = stopping.is_repeated(number)
+        if repeated and number != HANGUP:
+            raise KeyboardInterrupt
         if stopping.received() is None:
             rank_zero_info(f"{signal.Signals(number).name}: stopping; send it again to stop at once.")
             stopping.request(number)
-        elif number != HANGUP:
-            raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
         self._agree(trainer, module)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from gan_lab.common.bounds import Natural
 from gan_lab.training.callbacks.interval import ImageInterval, State
 
 MAX_PENDING = 1024
@@ -33,7 +34,7 @@ class Throughput(Callback):
         every: images in a window.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: Natural) -> None:
         self.every = ImageInterval(every)
         self.clock = _Clock()
         self.end_marker = _EndMarker(self)

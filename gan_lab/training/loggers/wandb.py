@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.bounds import NonNegative
 from gan_lab.common.images import to_pil
 from gan_lab.training.loggers.media import Row, show_animation, show_image, show_table, store_checkpoint
 from gan_lab.training.loggers.wandb_connection import missing_requirement, run_with_timeout, teardown
@@ -50,8 +51,8 @@ class WandB(WandbLogger):
         group: str | None = None,
         tags: str | Sequence[str | None] = (),
         log_model: bool = False,
-        start_seconds: float = 30.0,
-        end_seconds: float = 60.0,
+        start_seconds: NonNegative = 30.0,
+        end_seconds: NonNegative = 60.0,
         **init: Any,
     ) -> None:
         unique_tags = list(dict.fromkeys(filter(None, tags.split(",") if isinstance(tags, str) else tags)))

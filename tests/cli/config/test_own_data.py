@@ -7,7 +7,7 @@ from cases import names
 from omegaconf import OmegaConf
 
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.cli.config.own_data import say_unused_facts
+from gan_lab.cli.config.own_data import keep_facts, say_unused_facts
 from gan_lab.cli.config.paths import home
 
 RECIPES = {name: (home("experiments") / "recipe" / f"{name}.yaml").read_text() for name in names("recipe")}
@@ -60,3 +60,29 @@ def test_a_recipe_names_the_data_that_the_user_gives_only_if_they_are_its_own(na
     stated = re.search(r"^data: *\{? *\n? *name: *(.*)", RECIPES[name], re.MULTILINE)
     assert stated is None or stated[1].startswith('"${own:')
     assert ("${own:" in RECIPES[name]) == ("own_data:" in RECIPES[name])
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "direction"),
+    [
+        ([], "facades", "b2a"),
+        (["data.root=/copies/CMP_Facades/base"], "facades", "b2a"),
+        (["data.root=mine"], "paired", "a2b"),
+        (["data.root=mine", "data.direction=b2a"], "paired", "b2a"),
+        (["data.a=x", "data.b=y", "data.name=mine"], "mine", "a2b"),
+    ],
+)
+def test_the_facts_of_a_public_set_do_not_hold_for_other_data(given, name, direction, caplog):
+    caplog.set_level("INFO")
+    config = compose(["model=pix2pix", "data=facades", *given])
+    assert (config.data.name, config.data.direction) == (name, direction)
+    say_unused_facts(config)
+    said = "mine is not called facades, so what data=facades states of data.name, data.direction is not used."
+    assert [each.message for each in caplog.records] == ([said] if given == ["data.root=mine"] else caplog.messages)
+    assert bool(caplog.records) == (name == "paired")
+
+
+def test_a_run_keeps_the_facts_of_its_data_wherever_they_lie_now():
+    config = compose(["model=pix2pix", "data=facades", "data.root=mine", "data.name=typed"])
+    keep_facts(config, {"data": {"direction": "b2a", "name": "facades"}})
+    assert (config.data.name, config.data.direction) == ("typed", "b2a")

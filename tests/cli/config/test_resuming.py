@@ -53,6 +53,19 @@ def test_an_earlier_versions_command_line_is_read_with_the_paths_that_it_left_ou
     assert own_overrides(tmp_path / "nothing") is None
 
 
+def test_relative_paths_and_the_folder_of_downloads_are_those_of_the_folder_where_it_was_started(tmp_path, monkeypatch):
+    start, here = tmp_path / "start", tmp_path / "here"
+    here.mkdir()
+    overrides = ["data.root='photos (1)'", "data.a=${data_dir}/a", "+data.b=null", "init_from=/x", "name=photos"]
+    folder = run(tmp_path / "run", {"data_dir": "data"}, overrides=overrides, started_in=str(start))
+    monkeypatch.chdir(here)
+    expected = [f"data_dir={start}/data", f"data.root={start}/photos (1)", *overrides[1:]]
+    assert own_overrides(folder) == expected
+    start.mkdir()
+    monkeypatch.chdir(start)
+    assert own_overrides(folder) == overrides
+
+
 def test_another_method_is_refused_before_anything_is_composed(tmp_path):
     folder = run(tmp_path / "a", {"method": "vae"}, overrides=["model.beta=2"])
     assert with_own_overrides([f"resume={folder}", "model=vae"])

@@ -24,6 +24,7 @@ from gan_lab.cli.config import paths
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.sweeps import jobs as sweeps
+from gan_lab.cli.sweeps import table
 from gan_lab.common.errors import UserError
 from gan_lab.train import train
 from gan_lab.training.alternating import AlternatingModule
@@ -153,7 +154,7 @@ def test_ctrl_c_while_memory_is_given_back_comes_after_it():
 
 def test_a_sweep_that_is_cut_short_has_a_table_too(sweep, home, monkeypatch):
     at_exit = []
-    monkeypatch.setattr(sweeps.atexit, "register", at_exit.append)
+    monkeypatch.setattr(table.atexit, "register", at_exit.append)
 
     def stopped(config, command):
         if config.values["seed"] == 21:

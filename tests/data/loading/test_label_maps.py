@@ -86,6 +86,14 @@ def test_black_and_white_maps_are_refused_or_mapped_to_the_same(roots):
     assert mapped.describe()["b"]["ids"] == [0, 255] and "ids" not in plain.describe()["b"]
 
 
+def test_ids_that_training_refuses_are_not_explained_before(roots, caplog):
+    caplog.set_level("INFO")
+    module(roots[1]).prepare_data()
+    assert "it, b, train" in caplog.text and "class" not in caplog.text
+    module(roots[1], ids=[0, 255]).prepare_data()
+    assert "class ids 0" in caplog.text
+
+
 @pytest.mark.parametrize("ids", [[0], [0, 0], [0, 256], [-1, 3]])
 def test_ids_must_be_one_for_each_class(roots, ids):
     with pytest.raises(UserError, match=r"data\.domains\.b\.ids=.* of each of the 2 classes"):

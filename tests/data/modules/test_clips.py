@@ -14,8 +14,9 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.trust import DATA_MODULES
 from gan_lab.data import presets
-from gan_lab.data.modules.clips import ClipBatches
+from gan_lab.data.modules.clips import ClipBatches, ClipsDataModule
 from gan_lab.data.sources.clip_arrays import ArrayClips
+from gan_lab.data.sources.moving import MovingDigits
 from gan_lab.data.sources.recording_files import Recording
 
 OPTIONS = {"stride": 1, "hop": 1, "split_seed": 0, "cache": "memory", "cache_dir": None}
@@ -228,6 +229,32 @@ def test_the_fingerprint_depends_on_the_clips_alone(tmp_path):
     assert {split: each["hash"] for split, each in module(folder).identities().items()} == known
     one, other = (ArrayClips(np.full((2, 3, 1, 4, 4), value, np.uint8), "").fingerprint() for value in (1, 2))
     assert one != other
+
+
+class Labelled:
+    def __init__(self, labels):
+        self.facts = {}
+        self.clips = ArrayClips(np.zeros((4, 2, 1, 4, 4), np.uint8), "", np.array(labels), 2, ("cat", "dog"))
+
+    def splits(self, *_):
+        return {"train": self.clips, "test": self.clips}
+
+
+def test_clips_with_classes_have_their_names_and_are_known_again_by_them():
+    shape = {"name": "l", "channels": 1, "size": 4, "length": 2, "batch_size": 2}
+    one, other = (ClipsDataModule(Labelled(labels), **shape, classes=2) for labels in ([0, 1, 0, 1], [0, 1, 1, 0]))
+    assert one.class_names == one.describe()["class_names"] == ["cat", "dog"]
+    assert one.identities() != other.identities()
+    plain = [ClipsDataModule(each.source, **shape) for each in (one, other)]
+    assert plain[0].identities() == plain[1].identities()
+    assert plain[0].class_names == [] and "class_names" not in plain[0].describe()
+
+
+@pytest.mark.parametrize(("digits", "names"), [(1, [*"0123456789"]), (2, [])])
+def test_clips_of_one_moving_digit_have_its_name(digits, names):
+    source = MovingDigits(None, 4, 2, digits)
+    data = ClipsDataModule(source, "m", channels=1, size=64, length=2, batch_size=2, classes=len(names))
+    assert data.class_names == names
 
 
 def test_decoded_frames_are_cached_on_disk(tmp_path, monkeypatch, cache_folder):

@@ -85,7 +85,8 @@ def run(tmp_path):
         logger = CSVLogger(tmp_path, name="", version="", flush_logs_every_n_steps=1)
         options = {"max_epochs": 1, "logger": logger, "enable_checkpointing": False, "accelerator": "cpu"}
         quiet = {"enable_progress_bar": False, "enable_model_summary": False}
-        trainer = Trainer(**options, **quiet, callbacks=[callback, *trainer.pop("callbacks", [])], **trainer)
+        callbacks = [callback, *trainer.pop("callbacks", [])]
+        trainer = Trainer(**{**options, **quiet, **trainer}, callbacks=callbacks)
         trainer.fit(module, datamodule=data or Data())
         return SimpleNamespace(callback=callback, module=module, trainer=trainer)
 
@@ -270,33 +271,67 @@ def test_a_budget_of_minutes_has_a_small_last_evaluation_which_a_resumed_run_kee
             time.sleep(0.0005 * n)
             return super().sample(n, seed, start, label, truncation)
 
-    out = run(make(tmp_path, every=0, n=None), Slow())
-    (final,) = lines(tmp_path)
+        stop_at = property(lambda self: 48, lambda self, value: None)
+
+    out = run(make(tmp_path, every=0, n=None), Slow(), max_epochs=-1)
+    (final,) = (line for line in lines(tmp_path) if line["tier"] == "final")
     assert final["protocol"]["samples"] == 256 and "256 items are generated for them instead of 10,000" in caplog.text
     assert out.callback.state_dict()["sizes"]["final"][0] == 256
     resumed = make(tmp_path, every=0, n=None)
     resumed.load_state_dict({**out.callback.state_dict(), "last": {}, "sizes": {"quick": [99, None], "final": [99, 7]}})
-    run(resumed, Slow())
+    run(resumed, Slow(), max_epochs=-1)
     protocol = lines(tmp_path)[-1]["protocol"]
     assert (protocol["samples"], protocol["real"]) == (99, 7)
 
 
+@pytest.mark.parametrize(
+    ("limits", "numbers"),
+    [
+        ({"images": 300}, [300, 1500]),
+        ({"images": 9_999, "epochs": 9}, [432, 2160]),  # nine times 48 images
+        ({"images": 5}, [256, 1280]),
+        ({"images": 10_000}, [10_000, None]),
+    ],
+)
+def test_a_small_budget_of_images_has_small_evaluations(run, tmp_path, caplog, limits, numbers):
+    class Short(SamplingModule):
+        budget = Budget(**limits)
+
+    callback = make(tmp_path, every=0, n=None, quick_n=2_500)
+    callback._evaluate = lambda *_: None
+    module = Short()
+    module.stop_at = 48
+    run(callback, module, max_epochs=-1)
+    final, quick = (callback.evaluators[tier] for tier in ("final", "quick"))
+    assert [final.n, final.limit] == numbers and quick.n == min(numbers[0], 2_500)
+    words = f"{numbers[0]:,} are generated for the last metrics instead of 10,000: callbacks.fidelity.n=… sets"
+    assert (words in caplog.text) == (numbers[0] < 10_000)
+
+
+def test_epochs_of_a_plain_trainer_are_a_budget_too(run, tmp_path):
+    run(make(tmp_path, every=0, n=None))
+    assert lines(tmp_path)[-1]["protocol"]["samples"] == 256
+
+
 def test_a_number_that_was_asked_for_is_taken_in_any_budget(run, tmp_path):
     class Short(SamplingModule):
-        budget = Budget(minutes=0.0001)
+        budget = Budget(images=4, minutes=0.0001)
 
     run(make(tmp_path, every=0, n=300), Short())
     assert lines(tmp_path)[-1]["protocol"]["samples"] == 300
 
 
-def test_two_pictures_end_the_evaluation_and_not_the_run(run, tmp_path):
-    class Two(Data):
+def test_a_metric_that_one_picture_is_too_few_for_is_missing_and_the_others_are_measured(run, tmp_path, caplog):
+    class One(Data):
         def images(self, split, limit=None):
             yield self.pixels.to(torch.uint8)[:1]
 
         def count(self, split):
             return 1
 
-    out = run(make(tmp_path, every=0), data=Two())
+    out = run(make(tmp_path, every=0), data=One())
     (record,) = lines(tmp_path)
-    assert out.callback.missing(48) == {"final": record["error"]}
+    reason = record["failed"]["distance"]
+    assert reason.startswith("A covariance needs at least 2 images") and "cs_grey" in record["figures"]
+    assert out.callback.missing(48) == {"final: distance": reason}
+    assert f"distance failed in the final evaluation, so it is missing: {reason}" in caplog.text
