@@ -41,6 +41,15 @@ class FeatureTable(Statistic[Tensor]):
         return self.rows
 
 
+class FirstFeatures(FeatureTable):
+    """The features of the images 0 to n - 1 of a set of at least n numbered images."""
+
+    def accumulate(self, values: Tensor, index: Tensor) -> None:
+        """Adds those of the features (m, d) whose images have the numbers below n among ``index`` (m,)."""
+        kept = index < len(self.arrivals)
+        super().accumulate(values[kept], index[kept])
+
+
 class ImageTable(Statistic[Tensor]):
     """Selected ones of n numbered uint8 images, which arrive in any order and on any rank.
 

@@ -144,12 +144,14 @@ class Comparison(Metric, Generic[Real, Fake]):
         input: the values that its statistics take: "features" (m, d), "logits" (m, K) or uint8 "images" (m, C, H, W).
         described: plain values that the protocol states besides its options.
         baseline_keys: keys that are also computed for each baseline set: ``<key>.gaussian`` of the pixel Gaussian.
+        relative_to: the baseline whose values those of ``baseline_keys`` are divided by; None for values of their own.
     """
 
     full_state_update = False
     is_differentiable = False
     input: ClassVar[str] = "features"
     baseline_keys: ClassVar[Sequence[str]] = ()
+    relative_to: ClassVar[str | None] = None
     described: Mapping[str, object] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:

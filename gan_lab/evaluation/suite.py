@@ -17,6 +17,7 @@ from gan_lab.evaluation.factories import AnyComparison, MetricFactory, build_met
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.image_sets import ImageSet
+from gan_lab.evaluation.metrics.frechet import FeatureMoments
 from gan_lab.evaluation.statistics import NotApplicableError, Statistic, Values, curves_of, scalars_of
 
 Device = torch.device | str
@@ -143,6 +144,15 @@ class StatisticSet:
                 keep([CACHE_VERSION, *images.key, name], states, cache_dir)
 
 
+def total_variance(statistic: Statistic[Any]) -> float | None:
+    """Returns the total variance of the features of a statistic; None if it does not have it."""
+    if isinstance(statistic, FeatureMoments):
+        return float(statistic.compute().covariance.trace())
+    if isinstance(statistic, FeatureTable) and len(statistic.arrivals) > 1:
+        return float(statistic.compute().double().var(0).sum())
+    return None
+
+
 def extractor_key(extractor: Extractor | None) -> list[object]:
     """Returns plain values that identify an extractor's features."""
     return [extractor.name, extractor.describe()] if extractor else []
@@ -157,6 +167,7 @@ class Suite:
     - ``dim``: d of features, or K of logits, for a metric whose input these are;
     - ``shape``: (C, H, W);
     - ``real``, ``fake``: the number of images on each side;
+    - ``held_out``: the number of images of the baseline "real", if there is one;
     - ``labels``: the classes of the images of both sides, ``classes``, K, and ``class_names``, empty if they have none;
     - ``class_logits``: the slice of the extractor's logits that are the data's classes;
     - everything in ``context``.
@@ -197,6 +208,8 @@ class Suite:
         self.described: dict[str, Mapping[str, object]] = {}
         self.printed: set[str] = set()
         self.failed: dict[str, Exception] = {}
+        self.unknown: dict[str, float] = {}
+        """By extractors that do not know such images, the share of the variance that they should have."""
 
     def evaluate(self, fake: ImageSet, infix: str = "") -> tuple[dict[str, float], dict[str, list[float]]]:
         """Returns metrics and curves by name, equal on every rank (collective).
@@ -212,7 +225,9 @@ class Suite:
         comparisons = list(self._comparisons(fake, statistics))
         self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
         statistics.accumulate(fake, self.device, self.progress)
+        self._warn_of_unknown()
         found: Values = {}
+        comparisons.sort(key=lambda built: built[1] is not None and built[1].name in self.unknown)
         shown = track(comparisons, "metrics", len(comparisons), self.progress and rank_and_world_size()[0] == 0)
         for name, extractor, comparison in shown:
             values = self._compare(self._label(name, extractor), comparison, statistics)
@@ -220,7 +235,33 @@ class Suite:
         for name in self.baselines:
             for (extractor, key), value in self._of_baseline(name).items():
                 found[metric_name(extractor, key, infix, name)] = value
+        for _, extractor, comparison in comparisons:
+            self._relate(extractor, comparison, found, infix)
         return scalars_of(found), curves_of(found)
+
+    def _relate(self, extractor: Extractor | None, comparison: AnyComparison, found: Values, infix: str) -> None:
+        """Divides the values of a comparison by those of the baseline that they are relative to."""
+        if comparison.relative_to is None:
+            return
+        for key in comparison.baseline_keys:
+            base = self.baseline_values.get(comparison.relative_to, {}).get((extractor, key))
+            for name in ("", *self.baselines):
+                value = found.pop(metric_name(extractor, key, infix, name), None)
+                if isinstance(value, float) and isinstance(base, float) and base and name != comparison.relative_to:
+                    found[metric_name(extractor, key, infix, name)] = value / base
+
+    def _warn_of_unknown(self) -> None:
+        """Finds and names the extractors that do not know such images, by the variance of the real images' features."""
+        for entry in self.real_statistics.entries.values():
+            extractor, variance = entry.extractor, total_variance(entry.statistic)
+            if extractor is None or extractor.spread is None or variance is None or entry.input != "features":
+                continue
+            if not extractor.knows(variance, self.real.name):
+                self.unknown[extractor.name] = share = variance / extractor.spread
+                self._print_once(
+                    f"{extractor.name} does not know such images: their features vary {share:.0%} as much as those of "
+                    "the images it was trained on. Do not compare models by it; extractor=general knows more kinds."
+                )
 
     def set_baseline(self, name: str, images: ImageSet) -> None:
         """Adds or replaces a baseline set, whose metrics are then computed anew."""
@@ -322,6 +363,8 @@ class Suite:
     def _arguments(self, extractor: Extractor | None, fake: ImageSet, values: str) -> dict[str, object]:
         """Returns the arguments that a metric can take for these images."""
         offered: dict[str, object] = {**self.context, "real": self.real.n, "fake": fake.n}
+        if "real" in self.baselines:
+            offered["held_out"] = self.baselines["real"].n
         if self.real.shape == fake.shape:
             offered["shape"] = fake.shape
         if extractor:

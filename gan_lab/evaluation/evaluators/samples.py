@@ -13,6 +13,7 @@ from gan_lab.evaluation.factories import is_model_metric
 from gan_lab.evaluation.features.extractors import Grey
 from gan_lab.evaluation.gallery import Gallery, Sheet, first_samples, make_gallery
 from gan_lab.evaluation.image_sets import (
+    ImageSet,
     ReconstructedImages,
     SampledImages,
     SplitImages,
@@ -26,12 +27,14 @@ from gan_lab.evaluation.statistics import curves_of, scalars_of
 from gan_lab.evaluation.suite import Suite
 from gan_lab.inference.sheets import POINTS, SheetOptions, point_sheet
 
-RECONSTRUCTED = "reconstructed"
+RECONSTRUCTED, REAL = "reconstructed", "real"
 
 
 @dataclass
 class SampleEvaluator(Evaluator[Samples, RealImages]):
     """Compares n samples with real images, and computes the model metrics.
+
+    Held-out real images are compared with the real images as the samples are: ``<metric>_real``.
 
     The reconstructions of a model that reconstructs, of n test images at most, are compared with the real images as
     the pixel Gaussian's samples are: ``<metric>_reconstructed``.
@@ -55,6 +58,9 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
         found, described, failed = self.evaluate_model_metrics(model, {**self._context, "shape": self._shape})
         protocol: dict[str, object] = {"samples": self.n, "real": suite.real.n, "split": self.split, "seed": self.seed}
         protocol |= {"truncation": self.truncation, "precision": "fp32", "gaussian": {"split": "train", "seed": 0}}
+        protocol |= {"unknown": suite.unknown} if suite.unknown else {}
+        if REAL in suite.baselines:
+            protocol["held_out"] = {"split": "test", "n": suite.baselines[REAL].n}
         protocol |= {"draws": model.draws} if hasattr(model, "draws") else {}
         if reconstructions:
             protocol[RECONSTRUCTED] = {"split": reconstructions.split, "n": reconstructions.n}
@@ -100,9 +106,13 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
 
     def _build_suite(self, model: Samples) -> Suite:
         comparisons = {name: each for name, each in self.metrics.items() if not is_model_metric(each)}
-        gaussian = GaussianImages(self.data, self.n, self.batch_size, device_of(model))
+        baselines: dict[str, ImageSet] = {
+            "gaussian": GaussianImages(self.data, self.n, self.batch_size, device_of(model))
+        }
+        if self.split == "train" and self.data.count("test") > 1:
+            baselines[REAL] = SplitImages(self.data, "test", self.n)
         execution = (device_of(model), self.cache_dir, self.progress)
-        return Suite(comparisons, self.extractors, self._real(), {"gaussian": gaussian}, self._context, *execution)
+        return Suite(comparisons, self.extractors, self._real(), baselines, self._context, *execution)
 
     def counts(self, protocol: Record) -> dict[str, int]:
         """Returns the numbers of samples and of real images."""

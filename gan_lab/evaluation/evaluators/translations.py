@@ -61,6 +61,8 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
             found |= self.suites[name].evaluate(images, name)[0] | images.errors()
         data = {"paired": self.data.paired, **{side: self.data.sides[side].describe() for side in ("a", "b")}}
         protocol = self._protocol(counts) | environment_info(model, data, self.extractors)
+        unknown = {key: share for suite in self.suites.values() for key, share in suite.unknown.items()}
+        protocol |= {"unknown": unknown} if unknown else {}
         failed = {f"{key}_{name}": error for name in counts for key, error in self.suites[name].failed.items()}
         return EvaluationResult(means_over(model.directions, self.extractors, found) | found, {}, protocol, failed)
 

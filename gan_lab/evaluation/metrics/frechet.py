@@ -237,7 +237,7 @@ class FrechetDistance(Comparison[Moments | Tensor, Moments | Tensor]):
     baseline_keys = ("fd",)
 
     def __init__(self, dim: PositiveInt, real: PositiveInt | None = None, fake: PositiveInt | None = None) -> None:
-        super().__init__(_side(dim, real, with_factor=True), _side(dim, fake, with_factor=False))
+        super().__init__(moments_or_table(dim, real, with_factor=True), moments_or_table(dim, fake, with_factor=False))
 
     def compare(self, real: Moments | Tensor, fake: Moments | Tensor) -> Values:
         """Returns the metric of moments, or of features (m, d) and (n, d).
@@ -248,5 +248,6 @@ class FrechetDistance(Comparison[Moments | Tensor, Moments | Tensor]):
         return {"fd": frechet_distance(real, fake)}
 
 
-def _side(dim: int, n: int | None, with_factor: bool) -> Statistic[Moments | Tensor]:
+def moments_or_table(dim: int, n: int | None, with_factor: bool) -> Statistic[Moments | Tensor]:
+    """Returns a statistic of n features of d dimensions that ``frechet_distance`` takes: a table if they are few."""
     return FeatureTable(dim, n) if n is not None and n < dim else FeatureMoments(dim, with_factor)
