@@ -146,9 +146,11 @@ class StatisticSet:
 
 def total_variance(statistic: Statistic[Any]) -> float | None:
     """Returns the total variance of the features of a statistic; None if it does not have it."""
+    if int(statistic.count) < 2:
+        return None
     if isinstance(statistic, FeatureMoments):
         return float(statistic.compute().covariance.trace())
-    if isinstance(statistic, FeatureTable) and len(statistic.arrivals) > 1:
+    if isinstance(statistic, FeatureTable):
         return float(statistic.compute().double().var(0).sum())
     return None
 

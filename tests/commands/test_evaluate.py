@@ -33,13 +33,18 @@ def evaluate(tmp_path, monkeypatch):
 def test_translations_are_measured_and_told(evaluate, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     record = evaluate(networks(), two_sides(a=9, b=9), "paired=true", "n=8")
-    assert {"fd_colour", "kd_colour_a2b_error", "fd_colour_b2a_untranslated", "cycle_a", "identity_b", "l1_b2a"} <= set(
-        record["figures"]
-    )
+    assert {
+        "fd_general",
+        "kd_general_a2b_error",
+        "fd_general_b2a_untranslated",
+        "cycle_a",
+        "identity_b",
+        "l1_b2a",
+    } <= set(record["figures"])
     assert record["protocol"]["directions"]["a2b"] == {"translated": 8, "real": 8, "floor": 8}
     assert record["protocol"]["paired"] is True
     printed = capsys.readouterr().out
-    for part in ("untranslated", "8 against 8", f"{record['figures']['fd_colour_a2b']:.4g}", "pd_colour_a2b", "Wrote"):
+    for part in ("untranslated", "8 against 8", f"{record['figures']['fd_general_a2b']:.4g}", "pd_colour_a2b", "Wrote"):
         assert part in printed
 
 

@@ -8,6 +8,7 @@ import pytest
 from gan_lab.evaluation import suite
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance
+from gan_lab.evaluation.metrics.frechet_ratio import FrechetRatio
 from gan_lab.evaluation.metrics.gaussian_baseline import GaussianImages
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import PrecisionRecall
@@ -213,3 +214,28 @@ def test_names(doubles):
     assert metric_name(extractor, ".label_accuracy") == "label_accuracy"
     extractor.published = {"fd": "fid"}
     assert metric_name(extractor, "fd", "", "gaussian") == "fid_gaussian"
+
+
+def test_a_relative_distance_is_that_of_as_many_samples_over_that_of_held_out_images(doubles, tmp_path):
+    data = doubles.ImageData()
+    real, held_out = SplitImages(data, "train"), SplitImages(data, "test", 30)
+    baselines = {"gaussian": GaussianImages(data, 40), "real": held_out}
+    metrics = {"distance": FrechetDistance, "ratio": FrechetRatio}
+    built = Suite(metrics, [doubles.Projection()], real, baselines, cache_dir=tmp_path, progress=False)
+    found, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
+    few, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), held_out.n))
+    assert found["fdr_fake"] == pytest.approx(few["fd_fake"] / found["fd_fake_real"], rel=1e-6)
+    assert "fdr_fake_real" not in found and found["fdr_fake_gaussian"] > 0
+    alone = Suite(metrics, [doubles.Projection()], real, {}, cache_dir=tmp_path, progress=False)
+    assert "fdr_fake" not in alone.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
+
+
+def test_an_extractor_that_does_not_know_the_images_says_so_and_comes_last(doubles, tmp_path, capsys):
+    data, (narrow, wide) = doubles.ImageData(), (doubles.Projection(), doubles.Projection())
+    narrow.name, narrow.spread, wide.name, wide.spread = "narrow", 1e9, "wide", 1e-9
+    built = Suite(doubles.TWO, [narrow, wide], SplitImages(data, "train"), {}, cache_dir=tmp_path, progress=False)
+    found, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
+    assert [*built.unknown] == ["narrow"] and built.unknown["narrow"] < 0.01
+    names = [name for name in found if name.startswith("fd_")]
+    assert names == ["fd_wide", "fd_narrow"]
+    assert "narrow does not know such images" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def squared_transport(a: Tensor, b: Tensor) -> Tensor:
 
 
 class PatchHistograms(Statistic[Tensor]):
-    """Histograms of the projections of all patches of 7 px in each level of a Laplacian pyramid.
+    """Histograms of the projections of patches of 7 px in each level of a Laplacian pyramid, about a hundred an image.
 
     They are sums, so any number of images is counted without keeping any, exactly over ranks.
 
@@ -90,7 +90,9 @@ class PatchHistograms(Statistic[Tensor]):
     def accumulate(self, values: Tensor, index: Tensor) -> None:
         """Adds the uint8 images (m, C, H, W) with the numbers ``index`` (m,)."""
         for level, images in enumerate(laplacian_pyramid(values.float(), self.levels)):
-            projected = F.conv2d(images, self.kernels[level].to(images.device)).transpose(0, 1).flatten(1)
+            stride = step(min(images.shape[2:]))
+            projected = F.conv2d(images, self.kernels[level].to(images.device), stride=stride)
+            projected = projected.transpose(0, 1).flatten(1)
             bins = (projected / WIDTH + BINS / 2).long().clamp_(0, BINS - 1)
             offsets = torch.arange(len(bins), device=bins.device).unsqueeze(1) * BINS
             counts = torch.bincount((bins + offsets).flatten(), minlength=len(bins) * BINS)
@@ -106,7 +108,7 @@ class PatchDistance(Comparison[Tensor, Tensor]):
 
     Karras et al. 2018, "Progressive Growing of GANs", section 5. Patches of 7 px are compared in each level of a
     Laplacian pyramid: ``swd.16`` for the coarsest, whose shorter side is about 16 px, and so on; ``swd`` is their mean.
-    All patches are counted, in histograms with bins of two grey levels; the paper draws 128 patches of each image and
+    Patches lie on a lattice and are counted in bins of two grey levels; the paper draws 128 of each image and level, and
     divides each channel by its deviation.
 
     Args:
@@ -127,6 +129,13 @@ class PatchDistance(Comparison[Tensor, Tensor]):
         gaps = (real.cumsum(2) - fake.cumsum(2)).abs().sum(2).mean(1) * WIDTH
         levels = {f"swd.{self.side >> level}": gap for level, gap in enumerate(gaps.tolist())}
         return {"swd": gaps.mean().item(), **levels}
+
+
+def step(side: int) -> int:
+    """Returns the distance in pixels between patches in images of a shorter side: odd, so that no pattern of upsampling
+    has its period.
+    """
+    return side // 16 | 1
 
 
 def laplacian_pyramid(images: Tensor, levels: int) -> list[Tensor]:

@@ -74,7 +74,7 @@ def test_the_other_resizers_follow_their_definitions_and_have_their_own_names(tr
 
 
 def test_a_wrong_inception_file_is_refused_before_it_is_unpickled(random_inception):
-    with pytest.raises(UserError, match=r"6726825d.*another file.*extractor=grey"):
+    with pytest.raises(UserError, match=r"6726825d.*another file.*extractor=general"):
         Inception(random_inception)
     with pytest.raises(UserError, match=r"not at .*nowhere\.pth"):
         Inception(random_inception.parent / "nowhere.pth")
@@ -85,7 +85,7 @@ def test_offline_one_sentence_names_the_file_and_its_place(tmp_path, monkeypatch
     with pytest.raises(UserError) as caught:
         inception_weights(url="http://127.0.0.1:9/weights-inception-2015-12-05-6726825d.pth")
     place = tmp_path / "hub" / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
-    assert f"put {place.name} at {place}" in str(caught.value) and "extractor=grey" in str(caught.value)
+    assert f"put {place.name} at {place}" in str(caught.value) and "extractor=general" in str(caught.value)
     assert "\n" not in str(caught.value) and not list(place.parent.iterdir())
 
 

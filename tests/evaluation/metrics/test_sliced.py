@@ -72,7 +72,7 @@ def test_histograms_are_the_projected_patches():
     gaps = []
     for kernel in metric.real.kernels[0]:
         sides = [
-            (laplacian_pyramid(side.float(), 2)[0].unfold(2, 7, 1).unfold(3, 7, 1) * kernel[:, None, None])
+            (laplacian_pyramid(side.float(), 2)[0].unfold(2, 7, 3).unfold(3, 7, 3) * kernel[:, None, None])
             .sum((1, 4, 5))
             .flatten()
             for side in (a, b)

@@ -55,6 +55,7 @@ class SamplingModule(Module):
 
 
 class Data(LightningDataModule):
+    name = "digits"
     channels, height, width, classes = 1, 8, 8, 0
 
     def __init__(self):
@@ -215,7 +216,7 @@ def test_real_images_are_read_once(run, monkeypatch):
     inner = sources.SplitImages.batches
     monkeypatch.setattr(sources.SplitImages, "batches", lambda *a: read.append(1) or inner(*a))
     run()
-    assert len(read) == 1  # so few, that every tier keeps their features one by one
+    assert len(read) == 2  # both splits; so few, that every tier keeps their features one by one
 
 
 def test_training_is_the_same_without_it(run, tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from domains import Carrier, Side, TwoSides, pictures, two_sides
+from domains import Carrier, Side, TwoSides, two_sides
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from PIL import Image
 from torch import nn
@@ -78,13 +78,19 @@ def test_metrics_best_checkpoint_and_table(tmp_path, capsys, monkeypatch):
     out = fit(tmp_path)
     *records, final = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [record["images_seen"] for record in (*records, final)] == [16, 32, 48, 64, 64]
-    distances = [record["figures"]["quick_fd_colour"] for record in records]
-    assert next(iter(out.trainer.callback_metrics)) == "quick_fd_colour"
+    distances = [record["figures"]["quick_fd_general"] for record in records]
+    assert next(iter(out.trainer.callback_metrics)) == "quick_fd_general"
     lowest = int(np.argmin(distances))
     assert 0 < lowest < 3 and out.checkpoint.best == pytest.approx(distances[lowest])
     assert (tmp_path / "best.ckpt").is_file() and (tmp_path / "last.ckpt").is_file()
     printed, last = capsys.readouterr().out, final["figures"]
-    for name in ("fd_colour_b2a", "fd_colour_b2a_untranslated", "fd_colour_b2a_real", "kd_colour_b2a", "identity_b"):
+    for name in (
+        "fd_general_b2a",
+        "fd_general_b2a_untranslated",
+        "fd_general_b2a_real",
+        "kd_general_b2a",
+        "identity_b",
+    ):
         assert f"{last[name]:.4g}" in printed
     for part in ("model after 64 images", "untranslated", "a2b 10 against 13", "cycle_a"):
         assert part in printed
@@ -100,17 +106,6 @@ def test_pairs_unknown_to_the_method_are_compared_on_request(tmp_path):
     last = fit(tmp_path, Data(a=9, b=9), every=0, paired=True).callback.last["final"]
     assert last["figures"]["l1_a2b"] > 0 and last["protocol"]["paired"] is True
     assert "l1_a2b" not in fit(tmp_path, Data(a=9, b=9), every=0).callback.last["final"]["figures"]
-
-
-def test_grey_images_get_the_grey_extractor(tmp_path):
-    data = Data()
-    data.sides = {side: Side(test=pictures(9, i, (1, 16, 16)), train=pictures(9, 3)) for i, side in enumerate("ab")}
-    module = Module()
-    module.domains = {"a": Domain(1), "b": Domain(1)}
-    parts = {"distance": FrechetDistance}
-    callback = Fidelity(16, 50, str(tmp_path), parts, parts)
-    callback.setup(SimpleNamespace(datamodule=data), module, "fit")
-    assert [each.name for each in callback.evaluators["final"].extractors] == ["grey"]
 
 
 def level(sheet, row, column, cell=66):
