@@ -108,8 +108,8 @@ class PatchDistance(Comparison[Tensor, Tensor]):
 
     Karras et al. 2018, "Progressive Growing of GANs", section 5. Patches of 7 px are compared in each level of a
     Laplacian pyramid: ``swd.16`` for the coarsest, whose shorter side is about 16 px, and so on; ``swd`` is their mean.
-    Patches lie on a lattice and are counted in bins of two grey levels; the paper draws 128 of each image and level, and
-    divides each channel by its deviation.
+    Patches lie on a lattice and are counted in bins of two grey levels; the paper draws 128 of each image and level
+    and divides each channel by its deviation.
 
     Args:
         shape: (C, H, W); both sides must have it.
