@@ -35,6 +35,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from train_extractor import read_idx, read_zip
 
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.device import describe_hardware
 from gan_lab.evaluation.factories import MetricFactory
 from gan_lab.evaluation.features.extractors import Colour, Extractor, Grey
 from gan_lab.evaluation.features.general import General
@@ -212,12 +213,18 @@ def main() -> None:
     random.seed(0)
     extractors = [General(args.weights), Grey(), Colour()]
     results = json.loads(args.output.read_text()) if args.output.exists() else {}
+    results |= {
+        "held_out": HELD_OUT,
+        "hardware": describe_hardware(torch.device("cpu")),
+        "seconds": results.get("seconds", 0),
+    }
     for name in args.sets:
         for n in args.n:
             start = time.perf_counter()
             runs = [climb(args.data, name, n, seed, extractors) for seed in range(args.divisions)]
             found = {metric: summary([judge(run[metric]) for run in runs]) for metric in runs[0]}
-            results.setdefault(name, {})[str(n)] = found
+            results.setdefault("ladder", {}).setdefault(name, {})[str(n)] = found
+            results["seconds"] += time.perf_counter() - start
             print(f"{name}, N = {n}, {time.perf_counter() - start:.0f} s", flush=True)
             for metric, row in found.items():
                 print(f"  {metric:22} τ {row['tau']}  pairs {row['pairs']}  {row['wrong']}", flush=True)

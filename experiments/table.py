@@ -1,10 +1,11 @@
-"""Writes tables of recorded results into experiments/README.md, README.md and docs/likelihood.md: ``make results``."""
+"""Writes tables of recorded results into experiments/README.md, README.md and pages of docs: ``make results``."""
 
 import json
 from pathlib import Path
 
 import tables
 from benches import memory_table, scaling_table, speed_table, timing_table
+from ladder_table import ladder_tables
 from tables import Record, Records
 
 HERE = Path(__file__).parent
@@ -12,7 +13,11 @@ ROOT = HERE.parent
 BEGIN, END = "<!-- {}: written by experiments/table.py -->", "<!-- /{} -->"
 """Around a block that this program writes, by its name."""
 
-BLOCKS = {"demo": ROOT / "README.md", "likelihood": ROOT / "docs" / "likelihood.md"}
+BLOCKS = {
+    "demo": ROOT / "README.md",
+    "ladder": ROOT / "docs" / "metrics.md",
+    "likelihood": ROOT / "docs" / "likelihood.md",
+}
 """The page that holds each block."""
 
 MARK = "<!-- written from results/*.json by table.py: do not edit what is below -->"
@@ -30,6 +35,8 @@ def main() -> None:
     readme.write_text(readme.read_text().split(MARK)[0] + MARK + "\n\n" + "\n".join(lines).rstrip() + "\n")
     if "digits" in results:
         write_block("demo", demo(results["digits"]))
+    if "ladder" in results:
+        write_block("ladder", "\n".join(ladder_tables(results["ladder"]["ladder"], results["ladder"]["held_out"])))
     write_block("likelihood", "\n".join(tables.binarised(without_seeds(runs), "../experiments/recipe")))
 
 
