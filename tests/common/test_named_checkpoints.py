@@ -13,10 +13,6 @@ from gan_lab.sample import sample
 
 OLD, MIDDLE = "dcgan-digits/2026-01-02_00-00-00", "vae-digits/2026-01-03_00-00-00"
 NEW = "dcgan-digits/2026-01-01_00-00-00"
-    "dcgan-digits/2026-01-02_00-00-00",
-    "vae-digits/2026-01-03_00-00-00",
-    "dcgan-digits/2026-01-01_00-00-00",
-)
 
 
 def saved(folder, seconds, *names):
