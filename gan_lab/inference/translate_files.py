@@ -205,8 +205,8 @@ class TranslationJob:
         if self.trained is None or side <= MANY_TIMES * self.trained:
             return ""
         return (
-            f"more than {MANY_TIMES} times as large as the images of training ({self.trained} px), so the model has seen "
-            "things only smaller (size=trained translates at that size)"
+            f"more than {MANY_TIMES} times as large as the images of training ({self.trained} px), so the model has "
+            "seen things only smaller (size=trained translates at that size)"
         )
 
     def _show(self, sheet: SheetPage, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
