@@ -48,6 +48,7 @@ COMMANDS = (
     "compare",
     "report",
     "fetch",
+    "cache",
     "dashboard",
 )
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.run.dir=.",

@@ -35,7 +35,7 @@ class Window:
 
     @property
     def has_won(self) -> bool:
-        """True if nearly all images are told apart, and the generator does not catch up."""
+        """True if nearly all images are on their side of the threshold, and the generator does not catch up."""
         return self.accuracy >= WON and self.grows
 
     @property

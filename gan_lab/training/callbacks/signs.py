@@ -37,7 +37,7 @@ class Sign:
     Args:
         name: of the value, after ``health/``.
         value: not a number if the images do not have it.
-        kind: of the trouble, which is told once.
+        kind: of the trouble, which is reported once.
         bad: it is there now.
         text: the sentence.
     """
