@@ -1,4 +1,4 @@
-"""What the cache on disk holds: listed and cleared by the names of its own files, so that nothing else is touched."""
+"""The cache on disk, listed and cleared by the names of its own files, so that nothing else is touched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHAT = {
     LEFT_OVER: "parts that killed processes left",
 }
 """Kinds of cached files, and what they are."""
-ENDINGS = {
+ENDINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "pixels": {PIXELS: (".u8", ".npz"), INDEXES: (".content", ".formats")},
     "statistics": {STATISTICS: (".safetensors",)},
 }

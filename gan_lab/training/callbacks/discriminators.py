@@ -1,4 +1,4 @@
-"""What the discriminators' logs of many steps say together: they have won, or tell nothing."""
+"""Verdicts on discriminators from their logs of many steps: they have won, or are at chance."""
 
 import math
 from collections.abc import Iterator, Mapping

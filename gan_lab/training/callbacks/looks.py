@@ -133,7 +133,8 @@ def _grey(images: Tensor) -> Tensor:
 
 def _small(images: Tensor) -> Tensor:
     """Returns the images with at most ``LARGEST`` pixels a side, by averaging."""
-    return F.adaptive_avg_pool2d(images, tuple(min(side, LARGEST) for side in images.shape[2:]))
+    height, width = images.shape[2:]
+    return F.adaptive_avg_pool2d(images, (min(height, LARGEST), min(width, LARGEST)))
 
 
 def _edges(images: Tensor) -> Tensor:
