@@ -44,11 +44,11 @@ def prepare(config: DictConfig) -> None:
     """Refuses keys that do not go together, and metrics and extractors with arguments that they do not have."""
     from gan_lab.cli.config.compose import resolve, resolve_part
     from gan_lab.cli.config.parts import check_all
-    from gan_lab.common.runs import checkpoint_path
+    from gan_lab.common.named_checkpoints import named_checkpoint
 
     request = EvaluateRequest.checked(resolve(config))
     if request.checkpoint is not None:
-        checkpoint_path(request.checkpoint)
+        named_checkpoint(request.checkpoint)
     for key in ("metrics", "extractor"):
         if config.get(key) is not None:
             check_all(resolve_part(config, key), key)

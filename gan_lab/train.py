@@ -52,6 +52,7 @@ class TrainRequest(Request):
     seed: Seed
     batch_size: PositiveInt
     budget: Length
+    early_stop: PositiveInt | None
     channels_last: bool | None
     compile: bool
     conditional: bool

@@ -24,7 +24,7 @@ class TranslateRequest(ModelRequest):
     input: Path
     output: Path
     direction: str
-    size: Literal["keep"] | Size
+    size: Literal["keep", "trained"] | Size
     overwrite: bool
     sheet: bool
     max_pixels: PositiveInt
@@ -36,11 +36,19 @@ class TranslateRequest(ModelRequest):
     def destination(self) -> Output:
         return Output(self.output.parent if Output(self.output).is_image else self.output)
 
-    @property
-    def sides(self) -> tuple[int, int] | None:
-        """(height, width) of the results; None keeps each image's own."""
-        if self.size == "keep":
-            return None
+    def sides(self, trained: int | None) -> tuple[int, int] | int | None:
+        """(height, width) of the results, or the length of their shorter side; None keeps each image's own.
+
+        Args:
+            trained: shorter side of the images that the model was trained on.
+
+        Raises:
+            UserError: if it is asked for and not known.
+        """
+        if self.size == "trained" and trained is None:
+            raise UserError("The checkpoint does not state the size of its images: give size=256 or another number.")
+        if self.size in ("keep", "trained"):
+            return None if self.size == "keep" else trained
         return (self.size, self.size) if isinstance(self.size, int) else self.size  # type: ignore[return-value]
 
 
@@ -66,8 +74,9 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     folder = folder_of(request.output)
     tiling = tiling_for(session.device, folder, request.tile, request.stats, request.scratch, request.memory)
     sheet = SheetPage(request.output, COLUMNS) if request.sheet else None
-    keys = request.direction, request.sides, tiling, request.seed
-    job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet)
+    trained = session.trained_side
+    keys = request.direction, request.sides(trained), tiling, request.seed
+    job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet, trained)
     files, others = plan(request.input, request.output, job.there.target)
     make_folder(folder)
     job.run(files)

@@ -14,6 +14,9 @@ signals: list[int] = []
 copies: list[tuple] = []
 """Folders that the next computations of ``Copied`` copy, and where to."""
 
+plan: list[float] = [float(value) for value in os.environ.get("GAN_LAB_TEST_PLAN", "").split(",") if value]
+"""Values that the next computations of ``Planned`` have."""
+
 
 class Raising(Comparison):
     input = "images"
@@ -40,3 +43,8 @@ class Copied(Raising):
         if copies:
             shutil.copytree(*copies.pop())
         return {"copied": float(fake)}
+
+
+class Planned(Raising):
+    def compare(self, real, fake):
+        return {"planned": plan.pop(0)}

@@ -15,6 +15,7 @@ import importlib
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -47,6 +48,7 @@ COMMANDS = (
     "compare",
     "report",
     "fetch",
+    "cache",
     "dashboard",
 )
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.run.dir=.",
@@ -222,13 +224,10 @@ class Command:
         Raises:
             UserError: for everything that the work refuses.
         """
+        request = _with_found_checkpoint(request)
         request.check_places()
         if not isinstance(request, ModelRequest):
             return deliver(self.work(request), request)
-        from gan_lab.common.runs import checkpoint_path
-
-        if request.checkpoint is not None:
-            checkpoint_path(request.checkpoint)
         from gan_lab.common.launch import on_every_device  # torch is slow to import
 
         work = partial(_on_device, self.module, self.name, request)
@@ -243,6 +242,27 @@ class Command:
         lines = [f"python -m gan_lab.{each.name} checkpoint={checkpoint}{each.inputs}" for each in works]
         instead = f"try {', or '.join(lines)}" if lines else f"train one that can, such as {self.example}"
         raise UserError(f"{session.path} holds the model {session.name}, which {self.lacks}: {instead}.")
+
+
+def _with_found_checkpoint(request: Request) -> Request:
+    """Puts the path of the checkpoint that a name stands for into a request, and says which one that is.
+
+    Raises:
+        UserError: if there is none.
+    """
+    given = getattr(request, "checkpoint", None)
+    if not isinstance(request, ModelRequest) or given is None:
+        return request
+    from gan_lab.common.named_checkpoints import named_checkpoint
+
+    found = named_checkpoint(given)
+    if given.expanduser().exists():
+        return request
+    from gan_lab.common.distributed import is_rank_zero  # torch is slow to import
+
+    if is_rank_zero():
+        say(f"checkpoint={given}: {found}")
+    return replace(request, checkpoint=found)
 
 
 def _on_device(module: str, name: str, request: ModelRequest, device: str) -> Any:

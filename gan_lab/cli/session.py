@@ -145,6 +145,14 @@ class Session:
         size = parse_size(node["size"])
         return ResizeSpec(size, size, node["channels"], shortcut=False)  # alike from files of every format
 
+    @property
+    def trained_side(self) -> int | None:
+        """The shorter side, in pixels, of the images that the model was trained on; None if it is not stated."""
+        from gan_lab.data.checks import parse_size
+
+        size = (self.contents.get("data") or {}).get("size")
+        return min(parse_size(size)) if size else None
+
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
         """Iterates with a progress bar and the time left, on a terminal and on rank 0."""
         from gan_lab.common.distributed import rank_and_world_size

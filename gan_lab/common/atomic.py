@@ -123,6 +123,12 @@ def abandoned_files(folder: Path, seconds: float) -> Iterator[Path]:
                 yield path
 
 
+def mark_used(path: Path) -> None:
+    """Notes that a cached file was read, as its time of change; one that cannot be changed stays as it is."""
+    with suppress(OSError):
+        os.utime(path)
+
+
 def fitting_name(name: str) -> str:
     """Returns the name of a file; one that is too long for file systems is cut, and marked by a hash of the whole."""
     if len(os.fsencode(name)) <= MAX_BYTES:

@@ -535,6 +535,15 @@ GROUPS = {
 ENGINE_DEFAULTS: dict[str, object] = {"lr_schedule": None, "schedules": {}, "ema_ramp": 0.05}
 """Options of the engine that not every model of format 1 had."""
 
+ADDED: dict[str, dict[str, object]] = {
+    f"gan_lab.networks.{name}": {"upsample": "transposed"}
+    for name in (
+        *("dcgan.Generator", "resnet.Generator", "unet.Generator"),
+        *("vae.ConvDecoder", "vqvae.Decoder", "simvp.SimVP"),
+    )
+}
+"""Arguments that classes have got, by their dotted paths, with the values that say what they did before."""
+
 SCHEDULED = {
     "adversary.penalties": "objective.penalties",
     "feeding": "teacher_forcing",

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from gan_lab.common.renames import (
+    ADDED,
     ARGUMENTS,
     ENGINE_DEFAULTS,
     EXTRA_STATE,
@@ -112,7 +113,7 @@ def leaves(node: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...
 
 
 def _rename_parts(node: Any) -> Any:
-    """Nested containers with the present names of every ``_target_`` and of its arguments."""
+    """Nested containers with the present names of every ``_target_`` and its arguments, and those that it has got."""
     if isinstance(node, list):
         return [_rename_parts(value) for value in node]
     if not isinstance(node, Mapping):
@@ -122,7 +123,7 @@ def _rename_parts(node: Any) -> Any:
     target = renamed(str(node["_target_"]))
     names = renamed_arguments(target)
     arguments = {names.get(key, key): _rename_parts(value) for key, value in node.items() if key != "_target_"}
-    return {"_target_": target, **arguments}
+    return {"_target_": target, **ADDED.get(target, {}), **arguments}
 
 
 def _rename_model(node: Mapping[str, Any]) -> dict[str, Any]:

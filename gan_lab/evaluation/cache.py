@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import atomic_write, mark_used
 from gan_lab.common.distributed import broadcast, rank_and_world_size
 from gan_lab.common.integrity import seal_bytes, unseal_bytes
 
@@ -60,12 +60,14 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
 
 def _load(path: Path) -> Tensors | None:
     try:
-        return load(unseal_bytes(path.read_bytes()))
+        found = load(unseal_bytes(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (SafetensorError, ValueError, KeyError, OSError) as error:
         warnings.warn(f"The cached statistics {path} cannot be read ({error}) and are computed anew.", stacklevel=2)
         return None
+    mark_used(path)
+    return found
 
 
 def _save(path: Path, tensors: Tensors) -> None:

@@ -24,6 +24,8 @@ from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator
 
+MANY_TIMES = 4
+"""Times the side of the training images from which on an image is said to be of another scale."""
 SHOWN = 5
 """The number of names that are listed at most."""
 
@@ -107,6 +109,7 @@ class TranslationJob:
         max_pixels: larger images are left out.
         overwrite: translates again what exists already.
         sheet: a page of inputs, outputs and the way back.
+        trained: shorter side, in pixels, of the images that the model was trained on; None if it is not known.
     """
 
     there: Translator
@@ -114,6 +117,7 @@ class TranslationJob:
     max_pixels: int
     overwrite: bool
     sheet: SheetPage | None
+    trained: int | None = None
     report: Report = field(default_factory=Report)
 
     @classmethod
@@ -121,12 +125,13 @@ class TranslationJob:
         cls,
         model: Translates,
         direction: str,
-        size: tuple[int, int] | None,
+        size: tuple[int, int] | int | None,
         tiling: Tiling,
         seed: int,
         max_pixels: int,
         overwrite: bool,
         sheet: SheetPage | None,
+        trained: int | None = None,
     ) -> "TranslationJob":
         """A job for one direction, with the way back on the sheet if the model knows it.
 
@@ -136,7 +141,8 @@ class TranslationJob:
         there = Translator(model, direction, size, tiling, seed)
         back = {"a2b": "b2a", "b2a": "a2b"}[direction]
         cycles = sheet is not None and back in model.directions
-        return cls(there, Translator(model, back, None, tiling, seed) if cycles else None, max_pixels, overwrite, sheet)
+        again = Translator(model, back, None, tiling, seed) if cycles else None
+        return cls(there, again, max_pixels, overwrite, sheet, trained)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Translates; ranks take jobs in turn, and every rank has the whole report afterwards (a collective)."""
@@ -182,7 +188,8 @@ class TranslationJob:
         extras = () if self.there.target.labels else (photo.alpha, photo.exif)
         kept = image_files.write_image(job.output, result.pixels, *extras)
         self.report.done.append(job.name)
-        self.report.note(job.name, [*photo.notes, *kept, *([result.tiling] if result.tiling else [])])
+        notes = [*photo.notes, *kept, result.tiling, self._of_scale(photo)]
+        self.report.note(job.name, [note for note in notes if note])
         if self.sheet is not None:
             try:
                 self._show(self.sheet, job, photo, result.pixels, number)
@@ -191,6 +198,16 @@ class TranslationJob:
                     raise
                 self.report.note(job.name, [f"incomplete on the sheet ({reason(problem)})"])
             self.sheet.add(job.name, job.links)
+
+    def _of_scale(self, photo: LoadedImage) -> str:
+        """Says that an image is translated at many times the size of the training images; empty if it is not."""
+        side = min(self.there.resized(*photo.pixels.shape[1:]))
+        if self.trained is None or side <= MANY_TIMES * self.trained:
+            return ""
+        return (
+            f"more than {MANY_TIMES} times as large as the images of training ({self.trained} px), so the model has "
+            "seen things only smaller (size=trained translates at that size)"
+        )
 
     def _show(self, sheet: SheetPage, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
         sheet.show(job.name, "input", photo.pixels, self.there.source)

@@ -89,7 +89,7 @@ class Translator:
         model: a translation model, on the device that is to compute.
         direction: "a2b" or "b2a".
         size: (H, W) that images are resized to first, by antialiased bicubic interpolation, label maps to the nearest
-            pixel; None keeps the images' sizes.
+            pixel; a number is the length of the shorter side, in proportion; None keeps the images' sizes.
         tiling: options for large images.
         seed: seed of dropout, for models that keep it at inference.
 
@@ -101,7 +101,7 @@ class Translator:
         self,
         model: Translates,
         direction: str,
-        size: tuple[int, int] | None = None,
+        size: tuple[int, int] | int | None = None,
         tiling: Tiling = Tiling(),
         seed: int = 0,
     ) -> None:
@@ -122,7 +122,7 @@ class Translator:
             pixels: image or label map, uint8 (C, H, W).
             number: number of the image within the seed, for stochastic models.
         """
-        pixels = pixels if self.size is None else resize(pixels, self.size, nearest=self.source.labels > 0)
+        pixels = resize(pixels, self.resized(*pixels.shape[1:]), nearest=self.source.labels > 0)
         height, width = pixels.shape[1:]
         padded = self._padded(pixels)
         tile = self._tile(*padded.shape[1:])
@@ -132,6 +132,15 @@ class Translator:
             with _eval_float32(self.network, self.device):
                 result, tiling = self._translate_tiled(padded, tile, number)
         return Translation(result[:, :height, :width], tiling)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the (H, W) in which an image of this size is translated."""
+        if self.size is None:
+            return height, width
+        if isinstance(self.size, tuple):
+            return self.size
+        scale = self.size / min(height, width)
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _padded(self, pixels: Tensor) -> Tensor:
         height, width = (round_up(max(side, MIN_SIDE), self.model.multiple) for side in pixels.shape[1:])

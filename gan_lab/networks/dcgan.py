@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
-from gan_lab.networks.layers import concat_labels, init_normal, make_norm, num_downsamplings
+from gan_lab.networks.layers import concat_labels, init_normal, make_norm, num_downsamplings, upsampling
 
 
 class Generator(nn.Module):
@@ -18,6 +18,10 @@ class Generator(nn.Module):
         channels, height, width: size of the images.
         base: feature maps at half the final resolution, doubled at each halving.
         classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
+        upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
+
+    Raises:
+        ValueError: for sides that do not halve down to 4 to 7 px, and for another upsampling.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class Generator(nn.Module):
         width: PositiveInt,
         base: PositiveInt = 64,
         classes: Natural = 0,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -37,9 +42,9 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent + classes, maps[0], start, bias=False)]
         for before, after in pairwise(maps):
             layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+            layers += upsampling(upsample, nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False))
         layers += [nn.BatchNorm2d(maps[-1]), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
+        layers += [*upsampling(upsample, nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False)), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         init_normal(self)
 

@@ -32,6 +32,34 @@ def make_norm(kind: str, channels: int) -> nn.Module:
     return NORMS[kind](channels)
 
 
+UPSAMPLE = ("transposed", "resize")
+"""Ways to double the sides of feature maps; see ``upsampling``."""
+
+
+def upsampling(kind: str, transposed: nn.ConvTranspose2d, size: tuple[int, int] | None = None) -> list[nn.Module]:
+    """Returns the layers that double the sides of feature maps: (N, C, H, W) → (N, C', 2H, 2W).
+
+    A transposed convolution adds up different weights at even and at odd pixels, which shows as a checkerboard until it
+    has learned not to. Resizing by nearest neighbour before a 3×3 convolution treats all pixels alike (Odena et al.
+    2016, Deconvolution and Checkerboard Artifacts).
+
+    Args:
+        kind: "transposed" for that convolution itself, "resize" for resizing and a 3×3 convolution of the same widths.
+        transposed: the convolution; one of stride 1 resizes nothing, and is kept.
+        size: (H', W') of the result if it is not exactly twice as large.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if kind not in UPSAMPLE:
+        raise ValueError(f"upsample={kind} is not valid: choose one of {', '.join(UPSAMPLE)}.")
+    if kind == "transposed" or transposed.stride == (1, 1):
+        return [transposed]
+    widths = transposed.in_channels, transposed.out_channels
+    resize = nn.Upsample(scale_factor=2) if size is None else nn.Upsample(size)
+    return [resize, nn.Conv2d(*widths, 3, 1, 1, bias=transposed.bias is not None)]
+
+
 SMALLEST = range(4, 8)
 """Shorter sides in pixels, one of which a network's smallest maps have: each size halves down to one at most."""
 

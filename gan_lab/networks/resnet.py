@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.networks.layers import Dropout, init_weights, make_norm
+from gan_lab.networks.layers import Dropout, init_weights, make_norm, upsampling
 
 
 class Generator(nn.Module):
@@ -28,12 +28,13 @@ class Generator(nn.Module):
         dropout: dropout probability in each residual block.
         antialias: resample through blur filters (Zhang 2019) with convolutions of stride 1, as CUT does.
         init: "normal", N(0, 0.02²), or "xavier" with gain 0.02, CUT's.
+        upsample: "transposed", the papers', or "resize"; see ``upsampling``.
 
     Attributes:
         multiple: H and W must be multiples of it.
 
     Raises:
-        ValueError: for another norm or initialisation.
+        ValueError: for another norm, initialisation or upsampling, and for "resize" with ``antialias``.
     """
 
     multiple = 4
@@ -48,8 +49,14 @@ class Generator(nn.Module):
         dropout: Probability = 0.0,
         antialias: bool = False,
         init: str = "normal",
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
+        if antialias and upsample == "resize":
+            raise ValueError(
+                "generator.antialias=true upsamples through blur filters, which leave no checkerboard either: leave "
+                "upsample=resize out, or give generator.antialias=false."
+            )
         bias = norm != "batch"
 
         def norm_relu(maps: int) -> list[nn.Module]:
@@ -69,7 +76,7 @@ class Generator(nn.Module):
             if antialias:
                 layers += [BlurUp(maps), nn.Conv2d(maps, maps // 2, 3, 1, 1, bias=bias)]
             else:
-                layers += [nn.ConvTranspose2d(maps, maps // 2, 3, 2, 1, output_padding=1, bias=bias)]
+                layers += upsampling(upsample, nn.ConvTranspose2d(maps, maps // 2, 3, 2, 1, 1, bias=bias))
             layers += norm_relu(maps // 2)
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)

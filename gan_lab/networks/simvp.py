@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.forecasting import check_multiple, to_frames, to_maps
+from gan_lab.networks.layers import upsampling
 from gan_lab.networks.recurrent import same_conv
 
 
@@ -81,9 +82,10 @@ class SimVP(nn.Module):
         blocks: blocks of the translator, in each of its two sequences.
         kernels: kernel sizes of the convolutions in each block, odd.
         groups: groups of these convolutions.
+        upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
 
     Raises:
-        ValueError: if the strides do not divide a side, and for an even kernel size.
+        ValueError: if the strides do not divide a side, and for an even kernel size or another upsampling.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class SimVP(nn.Module):
         blocks: Natural = 8,
         kernels: Sequence[PositiveInt] = (3, 5, 7, 11),
         groups: PositiveInt = 8,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         strides = [1 + layer % 2 for layer in range(1, layers)]
@@ -106,11 +109,11 @@ class SimVP(nn.Module):
         check_multiple(self.stride, height, width)
         pad = kernel // 2
         down = [nn.Conv2d(maps, maps, kernel, stride, pad) for stride in strides]
-        up = [nn.ConvTranspose2d(maps, maps, kernel, stride, pad, stride - 1) for stride in reversed(strides)]
+        transposed = [nn.ConvTranspose2d(maps, maps, kernel, stride, pad, stride - 1) for stride in reversed(strides)]
         self.first = conv_norm_act(same_conv(channels, maps, kernel), maps)
-        self.encoder, self.decoder = (
-            nn.Sequential(*(conv_norm_act(conv, maps) for conv in convs)) for convs in (down, up)
-        )
+        self.encoder = nn.Sequential(*(conv_norm_act(conv, maps) for conv in down))
+        growing = (upsampling(upsample, conv) for conv in transposed)
+        self.decoder = nn.Sequential(*(nn.Sequential(*resize, *conv_norm_act(conv, maps)) for *resize, conv in growing))
         self.last = conv_norm_act(same_conv(2 * maps, maps, kernel), maps)
         self.translator = Translator(context_frames * maps, hidden, blocks, kernels, groups)
         self.out = nn.Conv2d(maps, channels, 1)

@@ -1,6 +1,7 @@
 """The U-Net of pix2pix (Isola et al. 2017), after Ronneberger et al. 2015."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.networks.layers import Dropout, init_normal, make_norm
+from gan_lab.networks.layers import Dropout, init_normal, make_norm, upsampling
 
 
 class Generator(nn.Module):
@@ -27,9 +28,10 @@ class Generator(nn.Module):
         dropout: dropout probability in the decoder, at the scales next to the innermost.
         num_dropouts: number of scales with dropout. The paper has 3 for 8 downsamplings; the published code has
             ``num_downsamplings - 5`` for smaller U-Nets.
+        upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
 
     Raises:
-        ValueError: for fewer than 3 downsamplings, and for another norm.
+        ValueError: for fewer than 3 downsamplings, and for another norm or upsampling.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Generator(nn.Module):
         norm: str = "batch",
         dropout: Probability = 0.5,
         num_dropouts: Natural = 3,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         if num_downsamplings < 3:
@@ -53,7 +56,8 @@ class Generator(nn.Module):
         bias = norm != "batch"
         self.down = nn.ModuleList(_down(level, channels, maps, norm, bias) for level in levels)
         dropouts = [dropout if 0 < num_downsamplings - 1 - level <= num_dropouts else 0.0 for level in levels]
-        self.up = nn.ModuleList(_up(level, out_channels, maps, norm, bias, dropouts[level]) for level in levels)
+        make = partial(_up, out_channels=out_channels, maps=maps, norm=norm, bias=bias, upsample=upsample)
+        self.up = nn.ModuleList(make(level, dropout=dropouts[level]) for level in levels)
         init_normal(self)
 
     @staticmethod
@@ -98,14 +102,17 @@ def _down(level: int, channels: int, maps: Sequence[int], norm: str, bias: bool)
     )
 
 
-def _up(level: int, out_channels: int, maps: Sequence[int], norm: str, bias: bool, dropout: float) -> nn.Sequential:
+def _up(
+    level: int, out_channels: int, maps: Sequence[int], norm: str, bias: bool, dropout: float, upsample: str
+) -> nn.Sequential:
     """Returns the upsampling layers of a scale; all but the innermost also take the skip connection of their scale."""
     width = maps[level] if level == len(maps) - 1 else 2 * maps[level]
     if level == 0:
-        return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(width, out_channels, 4, 2, 1), nn.Tanh())
+        last = upsampling(upsample, nn.ConvTranspose2d(width, out_channels, 4, 2, 1))
+        return nn.Sequential(nn.ReLU(), *last, nn.Tanh())
     return nn.Sequential(
         nn.ReLU(),
-        nn.ConvTranspose2d(width, maps[level - 1], 4, 2, 1, bias=bias),
+        *upsampling(upsample, nn.ConvTranspose2d(width, maps[level - 1], 4, 2, 1, bias=bias)),
         make_norm(norm, maps[level - 1]),
         *([Dropout(dropout)] if dropout else []),
     )

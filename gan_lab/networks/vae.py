@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
-from gan_lab.networks.layers import concat_labels
+from gan_lab.networks.layers import concat_labels, upsampling
 
 
 class MLPEncoder(nn.Module):
@@ -107,7 +107,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """Maps latents (N, Z) to maps (N, C, H, W).
 
-    A linear layer, transposed convolutions with group norm and SiLU, and a 3×3 convolution.
+    A linear layer, transposed 4×4 convolutions with group norm and SiLU, and a 3×3 convolution.
 
     Args:
         latent: Z.
@@ -115,6 +115,10 @@ class ConvDecoder(nn.Module):
         base: feature maps at half the resolution, doubled at each halving.
         classes: K; if not 0, labels (N,) are taken as well and concatenated one-hot to the latents.
         tanh: bound the output to [-1, 1] by tanh.
+        upsample: "transposed" or "resize"; see ``upsampling``.
+
+    Raises:
+        ValueError: for another upsampling.
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class ConvDecoder(nn.Module):
         base: PositiveInt = 32,
         classes: Natural = 0,
         tanh: bool = False,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -135,7 +140,8 @@ class ConvDecoder(nn.Module):
         layers: list[nn.Module] = [nn.Linear(latent + classes, math.prod(first)), nn.Unflatten(1, first)]
         for pair, small, large in zip(pairwise(maps), sizes, sizes[1:], strict=False):
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            layers += [*norm_act(pair[0]), nn.ConvTranspose2d(*pair, 4, 2, 1, output_padding=odd)]
+            transposed = nn.ConvTranspose2d(*pair, 4, 2, 1, output_padding=odd)
+            layers += [*norm_act(pair[0]), *upsampling(upsample, transposed, large if any(odd) else None)]
         self.last = nn.Conv2d(maps[-1], channels, 3, 1, 1)
         self.layers = nn.Sequential(*layers, *norm_act(maps[-1]), self.last, *([nn.Tanh()] if tanh else []))
 

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
+from gan_lab.networks.layers import upsampling
 
 
 class Block(nn.Module):
@@ -80,6 +81,10 @@ class Decoder(nn.Module):
     Args:
         channels: C.
         dim, maps, num_downsamplings, blocks: see ``Encoder``.
+        upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
+
+    Raises:
+        ValueError: for another upsampling.
     """
 
     def __init__(
@@ -89,12 +94,13 @@ class Decoder(nn.Module):
         maps: PositiveInt = 128,
         num_downsamplings: Natural = 2,
         blocks: Natural = 2,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         widths = [maps, *[maps // 2] * num_downsamplings]
         layers: list[nn.Module] = [nn.Conv2d(dim, maps, 3, 1, 1), *(Block(maps) for _ in range(blocks))]
         for pair in pairwise(widths):
-            layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, 4, 2, 1)]
+            layers += [nn.ReLU(), *upsampling(upsample, nn.ConvTranspose2d(*pair, 4, 2, 1))]
         self.last = nn.Conv2d(widths[-1], channels, 3, 1, 1)
         self.layers = nn.Sequential(*layers, nn.ReLU(), self.last)
 

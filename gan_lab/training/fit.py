@@ -26,6 +26,7 @@ from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of
 from gan_lab.training.callbacks.checkpoint import Checkpoint
+from gan_lab.training.callbacks.early_stop import early_end
 from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.record import environment_info, result
@@ -204,14 +205,20 @@ class Ending:
         if self.trainer.is_global_zero:
             metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             counters = {name: getattr(self.model, name) for name in ("images_seen", "iteration", "seconds")}
-            missing = {"missing": found} if (found := self._missing()) else {}
-            self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {}, **missing)
+            further = {"missing": self._missing(), "ended_early": early_end(self.trainer)}
+            further = {name: value for name, value in further.items() if value}
+            self.run.end(self._state(), **counters, figures=metrics, best=best.summary() if best else {}, **further)
             if self.config.record and self._state() != "stopped":
                 self._write_result(Path(self.config.record))
         return best.best if best else None
 
+    @property
+    def _trained(self) -> bool:
+        """True if there is no training left."""
+        return self.model.progress >= 1 or early_end(self.trainer) is not None
+
     def _state(self) -> str:
-        if self.stop.received and (self.model.progress < 1 or INTERRUPTED in self._missing().values()):
+        if self.stop.received and (not self._trained or INTERRUPTED in self._missing().values()):
             return "stopped"
         return "pruned" if is_cut_short(self.trainer) and not self.stop.received else "finished"
 
@@ -219,8 +226,7 @@ class Ending:
         """What the end of the run lacks, and why; a run with training left has not come to it."""
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
         found = [each.missing(self.model.images_seen) for each in callbacks if hasattr(each, "missing")]
-        trained = self.model.progress >= 1
-        return {name: why for each in found for name, why in each.items() if trained or why != INTERRUPTED}
+        return {name: why for each in found for name, why in each.items() if self._trained or why != INTERRUPTED}
 
     def _leave(self, number: int) -> None:
         last, seen = self.run.folder / runs.LAST, f"after {self.model.images_seen} images"

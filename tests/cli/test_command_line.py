@@ -69,7 +69,14 @@ def test_the_console_script_passes_on_and_completes(monkeypatch, capsys):
 LINES = [
     *(f"{name} checkpont=x" for name in ("sample", "reconstruct", "predict", "translate", "evaluate")),
     *(f"{name} x outptu=y" for name in ("compare", "report")),
-    *("fetch incepton", "dashboard projct=x", "sample checkpoint=x n=0", "sample checkpoint=nowhere"),
+    *(
+        "cache claer=all",
+        "cache clear=most",
+        "fetch incepton",
+        "dashboard projct=x",
+        "sample checkpoint=x n=0",
+        "sample checkpoint=nowhere",
+    ),
     *(
         "evaluate real=x",
         "evaluate checkpoint=nowhere",

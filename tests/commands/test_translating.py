@@ -93,6 +93,32 @@ def test_one_picture_is_the_models_own_translation(cyclegan, tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2024", "in.png", "été"]
 
 
+def test_large_images_are_named_and_resized_to_the_size_of_training(tmp_path, monkeypatch, capsys):
+    path = checkpoint(tmp_path / "last.ckpt", node("cyclegan.CycleGAN"))
+    content = torch.load(path, weights_only=True)
+    content["gan_lab"]["data"] = {"size": [16, 24]}
+    torch.save(content, path)
+    (tmp_path / "in").mkdir()
+    for name, size in (("large", (200, 66)), ("enough", (64, 100)), ("small", (8, 12))):
+        photo(*size).save(tmp_path / "in" / f"{name}.png")
+    keys = [f"checkpoint={path}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"]
+    call(monkeypatch, *keys)
+    said = capsys.readouterr().out
+    assert "more than 4 times as large as the images of training (16 px)" in said
+    (line,) = [line for line in said.splitlines() if "size=trained" in line]
+    assert line.endswith(": large.png")
+    call(monkeypatch, *keys, "size=trained", "overwrite=true")
+    assert "more than 4 times" not in capsys.readouterr().out
+    sizes = {each.stem: Image.open(each).size for each in (tmp_path / "out").iterdir()}
+    assert sizes == {"large": (48, 16), "enough": (16, 25), "small": (16, 24)}
+
+
+def test_the_size_of_training_must_be_known(cyclegan, tmp_path, monkeypatch, capsys):
+    photo(16, 16).save(tmp_path / "a.png")
+    keys = [f"checkpoint={cyclegan}", f"input={tmp_path / 'a.png'}", f"output={tmp_path / 'out'}", "size=trained"]
+    assert "does not state the size of its images: give size=256" in refused(monkeypatch, capsys, *keys)
+
+
 def test_results_are_left_alone_unless_asked(cyclegan, tmp_path, monkeypatch, capsys):
     for name in ("a.png", "b.png"):
         photo(16, 16).save(tmp_path / name)

@@ -191,3 +191,11 @@ def test_class_folders_keep_the_order_of_characters(order):
         assert found["gan_lab"]["data"]["class_order"] == (order or "text")
     assert upgrade_config({"data": data})["data"]["class_order"] == (order or "text")
     assert "class_order" not in upgrade_config({"data": {"_target_": "gan_lab.data.presets.mnist"}})["data"]
+
+
+@pytest.mark.parametrize(("given", "present"), [({}, "transposed"), ({"upsample": "resize"}, "resize")])
+def test_an_argument_that_a_network_has_got_since_says_what_it_did_before(given, present):
+    node = {"_target_": "gan_lab.networks.dcgan.Generator", "base": 8, **given}
+    upgraded = upgrade_config({"model": {"generator": node}})
+    assert upgraded["model"]["generator"] == {**node, "upsample": present}
+    assert node.get("upsample") == given.get("upsample")

@@ -98,7 +98,28 @@ def check_tools(config: DictConfig) -> None:
         check_all(nodes, key)
         for name, node in nodes.items():
             check_class(f"{key}.{name}", node, base)
+    _check_early_stop(config.get("early_stop"), resolve_part(config, "callbacks") if config.get("callbacks") else {})
     _check_trainer(resolve_part(config, "trainer"))
+
+
+def _check_early_stop(measurements: int | None, callbacks: Mapping[str, Any]) -> None:
+    """Refuses early_stop without the callbacks that it asks.
+
+    Raises:
+        UserError: naming the key.
+    """
+    if measurements is None:
+        return
+    for name in ("early_stop", "fidelity", "checkpoint"):
+        if not callbacks.get(name):
+            raise UserError(
+                f"early_stop={measurements} needs callbacks.{name}, which is left out: leave early_stop out."
+            )
+    if not callbacks["fidelity"].get("every") or not callbacks["fidelity"].get("quick"):
+        raise UserError(
+            f"early_stop={measurements} follows a metric that is measured during training, where nothing is: give "
+            "callbacks.fidelity.every a number of images and metrics@quick=quick, or leave early_stop out."
+        )
 
 
 def _check_trainer(node: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 
-from gan_lab.common.atomic import abandoned_files, atomic_write
+from gan_lab.common.atomic import abandoned_files, atomic_write, mark_used
 from gan_lab.common.capabilities import Identity
 from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import checksum, is_whole, seal_zip
@@ -200,6 +200,7 @@ def _load(images: ImageSet, spec: ResizeSpec, raw: Path, rest: Path) -> Rendered
             if "checksum" not in kept or str(kept["checksum"]) != checksum(raw):
                 raise ValueError("its pixels have another checksum, or none")
         pixels = _shaped(_mapped(raw, (_num_bytes(shapes, spec),)), shapes, spec)
+        mark_used(rest)
         return Rendered(pixels, digests, _labels(images, scan), scan, spec)
     except Exception as problem:  # a damaged file can raise anything
         rank_zero_warn(f"The cached pixels {raw} cannot be used ({reason(problem)}), and are built anew.")

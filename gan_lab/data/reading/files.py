@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
 
-from gan_lab.common.atomic import atomic_write
+from gan_lab.common.atomic import atomic_write, mark_used
 from gan_lab.common.class_names import listed
 from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import seal_bytes, unseal_bytes
@@ -76,6 +76,7 @@ class ImageFiles:
         stamps = _digest(_stamp(entry) for entry in (*self.entries, *zips))
         known = cache_folder / f"{stamps}.content"
         content = _known_content(known)
+        mark_used(known)
         if content is None:
             content = _digest(chain(map(_checksum, zips), map_in_threads(_checksum, self.entries)))
             with atomic_write(known) as file:

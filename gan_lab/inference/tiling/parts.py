@@ -269,6 +269,13 @@ def _(module: nn.ConvTranspose2d) -> list[Part]:
 
 
 @_parts.register
+def _(module: nn.Upsample) -> list[Part]:
+    if module.mode != "nearest" or module.scale_factor != 2:
+        raise InseparableError("Upsample")
+    return [Window(module, kernel=2, stride=2, transposed=True)]
+
+
+@_parts.register
 def _(module: resnet.BlurDown) -> list[Part]:
     def run(x: Tensor) -> Tensor:
         return F.conv2d(x, module.kernel, stride=2, groups=x.shape[1])

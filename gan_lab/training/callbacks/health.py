@@ -1,8 +1,6 @@
 """A monitor that stops a run whose numbers are no longer finite, and warns when it has stopped learning."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,23 +9,23 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lab.common.bounds import Natural, PositiveInt
-from gan_lab.common.capabilities import Samples, Translates, TwoDomains
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import to_float
-from gan_lab.inference.translation import SPLIT, ends, translated
 from gan_lab.training.alternating import AlternatingModule
+from gan_lab.training.callbacks.discriminators import DiscriminatorWatch, Outputs, Window
 from gan_lab.training.callbacks.interval import ImageInterval, State
+from gan_lab.training.callbacks.signs import Sign, shown_outputs, signs
 from gan_lab.training.callbacks.stop import is_stopped
 
 Term = tuple[str, str]
 """A phase and the name of one of its terms."""
-Outputs = Mapping[str, Mapping[str, Tensor]]
 NEVER = torch.iinfo(torch.int64).max
 D_RATE = "model.d_optimizer.lr"
 RATES = {"discriminator": D_RATE, "discriminators": D_RATE, "generator": "model.g_optimizer.lr"}
 """Keys of the learning rates of an adversarial model, by its phases."""
-DISCRIMINATOR_WON = "critic"
-"""The warning's name in saved states."""
+DISCRIMINATOR_WON, AT_CHANCE = "critic", "chance"
+"""The warnings' names in saved states."""
+IN_A_ROW = 2
+"""Checks, or windows, in a row that must agree before something is said."""
 
 
 class NonFiniteError(UserError):
@@ -42,19 +40,28 @@ class Health(Callback):
     ``check_every`` iterations and before each save. With float16 and its loss scaling infinite gradients are routine,
     so only losses and logs are checked. A checkpoint with weights that are not finite is refused too.
 
-    It gives two warnings, each once:
+    It gives warnings, each once, and logs the values behind them as ``health/…``. Of the discriminators, over
+    ``window`` of their steps:
 
-    - The discriminator has won: over ``window`` of its steps its accuracy (the phase's log ``accuracy``: the share of
-      logits on the right side of the objective's decision threshold) is 99 % or more, and its lead (mean of ``real``
-      minus ``fake``) in the second half is no smaller than in the first. A shrinking lead means that the generator is
-      catching up. Losses without a decision threshold, such as Wasserstein's, have no such victory.
-    - The samples have collapsed: at two checks in a row, ``every`` images apart, the mean distance between 16 samples
-      is below 5 % of that between the images of the batch; or the mean distance between translations of 16 test images
-      is below 5 % of that between the target domain's images.
+    - The discriminator has won: its accuracy (the phase's log ``accuracy``: the share of logits on the right side of
+      the objective's decision threshold) is 99 % or more, and its lead (mean of ``real`` minus ``fake``) in the second
+      half is no smaller than in the first. A shrinking lead means that the generator is catching up. Losses without a
+      decision threshold, such as Wasserstein's, have no such victory.
+    - The discriminator is at chance, in two windows in a row: its accuracy is within 2 % of ½, where there is one, and
+      its lead is a quarter of its fluctuations from step to step or less. The generator then learns nothing from it.
+
+    Of 16 outputs, at two checks in a row, ``every`` images apart:
+
+    - They have collapsed: the mean distance between samples, or between translations of test images, is below 5 % of
+      that between real images.
+    - They show a checkerboard: the pattern of every second pixel, which transposed convolutions leave, stands out eight
+      times as much as in real images, and is strong enough to be seen.
+    - Translations are negatives of their inputs, although the domains are not negatives of each other; have lost their
+      colour or contrast; or have no more in common with their own input than with others.
 
     At the same checks, and at the end, it logs the distance of the averaged networks from the live ones,
-    ``health/ema_distance_<network>`` (relative, over all parameters). At the checks it also logs the mean distances
-    above relative to those of real images: ``health/spread_<kind>``.
+    ``health/ema_distance_<network>`` (relative, over all parameters). At the checks it also logs the outputs' values
+    relative to those of real images, ``health/spread_<kind>`` and so on; see ``signs``.
 
     Args:
         every: images between checks of the model's outputs; 0 never checks them.
@@ -66,11 +73,11 @@ class Health(Callback):
     """
 
     def __init__(self, every: Natural = 20_000, check_every: PositiveInt = 50, window: PositiveInt = 500) -> None:
-        self.every, self.check_every, self.window = ImageInterval(every), check_every, window
+        self.every, self.check_every = ImageInterval(every), check_every
         self.first_broken: dict[tuple[Term, ...], Tensor] = {}
         self.images_at: dict[int, int] = {}
-        self.verdicts: list[Tensor] = []
-        self.times_alike: dict[str, int] = {}
+        self.discriminators = DiscriminatorWatch(window)
+        self.times: dict[str, int] = {}
         self.clips = False
         self.warned: set[str] = set()
         self.logged = -1
@@ -83,10 +90,13 @@ class Health(Callback):
         self._record_broken(outputs, iteration, images_seen, scaled=trainer.precision == "16-mixed")
         if module.device.type == "cpu" or iteration % self.check_every == 0:
             self._stop_if_broken(trainer)
-        self._watch_discriminator(outputs)
+        if (window := self.discriminators.add(outputs)) is not None:
+            self._watch_discriminators(window)
+            _send(trainer, images_seen, window.values)
         if self.every.due(images_seen) and trainer.is_global_zero:
-            outputs_and_real = _outputs_and_real(module, getattr(trainer, "datamodule", None), batch)
-            self._log(trainer, module, {each.kind: self._watch_spread(each) for each in outputs_and_real})
+            shown = shown_outputs(module, getattr(trainer, "datamodule", None), batch)
+            found = [self._watch(sign) for each in shown for sign in signs(each, module)]
+            self._log(trainer, module, {sign.name: sign.value for sign in found})
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self._stop_if_broken(trainer)
@@ -148,45 +158,38 @@ class Health(Callback):
 
     # Runs that have stopped learning.
 
-    def _watch_discriminator(self, outputs: Outputs) -> None:
-        verdicts = [verdict for terms in outputs.values() for verdict in _verdicts(terms)]
-        if not verdicts or DISCRIMINATOR_WON in self.warned:
-            return
-        self.verdicts.append(torch.stack(verdicts).mean(0))
-        if len(self.verdicts) < self.window:
-            return
-        accuracy, lead = torch.stack(self.verdicts).cpu().unbind(1)
-        self.verdicts.clear()
-        early, late = (half.mean() for half in lead.tensor_split(2))
-        if accuracy.mean() >= 0.99 and late >= early:
+    def _watch_discriminators(self, window: Window) -> None:
+        steps = self.discriminators.steps
+        if window.has_won:
             self._warn(
                 DISCRIMINATOR_WON,
-                f"The discriminator has won: over its last {self.window} steps it told real from generated images in "
-                f"{accuracy.mean():.1%} of all cases and its lead still grows, so the generator learns little; try "
+                f"The discriminator has won: over its last {steps} steps it told real from generated images in "
+                f"{window.accuracy:.1%} of all cases and its lead still grows, so the generator learns little; try "
                 f"loss=r1 or loss=hinge, a lower {D_RATE}, or more data.",
             )
-
-    def _watch_spread(self, shown: "_OutputsAndReal") -> float:
-        """Returns the mean distance between the outputs relative to that between real images; warns of a collapse."""
-        kind, spread, usual = shown.kind, _mean_distance(shown.outputs), _mean_distance(shown.real)
-        self.times_alike[kind] = self.times_alike.get(kind, 0) + 1 if spread < 0.05 * usual else 0
-        if self.times_alike[kind] >= 2:
+        if self.discriminators.times_at_chance >= IN_A_ROW:
             self._warn(
-                f"collapse of {kind}",
-                f"The {kind} have collapsed to one image: their mean distance is {spread / usual:.1%} of that between "
-                "real images; try a checkpoint from before, lower learning rates, or another loss such as loss=r1.",
+                AT_CHANCE,
+                f"The discriminator is at chance: over its last {IN_A_ROW * steps} steps its logits did not tell real "
+                f"from generated images (difference {window.lead:.2g} ± {window.fluctuation:.2g}), so the generator "
+                f"learns nothing; unless the samples look real, try a higher {D_RATE} or loss.n_critic=5.",
             )
-        return spread / usual if usual else math.nan
 
-    def _log(self, trainer: Trainer, module: AlternatingModule, spreads: Mapping[str, float]) -> None:
-        """Logs the relative distances and the distances of the averaged networks from the live ones."""
+    def _watch(self, sign: Sign) -> Sign:
+        """Warns of a sign that was bad at the last check too; returns it."""
+        self.times[sign.kind] = self.times.get(sign.kind, 0) + 1 if sign.bad else 0
+        if self.times[sign.kind] >= IN_A_ROW:
+            self._warn(sign.kind, sign.text)
+        return sign
+
+    def _log(self, trainer: Trainer, module: AlternatingModule, values: Mapping[str, float]) -> None:
+        """Logs the values, and the distances of the averaged networks from the live ones."""
         self.logged = module.images_seen
-        metrics = {f"health/spread_{kind.replace(' ', '_')}": spread for kind, spread in spreads.items()}
+        distances: dict[str, float] = {}
         if (ema := getattr(module, "ema", None)) is not None:
             live = {name: getattr(module, name) for name in ema.networks}
-            metrics |= {f"health/ema_distance_{name}": value for name, value in ema.distance(live).items()}
-        for logger in trainer.loggers if metrics else []:
-            logger.log_metrics(metrics, step=module.images_seen)
+            distances = {f"ema_distance_{name}": value for name, value in ema.distance(live).items()}
+        _send(trainer, module.images_seen, {**values, **distances})
 
     def _warn(self, kind: str, text: str) -> None:
         if kind not in self.warned:
@@ -194,12 +197,18 @@ class Health(Callback):
             rank_zero_warn(text)
 
     def state_dict(self) -> State:
-        kept = {"alike": dict(self.times_alike), "warned": sorted(self.warned), "logged": self.logged}
+        kept = {
+            "alike": dict(self.times),
+            "chance": self.discriminators.times_at_chance,
+            "warned": sorted(self.warned),
+            "logged": self.logged,
+        }
         return {"every": self.every.state_dict(), **kept}
 
     def load_state_dict(self, state: State) -> None:
         self.every.load_state_dict(state["every"])
-        self.times_alike, self.warned = dict(state["alike"]), set(state["warned"])
+        self.times, self.warned = dict(state["alike"]), set(state["warned"])
+        self.discriminators.times_at_chance = state.get("chance", 0)
         self.logged = state.get("logged", -1)
 
 
@@ -225,37 +234,8 @@ def _first_not_finite(state: Mapping[str, object]) -> str | None:
     return next((name for name, good in zip(tensors, finite, strict=True) if not good), None)
 
 
-@dataclass(frozen=True)
-class _OutputsAndReal:
-    """Outputs of a model and real images of the same kind, (N, C, H, W) with 2 ≤ N ≤ 16."""
-
-    kind: str
-    outputs: Tensor
-    real: Tensor
-
-
-def _outputs_and_real(module: object, data: object, batch: Mapping[str, Tensor]) -> Iterator[_OutputsAndReal]:
-    device = getattr(module, "device", "cpu")
-    if isinstance(module, Samples) and len(real := batch.get("image", torch.empty(0))) > 1:
-        real = to_float(real[:16]) if real.dtype == torch.uint8 else real[:16]
-        yield _OutputsAndReal("samples", module.sample(16), real)
-    if not isinstance(module, Translates) or not isinstance(data, TwoDomains):
-        return
-    first = {side: next(iter(data.sides[side].images(SPLIT, 16))) for side in ("a", "b")}
-    for source, target in map(ends, module.directions):
-        image, real = (module.domains[side].encode(first[side].to(device)) for side in (source, target))
-        if min(len(image), len(real)) > 1:
-            yield _OutputsAndReal(f"translations to {target}", translated(module, image, target), real)
-
-
-def _mean_distance(images: Tensor) -> float:
-    """Computes the mean Euclidean distance between the images (N, C, H, W)."""
-    return float(torch.pdist(images.detach().float().flatten(1)).mean())
-
-
-def _verdicts(terms: Mapping[str, Tensor]) -> Iterator[Tensor]:
-    """Yields accuracy and lead, (2,), of each discriminator that logs them, under the plain or suffixed names."""
-    for name in terms:
-        suffix = name.removeprefix("accuracy")
-        if name.startswith("accuracy") and {f"real{suffix}", f"fake{suffix}"} <= terms.keys():
-            yield torch.stack([terms[name].float(), terms[f"real{suffix}"].float() - terms[f"fake{suffix}"].float()])
+def _send(trainer: Trainer, images_seen: int, values: Mapping[str, float]) -> None:
+    """Logs values as ``health/<name>`` on the first process."""
+    if trainer.is_global_zero and values:
+        for logger in trainer.loggers:
+            logger.log_metrics({f"health/{name}": value for name, value in values.items()}, step=images_seen)

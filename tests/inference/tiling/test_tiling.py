@@ -41,6 +41,7 @@ NETWORKS = {
     "layer": {"norm": "layer"},
     "none": {"norm": "none"},
     "antialias": {"antialias": True},
+    "resize": {"upsample": "resize"},
     "dropout": {"dropout": 0.5},
 }
 

@@ -1,0 +1,55 @@
+"""Checkpoints by name: the newest run's, or those of the newest run of a name."""
+
+from pathlib import Path
+
+from gan_lab.common.errors import UserError
+from gan_lab.common.near_names import nearest
+from gan_lab.common.runs import BEST, LAST, checkpoint_path
+
+RUNS = Path("runs")
+"""The folder of run folders, in the current one."""
+NEWEST = {"last": LAST, "best": BEST}
+"""Names that stand for a file of the newest run."""
+
+
+def named_checkpoint(given: str | Path, runs: Path = RUNS) -> Path:
+    """Returns the checkpoint that a path or a name stands for.
+
+    Args:
+        given: a file; a run's folder, for its last checkpoint; "last" or "best", for that checkpoint of the newest run;
+            or a run's name, such as dcgan-digits, for the last checkpoint of the newest run of that name. A file or
+            folder of that name comes first.
+        runs: the folder of run folders. The newest run is the one whose last checkpoint was saved last.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(given).expanduser()
+    if path.exists() or path.is_absolute() or path.suffix == ".ckpt":
+        return checkpoint_path(path)
+    if str(path) in NEWEST:
+        newest = _newest(runs)
+        if newest is None:
+            raise UserError(f"There is no run in {runs} that checkpoint={path} could stand for: give a path.")
+        return _of_run(newest, NEWEST[str(path)])
+    if (runs / path).is_dir() and ".." not in path.parts and (newest := _newest(runs / path)):
+        return newest
+    near = nearest(str(path), [each.name for each in runs.glob("*") if each.is_dir()])
+    if near:
+        raise UserError(f"There is neither a checkpoint nor a run {path}: did you mean {near}?")
+    return checkpoint_path(path)
+
+
+def _newest(folder: Path) -> Path | None:
+    """Returns the last checkpoint that was saved last, of the runs in a folder."""
+    found = [path for path in folder.rglob(LAST) if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _of_run(last: Path, name: str) -> Path:
+    path = last.with_name(name)
+    if not path.is_file():
+        raise UserError(
+            f"The newest run, {last.parent}, has no {name}, because no metric was measured: give checkpoint=last."
+        )
+    return path
