@@ -67,6 +67,7 @@ class TrainRequest(Request):
     accept_changed_data: bool
     init_from: Path | None
     init_share: Probability
+    dry_run: bool = False
     runs: Path
     run_dir: Path | None
     record: Path | None
@@ -100,6 +101,7 @@ def prepare(config: DictConfig) -> None:
     from gan_lab.cli.config.going_on import complete, go_on
     from gan_lab.cli.config.own_data import say_unused_facts
     from gan_lab.cli.config.resolvers import is_multirun
+    from gan_lab.cli.config.scale import forget_scales
     from gan_lab.common.distributed import is_rank_zero
     from gan_lab.common.launch import is_requeued
     from gan_lab.training.resume import check_free
@@ -111,8 +113,27 @@ def prepare(config: DictConfig) -> None:
         check_free(Path(config.run_dir), config.resume)
     validate(config)
     say_unused_facts(config)
-    use_found_formats(config)
+    if config.resume and config.resume != "auto":
+        use_found_formats(config)  # the run keeps its scale
+    else:
+        use_scale_and_formats(config)
+    forget_scales(config)
     check_tools(config)
+
+
+def use_scale_and_formats(config: DictConfig) -> None:
+    """Sets what the run's scale states, then what the data have of their own, and says so."""
+    from gan_lab.cli.config.checks import validate
+    from gan_lab.cli.config.found_data import use_found_formats
+    from gan_lab.cli.config.resuming import task_overrides
+    from gan_lab.cli.config.scale import use_scale
+    from gan_lab.cli.config.scale_lines import say_scale
+
+    scaled = use_scale(config, task_overrides() or [])
+    use_found_formats(config)
+    if scaled is not None:
+        validate(config)
+        say_scale(config, scaled)
 
 
 def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
