@@ -12,6 +12,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.loading.splits import MAX_TEST_SIZE, TEST_SHARE
+from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import Formats, formats_of
 from gan_lab.data.reading.image_sets import ImageSet
@@ -60,7 +61,8 @@ def find_facts(config: DictConfig) -> Facts:
     own = is_own_set(config.data)
     try:
         with without_remarks():
-            sets = sets_of(getattr(instantiate(resolve_part(config, "data")), "source", None))
+            data = instantiate(resolve_part(config, "data"))
+            sets = {} if isinstance(data, ClipsDataModule) else sets_of(getattr(data, "source", None))
     except UserError:
         if own:
             raise
