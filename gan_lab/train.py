@@ -180,7 +180,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
 
 @command(TrainRequest, prepare=prepare, wrap=recorded, complete=completed)
 def train(request: TrainRequest) -> float | None:
-    """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on; --dry-run says what a run would take."""
+    """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on; --dry-run says what it takes."""
     from gan_lab.cli.config.resolvers import is_multirun
     from gan_lab.cli.config.resuming import task_overrides
     from gan_lab.cli.records import called
@@ -191,7 +191,8 @@ def train(request: TrainRequest) -> float | None:
 
     config = RunConfig.of(request.plain, task_overrides())
     if request.dry_run:
-        return dry_run(config)
+        dry_run(config)
+        return None
     return run_job(config, called()) if is_multirun() else fit(config, called())
 
 

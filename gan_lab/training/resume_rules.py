@@ -16,7 +16,7 @@ RULES = {
     "seed": "its random numbers and the order of its images depend on it",
     "batch_size": "the order of its images depends on it (model.engine.micro_batches saves memory)",
     "budget*": MAY_CHANGE,
-    "scale*": "its sizes, widths and batches were chosen by it",
+    "scale.name": "its sizes, widths and batches were chosen by it",
     "precision": MAY_CHANGE,
     "trainer.*": MAY_CHANGE,
     "model.engine.seed": "its random numbers depend on it",

@@ -103,14 +103,15 @@ def _goes_on_unscaled(config: DictConfig) -> bool:
     if config.resume != AUTO:
         return False
     root = Path(config.runs if config.run_dir == RUN_DIR else config.run_dir)
-    older = [(folder, own) for folder in unfinished_runs(root) if "scale" not in (own := recorded_configuration(folder))]
+    found = [(folder, recorded_configuration(folder)) for folder in unfinished_runs(root)]
+    older = [(folder, own) for folder, own in found if own and "scale" not in own]
     if not older:
         return False
     present = deepcopy(config)
     with without_remarks():
         use_found_formats(present)
     values = resolve(present)
-    owns = [with_paths_from(start_folder(folder / LAST), own) for folder, own in older if own]
+    owns = [with_paths_from(start_folder(folder / LAST), own) for folder, own in older]
     return any(not any(each.reason for each in changes(own, values)) for own in owns)
 
 

@@ -134,7 +134,8 @@ def test_50000_pictures_need_no_augmentation(monkeypatch):
 
 
 def test_photographs_of_4000_px_are_reduced(tmp_path):
-    config = used("model=cyclegan", "data=unpaired", *(f"data.{s}={write(tmp_path / s, 8, (4000, 3000))}" for s in "ab"))
+    folders = [f"data.{side}={write(tmp_path / side, 8, (4000, 3000))}" for side in "ab"]
+    config = used("model=cyclegan", "data=unpaired", *folders)
     assert config["data"]["size"] == 64 and config["batch_size"] == 4
     assert config["model"]["a2b"]["filters"] == 24 and config["budget"]["images"] == 60_000
 
@@ -197,8 +198,8 @@ def test_a_resumed_run_of_a_version_without_scales_keeps_its_sizes(tmp_path):
 
 
 def test_choices_of_groups_are_no_keys():
-    typed = scale.typed_keys(["model=dcgan", "generator=unet", "+model.engine.x=1", "~callbacks.samples", "--config-dir=x"])
-    assert typed == ["model.engine.x", "callbacks.samples"]
+    given = ["model=dcgan", "generator=unet", "+model.engine.x=1", "~callbacks.samples", "--config-dir=x"]
+    assert scale.typed_keys(given) == ["model.engine.x", "callbacks.samples"]
 
 
 def test_without_a_test_split_a_tenth_does_not_count(tmp_path):

@@ -25,8 +25,8 @@ def clock(monkeypatch):
 def run(clock, estimate, seconds, budget, batch=32, iterations=30, others=0.0, intervals=(1,), costly=(), began=0):
     """Iterations of these seconds each, in turn, followed by other callbacks."""
     loader = SimpleNamespace(per_epoch=10)  # 320 images
-    trainer = SimpleNamespace(callbacks=[*costly], world_size=1, max_epochs=-1, train_dataloader=loader, should_stop=False)
-    trainer.num_training_batches = 10
+    trainer = SimpleNamespace(callbacks=[*costly], world_size=1, max_epochs=-1, train_dataloader=loader)
+    trainer.num_training_batches, trainer.should_stop = 10, False
     trainer.datamodule = SimpleNamespace(batch_size=batch, size=(256, 256))
     phases = [SimpleNamespace(name=f"p{each}", interval=each, begin=0.0) for each in intervals]
     module = SimpleNamespace(
