@@ -66,14 +66,12 @@ def use_scale(config: DictConfig, overrides: Sequence[str]) -> Scaled | None:
     Raises:
         UserError: if the user's own data are missing.
     """
-    asked = OmegaConf.select(config, "scale.name") or PAPER
-    name = _chosen(config, overrides) if asked == AUTO else str(asked)
-    if name == AUTO or OmegaConf.select(config, "scale.name") is None:
-        return None
+    asked = OmegaConf.select(config, "scale.name")
+    name = _chosen(config, overrides) if asked == AUTO else asked
     if asked == AUTO:
         with open_dict(config):
             config.scale = OmegaConf.load(home("conf") / "scale" / f"{name}.yaml")
-    if name == PAPER:
+    if name in (None, PAPER):  # a configuration of the user's own may have no scale
         return None
     scaled, typed = Scaled(name, str(asked), find_facts(config)), typed_keys(overrides)
     _set(config, scaled, typed, _stated(config, name))

@@ -61,7 +61,7 @@ def _shown(value: object) -> str:
 def _length(config: DictConfig, facts: Facts) -> str:
     budget, parts = config.budget, []
     if budget.images:
-        passes = f", {budget.images / facts.train:,.0f} passes over {facts.train:,}" if facts.train else ""
+        passes = f", {_times(budget.images / facts.train)} over {facts.train:,}" if facts.train else ""
         parts.append(f"budget.images={budget.images}{passes}")
     if budget.epochs:
         parts.append(f"budget.epochs={budget.epochs:g}")
@@ -69,4 +69,8 @@ def _length(config: DictConfig, facts: Facts) -> str:
         parts.append(f"budget.minutes={budget.minutes:g}")
     paper = epochs_of(config)
     first = ", whichever comes first" if len(parts) > 1 else ""
-    return f"{' or '.join(parts)}{first}" + (f" (the paper: {paper:g} passes)" if paper else "")
+    return f"{' or '.join(parts)}{first}" + (f" (the paper: {_times(paper)})" if paper else "")
+
+
+def _times(passes: float) -> str:
+    return f"{passes:,.0f} pass{'es' * (round(passes) != 1)}"
