@@ -14,6 +14,7 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.common.launch import process_count
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.estimate import Estimate
+from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.fit import build_parts, find_data
 from gan_lab.training.forecast import advice
 from gan_lab.training.rehearsal import rehearse
@@ -92,6 +93,12 @@ class Timing(Callback):
         self.estimate = Estimate(scale=self.scale, say=False, costly=costly)
         self.parameters: dict[str, int] = {}
         self.checkpoint, self.device, self.size = 0, "cpu", None
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Lets the evaluations have the sizes that they would have in the run."""
+        for each in self.estimate.costly or ():
+            if isinstance(each, Fidelity):
+                each.on_train_start(trainer, module)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
         if self.estimate.forecast is not None or trainer.should_stop:

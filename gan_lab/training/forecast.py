@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
+from gan_lab.evaluation.metrics.translation import direction_counts
 from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.callbacks.samples import SampleGrid
 
@@ -90,8 +92,9 @@ def evaluation_seconds(callbacks: Iterable[Any], model: Any, seen: int, left: in
     for tier, evaluator in fidelity.evaluators.items():
         generate, extract = evaluator.seconds_per_item(model)
         during = 0 if within or left is None else times(fidelity.every.images, seen, left)
-        seconds += (during if tier == "quick" else 1) * evaluator.n * (generate + extract)
-        seconds += extract * _real(evaluator) if tier == "final" else 0.0
+        made, real = _items(evaluator, model)
+        seconds += (during if tier == "quick" else 1) * made * (generate + extract)
+        seconds += extract * real if tier == "final" else 0.0
     grids = [each for each in found if isinstance(each, SampleGrid) and not within and left is not None]
     return seconds + sum(generate * each.options.n * times(each.every.images, seen, left or 0) for each in grids)
 
@@ -101,11 +104,14 @@ def times(every: int, seen: int, left: int) -> int:
     return (seen + left) // every - seen // every if every > 0 else 0
 
 
-def _real(evaluator: Any) -> int:
-    """Returns the real items that an evaluation reads; 0 if they are not known."""
+def _items(evaluator: Any, model: Any) -> tuple[int, int]:
+    """Returns the items that an evaluation generates, and the real ones that it reads; 0 if these are not known."""
+    if isinstance(evaluator, TranslationEvaluator):  # at most the test images, in each direction
+        counts = direction_counts(model, evaluator.data, evaluator.n).values()
+        return sum(each["translated"] for each in counts), sum(each["real"] for each in counts)
     count = getattr(evaluator.data, "count", None)
     known = count(evaluator.split) if callable(count) else 0
-    return min(known, evaluator.limit or known)
+    return evaluator.n, min(known, evaluator.limit or known)
 
 
 def advice(forecast: Forecast, device: str, size: tuple[int, int] | None, scale: str) -> str | None:
