@@ -107,8 +107,8 @@ def times(every: int, seen: int, left: int) -> int:
 def _items(evaluator: Any, model: Any) -> tuple[int, int]:
     """Returns the items that an evaluation generates, and the real ones that it reads; 0 if these are not known."""
     if isinstance(evaluator, TranslationEvaluator):  # at most the test images, in each direction
-        counts = direction_counts(model, evaluator.data, evaluator.n).values()
-        return sum(each["translated"] for each in counts), sum(each["real"] for each in counts)
+        counts = [*direction_counts(model, evaluator.data, evaluator.n).values()]
+        return sum(each.translated for each in counts), sum(each.real for each in counts)
     count = getattr(evaluator.data, "count", None)
     known = count(evaluator.split) if callable(count) else 0
     return evaluator.n, min(known, evaluator.limit or known)

@@ -96,6 +96,24 @@ def test_the_estimate_is_said_once_with_the_cost_of_the_metrics(tmp_path, pictur
     assert len(lines(caplog, "Estimate: ")) == 1
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        ["model=dcgan", "data=fake", "data.size=8", "suggested.base=4", "suggested.discriminator_base=4"],
+        ["model=cyclegan", "data=fake_unpaired", "data.size=24", "generator.filters=4", "discriminator.filters=4"],
+        ["model=simvp", "data=fake_clips", "data.size=16", "model.network.hidden=16", "model.network.maps=8"],
+    ],
+    ids=lambda case: case[0],
+)
+def test_what_evaluations_cost_is_measured_for_every_kind_of_data(caplog, monkeypatch, case):
+    found = []
+    monkeypatch.setattr(estimate, "PROBED_FROM", 0.0)
+    monkeypatch.setattr(estimate, "STEADY", 0.0)
+    monkeypatch.setattr(estimate, "_probed", lambda _, seconds: found.append(seconds()) or found[-1])
+    train.run(*case, "batch_size=4", "trainer=cpu", "precision=32-true", "dry_run=true", "budget.images=10000")
+    assert len(found) == 1 and found[0] > 0
+
+
 @pytest.mark.parametrize("key", ["--dry-run", "dry_run=true"])
 def test_a_dry_run_says_what_a_run_takes_and_leaves_nothing(tmp_path, pictures, caplog, monkeypatch, key):
     (tmp_path / "temporary").mkdir()
