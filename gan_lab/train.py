@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -68,6 +68,7 @@ class TrainRequest(Request):
     accept_changed_data: bool
     init_from: Path | None
     init_share: Probability
+    dry_run: bool = False
     runs: Path
     run_dir: Path | None
     record: Path | None
@@ -101,10 +102,13 @@ def prepare(config: DictConfig) -> None:
     from gan_lab.cli.config.going_on import complete, go_on
     from gan_lab.cli.config.own_data import say_unused_facts
     from gan_lab.cli.config.resolvers import is_multirun
+    from gan_lab.cli.config.scale import forget_scales
     from gan_lab.common.distributed import is_rank_zero
     from gan_lab.common.launch import is_requeued
     from gan_lab.training.resume import check_free
 
+    if config.dry_run:
+        keep_nothing(config)
     complete(config)
     if config.resume and config.resume != "auto":
         go_on(config)
@@ -112,8 +116,47 @@ def prepare(config: DictConfig) -> None:
         check_free(Path(config.run_dir), config.resume)
     validate(config)
     say_unused_facts(config)
-    use_found_formats(config)
+    if config.resume and config.resume != "auto":
+        use_found_formats(config)  # the run keeps its scale
+    else:
+        use_scale_and_formats(config)
+    forget_scales(config)
     check_tools(config)
+
+
+def keep_nothing(config: DictConfig) -> None:
+    """Lets a dry run keep decoded pixels in a folder that is removed when the process ends.
+
+    Raises:
+        UserError: for a sweep.
+    """
+    import atexit
+    import shutil
+    import tempfile
+
+    from gan_lab.cli.config.resolvers import is_multirun
+
+    if is_multirun():
+        raise UserError("A sweep has no dry run: leave out -m, or dry_run.")
+    folder = tempfile.mkdtemp(prefix="gan_lab-dry-run-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if "cache_dir" in config.data:
+        config.data.cache_dir = folder
+
+
+def use_scale_and_formats(config: DictConfig) -> None:
+    """Sets what the run's scale states, then what the data have of their own, and says so."""
+    from gan_lab.cli.config.checks import validate
+    from gan_lab.cli.config.found_data import use_found_formats
+    from gan_lab.cli.config.resuming import task_overrides
+    from gan_lab.cli.config.scale import use_scale
+    from gan_lab.cli.config.scale_lines import say_scale
+
+    scaled = use_scale(config, task_overrides() or [])
+    use_found_formats(config)
+    if scaled is not None:
+        validate(config)
+        say_scale(config, scaled)
 
 
 def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
@@ -131,17 +174,26 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
     return job
 
 
-@command(TrainRequest, prepare=prepare, wrap=recorded, complete=with_own_overrides)
+def completed(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments with those of the run that is resumed, and ``--dry-run`` as a key."""
+    return with_own_overrides(["dry_run=true" if each == "--dry-run" else each for each in arguments])
+
+
+@command(TrainRequest, prepare=prepare, wrap=recorded, complete=completed)
 def train(request: TrainRequest) -> float | None:
-    """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on."""
+    """Trains a model on a data set. Ctrl-C saves and ends; resume=auto goes on; --dry-run says what it takes."""
     from gan_lab.cli.config.resolvers import is_multirun
     from gan_lab.cli.config.resuming import task_overrides
     from gan_lab.cli.records import called
     from gan_lab.cli.sweeps.jobs import run_job
+    from gan_lab.training.dry_run import dry_run
     from gan_lab.training.fit import fit
     from gan_lab.training.run_config import RunConfig
 
     config = RunConfig.of(request.plain, task_overrides())
+    if request.dry_run:
+        dry_run(config)
+        return None
     return run_job(config, called()) if is_multirun() else fit(config, called())
 
 

@@ -25,6 +25,7 @@ ENDED = ("finished", "pruned")
 """States of runs that do not go on by themselves."""
 IGNORED_KEYS = {
     *("resume", "run_dir", "record", "logger", "trial", "rank_timeout", "accept_changed_data", "init_share"),
+    *("scale", "dry_run"),  # what a scale sets is in other keys
 }
 """Keys that do not affect training: runs that differ in these alone are equal."""
 TRAINED_KEYS = {"model", "data", "seed", "batch_size", "budget", "precision", "trainer"}

@@ -16,6 +16,7 @@ RULES = {
     "seed": "its random numbers and the order of its images depend on it",
     "batch_size": "the order of its images depends on it (model.engine.micro_batches saves memory)",
     "budget*": MAY_CHANGE,
+    "scale.name": "its sizes, widths and batches were chosen by it",
     "precision": MAY_CHANGE,
     "trainer.*": MAY_CHANGE,
     "model.engine.seed": "its random numbers depend on it",
@@ -38,7 +39,7 @@ RULES = {
 
 Choices of groups, such as ``loss``, count by what they change in ``model`` and ``data``.
 """
-UNSAID = {"resume", "run_dir", "record", "accept_changed_data", "init_share"}
+UNSAID = {"resume", "run_dir", "record", "accept_changed_data", "init_share", "dry_run"}
 """Keys about resuming itself."""
 NAMED = 3
 """Keys that are named of those that cannot change."""

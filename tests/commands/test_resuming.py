@@ -250,7 +250,7 @@ def test_a_folder_that_holds_a_run_is_refused_before_the_data_are_read(trained, 
     before = contents(run)
     with pytest.raises(UserError, match=said):
         train.run(*OWN, "data=folder", f"data.root={trained[1]}", f"run_dir={run}", "resume=auto", *arguments)
-    assert not any("27" in each.message for each in caplog.records) and contents(run) == before
+    assert not any("train: 27" in each.message for each in caplog.records) and contents(run) == before
 
 
 def test_a_job_of_a_sweep_goes_on_with_its_very_own_run_alone(trained, run):

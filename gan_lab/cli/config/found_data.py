@@ -71,12 +71,12 @@ def _open_keys(data: DictConfig) -> list[str]:
     """Returns the keys of the data that are not given."""
     raw = OmegaConf.to_container(data, resolve=False)
     assert isinstance(raw, dict)
-    if not str(raw.get("_target_", "")).startswith(PRESETS) or not _is_own(raw):
+    if not str(raw.get("_target_", "")).startswith(PRESETS) or not is_own(raw):
         return []
     return [key for key in ("size", *KEYS) if _get(raw, key) in (SIZE, CHANNELS)]
 
 
-def _is_own(raw: Mapping[Any, Any]) -> bool:
+def is_own(raw: Mapping[Any, Any]) -> bool:
     """Tells whether the data are the user's: they have a folder that is not the one a public set is downloaded into."""
     folders = [str(raw[key]) for key in ("root", "a", "b") if raw.get(key) is not None]
     return bool(folders) and not any(folder.startswith(("${data_dir}", "???")) for folder in folders)
@@ -100,7 +100,7 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
             return {"image": formats_of_recordings(source.root, cache)}
     found = {}
     with without_remarks():  # they are made when the data are read
-        sets = _sets(source)
+        sets = sets_of(source)
     for name, splits in sets.items():
         files = [images for images in splits.values() if isinstance(images, ImageFiles)]
         formats = sum((formats_of(each, cache) for each in files), Formats())
@@ -120,7 +120,7 @@ def without_remarks() -> Iterator[None]:
         logging.disable(before)
 
 
-def _sets(source: Any) -> Mapping[str, Mapping[str, object]]:
+def sets_of(source: Any) -> Mapping[str, Mapping[str, object]]:
     """Returns the splits of each set of images that a source has."""
     if hasattr(source, "domain_splits"):
         return source.domain_splits()  # type: ignore[no-any-return]

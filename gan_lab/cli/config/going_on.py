@@ -18,6 +18,9 @@ from gan_lab.training.resume import own_configuration
 from gan_lab.training.resume_rules import Change, changes, check_changes
 from gan_lab.training.run_config import RUN_DIR
 
+UNSCALED = {"scale": {"name": "paper"}}
+"""What runs of versions without scales stand for."""
+
 
 def complete(config: DictConfig) -> None:
     """Fills in what this machine decides, under the present names of the keys."""
@@ -54,7 +57,7 @@ class _Run:
     """The recorded configuration of a run, ``own``, and what its overrides alone compose, ``base``."""
 
     def __init__(self, checkpoint: Path) -> None:
-        self.own = own_configuration(checkpoint)
+        self.own = UNSCALED | own_configuration(checkpoint)
         self.overrides = own_overrides(checkpoint) or []
         alone = compose(self.overrides)
         complete(alone)

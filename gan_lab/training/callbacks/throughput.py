@@ -5,7 +5,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,6 +17,13 @@ MAX_PENDING = 1024
 """Iterations after which time stamps are summed, so that a long window does not keep all of them."""
 
 TimeStamp = float | torch.cuda.Event
+
+
+class Timed(Protocol):
+    """A callback that measures iterations, and must know when the other callbacks have finished."""
+
+    clock: "Clock"
+    callbacks_ended: TimeStamp | None
 
 
 class Throughput(Callback):
@@ -36,8 +43,8 @@ class Throughput(Callback):
 
     def __init__(self, every: Natural) -> None:
         self.every = ImageInterval(every)
-        self.clock = _Clock()
-        self.end_marker = _EndMarker(self)
+        self.clock = Clock()
+        self.end_marker = EndMarker(self)
         self.seen = 0
         self.images = 0
         self.pending: list[tuple[TimeStamp, TimeStamp, TimeStamp]] = []
@@ -51,9 +58,9 @@ class Throughput(Callback):
             trainer.callbacks.append(self.end_marker)  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self.clock = _Clock(module.device)
+        self.clock = Clock(module.device)
         self.callbacks_ended, self.seen = None, module.images_seen
-        _reset_peak_memory()
+        reset_peak_memory()
         if module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(module.device)
 
@@ -87,7 +94,7 @@ class Throughput(Callback):
         window = {
             "images_per_second": self.images / total,
             "data_share": self.seconds["wait"] / total,
-            "peak_memory_gib": _peak_memory_gib(module.device),
+            "peak_memory_gib": peak_memory_gib(module.device),
         }
         self.windows.append(window)
         self.images, self.seconds = 0, {"wait": 0.0, "step": 0.0}
@@ -115,20 +122,24 @@ class Throughput(Callback):
         self.every.load_state_dict(state["every"])
 
 
-class _EndMarker(Callback):
-    """Runs after every other callback and records when they have finished."""
+class EndMarker(Callback):
+    """Runs after every other callback and records when they have finished.
 
-    def __init__(self, throughput: Throughput) -> None:
-        self.throughput = throughput
+    Args:
+        timed: a callback with ``clock`` and ``callbacks_ended``.
+    """
+
+    def __init__(self, timed: Timed) -> None:
+        self.timed = timed
 
     def on_train_batch_end(self, *args: object) -> None:
-        self.throughput.callbacks_ended = self.throughput.clock.now()
+        self.timed.callbacks_ended = self.timed.clock.now()
 
     def on_train_epoch_end(self, *args: object) -> None:
-        self.throughput.callbacks_ended = self.throughput.clock.now()
+        self.timed.callbacks_ended = self.timed.clock.now()
 
 
-class _Clock:
+class Clock:
     """Takes time stamps: events in the device's stream on CUDA, the process's clock elsewhere."""
 
     def __init__(self, device: torch.device | None = None) -> None:
@@ -148,13 +159,13 @@ class _Clock:
         return float(later - earlier)  # type: ignore[operator]
 
 
-def _reset_peak_memory() -> None:
+def reset_peak_memory() -> None:
     """Resets the process's peak, so that a sweep's job does not report an earlier one's; possible on Linux only."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_memory_gib(device: torch.device) -> float:
+def peak_memory_gib(device: torch.device) -> float:
     """Returns the peak of the tensors on a CUDA device, elsewhere the peak of the process's resident set, in GiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30

@@ -94,7 +94,7 @@ def test_the_end_marker_runs_after_every_callback_of_a_trainer(tmp_path, monkeyp
             order.append("other")
 
     monkeypatch.setattr(ModelCheckpoint, "on_train_batch_end", lambda *args: order.append("checkpoint"))
-    monkeypatch.setattr(throughput._EndMarker, "on_train_batch_end", lambda *args: order.append("last"))
+    monkeypatch.setattr(throughput.EndMarker, "on_train_batch_end", lambda *args: order.append("last"))
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
