@@ -326,7 +326,7 @@ def test_early_stopping_of_a_metric_that_is_not_measured_is_refused(tmp_path):
     ("monitor", "every", "sentence"),
     [
         ("val_loss", None, "is not measured during training, where nothing is: give the Trainer a Fidelity callback"),
-        ("fd_grey", 16, "is not measured during training: give the name of a quick metric, such as quick_fd_grey"),
+        ("fd_grey", 16, "is not measured during training: give the name of a quick metric, such as quick_fd_general"),
     ],
 )
 @pytest.mark.parametrize("epochs", [-1, 2])

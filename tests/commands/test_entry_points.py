@@ -122,7 +122,7 @@ def test_the_line_that_the_program_is_known_by(tmp_path, monkeypatch):
     written = [Image.open(path).size for path in sorted(Path("zebras").glob("*.jpg"))]
     assert written == [(36, 40)] * 4
     call(monkeypatch, evaluate, "checkpoint=run", "output=figures.json")
-    assert json.loads(Path("figures.json").read_text())["figures"]["fd_colour_b2a"] > 0
+    assert json.loads(Path("figures.json").read_text())["figures"]["fd_general_b2a"] > 0
 
 
 def test_a_conditional_model_makes_what_is_asked_for(tmp_path, monkeypatch, capsys):
