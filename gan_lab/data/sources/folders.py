@@ -33,7 +33,9 @@ class IndexedView(SplitView):
 
 
 def compared_folders(real: str, fake: str, size: int | Sequence[int] | None = None) -> tuple[IndexedView, IndexedView]:
-    """Reads all images of two folders, zips or .npz files at one size, in one way. Images that have the size keep their pixels.
+    """Reads all images of two folders, zips or .npz files at one size, in one way.
+
+    Images that have the size keep their pixels.
 
     They are compared in grey if all of both folders are grey, else in colour. JPEGs are decoded at full size, because
     the decoder's own reduction would make them differ from the same pixels in another format.
