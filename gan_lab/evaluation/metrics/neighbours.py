@@ -24,6 +24,9 @@ MAX_K = 5
 _MAX_ENTRIES = 2**24
 """Distances in a block, at most: a block is 64 MB."""
 
+_TILE = 2048
+"""Rows and columns of a tile."""
+
 _PAIRS = 2**22
 """Numbers in a block of differences, at most."""
 
@@ -32,9 +35,27 @@ def distance_blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yields the squared distances of rows of a (m, d) to all rows of b (n, d): a slice of r rows, and (r, n)."""
     square_a, square_b = a.square().sum(1), b.square().sum(1)
     for part in _parts(len(a), len(b)):
-        with full_precision():
-            products = torch.addmm(square_b[None], a[part], b.T, alpha=-2)
-        yield part, products.add_(square_a[part, None]).clamp_(min=0)
+        yield part, _squares(a[part], b, square_a[part], square_b)
+
+
+def distance_tiles(a: Tensor, b: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yields the squared distances of rows of a (m, d) to rows of b (n, d): a slice of r rows of a, one of s of b, and
+    (r, s). Tiles stay in a processor's cache, so all but the product costs little.
+    """
+    square_a, square_b = a.square().sum(1), b.square().sum(1)
+    for here in _tiles(len(a)):
+        for there in _tiles(len(b)):
+            yield here, there, _squares(a[here], b[there], square_a[here], square_b[there])
+
+
+def _tiles(n: int) -> list[slice]:
+    return [slice(start, min(start + _TILE, n)) for start in range(0, n, _TILE)]
+
+
+def _squares(a: Tensor, b: Tensor, square_a: Tensor, square_b: Tensor) -> Tensor:
+    """Returns the squared distances (m, n) of a (m, d) and b (n, d) with the squared norms (m,) and (n,)."""
+    with full_precision():
+        return torch.addmm(square_b[None], a, b.T, alpha=-2).add_(square_a[:, None]).clamp_(min=0)
 
 
 def _parts(rows: int, columns: int) -> list[slice]:
@@ -75,20 +96,20 @@ def radii_name(k: int) -> str:
 def neighbour_squares(x: Tensor, k: int) -> Tensor:
     """Returns the squared distances (n, k) of the rows of x (n, d) to their k nearest neighbours among the others.
 
-    Each pair of rows is computed once: a block has the distances to its own rows and to later ones.
+    Each pair of rows is computed once.
     """
     own = x - x.double().mean(0).to(x)
     norms = own.square().sum(1)
     near = Nearest(norms.new_zeros(len(x), k, dtype=torch.int64), norms.new_full((len(x), k), torch.inf))
-    for part in _parts(len(x), len(x)):
-        with full_precision():
-            squares = torch.addmm(norms[None, part.start :], own[part], own[part.start :].T, alpha=-2)
-        squares.add_(norms[part, None]).clamp_(min=0)
-        squares[:, : len(squares)].fill_diagonal_(torch.inf)
-        near.add(part, squares, part.start)
-        later = slice(part.stop, None)
-        if part.stop < len(x):
-            near.add(later, squares[:, len(squares) :].T.contiguous(), part.start)
+    tiles = _tiles(len(x))
+    for number, here in enumerate(tiles):
+        for there in tiles[number:]:
+            squares = _squares(own[here], own[there], norms[here], norms[there])
+            if here == there:
+                squares.fill_diagonal_(torch.inf)
+            else:
+                near.add(there, squares.T.contiguous(), here.start)
+            near.add(here, squares, there.start)
     return torch.stack([exact_squares(x, x[each]) for each in near.index.unbind(1)], 1).sort(1).values
 
 
@@ -101,11 +122,13 @@ class Nearest:
 
     def add(self, part: slice, squares: Tensor, start: int) -> None:
         """Takes the squared distances (r, n) of the points of a slice to others, numbered from ``start``."""
-        found = squares.topk(min(self.squares.shape[1], squares.shape[1]), largest=False)
-        every = torch.cat([self.squares[part], found.values], 1)
-        numbers = torch.cat([self.index[part], found.indices + start], 1)
+        rows = (squares.amin(1) < self.squares[part, -1]).nonzero()[:, 0]
+        points = rows + part.start
+        found = squares[rows].topk(min(self.squares.shape[1], squares.shape[1]), largest=False)
+        every = torch.cat([self.squares[points], found.values], 1)
+        numbers = torch.cat([self.index[points], found.indices + start], 1)
         best = every.topk(self.squares.shape[1], largest=False)
-        self.squares[part], self.index[part] = best.values, numbers.gather(1, best.indices)
+        self.squares[points], self.index[points] = best.values, numbers.gather(1, best.indices)
 
 
 def nearest(points: Tensor, others: Tensor, k: int = 1) -> Nearest:
@@ -128,10 +151,10 @@ def covered_by_each_other(a: Tensor, b: Tensor, squares_a: Tensor, squares_b: Te
         bool (m,) and bool (n,).
     """
     centred_b, centred_a = centred(b, a)
-    depth_a, depth_b = torch.empty_like(squares_a), torch.full_like(squares_b, -torch.inf)
-    for part, squares in distance_blocks(centred_a, centred_b):
-        depth_b = torch.maximum(depth_b, (squares_a[part, None] - squares).amax(0))
-        depth_a[part] = squares.neg_().add_(squares_b).amax(1)
+    depth_a, depth_b = (torch.full_like(squares, -torch.inf) for squares in (squares_a, squares_b))
+    for here, there, squares in distance_tiles(centred_a, centred_b):
+        depth_b[there] = torch.maximum(depth_b[there], (squares_a[here, None] - squares).amax(0))
+        depth_a[here] = torch.maximum(depth_a[here], squares.neg_().add_(squares_b[there]).amax(1))
     in_a, in_b = depth_a >= 0, depth_b >= 0
     for inside, depth, points, centres, radii in ((in_a, depth_a, a, b, squares_b), (in_b, depth_b, b, a, squares_a)):
         close = near_ties(depth, points, centres)

@@ -18,6 +18,7 @@ from gan_lab.evaluation.metrics.neighbours import (
     centred,
     covered_by_each_other,
     distance_blocks,
+    distance_tiles,
     near_ties,
     nearest,
     radii_name,
@@ -82,9 +83,9 @@ class DensityCoverage(Comparison[Tensor, Tensor]):
         """Returns the metrics of features (m, d) and (n, d)."""
         radii, hits = squared_radii(real, self.k), 0
         least = torch.full_like(radii, torch.inf)
-        for _, squares in distance_blocks(*centred(real, fake)[::-1]):
-            hits += int((squares < radii).sum())
-            least = torch.minimum(least, squares.amin(0))
+        for _, there, squares in distance_tiles(*centred(real, fake)[::-1]):
+            hits += int((squares < radii[there]).count_nonzero())
+            least[there] = torch.minimum(least[there], squares.amin(0))
         found = least < radii
         close = near_ties(radii - least, real, fake)
         found[close] = nearest(real[close], fake).squares[:, 0] < radii[close]

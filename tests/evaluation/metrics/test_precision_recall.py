@@ -80,6 +80,7 @@ def test_blocks_do_not_matter(monkeypatch):
     parts = PrecisionRecall, DensityCoverage, Authenticity
     whole = [measured(part, real, fake) for part in parts]
     monkeypatch.setattr(neighbours, "_MAX_ENTRIES", 7 * 60)
+    monkeypatch.setattr(neighbours, "_TILE", 7)
     assert [measured(part, real, fake) for part in parts] == whole
 
 
