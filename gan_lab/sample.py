@@ -40,6 +40,11 @@ class SampleRequest(ModelRequest):
         """True if a walk through latent space is asked for, also by the name of an animation."""
         return bool(self.interpolate) or (self.output is not None and Output(self.output).is_animation)
 
+    @property
+    def packs(self) -> bool:
+        """True if all samples go into one .npz file."""
+        return self.output is not None and Output(self.output).is_npz
+
 
 def parts(request: SampleRequest) -> int:
     """The number of batches of images; everything else is the work of one device."""
@@ -50,11 +55,20 @@ def parts(request: SampleRequest) -> int:
 @command(SampleRequest, needs=Samples | SamplesClips, lacks="cannot sample", example="model=dcgan", parts=parts)
 def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
     """Samples from a trained model: images, walks through latent space, clips, images step by step."""
-    from gan_lab.cli.samples import image_artifacts, traversal_artifacts
+    from gan_lab.cli.samples import image_artifacts, packed_samples, traversal_artifacts
     from gan_lab.inference import sampling
 
     model, label = session.model, session.label(request.label)
     keys: dict[str, Any] = {key: getattr(request, key) for key in ("seed", "start", "batch_size")} | {"label": label}
+    if request.packs:
+        request.without(
+            "A .npz file holds samples", interpolate=0, traverse=0, canvases=False, single=False, exchange=0
+        )
+        if isinstance(model, SamplesClips):
+            raise UserError(f"{session.name} samples clips, and a .npz file holds images: give a folder as output=….")
+        yield packed_samples(session, request.n, request.seed, request.start, label, request.truncation,
+                             request.batch_size)  # fmt: skip
+        return
     if request.canvases:
         request.without("canvases=true shows how images are drawn", interpolate=0, traverse=0)
     if request.traverse:

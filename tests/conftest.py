@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch.distributed as dist
 
 cache = tempfile.TemporaryDirectory(prefix="gan_lab-tests-", ignore_cleanup_errors=True)  # removed at exit
 os.environ["GAN_LAB_CACHE"] = cache.name
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have tests of closed terminals ignore it
 torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
 
 

@@ -4,8 +4,8 @@ import os
 import shutil
 import time
 
+from gan_lab.evaluation.statistic_set import ImageCount
 from gan_lab.evaluation.statistics import Comparison
-from gan_lab.evaluation.suite import ImageCount
 
 signals: list[int] = []
 """Signals that the next computations of ``Signalled`` send to the process."""

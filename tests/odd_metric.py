@@ -1,7 +1,7 @@
 """A metric of a user's own, whose values are partly no numbers."""
 
+from gan_lab.evaluation.statistic_set import ImageCount
 from gan_lab.evaluation.statistics import Comparison
-from gan_lab.evaluation.suite import ImageCount
 
 
 class Odd(Comparison):

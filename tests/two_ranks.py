@@ -14,8 +14,9 @@ from gan_lab.common import stopping
 from gan_lab.common.errors import RankError
 from gan_lab.common.stopping import Interrupted, interruptible, separately
 from gan_lab.evaluation.image_sets import SampledImages
+from gan_lab.evaluation.statistic_set import ImageCount
 from gan_lab.evaluation.statistics import Comparison
-from gan_lab.evaluation.suite import ImageCount, Suite
+from gan_lab.evaluation.suite import Suite
 
 
 class Sampler:

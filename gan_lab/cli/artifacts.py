@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
-ENDINGS = (".png", *ANIMATIONS, ".json", ".html")
+ENDINGS = (".png", *ANIMATIONS, ".json", ".html", ".npz")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
@@ -183,6 +183,11 @@ class Output:
     def is_animation(self) -> bool:
         """True if the user named an animation."""
         return self.named and self.given.suffix.lower() in ANIMATIONS
+
+    @property
+    def is_npz(self) -> bool:
+        """True if the user named a .npz file."""
+        return self.named and self.given.suffix.lower() == ".npz"
 
     @property
     def folder(self) -> Path:

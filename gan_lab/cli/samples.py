@@ -1,17 +1,20 @@
-"""Artefacts of samples: grids, single images, traversals."""
+"""Artefacts of samples: grids, single images, one file of all, traversals."""
 
 from collections.abc import Iterator
-from itertools import zip_longest
+from dataclasses import dataclass
+from itertools import islice, zip_longest
 from math import ceil
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from gan_lab.cli.artifacts import Artifact, Images, Message, Sheet
+from gan_lab.cli.artifacts import Artifact, Images, Message, Output, Sheet
 from gan_lab.cli.session import Session
 from gan_lab.common.class_names import class_names
 from gan_lab.common.distributed import all_gather, rank_and_world_size
-from gan_lab.common.images import grid, grid_by_label
+from gan_lab.common.images import grid, grid_by_label, to_uint8
+from gan_lab.common.npz import write_npz
 from gan_lab.inference.captions import name_rows
 from gan_lab.inference.sampling import num_labels, sample_batches
 
@@ -53,6 +56,50 @@ def image_artifacts(
             yield Sheet("grid", name_rows(grid_by_label(together, labels), class_names(session.model)))
         else:
             yield Sheet("grid", grid(together, columns))
+
+
+@dataclass(frozen=True)
+class Packed(Artifact):
+    """Samples in one .npz file, written as they come: rank 0 gets the batches of the others, who take them in turn.
+
+    Args:
+        batches: of this rank, (m, C, H, W) in [-1, 1].
+        n: the number of samples of all ranks.
+        labels: int64 (n,); None for none.
+    """
+
+    batches: Iterator[Tensor]
+    n: int
+    labels: Tensor | None
+    of_every_rank = True
+
+    def write(self, output: Output) -> list[Path]:
+        """Writes the file (collective)."""
+        path = output.path("samples", ".npz")
+        if rank_and_world_size()[0]:
+            for _ in self._in_turn():
+                pass
+            return []
+        write_npz(path, self.n, self._in_turn(), self.labels)
+        return [path]
+
+    def _in_turn(self) -> Iterator[Tensor]:
+        """Yields the batches of all ranks in order, uint8 (m, C, H, W) (collective)."""
+        while any(found := all_gather([to_uint8(batch) for batch in islice(self.batches, 1)])):
+            yield from (batch for each in found for batch in each)
+
+
+def packed_samples(
+    session: Session, n: int, seed: int, start: int, label: int | None, truncation: float, batch_size: int
+) -> Packed:
+    """Returns samples for one .npz file, with the labels that a conditional model is given."""
+    rank, world = rank_and_world_size()
+    batches = sample_batches(session.model, n, seed, start, label, truncation, batch_size, rank, world)
+    shown = session.track(batches, "Sampling", ceil(n / batch_size / world))
+    classes, labels = num_labels(session.model), None
+    if classes:
+        labels = torch.arange(start, start + n) % classes if label is None else torch.full((n,), label)
+    return Packed((batch for _, batch in shown), n, labels)
 
 
 def traversal_artifacts(moved: Tensor, numbers: Tensor, compared: tuple[int, int]) -> Iterator[Artifact]:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from gan_lab.common.images import grid, to_float
 from gan_lab.evaluation.image_sets import SelectableImageSet
-from gan_lab.evaluation.metrics.precision_recall import centred, nearest, realism
+from gan_lab.evaluation.metrics.neighbours import nearest
+from gan_lab.evaluation.metrics.precision_recall import realism
 
 SHEET_SIZE = 64
 """Samples on a sheet."""
@@ -64,8 +65,7 @@ def make_gallery(
     """
     order = realism(real_features, fake_features).sort(descending=True)
     best, worst = order.indices[:ranked].cpu(), order.indices[-ranked:].flip(0).cpu()
-    others, points = centred(real_features, fake_features[:rows])
-    near = nearest(points, others, min(k, len(real_features)))
+    near = nearest(fake_features[:rows], real_features, min(k, len(real_features)))
     flat = real.select(near.index.flatten().cpu())
     return Gallery(
         (best, fake.select(best), order.values[:ranked].cpu()),

@@ -9,6 +9,7 @@ from typing import Any
 
 from gan_lab.common.errors import reason
 from gan_lab.evaluation.features.extractors import Extractor
+from gan_lab.evaluation.trained_on import trained_on
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ def environment_info(model: object, data: Mapping[str, object], extractors: Sequ
     """Returns the part of the protocol that all evaluations share.
 
     Args:
-        model: the evaluated model; the protocol states whether its moving averages were evaluated.
+        model: the evaluated model; the protocol states whether its moving averages were evaluated, and the extractors
+            of its losses.
         data: the data's description of themselves.
         extractors: the feature extractors used.
     """
     return {
         "ema": getattr(model, "uses_ema", None),
+        "trained_on": trained_on(model),
         "extractors": {extractor.name: _extractor_info(extractor) for extractor in extractors},
         "data": data,
         "versions": {name: _version(name) for name in ("gan_lab", "torch", "torchvision", "torchmetrics", "numpy")},

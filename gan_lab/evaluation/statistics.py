@@ -16,7 +16,7 @@ from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.common.errors import UserError
 
 Values = dict[str, float | list[float]]
-"""Metrics by key. A key is a kind and, after a dot, a detail of it, such as "fd" or "cs.std"; ``suite.metric_name``
+"""Metrics by key. A key is a kind and, after a dot, a detail of it, such as "fd" or "cs.std"; ``factories.metric_name``
 turns keys into names. Lists are curves, for a report to plot."""
 
 Result = TypeVar("Result", covariant=True)
@@ -145,6 +145,7 @@ class Comparison(Metric, Generic[Real, Fake]):
         described: plain values that the protocol states besides its options.
         baseline_keys: keys that are also computed for each baseline set: ``<key>.gaussian`` of the pixel Gaussian.
         relative_to: the baseline whose values those of ``baseline_keys`` are divided by; None for values of their own.
+        of_real: names of what it derives from the real side's table alone, which a suite caches; see ``derived``.
     """
 
     full_state_update = False
@@ -152,6 +153,7 @@ class Comparison(Metric, Generic[Real, Fake]):
     input: ClassVar[str] = "features"
     baseline_keys: ClassVar[Sequence[str]] = ()
     relative_to: ClassVar[str | None] = None
+    of_real: Sequence[str] = ()
     described: Mapping[str, object] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:

@@ -5,15 +5,19 @@ from functools import partial
 
 import pytest
 
-from gan_lab.evaluation import suite
+from gan_lab.evaluation import statistic_set
+from gan_lab.evaluation.evaluators.samples import SampleEvaluator
+from gan_lab.evaluation.factories import metric_name
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
+from gan_lab.evaluation.metrics import kernel, neighbours
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance
 from gan_lab.evaluation.metrics.frechet_ratio import FrechetRatio
 from gan_lab.evaluation.metrics.gaussian_baseline import GaussianImages
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import PrecisionRecall
+from gan_lab.evaluation.statistic_set import StatisticSet
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError
-from gan_lab.evaluation.suite import StatisticSet, Suite, metric_name
+from gan_lab.evaluation.suite import Suite
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def test_an_unchanged_split_is_never_extracted_again(doubles, evaluate):
     assert first == again
 
 
-class FailingCount(suite.ImageCount):
+class FailingCount(statistic_set.ImageCount):
     def accumulate(self, values, index):
         raise MemoryError("no room")
 
@@ -56,7 +60,7 @@ class Failing(Comparison):
     def __init__(self, where="compare"):
         if where == "build":
             raise ValueError("no such thing")
-        super().__init__(*((FailingCount if where == "accumulate" else suite.ImageCount)() for _ in range(2)))
+        super().__init__(*((FailingCount if where == "accumulate" else statistic_set.ImageCount)() for _ in range(2)))
 
     def compare(self, real, fake):
         raise ZeroDivisionError("by zero")
@@ -107,7 +111,7 @@ def test_other_images_limits_and_extractors_are_extracted_anew(doubles, evaluate
     assert evaluate(data)[1] == 200
     monkeypatch.setattr(doubles.Projection, "sha256", "1" * 64)
     assert evaluate(data)[1] == 200
-    monkeypatch.setattr(suite, "CACHE_VERSION", 0)
+    monkeypatch.setattr(statistic_set, "CACHE_VERSION", 0)
     assert evaluate(data)[1] == 200
 
 
@@ -239,3 +243,25 @@ def test_an_extractor_that_does_not_know_the_images_says_so_and_comes_last(doubl
     names = [name for name in found if name.startswith("fd_")]
     assert names == ["fd_wide", "fd_narrow"]
     assert "narrow does not know such images" in capsys.readouterr().err
+
+
+def test_what_is_derived_from_the_real_side_is_cached(doubles, tmp_path, monkeypatch):
+    metrics = {"pr": doubles.PrecisionRecall, "dc": doubles.DensityCoverage, "kernel": doubles.KernelDistance}
+    extractor, counted = doubles.Projection(), []
+
+    def evaluate(data):
+        evaluator = SampleEvaluator(data, 60, [extractor], metrics, cache_dir=tmp_path, progress=False)
+        return evaluator.evaluate(doubles.Sampler()).metrics
+
+    for module, name in ((neighbours, "neighbour_squares"), (kernel, "_sums_within")):
+        compute = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda x, *more, compute=compute: (counted.append(len(x)), compute(x, *more))[1]
+        )
+    first = evaluate(doubles.ImageData())
+    assert sorted(counted) == [60, 60, 60, 60, 200, 200]  # samples, the Gaussian and held-out images, and once the real
+    counted.clear()
+    assert evaluate(doubles.ImageData()) == first
+    assert 200 not in counted
+    assert evaluate(doubles.ImageData(seed=1)) != first
+    assert counted.count(200) == 2

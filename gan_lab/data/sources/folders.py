@@ -1,7 +1,8 @@
-"""Two folders of images that are compared with each other."""
+"""Two folders, zips or .npz files of images that are compared with each other."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from gan_lab.data.loading.cache import Ragged, cache_folder, render
 from gan_lab.data.loading.splits import SplitView, log_summary
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import Formats, formats_of
+from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.listing import list_images
+from gan_lab.data.reading.npz import NpzImages
 from gan_lab.data.reading.resize import ResizeSpec
 
 
@@ -30,22 +33,23 @@ class IndexedView(SplitView):
 
 
 def compared_folders(real: str, fake: str, size: int | Sequence[int] | None = None) -> tuple[IndexedView, IndexedView]:
-    """Reads all images of two folders or zips at one size, in one way. Images that have the size keep their pixels.
+    """Reads all images of two folders, zips or .npz files at one size, in one way.
+
+    Images that have the size keep their pixels.
 
     They are compared in grey if all of both folders are grey, else in colour. JPEGs are decoded at full size, because
     the decoder's own reduction would make them differ from the same pixels in another format.
 
     Args:
-        real, fake: paths of the folders.
+        real, fake: paths of the folders; a name that ends in .npz is a file of ``NpzImages``.
         size: a side in pixels, or [H, W]; None takes the most frequent size of the real images.
 
     Raises:
-        UserError: for an invalid size, for folders without images, and if more than 1 % of them cannot be read.
+        UserError: for an invalid size, for folders or files without images, and if more than 1 % of them cannot be
+            read.
     """
     shape = None if size is None else parse_size(size, "size")
-    sets = {
-        name: ImageFiles(list_images(Path(path).expanduser(), name)) for name, path in (("real", real), ("fake", fake))
-    }
+    sets = {name: _images(Path(path).expanduser(), name) for name, path in (("real", real), ("fake", fake))}
     formats = {name: _formats(images) for name, images in sets.items()}
     both = formats["real"] + formats["fake"]
     spec = ResizeSpec(
@@ -55,8 +59,16 @@ def compared_folders(real: str, fake: str, size: int | Sequence[int] | None = No
     return _view("real", sets["real"], spec), _view("fake", sets["fake"], spec)
 
 
-def _formats(images: ImageFiles) -> Formats:
+def _images(path: Path, key: str) -> ImageFiles | NpzImages:
+    if path.suffix.lower() == ".npz" and not path.is_dir():
+        return NpzImages(path)
+    return ImageFiles(list_images(path, key))
+
+
+def _formats(images: ImageFiles | NpzImages) -> Formats:
     """The formats of the readable images; whether too many are unreadable is checked when all are read."""
+    if isinstance(images, NpzImages):
+        return images.formats()
     if found := formats_of(images, cache_folder()):
         return found
     raise UserError(
@@ -76,7 +88,7 @@ def _decision(size: tuple[int, int], formats: Mapping[str, Formats], chosen: boo
     return f"Compared at {size[1]}×{size[0]}{most if chosen else ''}, in {colours}{mixed}."
 
 
-def _view(name: str, images: ImageFiles, spec: ResizeSpec) -> IndexedView:
-    rendered = render(images, spec)
+def _view(name: str, images: ImageFiles | NpzImages, spec: ResizeSpec) -> IndexedView:
+    rendered = render(cast(ImageSet, images), spec)
     log_summary(name, rendered)
     return IndexedView(name, lambda _: rendered, spec.channels, spec.target_size, {})

@@ -58,7 +58,9 @@ def frechet_distance(real: Moments | Tensor, fake: Moments | Tensor) -> float:
 
     With FᵀF = Ca, the product Ca Cb has the non-zero eigenvalues of the symmetric matrix F Cb Fᵀ, so a symmetric solver
     is enough. With GᵀG = Cb, too, the roots of these are the singular values of F Gᵀ, which needs no covariance at all.
+    Features of more than d points are replaced by their moments.
     """
+    real, fake = _without_long_tables(real), _without_long_tables(fake)
     if isinstance(fake, Moments) and not isinstance(real, Moments):
         real, fake = fake, real  # the distance is symmetric, and few points have a factor that costs nothing
     mean, factor, trace = _parts(real)
@@ -71,6 +73,20 @@ def frechet_distance(real: Moments | Tensor, fake: Moments | Tensor) -> float:
         cross = torch.linalg.svdvals(factor @ other_factor.T).sum()
     found = (mean - other.reshape(-1)).square().sum() + trace + other_trace - 2 * cross
     return max(found.item(), 0.0)  # in this order, NaN stays NaN
+
+
+def _without_long_tables(side: Moments | Tensor) -> Moments | Tensor:
+    return side if isinstance(side, Moments) or len(side) <= side.shape[1] else moments_of(side)
+
+
+def moments_of(features: Tensor) -> Moments:
+    """Returns the moments of features (n, d).
+
+    Raises:
+        UserError: if there are fewer than two points.
+    """
+    mean, factor = centred_factor(features)
+    return Moments(len(features), mean, factor.T @ factor)
 
 
 def _parts(side: Moments | Tensor) -> tuple[Tensor, Tensor, Tensor]:

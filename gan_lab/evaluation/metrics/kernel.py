@@ -4,18 +4,23 @@ Bińkowski et al. 2018, "Demystifying MMD GANs", section 4. In Inception's featu
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gan_lab.common.bounds import PositiveInt, Seed
+from gan_lab.common.precision import full_precision
+from gan_lab.evaluation.derived import derived
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
-_ROWS = 2048
-"""Rows of a block: the block's features and products are float64, so 50,000 against 50,000 features of 2,048 stay
-within 4 GB."""
+_ROWS = 1024
+"""Rows and columns of a block: it stays in a processor's cache."""
+
+_WITHIN = "sums of the cubic kernel"
+"""Name of the sums within a side among what is ``derived`` from it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class KernelDistance(Comparison[Tensor, Tensor]):
     """
 
     baseline_keys = ("kd", "kd.error")
+    of_real = (_WITHIN,)
 
     def __init__(
         self,
@@ -78,11 +84,15 @@ def kernel_distance(a: Tensor, b: Tensor) -> Estimate:
     does not depend on chance, and small sets need no other setting. The estimate may be negative. The error is that of
     the two-sample jackknife (Arvesen 1969), which leaves out each image of each side in turn; the kernel's row sums
     give all of these at once. Each side needs three images.
+
+    Kernels are computed in the features' dtype and blocks of them added up in float64. With float32 features the error
+    is below 1e-7 times the mean size of the kernel, and a small part of the standard error.
     """
     m, n = len(a), len(b)
     device = "cpu" if a.device.type == "mps" else a.device  # Apple's GPUs have no float64
     a, b = a.to(device), b.to(device)
-    in_a, in_b, (a_to_b, b_to_a) = _sums_within(a), _sums_within(b), _sums_between(a, b)
+    in_a, in_b = (derived(side, _WITHIN, partial(_sums_within, side)) for side in (a, b))
+    a_to_b, b_to_a = _sums_between(a, b)
     within_a, within_b, between = in_a.sum() / (m * (m - 1)), in_b.sum() / (n * (n - 1)), a_to_b.sum() / (m * n)
     without_a = _leave_one_out(in_a, a_to_b, n) + within_b
     without_b = _leave_one_out(in_b, b_to_a, m) + within_a
@@ -97,9 +107,11 @@ def _leave_one_out(inside: Tensor, across: Tensor, others: int) -> Tensor:
     return within - 2 * (across.sum() - across) / ((m - 1) * others)
 
 
-def _kernel(products: Tensor, dim: int) -> Tensor:
-    base = products.div_(dim).add_(1)
-    return base.square() * base
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the kernel of the rows of a (m, d) and of b (n, d), (m, n), in their dtype."""
+    one = torch.ones((), dtype=a.dtype, device=a.device)
+    with full_precision():
+        return torch.addmm(one, a, b.T, alpha=1 / a.shape[1]).pow_(3)
 
 
 def _slices(count: int) -> list[slice]:
@@ -114,11 +126,9 @@ def _sums_within(x: Tensor) -> Tensor:
     found = x.new_zeros(len(x), dtype=torch.float64)
     blocks = _slices(len(x))
     for number, here in enumerate(blocks):
-        rows = x[here].double()
-        found[here] -= _kernel(rows.square().sum(1), x.shape[1])
-        found[here] += _kernel(rows @ rows.T, x.shape[1]).sum(1)
+        found[here] += _kernel(x[here], x[here]).fill_diagonal_(0).sum(1)
         for there in blocks[number + 1 :]:
-            kernel = _kernel(rows @ x[there].double().T, x.shape[1])
+            kernel = _kernel(x[here], x[there])
             found[here] += kernel.sum(1)
             found[there] += kernel.sum(0)
     return found
@@ -128,9 +138,8 @@ def _sums_between(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Returns, for each row of a, the sum of its kernel with all rows of b, and the other way round: (m,) and (n,)."""
     across, down = (x.new_zeros(len(x), dtype=torch.float64) for x in (a, b))
     for here in _slices(len(a)):
-        rows = a[here].double()
         for there in _slices(len(b)):
-            kernel = _kernel(rows @ b[there].double().T, a.shape[1])
+            kernel = _kernel(a[here], b[there])
             across[here] += kernel.sum(1)
             down[there] += kernel.sum(0)
     return across, down

@@ -5,51 +5,26 @@
 - Density and coverage: Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models", equation 4.
 - Authenticity: Alaa et al. 2022, "How Faithful is your Synthetic Data?", section 3.3.
 
-All distances are Euclidean. The radius of an image is the distance to its k-th nearest neighbour on its own side.
-Distances are computed in blocks of rows, so 50,000 against 50,000 features of 2,048 stay within 4 GB.
+All distances are Euclidean, see ``neighbours``. The radius of an image is the distance to its k-th nearest neighbour on
+its own side.
 """
-
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.feature_table import FeatureTable
+from gan_lab.evaluation.metrics.neighbours import (
+    centred,
+    covered_by_each_other,
+    distance_blocks,
+    distance_tiles,
+    near_ties,
+    nearest,
+    radii_name,
+    squared_radii,
+)
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
-
-_MAX_K = 5
-"""Neighbours that are computed at once: the metrics' default k are not larger."""
-
-_neighbour_distances = WeakTensorKeyDictionary()
-
-_MAX_ENTRIES = 2**25
-"""Distances in a block, at most."""
-
-
-def distance_blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yields the squared distances of rows of a (m, d) to all rows of b (n, d): a slice of r rows, and (r, n)."""
-    square_a, square_b = a.square().sum(1), b.square().sum(1)
-    rows = max(1, _MAX_ENTRIES // len(b))
-    for start in range(0, len(a), rows):
-        part = slice(start, start + rows)
-        products = torch.addmm(square_b[None], a[part], b.T, alpha=-2)
-        yield part, products.add_(square_a[part, None]).clamp_(min=0)
-
-
-def squared_radii(x: Tensor, k: int) -> Tensor:
-    """Returns the squared distances (n,) of the rows of x (n, d) to their k-th nearest neighbours among the others.
-
-    n must be above k. The distances are kept as long as x exists, because several metrics need those of one set.
-    """
-    if x not in _neighbour_distances or _neighbour_distances[x].shape[1] <= k:
-        most = min(max(k, _MAX_K), len(x) - 1)
-        own = x - x.double().mean(0).to(x)
-        nearest = [squares.topk(most + 1, largest=False).values for _, squares in distance_blocks(own, own)]
-        _neighbour_distances[x] = torch.cat(nearest)
-    return _neighbour_distances[x][:, k]  # the nearest one is the point itself
 
 
 def _check_count(k: int, *counts: int) -> None:
@@ -57,23 +32,6 @@ def _check_count(k: int, *counts: int) -> None:
         raise NotApplicableError(
             f"{k} nearest neighbours of an image need {k + 1} images, but there are {min(counts)}."
         )
-
-
-def covered(points: Tensor, centres: Tensor, squares: Tensor) -> Tensor:
-    """Tells which of the points (m, d) lie in a ball around one of the centres (n, d) with the squared radii (n,).
-
-    Returns bool (m,).
-    """
-    return torch.cat([(distances <= squares).any(1) for _, distances in distance_blocks(points, centres)])
-
-
-def centred(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Subtracts the real mean from both (m, d) and (n, d).
-
-    Distances stay the same, and have smaller rounding errors if features are far from 0.
-    """
-    mean = real.double().mean(0).to(real)
-    return real - mean, fake - mean
 
 
 class PrecisionRecall(Comparison[Tensor, Tensor]):
@@ -92,15 +50,13 @@ class PrecisionRecall(Comparison[Tensor, Tensor]):
     def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, k: PositiveInt = 3) -> None:
         _check_count(k, real, fake)
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
-        self.k = k
+        self.k, self.of_real = k, (radii_name(k),)
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
         """Returns the metrics of features (m, d) and (n, d)."""
         real_radii, fake_radii = squared_radii(real, self.k), squared_radii(fake, self.k)
-        real, fake = centred(real, fake)
-        precision = covered(fake, real, real_radii).double().mean().item()
-        recall = covered(real, fake, fake_radii).double().mean().item()
-        return {"precision": precision, "recall": recall}
+        precise, recalled = covered_by_each_other(fake, real, fake_radii, real_radii)
+        return {"precision": precise.double().mean().item(), "recall": recalled.double().mean().item()}
 
 
 class DensityCoverage(Comparison[Tensor, Tensor]):
@@ -121,17 +77,18 @@ class DensityCoverage(Comparison[Tensor, Tensor]):
     def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, k: PositiveInt = 5) -> None:
         _check_count(k, real)
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
-        self.k = k
+        self.k, self.of_real = k, (radii_name(k),)
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
         """Returns the metrics of features (m, d) and (n, d)."""
         radii, hits = squared_radii(real, self.k), 0
-        found = torch.zeros(len(real), dtype=torch.bool, device=real.device)
-        real, fake = centred(real, fake)
-        for _, squares in distance_blocks(fake, real):
-            inside = squares < radii
-            hits += int(inside.sum())
-            found |= inside.any(0)
+        least = torch.full_like(radii, torch.inf)
+        for _, there, squares in distance_tiles(*centred(real, fake)[::-1]):
+            hits += int((squares < radii[there]).count_nonzero())
+            least[there] = torch.minimum(least[there], squares.amin(0))
+        found = least < radii
+        close = near_ties(radii - least, real, fake)
+        found[close] = nearest(real[close], fake).squares[:, 0] < radii[close]
         return {"density": hits / (self.k * len(fake)), "coverage": found.double().mean().item()}
 
 
@@ -152,27 +109,13 @@ class Authenticity(Comparison[Tensor, Tensor]):
     def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt) -> None:
         _check_count(1, real)
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
+        self.of_real = (radii_name(1),)
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
         """Returns the metrics of features (m, d) and (n, d)."""
         radii = squared_radii(real, 1)
-        real, fake = centred(real, fake)
         near = nearest(fake, real)
         return {"authenticity": (near.squares > radii[near.index]).double().mean().item()}
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The k nearest neighbours of each point, the nearest first: numbers (m, k) and squared distances (m, k)."""
-
-    index: Tensor
-    squares: Tensor
-
-
-def nearest(points: Tensor, others: Tensor, k: int = 1) -> Nearest:
-    """Finds the k nearest neighbours of the points (m, d) among others (n, d)."""
-    found = [squares.topk(k, largest=False) for _, squares in distance_blocks(points, others)]
-    return Nearest(torch.cat([each.indices for each in found]), torch.cat([each.values for each in found]))
 
 
 def realism(real: Tensor, fake: Tensor, k: int = 3) -> Tensor:

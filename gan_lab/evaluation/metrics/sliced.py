@@ -5,7 +5,9 @@ Gaussian assumption nor a network of its own.
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,7 +15,7 @@ from torch import Tensor
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
-DIRECTIONS_AT_ONCE = 64
+DIRECTIONS_AT_ONCE = 32
 PATCH = 7
 """Side of a patch in pixels: Karras et al. 2018."""
 BINS, WIDTH = 1024, 2.0
@@ -43,7 +45,7 @@ class SlicedDistance(Comparison[Tensor, Tensor]):
     def compare(self, real: Tensor, fake: Tensor) -> Values:
         """Returns the metric of features (m, d) and (n, d)."""
         directions = unit_directions(real.shape[1], self.directions, self.seed).to(real)
-        parts = [squared_transport(real @ some, fake @ some) for some in directions.split(DIRECTIONS_AT_ONCE, 1)]
+        parts = [squared_transport(some @ real.T, some @ fake.T) for some in directions.T.split(DIRECTIONS_AT_ONCE)]
         return {"mind": 3 * real.shape[1] * torch.cat(parts).mean().item()}
 
 
@@ -53,18 +55,31 @@ def unit_directions(dim: int, count: int, seed: int) -> Tensor:
 
 
 def squared_transport(a: Tensor, b: Tensor) -> Tensor:
-    """Returns the squared 2-Wasserstein distances (k,), float64, between the columns of (m, k) and (n, k).
+    """Returns the squared 2-Wasserstein distances (k,), float64, between the rows of (k, m) and (k, n).
 
     The quantile functions are steps; between two steps of either side their difference is constant.
     """
-    a, b = a.sort(0).values.double(), b.sort(0).values.double()
-    m, n = len(a), len(b)
+    a, b = sorted_rows(a), sorted_rows(b)
+    m, n = a.shape[1], b.shape[1]
     if m == n:
-        return (a - b).square().mean(0)
+        return (a - b).double().square().mean(1)
     ends = torch.cat([torch.arange(1, m + 1) * n, torch.arange(1, n + 1) * m]).unique().to(a.device)
     share = torch.diff(ends, prepend=ends.new_zeros(1)).double() / (m * n)
-    gap = a[(ends - 1) // n] - b[(ends - 1) // m]
-    return share @ gap.square()
+    gap = a.index_select(1, (ends - 1) // n).sub_(b.index_select(1, (ends - 1) // m))
+    return gap.double().square_() @ share
+
+
+def sorted_rows(x: Tensor) -> Tensor:
+    """Returns the rows of x (k, n), each in ascending order.
+
+    On a CPU, NumPy sorts with vector instructions, four times faster than torch, and threads share the rows.
+    """
+    if x.device.type != "cpu":
+        return x.sort(1).values
+    found = x.contiguous().clone()
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(np.ndarray.sort, found.numpy()))
+    return found
 
 
 class PatchHistograms(Statistic[Tensor]):

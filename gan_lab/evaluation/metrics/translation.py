@@ -23,8 +23,9 @@ from gan_lab.evaluation.factories import MetricFactory, of_features
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import PairMetric, l1, paired_metrics, pixel_error
 from gan_lab.evaluation.image_sets import ImageSet, SplitImages, visible_pixels
+from gan_lab.evaluation.statistic_set import Device
 from gan_lab.evaluation.statistics import Statistic
-from gan_lab.evaluation.suite import Device, Suite
+from gan_lab.evaluation.suite import Suite
 from gan_lab.inference.translation import SPLIT, ends, translated
 
 PairMetrics = Mapping[str, Mapping[str, PairMetric]]

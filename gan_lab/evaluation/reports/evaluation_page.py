@@ -40,7 +40,7 @@ def write_evaluation_page(
         human_test: page of a test with people, in the same folder.
     """
     values, curves, protocol = record["figures"], record.get("curves", {}), record["protocol"]
-    rows = metric_rows(values)
+    rows = metric_rows(values, protocol=protocol)
     return write_page(
         path,
         "evaluation.html.j2",

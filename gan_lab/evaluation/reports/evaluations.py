@@ -93,7 +93,7 @@ def _read(path: Path, name: str) -> EvaluationResult:
         protocol = record["protocol"]
         if not is_protocol(protocol):
             raise TypeError("the protocol has entries of other types")
-        metrics = {row.name: row for row in metric_rows(values)}
+        metrics = {row.name: row for row in metric_rows(values, protocol=protocol)}
         return EvaluationResult(name, metrics, protocol, counts(protocol), path.parent)
     except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"{path} contains no evaluation: give files that gan_lab.evaluate wrote.") from error

@@ -10,6 +10,7 @@ from gan_lab.evaluation.reports.index_table import Column, comparability_warning
 from gan_lab.evaluation.reports.jobs import Job, common_name, seed_rows, shortened, swept_keys, values_over_seeds
 from gan_lab.evaluation.reports.pages import Link, embed_file, link, write_page
 from gan_lab.evaluation.reports.run_charts import Chart, make_chart
+from gan_lab.evaluation.reports.witnesses import MARK, witness_note
 
 THUMBNAIL = 416
 """Width of a run's last sample grid, in pixels."""
@@ -51,6 +52,7 @@ def write_index_page(
         columns=columns,
         links=links,
         more=_more(columns),
+        note=witness_note(MARK for column in columns for cell in column.cells if cell.text.endswith(MARK)),
         bold=any(cell.best for column in columns for cell in column.cells),
         seeds=_over_seeds(jobs),
         warnings=comparability_warnings(histories),

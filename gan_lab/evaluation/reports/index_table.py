@@ -14,7 +14,9 @@ from gan_lab.evaluation.reports.evaluations import (
 from gan_lab.evaluation.reports.history import History
 from gan_lab.evaluation.reports.jobs import BEST, Job, final_metrics, shortened, swept_keys
 from gan_lab.evaluation.reports.pages import Cell, setting_text
+from gan_lab.evaluation.reports.records import Protocol
 from gan_lab.evaluation.reports.tables import MetricRow
+from gan_lab.evaluation.reports.witnesses import witness_mark
 
 SettingsTable = Sequence[tuple[str, list[str]]]
 """Keys with their values in each run."""
@@ -63,19 +65,27 @@ def _metric_columns(jobs: Sequence[Job]) -> Iterator[Column]:
     comparable = not comparability_warnings([job.history for job in jobs if job.history])
     for name in dict.fromkeys(job.best[0] for job in jobs if job.best):
         yield _metric_column(f"{BEST} {name}", [_best_row(job, name) for job in jobs], comparable)
-    rows = [final_metrics(job.info) for job in jobs]
+    rows = [final_metrics(job.info, _protocol(job)) for job in jobs]
     first = dict.fromkeys(next(iter(each)) for each in rows if each)
     for name in dict.fromkeys([*first, *(name for each in rows for name in each)]):
         yield _metric_column(name, [each.get(name) for each in rows], comparable, name not in first)
 
 
 def _best_row(job: Job, name: str) -> MetricRow | None:
-    return MetricRow(*job.best) if job.best and job.best[0] == name else None
+    if not job.best or job.best[0] != name:
+        return None
+    return MetricRow(*job.best, mark=witness_mark(name, _protocol(job)))
+
+
+def _protocol(job: Job) -> Protocol | None:
+    """Returns the protocol of a job's last metrics."""
+    record = job.history.last_record() if job.history else None
+    return record["protocol"] if record else None
 
 
 def _metric_column(name: str, rows: Sequence[MetricRow | None], comparable: bool, more: bool = False) -> Column:
     best = best_positions(rows) if comparable else set()
-    cells = [Cell(f"{row.value:.5g}" if row else "", number in best) for number, row in enumerate(rows)]
+    cells = [Cell(f"{row.value:.5g}{row.mark}" if row else "", number in best) for number, row in enumerate(rows)]
     return Column(name, cells, "metrics", more)
 
 
@@ -114,8 +124,7 @@ def _state_columns(jobs: Sequence[Job]) -> Iterator[Column]:
 
 def _protocol_columns(jobs: Sequence[Job]) -> Iterator[Column]:
     """Yields the parts in which the protocols of the last metrics differ."""
-    records = [job.history.last_record() if job.history else None for job in jobs]
-    for key, values in differing_entries([record["protocol"] if record else None for record in records]).items():
+    for key, values in differing_entries([_protocol(job) for job in jobs]).items():
         yield _column(key, values, "protocol", more=key not in COUNTS)
 
 

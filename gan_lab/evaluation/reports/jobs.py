@@ -9,7 +9,7 @@ from typing import cast
 from gan_lab.common.runs import IGNORED_KEYS, differing_keys, flatten, read_json
 from gan_lab.evaluation.reports.history import History, is_run, read_run
 from gan_lab.evaluation.reports.pages import setting_text
-from gan_lab.evaluation.reports.records import JobRecord, RunInfo
+from gan_lab.evaluation.reports.records import JobRecord, Protocol, RunInfo
 from gan_lab.evaluation.reports.tables import MetricRow, metric_rows
 
 JOBS, SEED, TARGET = "jobs", "seed", "._target_"
@@ -61,9 +61,9 @@ class Job:
         return next(((row.name, row.value) for row in final_metrics(self.info).values()), None)
 
 
-def final_metrics(info: RunInfo) -> dict[str, MetricRow]:
-    """Returns the metrics of the final tier by name."""
-    rows = metric_rows(info.get("figures", {}))
+def final_metrics(info: RunInfo, protocol: Protocol | None = None) -> dict[str, MetricRow]:
+    """Returns the metrics of the final tier by name, marked as their protocol says."""
+    rows = metric_rows(info.get("figures", {}), protocol=protocol)
     return {row.name: row for row in rows if not row.name.startswith("quick_") and "/" not in row.name}
 
 

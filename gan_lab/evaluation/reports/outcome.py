@@ -117,7 +117,8 @@ class Evaluation:
 
     def lines(self, record: EvaluationRecord) -> list[Table | str]:
         """Returns the metrics as a table for the terminal, and sentences about those without a finite value."""
-        table = metrics_table(record["figures"], self.comparison(record), record.get("images_seen"))
+        values, protocol = record["figures"], record["protocol"]
+        table = metrics_table(values, self.comparison(record), record.get("images_seen"), protocol)
         undefined = ", ".join(record.get("undefined", ()))
         sentence = f"No finite value, for example because there are too few images: {undefined}"
         failed = [f"{name} failed, so it is missing: {why}" for name, why in record.get("failed", {}).items()]

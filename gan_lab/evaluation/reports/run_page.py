@@ -144,7 +144,8 @@ class _Evaluated:
 
 
 def _evaluated(title: str, record: EvaluationRecord) -> _Evaluated:
-    rows, protocol = metric_rows(record["figures"]), record["protocol"]
+    protocol = record["protocol"]
+    rows = metric_rows(record["figures"], protocol=protocol)
     return _Evaluated(
         f"{title}, after {record['images_seen']:,} images",
         rows,

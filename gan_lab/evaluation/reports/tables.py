@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
+from gan_lab.evaluation.reports.records import Protocol
+from gan_lab.evaluation.reports.witnesses import witness_mark, witness_note
+
 BASELINES = {
     "real": "real images",
     "untranslated": "untranslated",
@@ -29,6 +32,7 @@ class MetricRow:
         spread: the standard error, or a standard deviation over splits.
         spread_is_error: whether ``spread`` is a standard error.
         baselines: values to compare with, by the keys of ``BASELINES``.
+        mark: of a metric in features that the model was trained on; see ``witnesses``.
     """
 
     name: str
@@ -36,14 +40,23 @@ class MetricRow:
     spread: float | None = None
     spread_is_error: bool = True
     baselines: dict[str, float] = field(default_factory=dict)
+    mark: str = ""
+
+    @property
+    def note(self) -> str:
+        """The sentence that explains the mark."""
+        return witness_note([self.mark])
 
 
-def metric_rows(values: Mapping[str, float], classes: bool = False) -> list[MetricRow]:
+def metric_rows(
+    values: Mapping[str, float], classes: bool = False, protocol: Protocol | None = None
+) -> list[MetricRow]:
     """Groups values by name with their spreads (``<name>_error``) and baselines (``<name>_real``).
 
     Args:
         values: values by name; a metric must come before its spread and baselines.
         classes: include the metrics of single classes.
+        protocol: how they were computed; it says which metrics are marked.
     """
     rows: dict[str, MetricRow] = {}
     for name, value in values.items():
@@ -53,7 +66,7 @@ def metric_rows(values: Mapping[str, float], classes: bool = False) -> list[Metr
         elif base in rows and end in BASELINES:
             rows[base].baselines[end] = value
         elif not _is_spread_of_baseline(name) and (classes or "_class_" not in name):
-            rows[name] = MetricRow(name, value)
+            rows[name] = MetricRow(name, value, mark=witness_mark(name, protocol))
     return list(rows.values())
 
 
@@ -76,23 +89,27 @@ def one_line(values: Mapping[str, float], comparison: str) -> str:
     return f"{', '.join(parts)}; {comparison}"
 
 
-def metrics_table(values: Mapping[str, float], caption: str, images_seen: int | None = None) -> Table:
+def metrics_table(
+    values: Mapping[str, float], caption: str, images_seen: int | None = None, protocol: Protocol | None = None
+) -> Table:
     """Builds a table for the terminal with a row for each metric.
 
     Args:
         values: values by name, see ``metric_rows``.
         caption: which sets were compared.
         images_seen: images that the model was trained on.
+        protocol: how they were computed; it says which metrics are marked.
     """
-    rows = metric_rows(values)
+    rows = metric_rows(values, protocol=protocol)
     baselines = baselines_of(rows)
+    caption = "\n".join(filter(None, (caption, witness_note(row.mark for row in rows))))
     after = "" if images_seen is None else f" after {images_seen:,} images"
     table = Table("", f"model{after}", "±", *(BASELINES[key] for key in baselines), caption=caption, padding=0)
     table.columns[0].overflow, table.columns[0].no_wrap = "fold", True
     for row in rows:
         cells = [f"{row.value:.4g}", "" if row.spread is None else f"{row.spread:.2g}"]
         cells += [f"{row.baselines[key]:.4g}" if key in row.baselines else "" for key in baselines]
-        table.add_row(row.name, *cells)
+        table.add_row(row.name + row.mark, *cells)
     for column in table.columns[1:]:  # in a narrow terminal, names and headings are broken before digits are
         column.min_width = max((len(str(cell)) for cell in column.cells), default=1)
     return table

@@ -193,8 +193,9 @@ class Fidelity(Callback):
             log_table(trainer.loggers, "metrics", COLUMNS, self.rows, pl_module.images_seen)
         if self._images_at_last("final") == pl_module.images_seen and trainer.is_global_zero:
             record = self.last["final"]
-            comparison = self.evaluators["final"].comparison_text(record["protocol"])
-            Console().print(metrics_table(record["figures"], comparison, record["images_seen"]))
+            protocol = record["protocol"]
+            comparison = self.evaluators["final"].comparison_text(protocol)
+            Console().print(metrics_table(record["figures"], comparison, record["images_seen"], protocol))
 
     def _due(self, trainer: Trainer, tier: str, images_seen: int) -> bool:
         at_end = not is_cut_short(trainer) and (tier == "final" or trainer.should_stop)

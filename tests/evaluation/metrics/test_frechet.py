@@ -10,8 +10,10 @@ from gan_lab.evaluation.metrics.frechet import (
     FrechetDistance,
     GroupedMoments,
     covariance_factor,
+    frechet_distance,
     frechet_distance_of_moments,
 )
+from gan_lab.evaluation.metrics.frechet_ratio import FrechetRatio
 
 
 def reference(real, fake):
@@ -151,3 +153,18 @@ def test_one_image_has_no_covariance():
     metric.update(torch.ones(1, 3))
     with pytest.raises(UserError, match="at least 2 images"):
         metric.compute()
+
+
+@pytest.mark.parametrize("held_out", [6, 40], ids=["fewer than dimensions", "more"])
+def test_the_ratio_takes_as_many_samples_as_there_are_held_out_images(held_out):
+    real, fake = drawn(70, 8, 1), drawn(50, 8, 2)
+    metric = FrechetRatio(8, 70, held_out)
+    metric.update(real, True)
+    for rows in torch.arange(50).flip(0).split(9):
+        metric.update(fake[rows], False, rows)
+    assert metric.compute()["fdr"] == pytest.approx(reference(real, fake[:held_out]), rel=1e-6)
+
+
+def test_features_of_many_points_are_the_distance_of_their_moments():
+    real, fake = drawn(900, 8, 1), drawn(700, 8, 2)
+    assert frechet_distance(real, fake) == pytest.approx(measured(real, fake), rel=1e-9)

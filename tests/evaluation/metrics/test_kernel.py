@@ -87,3 +87,22 @@ def test_it_is_unbiased_and_its_error_is_that_of_repeated_draws():
 def test_two_images_are_not_applicable():
     with pytest.raises(NotApplicableError, match="at least 3 images on each side, and there are 2 and 9"):
         KernelDistance(4, 2, 9)
+
+
+@pytest.mark.parametrize("dim", [16, 608])
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x, lambda x: x.relu() + 0.3, lambda x: x + 10, lambda x: x * torch.linspace(0.01, 3, x.shape[1])],
+)
+def test_float32_has_a_bound(dim, change):
+    a, b = change(drawn(2500, dim, 1).float()), change(drawn(2000, dim, 2, 0.02).float())
+    found, exact = kernel_distance(a, b), kernel_distance(a.double(), b.double())
+    size = ((a.double() @ b.double().T / dim + 1) ** 3).abs().mean().item()
+    assert abs(found.value - exact.value) < min(1e-7 * size, 0.01 * exact.error)
+    assert found.error == pytest.approx(exact.error, rel=1e-3)
+
+
+def test_an_outlier_does_not_hide_the_others():
+    a, b = drawn(300, 8, 1).float(), drawn(200, 8, 2).float()
+    a[0] = 300
+    assert kernel_distance(a, b).value == pytest.approx(kernel_distance(a.double(), b.double()).value, rel=1e-5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
-from gan_lab.evaluation.metrics import precision_recall
+from gan_lab.evaluation.metrics import neighbours
 from gan_lab.evaluation.metrics.precision_recall import Authenticity, DensityCoverage, PrecisionRecall, nearest, realism
 from gan_lab.evaluation.statistics import NotApplicableError
 
@@ -79,7 +79,8 @@ def test_blocks_do_not_matter(monkeypatch):
     real, fake = drawn(60), drawn(45, seed=1)
     parts = PrecisionRecall, DensityCoverage, Authenticity
     whole = [measured(part, real, fake) for part in parts]
-    monkeypatch.setattr(precision_recall, "_MAX_ENTRIES", 7 * 60)
+    monkeypatch.setattr(neighbours, "_MAX_ENTRIES", 7 * 60)
+    monkeypatch.setattr(neighbours, "_TILE", 7)
     assert [measured(part, real, fake) for part in parts] == whole
 
 

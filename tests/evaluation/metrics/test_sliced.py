@@ -23,11 +23,11 @@ def pictures(n, side=32, seed=0, low=60, high=180):
 
 @pytest.mark.parametrize(("m", "n"), [(6, 6), (6, 4), (7, 3)])
 def test_transport_is_the_cheapest_plan(m, n):
-    a, b = drawn(m, 2, seed=1), drawn(n, 2, seed=2) * 2 + 1
+    a, b = drawn(2, m, seed=1), drawn(2, n, seed=2) * 2 + 1
     rows = [[float(i == k // n) for k in range(m * n)] for i in range(m)]
     columns = [[float(j == k % n) for k in range(m * n)] for j in range(n)]
-    for column, found in enumerate(squared_transport(a, b).tolist()):
-        cost = (a[:, column, None] - b[None, :, column]).square().flatten()
+    for row, found in enumerate(squared_transport(a, b).tolist()):
+        cost = (a[row, :, None] - b[row, None, :]).square().flatten()
         plan = linprog(cost.numpy(), A_eq=rows + columns, b_eq=[1 / m] * m + [1 / n] * n)
         assert found == pytest.approx(plan.fun, rel=1e-7)
 

@@ -193,3 +193,15 @@ def test_runs_that_differ_in_more_than_seeds_have_no_mean(tmp_path):
     alike = [job(0, "dcgan", 1, 0.1, 2.0), job(1, "dcgan", 2, 0.1, 3.0)]
     others = [job(2, "sngan", 1, 0.1, 4.0), job(3, "sngan", 2, 0.2, 5.0)]
     assert values_over_seeds([*alike, *others]) == {(("dcgan",), "fd_grey"): [2.0, 3.0]}
+
+
+def test_metrics_in_features_of_the_training_loss_are_marked(tmp_path):
+    for name, names in (("a", ["grey"]), ("b", [])):
+        folder = make(tmp_path / name)
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for line in lines:
+            line["protocol"]["trained_on"] = names
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = report([str(tmp_path)])[-1].read_text()
+    assert text.count("no independent witness") == 1
+    assert re.search(r"<td[^>]*>[\d.e-]+ †</td>", text)

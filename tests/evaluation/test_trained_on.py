@@ -1,0 +1,111 @@
+"""Extractors that a model was trained on: found wherever they are in it, stated, and marked in tables and pages."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+from torch import nn
+
+import gan_lab
+from gan_lab.evaluation.features.extractors import Colour, Grey
+from gan_lab.evaluation.features.perceptual import ColourDistance, perceptual_distance
+from gan_lab.evaluation.reports.comparison import compare
+from gan_lab.evaluation.reports.evaluation_page import write_evaluation_page
+from gan_lab.evaluation.reports.tables import metric_rows, metrics_table
+from gan_lab.evaluation.reports.witnesses import MARK
+from gan_lab.evaluation.results import environment_info
+from gan_lab.evaluation.trained_on import trained_on
+
+NOTE = "no independent witness"
+
+
+@dataclass
+class Objective:
+    loss: object
+
+
+def holding(part):
+    model = nn.Linear(2, 2)
+    model.part = part
+    return model
+
+
+def circle(part):
+    parts = [part]
+    return [*parts, parts.append(parts) or parts]
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        (nn.ReLU(), []),
+        (ColourDistance(), ["colour"]),
+        ([ColourDistance(), Grey()], ["colour", "grey"]),
+        ({"a": (nn.Sequential(Colour()),)}, ["colour"]),
+        (Objective(ColourDistance()), ["colour"]),
+        (partial(perceptual_distance, ["vgg16"], 8), ["colour"]),
+        (partial(Grey), ["grey"]),
+        (partial(print, "called"), []),
+        (circle(Grey()), ["grey"]),
+        (SimpleNamespace(evaluators=[Grey()]), []),
+    ],
+    ids=["another", "module", "list", "nested", "dataclass", "function", "class", "no witness", "circle", "no part"],
+)
+def test_extractors_are_found_wherever_they_are(part, names, capsys):
+    model = holding(part)
+    assert trained_on(model) == names
+    assert environment_info(model, {}, [])["trained_on"] == names
+    assert not capsys.readouterr().out
+
+
+def test_nothing_is_said_of_what_is_no_model():
+    assert trained_on(SimpleNamespace(sample=None)) is None
+
+
+@pytest.mark.parametrize(("name", "names"), [("vqgan", ["colour"]), ("vae_gan", []), ("dcgan", [])])
+def test_the_methods_here(name, names):
+    model, _, _ = gan_lab.compose(
+        "train", f"model={name}", "data=fake", "data.channels=3", "data.size=16", "logger=none"
+    )
+    assert trained_on(model) == names
+
+
+FIGURES = {
+    "fd_colour": 2.0,
+    "fd_colour_error": 0.1,
+    "fd_grey": 3.0,
+    "reconstruction_pd_colour": 0.2,
+    "colourfulness": 5.0,
+}
+PROTOCOL = {"samples": 10, "real": 20, "extractors": {"colour": {"distance": "fd_colour"}, "grey": {}}}
+TOLD = {**PROTOCOL, "trained_on": ["colour"]}
+
+
+def test_their_metrics_are_marked():
+    marks = {row.name: row.mark.strip() for row in metric_rows(FIGURES, protocol=TOLD)}
+    assert marks == {"fd_colour": MARK, "fd_grey": "", "reconstruction_pd_colour": MARK, "colourfulness": ""}
+    assert not any(row.mark for row in metric_rows(FIGURES, protocol=PROTOCOL))
+
+
+@pytest.mark.parametrize(("protocol", "count"), [(TOLD, 1), (PROTOCOL, 0), ({**PROTOCOL, "trained_on": None}, 0)])
+def test_tables_and_pages_explain_the_mark_once(tmp_path, protocol, count):
+    console = Console(width=200, record=True)
+    console.print(metrics_table(FIGURES, "10 against 20", None, protocol))
+    record = {"figures": FIGURES, "protocol": protocol}
+    page = write_evaluation_page(tmp_path / "x.html", "A model", "10 against 20", record).read_text()
+    for text in (console.export_text(), page):
+        assert " ".join(text.split()).count(NOTE) == count and text.count(f"fd_colour {MARK}") == count
+        assert f"fd_grey {MARK}" not in text
+
+
+def test_a_comparison_marks_single_runs(tmp_path, capsys):
+    for name, protocol in (("a", TOLD), ("b", PROTOCOL)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "evaluation.json").write_text(json.dumps({"figures": FIGURES, "protocol": protocol}))
+    compare([str(tmp_path / name) for name in "ab"], None, str(tmp_path / "x.html"))
+    for text in (capsys.readouterr().out, (tmp_path / "x.html").read_text()):
+        assert f"2 ± 0.1 {MARK}" in text and text.count("2 ± 0.1") == 2
+        assert " ".join(text.split()).count(NOTE) == 1
