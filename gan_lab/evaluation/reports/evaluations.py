@@ -20,7 +20,7 @@ HIGHER_IS_BETTER = dict.fromkeys(
     True,
 ) | dict.fromkeys(
     (
-        *("fd", "fid", "kd", "kid", "spectrum", "ms_ssim", "path_length", "modes_kl", "modes_missed"),
+        *("fd", "fid", "sfid", "kd", "kid", "spectrum", "ms_ssim", "path_length", "modes_kl", "modes_missed"),
         *("pd", "lpips", "l1", "wrong", "cycle", "identity"),
         *("nll", "bits", "reconstruction_mse", "reconstruction_pd", "reconstruction_lpips"),
     ),
