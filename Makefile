@@ -18,8 +18,8 @@ COMPOSING := tests/cli/config tests/cli/sweeps/test_search.py tests/test_experim
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/runtime  ## install, and train the default GAN on handwritten digits (about two minutes)
-	$(BIN)/python -m gan_lab.train
+demo: .venv/runtime  ## install, and train a GAN on handwritten digits (about two minutes)
+	$(BIN)/python -m gan_lab.train recipe=digits
 
 test: .venv/develop browser  ## run the tests (GAN_LAB_TEST_DATA names a folder of real data sets)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

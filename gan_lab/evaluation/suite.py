@@ -99,7 +99,7 @@ class Suite:
             found |= {metric_name(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
             for (extractor, key), value in self._of_baseline(name).items():
-                found[metric_name(extractor, key, infix, name)] = value
+                found.setdefault(metric_name(extractor, key, infix, name), value)  # a score knows its real side itself
         for _, extractor, comparison in comparisons:
             self._relate(extractor, comparison, found, infix)
         return scalars_of(found), curves_of(found)

@@ -10,7 +10,7 @@ from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Model
 from gan_lab.evaluation.factories import of_features
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
 from gan_lab.evaluation.image_sets import ImageSet, device_of
-from gan_lab.evaluation.metrics.clips import BASELINES, Clips, PredictedClips, SampledClips
+from gan_lab.evaluation.metrics.clips import BASELINES, Clips, KnownPredictions, PredictedClips, SampledClips
 from gan_lab.evaluation.results import EvaluationResult, environment_info
 from gan_lab.evaluation.statistics import curves_of, scalars_of
 from gan_lab.evaluation.suite import Suite
@@ -36,6 +36,7 @@ class ClipEvaluator(Evaluator[Model, RealClips]):
 
     weights: Mapping[str, str | None] = field(default_factory=dict)
     suite: Suite | None = field(default=None, init=False)
+    predictions: KnownPredictions = field(default_factory=KnownPredictions, init=False)
 
     model_metrics_first: ClassVar[bool]
     """Whether they are the most important ones."""
@@ -63,11 +64,12 @@ class ClipEvaluator(Evaluator[Model, RealClips]):
             model: the model.
             protocol: the protocol's first entries.
         """
+        self.predictions.forget()
         shape = self.data.channels, self.data.height, self.data.width
-        found, described, failed = self.evaluate_model_metrics(
-            model, {"weights": self.weights, "shape": shape, "max_n": self.n}
-        )
+        context = {"weights": self.weights, "shape": shape, "max_n": self.n, "predictions": self.predictions}
+        found, described, failed = self.evaluate_model_metrics(model, context)
         metrics, curves = self._compare(model)
+        self.predictions.forget()
         ordered = (scalars_of(found), metrics)[:: 1 if self.model_metrics_first else -1]
         if self.suite:
             described, failed = described | self.suite.described, failed | self.suite.failed
@@ -114,7 +116,8 @@ class PredictionEvaluator(ClipEvaluator[Predicts]):
     def generated(self, model: Predicts) -> PredictedClips:
         """Returns the model's predictions."""
         steps = self.data.length - model.context_frames
-        return PredictedClips(model.predict, model.context_frames, steps, device_of(model), **self._clips)
+        given, device = model.context_frames, device_of(model)
+        return PredictedClips(model.predict, given, steps, device, known=self.predictions, **self._clips)
 
     def baseline(self, model: Predicts, name: str) -> PredictedClips:
         """Returns a baseline's predictions from the same frames."""

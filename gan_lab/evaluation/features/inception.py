@@ -88,6 +88,39 @@ class Inception(Extractor):
         return features, features @ self.network.fc.weight.T
 
 
+class InceptionSpatial(Inception):
+    """Features with a place, whose Fréchet distance is sFID (Nash et al. 2021, "Generating Images with Sparse
+    Representations"): the first 7 channels of the 17×17 map after the first convolution of Inception's block mixed_6.
+
+    Args:
+        weights: see ``Inception``.
+        checked: whether the file must be the published one.
+
+    Raises:
+        UserError: if the weights are missing or not the published ones.
+    """
+
+    dim, classes = 7 * 17 * 17, 0
+
+    def __init__(self, weights: str | Path | None = None, checked: bool = True) -> None:
+        super().__init__(weights, "tf", checked)
+        self.name, self.published = "inception_spatial", {"fd": "sfid"}
+
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes features (N, 2023), and no logits (N, 0), of uint8 images (N, 1 or 3, H, W)."""
+        from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+        size = self.network.INPUT_IMAGE_SIZE
+        resized = interpolate_bilinear_2d_like_tensorflow1x(
+            images.expand(-1, 3, -1, -1).float(), (size, size), align_corners=False
+        )
+        layers = dict(self.network.named_children())
+        before = list(layers)[: list(layers).index("Mixed_6d")]
+        maps = reduce(lambda x, name: layers[name](x), before, (resized - 128) / 128)
+        features = self.network.Mixed_6d.branch1x1(maps)[:, :7].flatten(1)
+        return features, features.new_zeros(len(images), 0)
+
+
 def inception(weights: str | None = None, resizer: str = "tf", fallback: str | None = None) -> Extractor:
     """Returns Inception, or one of our extractors if its weights are not available.
 

@@ -54,6 +54,40 @@ class Clips(ImageSet):
         return shared_clips(self.data, self.split, self.n, self.clips_at_once, progress)
 
 
+class KnownPredictions:
+    """Predictions that one metric made and others need, as uint8 clips by number; each rank has its share.
+
+    Args:
+        max_bytes: more than this are not kept, and are made again.
+    """
+
+    def __init__(self, max_bytes: int = 2**30) -> None:
+        self.max_bytes, self.room, self.n = max_bytes, max_bytes, 0
+        self.clips: dict[int, Tensor] = {}
+
+    def forget(self) -> None:
+        """Forgets all: the model has changed, or the clips are no longer needed."""
+        self.clips, self.room, self.n = {}, self.max_bytes, 0
+
+    def keep(self, n: int, index: Tensor, predicted: Tensor) -> None:
+        """Keeps predictions (m, T, C, H, W) in [-1, 1] of the clips with the numbers (m,) among n of the test split."""
+        if n != self.n:
+            self.forget()
+            self.n = n
+        pixels = to_uint8(predicted).cpu()
+        self.room -= pixels.numel()
+        if self.room >= 0:
+            self.clips |= dict(zip(index.tolist(), pixels, strict=True))
+
+    def find(self, n: int, index: Tensor) -> Tensor | None:
+        """Returns the predictions of the clips with the numbers (m,) among n, uint8 (m, T, C, H, W); None if one is not
+        known.
+        """
+        found = [self.clips.get(number) for number in index.tolist()] if n == self.n else [None]
+        known = [clip for clip in found if clip is not None]
+        return torch.stack(known) if len(known) == len(index) else None
+
+
 class PredictedClips(Clips):
     """Predictions from the first frames of clips.
 
@@ -63,6 +97,7 @@ class PredictedClips(Clips):
         steps: the number of frames that it predicts.
         device: the device that it runs on.
         baseline: the name of a predictor that never changes, under which statistics are cached; None turns caching off.
+        known: predictions of the test split that were made before.
         data, split, n, begin, batch_size: see ``Clips``.
     """
 
@@ -73,6 +108,7 @@ class PredictedClips(Clips):
         steps: int,
         device: torch.device | str,
         baseline: str | None = None,
+        known: KnownPredictions | None = None,
         *,
         data: RealClips,
         split: str,
@@ -83,13 +119,18 @@ class PredictedClips(Clips):
         super().__init__(data, split, n, begin, batch_size)
         self.predict, self.context_frames, self.steps, self.device = predict, context_frames, steps, device
         self.key = [baseline, *(self.key or []), context_frames, steps] if baseline else None
+        self.known = known or KnownPredictions()
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields this rank's share: numbers (m,) and the predicted frames, uint8 (m, steps, C, H, W)."""
         for index, clips in self.whole_clips(progress):
-            with torch.no_grad(), full_precision():
-                predicted = self.predict(to_float(clips[:, : self.context_frames].to(self.device)), self.steps)
-            yield index, to_uint8(predicted)
+            known = self.known.find(self.n, index)
+            yield index, self._predict(clips) if known is None else known
+
+    @torch.no_grad()
+    @full_precision()
+    def _predict(self, clips: Tensor) -> Tensor:
+        return to_uint8(self.predict(to_float(clips[:, : self.context_frames].to(self.device)), self.steps))
 
 
 class SampledClips(ImageSet):

@@ -21,7 +21,7 @@ from gan_lab.evaluation.features.perceptual import (
     perceptual_name,
     ssim,
 )
-from gan_lab.evaluation.metrics.clips import BASELINES
+from gan_lab.evaluation.metrics.clips import BASELINES, KnownPredictions
 from gan_lab.evaluation.metrics.reconstruction import psnr
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
@@ -49,6 +49,7 @@ class Prediction(ModelMetric[Predicts, RealClips]):
         shape: (C, H, W) of frames.
         weights: files of the networks, by name.
         max_n: the evaluation's maximal number of clips; None for no maximum.
+        predictions: keeps the predictions for other metrics; None keeps none.
 
     Raises:
         UserError: if n is below 1, or n_perceptual below 0.
@@ -62,6 +63,7 @@ class Prediction(ModelMetric[Predicts, RealClips]):
         shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None,
         weights: Mapping[str, str | None] | None = None,
         max_n: PositiveInt | None = None,
+        predictions: KnownPredictions | None = None,
     ) -> None:
         super().__init__()
         if n is not None and n < 1:
@@ -70,7 +72,7 @@ class Prediction(ModelMetric[Predicts, RealClips]):
             raise UserError(f"n_perceptual={n_perceptual} is not valid: give a number of clips, or 0 for none.")
         shortest = min(shape[1:]) if shape else 0
         self.n = min((each for each in (n, max_n) if each is not None), default=None)
-        self.n_perceptual = n_perceptual
+        self.n_perceptual, self.predictions = n_perceptual, predictions
         each: dict[str, PairMetric] = {"mse_a_frame": squared_error, "mae_a_frame": absolute_error}
         each |= {"ssim": ssim} if shortest >= MIN_SIDE["ssim"] else {}
         self.pair_metrics: list[dict[str, PairMetric]] = [each | {"psnr": psnr}]
@@ -102,6 +104,8 @@ class Prediction(ModelMetric[Predicts, RealClips]):
         for index, clips in shared_clips(data, SPLIT, n, max(1, options.batch_size // data.length), options.progress):
             context, truth = to_float(clips.to(self.device)).split([context_frames, self.steps], 1)
             predictions = [model.predict(context, self.steps)]
+            if self.predictions is not None:
+                self.predictions.keep(n, index, predictions[0])
             predictions += [predict(context, self.steps) for predict in BASELINES.values()]
             self._compare(predictions, truth, index.to(self.device), n)
 

@@ -9,6 +9,7 @@ from sequences import Known, Off, RandomClips
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.features.extractors import Extractor, Grey
+from gan_lab.evaluation.metrics.clips import KnownPredictions
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.prediction import Prediction
 from gan_lab.evaluation.metrics.score import Score
@@ -81,3 +82,32 @@ def test_an_extractor_of_images_is_refused_for_clips():
     evaluator_of = partial(select_evaluator, Off(data, 0.0), data, {})
     with pytest.raises(UserError, match="extractor=grey takes images, and these data are clips: leave it out"):
         evaluator_of(extractors={"grey": Grey()})
+
+
+class Counting(Off):
+    def predict(self, frames, steps):
+        self.asked = [*getattr(self, "asked", []), len(frames)]
+        return super().predict(frames, steps)
+
+
+@pytest.mark.parametrize(("max_bytes", "times"), [(2**30, 1), (0, 2)], ids=["kept", "too large"])
+def test_clips_are_predicted_once_for_all_metrics(evaluator_of, max_bytes, times):
+    data = RandomClips(30)
+    model = Counting(data, 0.2)
+    evaluator = evaluator_of(model, data, batch_size=20)
+    evaluator.predictions = KnownPredictions(max_bytes)
+    found = evaluator.evaluate(model)
+    assert sum(model.asked) == times * 30
+    assert found.metrics == evaluator_of(Off(data, 0.2), data).evaluate(Off(data, 0.2)).metrics
+    other = Counting(data, 0.4)
+    assert evaluator.evaluate(other).metrics["fd_means"] > found.metrics["fd_means"]
+    assert sum(other.asked) == times * 30
+
+
+def test_other_clips_than_those_that_are_known_are_predicted():
+    known = KnownPredictions()
+    known.keep(9, torch.arange(3), torch.zeros(3, 2, 1, 4, 4))
+    assert known.find(9, torch.tensor([2, 0])).shape == (2, 2, 1, 4, 4)
+    assert known.find(8, torch.tensor([2, 0])) is None and known.find(9, torch.tensor([2, 3])) is None
+    known.keep(8, torch.arange(3), torch.zeros(3, 2, 1, 4, 4))
+    assert known.find(9, torch.tensor([2])) is None

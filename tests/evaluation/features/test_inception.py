@@ -16,7 +16,7 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features import inception as module
-from gan_lab.evaluation.features.inception import Inception, fetch, inception, inception_weights
+from gan_lab.evaluation.features.inception import Inception, InceptionSpatial, fetch, inception, inception_weights
 
 
 def random_images(*shape, seed=0):
@@ -71,6 +71,19 @@ def test_the_other_resizers_follow_their_definitions_and_have_their_own_names(tr
         none(random_images(1, 3, 64, 80))
     with pytest.raises(UserError, match="choose tf, clean, none"):
         Inception(trusted, "nearest")
+
+
+def test_spatial_features_are_a_part_of_the_map_of_mixed_6(trusted):
+    """The block of TensorFlow's mixed_6 is torchvision's Mixed_6d; its first convolution is the branch of 1×1."""
+    images, seen = random_images(3, 1, 40, 48), []
+    whole, spatial = Inception(trusted), InceptionSpatial(trusted)
+    whole.network.Mixed_6d.branch1x1.register_forward_hook(lambda _, __, found: seen.append(found))
+    whole(images)
+    features, logits = spatial(images)
+    assert seen[0].shape == (3, 192, 17, 17) and features.shape == (3, 2023) == (3, spatial.dim)
+    torch.testing.assert_close(features, seen[0][:, :7].flatten(1))
+    assert features.std() > 1e-3 and logits.shape == (3, 0)
+    assert (spatial.metric_name("fd"), spatial.metric_name("kd")) == ("sfid", "kd_inception_spatial")
 
 
 def test_a_wrong_inception_file_is_refused_before_it_is_unpickled(random_inception):
