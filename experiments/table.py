@@ -128,11 +128,11 @@ def demo(run: Record) -> str:
     """Returns the sentence below the first image of README.md."""
     metrics, counts = tables.values(run), tables.protocol(run)
     return (
-        f"`fd_grey` **{metrics['fd_grey']:.2f}** over {counts['samples']:,} samples against {counts['real']:,} "
-        f"images of the training split (a Gaussian fitted to the pixels: {metrics['fd_grey_gaussian']:.2f}; held-out\n"
-        f"digits: {metrics['fd_grey_real']:.2f}), our classifier sure of {metrics['confident']:.0%} of them (of real digits "
-        f"{metrics['confident_real']:.0%}),\n"
-        f"after {run['counters']['seconds']:.0f} s on {run['hardware']}."
+        f"`fd_grey` **{metrics['fd_grey']:.2f}** over {counts['samples']:,} samples against {counts['real']:,} images "
+        f"of the training split (a Gaussian fitted to\nthe pixels: {metrics['fd_grey_gaussian']:.2f}; held-out digits: "
+        f"{metrics['fd_grey_real']:.2f}). Our classifier is sure of {metrics['confident']:.0%} of them, and of "
+        f"{metrics['confident_real']:.0%} of real digits. This took\n{run['counters']['seconds']:.0f} s on "
+        f"{run['hardware']}."
     )
 
 
