@@ -19,6 +19,7 @@ from translators import checkpoint, node
 
 from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.cli.config.scale import forget_scales, use_scale
 from gan_lab.common import launch as launching
 from gan_lab.common.errors import UserError
 from gan_lab.common.launch import on_every_device
@@ -51,8 +52,10 @@ def stopped(runs, *overrides):
     """A run that was stopped, as several processes would have left it: one alone made it."""
     run = runs / "one" / "run"
     train.run(*TINY, f"runs={runs}", f"run_dir={run}")
-    config = compose([*TINY, LONG, *overrides, f"runs={runs}", f"run_dir={run}"])
+    config = compose(given := [*TINY, LONG, *overrides, f"runs={runs}", f"run_dir={run}"])
     validate(config)
+    use_scale(config, given)
+    forget_scales(config)
     (run / "config.json").write_text(json.dumps(resolve(config)))
     (run / "run.json").write_text(json.dumps({**state(run), "state": "stopped"}))
     return run

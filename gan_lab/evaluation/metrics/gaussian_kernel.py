@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.statistics import Comparison, Values
 
@@ -30,7 +31,7 @@ class GaussianKernelDistance(Comparison[Tensor, Tensor]):
 
     baseline_keys = ("cmmd",)
 
-    def __init__(self, dim: int, real: int, fake: int, sigma: float = 10.0) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, sigma: PositiveFloat = 10.0) -> None:
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
         self.gamma = 1 / (2 * sigma**2)
 

@@ -140,6 +140,14 @@ def nearest(points: Tensor, others: Tensor, k: int = 1) -> Nearest:
     return Nearest(found.gather(1, order.indices), order.values)
 
 
+def covered(points: Tensor, centres: Tensor, squares: Tensor) -> Tensor:
+    """Tells which of the points (m, d) lie in a ball around one of the centres (n, d) with the squared radii (n,).
+
+    Returns bool (m,). Kept for code of users: ``covered_by_each_other`` answers for both sides at once.
+    """
+    return covered_by_each_other(points, centres, squares.new_zeros(len(points)), squares)[0]
+
+
 def covered_by_each_other(a: Tensor, b: Tensor, squares_a: Tensor, squares_b: Tensor) -> tuple[Tensor, Tensor]:
     """Tells which of the points a (m, d) lie in a ball around one of b (n, d), and which of b in one around a.
 

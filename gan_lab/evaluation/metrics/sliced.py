@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt, Seed
 from gan_lab.evaluation.feature_table import FeatureTable
+from gan_lab.evaluation.metrics.image_statistics import Shape
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 DIRECTIONS_AT_ONCE = 32
@@ -38,7 +40,9 @@ class SlicedDistance(Comparison[Tensor, Tensor]):
 
     baseline_keys = ("mind",)
 
-    def __init__(self, dim: int, real: int, fake: int, directions: int = 1000, seed: int = 0) -> None:
+    def __init__(
+        self, dim: PositiveInt, real: PositiveInt, fake: PositiveInt, directions: PositiveInt = 1000, seed: Seed = 0
+    ) -> None:
         super().__init__(FeatureTable(dim, real), FeatureTable(dim, fake))
         self.directions, self.seed = directions, seed
 
@@ -135,7 +139,7 @@ class PatchDistance(Comparison[Tensor, Tensor]):
     input = "images"
     baseline_keys = ("swd",)
 
-    def __init__(self, shape: tuple[int, int, int], directions: int = 32, seed: int = 0) -> None:
+    def __init__(self, shape: Shape, directions: PositiveInt = 32, seed: Seed = 0) -> None:
         super().__init__(*(PatchHistograms(shape, directions, seed) for _ in range(2)))
         self.side = min(shape[1:])
 

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.metrics.frechet import Moments, frechet_distance, moments
+from gan_lab.evaluation.metrics.image_statistics import Shape
 from gan_lab.evaluation.statistics import Comparison, Statistic, Values
 
 LEAST = 4
@@ -86,7 +88,7 @@ class WaveletDistance(Comparison[list[Moments], list[Moments]]):
     input = "images"
     baseline_keys = ("fwd",)
 
-    def __init__(self, shape: tuple[int, int, int], level: int | None = None) -> None:
+    def __init__(self, shape: Shape, level: PositiveInt | None = None) -> None:
         deepest = max(0, int(math.log2(min(shape[1:]) / LEAST)))
         level = min(deepest, DEEPEST) if level is None else level
         super().__init__(PacketMoments(shape, level), PacketMoments(shape, level))

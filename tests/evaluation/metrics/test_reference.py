@@ -65,7 +65,7 @@ def test_every_metric_equals_torch_fidelity(folders, theirs):
     subsets = [f"metrics.kernel.{key}" for key in ("subsets=7", f"size={SUBSET}")]
     evaluate.run(
         f"real={folders}/real", f"fake={folders}/fake", "device=cpu", "batch_size=37", "page=false",
-        "metrics=[distance,kernel,score,precision_recall]", *subsets, f"output={folders}/ours.json",
+        "metrics=[distance,kernel,score,precision_recall]", "extractor=colour", *subsets, f"output={folders}/ours.json",
     )  # fmt: skip
     ours = json.loads((folders / "ours.json").read_text())["figures"]
     assert ours["fd_colour"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
