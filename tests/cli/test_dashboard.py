@@ -23,7 +23,7 @@ from gan_lab.training.loggers.wandb_workspace import CURVES, save
 from gan_lab.training.run_config import RunConfig
 from gan_lab.training.trainer import make_trainer
 
-CASES = (["model=dcgan", "loss=wgan_gp"], ["model=gan", "data=gaussians"], ["model=cyclegan"])
+CASES = (["model=dcgan", "loss=wgan_gp", "extractor=colour"], ["model=gan", "data=gaussians"], ["model=cyclegan"])
 
 
 class Noting(CSV):
