@@ -108,29 +108,31 @@ def _refuse_unknown(overrides: Sequence[Override], groups: Sequence[str], compos
         UserError: with the nearest names.
     """
     keys = [each for each in overrides if not _is_group(each, groups)]
-    config = _without(keys, overrides, compose)
+    config, bare = _without(keys, overrides, compose)
     known = [*groups, *dotted_keys(config)]
     for override in keys:
         key, text = str(override.key_or_group), str(override.input_line)
-        there = _exists(config, key)
-        if override.is_add() and there:
+        if override.is_add() and _exists(bare, key):
             raise UserError(f"{key} exists already: leave out the + of {text}.")
-        if not there and not override.is_add() and not override.is_force_add():
+        if not _exists(config, key) and not override.is_add() and not override.is_force_add():
             package = f"@{override.package}" if override.package else ""
             raise UserError(_unknown(config, known, f"{key}{package}", text))
 
 
-def _without(keys: Sequence[Override], overrides: Sequence[Override], compose: Compose) -> DictConfig:
-    """Composes the groups with the keys that are added; without these if they cannot be."""
+def _without(
+    keys: Sequence[Override], overrides: Sequence[Override], compose: Compose
+) -> tuple[DictConfig, DictConfig]:
+    """Composes the groups with the keys that are added, if they can be, and without any keys."""
     from hydra.errors import HydraException
 
     added_keys = [each for each in keys if each.is_add() or each.is_force_add()]
     groups = [first for each in overrides if each not in keys and (first := alternatives(each)[0])]
     added = [first for each in added_keys if (first := alternatives(each)[0])]
+    bare = compose(groups)
     try:
-        return compose([*groups, *added])
+        return (compose([*groups, *added]) if added else bare), bare
     except HydraException:
-        return compose(groups)
+        return bare, bare
 
 
 def _is_group(override: Override, groups: Sequence[str]) -> bool:
