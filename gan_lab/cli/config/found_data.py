@@ -96,10 +96,10 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
     """
     source, cache = getattr(instantiate(data), "source", None), cache_folder(data.get("cache_dir"))
     if isinstance(source, Recordings):
-        with without_remarks():
+        with without_messages():
             return {"image": formats_of_recordings(source.root, cache)}
     found = {}
-    with without_remarks():  # they are made when the data are read
+    with without_messages():  # they are made when the data are read
         sets = sets_of(source)
     for name, splits in sets.items():
         files = [images for images in splits.values() if isinstance(images, ImageFiles)]
@@ -110,7 +110,7 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
 
 
 @contextmanager
-def without_remarks() -> Iterator[None]:
+def without_messages() -> Iterator[None]:
     """Says nothing of the data in the block."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)

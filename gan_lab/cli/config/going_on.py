@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_lab.cli.config.checks import count_classes, for_machine
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.cli.config.found_data import use_found_formats, use_known_formats, without_remarks
+from gan_lab.cli.config.found_data import use_found_formats, use_known_formats, without_messages
 from gan_lab.cli.config.old_keys import move_old_keys
 from gan_lab.cli.config.own_data import keep_facts
 from gan_lab.cli.config.resuming import OF_ONE_START, check_targets, own_overrides, targets, task_overrides, with_own
@@ -75,7 +75,7 @@ class _Run:
         if _places(config.data) == _places(self.base["data"]):
             self._use_formats(config)
         else:
-            with without_remarks():
+            with without_messages():
                 count_classes(config)
                 use_found_formats(config)
         return with_own(resolve(config), self.base, self.own)

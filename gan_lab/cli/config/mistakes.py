@@ -72,7 +72,7 @@ def parsed_override(text: str) -> Override:
         raise UserError(f"{text} cannot be read: {QUOTES}.") from error
 
 
-def alternatives(override: Override) -> list[str | None]:
+def swept_values(override: Override) -> list[str | None]:
     """Returns an override for each value of a sweep; of an interval its beginning, and None for a glob."""
     from hydra.core.override_parser.types import ValueType
 
@@ -126,8 +126,8 @@ def _without(
     from hydra.errors import HydraException
 
     added_keys = [each for each in keys if each.is_add() or each.is_force_add()]
-    groups = [first for each in overrides if each not in keys and (first := alternatives(each)[0])]
-    added = [first for each in added_keys if (first := alternatives(each)[0])]
+    groups = [first for each in overrides if each not in keys and (first := swept_values(each)[0])]
+    added = [first for each in added_keys if (first := swept_values(each)[0])]
     bare = compose(groups)
     try:
         return (compose([*groups, *added]) if added else bare), bare

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve_part
-from gan_lab.cli.config.found_data import PRESETS, is_own, sets_of, without_remarks
+from gan_lab.cli.config.found_data import PRESETS, is_own, sets_of, without_messages
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.data.loading.cache import cache_folder
@@ -60,7 +60,7 @@ def find_facts(config: DictConfig) -> Facts:
     """
     own = is_own_set(config.data)
     try:
-        with without_remarks():
+        with without_messages():
             data = instantiate(resolve_part(config, "data"))
             sets = {} if isinstance(data, ClipsDataModule) else sets_of(getattr(data, "source", None))
     except UserError:
@@ -75,7 +75,7 @@ def _facts(own: bool, sets: Mapping[str, Mapping[str, Any]], data: DictConfig) -
     files = [images for splits in sets.values() for images in splits.values() if isinstance(images, ImageFiles)]
     if not counts or not files:
         return Facts(own)
-    with without_remarks():
+    with without_messages():
         formats = sum((formats_of(each, cache_folder(data.get("cache_dir"))) for each in files), Formats())
     classes = max((images.classes for splits in sets.values() for images in splits.values()), default=0)
     return Facts(own, max(counts), min(counts), formats or None, classes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_lab.cli.config.compose import check_given, compose_file, explained, resolve_part
-from gan_lab.cli.config.mistakes import alternatives, parsed_override
+from gan_lab.cli.config.mistakes import parsed_override, swept_values
 from gan_lab.common.atomic import check_place
 from gan_lab.common.errors import UserError
 from gan_lab.training.run_config import RUN_DIR
@@ -39,14 +39,14 @@ def check_sweep(path: Path, request: type["Request"], overrides: Sequence[str]) 
     Raises:
         UserError: for a key or a value that is not valid.
     """
-    first = _composed(path, [each for each, *_ in map(_alternatives, overrides) if each], request)
+    first = _composed(path, [each for each, *_ in map(_values, overrides) if each], request)
     if record := OmegaConf.select(first, RECORD):
         check_place(Path(str(record)).parent, RECORD)
     if first.hydra.sweeper._target_ != GRID:
         return
     in_file = [f"{key}={value}" for key, value in (first.hydra.sweeper.get("params") or {}).items()]
     by_key = {each.partition("=")[0]: each for each in [*in_file, *overrides]}
-    swept = [[each for each in _alternatives(override) if each] for override in by_key.values()]
+    swept = [[each for each in _values(override) if each] for override in by_key.values()]
     plain = [each for each in swept if each[1:] and _is_plain(each[0], request)]
     for override in (parsed_override(value) for values in plain for value in values):
         with open_dict(first):
@@ -58,8 +58,8 @@ def check_sweep(path: Path, request: type["Request"], overrides: Sequence[str]) 
             _check_parts(_composed(path, line, request))
 
 
-def _alternatives(override: str) -> list[str | None]:
-    return alternatives(parsed_override(override))
+def _values(override: str) -> list[str | None]:
+    return swept_values(parsed_override(override))
 
 
 def _is_plain(line: str, request: type["Request"]) -> bool:

@@ -36,8 +36,10 @@ CURVES: Mapping[str, Mapping[str, str]] = {
         "Penalties and other terms": f"^train/[^/]+/{not_starting_with(PLACED)}",
     },
     "fidelity": {
-        "Fréchet distance, while training": "^metric_[a-z]+/quick_(fd|fid)",
-        "Fréchet distance, at the end": "^metric_[a-z]+/(fd|fid)",
+        "Fréchet distance, while training": "^metric_[a-z]+/quick_(fd|fid)(_|$)",
+        "Fréchet distance, at the end": "^metric_[a-z]+/(fd|fid)(_|$)",
+        "Distance over that of held-out real images": "^metric_[a-z]+/(quick_)?fdr_",
+        "Sliced transport of features": "^metric_[a-z]+/(quick_)?mind_",
         "Kernel distance": "^metric_[a-z]+/(quick_)?(kd|kid)",
         "Score": "^metric_[a-z]+/(quick_)?(cs|is)_",
         "Precision, recall, density, coverage": "^metric_[a-z]+/(quick_)?(precision|recall|density|coverage)",
@@ -50,6 +52,9 @@ CURVES: Mapping[str, Mapping[str, str]] = {
         "Discriminator: mean logits": "^train/[^/]+/(real|fake)(_|$)",
         "Distance of EMA from live networks": "^health/ema_distance_",
         "Spread of samples relative to real images": "^health/spread_",
+        "Checkerboards relative to real images": "^health/checkerboard_",
+        "Translations: likeness to and structure of the input": "^health/(likeness|structure)_",
+        "Translations: colours relative to real images": "^health/colour_",
         "Discriminators on real and translated images": "^confusion/",
     },
     "system": {
