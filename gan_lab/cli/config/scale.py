@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_lab.cli.config.compose import resolve
 from gan_lab.cli.config.deprecations import present_overrides
-from gan_lab.cli.config.found_data import use_found_formats, without_remarks
+from gan_lab.cli.config.found_data import use_found_formats, without_messages
 from gan_lab.cli.config.paths import home
 from gan_lab.cli.config.scale_facts import Facts, find_facts, is_own_set
 from gan_lab.cli.help import group_names
@@ -106,7 +106,7 @@ def _goes_on_unscaled(config: DictConfig) -> bool:
     if not older:
         return False
     present = deepcopy(config)
-    with without_remarks():
+    with without_messages():
         use_found_formats(present)
     values = resolve(present)
     owns = [with_paths_from(start_folder(folder / LAST), own) for folder, own in older]
