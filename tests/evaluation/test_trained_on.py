@@ -14,8 +14,8 @@ from gan_lab.evaluation.features.extractors import Colour, Grey
 from gan_lab.evaluation.features.perceptual import ColourDistance, perceptual_distance
 from gan_lab.evaluation.reports.comparison import compare
 from gan_lab.evaluation.reports.evaluation_page import write_evaluation_page
+from gan_lab.evaluation.reports.marks import TRAINED_ON as MARK
 from gan_lab.evaluation.reports.tables import metric_rows, metrics_table
-from gan_lab.evaluation.reports.witnesses import MARK
 from gan_lab.evaluation.results import environment_info
 from gan_lab.evaluation.trained_on import trained_on
 

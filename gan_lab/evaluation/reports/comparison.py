@@ -18,8 +18,8 @@ from gan_lab.evaluation.reports.evaluations import (
     sort_evaluations,
     tied_with_best,
 )
+from gan_lab.evaluation.reports.marks import mark_notes
 from gan_lab.evaluation.reports.pages import Cell, embed_file, write_page
-from gan_lab.evaluation.reports.witnesses import witness_note
 
 Winners = Mapping[str, Set[EvaluationResult]]
 """By metric, the best evaluation and those tied with it."""
@@ -55,8 +55,8 @@ def compare(paths: Sequence[str], by: str | None, output: str) -> list[Evaluatio
     by = by or names[0]
     evaluations = sort_evaluations(evaluations, by)
     winners = {name: tied_with_best(evaluations, name) for name in names}
-    note = witness_note(each.metrics[name].mark for each in evaluations for name in names)
-    warnings = [*protocol_differences(evaluations), *([note] if note else [])]
+    notes = mark_notes(each.metrics[name].mark for each in evaluations for name in names)
+    warnings = [*protocol_differences(evaluations), *notes]
     # Names of runs may contain brackets, which are not markup.
     Console(markup=False, emoji=False).print(_table(evaluations, winners, by), *warnings, sep="\n")
     rows = [_row(each, winners) for each in evaluations]

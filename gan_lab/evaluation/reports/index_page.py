@@ -8,9 +8,10 @@ from statistics import mean, stdev
 from gan_lab.evaluation.reports.charts import COLOURS, bar_chart
 from gan_lab.evaluation.reports.index_table import Column, comparability_warnings, index_columns
 from gan_lab.evaluation.reports.jobs import Job, common_name, seed_rows, shortened, swept_keys, values_over_seeds
+from gan_lab.evaluation.reports.marks import mark_notes
 from gan_lab.evaluation.reports.pages import Link, embed_file, link, write_page
+from gan_lab.evaluation.reports.references import references
 from gan_lab.evaluation.reports.run_charts import Chart, make_chart
-from gan_lab.evaluation.reports.witnesses import MARK, witness_note
 
 THUMBNAIL = 416
 """Width of a run's last sample grid, in pixels."""
@@ -45,6 +46,7 @@ def write_index_page(
     names = job_names(jobs)
     histories = [job.history for job in jobs if job.history]
     columns = index_columns(jobs, kind)
+    below = list(references(columns))
     return write_page(
         path,
         "index.html.j2",
@@ -52,10 +54,11 @@ def write_index_page(
         columns=columns,
         links=links,
         more=_more(columns),
-        note=witness_note(MARK for column in columns for cell in column.cells if cell.text.endswith(MARK)),
+        references=below,
+        notes=mark_notes(cell.text for column in columns if column.group == "metrics" for cell in column.cells),
         bold=any(cell.best for column in columns for cell in column.cells),
         seeds=_over_seeds(jobs),
-        warnings=comparability_warnings(histories),
+        warnings=[*comparability_warnings(histories), *(each.warning for each in below if each.warning)],
         chart=result_chart(jobs),
         charts=_progress_charts(dict(zip(names, jobs, strict=True))),
         images=_thumbnails(names, jobs, links),

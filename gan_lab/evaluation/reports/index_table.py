@@ -13,10 +13,10 @@ from gan_lab.evaluation.reports.evaluations import (
 )
 from gan_lab.evaluation.reports.history import History
 from gan_lab.evaluation.reports.jobs import BEST, Job, final_metrics, shortened, swept_keys
+from gan_lab.evaluation.reports.marks import metric_mark
 from gan_lab.evaluation.reports.pages import Cell, setting_text
 from gan_lab.evaluation.reports.records import Protocol
-from gan_lab.evaluation.reports.tables import MetricRow
-from gan_lab.evaluation.reports.witnesses import witness_mark
+from gan_lab.evaluation.reports.tables import MetricRow, metric_rows
 
 SettingsTable = Sequence[tuple[str, list[str]]]
 """Keys with their values in each run."""
@@ -37,12 +37,18 @@ class Column:
         cells: one for each job.
         group: of which it is part: metrics, settings, state or protocol.
         more: it is shown only if all columns are asked for.
+        rows: the metrics of comparable jobs, in whose baselines the jobs agree.
     """
 
     name: str
     cells: list[Cell]
     group: str
     more: bool = False
+    rows: Sequence[MetricRow | None] = ()
+
+    def baseline(self, key: str) -> float | None:
+        """Returns what a baseline reached by the column's metric; see ``BASELINES``."""
+        return next((row.baselines[key] for row in self.rows if row and key in row.baselines), None)
 
 
 def index_columns(jobs: Sequence[Job], kind: str) -> list[Column]:
@@ -74,7 +80,10 @@ def _metric_columns(jobs: Sequence[Job]) -> Iterator[Column]:
 def _best_row(job: Job, name: str) -> MetricRow | None:
     if not job.best or job.best[0] != name:
         return None
-    return MetricRow(*job.best, mark=witness_mark(name, _protocol(job)))
+    record = job.history.best_record() if job.history else None
+    recorded = metric_rows(record["figures"], protocol=record["protocol"]) if record else []
+    own = MetricRow(*job.best, mark=metric_mark(name, _protocol(job)))
+    return next((row for row in recorded if row.name == name), own)
 
 
 def _protocol(job: Job) -> Protocol | None:
@@ -86,7 +95,7 @@ def _protocol(job: Job) -> Protocol | None:
 def _metric_column(name: str, rows: Sequence[MetricRow | None], comparable: bool, more: bool = False) -> Column:
     best = best_positions(rows) if comparable else set()
     cells = [Cell(f"{row.value:.5g}{row.mark}" if row else "", number in best) for number, row in enumerate(rows)]
-    return Column(name, cells, "metrics", more)
+    return Column(name, cells, "metrics", more, rows if comparable else ())
 
 
 def best_positions(rows: Sequence[MetricRow | None]) -> set[int]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.images import to_pil
+from gan_lab.evaluation.reports.marks import mark_notes
 
 HERE = Path(__file__).parent
 MAX_WIDTH, MAX_BYTES = 768, 160_000
@@ -30,6 +31,7 @@ T = TypeVar("T")
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
+    environment.filters["notes"] = mark_notes
     environment.globals["style"] = (HERE / "style.css").read_text(encoding="utf-8")
     return environment
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
+from gan_lab.evaluation.reports.marks import mark_notes, metric_mark
 from gan_lab.evaluation.reports.records import Protocol
-from gan_lab.evaluation.reports.witnesses import witness_mark, witness_note
 
 BASELINES = {
     "real": "real images",
@@ -32,7 +32,7 @@ class MetricRow:
         spread: the standard error, or a standard deviation over splits.
         spread_is_error: whether ``spread`` is a standard error.
         baselines: values to compare with, by the keys of ``BASELINES``.
-        mark: of a metric in features that the model was trained on; see ``witnesses``.
+        mark: of a metric that is no evidence, see ``marks``; it follows a space.
     """
 
     name: str
@@ -41,11 +41,6 @@ class MetricRow:
     spread_is_error: bool = True
     baselines: dict[str, float] = field(default_factory=dict)
     mark: str = ""
-
-    @property
-    def note(self) -> str:
-        """The sentence that explains the mark."""
-        return witness_note([self.mark])
 
 
 def metric_rows(
@@ -66,7 +61,7 @@ def metric_rows(
         elif base in rows and end in BASELINES:
             rows[base].baselines[end] = value
         elif not _is_spread_of_baseline(name) and (classes or "_class_" not in name):
-            rows[name] = MetricRow(name, value, mark=witness_mark(name, protocol))
+            rows[name] = MetricRow(name, value, mark=metric_mark(name, protocol))
     return list(rows.values())
 
 
@@ -102,7 +97,7 @@ def metrics_table(
     """
     rows = metric_rows(values, protocol=protocol)
     baselines = baselines_of(rows)
-    caption = "\n".join(filter(None, (caption, witness_note(row.mark for row in rows))))
+    caption = "\n".join((caption, *mark_notes(row.mark for row in rows)))
     after = "" if images_seen is None else f" after {images_seen:,} images"
     table = Table("", f"model{after}", "±", *(BASELINES[key] for key in baselines), caption=caption, padding=0)
     table.columns[0].overflow, table.columns[0].no_wrap = "fold", True

@@ -205,3 +205,32 @@ def test_metrics_in_features_of_the_training_loss_are_marked(tmp_path):
     text = report([str(tmp_path)])[-1].read_text()
     assert text.count("no independent witness") == 1
     assert re.search(r"<td[^>]*>[\d.e-]+ †</td>", text)
+
+
+def test_features_that_do_not_know_the_images_are_marked(tmp_path):
+    folder = make(tmp_path / "a")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["protocol"] |= {"unknown": {"grey": 0.08}, "trained_on": ["grey"]}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    make(tmp_path / "b")
+    text = report([str(tmp_path)])[-1].read_text()
+    assert text.count("does not know such images") == 1 == text.count("no independent witness")
+    assert re.search(r"<td[^>]*>[\d.e-]+ †‡</td>", text)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "behind"), [((20.0, 30.0), 0.1, True), ((20.0, 18.0), 0.1, False), ((18.6, 18.7), 0.1, False)]
+)
+def test_a_row_of_noise_says_where_every_run_is_behind_it(tmp_path, browser, values, error, behind):
+    for name, value in zip("ab", values, strict=True):
+        told(make(tmp_path / name), figures={"fd_grey": value, "fd_grey_error": error, "fd_grey_gaussian": 18.5,
+                                             "fd_grey_real": 1.5})  # fmt: skip
+    index = report([str(tmp_path)])[-1]
+    browser.open(index)
+    assert not browser.console
+    below = re.findall(r"<tr>(.*?)</tr>", re.search(r"<tfoot>(.*?)</tfoot>", browser.document, re.DOTALL)[1], re.DOTALL)
+    texts = [[cell for cell in re.findall(r">([^<]*)</td>", row) if cell] for row in below]
+    assert texts == [["real images", "1.5"], ["pixel Gaussian", "18.5"]]
+    assert ("By fd_grey every run here is worse than the pixel Gaussian" in browser.document) == behind
+    assert "worse than the real" not in browser.document
