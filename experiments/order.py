@@ -80,7 +80,7 @@ def faces(data: Path, runs: Path, names: list[str]) -> dict[str, dict[str, Any]]
     found = {}
     for name in names:
         folder = runs / name.replace(" ", "-")
-        run(folder, "model=r3gan", "data=folder", f"data.root={root}", "data.size=64", *FACES[name])
+        run(folder, "model=dcgan", "data=folder", f"data.root={root}", "data.size=64", *FACES[name])
         record = json.loads((folder / "record.json").read_text())
         found[name] = {"images": record["counters"]["images_seen"], "seconds": record["counters"]["seconds"]}
         for which in ("last", "best"):
