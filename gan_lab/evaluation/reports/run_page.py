@@ -20,7 +20,7 @@ from gan_lab.evaluation.reports.pages import (
 )
 from gan_lab.evaluation.reports.records import EvaluationRecord, Protocol, Settings
 from gan_lab.evaluation.reports.run_charts import run_charts
-from gan_lab.evaluation.reports.tables import BASELINES, MetricRow, baselines_of, metric_rows
+from gan_lab.evaluation.reports.tables import MetricRow, baselines_of, metric_rows
 
 MAX_GRIDS = 24
 """Sample grids on a page."""
@@ -56,7 +56,6 @@ def write_run_page(
         charts=run_charts(run),
         non_finite=", ".join(f"{name} ({count})" for name, count in run.non_finite.items()),
         evaluated=[_evaluated(title, record) for title, record in _shown_records(run)],
-        headings=BASELINES,
         evaluations=[link(path, each) for each in sorted(run.folder.glob("*evaluation.html"))],
         other=other and other.title,
         distinguishing=[(key, setting_text(own.get(key)), setting_text(others.get(key))) for key in distinguishing],
@@ -138,7 +137,7 @@ class _Evaluated:
 
     title: str
     rows: list[MetricRow]
-    baselines: list[str]
+    baselines: dict[str, str]
     conditions: list[tuple[str, str]]
     protocol: str
 
@@ -149,7 +148,7 @@ def _evaluated(title: str, record: EvaluationRecord) -> _Evaluated:
     return _Evaluated(
         f"{title}, after {record['images_seen']:,} images",
         rows,
-        baselines_of(rows),
+        baselines_of(rows, protocol),
         _conditions(protocol),
         json.dumps(protocol, indent=1, default=str, ensure_ascii=False),
     )

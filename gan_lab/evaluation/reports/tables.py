@@ -65,9 +65,14 @@ def metric_rows(
     return list(rows.values())
 
 
-def baselines_of(rows: list[MetricRow]) -> list[str]:
-    """Returns the keys of ``BASELINES`` that any of the rows has, in their order."""
-    return [key for key in BASELINES if any(key in row.baselines for row in rows)]
+def baselines_of(rows: list[MetricRow], protocol: Protocol | None = None) -> dict[str, str]:
+    """Returns the baselines that any of the rows has, in the order of ``BASELINES``, with their headings.
+
+    That of held-out real images has their number, because distances of few images are larger.
+    """
+    held_out = ((protocol or {}).get("held_out") or {}).get("n")
+    headings = BASELINES | ({"real": f"{held_out:,} real images"} if held_out else {})
+    return {key: heading for key, heading in headings.items() if any(key in row.baselines for row in rows)}
 
 
 def _is_spread_of_baseline(name: str) -> bool:
@@ -96,10 +101,10 @@ def metrics_table(
         protocol: how they were computed; it says which metrics are marked.
     """
     rows = metric_rows(values, protocol=protocol)
-    baselines = baselines_of(rows)
+    baselines = baselines_of(rows, protocol)
     caption = "\n".join((caption, *mark_notes(row.mark for row in rows)))
     after = "" if images_seen is None else f" after {images_seen:,} images"
-    table = Table("", f"model{after}", "±", *(BASELINES[key] for key in baselines), caption=caption, padding=0)
+    table = Table("", f"model{after}", "±", *baselines.values(), caption=caption, padding=0)
     table.columns[0].overflow, table.columns[0].no_wrap = "fold", True
     for row in rows:
         cells = [f"{row.value:.4g}", "" if row.spread is None else f"{row.spread:.2g}"]

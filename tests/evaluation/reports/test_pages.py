@@ -11,6 +11,7 @@ from gan_lab.evaluation.reports.charts import bar_chart, sequence_chart, ticks
 from gan_lab.evaluation.reports.evaluation_page import write_evaluation_page
 from gan_lab.evaluation.reports.human_test import error_rate, wilson_interval, write_human_test
 from gan_lab.evaluation.reports.pages import write_page
+from gan_lab.evaluation.reports.tables import baselines_of, metric_rows
 
 
 def test_the_browser_here_sees_requests_and_errors(browser, tmp_path):
@@ -151,3 +152,9 @@ def test_charts_by_class_have_the_names_of_the_classes(tmp_path):
     stated = record(curves={}, data={"class_names": names})
     text = write_evaluation_page(tmp_path / "report.html", "A run", "against", stated).read_text()
     assert "mood 7 &lt;i&gt;" in text and "<i>" not in text
+
+
+def test_held_out_images_are_counted_in_their_heading():
+    rows = metric_rows({"fd_x": 3.0, "fd_x_gaussian": 9.0, "fd_x_real": 2.0})
+    assert baselines_of(rows, {"held_out": {"n": 1044}}) == {"real": "1,044 real images", "gaussian": "pixel Gaussian"}
+    assert baselines_of(rows, {"samples": 5}) == {"real": "real images", "gaussian": "pixel Gaussian"}
