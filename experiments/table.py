@@ -62,11 +62,13 @@ def tables_of_runs(runs: Records) -> list[str]:
     conditional = {n: r for n, r in runs.items() if any(key.endswith("_classes") for key in tables.values(r))}
     forecasts, clips = with_protocol(once, "predicted"), with_protocol(once, "frames")
     points = {name for name, run in modes.items() if not tables.protocol(run)["extractors"]}
-    others = both.keys() | points | forecasts.keys() | clips.keys()
+    laptop = {name: run for name, run in once.items() if tables.is_laptop(name) and name not in both}
+    others = both.keys() | points | forecasts.keys() | clips.keys() | laptop.keys()
     minutes = {name: run for name, run in once.items() if tables.has_equal_time(name)}
     latent = {name: run for name, run in once.items() if LIKELIHOODS & tables.values(run).keys()}
     parts = (
         ("Generated images", tables.samples, {name: run for name, run in once.items() if name not in others}),
+        ("Half an hour on a laptop", tables.laptop, laptop),
         ("Methods at equal time", tables.equal_time, minutes if tables.MINUTES in minutes else {}),
         ("Losses at an equal number of images", tables.losses, losses),
         ("Likelihood and reconstruction", tables.likelihoods, latent),

@@ -29,10 +29,15 @@ def protocol(record: Record) -> dict[str, Any]:
     return found
 
 
+def extractors(record: Record) -> list[dict[str, str]]:
+    """Returns the names of the distance, the score and the kernel distance of each of the run's extractors."""
+    return [dict(found) for found in protocol(record)["extractors"].values()]
+
+
 def extractor(record: Record) -> dict[str, str]:
-    """Returns the names of the distance, the score and the kernel distance of the run's only extractor."""
-    (found,) = protocol(record)["extractors"].values()
-    return dict(found)
+    """Returns those of the run's only extractor."""
+    (found,) = extractors(record)
+    return found
 
 
 def images_seen(record: Record) -> str:
@@ -83,6 +88,28 @@ def _sample_row(name: str, run: Record) -> str:
         run["precision"],
     ]
     return line(name, *cells)
+
+
+def laptop(runs: Records) -> list[str]:
+    """Returns one row for each run with ``scale=laptop`` that generates images, in the features of ``general``."""
+    header = ["result", "fd_general", "held-out (N)", "pixel Gaussian", "mind_general", "held-out", "fdr_general",
+              "N samples / real", "images", "minutes", "images/s"]  # fmt: skip
+    lines = []
+    for name, run in runs.items():
+        found, counts = values(run), protocol(run)
+        cells = [
+            f"**{found['fd_general']:.1f}**", f"{found['fd_general_real']:.1f} ({counts['held_out']['n']})",
+            f"{found['fd_general_gaussian']:.1f}", f"{found['mind_general']:.1f}", f"{found['mind_general_real']:.1f}",
+            f"{found['fdr_general']:.2f}", f"{counts['samples']:,} / {counts['real']:,}", images_seen(run),
+            minutes(run), f"{run['throughput']['images_per_second']:,.0f}",
+        ]  # fmt: skip
+        lines.append(line(name, *cells))
+    return [*heading(header), *lines, ""]
+
+
+def is_laptop(name: str) -> bool:
+    """Returns whether a run of this name was made with ``scale=laptop``."""
+    return name.startswith("laptop_")
 
 
 def has_equal_time(name: str) -> bool:
@@ -231,27 +258,32 @@ def tradeoff(runs: Records) -> list[str]:
 
 
 def translations(runs: Records) -> list[str]:
-    """Returns a row for each direction of each run that translates."""
-    header = ["result", "direction", "fd_colour", "untranslated", "floor", "1000 · kd_colour", "untranslated",
-              "L1", "pd_colour", "N translated / real", "images", "minutes"]  # fmt: skip
+    """Returns a row for each direction and extractor of each run that translates."""
+    header = ["result", "direction", "metric", "value", "untranslated", "floor", "1000 · kernel distance",
+              "untranslated", "L1", "pd_colour", "N translated / real", "images", "minutes"]  # fmt: skip
     return [*heading(header), *(row for item in runs.items() for row in _directions(*item)), ""]
 
 
 def _directions(name: str, run: Record) -> list[str]:
-    metrics, names, lines = values(run), extractor(run), []
-    distance, kernel = names["distance"], names["kernel"]
+    metrics, lines = values(run), []
     for direction, counts in protocol(run)["directions"].items():
-        distances = [f"{distance}_{direction}{end}" for end in ("", "_untranslated", "_real")]
-        kernels = [f"{kernel}_{direction}{end}" for end in ("", "_untranslated")]
         pairs = [metrics.get(f"{metric}_{direction}") for metric in ("l1", "pd_colour")]
-        cells = [
-            name, direction, *(f"{metrics[key]:.3f}" for key in distances),
-            *(f"{1000 * metrics[key]:.2f} ± {1000 * metrics[f'{key}_error']:.2f}" for key in kernels),
-            *("" if value is None else f"{value:.3f}" for value in pairs), f"{counts['translated']} / {counts['real']}",
-            images_seen(run), minutes(run),
-        ]  # fmt: skip
-        lines.append(line(*cells))
+        for names in extractors(run):
+            distance, kernel = names["distance"], names["kernel"]
+            distances = [f"{distance}_{direction}{end}" for end in ("", "_untranslated", "_real")]
+            kernels = [f"{kernel}_{direction}{end}" for end in ("", "_untranslated")]
+            cells = [
+                name, direction, distance, *(f"{metrics[key]:.3f}" for key in distances),
+                *(_thousandfold(metrics, key) for key in kernels),
+                *("" if value is None else f"{value:.3f}" for value in pairs),
+                f"{counts['translated']} / {counts['real']}", images_seen(run), minutes(run),
+            ]  # fmt: skip
+            lines.append(line(*cells))
     return lines
+
+
+def _thousandfold(metrics: dict[str, float], key: str) -> str:
+    return f"{1000 * metrics[key]:.2f} ± {1000 * metrics[f'{key}_error']:.2f}" if key in metrics else ""
 
 
 def predictions(runs: Records) -> list[str]:

@@ -35,7 +35,8 @@ HEADER = {
     "sweep": ["Question", "Command", "Cost", "Reached"],
 }
 HEADERS = [(folder, name) for folder in HEADER for name in names(folder)]
-FIGURE = re.compile(r"\b(fd_grey|fd_colour|fd_video|mse_a_frame|nll|nll_elbo|nll_iw\d+|codebook_usage) (\d+\.\d+)")
+FIGURES = "fdr?_general mind_general fd_grey fd_colour fd_video mse_a_frame nll nll_elbo nll_iw\\d+ codebook_usage"
+FIGURE = re.compile(rf"\b({FIGURES.replace(' ', '|')}) (\d+\.\d+)")
 
 
 def header(folder, name):

@@ -275,6 +275,8 @@ def in_one_sentence(error: Exception) -> str:
     text = str(error).strip() or str(error.__cause__ or "")
     if found := re.search(r"Could not (?:override|delete) '(?P<key>[^'=]+)", text):
         near = re.search(r"Did you mean to override (\S+)\?", text)
+        if near and near[1] == found["key"].partition("@")[0]:  # of the groups that come later, a file can choose none
+            return f"A file of another group cannot choose {near[1]}: give {near[1]}=… on the command line."
         return f"There is no group {found['key']}: " + (f"did you mean {near[1]}?" if near else "see --help for all.")
     return f"The configuration cannot be composed: {first_line(text)}."
 

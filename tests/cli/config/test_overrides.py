@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from gan_lab.cli.app import main
+from gan_lab.cli.config.mistakes import in_one_sentence
 from gan_lab.cli.config.overrides import quote_paths, unknown_choice
 from gan_lab.cli.values import path_keys
 from gan_lab.evaluate import evaluate
@@ -73,3 +76,18 @@ def test_keys_that_take_paths_are_known_from_the_requests_types():
         path_keys(evaluate.request)
     )
     assert not {"n", "seed", "batch_size", "trust"} & set(path_keys(predict.request))
+
+
+def test_a_file_that_chooses_a_group_that_is_read_later_is_told_so(tmp_path):
+    for name, text in {
+        "main": "defaults: [recipe: mine, sweep: none]",
+        "recipe/mine": "defaults: [override /sweep: rates]",
+        "sweep/none": "{}",
+        "sweep/rates": "{}",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with initialize_config_dir(str(tmp_path), version_base=None), pytest.raises(HydraException) as raised:
+        compose("main")
+    told = "A file of another group cannot choose sweep: give sweep=… on the command line."
+    assert in_one_sentence(raised.value) == told
