@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer, callbacks
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.training.callbacks.interval import ImageInterval, State
@@ -99,6 +99,9 @@ class Checkpoint(callbacks.Checkpoint):
 
     def _is_best(self, trainer: Trainer) -> bool:
         name, value = self.monitored(trainer) or (None, math.nan)
+        if name is not None and self.name not in (None, name):  # a run resumed with other metrics, whose values differ
+            rank_zero_info(f"best.ckpt is now chosen by {name}, and no longer by {self.name} ({self.best:.4g}).")
+            self.name = self.best = None
         if not math.isfinite(value) or (self.best is not None and self.sign * value >= self.sign * self.best):
             return False
         self.name, self.best = name, value

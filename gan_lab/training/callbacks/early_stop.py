@@ -22,6 +22,7 @@ class EarlyStop(Callback):
 
     Attributes:
         best: the best value so far; None before the first measurement.
+        name: its metric.
         since: measurements since then, without an improvement.
         reason: why it has ended the run; None if it has not.
 
@@ -32,6 +33,7 @@ class EarlyStop(Callback):
     def __init__(self, measurements: PositiveInt | None = None) -> None:
         self.measurements = measurements
         self.best: float | None = None
+        self.name: str | None = None
         self.best_at = self.judged = self.since = 0
         self.reason: str | None = None
 
@@ -77,7 +79,9 @@ class EarlyStop(Callback):
         (name, value), seen = metric, record["images_seen"]
         if seen == self.judged or name not in record["figures"]:  # one that failed says nothing
             return name
-        self.judged = seen
+        if self.name not in (None, name):  # values of another metric say nothing
+            self.best, self.since = None, 0
+        self.judged, self.name = seen, name
         improves = self.best is None or checkpoint.sign * value < checkpoint.sign * self.best
         if math.isfinite(value) and improves:
             self.best, self.best_at, self.since = value, seen, 0
@@ -86,11 +90,11 @@ class EarlyStop(Callback):
         return name
 
     def state_dict(self) -> State:
-        return {"best": self.best, "best_at": self.best_at, "judged": self.judged, "since": self.since}
+        return {"best": self.best, "best_at": self.best_at, "judged": self.judged, "since": self.since, "name": self.name}
 
     def load_state_dict(self, state: State) -> None:
         self.best, self.best_at = state["best"], state["best_at"]
-        self.judged, self.since = state["judged"], state["since"]
+        self.judged, self.since, self.name = state["judged"], state["since"], state.get("name")
 
 
 def _found(trainer: Trainer, kind: type[Any]) -> Any:

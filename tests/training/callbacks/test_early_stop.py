@@ -75,6 +75,8 @@ def test_its_state_survives_a_resume(tmp_path):
     third, ends = followed(tmp_path, 2, [], state=second.state_dict())
     assert third.reason and ends == 0  # it has ended already
     assert followed(tmp_path, 3, [5.0, 6.0], state=second.state_dict())[1] == 1
+    another, ends = followed(tmp_path, 2, [400.0, 300.0], state=first.state_dict() | {"name": "quick_other"})
+    assert (another.best, another.since, ends) == (300.0, 0, None)  # values of two metrics are not compared
 
 
 @pytest.fixture
