@@ -128,16 +128,14 @@ def keep_nothing(config: DictConfig) -> None:
     """Lets a dry run keep decoded pixels in a folder that is removed when the process ends.
 
     Raises:
-        UserError: for a sweep.
+        UserError: if the run would go on with another one, whose length is not known.
     """
     import atexit
     import shutil
     import tempfile
 
-    from gan_lab.cli.config.resolvers import is_multirun
-
-    if is_multirun():
-        raise UserError("A sweep has no dry run: leave out -m, or dry_run.")
+    if config.resume:
+        raise UserError(f"A dry run estimates a whole run, not the rest of one: leave out resume={config.resume}.")
     folder = tempfile.mkdtemp(prefix="gan_lab-dry-run-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if "cache_dir" in config.data:
@@ -175,8 +173,15 @@ def recorded(perform: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any
 
 
 def completed(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with those of the run that is resumed, and ``--dry-run`` as a key."""
-    return with_own_overrides(["dry_run=true" if each == "--dry-run" else each for each in arguments])
+    """Returns the arguments with those of the run that is resumed, and ``--dry-run`` as a key.
+
+    Raises:
+        UserError: for the dry run of a sweep, before the sweep has a folder.
+    """
+    given = ["dry_run=true" if each == "--dry-run" else each for each in arguments]
+    if "dry_run=true" in given and {"-m", "--multirun"} & set(given):
+        raise UserError("A sweep has no dry run: leave out -m, or --dry-run.")
+    return with_own_overrides(given)
 
 
 @command(TrainRequest, prepare=prepare, wrap=recorded, complete=completed)

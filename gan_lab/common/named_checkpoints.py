@@ -34,6 +34,8 @@ def named_checkpoint(given: str | Path, runs: Path = RUNS) -> Path:
         return _of_run(newest, NEWEST[str(path)])
     if (runs / path).is_dir() and ".." not in path.parts and (newest := _newest(runs / path)):
         return newest
+    if (runs / path).is_dir() and ".." not in path.parts:
+        raise UserError(f"No run in {runs / path} has saved a checkpoint yet: wait for its first, or give another run.")
     near = nearest(str(path), [each.name for each in runs.glob("*") if each.is_dir()])
     if near:
         raise UserError(f"There is neither a checkpoint nor a run {path}: did you mean {near}?")

@@ -90,6 +90,8 @@ class Timing(Callback):
         self.config, self.folder = config, folder
         scale = config.values.get("scale") or {}
         self.scale = str(scale.get("name", "paper"))
+        own = config.callbacks.get("estimate") or {}
+        self.widths = dict(own.get("widths") or {})
         self.estimate = Estimate(scale=self.scale, say=False, costly=costly)
         self.parameters: dict[str, int] = {}
         self.checkpoint, self.device, self.size = 0, "cpu", None
@@ -128,7 +130,7 @@ class Timing(Callback):
             yield "The budget was used up before the speed was known."
         else:
             yield forecast.sentence()
-            if more := advice(forecast, self.device, self.size, self.scale):
+            if more := advice(forecast, self.device, self.size, self.scale, self.widths):
                 yield more
         kept = [node for node in self.config.callbacks.values() if _is_checkpoint(node)]
         saved = f"last.ckpt and best.ckpt, {self.checkpoint / MIB:,.0f} MiB each" if kept else "no checkpoint"

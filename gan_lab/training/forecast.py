@@ -1,7 +1,7 @@
 """What the rest of a run will take, from the speed of a few iterations and the cost of its evaluations."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,9 @@ def _items(evaluator: Any, model: Any) -> tuple[int, int]:
     return evaluator.n, min(known, evaluator.limit or known)
 
 
-def advice(forecast: Forecast, device: str, size: tuple[int, int] | None, scale: str) -> str | None:
+def advice(
+    forecast: Forecast, device: str, size: tuple[int, int] | None, scale: str, widths: Mapping[str, object]
+) -> str | None:
     """Says what would make a long run fit, with numbers; None for one that is short enough.
 
     Args:
@@ -122,6 +124,7 @@ def advice(forecast: Forecast, device: str, size: tuple[int, int] | None, scale:
         device: "cpu", "cuda" or another type.
         size: (H, W) of the images, if it can be given.
         scale: the run's scale.
+        widths: of the networks, by key; the first that is one number is halved.
     """
     limit = LONG.get(device, HOUR)
     if not forecast.seconds > limit:
@@ -130,6 +133,8 @@ def advice(forecast: Forecast, device: str, size: tuple[int, int] | None, scale:
     if smaller := _smaller(size, forecast.seconds, limit):
         side, seconds = smaller
         found.append(f"data.size={side} takes about {duration(seconds)}")
+    halves = {key: width // 2 for key, width in widths.items() if isinstance(width, int) and width > 1}
+    found += [f"{key}={half} makes a network narrower" for key, half in [*halves.items()][:1]]
     found.append(f"budget.minutes={limit / 60:.0f} ends training after {'a day' if limit == DAY else 'an hour'}")
     return f"This is long: {', '.join(found[:-1])}{', and ' * (len(found) > 1)}{found[-1]}."
 

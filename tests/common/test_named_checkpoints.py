@@ -1,6 +1,7 @@
 """Checkpoints by name: the newest run's, and those of the newest run of a name."""
 
 import os
+from pathlib import Path
 
 import pytest
 from variational import checkpoint
@@ -77,6 +78,13 @@ def test_what_is_not_there_is_refused(given, said):
     with pytest.raises(UserError) as caught:
         named_checkpoint(given)
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_that_has_saved_nothing_yet_is_told_so():
+    Path("runs/vae-new/run").mkdir(parents=True)
+    with pytest.raises(UserError, match="No run in runs/vae-new has saved a checkpoint yet"):
+        named_checkpoint("vae-new")
 
 
 def test_without_runs_last_is_refused(tmp_path, monkeypatch):

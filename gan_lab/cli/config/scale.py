@@ -20,6 +20,7 @@ from gan_lab.cli.config.found_data import use_found_formats, without_messages
 from gan_lab.cli.config.paths import home
 from gan_lab.cli.config.scale_facts import Facts, find_facts, is_own_set
 from gan_lab.cli.help import group_names
+from gan_lab.common.errors import UserError
 from gan_lab.common.runs import LAST, recorded_configuration, unfinished_runs
 from gan_lab.common.start_folder import start_folder, with_paths_from
 from gan_lab.common.upgrade import leaves
@@ -121,10 +122,16 @@ def _stated(config: DictConfig, name: str) -> dict[str, Any]:
 
 
 def _batch(config: DictConfig, facts: Facts) -> dict[str, Any]:
-    """Returns a batch that the smallest set fills: a power of two."""
+    """Returns a batch that the smallest set fills: a power of two.
+
+    Raises:
+        UserError: for a set of one image, which batch norms cannot be trained with.
+    """
     fewest = facts.fewest
     if fewest is None or not 0 < fewest < config.batch_size:
         return {}
+    if fewest == 1:
+        raise UserError("There is only one image to train on: give at least four, of which one is held out.")
     return {"batch_size": 1 << (fewest.bit_length() - 1)}
 
 

@@ -69,7 +69,7 @@ def _length(config: DictConfig, facts: Facts) -> str:
         parts.append(f"budget.minutes={budget.minutes:g}")
     paper = epochs_of(config)
     first = ", whichever comes first" if len(parts) > 1 else ""
-    return f"{' or '.join(parts)}{first}" + (f" (the paper: {_times(paper)})" if paper else "")
+    return f"{' or '.join(parts)}{first}" + (f" (scale=paper: {_times(paper)})" if paper else "")
 
 
 def _times(passes: float) -> str:

@@ -90,7 +90,13 @@ class EarlyStop(Callback):
         return name
 
     def state_dict(self) -> State:
-        return {"best": self.best, "best_at": self.best_at, "judged": self.judged, "since": self.since, "name": self.name}
+        return {
+            "best": self.best,
+            "best_at": self.best_at,
+            "judged": self.judged,
+            "since": self.since,
+            "name": self.name,
+        }
 
     def load_state_dict(self, state: State) -> None:
         self.best, self.best_at = state["best"], state["best_at"]

@@ -1,7 +1,7 @@
 """Says after a few iterations what the whole run will take, before the time is spent."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +40,7 @@ class Estimate(Callback):
     Args:
         iterations: the fewest that are measured.
         scale: the run's scale, for the advice.
+        widths: of the networks, by key, for the advice.
         say: print the lines.
         costly: callbacks that sample and measure; None stands for the trainer's.
     """
@@ -50,7 +51,9 @@ class Estimate(Callback):
         scale: str = "paper",
         say: bool = True,
         costly: Sequence[Callback] | None = None,
+        widths: Mapping[str, object] | None = None,
     ) -> None:
+        self.widths = dict(widths or {})
         self.iterations, self.scale, self.say, self.costly = iterations, scale, say, costly
         self.clock, self.end_marker = Clock(), EndMarker(self)
         self.stamps: list[tuple[TimeStamp, TimeStamp]] = []
@@ -97,7 +100,7 @@ class Estimate(Callback):
         self.forecast = _forecast(trainer, module, self.images / seconds, self.costly)
         if self.say and not math.isnan(self.forecast.seconds):
             rank_zero_info(self.forecast.sentence())
-            if more := advice(self.forecast, module.device.type, _size(trainer), self.scale):
+            if more := advice(self.forecast, module.device.type, _size(trainer), self.scale, self.widths):
                 rank_zero_info(more)
 
 

@@ -127,6 +127,11 @@ def test_20_pictures_fill_a_batch(tmp_path):
     assert config["batch_size"] == 16 and config["budget"]["images"] == 300_000
 
 
+def test_a_single_picture_to_train_on_is_refused(tmp_path):
+    with pytest.raises(UserError, match="only one image to train on: give at least four"):
+        used("model=dcgan", "data=folder", f"data.root={write(tmp_path / 'in', 2)}")
+
+
 def test_50000_pictures_need_no_augmentation(monkeypatch):
     facts = Facts(True, 50_000, 50_000, Formats(Counter({(256, 256): 50_000})))
     config, _ = scaled(monkeypatch, facts, "model=dcgan", "data=folder", "data.root=x")

@@ -107,19 +107,22 @@ def test_a_phase_that_begins_later_is_named(clock):
 
 def test_a_long_run_gets_numbers_that_would_fit():
     long = Forecast(0.08, 2.0, 8 * forecast.DAY)
-    assert advice(long, "cpu", (256, 256), "paper") == (
-        "This is long: scale=laptop takes half an hour, data.size=32 takes about 3.0 h, and budget.minutes=60 ends "
-        "training after an hour."
+    assert advice(long, "cpu", (256, 256), "paper", {"a": None, "b": 64}) == (
+        "This is long: scale=laptop takes half an hour, data.size=32 takes about 3.0 h, b=32 makes a network "
+        "narrower, and budget.minutes=60 ends training after an hour."
     )
-    assert advice(long, "cuda", (256, 256), "gpu") == (
+    assert advice(long, "cuda", (256, 256), "gpu", {}) == (
         "This is long: data.size=64 takes about 12.0 h, and budget.minutes=1440 ends training after a day."
     )
-    assert advice(long, "cpu", (1, 1), "laptop") == "This is long: budget.minutes=60 ends training after an hour."
+    assert (
+        advice(long, "cpu", (1, 1), "laptop", {"b": 1})
+        == "This is long: budget.minutes=60 ends training after an hour."
+    )
 
 
 def test_a_short_run_gets_none():
-    assert advice(Forecast(100.0, 1.0, 3000.0, 500.0), "cpu", (64, 64), "paper") is None
-    assert advice(Forecast(100.0, 1.0, 80_000.0), "cuda", (64, 64), "paper") is None
+    assert advice(Forecast(100.0, 1.0, 3000.0, 500.0), "cpu", (64, 64), "paper", {}) is None
+    assert advice(Forecast(100.0, 1.0, 80_000.0), "cuda", (64, 64), "paper", {}) is None
 
 
 def test_durations_are_words():
