@@ -129,11 +129,13 @@ def write_block(name: str, text: str) -> None:
 def demo(run: Record) -> str:
     """Returns the sentence below the first image of README.md."""
     metrics, counts = tables.values(run), tables.protocol(run)
+    few = counts["held_out"]["n"]
     return (
         f"`fd_grey` **{metrics['fd_grey']:.2f}** over {counts['samples']:,} samples against {counts['real']:,} images "
-        f"of the training split (a Gaussian fitted to\nthe pixels: {metrics['fd_grey_gaussian']:.2f}; held-out digits: "
-        f"{metrics['fd_grey_real']:.2f}). Our classifier is sure of {metrics['confident']:.0%} of them, and of "
-        f"{metrics['confident_real']:.0%} of real digits. This took\n{run['counters']['seconds']:.0f} s on "
+        f"of the training split (a Gaussian fitted to\nthe pixels: {metrics['fd_grey_gaussian']:.2f}). "
+        f"{few} samples are {metrics['fdr_grey']:.2f} times as far from them as {few} held-out digits. Our "
+        f"classifier is\nsure of {metrics['confident']:.0%} of the samples, and of "
+        f"{metrics['confident_real']:.0%} of real digits. This took {run['counters']['seconds']:.0f} s on\n"
         f"{run['hardware']}."
     )
 

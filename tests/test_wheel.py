@@ -25,6 +25,7 @@ def test_wheel(tmp_path):
         "gan_lab/evaluation/features/weights/grey.safetensors",
         "gan_lab/evaluation/features/weights/lpips.safetensors",
         "gan_lab/evaluation/features/weights/lpips.LICENSE.txt",
+        "gan_lab/evaluation/features/weights/general.LICENSE.txt",
     } <= names
     assert any(name.startswith("gan_lab/experiments/recipe/") for name in names)
     assert not any(name.startswith(("tests/", "experiments/", "conf/")) for name in names)

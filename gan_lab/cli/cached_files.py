@@ -72,7 +72,7 @@ def chosen(things: Iterable[Cached], what: str, days: float) -> list[Cached]:
 
     Args:
         things: in the cache.
-        what: "all"; "pixels" or "statistics"; or "unused", for what was not used for so many days.
+        what: "all"; "pixels" or "statistics"; or "unused", for what was not used for ``days``.
         days: only for "unused".
     """
     before = time.time() - days * DAY

@@ -1,4 +1,4 @@
-"""What the rest of a run will take, from the speed of a few iterations and the cost of its evaluations."""
+"""The time and the memory of the rest of a run, from a few iterations and the cost of its evaluations."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ SMALLEST_SIDE = 32
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the rest of a run takes.
+    """The time and the memory that the rest of a run takes.
 
     Args:
         images_per_second: of training alone, over all ranks.

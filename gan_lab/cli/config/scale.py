@@ -38,7 +38,7 @@ AUGMENT = "model.augment.diff"
 
 @dataclass
 class Scaled:
-    """What a scale set in a configuration: values by dotted key, and the facts that it was chosen by."""
+    """The effect of a scale on a configuration: values by dotted key, and the facts that it was chosen by."""
 
     name: str
     asked: str

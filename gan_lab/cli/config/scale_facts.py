@@ -1,4 +1,4 @@
-"""What of a set of images a scale depends on, found from the names and headers of its files."""
+"""The facts of a set of images that a scale depends on, found from the names and headers of its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -63,7 +63,7 @@ class Fidelity(Callback):
         metrics: the final tier's metrics by name.
         quick: the quick tier's metrics by name.
         quick_n: largest number of samples of the quick tier; None takes as many as the final tier.
-        extractors: feature extractors by name; by default this program's own for the data's channels.
+        extractors: feature extractors by name; by default the one that knows the data best, see ``default_extractor``.
         weights: weight files of the LPIPS backbones by name.
         paired: whether image i of "a" belongs to image i of "b"; None takes what the data say.
         split: split of the real images that samples are compared with; translations use the test split.
