@@ -30,7 +30,7 @@ FACES: dict[str, tuple[str, ...]] = {
     "5 minutes": ("budget.minutes=5",),
     "12 minutes": ("budget.minutes=12",),
     "30 minutes": ("budget.minutes=30",),
-    "eight pictures": ("budget.minutes=12", "data.limit=8", "model.augment={}"),
+    "eight pictures": ("budget.minutes=12", "data.limit=8"),
     "collapsed": ("budget.minutes=3", "model.d_optimizer.lr=1e-8"),
 }
 ORDER = [

@@ -209,3 +209,22 @@ def test_a_healthy_run_says_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*(discriminator|samples|checkerboard).*")
         train.run(*TINY, f"runs={tmp_path}", "callbacks.health.every=512", "model.generator.upsample=resize")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("negative", "to b are negatives"), ("grey", "to b have turned grey"), ("unrelated", "to b ignore their inputs")],
+)
+def test_runs_made_to_fail_say_so(tmp_path, how, said):
+    generator = f"model.a2b={{_target_: failing.Failing, how: {how}}}"  # the untrained one of b2a leaves a checkerboard
+    narrow = ("generator.filters=4", "generator.blocks=1", "discriminator.filters=4")
+    little = ("batch_size=4", "budget.images=64", "callbacks.health.every=16", "model.g_optimizer.lr=1e-6")
+    without = [f"callbacks.{name}=null" for name in ("samples", "fidelity", "confusion", "estimate")]
+    places = (f"run_dir={tmp_path / 'run'}", "trainer=cpu", "logger=none")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train.run(
+            "model=cyclegan", "data=plain2striped", "data.size=32", generator, *narrow, *little, *without, *places
+        )
+    found = [str(each.message) for each in caught if "translations" in str(each.message)]
+    assert sum(said in each for each in found) == 1 == sum("to a show a checkerboard" in each for each in found)
