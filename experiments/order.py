@@ -19,6 +19,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import torch
+from PIL import Image
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.device import describe_hardware
@@ -104,6 +105,16 @@ def translations(data: Path, runs: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def picture(runs: Path, names: list[str]) -> Image.Image:
+    """Returns the first row of each run's last grid, below each other."""
+    grids = [Image.open(runs / name.replace(" ", "-") / "samples.png").convert("RGB") for name in names]
+    height = grids[0].height // 8
+    rows = Image.new("RGB", (grids[0].width, height * len(grids)), "white")
+    for number, each in enumerate(grids):
+        rows.paste(each.crop((0, 0, each.width, height)), (0, number * height))
+    return rows
+
+
 def judged(found: dict[str, dict[str, Any]], which: str) -> dict[str, list[str]]:
     """Returns the pairs that each metric orders wrongly."""
     present = {name: each[which] for name, each in found.items() if which in each}
@@ -145,7 +156,8 @@ def main() -> None:
         "pairs": len(ORDER),
         "hardware": describe_hardware(torch.device("cpu")),
     }
-    print(json.dumps(result, indent=1))
+    with atomic_write(RESULTS / "order.png") as temporary:
+        picture(runs, args.only).save(temporary, "PNG")
     with atomic_write(RESULTS / "order.json") as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n")
 

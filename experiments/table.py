@@ -6,6 +6,7 @@ from pathlib import Path
 import tables
 from benches import memory_table, scaling_table, speed_table, timing_table
 from ladder_table import ladder_tables
+from order_table import order_tables
 from tables import Record, Records
 
 HERE = Path(__file__).parent
@@ -16,6 +17,7 @@ BEGIN, END = "<!-- {}: written by experiments/table.py -->", "<!-- /{} -->"
 BLOCKS = {
     "demo": ROOT / "README.md",
     "ladder": ROOT / "docs" / "metrics.md",
+    "order": ROOT / "docs" / "metrics.md",
     "likelihood": ROOT / "docs" / "likelihood.md",
 }
 """The page that holds each block."""
@@ -37,6 +39,8 @@ def main() -> None:
         write_block("demo", demo(results["digits"]))
     if "ladder" in results:
         write_block("ladder", "\n".join(ladder_tables(results["ladder"]["ladder"], results["ladder"]["held_out"])))
+    if "order" in results:
+        write_block("order", "\n".join(order_tables(results["order"])))
     write_block("likelihood", "\n".join(tables.binarised(without_seeds(runs), "../experiments/recipe")))
 
 
