@@ -152,6 +152,14 @@ def test_made_pictures_are_read_by_their_numbers(folder, monkeypatch):
     assert torch.equal(to_uint8(StoredSampler(made, torch.device("cpu")).sample(3, start=1)), whole[1:4])
 
 
+def test_a_folder_has_no_held_out_images(folder, capsys):
+    measure("output=x", "metrics=[distance,ratio]", "page=false")
+    record = json.loads((folder / "x.json").read_text())
+    assert set(record["figures"]) == {"fd_general", "fd_general_gaussian"}
+    assert "held_out" not in record["protocol"]
+    assert "ratio is left out: there are no held-out real images" in capsys.readouterr().err
+
+
 def test_a_damaged_picture_does_not_decide_the_size(folder):
     pictures(folder / "many", 100)
     (folder / "many" / "-.png").write_bytes(b"no picture")

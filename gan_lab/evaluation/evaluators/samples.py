@@ -34,7 +34,8 @@ RECONSTRUCTED, REAL = "reconstructed", "real"
 class SampleEvaluator(Evaluator[Samples, RealImages]):
     """Compares n samples with real images, and computes the model metrics.
 
-    Held-out real images are compared with the real images as the samples are: ``<metric>_real``.
+    Held-out real images, if the data have any, are compared with the real images as the samples are:
+    ``<metric>_real``.
 
     The reconstructions of a model that reconstructs, of n test images at most, are compared with the real images as
     the pixel Gaussian's samples are: ``<metric>_reconstructed``.
@@ -109,10 +110,17 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
         baselines: dict[str, ImageSet] = {
             "gaussian": GaussianImages(self.data, self.n, self.batch_size, device_of(model))
         }
-        if self.split == "train" and self.data.count("test") > 1:
+        if self._has_held_out_images:
             baselines[REAL] = SplitImages(self.data, "test", self.n)
         execution = (device_of(model), self.cache_dir, self.progress)
         return Suite(comparisons, self.extractors, self._real(), baselines, self._context, *execution)
+
+    @property
+    def _has_held_out_images(self) -> bool:
+        """True if the data have test images other than the real images; a folder has the same for every split."""
+        if self.split != "train" or self.data.count("test") < 2:
+            return False
+        return self.data.fingerprint("test") != self.data.fingerprint("train")
 
     def counts(self, protocol: Record) -> dict[str, int]:
         """Returns the numbers of samples and of real images."""

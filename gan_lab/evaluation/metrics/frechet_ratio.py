@@ -5,7 +5,7 @@ from torch import Tensor
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.feature_table import FirstFeatures
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, Moments, frechet_distance, moments, moments_or_table
-from gan_lab.evaluation.statistics import Comparison, Values
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
 
 class FirstMoments(FeatureMoments):
@@ -43,12 +43,17 @@ class FrechetRatio(Comparison[Moments | Tensor, Moments | Tensor]):
         dim: d, the dimension of the features.
         real: the number of real images that both are compared with.
         held_out: the number of held-out real images; as many samples are taken.
+
+    Raises:
+        NotApplicableError: if there are no held-out real images.
     """
 
     baseline_keys = ("fdr",)
     relative_to = "real"
 
-    def __init__(self, dim: PositiveInt, real: PositiveInt, held_out: PositiveInt) -> None:
+    def __init__(self, dim: PositiveInt, real: PositiveInt, held_out: PositiveInt | None = None) -> None:
+        if held_out is None:
+            raise NotApplicableError("there are no held-out real images to compare with.")
         few = FirstFeatures(dim, held_out) if held_out < dim else FirstMoments(dim, held_out)
         super().__init__(moments_or_table(dim, real, with_factor=True), few)
 
