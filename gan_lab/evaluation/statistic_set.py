@@ -118,7 +118,8 @@ class StatisticSet:
         for name, entry in self.entries.items():
             if entry.statistic.update_called:
                 continue
-            states = find([CACHE_VERSION, *images.key, name], cache_dir) if images.key else None
+            known_before = images.key and entry.statistic.cached
+            states = find([CACHE_VERSION, *images.key, name], cache_dir) if known_before else None
             if states is None:
                 rest.entries[name] = entry
             else:
@@ -137,7 +138,7 @@ class StatisticSet:
         for name, entry in rest.entries.items():
             states = entry.statistic.merged_states()
             entry.statistic.load_states(states)
-            if images.key:
+            if images.key and entry.statistic.cached:
                 keep([CACHE_VERSION, *images.key, name], states, cache_dir)
 
     def recall(

@@ -48,9 +48,13 @@ class Statistic(Metric, Generic[Result]):
         key: plain values that distinguish it from others of its class. Only one of two statistics with equal keys is
             accumulated.
         sync_on_compute: whether ``compute`` sums the states over ranks first.
+
+    Attributes:
+        cached: whether the states of a set that does not change are worth their space on disk.
     """
 
     full_state_update = False
+    cached = True
     count: Tensor
 
     def __init_subclass__(cls) -> None:
