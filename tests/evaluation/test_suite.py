@@ -222,16 +222,16 @@ def test_names(doubles):
 
 def test_a_relative_distance_is_that_of_as_many_samples_over_that_of_held_out_images(doubles, tmp_path):
     data = doubles.ImageData()
-    real, held_out = SplitImages(data, "train"), SplitImages(data, "test", 30)
-    baselines = {"gaussian": GaussianImages(data, 40), "real": held_out}
+    real, held_out = SplitImages(data, "train"), SplitImages(data, "test", 50)
+    baselines = {"gaussian": GaussianImages(data, 60), "real": held_out}
     metrics = {"distance": FrechetDistance, "ratio": FrechetRatio}
     built = Suite(metrics, [doubles.Projection()], real, baselines, cache_dir=tmp_path, progress=False)
-    found, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
+    found, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 60))
     few, _ = built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), held_out.n))
     assert found["fdr_fake"] == pytest.approx(few["fd_fake"] / found["fd_fake_real"], rel=1e-6)
     assert "fdr_fake_real" not in found and found["fdr_fake_gaussian"] > 0
     alone = Suite(metrics, [doubles.Projection()], real, {}, cache_dir=tmp_path, progress=False)
-    assert "fdr_fake" not in alone.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0]
+    assert "fdr_fake" not in alone.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 60))[0]
 
 
 def test_an_extractor_that_does_not_know_the_images_says_so_and_comes_last(doubles, tmp_path, capsys):

@@ -7,6 +7,15 @@ from gan_lab.evaluation.feature_table import FirstFeatures
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, Moments, frechet_distance, moments, moments_or_table
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
 
+LEAST_HELD_OUT = 50
+"""Held-out real images that a ratio needs.
+
+Measured in the features of ``general`` on CIFAR-10, Caltech 101, ORL's faces, emoji, MNIST and Fashion-MNIST, nine
+divisions each: the ratio of other real images has a standard deviation of 0.09 to 0.17 with 6 held-out images, of 0.04 to
+0.10 with 50 and of 0.02 to 0.08 with 100. Noise (64 grey levels) and the pixel Gaussian have 0.7 and more with 6, and 1.5
+and more with 50, then always above real images.
+"""
+
 
 class FirstMoments(FeatureMoments):
     """The moments of the features of the images 0 to n - 1 of a set of at least n numbered images.
@@ -37,7 +46,7 @@ class FrechetRatio(Comparison[Moments | Tensor, Moments | Tensor]):
     """``fdr``: the Fréchet distance of samples over that of as many held-out real images: 1 is as good as real.
 
     Both are distances from the same real images, as in FDr (arXiv 2604.28190), and of sets of the same size, because a
-    distance depends on it.
+    distance depends on it. Therefore ratios of unlike numbers of held-out images do not compare.
 
     Args:
         dim: d, the dimension of the features.
@@ -45,7 +54,7 @@ class FrechetRatio(Comparison[Moments | Tensor, Moments | Tensor]):
         held_out: the number of held-out real images; as many samples are taken.
 
     Raises:
-        NotApplicableError: if there are no held-out real images.
+        NotApplicableError: if there are fewer than 50 held-out real images.
     """
 
     baseline_keys = ("fdr",)
@@ -54,6 +63,11 @@ class FrechetRatio(Comparison[Moments | Tensor, Moments | Tensor]):
     def __init__(self, dim: PositiveInt, real: PositiveInt, held_out: PositiveInt | None = None) -> None:
         if held_out is None:
             raise NotApplicableError("there are no held-out real images to compare with.")
+        if held_out < LEAST_HELD_OUT:
+            raise NotApplicableError(
+                f"it needs at least {LEAST_HELD_OUT} held-out real images and as many samples, but has {held_out}; with "
+                "fewer, other real images can be as far from 1 as noise."
+            )
         few = FirstFeatures(dim, held_out) if held_out < dim else FirstMoments(dim, held_out)
         super().__init__(moments_or_table(dim, real, with_factor=True), few)
 

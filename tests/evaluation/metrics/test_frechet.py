@@ -14,6 +14,7 @@ from gan_lab.evaluation.metrics.frechet import (
     frechet_distance_of_moments,
 )
 from gan_lab.evaluation.metrics.frechet_ratio import FrechetRatio
+from gan_lab.evaluation.statistics import NotApplicableError
 
 
 def reference(real, fake):
@@ -155,14 +156,20 @@ def test_one_image_has_no_covariance():
         metric.compute()
 
 
-@pytest.mark.parametrize("held_out", [6, 40], ids=["fewer than dimensions", "more"])
-def test_the_ratio_takes_as_many_samples_as_there_are_held_out_images(held_out):
-    real, fake = drawn(70, 8, 1), drawn(50, 8, 2)
-    metric = FrechetRatio(8, 70, held_out)
+@pytest.mark.parametrize("dim", [80, 8], ids=["fewer than dimensions", "more"])
+def test_the_ratio_takes_as_many_samples_as_there_are_held_out_images(dim):
+    real, fake = drawn(90, dim, 1), drawn(70, dim, 2)
+    metric = FrechetRatio(dim, 90, held_out=60)
     metric.update(real, True)
-    for rows in torch.arange(50).flip(0).split(9):
+    for rows in torch.arange(70).flip(0).split(9):
         metric.update(fake[rows], False, rows)
-    assert metric.compute()["fdr"] == pytest.approx(reference(real, fake[:held_out]), rel=1e-6)
+    assert metric.compute()["fdr"] == pytest.approx(reference(real, fake[:60]), rel=1e-6)
+
+
+@pytest.mark.parametrize(("held_out", "said"), [(None, "there are no held-out"), (49, "at least 50 held-out .* has 49")])
+def test_the_ratio_of_few_held_out_images_is_left_out(held_out, said):
+    with pytest.raises(NotApplicableError, match=said):
+        FrechetRatio(8, 70, held_out)
 
 
 def test_features_of_many_points_are_the_distance_of_their_moments():
