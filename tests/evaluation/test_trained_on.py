@@ -1,10 +1,14 @@
 """Extractors that a model was trained on: found wherever they are in it, stated, and marked in tables and pages."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from rich.console import Console
 from torch import nn
@@ -19,6 +23,9 @@ from gan_lab.evaluation.reports.tables import metric_rows, metrics_table
 from gan_lab.evaluation.results import environment_info
 from gan_lab.evaluation.trained_on import trained_on
 
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
 NOTE = "no independent witness"
 
 
@@ -31,6 +38,14 @@ def holding(part):
     model = nn.Linear(2, 2)
     model.part = part
     return model
+
+
+def of_checkers(part: Sized) -> Sized:
+    raise AssertionError("it builds no witness")
+
+
+def builds_grey(part: Sized | None = None) -> Grey:
+    return Grey()
 
 
 def circle(part):
@@ -48,11 +63,19 @@ def circle(part):
         (Objective(ColourDistance()), ["colour"]),
         (partial(perceptual_distance, ["vgg16"], 8), ["colour"]),
         (partial(Grey), ["grey"]),
+        (partial(builds_grey), ["grey"]),
         (partial(print, "called"), []),
+        (partial(print, ColourDistance(), file=[Grey()]), ["colour", "grey"]),
+        (partial(ColourDistance()), ["colour"]),
+        (partial(Grey, "no/such/file"), ["grey"]),
+        (partial(of_checkers), []),
+        (partial(np.add, 1), []),
+        (partial(nn.ReLU()), []),
         (circle(Grey()), ["grey"]),
         (SimpleNamespace(evaluators=[Grey()]), []),
     ],
-    ids=["another", "module", "list", "nested", "dataclass", "function", "class", "no witness", "circle", "no part"],
+    ids=["another", "module", "list", "nested", "dataclass", "function", "class", "annotation", "no witness",
+         "arguments", "witness called", "fails", "names of checkers", "ufunc", "module called", "circle", "no part"],
 )
 def test_extractors_are_found_wherever_they_are(part, names, capsys):
     model = holding(part)
