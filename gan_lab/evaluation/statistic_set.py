@@ -26,6 +26,9 @@ CACHE_VERSION = 4
 """Version of the cached statistics: increment when the computation from image to statistic, the name of a statistic's
 class, or the names of its states change."""
 
+ROWS = 2048
+"""Rows of a table that are converted to float64 at once."""
+
 
 class ImageCount(Statistic[int]):
     """The number of images."""
@@ -181,8 +184,15 @@ def total_variance(statistic: Statistic[Any]) -> float | None:
     if isinstance(statistic, FeatureMoments):
         return float(statistic.compute().covariance.trace())
     if isinstance(statistic, FeatureTable) and len(statistic.arrivals) > 1:
-        return float(statistic.compute().double().var(0).sum())
+        return _variance_of_rows(statistic.compute())
     return None
+
+
+def _variance_of_rows(rows: Tensor) -> float:
+    """Computes the total variance of features (n, d) in float64, in blocks: a copy of a whole table would be large."""
+    blocks = rows.split(ROWS)
+    mean = torch.stack([block.double().sum(0) for block in blocks]).sum(0) / len(rows)
+    return sum(float((block.double() - mean).square().sum()) for block in blocks) / (len(rows) - 1)
 
 
 def extractor_key(extractor: Extractor | None) -> list[object]:

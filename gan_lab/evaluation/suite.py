@@ -14,6 +14,7 @@ from gan_lab.common.stopping import attempt, separately
 from gan_lab.evaluation.factories import AnyComparison, MetricFactory, build_metric, comparison_class, metric_name
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.extractors import Extractor
+from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.image_sets import ImageSet
 from gan_lab.evaluation.statistic_set import Device, StatisticSet, total_variance
 from gan_lab.evaluation.statistics import NotApplicableError, Values, curves_of, scalars_of
@@ -73,6 +74,7 @@ class Suite:
         self.described: dict[str, Mapping[str, object]] = {}
         self.printed: set[str] = set()
         self.failed: dict[str, Exception] = {}
+        self.judged: set[str] = set()
         self.unknown: dict[str, float] = {}
         """By extractors that do not know such images, the share of the variance that they should have."""
 
@@ -118,14 +120,17 @@ class Suite:
     def _warn_of_unknown(self) -> None:
         """Finds and names the extractors that do not know such images, by the variance of the real images' features."""
         for entry in self.real_statistics.entries.values():
-            extractor, variance = entry.extractor, total_variance(entry.statistic)
-            if extractor is None or extractor.spread is None or variance is None or entry.input != "features":
+            extractor = entry.extractor
+            if extractor is None or extractor.spread is None or entry.input != "features":
                 continue
+            if extractor.name in self.judged or (variance := total_variance(entry.statistic)) is None:
+                continue
+            self.judged.add(extractor.name)
             if not extractor.knows(variance, self.real.name):
                 self.unknown[extractor.name] = share = variance / extractor.spread
                 self._print_once(
                     f"{extractor.name} does not know such images: their features vary {share:.0%} as much as those of "
-                    "the images it was trained on. Do not compare models by it; extractor=general knows more kinds."
+                    f"the images it was trained on. Do not compare models by it; {_instead_of(extractor)}."
                 )
 
     def set_baseline(self, name: str, images: ImageSet) -> None:
@@ -251,3 +256,9 @@ class Suite:
         if sentence not in self.printed and rank_and_world_size()[0] == 0:
             console.print(sentence, soft_wrap=True, highlight=False)
         self.printed.add(sentence)
+
+
+def _instead_of(extractor: Extractor) -> str:
+    if isinstance(extractor, General):
+        return "look at the samples, and at fwd and swd (metrics=[wavelet,patches]), which need no network"
+    return "extractor=general knows more kinds"

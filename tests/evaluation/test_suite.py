@@ -4,10 +4,13 @@ import warnings
 from functools import partial
 
 import pytest
+import torch
 
-from gan_lab.evaluation import statistic_set
+from gan_lab.evaluation import statistic_set, suite
 from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.factories import metric_name
+from gan_lab.evaluation.feature_table import FeatureTable
+from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
 from gan_lab.evaluation.metrics import kernel, neighbours
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance
@@ -15,7 +18,7 @@ from gan_lab.evaluation.metrics.frechet_ratio import FrechetRatio
 from gan_lab.evaluation.metrics.gaussian_baseline import GaussianImages
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import PrecisionRecall
-from gan_lab.evaluation.statistic_set import StatisticSet
+from gan_lab.evaluation.statistic_set import StatisticSet, total_variance
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError
 from gan_lab.evaluation.suite import Suite
 
@@ -234,7 +237,7 @@ def test_a_relative_distance_is_that_of_as_many_samples_over_that_of_held_out_im
     assert "fdr_fake" not in alone.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 60))[0]
 
 
-def test_an_extractor_that_does_not_know_the_images_says_so_and_comes_last(doubles, tmp_path, capsys):
+def test_an_extractor_that_does_not_know_the_images_says_so_and_comes_last(doubles, tmp_path, capsys, monkeypatch):
     data, (narrow, wide) = doubles.ImageData(), (doubles.Projection(), doubles.Projection())
     narrow.name, narrow.spread, wide.name, wide.spread = "narrow", 1e9, "wide", 1e-9
     built = Suite(doubles.TWO, [narrow, wide], SplitImages(data, "train"), {}, cache_dir=tmp_path, progress=False)
@@ -242,7 +245,30 @@ def test_an_extractor_that_does_not_know_the_images_says_so_and_comes_last(doubl
     assert [*built.unknown] == ["narrow"] and built.unknown["narrow"] < 0.01
     names = [name for name in found if name.startswith("fd_")]
     assert names == ["fd_wide", "fd_narrow"]
-    assert "narrow does not know such images" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "narrow does not know such images" in said and "extractor=general knows more kinds" in said
+    monkeypatch.setattr(suite, "total_variance", None)  # the real images stay as they are
+    assert built.evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))[0] == found
+
+
+def test_the_general_extractor_does_not_recommend_itself(doubles, tmp_path, capsys):
+    data = doubles.ImageData()
+    data.pixels = data.pixels // 8 + 112
+    Suite(
+        {"distance": FrechetDistance}, [General()], SplitImages(data, "train"), cache_dir=tmp_path, progress=False
+    ).evaluate(SampledImages(doubles.Sampler(), (3, 4, 4), 40))
+    said = capsys.readouterr().err
+    assert "general does not know such images" in said and "extractor=general" not in said
+    assert "look at the samples, and at fwd and swd" in said
+
+
+def test_the_variance_of_a_table_is_computed_in_blocks(monkeypatch):
+    monkeypatch.setattr(statistic_set, "ROWS", 30)
+    table, sums = FeatureTable(5, 100), FeatureMoments(5)
+    rows = torch.randn(100, 5, generator=torch.Generator().manual_seed(0)) + 300
+    for each in (table, sums):
+        each.update(rows)
+        assert total_variance(each) == pytest.approx(rows.double().var(0).sum().item(), rel=1e-9)
 
 
 def test_what_is_derived_from_the_real_side_is_cached(doubles, tmp_path, monkeypatch):

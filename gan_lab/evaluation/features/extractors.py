@@ -141,6 +141,7 @@ class PackagedExtractor(Extractor):
         self.header, state, self.sha256 = read_packaged(self.name, weights)
         widths = [int(width) for width in self.header["widths"].split(",")]
         self.classes, self.dim = int(self.header["classes"]), widths[-1]
+        self.spread = spread_of(type(self), self.header, self.sha256)
         self.network = self.network_class(int(self.header["channels"]), self.classes, widths)
         self.network.load_state_dict(state)
         self.requires_grad_(False).eval()
@@ -181,6 +182,16 @@ def read_packaged(name: str, weights: str | Path | None = None) -> tuple[dict[st
     if header.get("name") != name:
         raise UserError(f"{path} does not hold the extractor {name}: leave it out to use the packaged file.")
     return header, {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}, sha256(path)
+
+
+def spread_of(extractor: type[Extractor], header: Mapping[str, str], digest: str) -> float | None:
+    """Returns the spread that the header of an extractor's file states, else that of its class if the file, of the SHA-256
+    ``digest``, is the packaged one; None if it is another, because its features have a spread of their own.
+    """
+    if "spread" in header:
+        return float(header["spread"])
+    packaged = WEIGHTS / f"{extractor.name}.safetensors"
+    return extractor.spread if packaged.exists() and digest == sha256(packaged) else None
 
 
 class Grey(PackagedExtractor):

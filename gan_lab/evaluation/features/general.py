@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.common.images import to_float
-from gan_lab.evaluation.features.extractors import Colour, Extractor, Grey, read_packaged
+from gan_lab.evaluation.features.extractors import Colour, Extractor, Grey, read_packaged, spread_of
 from gan_lab.networks.efficientnet import EfficientNetLite
 
 WHOLE = 160 * 160
@@ -49,6 +49,7 @@ class General(Extractor):
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
         self.header, state, self.sha256 = read_packaged(self.name, weights)
+        self.spread = spread_of(type(self), self.header, self.sha256)
         self.network = EfficientNetLite()
         self.register_buffer("matrices", state.pop("matrices"))
         self.network.load_state_dict(state)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 from train_extractor import read_idx
 from train_video_extractor import PARTS, clips, has_direction
@@ -258,3 +259,15 @@ def test_extractors_know_the_kinds_of_images_that_they_were_trained_on(shared_da
     articles = idx(shared_data / "fashion-mnist", 500)[0]
     both = torch.cat([idx(shared_data / "mnist", 500)[0], articles])
     assert variance("grey", both) == pytest.approx(extractors.Grey.spread, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", [extractors.Grey, General])
+def test_the_spread_is_that_of_the_file(tmp_path, kind):
+    packaged = WEIGHTS / f"{kind.name}.safetensors"
+    header, state, _ = extractors.read_packaged(kind.name)
+    paths = {name: tmp_path / name for name in ("copy", "other", "stated")}
+    paths["copy"].write_bytes(packaged.read_bytes())
+    save_file({key: 2 * tensor for key, tensor in state.items()}, paths["other"], header)
+    save_file(state, paths["stated"], header | {"spread": "7.5"})
+    found = {name: kind(path).spread for name, path in paths.items()}
+    assert found == {"copy": kind.spread, "other": None, "stated": 7.5} and kind().spread == kind.spread
