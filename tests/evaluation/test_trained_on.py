@@ -19,6 +19,7 @@ from gan_lab.evaluation.features.perceptual import ColourDistance, perceptual_di
 from gan_lab.evaluation.reports.comparison import compare
 from gan_lab.evaluation.reports.evaluation_page import write_evaluation_page
 from gan_lab.evaluation.reports.marks import TRAINED_ON as MARK
+from gan_lab.evaluation.reports.marks import extractor_of
 from gan_lab.evaluation.reports.tables import metric_rows, metrics_table
 from gan_lab.evaluation.results import environment_info
 from gan_lab.evaluation.trained_on import trained_on
@@ -74,8 +75,25 @@ def circle(part):
         (circle(Grey()), ["grey"]),
         (SimpleNamespace(evaluators=[Grey()]), []),
     ],
-    ids=["another", "module", "list", "nested", "dataclass", "function", "class", "annotation", "no witness",
-         "arguments", "witness called", "fails", "names of checkers", "ufunc", "module called", "circle", "no part"],
+    ids=[
+        "another",
+        "module",
+        "list",
+        "nested",
+        "dataclass",
+        "function",
+        "class",
+        "annotation",
+        "no witness",
+        "arguments",
+        "witness called",
+        "fails",
+        "names of checkers",
+        "ufunc",
+        "module called",
+        "circle",
+        "no part",
+    ],
 )
 def test_extractors_are_found_wherever_they_are(part, names, capsys):
     model = holding(part)
@@ -111,6 +129,35 @@ def test_their_metrics_are_marked():
     marks = {row.name: row.mark.strip() for row in metric_rows(FIGURES, protocol=TOLD)}
     assert marks == {"fd_colour": MARK, "fd_grey": "", "reconstruction_pd_colour": MARK, "colourfulness": ""}
     assert not any(row.mark for row in metric_rows(FIGURES, protocol=PROTOCOL))
+
+
+INCEPTION = {"inception": {"distance": "fid", "kernel": "kid", "score": "is"}, "general": {"distance": "fd_general"}}
+OURS = {"fd_general": 2.0, "mind_general": 2.0, "pd_colour": 1.0, "swd": 1.0, "recall_general": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("extractors", "metrics"),
+    [
+        (INCEPTION, "fid kid is fid_inf mind quick_mind fdr_inception cmmd_inception precision_inception"),
+        ({"inception_clean": {}, "general": {}}, "clean_fid clean_mind clean_fid_inf fdr_inception_clean"),
+        ({"inception_spatial": {}, "general": {}}, "sfid mind_inception_spatial"),
+    ],
+)
+def test_metrics_with_published_names_are_marked(extractors, metrics):
+    told = {**PROTOCOL, "extractors": extractors, "trained_on": ["inception"]}
+    figures = OURS | dict.fromkeys(metrics.split(), 3.0)
+    assert {row.name for row in metric_rows(figures, protocol=told) if row.mark} == set(metrics.split())
+    told["trained_on"] = ["general"]
+    assert {row.name for row in metric_rows(figures, protocol=told) if row.mark} == {
+        "fd_general", "mind_general", "recall_general"
+    }  # fmt: skip
+
+
+def test_a_metric_is_of_the_extractor_with_the_longest_name():
+    extractors = {name: {} for name in ("inception", "inception_clean", "general", "grey")}
+    names = {"fid": "inception", "clean_fid": "inception_clean", "mind": "inception", "mind_general": "general",
+             "cmmd_inception_clean": "inception_clean", "swd": None}  # fmt: skip
+    assert {metric: extractor_of(metric, extractors) for metric in names} == names
 
 
 @pytest.mark.parametrize(("protocol", "count"), [(TOLD, 1), (PROTOCOL, 0), ({**PROTOCOL, "trained_on": None}, 0)])

@@ -32,6 +32,11 @@ RESIZERS = {
     "none": ("inception_none", "unresized_", "none"),
 }
 """By resizer: the extractor's name, the prefix of its metrics' names, and a description."""
+SPATIAL = "inception_spatial"
+PUBLISHED_NAMES = {
+    name: {kind: prefix + each for kind, each in PUBLISHED.items()} for name, prefix, _ in RESIZERS.values()
+} | {SPATIAL: {"fd": "sfid"}}
+"""By the name of an extractor of Inception's features and by kind, the names that metrics have in the literature."""
 
 
 class Inception(Extractor):
@@ -60,9 +65,9 @@ class Inception(Extractor):
         if resizer not in RESIZERS:
             raise UserError(f"resizer={resizer!r} is not valid for Inception: choose {', '.join(RESIZERS)}.")
         path = inception_weights(weights) if checked or weights is None else Path(weights)
-        self.name, prefix, self.resizer = RESIZERS[resizer]
+        self.name, _, self.resizer = RESIZERS[resizer]
         self.resizing, self.sha256 = resizer, sha256(path)
-        self.published = {kind: prefix + name for kind, name in PUBLISHED.items()}
+        self.published = PUBLISHED_NAMES[self.name]
         self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
         self.to(memory_format=torch.channels_last)
 
@@ -104,7 +109,7 @@ class InceptionSpatial(Inception):
 
     def __init__(self, weights: str | Path | None = None, checked: bool = True) -> None:
         super().__init__(weights, "tf", checked)
-        self.name, self.published = "inception_spatial", {"fd": "sfid"}
+        self.name, self.published = SPATIAL, PUBLISHED_NAMES[SPATIAL]
 
     def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Computes features (N, 2023), and no logits (N, 0), of uint8 images (N, 1 or 3, H, W)."""

@@ -1,8 +1,9 @@
 """Marks of metrics that are no evidence: their features were trained on, or do not know such images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from gan_lab.evaluation.reports.records import Protocol
+from gan_lab.evaluation.features.inception import PUBLISHED_NAMES
+from gan_lab.evaluation.reports.records import Protocol, Settings
 
 TRAINED_ON, UNKNOWN = "†", "‡"
 NOTES = {
@@ -21,9 +22,39 @@ def metric_mark(metric: str, protocol: Protocol | None) -> str:
 
 
 def _uses(metric: str, name: str, protocol: Protocol) -> bool:
-    description = (protocol.get("extractors") or {}).get(name) or {}
-    names = (name, *(description.get(kind) for kind in ("distance", "kernel", "score")))
-    return any(each and f"_{each}_" in f"_{metric}_" for each in names)
+    stated = protocol.get("extractors") or {}
+    found = extractor_of(metric, {name: {}, **stated})
+    return found is not None and _network(found) == _network(name)
+
+
+def _network(extractor: str) -> str:
+    """Returns one name for all extractors of Inception's features, which are one network."""
+    return "inception" if extractor in PUBLISHED_NAMES else extractor
+
+
+def extractor_of(metric: str, extractors: Mapping[str, Settings]) -> str | None:
+    """Returns the name of the extractor of a metric's features; None for a metric of pixels.
+
+    It is the one with the longest name in the metric's, its own or one from the literature: ``mind_general`` is not
+    Inception's ``mind``.
+
+    Args:
+        metric: the metric's name.
+        extractors: what a protocol states of the extractors, by name.
+    """
+    found = {
+        each: extractor
+        for extractor, description in extractors.items()
+        for each in _names(extractor, description)
+        if f"_{each}_" in f"_{metric}_"
+    }
+    return found[max(found, key=len)] if found else None
+
+
+def _names(extractor: str, description: Settings) -> set[str]:
+    """Returns the parts of metrics' names that an extractor is known by."""
+    stated = {description[kind] for kind in ("distance", "kernel", "score") if description.get(kind)}
+    return {extractor, *PUBLISHED_NAMES.get(extractor, {}).values(), *stated}
 
 
 def mark_notes(texts: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gan_lab.evaluation.reports.marks import extractor_of
 from gan_lab.evaluation.reports.records import EvaluationRecord, Settings
 from gan_lab.evaluation.reports.tables import metric_rows
 
@@ -47,8 +48,5 @@ def protocol_rows(record: EvaluationRecord, comparison: str) -> list[list[Cell]]
 
 def _extractor(metric: str, extractors: Mapping[str, Settings]) -> Settings:
     """Finds the extractor of the metric's features; empty for a metric of pixels."""
-    for name, description in extractors.items():
-        names = (name, *(description.get(kind) for kind in ("distance", "kernel", "score")))
-        if any(each and f"_{each}_" in f"_{metric}_" for each in names):
-            return {"name": name, **description}
-    return {}
+    name = extractor_of(metric, extractors)
+    return {} if name is None else {"name": name, **extractors[name]}
