@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_lab.common.bounds import PositiveInt, Seed
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.metrics.image_statistics import Shape
-from gan_lab.evaluation.statistics import Comparison, Statistic, Values
+from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values
 
 DIRECTIONS_AT_ONCE = 32
 PATCH = 7
@@ -134,12 +134,19 @@ class PatchDistance(Comparison[Tensor, Tensor]):
         shape: (C, H, W); both sides must have it.
         directions: the number of random directions of each level.
         seed: seed of the directions.
+
+    Raises:
+        NotApplicableError: if the images are smaller than a patch.
     """
 
     input = "images"
     baseline_keys = ("swd",)
 
     def __init__(self, shape: Shape, directions: PositiveInt = 32, seed: Seed = 0) -> None:
+        if min(shape[1:]) < PATCH:
+            raise NotApplicableError(
+                f"its patches need images of at least {PATCH} px, and these have {min(shape[1:])}."
+            )
         super().__init__(*(PatchHistograms(shape, directions, seed) for _ in range(2)))
         self.side = min(shape[1:])
 

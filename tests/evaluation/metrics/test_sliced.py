@@ -10,6 +10,7 @@ from gan_lab.evaluation.metrics.sliced import (
     squared_transport,
     unit_directions,
 )
+from gan_lab.evaluation.statistics import NotApplicableError
 
 
 def drawn(*shape, seed=0):
@@ -87,3 +88,10 @@ def test_the_pyramid_adds_up_to_the_image():
     up = torch.nn.functional.interpolate
     rebuilt = middle + up(coarse, middle.shape[2:], mode="bilinear")
     torch.testing.assert_close(fine + up(rebuilt, fine.shape[2:], mode="bilinear"), images)
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 6), (1, 28, 4)])
+def test_images_smaller_than_a_patch_are_left_out(shape):
+    with pytest.raises(NotApplicableError, match=f"at least 7 px, and these have {min(shape[1:])}"):
+        PatchDistance(shape)
+    PatchDistance((3, 7, 7)).update(torch.zeros(1, 3, 7, 7, dtype=torch.uint8), True)
