@@ -17,9 +17,9 @@ WITNESSES = (Extractor, PerceptualDistance)
 def trained_on(model: object) -> list[str] | None:
     """Returns the names of the extractors and perceptual distances in a model's losses; None if it is no module.
 
-    The parts of the model are searched, however they are nested in modules, dataclasses, lists, mappings and partials, also
-    parts that are outside of its weights. A function that is to build one when training begins (a partial) is asked for
-    it, if it states what it returns.
+    The parts of the model are searched, however they are nested in modules, dataclasses, lists, mappings and partials,
+    also parts that are outside of its weights. A function that is to build one when training begins (a partial) is
+    asked for it, if it states what it returns.
     """
     return sorted(set(_witnesses(model, set()))) if isinstance(model, nn.Module) else None
 
@@ -55,10 +55,12 @@ def _witness_that_is_built(function: Any) -> type | None:
 
 
 def _return_type(function: Any) -> Any:
-    """Returns the annotation of what a function returns, by itself: others may have names that exist for checkers only."""
+    """Returns the annotation of a function's result alone: others may have names that exist for type checkers only."""
     stated = {key: each for key, each in getattr(function, "__annotations__", {}).items() if key == "return"}
     try:
-        return get_type_hints(SimpleNamespace(__annotations__=stated), getattr(function, "__globals__", {})).get("return")
+        return get_type_hints(SimpleNamespace(__annotations__=stated), getattr(function, "__globals__", {})).get(
+            "return"
+        )
     except Exception:  # any expression can be an annotation
         return None
 

@@ -185,8 +185,8 @@ def read_packaged(name: str, weights: str | Path | None = None) -> tuple[dict[st
 
 
 def spread_of(extractor: type[Extractor], header: Mapping[str, str], digest: str) -> float | None:
-    """Returns the spread that the header of an extractor's file states, else that of its class if the file, of the SHA-256
-    ``digest``, is the packaged one; None if it is another, because its features have a spread of their own.
+    """Returns the spread that the header of an extractor's file states, else that of its class if the file, with the
+    SHA-256 ``digest``, is the packaged one; None if it is another, because its features have a spread of their own.
     """
     if "spread" in header:
         return float(header["spread"])

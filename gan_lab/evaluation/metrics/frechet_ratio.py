@@ -11,9 +11,9 @@ LEAST_HELD_OUT = 50
 """Held-out real images that a ratio needs.
 
 Measured in the features of ``general`` on CIFAR-10, Caltech 101, ORL's faces, emoji, MNIST and Fashion-MNIST, nine
-divisions each: the ratio of other real images has a standard deviation of 0.09 to 0.17 with 6 held-out images, of 0.04 to
-0.10 with 50 and of 0.02 to 0.08 with 100. Noise (64 grey levels) and the pixel Gaussian have 0.7 and more with 6, and 1.5
-and more with 50, then always above real images.
+divisions each: the ratio of other real images has a standard deviation of 0.09 to 0.17 with 6 held-out images, of 0.04
+to 0.10 with 50 and of 0.02 to 0.09 with 100 and more. Noise (64 grey levels) and the pixel Gaussian have 0.7 and more
+with 6, and 1.5 and more with 50, then always above real images.
 """
 
 
@@ -65,8 +65,8 @@ class FrechetRatio(Comparison[Moments | Tensor, Moments | Tensor]):
             raise NotApplicableError("there are no held-out real images to compare with.")
         if held_out < LEAST_HELD_OUT:
             raise NotApplicableError(
-                f"it needs at least {LEAST_HELD_OUT} held-out real images and as many samples, but has {held_out}; with "
-                "fewer, other real images can be as far from 1 as noise."
+                f"it needs at least {LEAST_HELD_OUT} held-out real images and as many samples, but has {held_out}: with "
+                "fewer, noise can be as near to 1 as real images."
             )
         few = FirstFeatures(dim, held_out) if held_out < dim else FirstMoments(dim, held_out)
         super().__init__(moments_or_table(dim, real, with_factor=True), few)

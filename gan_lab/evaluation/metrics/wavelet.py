@@ -58,7 +58,7 @@ def levels_of(shape: tuple[int, int, int]) -> Levels:
     Both alike, until a side of a packet would be less than 4 px, and the longer side further while a packet has more
     than 200 coefficients. Then each is a band of frequencies that is narrow along the longer side.
     """
-    channels, *sides = shape
+    sides = shape[1:]
     levels = [max(0, int(math.log2(min(sides) / LEAST)))] * 2
     longer = sides.index(max(sides))
     while _size(shape, levels) > LARGEST and sides[longer] >> levels[longer] >= 2 * LEAST:

@@ -166,7 +166,9 @@ def test_the_ratio_takes_as_many_samples_as_there_are_held_out_images(dim):
     assert metric.compute()["fdr"] == pytest.approx(reference(real, fake[:60]), rel=1e-6)
 
 
-@pytest.mark.parametrize(("held_out", "said"), [(None, "there are no held-out"), (49, "at least 50 held-out .* has 49")])
+@pytest.mark.parametrize(
+    ("held_out", "said"), [(None, "there are no held-out"), (49, "at least 50 held-out .* has 49")]
+)
 def test_the_ratio_of_few_held_out_images_is_left_out(held_out, said):
     with pytest.raises(NotApplicableError, match=said):
         FrechetRatio(8, 70, held_out)
