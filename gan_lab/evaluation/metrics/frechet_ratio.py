@@ -65,8 +65,8 @@ class FrechetRatio(Comparison[Moments | Tensor, Moments | Tensor]):
             raise NotApplicableError("there are no held-out real images to compare with.")
         if held_out < LEAST_HELD_OUT:
             raise NotApplicableError(
-                f"it needs at least {LEAST_HELD_OUT} held-out real images and as many samples, but has {held_out}: with "
-                "fewer, noise can be as near to 1 as real images."
+                f"it needs at least {LEAST_HELD_OUT} held-out real images and as many samples, but has {held_out}: "
+                "with fewer, noise can be as near to 1 as real images."
             )
         few = FirstFeatures(dim, held_out) if held_out < dim else FirstMoments(dim, held_out)
         super().__init__(moments_or_table(dim, real, with_factor=True), few)

@@ -174,9 +174,38 @@ def near_ties(differences: Tensor, points: Tensor, others: Tensor) -> Tensor:
     """Returns the numbers of the points (m, d) whose difference (m,), of a squared distance to one of the others (n, d)
     and something exact, may have the wrong sign by rounding.
     """
+    return (differences.abs() <= _bounds(points, others)).nonzero()[:, 0]
+
+
+def _bounds(points: Tensor, others: Tensor) -> Tensor:
+    """Returns bounds (m,) of the errors of the squared distances of the points (m, d) to others (n, d)."""
     others, points = centred(others, points)
-    bound = ROUNDING * (points.square().sum(1) + others.square().sum(1).max())
-    return (differences.abs() <= bound).nonzero()[:, 0]
+    return ROUNDING * (points.square().sum(1) + others.square().sum(1).max())
+
+
+def count_inside(points: Tensor, centres: Tensor, squares: Tensor) -> tuple[int, Tensor]:
+    """Counts how often a point (m, d) lies inside of a ball around one of the centres (n, d), not on its surface.
+
+    Pairs that rounding could decide are computed again exactly.
+
+    Args:
+        points: the points.
+        centres: the centres of the balls.
+        squares: the squared radii (n,).
+
+    Returns:
+        The number of pairs, and the squared distance (n,) of each centre to the nearest point, not exact.
+    """
+    bounds, count, least = _bounds(points, centres), 0, torch.full_like(squares, torch.inf)
+    for here, there, found in distance_tiles(*centred(centres, points)[::-1]):
+        least[there] = torch.minimum(least[there], found.amin(0))
+        depths, bound = found.neg_().add_(squares[there]), bounds[here, None]
+        count += int((depths > bound).count_nonzero())
+        ties = (depths.abs_() <= bound).nonzero()
+        for rows, columns in (each.unbind(1) for each in ties.split(max(1, _PAIRS // points.shape[1]))):
+            exact = exact_squares(points[here][rows], centres[there][columns])
+            count += int((exact < squares[there][columns]).count_nonzero())
+    return count, least
 
 
 def _lie_in_deepest(points: Tensor, centres: Tensor, squares: Tensor) -> Tensor:

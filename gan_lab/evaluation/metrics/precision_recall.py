@@ -16,9 +16,9 @@ from gan_lab.common.bounds import PositiveInt
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.metrics.neighbours import (
     centred,
+    count_inside,
     covered_by_each_other,
     distance_blocks,
-    distance_tiles,
     near_ties,
     nearest,
     radii_name,
@@ -81,11 +81,8 @@ class DensityCoverage(Comparison[Tensor, Tensor]):
 
     def compare(self, real: Tensor, fake: Tensor) -> Values:
         """Returns the metrics of features (m, d) and (n, d)."""
-        radii, hits = squared_radii(real, self.k), 0
-        least = torch.full_like(radii, torch.inf)
-        for _, there, squares in distance_tiles(*centred(real, fake)[::-1]):
-            hits += int((squares < radii[there]).count_nonzero())
-            least[there] = torch.minimum(least[there], squares.amin(0))
+        radii = squared_radii(real, self.k)
+        hits, least = count_inside(fake, real, radii)
         found = least < radii
         close = near_ties(radii - least, real, fake)
         found[close] = nearest(real[close], fake).squares[:, 0] < radii[close]

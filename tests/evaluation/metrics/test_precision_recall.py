@@ -50,6 +50,24 @@ def test_density_and_coverage_of_the_same_distribution_are_their_expectations():
     assert found["coverage"] == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.parametrize("dim", [6, 64])
+def test_copies_lie_on_the_balls_of_their_neighbours_and_not_inside(dim):
+    """Each real image has k - 1 neighbours inside its ball, and itself; the k-th is on its surface."""
+    real = drawn(300, dim, shift=3.0)
+    assert measured(DensityCoverage, real, real.clone(), k=5) == {"density": 1.0, "coverage": 1.0}
+
+
+@pytest.mark.parametrize("pairs", [neighbours._PAIRS, 70])
+def test_ties_are_counted_exactly(monkeypatch, pairs):
+    monkeypatch.setattr(neighbours, "_PAIRS", pairs)
+    real, fake = (drawn(50, 6, seed).mul(2).round() for seed in (0, 1))  # whole numbers have many equal distances
+    squares = [(a.double()[:, None] - b.double()[None]).square().sum(2) for a, b in ((real, real), (fake, real))]
+    inside = squares[1] < squares[0].sort().values[:, 5]
+    found = measured(DensityCoverage, real, fake, k=5)
+    assert found["density"] == inside.sum().item() / (5 * 50)
+    assert found["coverage"] == inside.any(0).double().mean().item()
+
+
 def test_copies_are_found():
     real = drawn(120)
     fake = torch.cat([drawn(60, seed=1), real[:40] + 1e-3])
