@@ -12,10 +12,11 @@ from gan_lab.evaluation.factories import metric_name
 from gan_lab.evaluation.feature_table import FeatureTable
 from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.image_sets import SampledImages, SplitImages
-from gan_lab.evaluation.metrics import kernel, neighbours
+from gan_lab.evaluation.metrics import gaussian_kernel, kernel, neighbours
 from gan_lab.evaluation.metrics.frechet import FeatureMoments, FrechetDistance
 from gan_lab.evaluation.metrics.frechet_ratio import FrechetRatio
 from gan_lab.evaluation.metrics.gaussian_baseline import GaussianImages
+from gan_lab.evaluation.metrics.gaussian_kernel import GaussianKernelDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.precision_recall import PrecisionRecall
 from gan_lab.evaluation.statistic_set import StatisticSet, total_variance
@@ -273,21 +274,22 @@ def test_the_variance_of_a_table_is_computed_in_blocks(monkeypatch):
 
 def test_what_is_derived_from_the_real_side_is_cached(doubles, tmp_path, monkeypatch):
     metrics = {"pr": doubles.PrecisionRecall, "dc": doubles.DensityCoverage, "kernel": doubles.KernelDistance}
+    metrics["cmmd"] = GaussianKernelDistance
     extractor, counted = doubles.Projection(), []
 
     def evaluate(data):
         evaluator = SampleEvaluator(data, 60, [extractor], metrics, cache_dir=tmp_path, progress=False)
         return evaluator.evaluate(doubles.Sampler()).metrics
 
-    for module, name in ((neighbours, "neighbour_squares"), (kernel, "_sums_within")):
+    for module, name in ((neighbours, "neighbour_squares"), (kernel, "_sums_within"), (gaussian_kernel, "_sum_within")):
         compute = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda x, *more, compute=compute: (counted.append(len(x)), compute(x, *more))[1]
         )
     first = evaluate(doubles.ImageData())
-    assert sorted(counted) == [60, 60, 60, 60, 200, 200]  # samples, the Gaussian and held-out images, and once the real
+    assert sorted(counted) == [60] * 7 + [200] * 3  # samples, the Gaussian and held-out images, and once the real
     counted.clear()
     assert evaluate(doubles.ImageData()) == first
     assert 200 not in counted
     assert evaluate(doubles.ImageData(seed=1)) != first
-    assert counted.count(200) == 2
+    assert counted.count(200) == 3

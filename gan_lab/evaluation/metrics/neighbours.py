@@ -48,6 +48,16 @@ def distance_tiles(a: Tensor, b: Tensor) -> Iterator[tuple[slice, slice, Tensor]
             yield here, there, _squares(a[here], b[there], square_a[here], square_b[there])
 
 
+def own_distance_tiles(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yields the squared distances between rows of x (n, d), each pair of tiles once: a slice of r rows, the same or a
+    later one of s rows, and (r, s).
+    """
+    norms, tiles = x.square().sum(1), _tiles(len(x))
+    for number, here in enumerate(tiles):
+        for there in tiles[number:]:
+            yield here, there, _squares(x[here], x[there], norms[here], norms[there])
+
+
 def _tiles(n: int) -> list[slice]:
     return [slice(start, min(start + _TILE, n)) for start in range(0, n, _TILE)]
 
@@ -99,17 +109,13 @@ def neighbour_squares(x: Tensor, k: int) -> Tensor:
     Each pair of rows is computed once.
     """
     own = x - x.double().mean(0).to(x)
-    norms = own.square().sum(1)
-    near = Nearest(norms.new_zeros(len(x), k, dtype=torch.int64), norms.new_full((len(x), k), torch.inf))
-    tiles = _tiles(len(x))
-    for number, here in enumerate(tiles):
-        for there in tiles[number:]:
-            squares = _squares(own[here], own[there], norms[here], norms[there])
-            if here == there:
-                squares.fill_diagonal_(torch.inf)
-            else:
-                near.add(there, squares.T.contiguous(), here.start)
-            near.add(here, squares, there.start)
+    near = Nearest(own.new_zeros(len(x), k, dtype=torch.int64), own.new_full((len(x), k), torch.inf))
+    for here, there, squares in own_distance_tiles(own):
+        if here == there:
+            squares.fill_diagonal_(torch.inf)
+        else:
+            near.add(there, squares.T.contiguous(), here.start)
+        near.add(here, squares, there.start)
     return torch.stack([exact_squares(x, x[each]) for each in near.index.unbind(1)], 1).sort(1).values
 
 
