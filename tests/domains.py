@@ -35,6 +35,10 @@ class Side:
     def count(self, split):
         return sum(len(batch) for batch in self.splits[split])
 
+    def one_size(self, split):
+        sizes = {tuple(batch.shape[2:]) for batch in self.splits[split]}
+        return sizes.pop() if len(sizes) == 1 else None
+
     def fingerprint(self, split):
         return hashlib.sha256(b"".join(batch.numpy().tobytes() for batch in self.splits[split])).hexdigest()
 

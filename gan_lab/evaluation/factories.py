@@ -33,8 +33,13 @@ def comparison_class(factory: MetricFactory) -> type[AnyComparison] | None:
 
 def of_features(factories: Mapping[str, MetricFactory]) -> dict[str, MetricFactory]:
     """Selects the comparisons of features."""
+    return comparisons_of(factories, "features")
+
+
+def comparisons_of(factories: Mapping[str, MetricFactory], *inputs: str) -> dict[str, MetricFactory]:
+    """Selects the comparisons of these inputs: "features", "logits" or "images"."""
     kinds = {name: comparison_class(factory) for name, factory in factories.items()}
-    return {name: factories[name] for name, kind in kinds.items() if kind is not None and kind.input == "features"}
+    return {name: factories[name] for name, kind in kinds.items() if kind is not None and kind.input in inputs}
 
 
 def build_metric(factory: MetricFactory, offered: Mapping[str, object]) -> AnyComparison | AnyModelMetric | None:

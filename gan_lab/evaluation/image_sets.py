@@ -28,6 +28,21 @@ class HasLabels(Protocol):
         """Returns the classes of a split's items, int64 (N,)."""
 
 
+@runtime_checkable
+class HasSizes(Protocol):
+    """Data whose images may have other sizes than the data are set to."""
+
+    def one_size(self, split: str) -> tuple[int, int] | None:
+        """Returns the height and width of the images of a split; None if they differ."""
+
+
+def visible_shape(data: RealImages, split: str, domain: Domain | None = None) -> tuple[int, int, int] | None:
+    """Returns the shape (C, H, W) of a split's images as they are shown; None if it is not the same for all."""
+    size = data.one_size(split) if isinstance(data, HasSizes) else (data.height, data.width)
+    channels = data.channels if domain is None else 3 if domain.labels else domain.channels
+    return None if size is None else (channels, *size)
+
+
 class ImageSet(ABC):
     """A set of n numbered images, or clips.
 
@@ -75,8 +90,7 @@ class SplitImages(SelectableImageSet):
         count = data.count(split)
         self.n = min(count, limit or count)
         self.selected = evenly_spaced_numbers(count, self.n)
-        channels = data.channels if domain is None else 3 if domain.labels else domain.channels
-        self.shape: tuple[int, int, int] = (channels, data.height, data.width)
+        self.shape = visible_shape(data, split, domain)
         shown = [*domain.ids] if domain and domain.ids else domain.labels if domain else 0
         self.key = ["real", data.fingerprint(split), self.n, shown]
         self.labels = data.labels(split)[self.selected] if isinstance(data, HasLabels) and data.classes else None
@@ -92,6 +106,7 @@ class SplitImages(SelectableImageSet):
 
     def select(self, numbers: Tensor) -> Tensor:
         """Returns the images with the numbers (m,), uint8 (m, C, H, W); reads the split up to the last of them."""
+        assert self.shape is not None, "Images of different sizes cannot be selected."
         wanted = self.selected[numbers]
         found, start = torch.zeros(len(numbers), *self.shape, dtype=torch.uint8), 0
         for images in self.data.images(self.split, int(wanted.max()) + 1):

@@ -121,8 +121,9 @@ class StatisticSet:
         for name, entry in self.entries.items():
             if entry.statistic.update_called:
                 continue
-            known_before = images.key and entry.statistic.cached
-            states = find([CACHE_VERSION, *images.key, name], cache_dir) if known_before else None
+            states = None
+            if images.key and entry.statistic.cached:
+                states = find([CACHE_VERSION, *images.key, name], cache_dir)
             if states is None:
                 rest.entries[name] = entry
             else:

@@ -101,7 +101,9 @@ class Suite:
             found |= {metric_name(extractor, key, infix): value for key, value in values.items()}
         for name in self.baselines:
             for (extractor, key), value in self._of_baseline(name).items():
-                found.setdefault(metric_name(extractor, key, infix, name), value)  # a score knows its real side itself
+                if metric_name(extractor, key, infix) in found:
+                    # A score knows its real side itself.
+                    found.setdefault(metric_name(extractor, key, infix, name), value)
         for _, extractor, comparison in comparisons:
             self._relate(extractor, comparison, found, infix)
         return scalars_of(found), curves_of(found)
@@ -239,7 +241,7 @@ class Suite:
         offered: dict[str, object] = {**self.context, "real": self.real.n, "fake": fake.n}
         if "real" in self.baselines:
             offered["held_out"] = self.baselines["real"].n
-        if self.real.shape == fake.shape:
+        if fake.shape is not None and self.real.shape == fake.shape:
             offered["shape"] = fake.shape
         if extractor:
             if values == "features" or extractor.classes:

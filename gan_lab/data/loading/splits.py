@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.batches import batches_in_order
-from gan_lab.data.loading.cache import Rendered
+from gan_lab.data.loading.cache import Ragged, Rendered
 from gan_lab.data.loading.keyed_random import permutation
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.types import Int64Array
@@ -58,6 +58,14 @@ class SplitView:
     def count(self, split: str) -> int:
         """Returns the number of images in a split."""
         return len(self.rendered(split))
+
+    def one_size(self, split: str) -> tuple[int, int] | None:
+        """Returns the height and width of the images of a split; None if they differ."""
+        rendered = self.rendered(split)
+        if isinstance(rendered.pixels, Ragged) or not len(rendered):
+            return None
+        height, width = rendered.spec.center_crop(rendered.pixels[:1]).shape[2:]
+        return int(height), int(width)
 
     def fingerprint(self, split: str) -> str:
         """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""

@@ -29,7 +29,8 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
 
     Its metrics, for each extractor (here "colour") and direction (here "a2b"):
 
-    - ``fd_colour``, ``kd_colour``: the means over the directions. They come first, so they select the best checkpoint.
+    - ``fd_colour``, ``kd_colour``, ``fwd``, ``swd``: the means over the directions. They come first, so they select the
+      best checkpoint.
     - ``fd_colour_a2b``, ``kd_colour_a2b`` and so on, by the metrics chosen: the distance of the translations from the
       target's test images; with ``_untranslated`` that of the sources as they are, and with ``_real`` that of as many
       of the target's own training images.
@@ -55,16 +56,21 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
             self.suites = direction_suites(model, self.data, self.metrics, self.extractors, self.n, *execution)
         counts = direction_counts(model, self.data, self.n)
         found: dict[str, float] = {}
+        curves: dict[str, list[float]] = {}
         for name, count in counts.items():
             pairs = self.pairs.get(name, {})
             images = TranslatedImages(model, self.data, name, count, pairs, self.seed, self.batch_size, device)
-            found |= self.suites[name].evaluate(images, name)[0] | images.errors()
+            metrics, of_direction = self.suites[name].evaluate(images, name)
+            found, curves = found | metrics | images.errors(), curves | of_direction
         data = {"paired": self.data.paired, **{side: self.data.sides[side].describe() for side in ("a", "b")}}
         protocol = self._protocol(counts) | environment_info(model, data, self.extractors)
         unknown = {key: share for suite in self.suites.values() for key, share in suite.unknown.items()}
         protocol |= {"unknown": unknown} if unknown else {}
+        described = {key: each for suite in self.suites.values() for key, each in suite.described.items()}
+        stated = self.metric_protocol(described)
+        protocol["metrics"] = {name: stated[name] for name in self.metrics if name in described}
         failed = {f"{key}_{name}": error for name in counts for key, error in self.suites[name].failed.items()}
-        return EvaluationResult(means_over(model.directions, self.extractors, found) | found, {}, protocol, failed)
+        return EvaluationResult(means_over(model.directions, self.extractors, found) | found, curves, protocol, failed)
 
     def probe(self, model: Translates, n: int) -> TranslatedImages:
         """Returns n translations of one direction."""
@@ -107,9 +113,10 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
 def means_over(
     directions: Sequence[str], extractors: Sequence[Extractor], metrics: Mapping[str, float]
 ) -> dict[str, float]:
-    """Returns the means over the directions of the Fréchet and kernel distances."""
+    """Returns the means over the directions of the Fréchet and kernel distances, and of those that need no network."""
     found = {}
-    for name in (each.metric_name(kind) for each in extractors for kind in ("fd", "kd")):
+    names = [each.metric_name(kind) for each in extractors for kind in ("fd", "kd")]
+    for name in (*names, "fwd", "swd"):
         if f"{name}_{directions[0]}" in metrics:
             found[name] = sum(metrics[f"{name}_{direction}"] for direction in directions) / len(directions)
     return found

@@ -39,7 +39,8 @@ class General(Extractor):
 
     name = "general"
     classes = 0
-    spread, least_variety = 608.0, 0.1  # noise has 0.06, one digit 0.2, faces 0.3, clothes 0.7
+    spread = 608.0
+    least_variety = 0.1  # noise has 0.06, one digit 0.2, faces 0.3, clothes 0.7
     resizer = (
         f"whole at its own resolution up to {WHOLE} px, else four patches of {PATCH}; and bilinear-antialias "
         f"to half, {COARSE[0]} to {COARSE[1]}"

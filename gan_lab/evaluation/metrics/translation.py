@@ -19,10 +19,10 @@ from gan_lab.common.precision import full_precision
 from gan_lab.common.progress import track
 from gan_lab.common.stopping import in_rounds
 from gan_lab.data.subsets import evenly_spaced
-from gan_lab.evaluation.factories import MetricFactory, of_features
+from gan_lab.evaluation.factories import MetricFactory, comparisons_of
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import PairMetric, l1, paired_metrics, pixel_error
-from gan_lab.evaluation.image_sets import ImageSet, SplitImages, visible_pixels
+from gan_lab.evaluation.image_sets import ImageSet, SplitImages, visible_pixels, visible_shape
 from gan_lab.evaluation.statistic_set import Device
 from gan_lab.evaluation.statistics import Statistic
 from gan_lab.evaluation.suite import Suite
@@ -79,7 +79,7 @@ def direction_suites(
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> dict[str, Suite]:
-    """Builds the comparisons of features with the target's test images, by direction.
+    """Builds the comparisons of features and of images with the target's test images, by direction.
 
     The baselines are the untranslated sources, and as many of the target's own training images ("real"): the floor of
     the distance at this number of images.
@@ -92,7 +92,8 @@ def direction_suites(
         real = SplitImages(data.sides[target], SPLIT, count.real, model.domains[target])
         baselines = {"untranslated": untranslated, "real": floor}
         execution = (device, cache_dir, progress)
-        found[direction] = Suite(of_features(metrics), extractors, real, baselines, None, *execution)
+        chosen = comparisons_of(metrics, "features", "images")
+        found[direction] = Suite(chosen, extractors, real, baselines, None, *execution)
     return found
 
 
@@ -149,6 +150,9 @@ class TranslatedImages(ImageSet):
         self.pair_metrics, self.seed, self.batch_size = pair_metrics, seed, batch_size
         self.device = torch.device(device)
         self.source, self.target = ends(name)
+        domain = model.domains[self.target]
+        size = visible_shape(data.sides[self.source], SPLIT)  # a translation has its source's
+        self.shape = size and (3 if domain.labels else domain.channels, *size[1:])
         for metric in pair_metrics.values():
             if isinstance(metric, nn.Module):
                 metric.to(device)

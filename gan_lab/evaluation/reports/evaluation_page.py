@@ -128,13 +128,16 @@ def _charts(values: Values, curves: Curves, class_names: Sequence[str] = ()) -> 
 
 
 def _spectrum(curves: Curves) -> Iterator[_Chart]:
-    if curves.get("spectrum_real"):
-        series = {"real": curves["spectrum_real"], "generated": curves["spectrum_fake"]}
-        svg = sequence_chart("Power spectrum", series, "cycles along the shorter side", "power, dB")
+    for name in (key.removesuffix("_real") for key in curves if key.startswith("spectrum") and key.endswith("_real")):
+        if not curves[f"{name}_real"]:
+            continue
+        title = " ".join(["Power spectrum", *name.split("_")[1:]])  # a translator has one for each direction
+        series = {"real": curves[f"{name}_real"], "generated": curves[f"{name}_fake"]}
+        svg = sequence_chart(title, series, "cycles along the shorter side", "power, dB")
         text = (
             "Mean power of the luma by frequency. Where the curves differ, samples have too much or too little detail."
         )
-        yield _Chart("Power spectrum", text, svg)
+        yield _Chart(title, text, svg)
 
 
 LATENTS = {

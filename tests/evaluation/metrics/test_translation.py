@@ -12,9 +12,12 @@ from gan_lab.data import presets
 from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
 from gan_lab.evaluation.features.extractors import Colour
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
+from gan_lab.evaluation.metrics.image_statistics import SpectrumComparison
 from gan_lab.evaluation.metrics.kernel import KernelDistance, kernel_distance
 from gan_lab.evaluation.metrics.score import Score
+from gan_lab.evaluation.metrics.sliced import PatchDistance
 from gan_lab.evaluation.metrics.translation import pair_metrics
+from gan_lab.evaluation.metrics.wavelet import WaveletDistance
 from gan_lab.inference.translation import translated
 
 
@@ -59,6 +62,43 @@ def test_distances_are_those_of_the_images_features(doubles, evaluate):
         assert metrics[f"kd_fake_{name}_error"] == pytest.approx(kernel.error, rel=1e-5)
     assert list(metrics)[:2] == ["fd_fake", "kd_fake"]
     assert metrics["fd_fake"] == pytest.approx((metrics["fd_fake_a2b"] + metrics["fd_fake_b2a"]) / 2)
+
+
+IMAGE_METRICS = {"wavelet": WaveletDistance, "patches": PatchDistance, "spectrum": SpectrumComparison}
+
+
+def direct(kind, real, fake):
+    metric = kind(tuple(real.shape[1:]))
+    metric.update(real, True)
+    metric.update(fake, False)
+    return metric.compute()
+
+
+def test_images_are_compared_in_each_direction(tmp_path):
+    data, options = two_sides(), {"cache_dir": tmp_path, "progress": False}
+    model = Carrier(shifted(0.25), shifted(-0.5))
+    result = TranslationEvaluator(data, 100, [], IMAGE_METRICS, **options).evaluate(model)
+    a, b = (data.sides[side].splits["test"][0] for side in "ab")
+    train = data.sides["b"].splits["train"][0][2::3]
+    to_b = to_uint8(to_float(a) + 0.25)
+    for kind, name in ((WaveletDistance, "fwd"), (PatchDistance, "swd")):
+        for infix, fake in (("a2b", to_b), ("a2b_untranslated", a), ("a2b_real", train)):
+            assert result.metrics[f"{name}_{infix}"] == pytest.approx(direct(kind, b, fake)[name], rel=1e-5)
+        both = result.metrics[f"{name}_a2b"] + result.metrics[f"{name}_b2a"]
+        assert result.metrics[name] == pytest.approx(both / 2)
+    assert result.metrics["spectrum_a2b"] == pytest.approx(direct(SpectrumComparison, b, to_b)["spectrum"], rel=1e-4)
+    assert set(result.curves) == {f"spectrum_{way}_{side}" for way in ("a2b", "b2a") for side in ("real", "fake")}
+    assert result.protocol["metrics"]["wavelet"] == {"level": 2, "wavelet": "Haar"}
+
+
+def test_images_of_unequal_form_are_not_compared(tmp_path):
+    ragged = Side(test=[pictures(3, 0), pictures(3, 1, (3, 16, 20))], train=pictures(6, 2))
+    for data in (TwoSides(ragged, ragged), TwoSides(two_sides().sides["a"], two_sides(shape=(3, 8, 16)).sides["b"])):
+        metrics = {"distance": FrechetDistance, **IMAGE_METRICS}
+        options = {"cache_dir": tmp_path, "progress": False}
+        result = TranslationEvaluator(data, 100, [Colour()], metrics, **options).evaluate(Carrier(shifted(0)))
+        assert "fd_colour_a2b" in result.metrics and not result.failed
+        assert not {name for name in result.metrics if name.startswith(("fwd", "swd", "spectrum"))}
 
 
 def test_cycle_and_identity_errors_are_the_closed_form(evaluate):
