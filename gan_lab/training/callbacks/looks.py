@@ -21,43 +21,67 @@ def mean_distance(images: Tensor) -> float:
     return float(torch.pdist(images.detach().float().flatten(1)).mean())
 
 
+PERIODS = (2, 4, 8)
+"""Periods of the patterns that one, two and three layers leave which double the sides, in pixels."""
+
+LEAST_PERIODS = 7
+"""Periods that a side must hold, for frequencies around that are not those of a pattern."""
+
+
 @dataclass(frozen=True)
 class Checkerboard:
-    """The pattern of every second pixel, in rows, in columns or in both.
+    """A pattern of a period, in rows, in columns or in both.
 
     Args:
         prominence: power at its frequencies in powers at the frequencies around them; 1 if it does not stand out.
-        amplitude: root mean square of the pattern, in the images' units.
+        amplitude: root mean square of what stands out, in the images' units.
     """
 
     prominence: float
     amplitude: float
 
 
-def checkerboard(images: Tensor) -> Checkerboard:
+def periods_of(images: Tensor) -> list[int]:
+    """Returns the periods of patterns that can be told from content in images (N, C, H, W): the sides hold seven."""
+    return [period for period in PERIODS if min(images.shape[2:]) >= LEAST_PERIODS * period or period == 2]
+
+
+def checkerboard(images: Tensor, period: int = 2) -> Checkerboard:
     """Measures the pattern that layers leave which double the sides by treating even and odd pixels differently.
 
-    Its frequencies are half a cycle a pixel along the rows, the columns, or both. Images get a Hann window, so that
-    their edges add nothing there. See Odena et al. 2016, Deconvolution and Checkerboard Artifacts.
+    The pattern of the last such layer has half a cycle a pixel along the rows, the columns, or both; that of the layer
+    before it has multiples of a quarter, and so on. Images get a Hann window, so that their edges add nothing
+    there. See Odena et al. 2016, Deconvolution and Checkerboard Artifacts.
 
     Args:
-        images: (N, C, H, W); at least 8 px high and wide.
+        images: (N, C, H, W); at least 8 px and seven periods of 4 or 8 px high and wide.
+        period: 2, 4 or 8 px. Frequencies of smaller ones are left out.
     """
-    height, width = (side // 2 * 2 for side in images.shape[2:])
-    x = images.detach()[..., :height, :width].float().flatten(0, 1)
+    height, width = (side // period * period for side in images.shape[2:])
+    power = _power(images[..., :height, :width])
+    floor = power.new_tensor(ROUNDING / (height * width))
+    prominence, excess = 0.0, 0.0
+    for row in range(period):
+        for column in range(period):
+            if row % 2 == column % 2 == 0:
+                continue
+            rows = _distance(height, row * height // period, power)
+            columns = _distance(width, column * width // period, power)
+            far = torch.maximum(rows[:, None], columns)
+            around = power[(far >= 2) & (far <= max(3, min(height, width) // 16))].median()
+            at = power[far <= 1]
+            prominence = max(prominence, float(at.mean() / torch.maximum(around, floor)))
+            excess += float((at - around).clamp(min=0).sum())
+    return Checkerboard(prominence, math.sqrt(excess))
+
+
+def _power(images: Tensor) -> Tensor:
+    """Returns the mean power (H, W) by frequency of images (N, C, H, W) under a Hann window."""
+    x = images.detach().float().flatten(0, 1)
+    height, width = x.shape[1:]
     window = torch.outer(*(torch.hann_window(side, device=x.device) for side in (height, width)))
     window = window / window.square().mean().sqrt()
-    power = torch.fft.fft2((x - x.mean((1, 2), keepdim=True)) * window).abs().square().mean(0) / (height * width) ** 2
-    at, around = power.new_tensor(0.0), []
-    peaks = []
-    for row, column in ((height // 2, 0), (0, width // 2), (height // 2, width // 2)):
-        far = torch.maximum(_distance(height, row, x)[:, None], _distance(width, column, x))
-        at = at + power[far <= 1].sum()
-        peaks.append(power[far <= 1].mean())
-        around.append(power[(far >= 2) & (far <= max(3, min(height, width) // 16))].median())
-    floor = power.new_tensor(ROUNDING / (height * width))
-    prominence = max(float(peak / torch.maximum(ring, floor)) for peak, ring in zip(peaks, around, strict=True))
-    return Checkerboard(prominence, float(at.sqrt()))
+    return torch.fft.fft2((x - x.mean((1, 2), keepdim=True)) * window).abs().square().mean(0) / (height * width) ** 2
 
 
 def _distance(length: int, place: int, like: Tensor) -> Tensor:

@@ -17,6 +17,23 @@ def test_a_checkerboard_stands_out_at_any_size(side, rows, columns):
     assert board.amplitude == pytest.approx(0.15, rel=0.25)
 
 
+def lattice(side, period):
+    steps = torch.arange(side) % period < period // 2
+    return torch.where(steps[:, None] == steps, 1.0, -1.0)
+
+
+@pytest.mark.parametrize(("side", "period"), [(28, 4), (33, 4), (64, 4), (60, 8), (128, 8)])
+def test_patterns_of_several_layers_stand_out_at_their_own_period(side, period):
+    images = pictures(side=side)
+    boards = images + 0.3 * lattice(side, period)
+    assert period in looks.periods_of(images)
+    assert looks.checkerboard(images, period).prominence < 4 < 16 < looks.checkerboard(boards, period).prominence
+    assert looks.checkerboard(boards, period).amplitude == pytest.approx(0.3, rel=0.25)
+    assert looks.checkerboard(boards, 2).prominence < 8
+    assert looks.checkerboard(images + 0.15 * pattern(side, True, True), period).prominence < 4
+    assert looks.periods_of(images[..., : 7 * period - 1]) == [each for each in (2, 4, 8) if each < period]
+
+
 def test_images_without_fine_detail_and_noise_have_none():
     flat = torch.zeros(4, 1, 16, 16)
     assert looks.checkerboard(flat).prominence == 0 == looks.checkerboard(flat).amplitude

@@ -51,6 +51,8 @@ def watched(a2b, a, b, paired=False, domains=None, checks=3, **facts):
 
 A, B = to_uint8(pictures() / 2 + 0.3), to_uint8(pictures(seed=1) / 2 + 0.2)
 BOARD = pattern(32, True, True)
+LATTICE = BOARD.repeat_interleave(2, -1).repeat_interleave(2, -2)[..., :32, :32]
+"""The pattern of the layer before the last."""
 
 
 def grey(images):
@@ -65,6 +67,7 @@ def grey(images):
         lambda x: x.flip(1),  # other colours
         lambda x: (x + 0.3 * torch.sin(torch.arange(32) / 2)).clamp(-1, 1),  # striped
         lambda x: x + 0.002 * BOARD,  # too faint to be seen
+        lambda x: x + 0.01 * LATTICE,
         lambda x: x + 0.1 * torch.randn_like(x),
     ],
 )
@@ -88,9 +91,19 @@ def test_healthy_translations_say_nothing(healthy):
         (lambda x: x / 30 + 0.3 * torch.randn(16, 3, 1, 1), "turned grey: .* of the contrast", {}),
         (lambda x: pictures(seed=7), "ignore their inputs: .*larger model.cycle", {"cycle": 10.0}),
         (lambda x: pictures(seed=7), "ignore their inputs .*smaller model.adversarial", {}),
-        (lambda x: x + 0.1 * BOARD, "checkerboard: .* times as much .*lower learning rates", {}),
+        (lambda x: x + 0.1 * BOARD, "checkerboard: .* every 2 pixels .* times as much .*lower learning rates", {}),
+        (lambda x: x + 0.2 * LATTICE, "checkerboard: .* every 4 pixels .* times as much .*lower learning rates", {}),
     ],
-    ids=["negative", "negative cyclegan", "grey", "flat", "unrelated", "unrelated without a key", "checkerboard"],
+    ids=[
+        "negative",
+        "negative cyclegan",
+        "grey",
+        "flat",
+        "unrelated",
+        "unrelated without a key",
+        "checkerboard",
+        "lattice",
+    ],
 )
 def test_what_is_broken_is_said_once(broken, said, facts):
     found, _ = watched(broken, A, B, checks=5, **facts)
