@@ -39,7 +39,7 @@ class General(Extractor):
 
     name = "general"
     classes = 0
-    spread = 608.0
+    spread: float | None = 608.0
     least_variety = 0.1  # noise has 0.06, one digit 0.2, faces 0.3, clothes 0.7
     resizer = (
         f"whole at its own resolution up to {WHOLE} px, else four patches of {PATCH}; and bilinear-antialias "

@@ -21,9 +21,9 @@ STANDS_OUT, VISIBLE = {2: 8.0, 4: 8.0, 8: 16.0}, 0.015
 shows.
 
 Prominences of photographs, faces, emoji, digits and clothes are 1 to 6 for each period. Enlarged by nearest neighbour
-they are up to 26, with an amplitude of 0.012 at most; enlarged 2.5 times, bicubic, up to 10 for 8 px. Patterns of 16 grey
-levels are 9 to 99 times as prominent as in real images for 4 px, and those of 45 levels 29 to 46 times for 8 px. On
-digits and clothes of 28 px patterns of 4 px do not stand out from the strokes.
+they are up to 26, with an amplitude of 0.012 at most; enlarged 2.5 times, bicubic, up to 10 for 8 px. Patterns of 16
+grey levels are 9 to 99 times as prominent as in real images for 4 px, and those of 45 levels 29 to 46 times for 8 px.
+On digits and clothes of 28 px patterns of 4 px do not stand out from the strokes.
 """
 INVERTED, GREY, UNRELATED = -0.5, 0.1, 0.05
 """Likeness to the input, and colourfulness or contrast relative to real images, below which they are no translation;
