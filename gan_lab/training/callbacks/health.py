@@ -54,8 +54,8 @@ class Health(Callback):
 
     - They have collapsed: the mean distance between samples, or between translations of test images, is below 5 % of
       that between real images.
-    - They show a checkerboard: the pattern of every second pixel, which transposed convolutions leave, stands out eight
-      times as much as in real images, and is strong enough to be seen.
+    - They show a checkerboard: a pattern of 2, 4 or 8 pixels, which transposed convolutions leave, stands out eight
+      times as much as in real images (of 8 pixels sixteen times), and is strong enough to be seen.
     - Translations are negatives of their inputs, although the domains are not negatives of each other; have lost their
       colour or contrast; or have no more in common with their own input than with others.
 
