@@ -29,7 +29,7 @@ def test_models_compute_in_the_precision_that_was_asked_for():
 
 def test_an_error_ends_the_precision():
     with pytest.raises(ZeroDivisionError), asked_precision("bf16", CPU):
-        1 / 0
+        raise ZeroDivisionError
     with at_inference(CPU):
         assert not torch.is_autocast_enabled("cpu")
 
