@@ -167,10 +167,13 @@ def use_trained_layout(model: Any) -> None:
 
     Instance norms of translators would copy between layouts, which costs more than it gains.
     """
+    from torch import nn
+
     from gan_lab.common.capabilities import Samples
     from gan_lab.training.alternating import to_channels_last
 
-    if isinstance(model, Samples) and getattr(getattr(model, "engine", None), "channels_last", False):
+    trained = getattr(getattr(model, "engine", None), "channels_last", False)
+    if trained and isinstance(model, Samples) and isinstance(model, nn.Module):
         to_channels_last(model)
 
 

@@ -27,6 +27,10 @@ CACHE_VERSION = 4
 class, or the names of its states change."""
 
 
+MAX_CACHED = 1 << 30
+"""Bytes of a statistic at most that are cached: 130,000 images in Inception's features."""
+
+
 class ImageCount(Statistic[int]):
     """The number of images."""
 
@@ -137,7 +141,7 @@ class StatisticSet:
         for name, entry in rest.entries.items():
             states = entry.statistic.merged_states()
             entry.statistic.load_states(states)
-            if images.key:
+            if images.key and sum(state.nbytes for state in states.values()) <= MAX_CACHED:
                 keep([CACHE_VERSION, *images.key, name], states, cache_dir)
 
     def recall(
