@@ -4,10 +4,12 @@ from gan_lab.common.import_path import is_command, remove_current_folder
 
 remove_current_folder()  # before any other import, which could find a file there
 
+from gan_lab.common.lean_imports import put_off_imports  # noqa: E402
 from gan_lab.common.stopping import exit_on_signals  # noqa: E402
 
 if is_command():
     exit_on_signals()  # a signal may come while the rest is imported
+    put_off_imports()
 
 import importlib  # noqa: E402
 from typing import Any  # noqa: E402

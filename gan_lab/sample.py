@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from gan_lab.cli.artifacts import Artifact, Output, clip_artifacts, walk_artifacts
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest
+from gan_lab.cli.requests import InferenceRequest
 from gan_lab.cli.session import Session
 from gan_lab.common.bounds import Natural, PositiveFloat, PositiveInt, Share
 from gan_lab.common.capabilities import Samples, SamplesClips
@@ -18,7 +18,7 @@ from gan_lab.common.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleRequest(ModelRequest):
+class SampleRequest(InferenceRequest):
     n: PositiveInt
     start: Natural
     label: Annotated[str, Path] | int | None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest, Size
+from gan_lab.cli.requests import InferenceRequest, Size
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import PositiveFloat, PositiveInt
@@ -20,7 +20,7 @@ COLUMNS = ("input", "output", "cycle")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateRequest(ModelRequest):
+class TranslateRequest(InferenceRequest):
     input: Path
     output: Path
     direction: str
@@ -34,7 +34,7 @@ class TranslateRequest(ModelRequest):
     memory: PositiveFloat | None
 
     def destination(self) -> Output:
-        return Output(self.output.parent if Output(self.output).is_image else self.output)
+        return Output(self.output.parent if Output(self.output).is_image else self.output, self.compression)
 
     def sides(self, trained: int | None) -> tuple[int, int] | int | None:
         """(height, width) of the results, or the length of their shorter side; None keeps each image's own.
@@ -76,7 +76,8 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     sheet = SheetPage(request.output, COLUMNS) if request.sheet else None
     trained = session.trained_side
     keys = request.direction, request.sides(trained), tiling, request.seed
-    job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet, trained)
+    job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet, trained,
+                            request.compression)  # fmt: skip
     files, others = plan(request.input, request.output, job.there.target)
     make_folder(folder)
     job.run(files)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.common.atomic import check_place, make_folder
+from gan_lab.common.background import Background
 from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class Artifact(ABC):
     @abstractmethod
     def write(self, output: Output) -> list[Path]:
         """Writes the artefact; returns the paths to tell the user."""
+
+    def deliver(self, output: Output, background: Background) -> list[Path]:
+        """Writes the artefact once everything before it is written; returns the paths to tell the user."""
+        background.wait()
+        return self.write(output)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Sheet(Artifact):
         from gan_lab.common.images import save_png
 
         path = output.path(self.name, ".png")
-        save_png(path, self.image)
+        save_png(path, self.image, output.compression)
         return [path]
 
 
@@ -93,17 +99,24 @@ class Animation(Artifact):
 
 @dataclass(frozen=True)
 class Images(Artifact):
-    """Images (N, C, H, W) in [-1, 1], each as a PNG numbered from ``start``; every rank writes its own."""
+    """Images (N, C, H, W) in [-1, 1], each as a PNG numbered from ``start``; every rank writes its own.
+
+    They are compressed and written in threads, while the command computes the next.
+    """
 
     images: Tensor
     start: int = 0
     of_every_rank = True
 
     def write(self, output: Output) -> list[Path]:
-        """Writes the PNGs."""
+        """Writes the PNGs, and waits for them."""
+        with Background() as background:
+            return self.deliver(output, background)
+
+    def deliver(self, output: Output, background: Background) -> list[Path]:
         from gan_lab.common.images import save_images
 
-        save_images(output.folder, self.images, self.start)
+        save_images(output.folder, self.images, self.start, output.compression, background)
         return []
 
 
@@ -156,9 +169,15 @@ def clip_artifacts(name: str, clips: Tensor, columns: int | None, fps: float) ->
 
 @dataclass(frozen=True)
 class Output:
-    """The place of a command's artefacts: a folder, or one file whose stem they share."""
+    """The place of a command's artefacts: a folder, or one file whose stem they share.
+
+    Args:
+        given: the folder or file.
+        compression: of PNG files, 0 to 9.
+    """
 
     given: Path
+    compression: int = 1
 
     @classmethod
     def base(cls, given: str | None, beside: Path | None) -> Output:
@@ -212,9 +231,9 @@ class Output:
             raise UserError(f"output={self.given} has an ending that is not written here: give a folder, or .png.")
         check_place(self.folder, "output")
 
-    def deliver(self, artifact: Artifact, rank: int = 0) -> list[Path]:
+    def deliver(self, artifact: Artifact, background: Background, rank: int = 0) -> list[Path]:
         """Writes an artefact on the ranks that do; returns the paths to tell the user."""
         if rank and not artifact.of_every_rank:
             return []
         make_folder(self.folder)
-        return artifact.write(self)
+        return artifact.deliver(self, background)

@@ -14,7 +14,7 @@ from gan_lab.common.atomic import abandoned_files
 PIXELS, STATISTICS, INDEXES, LEFT_OVER = "pixels", "statistics", "indexes", "left over"
 WHAT = {
     PIXELS: "rendered image sets",
-    STATISTICS: "statistics and features of real images",
+    STATISTICS: "statistics and features of images",
     INDEXES: "checksums and sizes of images' files",
     LEFT_OVER: "parts that killed processes left",
 }

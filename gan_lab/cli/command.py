@@ -28,6 +28,7 @@ from gan_lab.cli.errors import report_all_errors, report_user_errors
 from gan_lab.cli.help import group_names, help_text, key_names, usage
 from gan_lab.cli.requests import ModelRequest, Request, words_field
 from gan_lab.cli.session import Session
+from gan_lab.common.background import Background
 from gan_lab.common.errors import UserError
 from gan_lab.common.import_path import add_current_folder
 from gan_lab.common.stopping import exits_on_signals
@@ -270,7 +271,10 @@ def _on_device(module: str, name: str, request: ModelRequest, device: str) -> An
     found = getattr(importlib.import_module(module) if module != "__main__" else sys.modules[module], name)
     session = Session.open(request, device)
     found.refuse(session)
-    return deliver(found.work(session, request), request)
+    from gan_lab.common.precision import asked_precision
+
+    with asked_precision(getattr(request, "precision", "fp32"), session.device):
+        return deliver(found.work(session, request), request)
 
 
 def deliver(artifacts: Any, request: Request) -> Any:
@@ -280,7 +284,8 @@ def deliver(artifacts: Any, request: Request) -> Any:
     from gan_lab.common.distributed import rank_and_world_size
 
     output, rank = request.destination(), rank_and_world_size()[0]
-    written = [path for artifact in artifacts for path in output.deliver(artifact, rank)]
+    with Background() as background:
+        written = [path for artifact in artifacts for path in output.deliver(artifact, background, rank)]
     if written and rank == 0:
         say(f"Wrote {', '.join(map(str, written))}")
     return None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type
 
 from gan_lab.cli.artifacts import Output
 from gan_lab.cli.values import convert
-from gan_lab.common.bounds import PositiveInt, Seed, Share
+from gan_lab.common.bounds import Bounds, PositiveInt, Seed, Share
 from gan_lab.common.errors import UserError
 
 
@@ -99,6 +99,17 @@ class ModelRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InferenceRequest(ModelRequest):
+    """The keys of commands that write what a model makes."""
+
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compression: Annotated[int, Bounds(0, 9)] = 1
+
+    def destination(self) -> Output:
+        return Output(self.output or Path(), self.compression)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataPaths:
     """The keys of ``data`` that hold paths; a data set has some of them."""
 
@@ -125,7 +136,7 @@ Extractors = Annotated[Mapping[str, Any], Mapping[str, WeightFile]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataRequest(ModelRequest):
+class DataRequest(InferenceRequest):
     """The keys of commands that work on the user's own files, or on the data of the model."""
 
     input: Path | None

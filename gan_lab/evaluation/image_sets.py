@@ -212,10 +212,11 @@ class StoredSampler:
     Args:
         data: the images.
         device: the device that metrics are computed on.
+        key: identifies the images, so that their statistics are cached; None turns caching off.
     """
 
-    def __init__(self, data: NumberedImages, device: torch.device) -> None:
-        self.data, self.device = data, device
+    def __init__(self, data: NumberedImages, device: torch.device, key: Sequence[object] | None = None) -> None:
+        self.data, self.device, self.key = data, device, key
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0

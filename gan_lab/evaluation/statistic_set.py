@@ -30,6 +30,10 @@ ROWS = 2048
 """Rows of a table that are converted to float64 at once."""
 
 
+MAX_CACHED = 1 << 30
+"""Bytes of a statistic at most that are cached: 130,000 images in Inception's features."""
+
+
 class ImageCount(Statistic[int]):
     """The number of images."""
 
@@ -142,7 +146,8 @@ class StatisticSet:
         for name, entry in rest.entries.items():
             states = entry.statistic.merged_states()
             entry.statistic.load_states(states)
-            if images.key and entry.statistic.cached:
+            small = sum(state.nbytes for state in states.values()) <= MAX_CACHED
+            if images.key and entry.statistic.cached and small:
                 keep([CACHE_VERSION, *images.key, name], states, cache_dir)
 
     def recall(

@@ -91,7 +91,10 @@ class Suite:
         self.failed = {}
         comparisons = list(self._comparisons(fake, statistics))
         self.real_statistics.complete(self.real, self.device, self.cache_dir, self.progress)
-        statistics.accumulate(fake, self.device, self.progress)
+        if fake.key:
+            statistics.complete(fake, self.device, self.cache_dir, self.progress)
+        else:
+            statistics.accumulate(fake, self.device, self.progress)
         self._warn_of_unknown()
         found: Values = {}
         comparisons.sort(key=lambda built: built[1] is not None and built[1].name in self.unknown)

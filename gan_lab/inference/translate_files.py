@@ -1,8 +1,9 @@
-"""Translating files: read, translated, written, and reported one by one."""
+"""Translating files: read ahead in threads, translated, written in threads, and reported one by one."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from zipfile import ZipFile
@@ -11,18 +12,20 @@ import torch
 from torch import Tensor
 
 from gan_lab.common import image_files
+from gan_lab.common.background import Background, read_ahead
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.device import available_memory
 from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
+from gan_lab.common.images import PNG_LEVEL
 from gan_lab.common.progress import track
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.data.reading.listing import Entry, open_entry
 from gan_lab.data.reading.passed_over import PassedOver
 from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.sheet_page import SheetPage
-from gan_lab.inference.translation import Tiling, Translator
+from gan_lab.inference.translation import Tiling, Translation, Translator
 
 MANY_TIMES = 4
 """Times the side of the training images from which on an image is said to be of another scale."""
@@ -103,6 +106,8 @@ class Report:
 class TranslationJob:
     """Translates one image after the other, and reports the outcome of each.
 
+    The next images are read, and results are written, in threads while an image is translated.
+
     Args:
         there: the translator.
         back: the translator of the other direction, for the sheet; None without a sheet, or if the model has none.
@@ -110,6 +115,7 @@ class TranslationJob:
         overwrite: translates again what exists already.
         sheet: a page of inputs, outputs and the way back.
         trained: shorter side, in pixels, of the images that the model was trained on; None if it is not known.
+        compression: of PNG files, 0 to 9.
     """
 
     there: Translator
@@ -118,6 +124,7 @@ class TranslationJob:
     overwrite: bool
     sheet: SheetPage | None
     trained: int | None = None
+    compression: int = PNG_LEVEL
     report: Report = field(default_factory=Report)
 
     @classmethod
@@ -132,6 +139,7 @@ class TranslationJob:
         overwrite: bool,
         sheet: SheetPage | None,
         trained: int | None = None,
+        compression: int = PNG_LEVEL,
     ) -> "TranslationJob":
         """A job for one direction, with the way back on the sheet if the model knows it.
 
@@ -142,7 +150,7 @@ class TranslationJob:
         back = {"a2b": "b2a", "b2a": "a2b"}[direction]
         cycles = sheet is not None and back in model.directions
         again = Translator(model, back, None, tiling, seed) if cycles else None
-        return cls(there, again, max_pixels, overwrite, sheet, trained)
+        return cls(there, again, max_pixels, overwrite, sheet, trained, compression)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Translates; ranks take jobs in turn, and every rank has the whole report afterwards (a collective)."""
@@ -151,30 +159,48 @@ class TranslationJob:
         with ExitStack() as opened:
             files = {job.entry.file for job in jobs if job.entry.member is not None}
             zips = {file: opened.enter_context(ZipFile(file)) for file in files}
-            for number, job in track(mine, "Translating", len(mine), show=rank == 0):
-                if job.output.exists() and not self.overwrite:
+            background = opened.enter_context(Background())
+            read = read_ahead(lambda item: self._photo(item[1], zips), mine, _size)
+            for (number, job), photo in track(read, "Translating", len(mine), show=rank == 0):
+                if photo is None:
                     self._recall(job, zips)
+                elif isinstance(photo, str):
+                    self.report.left_out[job.name] = photo
                 else:
-                    self._attempt(job, number, zips)
+                    self._attempt(job, photo, number, background)
         self.report = Report.joined(all_gather(self.report), jobs)
         if self.sheet is not None:
             rows = {name: links for part in all_gather(self.sheet.links) for name, links in part.items()}
             self.sheet.links = {job.name: rows[job.name] for job in jobs if job.name in rows}
 
-    def _attempt(self, job: Job, number: int, zips: dict[Path, ZipFile]) -> None:
+    def _photo(self, job: Job, zips: dict[Path, ZipFile]) -> LoadedImage | str | None:
+        """Reads an image; returns why it cannot be read, or None if its result exists already."""
+        if job.output.exists() and not self.overwrite:
+            return None
         try:
-            photo = self._read(job.entry, self.there.source, zips)
+            return self._read(job.entry, self.there.source, zips)
         except Exception as problem:  # a damaged file raises whatever its decoder happens to
-            self.report.left_out[job.name] = reason(problem)
-            return
+            return reason(problem)
+
+    def _attempt(self, job: Job, photo: LoadedImage, number: int, background: Background) -> None:
         try:
-            self._one(job, photo, number)
-        except (MemoryError, RuntimeError) as problem:
-            if not _is_for_memory(problem):
-                raise
-            self.report.left_out[job.name] = "memory ran out: tile=512 takes less"
-        except (OSError, ValueError) as problem:
-            self.report.left_out[job.name] = f"its translation cannot be written ({reason(problem)})"
+            result = self.there(photo.pixels, number)
+        except (MemoryError, RuntimeError, OSError, ValueError) as problem:
+            self.report.left_out[job.name] = _why(problem)
+            return
+        cycle = self._cycle(result.pixels, number)
+        work = partial(self._written, job, photo, result, cycle)
+        background.add(work, partial(self._record, job), _size(photo) + result.pixels.nbytes)
+
+    def _record(self, job: Job, outcome: "list[str] | str") -> None:
+        """Reports an image: with notes if it is written, else why it is not."""
+        if isinstance(outcome, str):
+            self.report.left_out[job.name] = outcome
+            return
+        self.report.done.append(job.name)
+        self.report.note(job.name, [note for note in outcome if note])
+        if self.sheet is not None:
+            self.sheet.add(job.name, job.links)
 
     def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> LoadedImage:
         with open_entry(zips, entry) as file:
@@ -183,21 +209,23 @@ class TranslationJob:
             file.seek(0)
             return read_image(file, domain, self.max_pixels)
 
-    def _one(self, job: Job, photo: LoadedImage, number: int) -> None:
-        result = self.there(photo.pixels, number)
-        extras = () if self.there.target.labels else (photo.alpha, photo.exif)
-        kept = image_files.write_image(job.output, result.pixels, *extras)
-        self.report.done.append(job.name)
+    def _written(
+        self, job: Job, photo: LoadedImage, result: Translation, cycle: Tensor | Exception | None
+    ) -> list[str] | str:
+        """Writes a result and its thumbnails; returns notes, or why it cannot be written."""
+        extras = (None, b"") if self.there.target.labels else (photo.alpha, photo.exif)
+        try:
+            kept = image_files.write_image(job.output, result.pixels, *extras, self.compression)
+        except (MemoryError, RuntimeError, OSError, ValueError) as problem:
+            return _why(problem)
         notes = [*photo.notes, *kept, result.tiling, self._of_scale(photo)]
-        self.report.note(job.name, [note for note in notes if note])
         if self.sheet is not None:
             try:
-                self._show(self.sheet, job, photo, result.pixels, number)
+                self._show(self.sheet, job, photo, result.pixels, cycle)
             except (MemoryError, RuntimeError, OSError) as problem:  # the translation itself is written
-                if isinstance(problem, RuntimeError) and not _is_for_memory(problem):
-                    raise
-                self.report.note(job.name, [f"incomplete on the sheet ({reason(problem)})"])
-            self.sheet.add(job.name, job.links)
+                _raise_unless_known(problem)
+                notes.append(f"incomplete on the sheet ({reason(problem)})")
+        return notes
 
     def _of_scale(self, photo: LoadedImage) -> str:
         """Says that an image is translated at many times the size of the training images; empty if it is not."""
@@ -209,11 +237,25 @@ class TranslationJob:
             "seen things only smaller (size=trained translates at that size)"
         )
 
-    def _show(self, sheet: SheetPage, job: Job, photo: LoadedImage, output: Tensor, number: int) -> None:
+    def _cycle(self, output: Tensor, number: int) -> Tensor | Exception | None:
+        """Translates a result (C, H, W) back for the sheet; returns the error if memory or disk do not allow it."""
+        if self.sheet is None or self.back is None:
+            return None
+        try:
+            return self.back(output, number).pixels
+        except (MemoryError, RuntimeError, OSError) as problem:
+            _raise_unless_known(problem)
+            return problem
+
+    def _show(
+        self, sheet: SheetPage, job: Job, photo: LoadedImage, output: Tensor, cycle: Tensor | Exception | None
+    ) -> None:
         sheet.show(job.name, "input", photo.pixels, self.there.source)
         sheet.show(job.name, "output", output, self.there.target)
-        if self.back is not None:
-            sheet.show(job.name, "cycle", self.back(output, number).pixels, self.back.target)
+        if isinstance(cycle, Exception):
+            raise cycle
+        if self.back is not None and cycle is not None:
+            sheet.show(job.name, "cycle", cycle, self.back.target)
 
     def _recall(self, job: Job, zips: dict[Path, ZipFile]) -> None:
         """Shows a result of an earlier run on the sheet, as far as it can be read."""
@@ -229,6 +271,24 @@ class TranslationJob:
                 with suppress(Exception):  # a damaged file raises whatever its decoder happens to
                     self.sheet.show(job.name, column, self._read(entry, domain, zips).pixels, domain)
         self.sheet.add(job.name, job.links)
+
+
+def _size(photo: LoadedImage | str | None) -> int:
+    """Returns the bytes that an image holds."""
+    return photo.pixels.nbytes if isinstance(photo, LoadedImage) else 0
+
+
+def _why(problem: Exception) -> str:
+    """Says why an image is left out; an error of the program itself is raised."""
+    _raise_unless_known(problem)
+    if _is_for_memory(problem):
+        return "memory ran out: tile=512 takes less"
+    return f"its translation cannot be written ({reason(problem)})"
+
+
+def _raise_unless_known(problem: Exception) -> None:
+    if not (_is_for_memory(problem) or isinstance(problem, OSError | ValueError)):
+        raise problem
 
 
 def _is_for_memory(problem: Exception) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan_lab.common.capabilities import Translates
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import reflect_pad, round_up
-from gan_lab.common.precision import full_precision
+from gan_lab.common.precision import asked_precision, at_inference, full_precision
 from gan_lab.inference.tiling.blending import blend
 from gan_lab.inference.tiling.exact import ExactTiling
 from gan_lab.inference.tiling.fast import fast_tiles
@@ -129,7 +129,7 @@ class Translator:
         if tile is None:
             result, tiling = self.target.decode(self._translate(self._encode(padded), number))[0].cpu(), ""
         else:
-            with _eval_float32(self.network, self.device):
+            with _in_eval_mode(self.network, self.device):
                 result, tiling = self._translate_tiled(padded, tile, number)
         return Translation(result[:, :height, :width], tiling)
 
@@ -163,7 +163,11 @@ class Translator:
         return parts if parts is not None and self._agrees(parts) else None
 
     def _agrees(self, parts: list[Part]) -> bool:
-        """Compares the parts with the model on a small image: a model may do more than its network."""
+        """Compares the parts with the model on a small image, in fp32: a model may do more than its network."""
+        with asked_precision("fp32", self.device):
+            return self._difference(parts) < TOLERANCE
+
+    def _difference(self, parts: list[Part]) -> float:
         noise = torch.Generator().manual_seed(0)
         shape = (self.source.stored_channels, *2 * (round_up(64, self.model.multiple),))
         pixels = torch.randint(self.source.labels or 256, shape, generator=noise, dtype=torch.uint8)
@@ -173,9 +177,9 @@ class Translator:
         def emit(start: int, rows: Tensor) -> None:
             result[:, start : start + rows.shape[2]] = rows[0].cpu()
 
-        with _eval_float32(self.network, self.device):
+        with _in_eval_mode(self.network, self.device):
             ExactTiling(InMemory, expected.numel()).run(parts, Pixels(pixels, self.source), emit, self.device)
-        return bool((result - expected).abs().max() < TOLERANCE)
+        return float((result - expected).abs().max())
 
     @cached_property
     def _largest_map(self) -> float:
@@ -235,12 +239,12 @@ class Translator:
 
 
 @contextlib.contextmanager
-def _eval_float32(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """Puts the network into evaluation mode and computes in float32; afterwards restores each module's mode."""
+def _in_eval_mode(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Puts the network into evaluation mode, computes as ``at_inference``, and restores each module's mode."""
     before = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        with torch.autocast(device.type, enabled=False), full_precision():
+        with at_inference(device):
             yield
     finally:
         for module, training in before:

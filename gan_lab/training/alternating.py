@@ -18,7 +18,7 @@ from gan_lab.common.deprecation import accept_old_methods, is_ours
 from gan_lab.common.device import versions
 from gan_lab.common.errors import UserError
 from gan_lab.common.old_arguments import accept_old_ema, accept_old_model_arguments
-from gan_lab.common.precision import full_precision
+from gan_lab.common.precision import at_inference
 from gan_lab.common.renames import FORMAT
 from gan_lab.common.types import Batch, Phase, RandomStream, Shared, Stateful
 from gan_lab.training.collectives import average_buffers, max_over_ranks
@@ -125,8 +125,8 @@ class AlternatingModule(LightningModule):
 
     @contextlib.contextmanager
     def inference_mode(self) -> Iterator[None]:
-        """Disables gradients, autocast and TF32 while sampling and measuring."""
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), full_precision():
+        """Disables gradients, autocast and TF32 while sampling and measuring; see ``at_inference``."""
+        with torch.no_grad(), at_inference(self.device):
             yield
 
     # One iteration.

@@ -13,6 +13,7 @@ from gan_lab.cli.config.compose import compose
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
 from gan_lab.data.sources.folders import compared_folders
+from gan_lab.evaluation.features.extractors import Grey
 from gan_lab.evaluation.image_sets import StoredSampler
 from gan_lab.evaluation.reports import outcome
 
@@ -175,3 +176,17 @@ def test_a_damaged_picture_does_not_decide_the_size(folder):
 def test_a_size_that_is_none_is_refused_by_its_own_key():
     with pytest.raises(UserError, match=r"^size=0 is not valid"):
         compared_folders("/nowhere", "/nowhere", 0)
+
+
+def test_a_second_comparison_of_the_same_folders_extracts_nothing(folder, monkeypatch):
+    def compared(name):
+        measure("metrics=[distance,kernel]", "extractor=grey", "page=false", f"output={name}.json")
+        return json.loads((folder / f"{name}.json").read_text())["figures"]
+
+    first = compared("first")
+    monkeypatch.setattr(Grey, "extract", None)
+    assert compared("second") == first
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    Image.new("RGB", (16, 16), "red").save(folder / "made" / "0.png")
+    assert compared("changed") != first

@@ -339,9 +339,10 @@ def test_ctrl_c_leaves_only_whole_files_and_the_job_goes_on(cyclegan, tmp_path, 
         patched.setattr(Image.Image, "save", interrupted)
         call(monkeypatch, *keys)
     assert end.value.code == 130
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names in ({"0.png"}, {"0.png", "2.png"})  # another thread may have been writing the next
     call(monkeypatch, *keys)
-    assert "Translated 2 of 3" in capsys.readouterr().out
+    assert f"Translated {3 - len(names)} of 3" in capsys.readouterr().out
     for path in (tmp_path / "out").iterdir():
         Image.open(path).load()
 

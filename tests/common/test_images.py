@@ -65,6 +65,23 @@ def test_png_keeps_every_pixel(tmp_path, channels):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
 
 
+@pytest.mark.parametrize("compression", [0, 1, 6, 9])
+def test_every_level_of_compression_keeps_every_pixel(tmp_path, compression):
+    image = torch.arange(3 * 40 * 50).view(3, 40, 50).div(30).to(torch.uint8)
+    save_png(tmp_path / "a.png", image, compression)
+    assert np.array_equal(np.array(Image.open(tmp_path / "a.png")), image.permute(1, 2, 0).numpy())
+
+
+def test_an_image_that_cannot_be_written_is_named_and_the_others_are_whole(tmp_path):
+    (tmp_path / "000003.png" / "in the way").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"000003\.png cannot be written"):
+        save_images(tmp_path, torch.zeros(40, 1, 8, 8))
+    written = sorted(path for path in tmp_path.iterdir() if path.is_file())
+    assert [path.stem for path in written[:3]] == ["000000", "000001", "000002"]
+    for path in written:
+        Image.open(path).load()
+
+
 def test_images_are_numbered_from_the_start(tmp_path):
     save_images(tmp_path, torch.full((2, 1, 4, 4), -1.0), start=41)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000041.png", "000042.png"]

@@ -141,7 +141,8 @@ def plain_colours(image: Image.Image) -> tuple[Image.Image, str]:
 @contextmanager
 def _limited(max_pixels: int | None) -> Iterator[None]:
     """Reports decompression bombs in one sentence; lifts Pillow's limit, which is the whole process's, if need be."""
-    before = Image.MAX_IMAGE_PIXELS
+    with _PILLOW_LIMIT:  # another thread may have lifted it
+        before = Image.MAX_IMAGE_PIXELS
     lift = max_pixels is not None and before is not None and max_pixels > 2 * before
     try:
         if not lift:

@@ -17,6 +17,7 @@ from gan_lab.evaluation.image_sets import (
     ReconstructedImages,
     SampledImages,
     SplitImages,
+    StoredSampler,
     device_of,
     labels_match,
 )
@@ -87,7 +88,9 @@ class SampleEvaluator(Evaluator[Samples, RealImages]):
 
     def source(self, model: Samples) -> SampledImages:
         """Returns the samples that are evaluated."""
-        return SampledImages(model, self._shape, self.n, self.seed, self.truncation, self.batch_size)
+        stored = getattr(model, "key", None) if isinstance(model, StoredSampler) else None
+        key = [*stored, self.n] if stored else None
+        return SampledImages(model, self._shape, self.n, self.seed, self.truncation, self.batch_size, key)
 
     def probe(self, model: Samples, n: int) -> SampledImages:
         """Returns n samples."""

@@ -44,6 +44,7 @@ class Extractor(nn.Module, ABC):
         class_logits: by the name of a data set whose classes it knows, the slice of their logits.
         spread: the total variance of its features over the images that it was trained on; None if not known.
         least_variety: the share of that variance from which on images are of a kind that it knows.
+        at_once: items that it takes at once on a CPU, where more need memory and are no faster; None takes all.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Extractor(nn.Module, ABC):
     class_logits: ClassVar[Mapping[str, slice]] = {}
     spread: float | None = None
     least_variety: ClassVar[float] = 0.5
+    at_once: ClassVar[int | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -99,8 +101,10 @@ class Extractor(nn.Module, ABC):
             raise UserError(
                 f"The extractor {self.name} takes {self.items} of 1 or 3 channels, not {tuple(images.shape)}."
             )
+        size = self.at_once if images.device.type == "cpu" and self.at_once else max(len(images), 1)
         with torch.autocast(images.device.type, enabled=False), full_precision():
-            return self.extract(images)
+            parts = [self.extract(part) for part in images.split(size)]
+        return parts[0] if len(parts) == 1 else (torch.cat([f for f, _ in parts]), torch.cat([k for _, k in parts]))
 
     @abstractmethod
     def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:

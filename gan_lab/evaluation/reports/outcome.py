@@ -84,7 +84,7 @@ class Evaluation:
         """
         reference, images = compared_folders(str(real), str(fake), size)
         n = min(options["n"] or images.count("train"), images.count("train"))
-        sampler = StoredSampler(images, device)
+        sampler = StoredSampler(images, device, ["stored", images.fingerprint("train")])
         evaluator = select_evaluator(sampler, reference, **{**options, "n": n, "split": "train"})
         assert evaluator is not None
         names = [path.resolve().name for path in (fake, real)]

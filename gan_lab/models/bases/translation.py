@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.common.precision import full_precision
+from gan_lab.common.precision import at_inference, full_precision
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.networks.layers import Dropout
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
@@ -95,7 +95,7 @@ class TranslationModule(AlternatingModule):
         network, image = self.translator(to), image.to(self.device)
         random = self.inference_options["dropout"] and any(isinstance(m, Dropout) for m in network.modules())
         own_statistics = self.inference_options["batch_statistics"] and bool(_batch_norms(network))
-        with torch.autocast(self.device.type, enabled=False), full_precision():
+        with at_inference(self.device):
             if not random and not own_statistics:
                 with eval_mode(network):
                     return network(image).float()

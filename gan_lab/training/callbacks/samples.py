@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from gan_lab.common.atomic import writing
 from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import read_frames, save_animation, save_png
@@ -16,13 +17,16 @@ from gan_lab.evaluation.kinds import animation_for, sheet_for
 from gan_lab.inference.sheets import SheetOptions
 from gan_lab.training.callbacks.interval import ImageInterval, State
 from gan_lab.training.callbacks.stop import INTERRUPTED, is_stopped, long_step
+from gan_lab.training.callbacks.untrained import Untrained
 from gan_lab.training.loggers import log_animation, log_image
 
 
 class SampleGrid(Callback):
     """Writes a grid of the model's outputs for fixed latents, or fixed test images, as PNG and to every logger.
 
-    It does so before training, every ``every`` images, and at the end. Files in the run's folder:
+    It does so of the model before training, every ``every`` images, and at the end. The grid of the untrained model is
+    drawn after the first iteration, from the weights before it, so that a wrong configuration is seen sooner. Files in
+    the run's folder:
 
     - ``samples/<images seen>.png``: each grid;
     - ``samples.png``: the last one;
@@ -63,17 +67,26 @@ class SampleGrid(Callback):
         self.sheet: Callable[[], Tensor] | None = None
         self.shown = self.animated = -1
         self.owed = False  # a grid of these weights, which a signal interrupted
+        self.untrained: Untrained | None = None
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.sheet = sheet_for(module, getattr(trainer, "datamodule", None), self.options)
         if self.sheet is None:
             rank_zero_info(f"No sample grids: {type(module).__name__} has no outputs to show on these data.")
-        elif module.images_seen == 0 or self.owed:
+        elif self.owed:
             self._show(trainer, module, self.sheet)
+        elif module.images_seen == 0 and trainer.is_global_zero:
+            with writing(self.folder):
+                self.untrained = Untrained(module, self.folder)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, *_: object) -> None:
+        if self.sheet and self.untrained:
+            self._show_untrained(trainer, module, self.sheet, self.untrained)
         if self.sheet and self.every.due(module.images_seen):
             self._show(trainer, module, self.sheet)
+
+    def teardown(self, trainer: Trainer, module: Any, stage: str) -> None:
+        self._forget_untrained()
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         if self.sheet is None or is_stopped(trainer):
@@ -83,6 +96,25 @@ class SampleGrid(Callback):
         if self.animate and self.animated != module.images_seen and not self.owed:
             completed = not trainer.is_global_zero or long_step(trainer, partial(self._animate, trainer, module))
             self.animated = module.images_seen if completed else -1
+
+    def _show_untrained(
+        self, trainer: Trainer, module: Any, make_sheet: Callable[[], Tensor], untrained: Untrained
+    ) -> None:
+        """Shows the weights before training, on rank 0 alone; a signal leaves the grid out."""
+        made: list[Tensor] = []
+
+        def draw() -> None:
+            with untrained.restored(module):
+                made.append(make_sheet())
+
+        if long_step(trainer, draw):
+            self._write(trainer, made[0], 0)
+        self._forget_untrained()
+
+    def _forget_untrained(self) -> None:
+        if self.untrained:
+            self.untrained.close()
+        self.untrained = None
 
     def _show(self, trainer: Trainer, module: Any, make_sheet: Callable[[], Tensor]) -> None:
         """Averages the buffers over all ranks (collective); then rank 0 makes the images."""
@@ -95,9 +127,12 @@ class SampleGrid(Callback):
             return
         self.shown = module.images_seen
         for sheet in made:
-            save_png(self.folder / "samples" / f"{self.shown:09d}.png", sheet)
-            save_png(self.folder / "samples.png", sheet)
-            log_image(trainer.loggers, "samples", sheet, self.shown)
+            self._write(trainer, sheet, self.shown)
+
+    def _write(self, trainer: Trainer, sheet: Tensor, images_seen: int) -> None:
+        save_png(self.folder / "samples" / f"{images_seen:09d}.png", sheet)
+        save_png(self.folder / "samples.png", sheet)
+        log_image(trainer.loggers, "samples", sheet, images_seen)
 
     def missing(self, images_seen: int) -> dict[str, str]:
         """Returns "samples", and why, if the end of the run lacks its grid or its animations."""

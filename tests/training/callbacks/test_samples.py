@@ -5,26 +5,37 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from gan_lab.cli.config.compose import compose
+from gan_lab.common import stopping
 from gan_lab.common.instantiate import instantiate
 from gan_lab.evaluation.kinds import animation_for
 from gan_lab.training.callbacks.samples import SampleGrid
+from gan_lab.training.callbacks.stop import INTERRUPTED
+from gan_lab.training.callbacks.untrained import Untrained
 from gan_lab.training.loggers import CSV
 
 
-class Painter:
-    """Generates uniform images whose grey level is the label or the number of images seen."""
+class Painter(nn.Module):
+    """Generates uniform images whose grey level is the label or the number of images that its weights have seen."""
 
     def __init__(self, num_labels=0):
+        super().__init__()
+        self.register_buffer("level", torch.tensor(0))
         self.images_seen, self.synced, self.num_labels, self.asked = 0, 0, num_labels, []
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "images_seen":
+            self.level.fill_(value)
 
     def sync_buffers(self):
         self.synced += 1
 
     def sample(self, n, seed=0, start=0, label=None, truncation=1.0):
         self.asked.append((n, seed))
-        level = torch.full((n,), self.images_seen) if label is None else label * 20
+        level = self.level.repeat(n) if label is None else label * 20
         return (level.view(n, 1, 1, 1) / 127.5 - 1).expand(n, 1, 64, 64)
 
 
@@ -46,11 +57,56 @@ def names(folder: Path) -> list[int]:
     return [int(path.stem) for path in sorted((folder / "samples").iterdir())]
 
 
+def level(folder: Path, number: int) -> int:
+    return np.array(Image.open(folder / "samples" / f"{number:09d}.png"))[30, 30].item()
+
+
+def test_the_untrained_grid_waits_for_the_first_iteration_and_shows_the_weights_before_it(tmp_path):
+    grids, painter = SampleGrid(every=0, folder=str(tmp_path), n=1), Painter()
+    grids.on_train_start(trainer(), painter)
+    assert not painter.asked and not (tmp_path / "samples").exists()
+    painter.images_seen = 10
+    grids.on_train_batch_end(trainer(), painter)
+    assert names(tmp_path) == [0] and level(tmp_path, 0) == 0 and painter.level == 10
+    painter.images_seen = 20
+    grids.on_train_batch_end(trainer(), painter)
+    assert names(tmp_path) == [0] and grids.missing(20) == {"samples": INTERRUPTED}
+
+
+def test_a_signal_leaves_the_untrained_grid_out_and_gives_the_weights_back(tmp_path, monkeypatch):
+    class Interrupting(Painter):
+        def sample(self, *_, **__):
+            raise stopping.Interrupted(2)
+
+    grids, painter = SampleGrid(every=0, folder=str(tmp_path), n=1), Interrupting()
+    alone = SimpleNamespace(**vars(trainer()), world_size=1, callbacks=[], should_stop=False)
+    grids.on_train_start(alone, painter)
+    painter.images_seen = 10
+    grids.on_train_batch_end(alone, painter)
+    assert alone.should_stop and painter.level == 10 and not (tmp_path / "samples").exists()
+
+
+def test_untrained_weights_come_back_to_the_bit(tmp_path):
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    untrained = Untrained(module, tmp_path)
+    module(torch.randn(2, 3, 8, 8)).sum().backward()
+    torch.optim.Adam(module.parameters()).step()
+    after = {name: value.clone() for name, value in module.state_dict().items()}
+    with untrained.restored(module):
+        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert all(torch.equal(value, after[name]) for name, value in module.state_dict().items())
+    assert module[0].weight.is_contiguous(memory_format=torch.channels_last)
+    untrained.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_grids_at_the_start_when_due_and_at_the_end(tmp_path):
     painter = Painter()
     run(SampleGrid(every=50, folder=str(tmp_path), n=4, seed=3), painter, to=120)
     assert names(tmp_path) == [0, 50, 100, 120]
-    assert set(painter.asked) == {(4, 3)} and painter.synced == 4
+    assert set(painter.asked) == {(4, 3)} and painter.synced == 3
+    assert [level(tmp_path, number) for number in (0, 50, 100, 120)] == [0, 50, 100, 120]
     assert (tmp_path / "samples.png").read_bytes() == (tmp_path / "samples" / "000000120.png").read_bytes()
     with Image.open(tmp_path / "samples.gif") as animation:
         assert animation.n_frames == 4
@@ -87,7 +143,7 @@ def test_rows_are_classes_of_a_conditional_model(tmp_path):
 def test_other_ranks_take_part_in_the_collective_only(tmp_path):
     painter = Painter()
     run(SampleGrid(every=50, folder=str(tmp_path)), painter, to=50, the_trainer=trainer(rank=1))
-    assert painter.synced == 2 and not painter.asked and not list(tmp_path.iterdir())
+    assert painter.synced == 1 and not painter.asked and not list(tmp_path.iterdir())
 
 
 def test_loggers_get_every_grid(tmp_path, monkeypatch):

@@ -155,6 +155,7 @@ def test_a_grid_of_translations_is_written_like_one_of_samples(tmp_path):
     trainer = SimpleNamespace(is_global_zero=True, loggers=[], datamodule=Data())
     grids.on_train_start(trainer, module)
     module.images_seen = 16
+    grids.on_train_batch_end(trainer, module)
     grids.on_train_end(trainer, module)
     assert [path.name for path in sorted((tmp_path / "samples").iterdir())] == ["000000000.png", "000000016.png"]
     with Image.open(tmp_path / "samples.gif") as animation:
