@@ -151,7 +151,8 @@ def summary(found: Sequence[Sequence[dict[str, float]]]) -> dict[str, Any]:
 
 def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
-        return worker(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+        worker(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path, help="a checkout")
     parser.add_argument("after", type=Path, help="another, or the same")
