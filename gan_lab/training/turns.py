@@ -50,7 +50,8 @@ class Turns:
             torch.clear_autocast_cache()  # it holds the weights from before the step
             self.module.untoggle_optimizer(optimizer)
             self.module.after_step(phase.name)
-            outputs[phase.name] = {**mean_of(losses), "grad_norm": self.module.grad_norm}
+            norm = self.module.grad_norm
+            outputs[phase.name] = {**mean_of(losses), **({} if norm is None else {"grad_norm": norm})}
         return outputs
 
     def _backward(self, phase: Phase, i: int, part: Batch, shared: Shared | None) -> dict[str, Tensor]:
@@ -93,6 +94,8 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 
 def mean_of(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Returns the mean of each loss over the micro-batches, scalars."""
+    if len(losses) == 1:
+        return {name: value.float() if value.ndim == 0 else value.float().mean() for name, value in losses[0].items()}
     return {name: torch.stack([part[name].float() for part in losses]).mean() for name in losses[0]}
 
 
