@@ -1,7 +1,9 @@
-"""Savings in what surrounds each step: questions to the driver, and the profiler that is not in use."""
+"""Savings in what surrounds each step: questions to the driver, freed memory, the profiler that is not in use."""
 
 import contextlib
+import ctypes
 import os
+import sys
 
 import torch
 from lightning.pytorch.profilers import PassThroughProfiler
@@ -18,6 +20,24 @@ def stop_looking_for_a_driver() -> None:
     """
     if not torch.cuda.is_available():
         os.environ.pop(NVML_CHECK, None)
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of the C library's ``mallopt``."""
+
+
+def keep_freed_memory() -> None:
+    """Lets the next step have the memory that a step frees, on Linux with the GNU C library.
+
+    By default it goes back to the system and is fetched again page by page: a tenth of a step of pix2pix, with 220 MB
+    of gradients. At most 256 MiB are kept, and what is larger than 64 MiB still goes back. Own settings are left alone.
+    """
+    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 64 << 20)
+        mallopt(M_TRIM_THRESHOLD, 256 << 20)
 
 
 class NoProfiler(PassThroughProfiler):

@@ -36,12 +36,13 @@ class Turns:
     def run(self, due: Sequence[Phase]) -> Outputs:
         """Runs the phases that are due and returns their losses."""
         graph = any(phase.name == self.module.shares_graph and not phase.new_batch for phase in due)
-        shared = self._forward("draw", 0, self.batches[0][0], graph) if self.micro_batches == 1 else None
         optimizers, outputs = self.module.phase_optimizers(), {}
+        for phase in due:  # at once, so that no player's old gradients lie beside another's graph
+            optimizers[phase.name].zero_grad()
+        shared = self._forward("draw", 0, self.batches[0][0], graph) if self.micro_batches == 1 else None
         for phase in due:
             optimizer = optimizers[phase.name]
             self.module.toggle_optimizer(optimizer)
-            optimizer.zero_grad()
             losses = [
                 self._backward(phase, i, part, None if phase.new_batch else shared)
                 for i, part in enumerate(self.batches[-1 if phase.new_batch else 0])
