@@ -543,8 +543,8 @@ ADDED: dict[str, dict[str, object]] = {
         *("dcgan.Generator", "resnet.Generator", "unet.Generator"),
         *("vae.ConvDecoder", "vqvae.Decoder", "simvp.SimVP"),
     )
-}
-"""Arguments that classes have got, by their dotted paths, with the values that say what they did before."""
+} | {"gan_lab.losses.objective.AdversarialObjective": {"one_pass": None}}
+"""Arguments that classes have got, by their dotted paths, with values that do what was done before, within rounding."""
 
 SCHEDULED = {
     "adversary.penalties": "objective.penalties",
