@@ -543,8 +543,9 @@ ADDED: dict[str, dict[str, object]] = {
         *("dcgan.Generator", "resnet.Generator", "unet.Generator"),
         *("vae.ConvDecoder", "vqvae.Decoder", "simvp.SimVP"),
     )
-} | {"gan_lab.losses.objective.AdversarialObjective": {"one_pass": None}}
+}
 """Arguments that classes have got, by their dotted paths, with values that do what was done before, within rounding."""
+ADDED["gan_lab.losses.objective.AdversarialObjective"] = {"one_pass": None}
 
 SCHEDULED = {
     "adversary.penalties": "objective.penalties",
