@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--one", nargs="*", default=[], help="overrides of the first side")
     parser.add_argument("--other", nargs="*", default=[], help="overrides of the second side")
     parser.add_argument("--both", nargs="*", default=["trainer=cpu", "logger=none"], help="overrides of both sides")
-    parser.add_argument("--iterations", type=int, help="iterations of a turn; default: half a second of them")
+    parser.add_argument("--iterations", type=int, default=1, help="iterations of a turn (default 1)")
     parser.add_argument("--turns", type=int, default=9, help="turns of each side (default 9)")
     parser.add_argument("--output", type=Path, help="also write the result as JSON")
     arguments = parser.parse_args()
@@ -168,8 +168,7 @@ def main() -> None:
     for name in arguments.cases:
         own = [*CASES[name], *arguments.both]
         sides = [(arguments.before, [*own, *arguments.one]), (arguments.after, [*own, *arguments.other])]
-        iterations = arguments.iterations or 1
-        report[name] = compared(sides, iterations, arguments.turns)
+        report[name] = compared(sides, arguments.iterations, arguments.turns)
         print(name, json.dumps(report[name]), flush=True)
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")
