@@ -544,7 +544,8 @@ ADDED: dict[str, dict[str, object]] = {
         *("vae.ConvDecoder", "vqvae.Decoder", "simvp.SimVP"),
     )
 }
-"""Arguments that classes have got, by their dotted paths, with the values that say what they did before."""
+"""Arguments that classes have got, by their dotted paths, with values that do what was done before, within rounding."""
+ADDED["gan_lab.losses.objective.AdversarialObjective"] = {"one_pass": None}
 
 SCHEDULED = {
     "adversary.penalties": "objective.penalties",

@@ -148,7 +148,7 @@ def _group_arguments(node: Mapping[str, Any], averaged: bool = True) -> dict[str
         if arguments and group == "engine":
             arguments = {**ENGINE_DEFAULTS, **({} if averaged else {"ema_half_life": None}), **arguments}
         if arguments:
-            grouped[group] = {"_target_": target, **arguments}
+            grouped[group] = {"_target_": target, **ADDED.get(target, {}), **arguments}
     return grouped
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -12,9 +13,14 @@ from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import full_precision
 from gan_lab.common.types import Losses, RandomStream, Stateful
+from gan_lab.losses.samples import is_per_sample
 
 Discriminator = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) → logits in float32, of any shape with N first."""
+
+
+class OfImages(partial[Tensor]):
+    """A discriminator that is a function of nothing but images (N, C, H, W), and takes any number of them."""
 
 
 class AdversarialLoss(Protocol):
@@ -57,6 +63,9 @@ class AdversarialObjective:
         penalties: penalties on the discriminator, by the name they are logged under; null entries are skipped.
         projection: applied to the discriminator after each of its steps (weight clipping).
         n_critic: discriminator steps for each generator step.
+        one_pass: gives real and generated images to a discriminator ``OfImages`` in one pass, unless a penalty
+            differentiates at one of them; None: where none of its layers mixes samples, and both ways are equal within
+            rounding.
 
     Raises:
         UserError: if ``n_critic`` is below 1.
@@ -68,10 +77,12 @@ class AdversarialObjective:
         penalties: Mapping[str, Penalty | None] | None = None,
         projection: Callable[[nn.Module], None] | None = None,
         n_critic: PositiveInt = 1,
+        one_pass: bool | None = None,
     ) -> None:
         if n_critic < 1:
             raise UserError(f"n_critic={n_critic} is not valid: give an integer of at least 1.")
         self.loss, self.projection, self.n_critic = loss, projection, n_critic
+        self.one_pass, self.mixes = one_pass, True
         self.penalties = {name: penalty for name, penalty in (penalties or {}).items() if penalty is not None}
         accept_old_attributes("AdversarialLoss", loss)
         accept_old_attributes("Penalty", *self.penalties.values())
@@ -85,6 +96,7 @@ class AdversarialObjective:
         accept_old_attributes("Discriminator", *discriminators.values())
         for name, network in discriminators.items():
             refuse_batch_norm(name, network, self.penalties)
+        self.mixes = not all(map(is_per_sample, discriminators.values()))
 
     @property
     def differentiates_twice(self) -> bool:
@@ -118,8 +130,11 @@ class AdversarialObjective:
         """
         due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
         points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
-        real, real_logits = _logits(discriminator, real, differentiable="real" in points)
-        fake, fake_logits = _logits(discriminator, fake, differentiable="fake" in points)
+        if isinstance(discriminator, OfImages) and not points and self._joins(real, fake):
+            real_logits, fake_logits = discriminator(torch.cat([real, fake])).chunk(2)
+        else:
+            real, real_logits = _logits(discriminator, real, differentiable="real" in points)
+            fake, fake_logits = _logits(discriminator, fake, differentiable="fake" in points)
         terms = {"adversarial": self._d_loss(real_logits, fake_logits)}
         logits = {"real": real_logits, "fake": fake_logits}
         for name, penalty in due.items():
@@ -141,6 +156,10 @@ class AdversarialObjective:
         fake_logits = discriminator(fake)
         real_logits = discriminator(real) if self.loss.relativistic else fake_logits.detach()
         return self.loss.g(*_pair(fake_logits, real_logits)).mean()
+
+    def _joins(self, real: Tensor, fake: Tensor) -> bool:
+        """Says whether the images pass together."""
+        return real.shape == fake.shape and (not self.mixes if self.one_pass is None else self.one_pass)
 
     def _d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Returns the mean loss; logits of two shapes are averaged separately, unless the loss is relativistic."""

@@ -10,7 +10,7 @@ from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveI
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
-from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.networks.resnet import Generator
 from gan_lab.training.alternating import MakeOptimizer
@@ -111,7 +111,7 @@ class CUT(TranslationModule):
         return {**shared, "same": self.a2b(batch["b"])} if self.identity else shared
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        losses = self.objective.d(self.discriminate, batch["b"], shared["fake"], noise, self.iteration)
+        losses = self.objective.d(OfImages(self.discriminate), batch["b"], shared["fake"], noise, self.iteration)
         return losses.scaled(self.discriminator_weight)
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:

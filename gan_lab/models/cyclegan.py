@@ -10,7 +10,7 @@ from torch.nn.functional import l1_loss
 from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
-from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.image_pool import ImagePool
@@ -101,7 +101,7 @@ class CycleGAN(TranslationModule):
         losses = {}
         for side, pool in self.pools.items():
             fake = pool.query(shared[side], noise)
-            discriminator = partial(self.discriminate, side=side)
+            discriminator = OfImages(self.discriminate, side=side)
             losses[side] = self.objective.d(discriminator, batch[side], fake, noise, self.iteration)
         return Losses.joined(losses).scaled(self.discriminator_weight)
 

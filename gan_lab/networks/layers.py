@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.networks.instance_norm import InstanceNorm2d
+
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
-    "instance": partial(nn.InstanceNorm2d, affine=True),
-    "plain_instance": nn.InstanceNorm2d,
+    "instance": partial(InstanceNorm2d, affine=True),
+    "plain_instance": InstanceNorm2d,
     "layer": partial(nn.GroupNorm, 1),
     "none": lambda _: nn.Identity(),
 }

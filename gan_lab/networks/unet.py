@@ -11,6 +11,7 @@ from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import Dropout, init_normal, make_norm, upsampling
+from gan_lab.networks.small_maps import Conv2d, ConvTranspose2d
 
 
 class Generator(nn.Module):
@@ -93,11 +94,11 @@ class Generator(nn.Module):
 def _down(level: int, channels: int, maps: Sequence[int], norm: str, bias: bool) -> nn.Sequential:
     """Returns the downsampling layers of a scale: no norm at the outermost and innermost, no ReLU at the outermost."""
     if level == 0:
-        return nn.Sequential(nn.Conv2d(channels, maps[0], 4, 2, 1, bias=bias))
+        return nn.Sequential(Conv2d(channels, maps[0], 4, 2, 1, bias=bias))
     innermost = level == len(maps) - 1
     return nn.Sequential(
         nn.LeakyReLU(0.2),
-        nn.Conv2d(maps[level - 1], maps[level], 4, 2, 1, bias=bias),
+        Conv2d(maps[level - 1], maps[level], 4, 2, 1, bias=bias),
         *([] if innermost else [make_norm(norm, maps[level])]),
     )
 
@@ -108,11 +109,11 @@ def _up(
     """Returns the upsampling layers of a scale; all but the innermost also take the skip connection of their scale."""
     width = maps[level] if level == len(maps) - 1 else 2 * maps[level]
     if level == 0:
-        last = upsampling(upsample, nn.ConvTranspose2d(width, out_channels, 4, 2, 1))
+        last = upsampling(upsample, ConvTranspose2d(width, out_channels, 4, 2, 1))
         return nn.Sequential(nn.ReLU(), *last, nn.Tanh())
     return nn.Sequential(
         nn.ReLU(),
-        *upsampling(upsample, nn.ConvTranspose2d(width, maps[level - 1], 4, 2, 1, bias=bias)),
+        *upsampling(upsample, ConvTranspose2d(width, maps[level - 1], 4, 2, 1, bias=bias)),
         make_norm(norm, maps[level - 1]),
         *([Dropout(dropout)] if dropout else []),
     )

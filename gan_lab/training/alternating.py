@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 
@@ -75,7 +75,8 @@ class AlternatingModule(LightningModule):
         self.make_optimizer, self.scheduled = dict(optimizers), Scheduled(self.engine.schedules_of(optimizers))
         self.budget, self.clip, self.ema = self.engine.budget, self.engine.clip, self.engine.average(averages or {})
         self.iteration, self.images_seen, self.seconds = 0, 0, 0.0
-        self.grad_norm, self.clock = torch.zeros(()), time.monotonic()
+        self.grad_norm: Tensor | None = None
+        self.clock = time.monotonic()
         self.early_stops: EarlyStops | None = None
 
     # To be stated by a method.
@@ -145,8 +146,16 @@ class AlternatingModule(LightningModule):
             log_losses(self, outputs)
         return outputs
 
+    @property
+    def is_logged(self) -> bool:
+        """True if the losses of the iteration that runs, which is not counted yet, go to the loggers."""
+        return (self.iteration + 1) % self.engine.log_every == 0
+
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Measures the norm of the gradient, and clips it."""
+        """Measures the norm of the gradient if it is logged or clipped, and clips it."""
+        self.grad_norm = None
+        if self.clip is None and not self.is_logged:
+            return
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if self.clip is not None:
             self.grad_norm = clip_grad_norm_(parameters, self.clip).detach()

@@ -7,6 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+Slot = tuple[dict[str, Tensor | None], str]
+"""A module's dictionary of parameters or buffers, and a name in it: ``Module.to`` exchanges what is kept there."""
+Slots = tuple[nn.Module, list[tuple[Slot, Slot]]]
+"""A live network, and where the tensors of its average and its own are kept."""
+
 
 class EMA(nn.Module):
     """Averaged copies of networks, always in evaluation mode and without gradients.
@@ -25,6 +30,7 @@ class EMA(nn.Module):
         super().__init__()
         self.networks = nn.ModuleDict({name: copy.deepcopy(network) for name, network in networks.items()})
         self.half_life, self.ramp = half_life, ramp
+        self.slots: dict[str, Slots] = {}
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "EMA":
@@ -55,7 +61,7 @@ class EMA(nn.Module):
         """Moves the averages towards the live networks by one iteration of ``images`` images."""
         weight = 1 - self.decay(images, images_seen)
         for name, network in self.networks.items():
-            pairs = [*zip(_tensors(network), _tensors(live[name]), strict=True)]
+            pairs = self._pairs(name, network, live[name])
             floats = [(average, current) for average, current in pairs if average.is_floating_point()]
             if floats:  # a network may have no parameters
                 torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
@@ -63,6 +69,23 @@ class EMA(nn.Module):
                 if not average.is_floating_point():
                     average.copy_(current)
 
+    def _pairs(self, name: str, average: nn.Module, live: nn.Module) -> list[tuple[Tensor, Tensor]]:
+        """Returns the tensors of an average with those of the live network.
 
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
+        Walking through the modules takes longer than averaging a small network, so it is done once.
+        """
+        if self.slots.get(name, (None, []))[0] is not live:
+            self.slots[name] = live, [*zip(_slots(average), _slots(live), strict=True)]
+        return [(ours[key], theirs[its]) for (ours, key), (theirs, its) in self.slots[name][1]]  # type: ignore[misc]
+
+
+def _slots(network: nn.Module) -> list[Slot]:
+    """Returns where the parameters and then the buffers of a network are kept, each tensor once."""
+    found: dict[int, Slot] = {}
+    for kind in ("_parameters", "_buffers"):
+        for module in network.modules():
+            kept: dict[str, Tensor | None] = getattr(module, kind)
+            for name, tensor in kept.items():
+                if tensor is not None:
+                    found.setdefault(id(tensor), (kept, name))
+    return list(found.values())

@@ -21,6 +21,7 @@ from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.logs import Logs
 from gan_lab.training.callbacks.stop import StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
+from gan_lab.training.quick import NoProfiler, keep_freed_memory, stop_looking_for_a_driver
 from gan_lab.training.run_config import RunConfig
 
 RECORDED = ("model", "data", "seed", "precision")
@@ -58,7 +59,10 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
     }
     defaults = {"enable_model_summary": False}
     make = instantiate({**defaults, **config.trainer, **arguments, "_partial_": True})
-    trainer = make(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
+    quick = {} if config.trainer.get("profiler") else {"profiler": NoProfiler()}
+    trainer = make(callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()], **quick)
+    stop_looking_for_a_driver()
+    keep_freed_memory()
     if hasattr(trainer.strategy, "_timeout"):  # of a strategy that Lightning makes by its name
         trainer.strategy._timeout = rank_timeout(config.rank_timeout)
     return trainer, stop

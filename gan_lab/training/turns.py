@@ -36,12 +36,13 @@ class Turns:
     def run(self, due: Sequence[Phase]) -> Outputs:
         """Runs the phases that are due and returns their losses."""
         graph = any(phase.name == self.module.shares_graph and not phase.new_batch for phase in due)
-        shared = self._forward("draw", 0, self.batches[0][0], graph) if self.micro_batches == 1 else None
         optimizers, outputs = self.module.phase_optimizers(), {}
+        for phase in due:  # at once, so that no player's old gradients lie beside another's graph
+            optimizers[phase.name].zero_grad()
+        shared = self._forward("draw", 0, self.batches[0][0], graph) if self.micro_batches == 1 else None
         for phase in due:
             optimizer = optimizers[phase.name]
             self.module.toggle_optimizer(optimizer)
-            optimizer.zero_grad()
             losses = [
                 self._backward(phase, i, part, None if phase.new_batch else shared)
                 for i, part in enumerate(self.batches[-1 if phase.new_batch else 0])
@@ -50,7 +51,8 @@ class Turns:
             torch.clear_autocast_cache()  # it holds the weights from before the step
             self.module.untoggle_optimizer(optimizer)
             self.module.after_step(phase.name)
-            outputs[phase.name] = {**mean_of(losses), "grad_norm": self.module.grad_norm}
+            norm = self.module.grad_norm
+            outputs[phase.name] = {**mean_of(losses), **({} if norm is None else {"grad_norm": norm})}
         return outputs
 
     def _backward(self, phase: Phase, i: int, part: Batch, shared: Shared | None) -> dict[str, Tensor]:
@@ -93,6 +95,8 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 
 def mean_of(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Returns the mean of each loss over the micro-batches, scalars."""
+    if len(losses) == 1:
+        return {name: value.float() if value.ndim == 0 else value.float().mean() for name, value in losses[0].items()}
     return {name: torch.stack([part[name].float() for part in losses]).mean() for name in losses[0]}
 
 

@@ -52,6 +52,7 @@ def test_everything_has_its_present_name():
             },
             "objective": {
                 "_target_": "gan_lab.losses.objective.AdversarialObjective",
+                "one_pass": None,
                 "penalties": {
                     "r1": {"_target_": "gan_lab.losses.penalties.R1", "weight": 1.0, "interval": 16},
                     "off": None,

@@ -51,7 +51,7 @@ def make(iterations=1, rate=0.1, cls=GANModule, **options):
     return cls(generator, discriminator, Normal(3), objective, sgd, sgd, engine=engine, **options)
 
 
-def fit(module, precision="32-true"):
+def fit(module, precision="32-true", **more):
     loader = torch.utils.data.DataLoader([{"image": image} for image in IMAGES], N)
     quiet = {
         "logger": False,
@@ -59,7 +59,9 @@ def fit(module, precision="32-true"):
         "enable_model_summary": False,
         "enable_progress_bar": False,
     }
-    trainer = Trainer(accelerator="cpu", max_epochs=-1, precision=precision, use_distributed_sampler=False, **quiet)
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=-1, precision=precision, use_distributed_sampler=False, **quiet, **more
+    )
     trainer.fit(module, loader)
     return module
 

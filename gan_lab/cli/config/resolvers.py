@@ -119,11 +119,6 @@ def decoder_channels(channels: int, likelihood: Mapping[str, Any] | None) -> int
 # The machine.
 
 
-def channels_last(asked: bool | None, precision: str) -> bool:
-    """Returns the memory layout of a network with instance norms: channels last only if it computes below float32."""
-    return precision != "32-true" if asked is None else asked
-
-
 def fused(precision: str) -> bool:
     """Returns whether optimizers use fused kernels, which under float16 would hide unscaled gradients from clipping."""
     return precision != "16-mixed"
@@ -171,7 +166,7 @@ RESOLVERS = (
     *(first, total, default_epochs),
     *(height, width, shorter_side, downsampled, channels, num_classes, levels),
     *(attention_size, translator, discriminator_norm, decoder_channels),
-    *(channels_last, fused, own, preset),
+    *(fused, own, preset),
     *(wandb_name, wandb_group, wandb_tags),
 )
 for resolver in RESOLVERS:

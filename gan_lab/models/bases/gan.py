@@ -11,7 +11,7 @@ from gan_lab.common.bounds import Natural
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
-from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import Prior, sample_latents
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
@@ -110,7 +110,9 @@ class GANModule(AlternatingModule):
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the discriminator's losses."""
         fake = shared["fake"] if self.replay_pool is None else self.replay_pool.query(shared["fake"], noise)
-        discriminator = partial(self.discriminate, batch=batch, noise=noise)
+        # Labels and augmentations belong to the images of one batch; a method of one's own may compare images.
+        alone = not (self.classes or self.augment) and type(self).discriminate is GANModule.discriminate
+        discriminator = (OfImages if alone else partial)(self.discriminate, batch=batch, noise=noise)
         return self.objective.d(discriminator, batch["image"], fake, noise, self.iteration)
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:

@@ -38,7 +38,9 @@ class Health(Callback):
     It reads what ``training_step`` returned: {phase: {term: scalar, …, "grad_norm": scalar}}. On the CPU every
     iteration is checked. Elsewhere the first broken iteration of each term is recorded on the device and read every
     ``check_every`` iterations and before each save. With float16 and its loss scaling infinite gradients are routine,
-    so only losses and logs are checked. A checkpoint with weights that are not finite is refused too.
+    so only losses and logs are checked. A checkpoint with weights that are not finite is refused too. Where nothing
+    clips, the gradients' norms are known in iterations that are logged; else a broken gradient shows one iteration
+    later, in the losses.
 
     It gives warnings, each once, and logs the values behind them as ``health/…``. Of the discriminators, over
     ``window`` of their steps:
