@@ -66,13 +66,13 @@ class Data(LightningDataModule):
         return DataLoader(torch.zeros(48, 1), batch_size=4)
 
     def images(self, split, limit=None):
-        yield self.pixels.to(torch.uint8)[:limit]
+        yield (self.pixels if split == "train" else 255 - self.pixels).to(torch.uint8)[:limit]
 
     def count(self, split):
         return 40
 
     def fingerprint(self, split):
-        return "noise"
+        return f"noise, {split}"
 
     def describe(self):
         return {"name": "noise"}
