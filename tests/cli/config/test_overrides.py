@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from gan_lab.cli.app import main
+from gan_lab.cli.config.hydra_versions import version_arguments
 from gan_lab.cli.config.mistakes import in_one_sentence
 from gan_lab.cli.config.overrides import quote_paths, unknown_choice
 from gan_lab.cli.values import path_keys
@@ -87,7 +88,7 @@ def test_a_file_that_chooses_a_group_that_is_read_later_is_told_so(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.yaml").write_text(text)
-    with initialize_config_dir(str(tmp_path), version_base=None), pytest.raises(HydraException) as raised:
+    with initialize_config_dir(str(tmp_path), **version_arguments()), pytest.raises(HydraException) as raised:
         compose("main")
     told = "A file of another group cannot choose sweep: give sweep=… on the command line."
     assert in_one_sentence(raised.value) == told
