@@ -273,12 +273,19 @@ def in_one_sentence(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing(str(error.missing_cfg_file), error.options or [])
     text = str(error).strip() or str(error.__cause__ or "")
+    if later := re.search(r"No earlier Group Default for '([^'@]+)", text):  # as Hydra 1.4 says it
+        return _comes_later(later[1])
     if found := re.search(r"Could not (?:override|delete) '(?P<key>[^'=]+)", text):
         near = re.search(r"Did you mean to override (\S+)\?", text)
-        if near and near[1] == found["key"].partition("@")[0]:  # of the groups that come later, a file can choose none
-            return f"A file of another group cannot choose {near[1]}: give {near[1]}=… on the command line."
+        if near and near[1] == found["key"].partition("@")[0]:
+            return _comes_later(near[1])
         return f"There is no group {found['key']}: " + (f"did you mean {near[1]}?" if near else "see --help for all.")
     return f"The configuration cannot be composed: {first_line(text)}."
+
+
+def _comes_later(group: str) -> str:
+    """Says that a file has chosen a group that is read after it."""
+    return f"A file of another group cannot choose {group}: give {group}=… on the command line."
 
 
 def first_line(text: str) -> str:
