@@ -9,10 +9,12 @@ INSTALL = $(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(
 # The next versions of Hydra and OmegaConf. They are laid over the environment, which takes seconds, instead of a second one.
 NEXT := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
 SWEEPS := tests/cli/sweeps/test_jobs.py
+PARTS := $(addprefix tests/, networks losses common cli/config evaluation/metrics test_language.py test_imports.py \
+	models/test_structure.py)
 COMPOSING := tests/cli/config tests/cli/sweeps/test_search.py tests/test_experiments.py \
 	$(SWEEPS)::test_a_sweep_that_is_cut_short_has_a_table_too $(SWEEPS)::test_every_job_has_a_row_and_one_that_fails_stops_no_other
 
-.PHONY: help demo test test-next browser test-kill lint types bench results clean
+.PHONY: help demo test quick test-next browser test-kill lint types bench results clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -23,6 +25,9 @@ demo: .venv/runtime  ## install, and train a GAN on handwritten digits (about tw
 
 test: .venv/develop browser  ## run the tests (GAN_LAB_TEST_DATA names a folder of real data sets)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: .venv/develop  ## run the half of the tests that takes three minutes: parts, configurations, metrics, wording
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PARTS)
 
 test-next: .venv/next  ## run the tests that compose configurations with the next versions of Hydra and OmegaConf
 	PYTHONPATH=.venv/next HYDRA_DEPRECATION_WARNINGS_AS_ERRORS=1 $(BIN)/python -m pytest -n 2 $(COMPOSING) -k "not runs"
