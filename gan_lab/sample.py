@@ -55,19 +55,13 @@ def parts(request: SampleRequest) -> int:
 @command(SampleRequest, needs=Samples | SamplesClips, lacks="cannot sample", example="model=dcgan", parts=parts)
 def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
     """Samples from a trained model: images, walks through latent space, clips, images step by step."""
-    from gan_lab.cli.samples import image_artifacts, packed_samples, traversal_artifacts
+    from gan_lab.cli.samples import image_artifacts, traversal_artifacts
     from gan_lab.inference import sampling
 
     model, label = session.model, session.label(request.label)
     keys: dict[str, Any] = {key: getattr(request, key) for key in ("seed", "start", "batch_size")} | {"label": label}
     if request.packs:
-        request.without(
-            "A .npz file holds samples", interpolate=0, traverse=0, canvases=False, single=False, exchange=0
-        )
-        if isinstance(model, SamplesClips):
-            raise UserError(f"{session.name} samples clips, and a .npz file holds images: give a folder as output=….")
-        yield packed_samples(session, request.n, request.seed, request.start, label, request.truncation,
-                             request.batch_size)  # fmt: skip
+        yield _packed(session, request, label)
         return
     if request.canvases:
         request.without("canvases=true shows how images are drawn", interpolate=0, traverse=0)
@@ -100,6 +94,21 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
     else:
         how = request.truncation, request.batch_size, request.single, request.grid, request.columns
         yield from image_artifacts(session, request.n, request.seed, request.start, label, *how)
+
+
+def _packed(session: Session, request: SampleRequest, label: int | None) -> Artifact:
+    """Returns all samples as one file.
+
+    Raises:
+        UserError: for clips, and for keys of other artefacts.
+    """
+    from gan_lab.cli.samples import packed_samples
+
+    request.without("A .npz file holds samples", interpolate=0, traverse=0, canvases=False, single=False, exchange=0)
+    if isinstance(session.model, SamplesClips):
+        raise UserError(f"{session.name} samples clips, and a .npz file holds images: give a folder as output=….")
+    keys = (request.n, request.seed, request.start, label, request.truncation, request.batch_size)
+    return packed_samples(session, *keys)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ class, or the names of its states change."""
 ROWS = 2048
 """Rows of a table that are converted to float64 at once."""
 
-
 MAX_CACHED = 1 << 30
 """Bytes of a statistic at most that are cached: 130,000 images in Inception's features."""
 

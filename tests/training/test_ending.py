@@ -7,9 +7,9 @@ import signal
 import ending_metrics
 import pytest
 import torch
+from started import info, starter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lab.common import runs
 from gan_lab.common.distributed import is_lost_rank
 from gan_lab.common.errors import UserError
 from gan_lab.train import train
@@ -28,22 +28,7 @@ QUICK_SIGNALLED = "+quick.own={_target_: ending_metrics.Signalled, _partial_: tr
 
 @pytest.fixture
 def start(tmp_path):
-    """Trains; gives the run's folder and the exit status."""
-
-    def started(*arguments):
-        status = 0
-        try:
-            train.run(*TINY, f"runs={tmp_path}", *arguments)
-        except SystemExit as ended:
-            status = ended.code
-        (folder,) = tmp_path.glob("*/*")
-        return folder, status
-
-    return started
-
-
-def info(run):
-    return runs.read_json(run / "run.json")
+    return starter(tmp_path, TINY)
 
 
 def lines(run):

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import ending_metrics
 import pytest
 import torch
+from started import info, starter
 
-from gan_lab.common import runs
 from gan_lab.common.errors import UserError
 from gan_lab.train import train
 from gan_lab.training.callbacks.checkpoint import Checkpoint
@@ -81,22 +81,7 @@ def test_its_state_survives_a_resume(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Trains; gives the run's folder and the exit status."""
-
-    def started(*arguments):
-        status = 0
-        try:
-            train.run(*TINY, f"runs={tmp_path}", *arguments)
-        except SystemExit as ended:
-            status = ended.code
-        (folder,) = tmp_path.glob("*/*")
-        return folder, status
-
-    return started
-
-
-def info(run):
-    return runs.read_json(run / "run.json")
+    return starter(tmp_path, TINY)
 
 
 def seen(run, name="last.ckpt"):
