@@ -54,3 +54,22 @@ def memory_table(results: dict[str, Any]) -> list[str]:
             cells = [*(f"{peak:.0f}" for peak in peaks), f"**{measured['recomputed_over_kept']:.2f}**"]
             lines.append(line(name, of, *cells, *(f"{each:.2f}" for each in seconds), result["hardware"]))
     return [*heading(header), *lines, ""]
+
+
+def race_table(results: dict[str, Any]) -> list[str]:
+    """Returns speeds, first steps and peaks of memory beside those of other projects' scripts."""
+    header = ["result", "of", "precision", "images/s: peer", "ours", "ours / peer", "quartiles",
+              "first step (s): peer", "ours", "peak (GiB): peer", "ours", "hardware"]  # fmt: skip
+    lines = []
+    for name, result in results.items():
+        for of, row in result["race"].items():
+            for ours in (key for key in ("ours", "ours_fp32") if key in row):
+                precision = "32-true" if ours == "ours_fp32" else row["precision"]
+                ratio, quartiles = row[ours]["speed_over_peer"], "{:.2f} to {:.2f}".format(*row[ours]["quartiles"])
+                speeds, starts, peaks = (
+                    [f"{row[side][key]:{digits}}" for side in ("peer", ours)]
+                    for key, digits in (("images_per_second", ".3g"), ("first_step_s", ".1f"), ("peak_gib", ".2f"))
+                )
+                cells = [*speeds, f"**{ratio:.2f}**", quartiles, *starts, *peaks]
+                lines.append(line(name, of, precision, *cells, row["hardware"]))
+    return [*heading(header), *lines, ""]

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from gan_lab.common.atomic import abandoned_files
 
-PIXELS, STATISTICS, INDEXES, LEFT_OVER = "pixels", "statistics", "indexes", "left over"
+PIXELS, UNFINISHED, STATISTICS, INDEXES, LEFT_OVER = "pixels", "unfinished", "statistics", "indexes", "left over"
 WHAT = {
     PIXELS: "rendered image sets",
+    UNFINISHED: "image sets that were not read to the end; the next run goes on",
     STATISTICS: "statistics and features of images",
     INDEXES: "checksums and sizes of images' files",
     LEFT_OVER: "parts that killed processes left",
 }
 """Kinds of cached files, and what they are."""
 ENDINGS: dict[str, dict[str, tuple[str, ...]]] = {
-    "pixels": {PIXELS: (".u8", ".npz"), INDEXES: (".content", ".formats")},
+    "pixels": {PIXELS: (".u8", ".npz"), UNFINISHED: (".part", ".notes", ".lock"), INDEXES: (".content", ".formats")},
     "statistics": {STATISTICS: (".safetensors",)},
 }
 """Endings by kind, by folder."""
@@ -76,7 +77,7 @@ def chosen(things: Iterable[Cached], what: str, days: float) -> list[Cached]:
         days: only for "unused".
     """
     before = time.time() - days * DAY
-    wanted = {"pixels": (PIXELS, INDEXES), "statistics": (STATISTICS,)}
+    wanted = {"pixels": (PIXELS, UNFINISHED, INDEXES), "statistics": (STATISTICS,)}
     if what == "unused":
         return [each for each in things if each.used < before or each.kind == LEFT_OVER]
     return [each for each in things if what == "all" or each.kind in (*wanted[what], LEFT_OVER)]

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.types import Batch
-from gan_lab.data.loading.cache import Ragged, Rendered
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.loader import Key
+from gan_lab.data.loading.rendered import Ragged, Rendered
 from gan_lab.data.types import UInt8Array
 
 FLIP, TOP, LEFT, DYNAMIC, STATIC = range(5)

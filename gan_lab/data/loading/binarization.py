@@ -13,9 +13,9 @@ import torch
 
 from gan_lab.common.types import Batch
 from gan_lab.data.loading.batches import DYNAMIC, STATIC
-from gan_lab.data.loading.cache import Rendered, digests
 from gan_lab.data.loading.keyed_random import keyed_grid
 from gan_lab.data.loading.loader import BatchDataset, Key
+from gan_lab.data.loading.rendered import Rendered, digests
 from gan_lab.data.types import Int64Array, UInt8Array
 
 CHUNK = 1 << 17  # values: their random words of 8 bytes fit in a processor's cache

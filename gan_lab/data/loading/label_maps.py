@@ -7,7 +7,7 @@ import numpy as np
 from gan_lab.common.class_names import listed
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.data.loading.cache import Ragged, Rendered
+from gan_lab.data.loading.rendered import Ragged, Rendered
 from gan_lab.data.types import Int64Array
 
 UNKNOWN = 255

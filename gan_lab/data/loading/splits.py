@@ -8,8 +8,8 @@ from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.batches import batches_in_order
-from gan_lab.data.loading.cache import Ragged, Rendered
 from gan_lab.data.loading.keyed_random import permutation
+from gan_lab.data.loading.rendered import Ragged, Rendered
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.types import Int64Array
 

@@ -17,8 +17,9 @@ from gan_lab.common.types import Batch
 from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import ImageBatches
 from gan_lab.data.loading.binarization import DynamicBinarization, static_binarization
-from gan_lab.data.loading.cache import Rendered, render
+from gan_lab.data.loading.cache import render
 from gan_lab.data.loading.loader import BatchDataset, EpochBatchSampler, Key, KeyedLoader, sampler_position
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.loading.splits import (
     SPLITS,
     WHOLE,

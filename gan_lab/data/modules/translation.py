@@ -17,10 +17,11 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
 from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import DomainBatches, RandomCropFlip
-from gan_lab.data.loading.cache import Ragged, Rendered, render
+from gan_lab.data.loading.cache import render
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids, misfit
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
+from gan_lab.data.loading.rendered import Ragged, Rendered
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
 from gan_lab.data.reading.files import ImageFiles, same_format
 from gan_lab.data.reading.image_sets import ImageSet, TwoDomainSource

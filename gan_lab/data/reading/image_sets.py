@@ -70,6 +70,13 @@ class Scan:
         self.notes.update(image.notes)
         self.rows.append(row)
 
+    def extend(self, later: "Scan") -> None:
+        """Adds what was found in the images that follow."""
+        for mine, its in ((self.sizes, later.sizes), (self.modes, later.modes), (self.notes, later.notes)):
+            mine.update(its)
+        self.unreadable |= later.unreadable
+        self.rows += later.rows
+
     def summary(self) -> str:
         """Returns one line: number of images, sizes, modes, remarks, and how many were skipped."""
         by_area = sorted(self.sizes, key=_area)

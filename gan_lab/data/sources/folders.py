@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import parse_size
-from gan_lab.data.loading.cache import Ragged, cache_folder, render
+from gan_lab.data.loading.cache import cache_folder, render
+from gan_lab.data.loading.rendered import Ragged
 from gan_lab.data.loading.splits import SplitView, log_summary
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import Formats, formats_of

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_counts
-from gan_lab.data.loading.cache import Rendered, render
+from gan_lab.data.loading.cache import render
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.loader import Key
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.loading.splits import SPLITS, train_and_test
 from gan_lab.data.reading.clip_sets import ClipSet
 from gan_lab.data.reading.frames import read_array

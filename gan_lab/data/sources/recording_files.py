@@ -14,7 +14,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from PIL import Image
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.loading.cache import Rendered, render
+from gan_lab.data.loading.cache import render
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.frames import ANIMATIONS, ARRAYS, READER, READERS, unreadable
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, remarks

@@ -17,8 +17,8 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
 from gan_lab.data.checks import check_choice, check_counts
-from gan_lab.data.loading.cache import Ragged, Rendered
 from gan_lab.data.loading.keyed_random import permutation
+from gan_lab.data.loading.rendered import Ragged, Rendered
 from gan_lab.data.loading.splits import TEST_SHARE
 from gan_lab.data.reading.clip_sets import ClipSet
 from gan_lab.data.reading.image_sets import remarks

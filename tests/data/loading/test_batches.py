@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from gan_lab.data.loading.batches import ImageBatches
-from gan_lab.data.loading.cache import Rendered
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.reading.image_sets import Scan
 from gan_lab.data.reading.resize import ResizeSpec
 

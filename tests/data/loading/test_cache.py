@@ -4,9 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_lab.common.errors import UserError
-from gan_lab.data.loading.cache import Ragged, Rendered, render
+from gan_lab.data.loading import building, cache
+from gan_lab.data.loading.cache import render
+from gan_lab.data.loading.rendered import Ragged, Rendered
 from gan_lab.data.reading import files
 from gan_lab.data.reading.files import ImageFolder
 from gan_lab.data.reading.image_sets import Scan
@@ -69,7 +72,7 @@ def test_a_cut_file_is_built_again(make_folder, cache_folder, decoded, suffix):
     assert len(decoded) == 4
 
 
-def test_concurrent_builders_do_not_disturb_each_other(make_folder, cache_folder):
+def test_one_of_concurrent_builders_decodes_and_the_others_wait(make_folder, cache_folder, decoded):
     root = make_folder([f"{number}.png" for number in range(20)])
     prints, barrier = [], threading.Barrier(4)
 
@@ -82,8 +85,8 @@ def test_concurrent_builders_do_not_disturb_each_other(make_folder, cache_folder
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(prints) == 4 and len(set(prints)) == 1
-    assert not list(cache_folder.rglob("*.new"))
+    assert len(prints) == 4 and len(set(prints)) == 1 and len(decoded) == 20
+    assert {path.suffix for path in cache_folder.rglob("*.*")} == {".content", ".npz", ".u8"}
 
 
 def test_a_cache_folder_that_cannot_be_written(make_folder, tmp_path):
@@ -139,6 +142,72 @@ def test_padding_is_exact_and_other_sizes_are_resized():
     assert padded.sum() == images.sum(dtype=np.int64)
     constant = render(ArrayImages(np.full_like(images, 9), padding=2), ResizeSpec((40, 24), (40, 24), 3)).pixels
     assert constant.shape == (3, 3, 40, 24) and (constant == 9).all()
+
+
+class Stopped(KeyboardInterrupt):
+    """The user's Ctrl-C."""
+
+
+def cut_short(root, spec, monkeypatch, images):
+    """Reads a folder with portions of two images, and is stopped before the image of this number."""
+    monkeypatch.setattr(building, "PORTION", 2 * 3 * 8 * 8)
+    rest, decode = iter(range(images)), files.decode_image
+
+    def stopping(*arguments):
+        if next(rest, None) is None:
+            raise Stopped
+        return decode(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "decode_image", stopping)
+        patch.setattr(files, "map_in_threads", map)
+        with pytest.raises(Stopped):
+            render(all_of(root), spec)
+
+
+@pytest.mark.parametrize("resize", ["cover", "keep"])
+def test_a_scan_that_is_cut_short_goes_on(make_folder, cache_folder, monkeypatch, decoded, resize):
+    root = make_folder([f"{number}.png" for number in range(10)])
+    Image.new("RGB", (12, 8), (1, 2, 3)).save(root / "3.png")
+    (root / "1.png").write_bytes(b"damaged")
+    monkeypatch.setattr(cache, "MAX_UNREADABLE", 0.1)
+    spec = ResizeSpec((8, 8) if resize == "cover" else None, (8, 8), 3, resize)
+    whole = render(all_of(root), spec, "memory")
+    cut_short(root, spec, monkeypatch, 7)
+    decoded.clear()
+    resumed = render(all_of(root), spec)
+    assert len(decoded) < 6, "the first portions are not read again"
+    assert resumed.fingerprint() == whole.fingerprint() and resumed.scan == whole.scan
+    assert [pixels.tolist() for pixels in resumed.pixels] == [pixels.tolist() for pixels in whole.pixels]
+    assert {path.suffix for path in cache_folder.rglob("*.*")} == {".content", ".npz", ".u8"}
+
+
+@pytest.mark.parametrize("suffix", [".part", ".notes"])
+def test_portions_that_changed_on_disk_are_read_again(make_folder, cache_folder, monkeypatch, decoded, suffix):
+    root = make_folder([f"{number}.png" for number in range(10)])
+    cut_short(root, SPEC, monkeypatch, 9)
+    (file,) = cache_folder.rglob(f"*{suffix}")
+    content = bytearray(file.read_bytes())
+    content[300 if suffix == ".part" else len(content) // 2] ^= 1  # the first portion's last image, or a later line
+    file.write_bytes(content)
+    decoded.clear()
+    resumed = render(all_of(root), SPEC)
+    assert len(decoded) == 10 if suffix == ".part" else 2 < len(decoded) < 10
+    assert resumed.fingerprint() == render(all_of(root), SPEC, "memory").fingerprint()
+
+
+def test_what_is_never_finished_is_cleared_after_a_week(make_folder, cache_folder, monkeypatch):
+    root = make_folder([f"{number}.png" for number in range(10)])
+    cut_short(root, SPEC, monkeypatch, 7)
+    left = [path for path in cache_folder.rglob("*.*") if path.suffix in cache.UNFINISHED]
+    assert len(left) == 2
+    other = make_folder(["a.png"], "other")
+    render(all_of(other), SPEC)
+    assert all(path.exists() for path in left)
+    for path in left:
+        os.utime(path, (0, 0))
+    render(all_of(other), ResizeSpec((4, 4), (4, 4), 3))
+    assert not any(path.exists() for path in left)
 
 
 def test_what_killed_scans_left_is_cleared_by_the_next(make_folder, cache_folder):

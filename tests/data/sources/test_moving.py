@@ -9,8 +9,8 @@ import torch
 from gan_lab.common.capabilities import RealClips
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
-from gan_lab.data.loading.cache import Rendered
 from gan_lab.data.loading.keyed_random import keyed_uniform
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.reading.image_sets import Scan
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.sources.moving import MovingDigitClips, read_test_file

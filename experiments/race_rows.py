@@ -1,0 +1,147 @@
+"""The rows of race.py: a script of another project, as published, and gan_lab's command for the same work."""
+
+import gzip
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+PHOTOS = 256
+"""Side of the JPEGs that are drawn, in pixels."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training step of two programs.
+
+    Args:
+        peer: the script, relative to the folder of checkouts, and its arguments; {data} stands for the drawn data.
+        ours: overrides of ``gan_lab.train``.
+        batch: examples in an iteration, of both.
+        draws: writes the data into a folder.
+        place: where the script is started, in a folder of its own.
+        link: where it looks for the data, in this folder, if it takes no path.
+        path: the checkout that must be importable.
+        files: what the script finds where it starts.
+    """
+
+    peer: Sequence[str]
+    ours: Sequence[str]
+    batch: int
+    draws: Callable[[Path], None]
+    place: str = "."
+    link: str | None = None
+    path: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def photographs(folder: Path) -> None:
+    """Writes 256 JPEGs into one class, as torchvision's ImageFolder wants it."""
+    _draw(folder / "all", 256)
+
+
+def two_domains(folder: Path) -> None:
+    for number, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        _draw(folder / name, 64 if name.startswith("train") else 8, seed=number)
+
+
+def pairs(folder: Path) -> None:
+    """Writes JPEGs whose halves are a pair, as the repository's aligned data are."""
+    for number, name in enumerate(("train", "test")):
+        _draw(folder / name, 64 if name == "train" else 8, seed=number, width=2 * PHOTOS)
+
+
+def _draw(folder: Path, count: int, seed: int = 0, width: int = PHOTOS) -> None:
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(seed)
+    for number in range(count):
+        small = Image.fromarray(noise.integers(0, 256, (16, 16 * width // PHOTOS, 3), dtype=np.uint8))
+        small.resize((width, PHOTOS), Image.Resampling.BICUBIC).save(folder / f"{number:05d}.jpg", quality=90)
+
+
+def digits(folder: Path) -> None:
+    """Writes files in MNIST's format with random digits: how fast a step is does not depend on them."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    noise = np.random.default_rng(0)
+    for name, count in (("train", 60000), ("t10k", 10000)):
+        images = noise.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = noise.integers(0, 10, count, np.uint8)
+        for kind, values, magic in (("images-idx3", images, 2051), ("labels-idx1", labels, 2049)):
+            header = np.array([magic, *values.shape], ">i4").tobytes()
+            (raw / f"{name}-{kind}-ubyte").write_bytes(header + values.tobytes())
+            with gzip.open(raw / f"{name}-{kind}-ubyte.gz", "wb", compresslevel=1) as stream:
+                stream.write(header + values.tobytes())
+
+
+def clips(folder: Path) -> None:
+    """Writes what OpenSTL reads for Moving MNIST: digits, and a few test clips."""
+    digits(folder)
+    target = folder / "moving_mnist"
+    target.mkdir()
+    shutil.copy(folder / "MNIST" / "raw" / "train-images-idx3-ubyte.gz", target)
+    noise = np.random.default_rng(0)
+    np.save(target / "mnist_test_seq.npy", noise.integers(0, 256, (20, 64, 64, 64), np.uint8))
+
+
+TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL = (
+    "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL",
+)  # fmt: skip
+"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907."""
+
+FOLDER = ["data=folder", "data.root={data}"]
+MNIST = ["data=mnist", "data.root={data}", "data.size=28"]
+ON_CPU = ["--gpu_ids", "-1", "--display_id", "-1", "--no_html", "--dataroot", "{data}"]
+FORECAST = ["data=moving_digits", "data.root={data}", "batch_size=4", "model.network.maps=64", "model.network.layers=2"]
+
+
+def _translation(model: str, side: int, *more: str) -> list[str]:
+    load = str(round(side * 286 / 256))
+    return [f"{CYCLEGAN}/train.py", *ON_CPU, "--model", model, "--load_size", load, "--crop_size", str(side), *more]
+
+
+def _forecast(method: str) -> Row:
+    own = f"method = '{method}'\nnum_hidden = '64,64'\nfilter_size = 5\nstride = 1\npatch_size = 4\nlayer_norm = 0\n"
+    own += "reverse_scheduled_sampling = 0\nscheduled_sampling = 1\nsampling_stop_iter = 50000\n"
+    own += "sampling_start_value = 1.0\nsampling_changing_rate = 0.00002\nr_sampling_step_1 = 25000\n"
+    own += "r_sampling_step_2 = 50000\nr_exp_alpha = 5000\nlr = 5e-4\nbatch_size = 4\nsched = 'onecycle'\n"
+    peer = [f"{OPENSTL}/tools/train.py", "-d", "mmnist", "-m", method, "-b", "4", "--device", "cpu"]
+    peer += ["--no_display_method_info", "--data_root", "{data}", "-c", "config.py", "--ex_name", "race"]
+    return Row(peer, [f"model={method.lower()}", *FORECAST], 4, clips, path=OPENSTL, files={"config.py": own})
+
+
+ROWS: dict[str, Row] = {
+    "dcgan": Row(
+        [f"{TORCH_EXAMPLES}/dcgan/main.py", "--dataset", "folder", "--dataroot", "{data}"],
+        ["model=dcgan", *FOLDER, "data.size=64", "batch_size=64"], 64, photographs,
+    ),
+    "gan": Row(
+        [f"{PYTORCH_GAN}/gan/gan.py"], ["model=gan", *MNIST, "batch_size=64"], 64, digits, "code/gan", "data/mnist",
+    ),
+    "wgan_gp": Row(
+        [f"{PYTORCH_GAN}/wgan_gp/wgan_gp.py"], ["model=wgan_gp", "network=mlp", *MNIST, "batch_size=64"], 64, digits,
+        "code/wgan_gp", "data/mnist",
+    ),
+    "vae": Row(
+        [f"{TORCH_EXAMPLES}/vae/main.py"],
+        ["model=vae", *MNIST, "batch_size=128", "likelihood=bernoulli", "data.binarize=dynamic", "coder.widths=[400]"],
+        128, digits, "vae", "data",
+    ),
+    "cyclegan_128": Row(
+        _translation("cycle_gan", 128, "--netG", "resnet_6blocks"),
+        ["model=cyclegan", "data=unpaired", "data.root={data}", "data.size=128"], 1, two_domains,
+    ),
+    "cyclegan_256": Row(
+        _translation("cycle_gan", 256), ["model=cyclegan", "data=unpaired", "data.root={data}", "data.size=256"], 1,
+        two_domains,
+    ),
+    "pix2pix_256": Row(
+        _translation("pix2pix", 256, "--direction", "BtoA"),
+        ["model=pix2pix", "data=paired", "data.root={data}", "data.size=256"], 1, pairs,
+    ),
+    "convlstm": _forecast("ConvLSTM"),
+    "predrnn": _forecast("PredRNN"),
+}  # fmt: skip
