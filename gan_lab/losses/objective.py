@@ -98,11 +98,6 @@ class AdversarialObjective:
             refuse_batch_norm(name, network, self.penalties)
         self.mixes = not all(map(is_per_sample, discriminators.values()))
 
-    @property
-    def differentiates_twice(self) -> bool:
-        """True if a penalty is the gradient of a gradient, which torch.compile does not support."""
-        return any(penalty.per_sample for penalty in self.penalties.values())
-
     def extra_state(self) -> dict[str, Stateful]:
         """Returns the penalties that have a state, by name."""
         return {name: penalty for name, penalty in self.penalties.items() if isinstance(penalty, Stateful)}
@@ -129,6 +124,12 @@ class AdversarialObjective:
             UserError: for a penalty between images of different sizes.
         """
         due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
+        with uncompiled() if any(penalty.per_sample for penalty in due.values()) else contextlib.nullcontext():
+            return self._d(discriminator, real, fake, noise, due)
+
+    def _d(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, noise: RandomStream, due: Mapping[str, Penalty]
+    ) -> Losses:
         points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
         if isinstance(discriminator, OfImages) and not points and self._joins(real, fake):
             real_logits, fake_logits = discriminator(torch.cat([real, fake])).chunk(2)
@@ -193,6 +194,11 @@ def _logits(discriminator: Discriminator, images: Tensor, differentiable: bool) 
     images = images.detach().float().requires_grad_()
     with in_float32(images):
         return images, discriminator(images)
+
+
+def uncompiled() -> contextlib.AbstractContextManager[object]:
+    """Runs compiled networks as they are: torch.compile has no gradients of gradients."""
+    return torch.compiler.set_stance("force_eager")
 
 
 @contextlib.contextmanager

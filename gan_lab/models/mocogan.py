@@ -125,8 +125,7 @@ class MoCoGAN(AlternatingModule):
         return self.objective.extra_state()
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        discriminators = [self.frame_discriminator, self.clip_discriminator]
-        return [self.generator, *([] if self.objective.differentiates_twice else discriminators)]
+        return [self.generator, self.frame_discriminator, self.clip_discriminator]
 
     @property
     def num_labels(self) -> int:

@@ -116,4 +116,4 @@ class VAEGAN(Autoencoder):
         return self.objective.extra_state()
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        return [self.encoder, self.decoder, *([] if self.objective.differentiates_twice else [self.discriminator])]
+        return [self.encoder, self.decoder, self.discriminator]

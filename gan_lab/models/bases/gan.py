@@ -129,7 +129,7 @@ class GANModule(AlternatingModule):
         return {**self.objective.extra_state(), **pool}
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        return [self.generator] if self.objective.differentiates_twice else [self.generator, self.discriminator]
+        return [self.generator, self.discriminator]
 
     def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
         """Returns images (n, C, H, W) by the averaged generator, given latents (n, Z) and labels (n,)."""

@@ -63,8 +63,7 @@ class TranslationModule(AlternatingModule):
             self.objective.project(*self.trainable(phase))
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        discriminators = [] if self.objective.differentiates_twice else self.discriminators
-        return [getattr(self, name) for name in (*self.directions, *discriminators)]
+        return [getattr(self, name) for name in (*self.directions, *self.discriminators)]
 
     def set_inference_options(self, dropout: bool | None = None, batch_statistics: bool | None = None) -> None:
         """Turns dropout and the use of batch statistics on or off when translating; None keeps the setting."""
