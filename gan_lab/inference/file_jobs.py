@@ -56,7 +56,7 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], PassedO
 
 
 def _single(source: Path, output: Path, target: Domain) -> Job:
-    entry = Entry((source.name,), source)
+    entry = Entry((source.name,), str(source))
     if output.is_dir() or output.suffix.lower() not in IMAGE_SUFFIXES:
         return Job(entry, output / source.with_suffix(image_files.output_suffix(source.suffix, target)).name)
     if image_files.output_suffix(output.suffix, target) != output.suffix:
@@ -76,7 +76,7 @@ def folder_of(output: Path) -> Path:
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
     """Each name once, and none that leads out of the output folder: a zip may hold ``/x.png``, and that twice."""
-    relative = [Entry(tuple(p for p in e.parts if p != "/"), e.file, e.member, e.checksum) for e in entries]
+    relative = [Entry(tuple(p for p in e.parts if p != "/"), e.path, e.member, e.checksum) for e in entries]
     return list({entry.parts: entry for entry in relative}.values())
 
 

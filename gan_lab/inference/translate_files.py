@@ -262,7 +262,7 @@ class TranslationJob:
         self.report.present.append(job.name)
         if self.sheet is None:
             return
-        output = Entry((job.output.name,), job.output)
+        output = Entry((job.output.name,), str(job.output))
         for column, entry, domain in (
             ("input", job.entry, self.there.source),
             ("output", output, self.there.target),

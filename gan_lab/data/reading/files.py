@@ -1,5 +1,6 @@
 """Image sets in folders and zips, with or without class subfolders and splits."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ class ImageFiles:
         return sum(entry.parts[-1].lower().endswith(JPEG_SUFFIXES) for entry in self.entries)
 
     def _hash_of_files(self, cache_folder: Path) -> str:
-        zips = [Entry((), file) for file in sorted({entry.file for entry in self.entries if entry.member is not None})]
+        zips = [Entry((), path) for path in sorted({entry.path for entry in self.entries if entry.member is not None})]
         stamps = _digest(_stamp(entry) for entry in (*self.entries, *zips))
         known = cache_folder / f"{stamps}.content"
         content = _known_content(known)
@@ -209,7 +210,7 @@ def _stamp(entry: Entry) -> str:
     if entry.member is not None:
         return f"{entry.name} {entry.checksum}"
     try:
-        found = entry.file.stat()
+        found = os.stat(entry.path)  # noqa: PTH116 (a Path of each of a million files takes seconds)
     except OSError as error:
         return f"{entry.name} {error.errno}"
     # ctime catches bytes replaced under a kept modification time

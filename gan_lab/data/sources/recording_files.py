@@ -57,7 +57,7 @@ class Recording:
 
     @property
     def _files(self) -> ImageFiles:
-        return ImageFiles([Entry((file.name,), file) for file in self.stills or (self.path,)])
+        return ImageFiles([Entry((file.name,), str(file)) for file in self.stills or (self.path,)])
 
     def take(self, rows: Int64Array) -> "Recording":
         """Refuses to select frames, because they are only known when they are decoded.

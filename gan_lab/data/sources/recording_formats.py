@@ -32,6 +32,6 @@ def _is_grey(recording: Recording, cache: Path | None) -> bool:
     if not recording.stills and suffix in ARRAYS:
         shape = read_array(recording.path, "frames").shape
         return len(shape) == 3 or 3 not in (shape[1], shape[-1])
-    files = [Entry((file.name,), file) for file in recording.stills or (recording.path,)]
+    files = [Entry((file.name,), str(file)) for file in recording.stills or (recording.path,)]
     formats = formats_of(ImageFiles(files), cache)
     return len(formats) > 0 and formats.channels == 1

@@ -82,7 +82,7 @@ def test_headers_are_kept_until_a_file_changes_and_damage_is_found(tmp_path, mon
 
 
 def test_jpegs_are_reduced_by_their_decoder_only_among_themselves(tmp_path):
-    jpeg, other = ([Entry((name,), tmp_path / name)] for name in ("a.JPG", "b.png"))
+    jpeg, other = ([Entry((name,), str(tmp_path / name))] for name in ("a.JPG", "b.png"))
     assert same_format([ImageFiles(jpeg), ImageFiles(jpeg)]) and same_format([ImageFiles(other)]) and same_format([])
     assert not same_format([ImageFiles(jpeg), ImageFiles(other)]) and not same_format([ImageFiles(jpeg + other)])
 
