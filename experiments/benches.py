@@ -73,3 +73,21 @@ def race_table(results: dict[str, Any]) -> list[str]:
                 cells = [*speeds, f"**{ratio:.2f}**", quartiles, *starts, *peaks]
                 lines.append(line(name, of, precision, *cells, row["hardware"]))
     return [*heading(header), *lines, ""]
+
+
+def quality_table(results: dict[str, Any]) -> list[str]:
+    """Returns the minutes of processor time until samples are good."""
+    header = ["result", "images", "goal", "program", "minutes to the goal", "best", "hardware"]
+    lines = []
+    for name, result in results.items():
+        for images, programs in result["time_to_quality"].items():
+            for program, found in programs.items():
+                ((metric, goal),) = found["goal"].items()
+                values = [each[metric] for each in found["found"].values()]
+                best = min(values) if metric.startswith("fd") else max(values)
+                minutes, last = found["minutes_to_goal"], max(map(float, found["found"]))
+                reached = f"**{minutes:g}**" if minutes is not None else f"not in {last:g}"
+                lines.append(
+                    line(name, images, f"{metric} {goal:g}", program, reached, f"{best:.2f}", result["hardware"])
+                )
+    return [*heading(header), *lines, ""]

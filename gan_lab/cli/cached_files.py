@@ -21,7 +21,11 @@ WHAT = {
 }
 """Kinds of cached files, and what they are."""
 ENDINGS: dict[str, dict[str, tuple[str, ...]]] = {
-    "pixels": {PIXELS: (".u8", ".npz"), UNFINISHED: (".part", ".notes", ".lock"), INDEXES: (".content", ".formats")},
+    "pixels": {
+        PIXELS: (".u8", ".packed", ".npz"),
+        UNFINISHED: (".part", ".notes", ".lock"),
+        INDEXES: (".content", ".formats"),
+    },
     "statistics": {STATISTICS: (".safetensors",)},
 }
 """Endings by kind, by folder."""

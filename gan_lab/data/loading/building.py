@@ -8,6 +8,7 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.integrity import seal_bytes, unseal_bytes
 from gan_lab.data.loading.rendered import DIGEST, digest
+from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet, Scan
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -31,41 +33,49 @@ class Portion:
 
     Args:
         images: how many were looked at, readable or not.
-        num_bytes: bytes of the pixels of the readable ones.
-        crc: CRC-32 of these pixels.
+        crc: CRC-32 of what was written for them.
         scan: facts about the files.
         hashes: a hash of each readable image.
-        sizes: height and width of each readable image.
+        sizes: height and width of each readable image, and the bytes that were written for it.
     """
 
     images: int = 0
-    num_bytes: int = 0
     crc: int = 0
     scan: Scan = field(default_factory=Scan)
     hashes: bytearray = field(default_factory=bytearray)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
+    sizes: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def add(self, row: int, image: DecodedImage | DamagedImage, spec: ResizeSpec, stream: BinaryIO) -> None:
-        """Writes an image's pixels, if it is readable, and notes what is known of it."""
+    def add(
+        self,
+        row: int,
+        image: DecodedImage | DamagedImage,
+        content: bytes | None,
+        spec: ResizeSpec,
+        stream: BinaryIO,
+    ) -> None:
+        """Writes an image's pixels, or the content of its file, if it is readable, and notes what is known of it."""
         self.images += 1
         if isinstance(image, DamagedImage):
             self.scan.unreadable[image.name] = image.reason
             return
-        pixels = np.ascontiguousarray(image.pixels).data
-        stream.write(pixels)
-        self.num_bytes += pixels.nbytes
-        self.crc = crc32(pixels, self.crc)
+        written = np.ascontiguousarray(image.pixels).data if content is None else memoryview(content)
+        stream.write(written)
+        self.crc = crc32(written, self.crc)
         self.scan.add(row, image)
         self.hashes += digest(image.pixels, spec)
-        self.sizes.append((image.pixels.shape[1], image.pixels.shape[2]))
+        self.sizes.append((*image.pixels.shape[1:], written.nbytes))
 
     def extend(self, later: "Portion") -> None:
         """Joins the portion that follows; ``crc`` stays that of the first."""
         self.images += later.images
-        self.num_bytes += later.num_bytes
         self.scan.extend(later.scan)
         self.hashes += later.hashes
         self.sizes += later.sizes
+
+    @property
+    def num_bytes(self) -> int:
+        """The bytes that were written."""
+        return sum(length for _, _, length in self.sizes)
 
     @property
     def digests(self) -> UInt8Array:
@@ -75,7 +85,12 @@ class Portion:
     @property
     def shapes(self) -> Int64Array:
         """Height and width of each readable image, int64 (N, 2)."""
-        return np.array(self.sizes, np.int64).reshape(-1, 2)
+        return np.array(self.sizes, np.int64).reshape(-1, 3)[:, :2]
+
+    @property
+    def lengths(self) -> Int64Array:
+        """The bytes that were written for each readable image, int64 (N,)."""
+        return np.array(self.sizes, np.int64).reshape(-1, 3)[:, 2]
 
     def to_line(self) -> bytes:
         """Returns one sealed line."""
@@ -93,20 +108,32 @@ class Portion:
         if content == line.rstrip(b"\n"):
             raise ValueError("it has no checksum")
         plain = json.loads(content)
-        sizes = [(height, width) for height, width in plain["sizes"]]
+        sizes = [(height, width, length) for height, width, length in plain["sizes"]]
         known = {"scan": Scan.from_dict(plain["scan"]), "hashes": bytearray(b64decode(plain["hashes"])), "sizes": sizes}
         return cls(**{**plain, **known})
 
 
-def portions(images: ImageSet, spec: ResizeSpec, stream: BinaryIO, start: int = 0) -> Iterator[Portion]:
-    """Writes the pixels of the images from number ``start`` on, and yields what was found in each portion of them."""
+def portions(
+    images: ImageSet, spec: ResizeSpec, stream: BinaryIO, start: int = 0, packed: bool = False
+) -> Iterator[Portion]:
+    """Writes the images from number ``start`` on, and yields what was found in each portion of them.
+
+    Args:
+        images: the set; files, if ``packed``.
+        spec: size, channels, and how images get them.
+        stream: gets the pixels.
+        start: number of the first image.
+        packed: write the content of the files in place of the pixels.
+    """
     rest = images.take(np.arange(start, len(images))) if start else images
-    found = Portion()
-    for row, image in enumerate(rest.render(spec), start):
-        found.add(row, image, spec, stream)
-        if found.num_bytes >= PORTION:
+    contents = rest.contents() if packed and isinstance(rest, ImageFiles) else repeat(None)
+    found, written = Portion(), 0
+    for row, (image, content) in enumerate(zip(rest.render(spec), contents, strict=False), start):
+        found.add(row, image, content, spec, stream)
+        written += found.sizes[-1][2] if isinstance(image, DecodedImage) else 0
+        if written >= PORTION:
             yield found
-            found = Portion()
+            found, written = Portion(), 0
     yield found
 
 
@@ -118,14 +145,15 @@ def write_pixels(images: ImageSet, spec: ResizeSpec, stream: BinaryIO) -> Portio
     return whole
 
 
-def build(images: ImageSet, spec: ResizeSpec, pixels: Path, notes: Path) -> Portion:
+def build(images: ImageSet, spec: ResizeSpec, pixels: Path, notes: Path, packed: bool = False) -> Portion:
     """Writes the pixels of a set into a file; goes on with what an earlier call left there.
 
     Args:
-        images: the set.
+        images: the set; files, if ``packed``.
         spec: size, channels, and how images get them.
         pixels: the file of pixels.
         notes: the file of notes.
+        packed: write the content of the files in place of the pixels.
 
     Raises:
         OSError: if the disk is full, or a file cannot be written. What is complete stays for a later call.
@@ -135,11 +163,13 @@ def build(images: ImageSet, spec: ResizeSpec, pixels: Path, notes: Path) -> Port
     if whole.images:
         rank_zero_info(f"Images 1 to {whole.images:,} of {len(images):,} were read before.")
     with pixels.open("r+b") as stream, notes.open("ab") as lines:
-        if spec.fixed_size and hasattr(os, "posix_fallocate"):  # a full disk is reported now, not hours later
+        if (
+            spec.fixed_size and not packed and hasattr(os, "posix_fallocate")
+        ):  # a full disk is reported now, not hours later
             height, width = spec.target_size
             os.posix_fallocate(stream.fileno(), 0, len(images) * spec.channels * height * width)
         stream.seek(whole.num_bytes)
-        for found in portions(images, spec, stream, whole.images):
+        for found in portions(images, spec, stream, whole.images, packed):
             _sync(stream)
             lines.write(found.to_line())
             _sync(lines)
@@ -150,7 +180,7 @@ def build(images: ImageSet, spec: ResizeSpec, pixels: Path, notes: Path) -> Port
 
 def _noted(pixels: Path, notes: Path) -> Portion:
     """Returns what the portions that are complete have, and cuts the notes behind them."""
-    whole, length = Portion(), 0
+    whole, length, position = Portion(), 0, 0
     if not notes.exists():
         return whole
     with notes.open("rb") as lines:
@@ -159,10 +189,10 @@ def _noted(pixels: Path, notes: Path) -> Portion:
                 found = Portion.from_line(line)
             except (ValueError, KeyError, TypeError):
                 break
-            if _crc(pixels, whole.num_bytes, found.num_bytes) != found.crc:
+            if _crc(pixels, position, found.num_bytes) != found.crc:
                 break
             whole.extend(found)
-            length += len(line)
+            length, position = length + len(line), position + found.num_bytes
     os.truncate(notes, length)
     return whole
 

@@ -1,9 +1,10 @@
 """Rendered pixels: uint8, in memory or in a memory-mapped file keyed by content and transform.
 
-A cached set consists of two files: ``<key>.u8`` has the raw pixels, ``<key>.npz`` the rest and the checksum of the
-pixels. The second is renamed into place last, when both are complete; a reader therefore sees complete sets only. Both
-are verified when a set is loaded; a set that is not as it was written is built anew. One process builds a set, and
-others wait for it. Until it is complete, ``<key>.part`` has the pixels, and ``<key>.notes`` says how far they are.
+A cached set consists of two files: ``<key>.u8`` has the raw pixels, or ``<key>.packed`` the bytes of the image files;
+``<key>.npz`` has the rest and the checksum of the first, and is renamed into place last. A reader therefore sees
+complete sets only. Both are verified when a set is loaded; a set that is not as it was written is built anew. One
+process builds a set, and others wait for it. Until it is complete, ``<key>.part`` has what is written, and
+``<key>.notes`` says how far that is.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -24,14 +26,21 @@ from gan_lab.common.atomic import abandoned_files, atomic_write, mark_used
 from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import checksum, is_whole, seal_zip
 from gan_lab.data.loading.building import Portion, build, write_pixels
-from gan_lab.data.loading.rendered import DIGEST, Rendered, mapped, shaped
+from gan_lab.data.loading.rendered import DIGEST, Packed, Ragged, Rendered, mapped, shaped
+from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.image_sets import ImageSet, Scan
 from gan_lab.data.reading.images import READER, reason
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.data.types import Int64Array
+from gan_lab.data.types import Int64Array, UInt8Array
 
-FORMAT = 2
+FORMAT = 3
 """Version of the cached files."""
+
+CACHES = ("auto", "memory", "disk", "packed")
+"""Where decoded pixels, or files, are kept."""
+
+PIXELS, PACKED = ".u8", ".packed"
+"""Endings of files of raw pixels, and of packed image files."""
 
 LARGE = 1 << 30
 """Bytes above which pixels are cached on disk even if rendering is fast."""
@@ -55,22 +64,26 @@ def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str 
     Args:
         images: the set.
         spec: size, channels, and how images get them.
-        cache: "memory", "disk", or "auto": disk for files and for more than 1 GiB.
+        cache: "memory", "disk", or "auto": disk for files and for more than 1 GiB; "packed": the files as they are, on
+            disk, which are decoded whenever they are read.
         folder: of the cache; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
 
     Raises:
-        UserError: if more than 1 % of the images cannot be read, or the disk is full.
+        UserError: if more than 1 % of the images cannot be read, the disk is full, or images to be packed are not in
+            files.
     """
+    if cache == "packed" and not isinstance(images, ImageFiles):
+        raise UserError("data.cache=packed keeps image files as they are, and these images are in none: give disk.")
     large = len(images) * spec.channels * spec.target_size[0] * spec.target_size[1] > LARGE
     if cache == "memory" or (cache == "auto" and not (large or images.cacheable)):
         return _in_memory(images, spec)
     folder = cache_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _on_disk(images, spec, folder)
+        return _on_disk(images, spec, folder, cache == "packed")
     except OSError as error:
         failure = f"Pixels cannot be cached in {folder} ({error.strerror or error})"
-        if cache == "disk":
+        if cache in ("disk", "packed"):
             raise UserError(f"{failure}: set data.cache_dir, or data.cache=memory.") from error
         rank_zero_warn(f"{failure}: they stay in memory.")
         return _in_memory(images, spec)
@@ -88,8 +101,8 @@ def _in_memory(images: ImageSet, spec: ResizeSpec) -> Rendered:
     return Rendered(pixels, found.digests, _labels(images, found.scan), found.scan, spec)
 
 
-def _on_disk(images: ImageSet, spec: ResizeSpec, folder: Path) -> Rendered:
-    raw = folder / f"{_key(images.content_hash(folder), spec)}.u8"
+def _on_disk(images: ImageSet, spec: ResizeSpec, folder: Path, packed: bool) -> Rendered:
+    raw = folder / f"{_key(images.content_hash(folder), spec)}{PACKED if packed else PIXELS}"
     known = _load(images, spec, raw)
     if known is None:
         _clear_abandoned(folder)
@@ -133,12 +146,21 @@ def _load(images: ImageSet, spec: ResizeSpec, raw: Path) -> Rendered | None:
             digests, shapes, scan = kept["digests"], kept["shapes"], Scan.from_dict(json.loads(str(kept["scan"])))
             if "checksum" not in kept or str(kept["checksum"]) != checksum(raw):
                 raise ValueError("its pixels have another checksum, or none")
-        pixels = shaped(mapped(raw, (_num_bytes(shapes, spec),)), shapes, spec)
+            pixels = _pixels(images, spec, raw, shapes, kept["lengths"])
         mark_used(rest)
         return Rendered(pixels, digests, _labels(images, scan), scan, spec)
     except Exception as problem:  # a damaged file can raise anything
         rank_zero_warn(f"The cached pixels {raw} cannot be used ({reason(problem)}), and are built anew.")
         return None
+
+
+def _pixels(
+    images: ImageSet, spec: ResizeSpec, raw: Path, shapes: Int64Array, lengths: Int64Array
+) -> UInt8Array | Ragged:
+    flat = mapped(raw, (int(lengths.sum()),))
+    if isinstance(images, ImageFiles) and raw.suffix == PACKED:
+        return Packed(flat, lengths, shapes, replace(spec, half=images.half))
+    return shaped(flat, shapes, spec)
 
 
 def _clear_abandoned(folder: Path) -> None:
@@ -151,10 +173,6 @@ def _clear_abandoned(folder: Path) -> None:
                 path.unlink()
 
 
-def _num_bytes(shapes: Int64Array, spec: ResizeSpec) -> int:
-    return int(spec.channels * shapes.prod(1).sum())
-
-
 def _key(content: str, spec: ResizeSpec) -> str:
     return blake2b(f"{FORMAT} {READER} {PIL.__version__} {content} {spec}".encode(), digest_size=DIGEST).hexdigest()
 
@@ -162,7 +180,7 @@ def _key(content: str, spec: ResizeSpec) -> str:
 def _build(images: ImageSet, spec: ResizeSpec, raw: Path) -> None:
     part, notes = (raw.with_suffix(suffix) for suffix in UNFINISHED)
     try:
-        found = _checked(build(images, spec, part, notes), images, spec)
+        found = _checked(build(images, spec, part, notes, raw.suffix == PACKED), images, spec)
     except UserError:
         part.unlink()
         notes.unlink()
@@ -170,8 +188,10 @@ def _build(images: ImageSet, spec: ResizeSpec, raw: Path) -> None:
     written = checksum(part)
     part.replace(raw)
     with atomic_write(raw.with_suffix(".npz")) as file:
-        scan = json.dumps(found.scan.to_dict())
-        np.savez(file, digests=found.digests, shapes=found.shapes, scan=scan, checksum=written)
+        np.savez(
+            file, digests=found.digests, shapes=found.shapes, lengths=found.lengths, checksum=written,
+            scan=json.dumps(found.scan.to_dict()),
+        )  # fmt: skip
         seal_zip(file)
     notes.unlink()
 

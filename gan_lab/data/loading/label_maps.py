@@ -1,30 +1,27 @@
 """The class ids in the pixels of label maps, and whether they are those of the classes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gan_lab.common.class_names import listed
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.data.loading.rendered import Ragged, Rendered
+from gan_lab.data.loading.batches import batches_in_order
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.types import Int64Array
 
 UNKNOWN = 255
 """The id of pixels without a class in most public sets of label maps."""
-
-CHUNK = 1 << 24
-"""Pixels that are counted at once."""
 
 
 def count_ids(sets: Sequence[Rendered]) -> dict[int, int]:
     """Returns the number of pixels with each class id that occurs, by id."""
     counts: Int64Array = np.zeros(256, np.int64)
     for rendered in sets:
-        pixels = rendered.pixels
-        flat = pixels.flat if isinstance(pixels, Ragged) else pixels.reshape(-1)
-        for start in range(0, flat.size, CHUNK):
-            counts += np.bincount(flat[start : start + CHUNK], minlength=256)
+        for maps in batches_in_order(replace(rendered, spec=replace(rendered.spec, size=None))):
+            counts += np.bincount(maps.numpy().reshape(-1), minlength=256)
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from gan_lab.common.capabilities import Identity
 from gan_lab.data.reading.image_sets import Scan
+from gan_lab.data.reading.images import decode_image
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -40,8 +43,31 @@ class Ragged:
         (height, width), end = self.shapes[row], self.ends[row]
         return self.flat[end - self.channels * height * width : end].reshape(self.channels, height, width)
 
-    def __reduce__(self) -> tuple[Callable[..., "Ragged"], tuple[Stored, Int64Array, int]]:
+    def __reduce__(self) -> tuple[Callable[..., "Ragged"], tuple[object, ...]]:
         return _unpickle_ragged, (_as_file(self.flat), self.shapes, self.channels)
+
+
+class Packed(Ragged):
+    """Images that are decoded whenever they are read, from the bytes of their files, stored one after another.
+
+    Args:
+        flat: the bytes of all files, uint8.
+        lengths: bytes of each file, int64 (N,).
+        shapes: height and width of each image, int64 (N, 2).
+        spec: how an image gets them.
+    """
+
+    def __init__(self, flat: UInt8Array, lengths: Int64Array, shapes: Int64Array, spec: ResizeSpec) -> None:
+        super().__init__(flat, shapes, spec.channels)
+        self.lengths, self.spec, self.ends = lengths, spec, np.cumsum(lengths)
+
+    def __getitem__(self, row: int) -> UInt8Array:
+        """Returns one image, uint8 (C, H, W)."""
+        end = self.ends[row]
+        return decode_image(BytesIO(self.flat[end - self.lengths[row] : end].tobytes()), self.spec).pixels
+
+    def __reduce__(self) -> tuple[Callable[..., "Packed"], tuple[object, ...]]:
+        return _unpickle_packed, (_as_file(self.flat), self.lengths, self.shapes, self.spec)
 
 
 @dataclass(frozen=True)
@@ -49,7 +75,7 @@ class Rendered:
     """The pixels of an image set.
 
     Args:
-        pixels: uint8 (N, C, H, W), readable images only; ``Ragged`` if their sizes differ.
+        pixels: uint8 (N, C, H, W), readable images only; ``Ragged`` if their sizes differ, or if they are ``Packed``.
         digests: uint8 (N, 16), a hash of each image's center crop.
         labels: int64 (N,), or None.
         scan: facts about the files.
@@ -67,10 +93,11 @@ class Rendered:
 
     def fingerprint(self) -> str:
         """Returns a hash of the center crops, equal if and only if all their pixels are."""
-        if isinstance(self.pixels, Ragged):
-            shape = self.pixels.shapes.tobytes()
+        if self.one_size is None:
+            shape = self.shapes.tobytes()
         else:
-            shape = f"{self.spec.center_crop(self.pixels).shape}".encode()
+            size = self.spec.size or self.one_size
+            shape = f"{(len(self), self.spec.channels, *size)}".encode()
         return blake2b(shape + self.digests.tobytes(), digest_size=DIGEST).hexdigest()
 
     def identity(self, labelled: bool = False) -> Identity:
@@ -78,6 +105,14 @@ class Rendered:
         labels = self.labels.tobytes() if labelled and self.labels is not None else b""
         whole = blake2b(self.fingerprint().encode() + labels, digest_size=DIGEST).hexdigest()
         return {"count": len(self), "hash": whole}
+
+    @cached_property
+    def one_size(self) -> tuple[int, int] | None:
+        """Height and width of all images; None if they differ."""
+        if not isinstance(self.pixels, Ragged):
+            return self.pixels.shape[2], self.pixels.shape[3]
+        shapes = self.pixels.shapes
+        return None if (shapes != shapes[:1]).any() or not len(shapes) else (int(shapes[0, 0]), int(shapes[0, 1]))
 
     @property
     def shapes(self) -> Int64Array:
@@ -102,6 +137,10 @@ def _from_file(stored: Stored) -> UInt8Array:
 
 def _unpickle_ragged(flat: Stored, shapes: Int64Array, channels: int) -> Ragged:
     return Ragged(_from_file(flat), shapes, channels)
+
+
+def _unpickle_packed(flat: Stored, lengths: Int64Array, shapes: Int64Array, spec: ResizeSpec) -> Packed:
+    return Packed(_from_file(flat), lengths, shapes, spec)
 
 
 def _unpickle_rendered(

@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.batches import batches_in_order
 from gan_lab.data.loading.keyed_random import permutation
-from gan_lab.data.loading.rendered import Ragged, Rendered
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.types import Int64Array
 
@@ -62,10 +62,7 @@ class SplitView:
     def one_size(self, split: str) -> tuple[int, int] | None:
         """Returns the height and width of the images of a split; None if they differ."""
         rendered = self.rendered(split)
-        if isinstance(rendered.pixels, Ragged) or not len(rendered):
-            return None
-        height, width = rendered.spec.center_crop(rendered.pixels[:1]).shape[2:]
-        return int(height), int(width)
+        return (rendered.spec.size or rendered.one_size) if len(rendered) else None
 
     def fingerprint(self, split: str) -> str:
         """Returns a hash of what ``images`` yields. Statistics of real images are cached under it."""

@@ -17,11 +17,11 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch
 from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import DomainBatches, RandomCropFlip
-from gan_lab.data.loading.cache import render
+from gan_lab.data.loading.cache import CACHES, render
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.loading.label_maps import check_ids, count_ids, describe_ids, misfit
 from gan_lab.data.loading.loader import EpochBatchSampler, KeyedLoader, ZippedBatches, sampler_position
-from gan_lab.data.loading.rendered import Ragged, Rendered
+from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.loading.splits import SPLITS, SplitView, log_summary, train_and_test, with_crop_margin
 from gan_lab.data.reading.files import ImageFiles, same_format
 from gan_lab.data.reading.image_sets import ImageSet, TwoDomainSource
@@ -94,7 +94,7 @@ class TranslationDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         check_choice("preprocess", preprocess, tuple(RESIZE_MODES))
-        check_choice("cache", cache, ("auto", "memory", "disk"))
+        check_choice("cache", cache, CACHES)
         check_counts(batch_size=batch_size, limit=limit)
         self.source, self.name, self.paired, self.preprocess = source, name, paired, preprocess
         self.domains = {side: _domain(side, **domains[side]) for side in "ab"}
@@ -229,7 +229,7 @@ class TranslationDataModule(LightningDataModule):
         return KeyedLoader(DomainBatches(images), ZippedBatches(samplers), self.workers, self.trainer)
 
     def _check_one_size(self, rendered: Rendered, per_rank: int) -> None:
-        if per_rank > 1 and rendered.spec.size is None and isinstance(rendered.pixels, Ragged):
+        if per_rank > 1 and rendered.spec.size is None and rendered.one_size is None:
             raise UserError(
                 f"data.preprocess={self.preprocess} leaves images of different sizes, and {per_rank} of them cannot "
                 "share a batch: give batch_size=1 on each device, or data.preprocess=resize_and_crop."

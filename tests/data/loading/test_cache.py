@@ -4,12 +4,14 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading import building, cache
 from gan_lab.data.loading.cache import render
 from gan_lab.data.loading.rendered import Ragged, Rendered
+from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.reading import files
 from gan_lab.data.reading.files import ImageFolder
 from gan_lab.data.reading.image_sets import Scan
@@ -194,6 +196,41 @@ def test_portions_that_changed_on_disk_are_read_again(make_folder, cache_folder,
     resumed = render(all_of(root), SPEC)
     assert len(decoded) == 10 if suffix == ".part" else 2 < len(decoded) < 10
     assert resumed.fingerprint() == render(all_of(root), SPEC, "memory").fingerprint()
+
+
+@pytest.mark.parametrize("resize", ["cover", "keep"])
+def test_packed_files_are_decoded_to_the_same_pixels(make_folder, cache_folder, monkeypatch, resize):
+    root = make_folder([f"{number}.png" for number in range(10)])
+    if resize == "keep":
+        Image.new("RGB", (12, 8), (1, 2, 3)).save(root / "3.png")
+    (root / "1.png").write_bytes(b"damaged")
+    monkeypatch.setattr(cache, "MAX_UNREADABLE", 0.1)
+    spec = ResizeSpec((8, 8) if resize == "cover" else None, (8, 8), 3, resize)
+    raw, packed = render(all_of(root), spec, "disk"), render(all_of(root), spec, "packed")
+    again = pickle.loads(pickle.dumps(packed))
+    for other in (packed, again, render(all_of(root), spec, "packed")):
+        assert other.identity() == raw.identity() and other.scan == raw.scan and other.one_size == raw.one_size
+        assert [pixels.tolist() for pixels in other.pixels] == [pixels.tolist() for pixels in raw.pixels]
+    (file,) = cache_folder.rglob("*.packed")
+    assert file.read_bytes() == b"".join((root / f"{n}.png").read_bytes() for n in range(10) if n != 1)
+
+
+def test_packed_batches_and_views_are_those_of_decoded_pixels(make_folder):
+    root = make_folder([f"train/{number}.png" for number in range(10)] + ["test/a.png", "test/b.png"])
+    batches, views = [], []
+    for where in ("disk", "packed"):
+        options = {"channels": 3, "classes": 0, "size": 8, "batch_size": 4, "crop": "random", "flip": True}
+        data = ImageDataModule(ImageFolder(root), "photos", cache=where, **options)
+        batches.append([next(iter(data.train_dataloader()))["image"] for _ in range(2)])
+        views.append((torch.cat(list(data.images("train"))), data.fingerprint("train"), data.identities()))
+    assert all(torch.equal(*pair) for pair in zip(*batches, strict=True))
+    assert torch.equal(views[0][0], views[1][0]) and views[0][1:] == views[1][1:]
+
+
+def test_what_is_in_no_file_cannot_be_packed():
+    images = ArrayImages(np.zeros((3, 3, 8, 8), np.uint8))
+    with pytest.raises(UserError, match="give disk"):
+        render(images, SPEC, "packed")
 
 
 def test_what_is_never_finished_is_cleared_after_a_week(make_folder, cache_folder, monkeypatch):
