@@ -91,3 +91,26 @@ def quality_table(results: dict[str, Any]) -> list[str]:
                     line(name, images, f"{metric} {goal:g}", program, reached, f"{best:.2f}", result["hardware"])
                 )
     return [*heading(header), *lines, ""]
+
+
+def suite_table(results: dict[str, Any]) -> list[str]:
+    """Returns how long the metrics of given features take before and after a change."""
+    header = [
+        "result",
+        "samples x real",
+        "seconds: before, first",
+        "again",
+        "after, first",
+        "again",
+        "times faster",
+        "hardware",
+    ]
+    lines = []
+    for name, result in results.items():
+        for of, found in result["suite"].items():
+            cells = [
+                f"{found['seconds'][turn][side]:.0f}" for side in ("before", "after") for turn in ("first", "again")
+            ]
+            faster = ", ".join(f"**{found['times_faster'][turn]:.1f}**" for turn in ("first", "again"))
+            lines.append(line(name, of, *cells, faster, found["hardware"]))
+    return [*heading(header), *lines, ""]

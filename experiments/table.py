@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import tables
-from benches import memory_table, quality_table, race_table, scaling_table, speed_table, timing_table
+from benches import memory_table, quality_table, race_table, scaling_table, speed_table, suite_table, timing_table
 from ladder_table import ladder_tables
 from order_table import order_tables
 from tables import Record, Records
@@ -115,6 +115,7 @@ def tables_of_benches(results: Records) -> list[str]:
             for title, table, key in (
                 ("Speed beside other projects' scripts", race_table, "race"),
                 ("Time to quality beside other projects' scripts", quality_table, "time_to_quality"),
+                ("Speed of the standard metrics", suite_table, "suite"),
                 ("Search", tables.searches, "jobs"),
                 ("Two processes", scaling_table, "scaling"),
                 ("Memory of checkpointing", memory_table, "memory"),
