@@ -5,9 +5,9 @@ import must be installed for ``--python``. Both train on the same drawn data, on
 published, gan_lab with its defaults, and gan_lab in float32 if its default is another precision.
 
 The programs take turns of a few seconds: all processes of the others are stopped meanwhile, so that all meet the same
-load. An iteration counts if it lies within a turn. Images per second are medians of iterations. The first step is
-timed from the start of the process; peaks are those of resident memory, of the main process. A later call with
-``--output`` adds its rows to the file's.
+load. ``race_marks`` notes when steps end, and changes nothing else. An iteration counts if it lies within a turn.
+Images per second are medians of iterations. The first step is timed from the start of the process; peaks are those of
+resident memory, of the main process. A later call with ``--output`` adds its rows to the file's.
 """
 
 import argparse
@@ -33,11 +33,14 @@ from race_rows import ROWS, Row
 
 from gan_lab.common.device import auto_precision, describe_hardware, versions
 
-MARKS = Path(__file__).with_name("race_marks.py")
+MARKS = Path(__file__).with_name("race_marks")
 ROOT = MARKS.parents[1]
 WARM_UP = 3
 """Iterations before the first turn."""
-EVERY = ["trainer=cpu", "logger=none", "callbacks.fidelity=null", "budget.images=100000000", "budget.epochs=null"]
+EVERY = [
+    "trainer=cpu", "logger=none", "callbacks.fidelity=null", "scale=paper", "budget.images=100000000",
+    "budget.epochs=null",
+]  # fmt: skip
 """Overrides of every run of gan_lab. Peers measure no quality either; both write grids of images."""
 PER_TURN = 3.5
 """A turn takes at least as long as this many iterations."""
@@ -47,7 +50,7 @@ class Side:
     """A program that trains, with all its processes.
 
     Args:
-        command: after the name of the file of marks.
+        command: its command line.
         place: the folder it starts in, also for its output.
         env: its environment.
     """
@@ -60,9 +63,8 @@ class Side:
         self.began = time.monotonic()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*pinned, command[0], str(MARKS), str(self.file), *command[1:]],
-                cwd=place, env=env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                [*pinned, *command], cwd=place, env={**env, "MARKS": str(self.file)}, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     def marks(self) -> list[float]:
@@ -132,10 +134,10 @@ def start(name: str, command: Sequence[str], row: Row, peers: Path, folder: Path
         link = folder / name / row.link
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(folder / "data", target_is_directory=True)
-    path = ROOT if name != "peer" else peers / row.path if row.path else None
+    needed = ROOT if name != "peer" else peers / row.path if row.path else None
     env = {**os.environ, "OMP_NUM_THREADS": "1", "GAN_LAB_CACHE": str(folder / "cache"), "PYTHONWARNINGS": "ignore"}
-    env.pop("PYTHONPATH", None)
-    return Side(command, place, env | ({"PYTHONPATH": str(path)} if path else {}), core)
+    env["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, (MARKS, needed))))
+    return Side(command, place, env, core)
 
 
 def race(
