@@ -114,11 +114,11 @@ def sides(row: Row, peers: Path, python: str, folder: Path, precisions: Mapping[
     data = folder / "data"
 
     def filled(argument: str) -> str:
-        return argument.replace("{data}", str(data))
+        return argument.replace("{data}", str(data)).replace("{peers}", str(peers))
 
     script, *arguments = row.peer
     ours = [sys.executable, "-m", "gan_lab.train", *map(filled, row.ours), *EVERY]
-    commands = {"peer": [python, str(peers / script), *map(filled, arguments)]}
+    commands = {"peer": [python, script if script in row.files else str(peers / script), *map(filled, arguments)]}
     for name, precision in precisions.items():
         commands[name] = [*ours, f"precision={precision}", f"run_dir={folder / name / 'run'}"]
     return commands

@@ -18,7 +18,8 @@ class Row:
     """A training step of two programs.
 
     Args:
-        peer: the script, relative to the folder of checkouts, and its arguments; {data} stands for the drawn data.
+        peer: the script, relative to the folder of checkouts or one of ``files``, and its arguments; {data} stands for
+            the folder of the data, {peers} for that of the checkouts.
         ours: overrides of ``gan_lab.train``.
         batch: examples in an iteration, of both.
         draws: writes the data into a folder.
@@ -107,14 +108,44 @@ def _translation(model: str, side: int, *more: str) -> list[str]:
     return [f"{CYCLEGAN}/train.py", *ON_CPU, "--model", model, "--load_size", load, "--crop_size", str(side), *more]
 
 
+WITHOUT_GPU = """import runpy, sys, torch
+torch.cuda.synchronize = lambda *_: None
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""OpenSTL's loop waits for a GPU even where it uses none."""
+
+
 def _forecast(method: str) -> Row:
-    own = f"method = '{method}'\nnum_hidden = '64,64'\nfilter_size = 5\nstride = 1\npatch_size = 4\nlayer_norm = 0\n"
-    own += "reverse_scheduled_sampling = 0\nscheduled_sampling = 1\nsampling_stop_iter = 50000\n"
-    own += "sampling_start_value = 1.0\nsampling_changing_rate = 0.00002\nr_sampling_step_1 = 25000\n"
-    own += "r_sampling_step_2 = 50000\nr_exp_alpha = 5000\nlr = 5e-4\nbatch_size = 4\nsched = 'onecycle'\n"
-    peer = [f"{OPENSTL}/tools/train.py", "-d", "mmnist", "-m", method, "-b", "4", "--device", "cpu"]
-    peer += ["--no_display_method_info", "--data_root", "{data}", "-c", "config.py", "--ex_name", "race"]
-    return Row(peer, [f"model={method.lower()}", *FORECAST], 4, clips, path=OPENSTL, files={"config.py": own})
+    """Two layers of 64 maps over patches of 4 px, four clips of 10 + 10 frames."""
+    settings = {
+        "method": method,
+        "num_hidden": "64,64",
+        "filter_size": 5,
+        "stride": 1,
+        "patch_size": 4,
+        "layer_norm": 0,
+    }
+    settings |= {"reverse_scheduled_sampling": 0, "scheduled_sampling": 1, "sampling_stop_iter": 50000}
+    settings |= {"sampling_start_value": 1.0, "sampling_changing_rate": 0.00002, "r_sampling_step_1": 25000}
+    settings |= {"r_sampling_step_2": 50000, "r_exp_alpha": 5000, "lr": 5e-4, "batch_size": 4, "sched": "onecycle"}
+    config = "".join(f"{key} = {value!r}\n" for key, value in settings.items())
+    peer = ["without_gpu.py", "{peers}/OpenSTL/tools/train.py", "-d", "mmnist", "-m", method, "-b", "4"]
+    peer += [
+        "--device",
+        "cpu",
+        "--use_gpu",
+        "",
+        "--no_display_method_info",
+        "--data_root",
+        "{data}",
+        "-c",
+        "config.py",
+        "--ex_name",
+        "race",
+    ]
+    files = {"config.py": config, "without_gpu.py": WITHOUT_GPU}
+    return Row(peer, [f"model={method.lower()}", *FORECAST], 4, clips, path=OPENSTL, files=files)
 
 
 ROWS: dict[str, Row] = {
