@@ -58,10 +58,10 @@ def memory_table(results: dict[str, Any]) -> list[str]:
 
 def race_table(results: dict[str, Any]) -> list[str]:
     """Returns speeds, first steps and peaks of memory beside those of other projects' scripts."""
-    header = ["result", "of", "precision", "images/s: peer", "ours", "ours / peer", "quartiles",
+    header = ["of", "precision", "images/s: peer", "ours", "ours / peer", "quartiles", "limit of the core",
               "first step (s): peer", "ours", "peak (GiB): peer", "ours", "hardware"]  # fmt: skip
     lines = []
-    for name, result in results.items():
+    for result in results.values():
         for of, row in result["race"].items():
             for ours in (key for key in ("ours", "ours_fp32") if key in row):
                 precision = "32-true" if ours == "ours_fp32" else row["precision"]
@@ -70,8 +70,10 @@ def race_table(results: dict[str, Any]) -> list[str]:
                     [f"{row[side][key]:{digits}}" for side in ("peer", ours)]
                     for key, digits in (("images_per_second", ".3g"), ("first_step_s", ".1f"), ("peak_gib", ".2f"))
                 )
-                cells = [*speeds, f"**{ratio:.2f}**", quartiles, *starts, *peaks]
-                lines.append(line(name, of, precision, *cells, row["hardware"]))
+                limit = row[ours]["limit"]
+                most = f"{limit['images_per_second']:.3g} ({limit['share']:.0%} reached)"
+                cells = [*speeds, f"**{ratio:.2f}**", quartiles, most, *starts, *peaks]
+                lines.append(line(of, precision, *cells, row["hardware"]))
     return [*heading(header), *lines, ""]
 
 

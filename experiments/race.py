@@ -7,7 +7,8 @@ published, gan_lab with its defaults, and gan_lab in float32 if its default is a
 The programs take turns of a few seconds: all processes of the others are stopped meanwhile, so that all meet the same
 load. ``race_marks`` notes when steps end, and changes nothing else. An iteration counts if it lies within a turn.
 Images per second are medians of iterations. The first step is timed from the start of the process; peaks are those of
-resident memory, of the main process. A later call with ``--output`` adds its rows to the file's.
+resident memory, of the main process. The limit is what the operations and bytes of a step take at this core's peaks
+(race_limit.py). A later call with ``--output`` adds its rows to the file's.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from race_rows import ROWS, Row
 
 from gan_lab.common.device import auto_precision, describe_hardware, versions
 
-MARKS = Path(__file__).with_name("race_marks")
+MARKS, LIMIT = (Path(__file__).with_name(name) for name in ("race_marks", "race_limit.py"))
 ROOT = MARKS.parents[1]
 WARM_UP = 3
 """Iterations before the first turn."""
@@ -173,7 +174,24 @@ def race(
         finally:
             for side in running.values():
                 side.end()
-    return summary(found, row.batch)
+        limits = {name: limit(commands[name], folder, row.batch, core) for name in precisions}
+    result = summary(found, row.batch)
+    for name, its in limits.items():
+        result[name]["limit"] = its | {"share": round(result[name]["images_per_second"] / its["images_per_second"], 3)}
+    return result
+
+
+def limit(command: Sequence[str], folder: Path, batch: int, core: int | None) -> dict[str, float]:
+    """Returns what gan_lab's command could reach on the core; see race_limit.py."""
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    overrides = [each for each in command[3:] if not each.startswith(("logger=", "run_dir=", "callbacks."))]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "GAN_LAB_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+    output = subprocess.run(
+        [*pinned, sys.executable, str(LIMIT), *overrides], cwd=folder, env=env, check=True, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    ).stdout  # fmt: skip
+    found: dict[str, float] = json.loads(output.rsplit("found ", 1)[1])
+    return {"images_per_second": float(f"{batch / found.pop('seconds'):.4g}"), **found}
 
 
 def take_turns(running: Mapping[str, Side], turns: int, seconds: float) -> dict[str, list[tuple[float, float]]]:
