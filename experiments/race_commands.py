@@ -1,0 +1,192 @@
+"""Compares whole commands with those of other projects, in turns: `python experiments/race_commands.py PEERS`.
+
+- `fid`: the Fréchet Inception distance of two folders, beside pytorch-fid, torch-fidelity and clean-fid, which must be
+  installed for ``--python``. The network's weights are random and the same for all, so the distances agree.
+- `translate`: a folder of 256 px JPEGs by CycleGAN's generator of 9 blocks, beside the repository's test.py, whose
+  checkout is pytorch-CycleGAN-and-pix2pix in PEERS. Both networks are untrained.
+
+Each is a process of its own on one core; medians of wall seconds and of the peak of memory are compared.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench_inference import draw_photos
+from measuring import random_inception
+from race_rows import CYCLEGAN
+
+from gan_lab.common.device import describe_hardware, versions
+
+ROOT = Path(__file__).parents[1]
+COPY = """
+import sys
+from unittest.mock import patch
+import torch
+from pytorch_fid import inception
+own = torch.load(sys.argv[1])
+with patch("pytorch_fid.inception.load_state_dict_from_url", lambda *_, **__: {}), \\
+     patch("torch.nn.Module.load_state_dict"):
+    network = inception.fid_inception_v3()
+state = {key: own.get(key, value).reshape(value.shape) for key, value in network.state_dict().items()}
+torch.save(state, sys.argv[2])
+"""
+"""Writes the weights of torch-fidelity's network in the layout of pytorch-fid's and clean-fid's."""
+CLEAN_FID = """
+import sys, torch
+from cleanfid import fid
+print(fid.compute_fid(*sys.argv[1:], mode="legacy_pytorch", device=torch.device("cpu"), use_dataparallel=False))
+"""
+GENERATOR = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from models.networks import define_G
+torch.save(define_G(3, 3, 64, "resnet_9blocks", "instance").state_dict(), sys.argv[2])
+"""
+"""Writes the untrained weights that test.py looks for."""
+
+Ways = Mapping[str, Callable[[int], Sequence[str]]]
+"""Commands by program; an argument is the number of the round."""
+
+
+def fid(folder: Path, _: Path, python: str, images: int) -> Ways:
+    """Returns the commands that compare two folders. ``ours_warm`` has the features of the round before."""
+    hub = Path(os.environ["TORCH_HOME"]) / "hub" / "checkpoints"
+    hub.mkdir(parents=True)
+    weights = random_inception(hub / "weights-inception-2015-12-05-6726825d.pth")
+    both = [str(folder / name) for name in ("real", "fake")]
+    for seed, name in enumerate(both):
+        draw_photos(Path(name), images, seed)
+    subprocess.run([python, "-c", COPY, str(weights), str(hub / "pt_inception-2015-12-05-6726825d.pth")], check=True)
+    evaluate = [sys.executable, "-m", "gan_lab.evaluate", f"real={both[0]}", f"fake={both[1]}", "metrics=fid"]
+    evaluate += ["device=cpu", "extractor=inception", f"extractor.inception.weights={weights}"]
+    evaluate += ["extractor.inception._target_=race_inception.unchecked"]
+
+    def cold(number: int) -> list[str]:
+        shutil.rmtree(os.environ["GAN_LAB_CACHE"], ignore_errors=True)
+        return [*evaluate, f"output={folder / f'cold{number}'}"]
+
+    fidelity = [
+        python,
+        "-m",
+        "torch_fidelity.fidelity",
+        "--cpu",
+        "--fid",
+        "--no-cache",
+        "--input1",
+        both[0],
+        "--input2",
+    ]
+    return {
+        "pytorch-fid": lambda _: [python, "-m", "pytorch_fid", *both, "--device", "cpu"],
+        "torch-fidelity": lambda _: [*fidelity, both[1]],
+        "clean-fid": lambda _: [python, "-c", CLEAN_FID, *both],
+        "ours": cold,
+        "ours_warm": lambda number: [*evaluate, f"output={folder / f'warm{number}'}"],
+    }
+
+
+def translate(folder: Path, peers: Path, python: str, images: int) -> Ways:
+    """Returns the commands that translate a folder."""
+    checkout, photos = peers / CYCLEGAN, folder / "photos"
+    draw_photos(photos, images)
+    (folder / "checkpoints" / "race").mkdir(parents=True)
+    file = folder / "checkpoints" / "race" / "latest_net_G.pth"
+    subprocess.run([python, "-c", GENERATOR, str(checkout), str(file)], check=True, stdout=subprocess.DEVNULL)
+    train = [
+        sys.executable,
+        "-m",
+        "gan_lab.train",
+        "model=cyclegan",
+        "data=fake_unpaired",
+        "data.size=256",
+        "trainer=cpu",
+    ]
+    train += [
+        "logger=none",
+        "callbacks.fidelity=null",
+        "callbacks.samples=null",
+        "budget.images=1",
+        "budget.epochs=null",
+        f"run_dir={folder / 'run'}",
+    ]
+    subprocess.run(train, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    test = [python, str(checkout / "test.py"), "--gpu_ids", "-1", "--model", "test", "--no_dropout", "--name", "race"]
+    test += ["--checkpoints_dir", str(folder / "checkpoints"), "--dataroot", str(photos), "--preprocess", "none"]
+    ours = [sys.executable, "-m", "gan_lab.translate", f"checkpoint={folder / 'run' / 'last.ckpt'}", f"input={photos}"]
+    ours += ["direction=a2b", "device=cpu"]
+    return {
+        "test.py": lambda number: [*test, "--num_test", str(images), "--results_dir", str(folder / f"results{number}")],
+        "ours": lambda number: [*ours, f"output={folder / f'ours{number}'}"],
+        "ours_bf16": lambda number: [*ours, "precision=bf16", f"output={folder / f'bf16{number}'}"],
+    }
+
+
+def measured(command: Sequence[str], core: int) -> dict[str, float]:
+    """Runs a process; returns its wall seconds, and its peak of memory in GiB."""
+    pinned = ["taskset", "-c", str(core)] if core >= 0 and shutil.which("taskset") else []
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'experiments'}"} if "gan_lab" in " ".join(command) else {}
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([*pinned, *command], stdout=log, stderr=log, env={**os.environ, **path})
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            log.seek(0)
+            raise SystemExit(f"A command failed: {command}\n{log.read().decode()[-2000:]}")
+    return {"seconds": time.monotonic() - began, "peak_gib": usage.ru_maxrss / 2**20}
+
+
+def compared(ways: Ways, rounds: int, core: int) -> dict[str, Any]:
+    """Returns the medians of each program."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, command in ways.items():
+            found[name].append(measured(command(number), core))
+    return {
+        name: {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
+        for name, runs in found.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("peers", type=Path)
+    parser.add_argument("--rows", nargs="+", choices=["fid", "translate"], default=["fid", "translate"])
+    parser.add_argument("--python", default=sys.executable, help="runs the peers (default: this Python)")
+    parser.add_argument(
+        "--images", type=int, default=200, help="in a folder (default 200; a fifth of them is translated)"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--core", type=int, default=0, help="the processor core; -1: any (default 0)")
+    parser.add_argument("--output", type=Path, help="add the rows to this JSON file")
+    arguments = parser.parse_args()
+    known = json.loads(arguments.output.read_text()) if arguments.output and arguments.output.exists() else {}
+    report = {"commands": known.get("commands", {})}
+    for name in arguments.rows:
+        with tempfile.TemporaryDirectory() as place:
+            os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TORCH_HOME": f"{place}/torch"}
+            os.environ["GAN_LAB_CACHE"] = f"{place}/cache"
+            (Path(place) / "work").mkdir()
+            rows, count = {"fid": (fid, arguments.images), "translate": (translate, arguments.images // 5)}[name]
+            ways = rows(Path(place) / "work", arguments.peers.resolve(), arguments.python, count)
+            report["commands"][name] = compared(ways, arguments.rounds, arguments.core) | {"images": count}
+        print(name, json.dumps(report["commands"][name]), flush=True)
+        made_by = {"hardware": describe_hardware(torch.device("cpu")), "versions": versions()}
+        report |= {**made_by, "date": date.today().isoformat()}
+        if arguments.output:
+            arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
