@@ -109,7 +109,7 @@ class AlternatingModule(LightningModule):
         return {}
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        """Returns the networks that no penalty differentiates twice: torch.compile has no double backward."""
+        """Returns the networks that ``compile=true`` compiles."""
         return []
 
     # Sampling.

@@ -193,12 +193,18 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: if there are fewer images than a batch takes, or the ranks cannot share one evenly.
         """
-        dynamic = self.binarize == "dynamic"
-        rendered = self.decoded("train") if dynamic else self.rendered("train")
-        batches = EpochBatchSampler(len(rendered), self.batch_size, self.seed, **sampler_position(self.trainer))
-        data: BatchDataset[Key] = ImageBatches(rendered, self.flip, self.seed, labelled=self.classes > 0)
-        data = DynamicBinarization(data, self.seed) if dynamic else data
-        return KeyedLoader(data, batches, self.workers, self.trainer)
+        count = len(self._trained_on)
+        batches = EpochBatchSampler(count, self.batch_size, self.seed, **sampler_position(self.trainer))
+        return KeyedLoader(self.training_batches(), batches, self.workers, self.trainer)
+
+    def training_batches(self) -> BatchDataset[Key]:
+        """Returns the training images with their random transforms, by the keys of batches."""
+        data: BatchDataset[Key] = ImageBatches(self._trained_on, self.flip, self.seed, labelled=self.classes > 0)
+        return DynamicBinarization(data, self.seed) if self.binarize == "dynamic" else data
+
+    @property
+    def _trained_on(self) -> Rendered:
+        return self.decoded("train") if self.binarize == "dynamic" else self.rendered("train")
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return {**batch, "image": to_float(batch["image"])}

@@ -1,0 +1,66 @@
+"""Damage by image formats: JPEG, and the loss of colours."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from gan_lab.common.errors import UserError
+from gan_lab.data.damage.draws import Damaged, Draws, Range, check_range
+from gan_lab.data.types import UInt8Array
+
+SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+"""Pillow's numbers of the ways to store colours at less than full size."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the brightness of ITU-R BT.601."""
+
+
+class Jpeg:
+    """Writes an image as JPEG, and reads it again (satisfies ``Damage``).
+
+    Args:
+        quality: 1 to 95, as in Pillow and libjpeg; two numbers are bounds of a random one.
+        subsampling: of the colours, one of these at random: "4:4:4", "4:2:2", "4:2:0".
+
+    Raises:
+        UserError: for other values.
+    """
+
+    factor, masks = 1, False
+
+    def __init__(self, quality: Range = (10, 60), subsampling: Sequence[str] = ("4:2:0", "4:4:4")) -> None:
+        check_range("quality", quality, 1, 95)
+        if not subsampling or any(each not in SUBSAMPLING for each in subsampling):
+            raise UserError(f"subsampling={list(subsampling)} is not valid: choose from {', '.join(SUBSAMPLING)}.")
+        self.quality, self.subsampling = quality, list(subsampling)
+
+    def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
+        """Returns the image as it is read from the file, uint8 (C, H, W), given one with 1 or 3 channels."""
+        quality, which = draws.integer(self.quality), draws.choice([1.0] * len(self.subsampling))
+        stream = BytesIO()
+        colours = {"subsampling": SUBSAMPLING[self.subsampling[which]]} if len(pixels) == 3 else {}
+        to_image(pixels).save(stream, "JPEG", quality=quality, **colours)
+        return Damaged(from_image(Image.open(stream)))
+
+
+class Grey:
+    """Takes the colours away, and keeps three equal channels (satisfies ``Damage``)."""
+
+    factor, masks = 1, False
+
+    def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
+        """Returns the grey image (3, H, W), given one in colour (3, H, W)."""
+        luma = np.rint(np.tensordot(np.array(LUMA, np.float32), pixels, 1)).astype(np.uint8)
+        return Damaged(np.broadcast_to(luma, pixels.shape).copy())
+
+
+def to_image(pixels: UInt8Array) -> Image.Image:
+    """Returns a Pillow image, given uint8 (1 or 3, H, W)."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def from_image(image: Image.Image) -> UInt8Array:
+    """Returns uint8 (1 or 3, H, W), given a Pillow image in mode L or RGB."""
+    pixels = np.asarray(image)
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
