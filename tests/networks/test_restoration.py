@@ -1,0 +1,80 @@
+"""Networks of restoration against the published implementations: parameters, names of weights, formulas."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gan_lab.networks.denoising import FFDNet
+from gan_lab.networks.spectral import spectral_norm
+from gan_lab.networks.superres import RRDBNet, SRResNet
+from gan_lab.networks.unet_discriminator import Discriminator
+
+
+def count(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (SRResNet(3, 4), 1_517_571),
+        (RRDBNet(3, 4), 16_697_987),
+        (Discriminator(3), 4_376_897),
+        (FFDNet(3, 96, 12), 9 * (12 * 96 + 10 * 96 * 96 + 96 * 12) + 11 * 96 + 12),
+    ],
+    ids=["srresnet", "rrdb", "unet", "ffdnet"],
+)
+def test_networks_have_the_published_parameters(network, parameters):
+    assert count(network) == parameters
+
+
+def test_weights_have_the_names_that_other_programs_look_for():
+    names = set(RRDBNet(3, 4, 8, 2, 4).state_dict())
+    assert {
+        "conv_first.weight",
+        "body.1.rdb3.conv5.bias",
+        "conv_body.weight",
+        "conv_up2.bias",
+        "conv_hr.weight",
+    } <= names
+    assert {"body.0.conv2.weight", "upconv2.weight", "conv_last.bias"} <= set(SRResNet(3, 4, 8, 2).state_dict())
+    assert "upconv2.weight" not in SRResNet(3, 2, 8, 2).state_dict()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_srresnet_begins_near_the_bilinear_image(factor):
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 10, 14) * 2 - 1
+    with torch.no_grad():
+        found = SRResNet(3, factor, 16, 2)(x)
+    base = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    assert found.shape == (2, 3, 10 * factor, 14 * factor) and (found - base).abs().mean() < 0.2
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_rrdb_takes_every_factor(factor):
+    network = RRDBNet(3, factor, 8, 1, 4)
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, 8, 12)).shape == (1, 3, 8 * factor, 12 * factor)
+    assert network.multiple == 4 // factor
+
+
+def test_a_denoiser_begins_near_its_input_and_takes_conditions():
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 12, 16) * 2 - 1
+    with torch.no_grad():
+        assert (FFDNet(3, 16, 4)(x) - x).abs().max() < 0.1
+        assert FFDNet(3, 16, 4, conditions=1)(x, torch.zeros(2, 1, 12, 16)).shape == x.shape
+
+
+def test_the_discriminator_judges_every_pixel_and_takes_spectral_norm():
+    network = spectral_norm(Discriminator(3, 8))
+    assert network(torch.zeros(2, 3, 16, 24)).shape == (2, 1, 16, 24)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SRResNet(3, 5), lambda: RRDBNet(3, 3), lambda: FFDNet(3, layers=1)], ids=["sr", "rrdb", "ffdnet"]
+)
+def test_other_sizes_are_refused(make):
+    with pytest.raises(ValueError, match="is not valid: give"):
+        make()
