@@ -7,7 +7,7 @@ Shapes are written as in ``gan_lab.common.types``. If a method uses random numbe
 from __future__ import annotations  # commands name capabilities before they need torch
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -194,6 +194,29 @@ class Restores(Protocol):
 
 
 @runtime_checkable
+class Repairs(Protocol):
+    """Undoes damage in images of any size: noise, compression, low resolution, unknown pixels."""
+
+    factor: int
+    """Sides of a result in sides of the damaged image."""
+
+    masks: bool
+    """True if it fills unknown pixels, and needs to know which they are."""
+
+    multiple: int
+    """Sides of the damaged images must be multiples of it."""
+
+    def repair(self, image: Tensor, known: Tensor | None = None) -> Tensor:
+        """Returns the restored images, float32 (N, C, factor · h, factor · w) in [-1, 1].
+
+        Args:
+            image: damaged images (N, C, h, w) in [-1, 1].
+            known: (N, 1, h, w), 1 at known pixels, which stay as they are, and 0 at those to be filled; only for models
+                that fill pixels.
+        """
+
+
+@runtime_checkable
 class Reconstructs(Protocol):
     """Reconstructs images from their latents."""
 
@@ -281,6 +304,34 @@ class RealImages(Protocol):
 
     def describe(self) -> dict[str, object]:
         """Returns a description for reports: name, counts of the splits, size, transform."""
+
+
+class DamagedImages(NamedTuple):
+    """Clean images and what damage made of them.
+
+    Args:
+        clean: uint8 (n, C, H, W).
+        damaged: uint8 (n, C, h, w).
+        known: uint8 (n, 1, h, w), 1 at known pixels; None if all are.
+    """
+
+    clean: Tensor
+    damaged: Tensor
+    known: Tensor | None
+
+
+@runtime_checkable
+class Damages(RealImages, Protocol):
+    """A data module of clean images and the same after damage, as metrics and callbacks see it."""
+
+    factor: int
+    """Sides of the clean images in sides of the damaged ones."""
+
+    masks: bool
+    """True if the damage leaves pixels unknown."""
+
+    def pairs(self, split: str, limit: int | None = None) -> Iterator[DamagedImages]:
+        """Yields what ``images`` yields with its damage, which is the same for every run."""
 
 
 @runtime_checkable

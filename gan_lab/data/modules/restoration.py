@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gan_lab.common.bounds import Natural, PositiveInt, Seed
+from gan_lab.common.capabilities import DamagedImages
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.common.types import Batch
@@ -22,20 +22,6 @@ from gan_lab.data.types import Int64Array, UInt8Array
 
 DAMAGE, FIXED = 5, 6
 """Purposes of random numbers, the first word of their keys: damage in training, and of images that are measured."""
-
-
-class DamagedBatch(NamedTuple):
-    """Clean images and damaged ones.
-
-    Args:
-        clean: uint8 (n, C, H, W).
-        damaged: uint8 (n, C, h, w).
-        known: uint8 (n, 1, h, w), 1 at known pixels; None if all are.
-    """
-
-    clean: Tensor
-    damaged: Tensor
-    known: Tensor | None
 
 
 class DamagedBatches:
@@ -58,12 +44,12 @@ class DamagedBatches:
         return {**batch, "damaged": made.damaged, **known}
 
 
-def damaged(clean: UInt8Array, rows: Int64Array, damage: Damage, *key: int) -> DamagedBatch:
+def damaged(clean: UInt8Array, rows: Int64Array, damage: Damage, *key: int) -> DamagedImages:
     """Damages images (n, C, H, W), each by its row and the key."""
     results: list[Damaged] = [damage(pixels, Draws(*key, int(row))) for pixels, row in zip(clean, rows, strict=True)]
     known = [result.known for result in results if result.known is not None]
     pixels = torch.from_numpy(np.stack([result.pixels for result in results]))
-    return DamagedBatch(torch.from_numpy(clean), pixels, torch.from_numpy(np.stack(known)) if known else None)
+    return DamagedImages(torch.from_numpy(clean), pixels, torch.from_numpy(np.stack(known)) if known else None)
 
 
 class RestorationDataModule(ImageDataModule):
@@ -114,6 +100,7 @@ class RestorationDataModule(ImageDataModule):
                 f"{damage.factor}."
             )
         self.damage, self.resize = damage, resize
+        self.factor, self.masks = damage.factor, damage.masks
 
     @cached_property
     def resize_spec(self) -> ResizeSpec:
@@ -128,7 +115,7 @@ class RestorationDataModule(ImageDataModule):
         known = {"known": batch["known"].float()} if "known" in batch else {}
         return {"image": to_float(batch["image"]), "damaged": to_float(batch["damaged"]), **known}
 
-    def pairs(self, split: str, limit: int | None = None) -> Iterator[DamagedBatch]:
+    def pairs(self, split: str, limit: int | None = None) -> Iterator[DamagedImages]:
         """Yields what ``images`` yields with the damage of each image, which depends on its row alone."""
         start = 0
         for clean in self.images(split, limit):

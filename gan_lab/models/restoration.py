@@ -1,0 +1,158 @@
+"""Image restoration: noise, artefacts, low resolution and unknown pixels, by network, data and losses.
+
+SRResNet and SRGAN (Ledig et al. 2017), ESRGAN (Wang et al. 2018), FFDNet (Zhang et al. 2018), context encoders (Pathak
+et al. 2016).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
+from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
+from gan_lab.training.options import EngineOptions
+
+
+class Restorer(AlternatingModule):
+    """Learns to undo damage: by the error of pixels, and later by a perceptual and an adversarial loss, if it has them.
+
+    Satisfies ``Repairs`` by the network's moving average. Phases: the restorer, then the discriminator.
+
+    Args:
+        network: damaged images (N, C, h, w) → clean ones (N, C, factor · h, factor · w), both in [-1, 1]. If the damage
+            leaves pixels unknown, it also takes ``known`` (N, 1, h, w).
+        optimizer: function from parameters to an optimizer.
+        factor: sides of the clean images in sides of the damaged ones.
+        masks: whether the damage leaves pixels unknown. Known pixels are taken from the damaged image.
+        l1: weight of the mean absolute error.
+        perceptual: function that returns a distance of images, (a, b) → (N,); called once, when training begins.
+        perceptual_weight: weight of that distance.
+        discriminator: clean or restored images → logits; None for no adversarial loss.
+        objective: adversarial loss and penalties of the discriminator, with n_critic = 1.
+        d_optimizer: function from parameters to an optimizer.
+        adversarial: weight of the restorer's adversarial loss.
+        discriminator_begin: share of the budget after which the perceptual and adversarial losses are used.
+        engine: options that do not depend on the method.
+
+    Raises:
+        UserError: for another n_critic, or if of discriminator, objective and its optimizer only some are given.
+    """
+
+    shares_graph = "restorer"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: MakeOptimizer,
+        factor: PositiveInt = 1,
+        masks: bool = False,
+        l1: NonNegative = 1.0,
+        perceptual: Callable[[], nn.Module] | None = None,
+        perceptual_weight: NonNegative = 1.0,
+        discriminator: nn.Module | None = None,
+        objective: AdversarialObjective | None = None,
+        d_optimizer: MakeOptimizer | None = None,
+        adversarial: NonNegative = 5e-3,
+        discriminator_begin: Probability = 0.5,
+        engine: EngineOptions | None = None,
+    ) -> None:
+        players = (discriminator, objective, d_optimizer)
+        if any(player is None for player in players) and any(player is not None for player in players):
+            raise UserError("A restorer takes discriminator, objective and d_optimizer together, or none of them.")
+        critic = {} if d_optimizer is None else {"discriminator": d_optimizer}
+        super().__init__({"restorer": optimizer, **critic}, engine, {"network": network})
+        self.network, self.factor, self.masks, self.l1 = network, factor, masks, l1
+        self.make_perceptual_loss, self.perceptual_weight = perceptual, perceptual_weight
+        self.perceptual_loss: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
+        self.discriminator, self.objective, self.adversarial = discriminator, objective, adversarial
+        self.discriminator_begin = discriminator_begin
+        if objective is not None and discriminator is not None:
+            if objective.n_critic != 1:
+                raise UserError("A restorer's discriminator takes one step for each of its own: give loss.n_critic=1.")
+            objective.check({"discriminator": discriminator})
+
+    def phases(self) -> Sequence[Phase]:
+        phases = [Phase("restorer", self.losses)]
+        if self.discriminator is not None:
+            phases.append(Phase("discriminator", self.d_losses, begin=self.discriminator_begin, stream="critic"))
+        return phases
+
+    def trainable(self, phase: str) -> Sequence[nn.Module]:
+        network = self.network if phase == "restorer" else self.discriminator
+        assert network is not None
+        return [network]
+
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
+        return {"restored": self.restored(self.network, batch["damaged"], batch.get("known"))}
+
+    def restored(self, network: nn.Module, damaged: Tensor, known: Tensor | None) -> Tensor:
+        """Returns what a network makes of damaged images (N, C, h, w); known pixels (N, 1, h, w) stay as they are."""
+        if known is None:
+            found: Tensor = network(damaged)
+            return found
+        return torch.lerp(network(damaged, known), damaged, known.to(damaged.dtype))
+
+    def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        """Returns the error of pixels and, once they have begun, the perceptual and the adversarial loss."""
+        restored, clean = shared["restored"].float(), batch["image"]
+        terms = {"l1": self.l1 * l1_loss(restored, clean)}
+        if self.progress < self.discriminator_begin:
+            return Losses(terms)
+        if self.make_perceptual_loss is not None:
+            terms["perceptual"] = self.perceptual_weight * self._perceptual(restored, clean)
+        if self.objective is not None:
+            terms["adversarial"] = self.adversarial * self.objective.g(self.discriminate, restored, clean)
+        return Losses(terms)
+
+    def _perceptual(self, restored: Tensor, clean: Tensor) -> Tensor:
+        assert self.make_perceptual_loss is not None
+        if not self.perceptual_loss:
+            self.perceptual_loss.append(self.make_perceptual_loss().to(clean.device))
+        with torch.autocast(clean.device.type, enabled=False):
+            distance: Tensor = self.perceptual_loss[0](restored, clean).mean()
+        return distance
+
+    def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        """Returns the discriminator's losses."""
+        assert self.objective is not None
+        return self.objective.d(self.discriminate, batch["image"], shared["restored"], noise, self.iteration)
+
+    def discriminate(self, images: Tensor) -> Tensor:
+        """Returns logits, float32, given images (N, C, H, W)."""
+        assert self.discriminator is not None
+        logits: Tensor = self.discriminator(images)
+        return logits.float()
+
+    def after_step(self, phase: str) -> None:
+        if phase == "discriminator" and self.objective is not None and self.discriminator is not None:
+            self.objective.project(self.discriminator)
+
+    def extra_state(self) -> Mapping[str, Stateful]:
+        return {} if self.objective is None else self.objective.extra_state()
+
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        return [network for network in (self.network, self.discriminator) if network is not None]
+
+    # The capability Repairs.
+
+    @property
+    def multiple(self) -> int:
+        """Sides of the damaged images must be multiples of it."""
+        return int(getattr(self.network, "multiple", 1))
+
+    def repair(self, image: Tensor, known: Tensor | None = None) -> Tensor:
+        """Returns restored images, see ``Repairs``.
+
+        Raises:
+            UserError: if the model fills pixels and is not told which are known.
+        """
+        if self.masks and known is None:
+            raise UserError("This model fills unknown pixels: give a mask.")
+        known = known.to(self.device) if known is not None and self.masks else None
+        with self.inference_mode():
+            return self.restored(self.averaged("network"), image.to(self.device), known).float().clamp(-1, 1)
