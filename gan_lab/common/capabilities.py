@@ -330,8 +330,13 @@ class Damages(RealImages, Protocol):
     masks: bool
     """True if the damage leaves pixels unknown."""
 
-    def pairs(self, split: str, limit: int | None = None) -> Iterator[DamagedImages]:
-        """Yields what ``images`` yields with its damage, which is the same for every run."""
+    def fixed_damage(self, clean: Tensor, rows: Sequence[int]) -> DamagedImages:
+        """Damages images of a split in a way that is the same for every run.
+
+        Args:
+            clean: what ``images`` yields, uint8 (n, C, H, W).
+            rows: their numbers in the split.
+        """
 
 
 @runtime_checkable

@@ -9,10 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.common.capabilities import (
+    Damages,
     Decodes,
     Mixture,
     Predicts,
     RealClips,
+    Repairs,
     Samples,
     SamplesClips,
     Translates,
@@ -22,7 +24,7 @@ from gan_lab.common.class_names import class_names
 from gan_lab.common.images import grid, scatter_plot, to_float
 from gan_lab.common.mixtures import NearestMode
 from gan_lab.data.clip_subsets import evenly_spaced_clips
-from gan_lab.data.subsets import evenly_spaced
+from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers
 from gan_lab.inference.captions import name_rows
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.interpolation import interpolate
@@ -148,6 +150,20 @@ def point_sheet(model: Samples, data: Mixture, options: SheetOptions = DEFAULTS)
     near = NearestMode(data.centres, data.deviation)(samples[:, :, None, None]) >= 0
     colours = torch.where(near[:, None], torch.tensor(BLUE), torch.tensor(RED))
     return scatter_plot(torch.cat([real, samples]), torch.cat([torch.tensor(GREY).expand(n, -1), colours]))
+
+
+def restoration_sheet(model: Repairs, data: Damages, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Shows test images in threes, uint8 (C, H, W): damaged (small ones enlarged pixel by pixel), restored, clean."""
+    count, device = data.count(SPLIT), getattr(model, "device", "cpu")
+    n = min(max(1, options.n // 3), count)
+    rows, cells = evenly_spaced_numbers(count, n), []
+    for start, clean in evenly_spaced(data, SPLIT, n, 16):
+        made = data.fixed_damage(clean, rows[start : start + len(clean)].tolist())
+        image, known = to_float(made.damaged), None if made.known is None else made.known.float()
+        restored = model.repair(image.to(device), None if known is None else known.to(device)).cpu()
+        shown = F.interpolate(image, scale_factor=float(data.factor)) if data.factor > 1 else image
+        cells += [each for row in zip(shown, restored, to_float(clean), strict=True) for each in row]
+    return grid(torch.stack(cells), columns=3 * max(1, round((n / 3) ** 0.5)))
 
 
 def translation_sheet(model: Translates, data: TwoDomains, options: SheetOptions = DEFAULTS) -> Tensor:

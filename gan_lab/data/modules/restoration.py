@@ -1,11 +1,12 @@
 """The data module of damaged images and what they were before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import DamagedImages
@@ -115,12 +116,9 @@ class RestorationDataModule(ImageDataModule):
         known = {"known": batch["known"].float()} if "known" in batch else {}
         return {"image": to_float(batch["image"]), "damaged": to_float(batch["damaged"]), **known}
 
-    def pairs(self, split: str, limit: int | None = None) -> Iterator[DamagedImages]:
-        """Yields what ``images`` yields with the damage of each image, which depends on its row alone."""
-        start = 0
-        for clean in self.images(split, limit):
-            yield damaged(clean.numpy(), np.arange(start, start + len(clean)), self.damage, FIXED)
-            start += len(clean)
+    def fixed_damage(self, clean: Tensor, rows: Sequence[int]) -> DamagedImages:
+        """Damages images (n, C, H, W) with these numbers in their split, in the same way for every run."""
+        return damaged(clean.numpy(), np.array(rows), self.damage, FIXED)
 
     def describe(self) -> dict[str, object]:
         """Returns plain facts for an evaluation protocol, the damage among them."""
