@@ -9,8 +9,10 @@ from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Seed
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice, parse_size
+from gan_lab.data.damage.draws import Damage
 from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.modules.images import ImageDataModule
+from gan_lab.data.modules.restoration import RestorationDataModule
 from gan_lab.data.modules.translation import TranslationDataModule
 from gan_lab.data.reading.archives import ARCHIVES
 from gan_lab.data.reading.download import fetch
@@ -67,6 +69,14 @@ class ImageOptions(FakeImageOptions, total=False):
     channels: Required[PositiveInt]
     classes: Required[Natural | None]
     size: Required[PositiveInt | Sequence[PositiveInt]]
+
+
+class RestorationOptions(LoaderOptions, CacheOptions, total=False):
+    """Options of ``RestorationDataModule``, without the damage."""
+
+    channels: Required[PositiveInt]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
+    resize: str
 
 
 class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
@@ -199,8 +209,8 @@ def colorize(
     test_count: PositiveInt,
     **options: Unpack[PairedOptions],
 ) -> TranslationDataModule:
-    """Returns pairs of a grey image and the same in colour; see ``source_of_pairs``."""
-    source = source_of_pairs(root, of, data_dir, count, test_count)
+    """Returns pairs of a grey image and the same in colour; see ``source_of_images``."""
+    source = source_of_images(root, of, data_dir, count, test_count)
     return TranslationDataModule(DerivedPairs(source, lambda images: images), **options)
 
 
@@ -217,15 +227,15 @@ def edges(
 ) -> TranslationDataModule:
     """Returns pairs of an edge map and its image.
 
-    See ``source_of_pairs``, and ``gan_lab.data.sources.edges.canny`` for ``sigma``, ``low`` and ``high``.
+    See ``source_of_images``, and ``gan_lab.data.sources.edges.canny`` for ``sigma``, ``low`` and ``high``.
     """
-    source = source_of_pairs(root, of, data_dir, count, test_count)
+    source = source_of_images(root, of, data_dir, count, test_count)
     derive = partial(EdgeMaps, sigma=sigma, low=low, high=high)
     return TranslationDataModule(DerivedPairs(source, derive), **options)
 
 
-def source_of_pairs(root: str | None, of: str | None, data_dir: str, count: int, test_count: int) -> ImageSource:
-    """Returns the images that pairs are made from.
+def source_of_images(root: str | None, of: str | None, data_dir: str, count: int, test_count: int) -> ImageSource:
+    """Returns the images that pairs, or damaged images, are made from.
 
     Args:
         root: a folder or zip of images; if ``of`` names a set, the folder that has it or will get it.
@@ -240,6 +250,20 @@ def source_of_pairs(root: str | None, of: str | None, data_dir: str, count: int,
         check_choice("of", of, tuple(SETS))
         return SETS[of](root or str(Path(data_dir) / of))
     return ImageFolder(root) if root is not None else SyntheticAnimals(count, test_count)
+
+
+def restoration(
+    root: str | None,
+    of: str | None,
+    data_dir: str,
+    count: PositiveInt,
+    test_count: PositiveInt,
+    damage: Damage,
+    **options: Unpack[RestorationOptions],
+) -> RestorationDataModule:
+    """Returns images and the same after damage; see ``source_of_images``."""
+    source = source_of_images(root, of, data_dir, count, test_count)
+    return RestorationDataModule(source, damage, **options)
 
 
 def plain2striped(

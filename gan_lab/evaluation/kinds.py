@@ -13,10 +13,12 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.capabilities import (
+    Damages,
     Mixture,
     Predicts,
     RealClips,
     RealImages,
+    Repairs,
     Samples,
     SamplesClips,
     Translates,
@@ -27,6 +29,7 @@ from gan_lab.data.clip_subsets import evenly_spaced_clips
 from gan_lab.data.subsets import evenly_spaced
 from gan_lab.evaluation.data_kind import DEFAULT_N, DataKind, Task
 from gan_lab.evaluation.evaluators.clips import clip_sample_evaluator, prediction_evaluator
+from gan_lab.evaluation.evaluators.restorations import restoration_evaluator
 from gan_lab.evaluation.evaluators.samples import mode_evaluator, sample_evaluator
 from gan_lab.evaluation.evaluators.translations import translation_evaluator
 from gan_lab.evaluation.features.extractors import Video
@@ -39,13 +42,14 @@ from gan_lab.inference.sheets import (
     point_sheet,
     prediction_animation,
     prediction_sheet,
+    restoration_sheet,
     sample_sheet,
     translation_sheet,
     walk_animation,
 )
 
-SAMPLES, MODE_SAMPLES, CLIPS = DEFAULT_N, 25_600, 2_000
-"""Default number of samples, of samples for counting modes (the literature's number), and of clips."""
+SAMPLES, MODE_SAMPLES, CLIPS, RESTORATIONS = DEFAULT_N, 25_600, 2_000, 1_000
+"""Default number of samples, of samples for counting modes (the literature's number), of clips, of restored images."""
 
 CLIPS_AT_ONCE = 64
 
@@ -156,6 +160,26 @@ PAIRED = DataKind(
     configured=lambda config: config.get("paired") is True,
 )
 
+DAMAGED = DataKind(
+    name="damaged",
+    description="images and the same after damage",
+    example="restoration",
+    protocol=Damages,
+    tasks=(
+        Task(
+            capability=Repairs,
+            sheet=restoration_sheet,
+            evaluator=restoration_evaluator,
+            command="restore checkpoint={checkpoint} input=… output=…",
+        ),
+    ),
+    read=_read_images,
+    write=save_images,
+    default_n=lambda _: RESTORATIONS,
+    default_extractor=lambda *_: General(),
+    configured=lambda config: "damage" in config,
+)
+
 FRAMES = DataKind(
     name="frames",
     description="clips",
@@ -226,5 +250,5 @@ IMAGES = DataKind(
     default_extractor=lambda _, data: default_extractor(getattr(data, "name", "")),
 )
 
-KINDS: list[DataKind] = [UNPAIRED, PAIRED, FRAMES, POINTS, IMAGES]
+KINDS: list[DataKind] = [UNPAIRED, PAIRED, DAMAGED, FRAMES, POINTS, IMAGES]
 """All kinds, in the order in which they are tried."""

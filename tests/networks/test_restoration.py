@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_lab.networks.denoising import FFDNet
+from gan_lab.networks.denoising import Denoiser
 from gan_lab.networks.spectral import spectral_norm
 from gan_lab.networks.superres import RRDBNet, SRResNet
 from gan_lab.networks.unet_discriminator import Discriminator
@@ -20,9 +20,9 @@ def count(network):
         (SRResNet(3, 4), 1_517_571),
         (RRDBNet(3, 4), 16_697_987),
         (Discriminator(3), 4_376_897),
-        (FFDNet(3, 96, 12), 9 * (12 * 96 + 10 * 96 * 96 + 96 * 12) + 11 * 96 + 12),
+        (Denoiser(3, 64, 8), 9 * (12 * 64 + 16 * 64 * 64 + 64 * 12) + 17 * 64 + 12),
     ],
-    ids=["srresnet", "rrdb", "unet", "ffdnet"],
+    ids=["srresnet", "rrdb", "unet", "denoiser"],
 )
 def test_networks_have_the_published_parameters(network, parameters):
     assert count(network) == parameters
@@ -59,12 +59,10 @@ def test_rrdb_takes_every_factor(factor):
     assert network.multiple == 4 // factor
 
 
-def test_a_denoiser_begins_near_its_input_and_takes_conditions():
-    torch.manual_seed(0)
+def test_a_denoiser_begins_with_its_input_and_takes_conditions():
     x = torch.rand(2, 3, 12, 16) * 2 - 1
-    with torch.no_grad():
-        assert (FFDNet(3, 16, 4)(x) - x).abs().max() < 0.1
-        assert FFDNet(3, 16, 4, conditions=1)(x, torch.zeros(2, 1, 12, 16)).shape == x.shape
+    assert torch.equal(Denoiser(3, 16, 2)(x), x) and Denoiser(3, patch=4).multiple == 4
+    assert Denoiser(3, 16, 2, conditions=1)(x, torch.zeros(2, 1, 12, 16)).shape == x.shape
 
 
 def test_the_discriminator_judges_every_pixel_and_takes_spectral_norm():
@@ -72,9 +70,7 @@ def test_the_discriminator_judges_every_pixel_and_takes_spectral_norm():
     assert network(torch.zeros(2, 3, 16, 24)).shape == (2, 1, 16, 24)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: SRResNet(3, 5), lambda: RRDBNet(3, 3), lambda: FFDNet(3, layers=1)], ids=["sr", "rrdb", "ffdnet"]
-)
+@pytest.mark.parametrize("make", [lambda: SRResNet(3, 5), lambda: RRDBNet(3, 3)], ids=["sr", "rrdb"])
 def test_other_sizes_are_refused(make):
     with pytest.raises(ValueError, match="is not valid: give"):
         make()

@@ -128,13 +128,18 @@ class Chain:
     Args:
         steps: by name, in order; None leaves one out.
         probabilities: by name, how likely a step is; 1 for all others. What changes the size is always done.
+        factor: sides before in sides after all steps, if it is to be checked.
 
     Raises:
-        UserError: without steps, for probabilities of other names, and if a step before the last leaves pixels unknown.
+        UserError: without steps, for probabilities of other names or another factor, and if a step before the last
+            leaves pixels unknown.
     """
 
     def __init__(
-        self, steps: Mapping[str, Damage | None], probabilities: Mapping[str, Probability] | None = None
+        self,
+        steps: Mapping[str, Damage | None],
+        probabilities: Mapping[str, Probability] | None = None,
+        factor: PositiveInt | None = None,
     ) -> None:
         self.steps = {name: step for name, step in steps.items() if step is not None}
         self.probabilities = dict(probabilities or {})
@@ -143,6 +148,10 @@ class Chain:
         if any(step.masks for step in list(self.steps.values())[:-1]):
             raise UserError("A step that leaves pixels unknown must be the last of a chain.")
         self.factor = prod(step.factor for step in self.steps.values())
+        if factor not in (None, self.factor):
+            raise UserError(
+                f"factor={factor} is not valid for steps that reduce images {self.factor} times: give that."
+            )
         self.masks = list(self.steps.values())[-1].masks
 
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
