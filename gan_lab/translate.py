@@ -83,8 +83,8 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     job.run(files)
     if rank_and_world_size()[0]:
         return
-    job.report.raise_if_none(len(files), request.input)
-    yield Message("\n".join(job.report.lines(request.output, others)))
+    job.report.raise_if_none(len(files), request.input, "translated")
+    yield Message("\n".join(job.report.lines(request.output, others, "translated", "translates")))
     if job.sheet is not None:
         title = f"{request.input.name} {request.direction[0]} → {request.direction[-1]}"
         yield Written(job.sheet.write(title, f"{len(job.sheet.links)} images, translated with {session.path}"))
