@@ -45,6 +45,7 @@ COMMANDS = (
     "reconstruct",
     "predict",
     "translate",
+    "restore",
     "evaluate",
     "compare",
     "report",

@@ -197,6 +197,9 @@ class Restores(Protocol):
 class Repairs(Protocol):
     """Undoes damage in images of any size: noise, compression, low resolution, unknown pixels."""
 
+    channels: int
+    """C, of the damaged images and of the results: 1 or 3."""
+
     factor: int
     """Sides of a result in sides of the damaged image."""
 
@@ -205,6 +208,9 @@ class Repairs(Protocol):
 
     multiple: int
     """Sides of the damaged images must be multiples of it."""
+
+    reach: int | None
+    """Pixels of the damaged image, in each direction, that a result depends on; None if it depends on all of them."""
 
     def repair(self, image: Tensor, known: Tensor | None = None) -> Tensor:
         """Returns the restored images, float32 (N, C, factor · h, factor · w) in [-1, 1].

@@ -128,7 +128,7 @@ class FilesJob(ABC):
         """Reads an image; raises whatever its decoder does if that fails."""
 
     @abstractmethod
-    def edit(self, photo: LoadedImage, number: int) -> Edited:
+    def edit(self, job: Job, photo: LoadedImage, number: int) -> Edited:
         """Edits an image, whose number among all is given."""
 
     def after(self, job: Job, photo: LoadedImage, edited: Edited) -> list[str]:
@@ -168,7 +168,7 @@ class FilesJob(ABC):
 
     def _attempt(self, job: Job, photo: LoadedImage, number: int, background: Background) -> None:
         try:
-            edited = self.edit(photo, number)
+            edited = self.edit(job, photo, number)
         except (MemoryError, RuntimeError, OSError, ValueError) as problem:
             self.report.left_out[job.name] = self._why(problem)
             return

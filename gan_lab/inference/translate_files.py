@@ -113,7 +113,7 @@ class TranslationJob(FilesJob):
     def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> LoadedImage:
         return read_entry(entry, zips, partial(read_image, domain=domain, max_pixels=self.max_pixels))
 
-    def edit(self, photo: LoadedImage, number: int) -> Translated:
+    def edit(self, job: Job, photo: LoadedImage, number: int) -> Translated:
         result = self.there(photo.pixels, number)
         extras = (None, b"") if self.there.target.labels else (photo.alpha, photo.exif)
         cycle = self._cycle(result.pixels, number)

@@ -27,6 +27,7 @@ class Restorer(AlternatingModule):
         network: damaged images (N, C, h, w) → clean ones (N, C, factor · h, factor · w), both in [-1, 1]. If the damage
             leaves pixels unknown, it also takes ``known`` (N, 1, h, w).
         optimizer: function from parameters to an optimizer.
+        channels: C.
         factor: sides of the clean images in sides of the damaged ones.
         masks: whether the damage leaves pixels unknown. Known pixels are taken from the damaged image.
         l1: weight of the mean absolute error.
@@ -49,6 +50,7 @@ class Restorer(AlternatingModule):
         self,
         network: nn.Module,
         optimizer: MakeOptimizer,
+        channels: PositiveInt = 3,
         factor: PositiveInt = 1,
         masks: bool = False,
         l1: NonNegative = 1.0,
@@ -66,7 +68,7 @@ class Restorer(AlternatingModule):
             raise UserError("A restorer takes discriminator, objective and d_optimizer together, or none of them.")
         critic = {} if d_optimizer is None else {"discriminator": d_optimizer}
         super().__init__({"restorer": optimizer, **critic}, engine, {"network": network})
-        self.network, self.factor, self.masks, self.l1 = network, factor, masks, l1
+        self.network, self.channels, self.factor, self.masks, self.l1 = network, channels, factor, masks, l1
         self.make_perceptual_loss, self.perceptual_weight = perceptual, perceptual_weight
         self.perceptual_loss: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
         self.discriminator, self.objective, self.adversarial = discriminator, objective, adversarial
@@ -144,6 +146,12 @@ class Restorer(AlternatingModule):
     def multiple(self) -> int:
         """Sides of the damaged images must be multiples of it."""
         return int(getattr(self.network, "multiple", 1))
+
+    @property
+    def reach(self) -> int | None:
+        """Pixels of the damaged image, in each direction, that a result depends on; None if it depends on all."""
+        found: int | None = getattr(self.network, "reach", None)
+        return found
 
     def repair(self, image: Tensor, known: Tensor | None = None) -> Tensor:
         """Returns restored images, see ``Repairs``.

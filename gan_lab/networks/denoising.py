@@ -44,6 +44,11 @@ class Denoiser(nn.Module):
         """Sides of the images must be multiples of it."""
         return self.patch
 
+    @property
+    def reach(self) -> int:
+        """Pixels, in each direction, that a result depends on."""
+        return self.patch * (2 * len(self.body) + 3)
+
     def forward(self, image: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Returns the clean image, given a noisy one, and maps (N, conditions, H, W) if the network takes some."""
         whole = image if conditions is None else torch.cat([image, conditions], 1)

@@ -45,6 +45,11 @@ class SRResNet(nn.Module):
             if layer is not None:
                 small_init(layer, 0.1 if layer is self.conv_last else 1.0)
 
+    @property
+    def reach(self) -> int:
+        """Pixels of the small image, in each direction, that a result depends on."""
+        return 2 * len(self.body) + 5
+
     def forward(self, image: Tensor) -> Tensor:
         x = (image + 1) / 2
         maps = self.body(F.leaky_relu(self.conv_first(x), 0.1))
@@ -106,6 +111,11 @@ class RRDBNet(nn.Module):
     def multiple(self) -> int:
         """Sides of the images must be multiples of it."""
         return self.reduced
+
+    @property
+    def reach(self) -> int:
+        """Pixels of the small image, in each direction, that a result depends on."""
+        return self.reduced * (15 * len(self.body) + 5)
 
     def forward(self, image: Tensor) -> Tensor:
         maps = self.conv_first(F.pixel_unshuffle((image + 1) / 2, self.reduced))

@@ -1,0 +1,87 @@
+"""Restoration of images of any size, for models with the capability ``Repairs``."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from gan_lab.common.capabilities import Repairs
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import reflect_pad, round_up, to_float, to_uint8
+from gan_lab.common.progress import track
+
+TILE = 768
+"""Side of the tiles, in pixels of the damaged image: larger ones take more memory, smaller ones more time."""
+
+
+class PhotoRestorer:
+    """Restores images of any size; large ones in tiles, whose result is that of the whole image.
+
+    Example: ``clean = PhotoRestorer(gan_lab.load("last.ckpt"))(pixels)``
+
+    Args:
+        model: the model, on the device that is to compute.
+        tile: side of the tiles in pixels; "auto" tiles large images, None tiles none.
+
+    Raises:
+        UserError: for another value of ``tile``.
+    """
+
+    def __init__(self, model: Repairs, tile: int | str | None = "auto") -> None:
+        if tile not in ("auto", None) and (not isinstance(tile, int) or tile < 1):
+            raise UserError(f"tile={tile} is not valid: give auto, null, or a number of pixels such as 512.")
+        self.model, self.tile = model, tile
+        self.device = torch.device(getattr(model, "device", "cpu"))
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor, known: Tensor | None = None) -> Tensor:
+        """Returns the restored image, uint8 (C, factor · H, factor · W).
+
+        Args:
+            pixels: the damaged image, uint8 (C, H, W).
+            known: uint8 (1, H, W), 1 at known pixels, which come back as they are, and 0 at those to be filled; only
+                for models that fill pixels.
+
+        Raises:
+            UserError: if the model fills pixels and is not told which are known, or they have another size.
+        """
+        if self.model.masks and known is None:
+            raise UserError("This model fills unknown pixels: give a mask.")
+        if known is not None and known.shape[1:] != pixels.shape[1:]:
+            sizes = [f"{each.shape[2]}×{each.shape[1]}" for each in (known, pixels)]
+            raise UserError(f"The mask has {sizes[0]} px and the image {sizes[1]}: give a mask of the image's size.")
+        height, width = pixels.shape[1:]
+        size = round_up(height, self.model.multiple), round_up(width, self.model.multiple)
+        padded = reflect_pad(pixels, size)
+        seen = None if known is None else reflect_pad(known, size)
+        result = torch.empty(len(pixels), *(self.model.factor * side for side in size), dtype=torch.uint8)
+        for top, bottom, left, right in self._tiles(*size):
+            self._restore(padded, seen, (top, bottom, left, right), result)
+        result = result[:, : self.model.factor * height, : self.model.factor * width]
+        return result if known is None else torch.where(known.bool(), pixels, result)
+
+    def _tiles(self, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yields top, bottom, left and right of the tiles; of all at once if the model must see the whole image."""
+        side = TILE if self.tile == "auto" else self.tile
+        if self.model.reach is None or not isinstance(side, int):
+            side = max(height, width)
+        side = round_up(side, self.model.multiple)
+        corners = [(top, left) for top in range(0, height, side) for left in range(0, width, side)]
+        for top, left in track(corners, "Tiles", len(corners), show=len(corners) > 1):
+            yield top, min(top + side, height), left, min(left + side, width)
+
+    def _restore(self, pixels: Tensor, known: Tensor | None, tile: tuple[int, int, int, int], result: Tensor) -> None:
+        """Restores a tile, given the pixels around it that its result depends on."""
+        top, bottom, left, right = tile
+        reach = round_up(self.model.reach or 0, self.model.multiple)
+        above, before = max(0, top - reach), max(0, left - reach)
+        rows, columns = slice(above, bottom + reach), slice(before, right + reach)
+        part = to_float(pixels[None, :, rows, columns].to(self.device))
+        seen = None if known is None else known[None, :, rows, columns].to(self.device).float()
+        found, factor = to_uint8(self.model.repair(part, seen))[0].cpu(), self.model.factor
+        inner = found[
+            :,
+            factor * (top - above) : factor * (bottom - above),
+            factor * (left - before) : factor * (right - before),
+        ]
+        result[:, factor * top : factor * bottom, factor * left : factor * right] = inner

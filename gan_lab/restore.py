@@ -1,0 +1,73 @@
+"""Restores photographs: ``python -m gan_lab.restore checkpoint=… input=photos output=restored``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from gan_lab.cli.artifacts import Artifact, Message, Output
+from gan_lab.cli.command import command
+from gan_lab.cli.requests import InferenceRequest
+from gan_lab.cli.session import Session
+from gan_lab.common.atomic import make_folder
+from gan_lab.common.bounds import PositiveInt
+from gan_lab.common.capabilities import Repairs
+from gan_lab.common.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreRequest(InferenceRequest):
+    input: Path
+    output: Path
+    mask: Annotated[str, Path] | None
+    overwrite: bool
+    max_pixels: PositiveInt
+    tile: Literal["auto"] | PositiveInt | None
+
+    def destination(self) -> Output:
+        return Output(self.output.parent if Output(self.output).is_image else self.output, self.compression)
+
+
+def parts(request: RestoreRequest) -> int | None:
+    """One part for a single image, else any number."""
+    return 1 if Output(request.input).is_image else None
+
+
+@command(RestoreRequest, needs=Repairs, lacks="cannot restore photographs", example="model=denoise", parts=parts)
+def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
+    """Restores every image of a file, folder or zip: takes noise or artefacts away, enlarges, or fills what is unknown.
+
+    Results that exist already are left alone, so an interrupted job can be continued. Images that cannot be read are
+    listed, and the rest is done.
+    """
+    from gan_lab.common.distributed import rank_and_world_size
+    from gan_lab.common.domains import Domain
+    from gan_lab.inference.file_jobs import folder_of, plan
+    from gan_lab.inference.masks import mask_of
+    from gan_lab.inference.restore_files import RestorationJob
+    from gan_lab.inference.restoring import PhotoRestorer
+
+    model = session.model
+    if model.masks and request.mask is None:
+        raise UserError("This model fills unknown pixels: give mask=, a picture that is white where they are.")
+    if not model.masks and request.mask is not None:
+        raise UserError(f"{session.name} restores whole images and fills nothing: leave out mask=.")
+    domain = Domain(model.channels)
+    mask = None if request.mask is None else mask_of(request.mask)
+    files, others = plan(request.input, request.output, domain)
+    job = RestorationJob(
+        request.overwrite, request.compression, PhotoRestorer(model, request.tile), domain, mask,
+        request.mask == "alpha", request.max_pixels,
+    )  # fmt: skip
+    make_folder(folder_of(request.output))
+    job.run(files)
+    if rank_and_world_size()[0]:
+        return
+    job.report.raise_if_none(len(files), request.input, "restored")
+    yield Message("\n".join(job.report.lines(request.output, others, "restored", "restores")))
+
+
+if __name__ == "__main__":
+    restore()

@@ -1,0 +1,88 @@
+"""The command restore, on files that people have."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lab.common.errors import UserError
+from gan_lab.restore import restore
+from gan_lab.train import train
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A denoiser and a network that enlarges, trained for a moment."""
+    folder = tmp_path_factory.mktemp("runs")
+    short = ["data.count=24", "data.test_count=4", "data.size=16", "batch_size=4", "budget.images=8", "trainer=cpu"]
+    short += ["logger=none", "callbacks.fidelity=null", "callbacks.samples=null", "model.network.maps=8"]
+    for name in ("denoise", "srresnet"):
+        train.run(f"model={name}", "model.network.blocks=1", f"run_dir={folder / name}", *short)
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 33, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "a.png")
+    Image.fromarray(pixels).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(pixels[:1, :1]).save(folder / "one.png")
+    Image.fromarray(pixels.astype(np.uint16)[..., 0] * 257).save(folder / "deep.png")
+    alpha = Image.fromarray(pixels).convert("RGBA")
+    alpha.putalpha(Image.new("L", alpha.size, 99))
+    alpha.save(folder / "alpha.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    (folder / "notes.txt").write_text("text")
+    return folder
+
+
+def run(runs, name, photos, output, *more):
+    restore.run(f"checkpoint={runs / name}", f"input={photos}", f"output={output}", "device=cpu", *more)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("denoise", 1), ("srresnet", 2)])
+def test_a_folder_with_odd_images_is_restored_and_each_is_told(runs, photos, tmp_path, capsys, name, factor):
+    run(runs, name, photos, tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "left out broken.png: no image" in said and "Restored 5 of 6 images" in said and ".txt" in said
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert image.size == (33 * factor, 21 * factor)
+    with Image.open(tmp_path / "out" / "alpha.png") as image:
+        assert image.mode == "RGBA" and set(np.asarray(image)[..., 3].ravel()) == {99}
+    with Image.open(tmp_path / "out" / "one.png") as image:
+        assert image.size == (factor, factor)
+    run(runs, name, photos, tmp_path / "out")
+    assert "Restored 0 of 6 images" in capsys.readouterr().out
+
+
+def test_one_image_and_a_python_call(runs, photos, tmp_path):
+    import gan_lab
+    from gan_lab.inference.restoring import PhotoRestorer
+
+    run(runs, "denoise", photos / "a.png", tmp_path / "b.png")
+    restorer = PhotoRestorer(gan_lab.load(runs / "denoise" / "last.ckpt"))
+    pixels = torch.from_numpy(np.asarray(Image.open(photos / "a.png")).transpose(2, 0, 1).copy())
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")).transpose(2, 0, 1), restorer(pixels).numpy())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["mask=1,2,3,4"], "fills nothing: leave out mask="),
+        (["tile=0"], "tile=0 is not valid"),
+        (["max_pixels=0"], "max_pixels=0 is not valid"),
+    ],
+)
+def test_wrong_requests_are_one_sentence(runs, photos, tmp_path, more, said):
+    with pytest.raises(UserError, match=said):
+        run(runs, "denoise", photos, tmp_path / "out", *more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_restores_nothing_is_refused(tmp_path, photos):
+    short = ["data=fake", "data.size=16", "budget.images=4", "batch_size=4", "trainer=cpu", "logger=none"]
+    train.run("model=gan", *short, "callbacks.fidelity=null", "callbacks.samples=null", f"run_dir={tmp_path / 'gan'}")
+    with pytest.raises(UserError, match="cannot restore photographs"):
+        run(tmp_path, "gan", photos, tmp_path / "out")
