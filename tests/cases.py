@@ -22,17 +22,19 @@ NARROW_PARTS = {
     "encoder": {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
     "decoder": {"groups": 1, "steps": 3, "units": 8},
     "quantizer": {"entries": 8},
-    "network": {"maps": 6, "layers": 2, "head": 6},
+    "network": {"maps": 6, "layers": 2, "head": 6, "blocks": 2, "growth": 4},
     "prior": {"maps": 6, "layers": 2, "head": 6},
     "frame_discriminator": {"base": 4},
 }
 """Arguments of a model's parts, where they have them and are not interpolated from others."""
+ONE_IMAGE = ("image", "damaged")
 FORECASTERS = {"kernel": 3, "hidden": 8, "blocks": 2, "kernels": "[3]", "groups": 2}
 SMALL = {
     "image": ["data=fake", "data.channels=3", "data.size=16"],
     "frames": ["data=fake_clips", "data.channels=3", "data.size=16", "data.length=4"],
     "unpaired": ["data=fake_unpaired", "data.size=16", *THIN],
     "paired": ["data=fake_paired", "data.size=16", *THIN],
+    "damaged": ["data.count=24", "data.test_count=4", "data.size=16"],
 }
 
 
@@ -51,6 +53,8 @@ CASES = [
     *([f"model={model}", "network=dcgan"] for model in ("sngan", "r3gan")),
     ["model=sngan", "conditional=true"],
     ["model=cyclegan", "generator=unet"],
+    *(["model=denoise", f"damage={damage}"] for damage in ("poisson_noise", "salt_and_pepper", "grey")),
+    ["model=srresnet", "damage=photographs", "damage.factor=4"],
     *(["model=r3gan", f"loss={loss}"] for loss in ("wgan_gp", "hinge")),
     *(["model=mocogan", f"loss={loss}"] for loss in ("wgan", "wgan_gp")),
     ["model=mocogan", "conditional=true"],
@@ -98,7 +102,7 @@ def _refers(value: Any, part: str) -> bool:
 def _thin_latents(config: DictConfig) -> list[str]:
     dims = {"mlp": "prior.dim=3", "conv": "prior.dim=3", "draw": "decoder.dim=2", "ladder": "decoder.dim=2"}
     made = [f"model.{dims[config.coder]}"] if "coder" in config else []
-    return made + (["discriminator.filters=4"] if "discriminator" in config and config.data_kind == "image" else [])
+    return made + (["discriminator.filters=4"] if "discriminator" in config and config.data_kind in ONE_IMAGE else [])
 
 
 def _thin_translators(config: DictConfig) -> list[str]:

@@ -13,6 +13,7 @@ from gan_lab.common.capabilities import (
     HasLikelihood,
     Predicts,
     Reconstructs,
+    Repairs,
     Restores,
     Samples,
     SamplesClips,
@@ -123,6 +124,13 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
         whole = loaded.restore(pictures, mask, seed=3)
         assert whole.shape == pictures.shape and whole.abs().max() <= 1
         assert torch.equal(whole * mask, pictures * mask)
+    if isinstance(loaded, Repairs):
+        channels, height, width = image_shape(configuration)
+        damaged = torch.rand(3, channels, height // loaded.factor, width // loaded.factor) * 2 - 1
+        repaired = loaded.repair(damaged)
+        assert repaired.shape == (3, channels, height, width) and repaired.dtype == torch.float32
+        assert repaired.abs().max() <= 1
+        torch.testing.assert_close(model.repair(damaged[1:]), repaired[1:], atol=1e-5, rtol=0)
     if isinstance(loaded, Predicts):
         frames = torch.rand(3, loaded.context_frames, *image_shape(configuration)) * 2 - 1
         made = loaded.predict(frames, 5)
