@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from gan_lab.cli.artifacts import Artifact, Message, Output
+from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
 from gan_lab.cli.requests import InferenceRequest
 from gan_lab.cli.session import Session
@@ -22,6 +22,7 @@ class RestoreRequest(InferenceRequest):
     input: Path
     output: Path
     mask: Annotated[str, Path] | None
+    before_after: bool
     overwrite: bool
     max_pixels: PositiveInt
     tile: Literal["auto"] | PositiveInt | None
@@ -48,18 +49,24 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
     from gan_lab.inference.masks import mask_of
     from gan_lab.inference.restore_files import RestorationJob
     from gan_lab.inference.restoring import PhotoRestorer
+    from gan_lab.inference.sheet_page import SliderPage
 
     model = session.model
     if model.masks and request.mask is None:
         raise UserError("This model fills unknown pixels: give mask=, a picture that is white where they are.")
     if not model.masks and request.mask is not None:
         raise UserError(f"{session.name} restores whole images and fills nothing: leave out mask=.")
+    if request.before_after and Output(request.output).is_image:
+        raise UserError(
+            f"before_after=true writes a page beside the results: give a folder, not output={request.output}."
+        )
+    page = SliderPage(request.output) if request.before_after else None
     domain = Domain(model.channels)
     mask = None if request.mask is None else mask_of(request.mask)
     files, others = plan(request.input, request.output, domain)
     job = RestorationJob(
         request.overwrite, request.compression, PhotoRestorer(model, request.tile), domain, mask,
-        request.mask == "alpha", request.max_pixels,
+        request.mask == "alpha", request.max_pixels, page,
     )  # fmt: skip
     make_folder(folder_of(request.output))
     job.run(files)
@@ -67,6 +74,10 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
         return
     job.report.raise_if_none(len(files), request.input, "restored")
     yield Message("\n".join(job.report.lines(request.output, others, "restored", "restores")))
+    if page is not None:
+        count = f"{len(page.links):,} image{'s' * (len(page.links) != 1)}"
+        text = f"{count}, restored with {session.path}: move the slider to compare."
+        yield Written(page.write(f"{request.input.name}, before and after", text))
 
 
 if __name__ == "__main__":

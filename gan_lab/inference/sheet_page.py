@@ -29,6 +29,18 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
 """
 
 
+SLIDER = """
+.slider { position: relative; max-width: 100%; width: fit-content; --at: 50%; touch-action: pan-y; }
+.slider img { width: 100%; }
+.slider img + img { position: absolute; inset: 0; height: 100%; clip-path: inset(0 calc(100% - var(--at)) 0 0); }
+.slider input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize; }
+.slider::after { content: ""; position: absolute; inset: 0 auto 0 var(--at); width: 2px; background: white;
+  mix-blend-mode: difference; pointer-events: none; }
+.slider:focus-within { outline: 2px solid Highlight; }
+"""
+MOVE = "this.parentNode.style.setProperty('--at', this.value + '%')"
+
+
 class SheetPage:
     """Collects rows of images for a page.
 
@@ -38,6 +50,8 @@ class SheetPage:
         folder: folder for ``index.html`` and the folder ``thumbnails``.
         columns: names of a row's columns, in their order.
     """
+
+    style, side = STYLE, THUMBNAIL
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self.folder, self.columns = folder, columns
@@ -49,7 +63,7 @@ class SheetPage:
 
     def show(self, name: str, column: str, pixels: Tensor, domain: Domain) -> None:
         """Writes the thumbnail of stored pixels, uint8 (C, H, W); label maps get one colour for each class."""
-        path, small = self.thumbnail(name, column), _thumbnail(pixels, domain)
+        path, small = self.thumbnail(name, column), _thumbnail(pixels, domain, self.side)
         with atomic_write(path, sync=False) as temporary:
             to_pil(small).save(temporary, "JPEG", quality=88)
 
@@ -65,7 +79,7 @@ class SheetPage:
         view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
         body = f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{rows}"
         with atomic_write(path, sync=False) as temporary:
-            page = f"{head}\n{view}\n<style>{STYLE}</style>\n{body}\n</html>\n"
+            page = f"{head}\n{view}\n<style>{self.style}</style>\n{body}\n</html>\n"
             temporary.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be no UTF-8
         return path
 
@@ -85,10 +99,31 @@ class SheetPage:
         return quote(os.fsencode(Path(os.path.relpath(path.absolute(), self.folder.absolute())).as_posix()))
 
 
-def _thumbnail(pixels: Tensor, domain: Domain) -> Tensor:
-    """Downscales to at most ``THUMBNAIL`` pixels a side, uint8 (1 or 3, H, W)."""
+class SliderPage(SheetPage):
+    """A page on which a slider moves between an image before and after.
+
+    Args:
+        folder: folder for ``index.html`` and the folder ``thumbnails``.
+    """
+
+    style, side = STYLE + SLIDER, 1280
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, ("before", "after"))
+
+    def _row(self, name: str, links: Mapping[str, Path]) -> str:
+        after, before = (
+            f'<img loading="lazy" src="{self._address(self.thumbnail(name, column))}" alt="{escape(name)}, {column}">'
+            for column in ("after", "before")
+        )
+        handle = f'<input type="range" value="50" aria-label="{escape(name)}: before and after" oninput="{MOVE}">'
+        return f'<article><h2>{escape(name)}</h2><div class="slider">{after}{before}{handle}</div></article>'
+
+
+def _thumbnail(pixels: Tensor, domain: Domain, side: int) -> Tensor:
+    """Downscales to at most ``side`` pixels a side, uint8 (1 or 3, H, W)."""
     height, width = pixels.shape[1:]
-    scale = min(1.0, THUMBNAIL / max(height, width))
+    scale = min(1.0, side / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
     small = resize(pixels, size, nearest=domain.labels > 0)
     return to_uint8(domain.visualize(domain.encode(small[None])))[0] if domain.labels else small

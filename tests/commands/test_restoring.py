@@ -1,5 +1,7 @@
 """The command restore, on files that people have."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,17 @@ def test_a_folder_with_odd_images_is_restored_and_each_is_told(runs, photos, tmp
         assert image.size == (factor, factor)
     run(runs, name, photos, tmp_path / "out")
     assert "Restored 0 of 6 images" in capsys.readouterr().out
+
+
+def test_a_page_compares_each_image_before_and_after(runs, photos, tmp_path):
+    for _ in range(2):  # the second run restores nothing, and the page stays
+        run(runs, "srresnet", photos, tmp_path / "out", "before_after=true")
+        page = (tmp_path / "out" / "index.html").read_text()
+        assert page.count('class="slider"') == 5 and page.count('type="range"') == 5 and "5 images, restored" in page
+    for place in re.findall(r'src="([^"]+)"', page):
+        assert (tmp_path / "out" / place).is_file()
+    with pytest.raises(UserError, match="give a folder, not output="):
+        run(runs, "denoise", photos / "a.png", tmp_path / "b.png", "before_after=true")
 
 
 def test_one_image_and_a_python_call(runs, photos, tmp_path):
