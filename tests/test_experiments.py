@@ -107,7 +107,7 @@ def narrow(config):
     data = ["data.root=nowhere"] if OmegaConf.is_missing(config.data, "root") else []
     if config.data_kind == "frames":
         data += ["data.size=16", "data.length=4"]
-    elif config.data_kind != "image":
+    elif config.data_kind in ("unpaired", "paired"):
         data += ["data.size=16", "data.load_size=null", *THIN]
     elif config.data.size != [1, 1]:
         data.append("data.size=16")
