@@ -29,7 +29,7 @@ PORTION = 1 << 26
 
 @dataclass
 class Portion:
-    """What was found in consecutive images of a set.
+    """Facts about consecutive images of a set.
 
     Args:
         images: how many were looked at, readable or not.
