@@ -209,7 +209,7 @@ class Repairs(Protocol):
     multiple: int
     """Sides of the damaged images must be multiples of it."""
 
-    reach: int | None
+    receptive_radius: int | None
     """Pixels of the damaged image, in each direction, that a result depends on; None if it depends on all of them."""
 
     def repair(self, image: Tensor, known: Tensor | None = None) -> Tensor:

@@ -63,7 +63,7 @@ class PhotoRestorer:
     def _tiles(self, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
         """Yields top, bottom, left and right of the tiles; of all at once if the model must see the whole image."""
         side = TILE if self.tile == "auto" else self.tile
-        if self.model.reach is None or not isinstance(side, int):
+        if self.model.receptive_radius is None or not isinstance(side, int):
             side = max(height, width)
         side = round_up(side, self.model.multiple)
         corners = [(top, left) for top in range(0, height, side) for left in range(0, width, side)]
@@ -73,9 +73,9 @@ class PhotoRestorer:
     def _restore(self, pixels: Tensor, known: Tensor | None, tile: tuple[int, int, int, int], result: Tensor) -> None:
         """Restores a tile, given the pixels around it that its result depends on."""
         top, bottom, left, right = tile
-        reach = round_up(self.model.reach or 0, self.model.multiple)
-        above, before = max(0, top - reach), max(0, left - reach)
-        rows, columns = slice(above, bottom + reach), slice(before, right + reach)
+        receptive_radius = round_up(self.model.receptive_radius or 0, self.model.multiple)
+        above, before = max(0, top - receptive_radius), max(0, left - receptive_radius)
+        rows, columns = slice(above, bottom + receptive_radius), slice(before, right + receptive_radius)
         part = to_float(pixels[None, :, rows, columns].to(self.device))
         seen = None if known is None else known[None, :, rows, columns].to(self.device).float()
         found, factor = to_uint8(self.model.repair(part, seen))[0].cpu(), self.model.factor

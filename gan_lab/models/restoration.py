@@ -148,9 +148,9 @@ class Restorer(AlternatingModule):
         return int(getattr(self.network, "multiple", 1))
 
     @property
-    def reach(self) -> int | None:
+    def receptive_radius(self) -> int | None:
         """Pixels of the damaged image, in each direction, that a result depends on; None if it depends on all."""
-        found: int | None = getattr(self.network, "reach", None)
+        found: int | None = getattr(self.network, "receptive_radius", None)
         return found
 
     def repair(self, image: Tensor, known: Tensor | None = None) -> Tensor:

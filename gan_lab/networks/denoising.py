@@ -45,7 +45,7 @@ class Denoiser(nn.Module):
         return self.patch
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """Pixels, in each direction, that a result depends on."""
         return self.patch * (2 * len(self.body) + 3)
 

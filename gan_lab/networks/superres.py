@@ -46,7 +46,7 @@ class SRResNet(nn.Module):
                 small_init(layer, 0.1 if layer is self.conv_last else 1.0)
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """Pixels of the small image, in each direction, that a result depends on."""
         return 2 * len(self.body) + 5
 
@@ -113,7 +113,7 @@ class RRDBNet(nn.Module):
         return self.reduced
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """Pixels of the small image, in each direction, that a result depends on."""
         return self.reduced * (15 * len(self.body) + 5)
 

@@ -43,11 +43,11 @@ def test_tiles_give_what_the_whole_image_gives(made):
     assert whole.shape == (3, made.factor * 61, made.factor * 47) and whole.float().std() > 5
     assert (whole - tiled).abs().max() <= 1, "more than what rounding does"
     beyond = PhotoRestorer(made, 16)
-    made_reach, type(made).reach = type(made).reach, property(lambda self: 0)
+    known_radius, type(made).receptive_radius = type(made).receptive_radius, property(lambda self: 0)
     try:
         assert (beyond(pixels).int() - whole).abs().max() > 1, "without what lies around it, a tile is another"
     finally:
-        type(made).reach = made_reach
+        type(made).receptive_radius = known_radius
 
 
 def test_known_pixels_come_back_bit_for_bit():

@@ -6,11 +6,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_lab.common.bounds import NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.keyed_random import keyed_uniform
 from gan_lab.data.types import UInt8Array
 
-Range = float | Sequence[float]
+Range = NonNegative | Sequence[NonNegative]
 """A number, or the least and the greatest of uniform random ones."""
 
 

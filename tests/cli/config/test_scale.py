@@ -22,6 +22,13 @@ from gan_lab.data.reading.formats import Formats
 
 SCALES = ("laptop", "gpu", "paper")
 FAKE = {"image": "fake", "frames": "fake_clips", "unpaired": "fake_unpaired", "paired": "fake_paired"}
+FAKE |= {"damaged": "restoration"}
+    "image": "fake",
+    "frames": "fake_clips",
+    "unpaired": "fake_unpaired",
+    "paired": "fake_paired",
+    "damaged": "restoration",
+}
 
 
 @pytest.fixture(autouse=True)

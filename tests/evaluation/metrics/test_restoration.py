@@ -25,7 +25,7 @@ def data(damage, size=32):
 class Model:
     """Repairs images by a function."""
 
-    channels, multiple, reach, device = 3, 1, 0, torch.device("cpu")
+    channels, multiple, receptive_radius, device = 3, 1, 0, torch.device("cpu")
 
     def __init__(self, repair, factor=1, masks=False):
         self.repair, self.factor, self.masks = repair, factor, masks
