@@ -21,8 +21,7 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.data.reading.formats import Formats
 
 SCALES = ("laptop", "gpu", "paper")
-FAKE = {"image": "fake", "frames": "fake_clips", "unpaired": "fake_unpaired", "paired": "fake_paired"}
-FAKE |= {"damaged": "restoration"}
+FAKE = {
     "image": "fake",
     "frames": "fake_clips",
     "unpaired": "fake_unpaired",
