@@ -60,7 +60,11 @@ def run_of(archive, case, folder, runs, **facts):
     return run
 
 
-@pytest.mark.parametrize("case", [" ".join(case) for case in CASES[::9]])
+LATER = ("denoise", "deartifact", "srresnet", "srgan", "esrgan")
+"""Methods that no earlier version had."""
+
+
+@pytest.mark.parametrize("case", [" ".join(case) for case in CASES if case[0].removeprefix("model=") not in LATER][::9])
 def test_a_run_of_an_earlier_version_is_found_again(case, folder, tmp_path):
     for archive in ARCHIVES:
         run = run_of(archive, case, folder, tmp_path / archive.name)

@@ -216,5 +216,6 @@ MODEL_PARTS = Trust(
 )
 """The parts of a model."""
 
-DATA_MODULES = Trust(modules=("gan_lab.data.presets", "gan_lab.data.modules.points"))
+DAMAGE = tuple(f"gan_lab.data.damage.{name}" for name in ("coding", "masks", "noise", "resolution"))
+DATA_MODULES = Trust(modules=("gan_lab.data.presets", "gan_lab.data.modules.points", *DAMAGE))
 """Data modules. They read files, so a checkpoint's own paths are used with care; see ``gan_lab.cli.session``."""

@@ -258,10 +258,16 @@ def restoration(
     data_dir: str,
     count: PositiveInt,
     test_count: PositiveInt,
-    damage: Damage,
+    damage: Damage | None,
     **options: Unpack[RestorationOptions],
 ) -> RestorationDataModule:
-    """Returns images and the same after damage; see ``source_of_images``."""
+    """Returns images and the same after damage; see ``source_of_images``.
+
+    Raises:
+        UserError: without damage.
+    """
+    if damage is None:
+        raise UserError("data=restoration needs a damage: give damage=gaussian_noise, or a model that restores.")
     source = source_of_images(root, of, data_dir, count, test_count)
     return RestorationDataModule(source, damage, **options)
 

@@ -21,7 +21,8 @@ NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
 
 @cache
 def plain(name):
-    config = compose([f"data={name}", *(["data.root=nowhere"] if name in ("folder", "frames") else [])])
+    needed = {"folder": ["data.root=nowhere"], "frames": ["data.root=nowhere"], "restoration": ["damage=jpeg"]}
+    config = compose([f"data={name}", *needed.get(name, [])])
     return OmegaConf.to_container(config.data, resolve=True)
 
 
