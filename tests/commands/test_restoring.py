@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from gan_lab.common.errors import UserError
+from gan_lab.evaluate import evaluate
 from gan_lab.restore import restore
 from gan_lab.train import train
 
@@ -99,3 +100,9 @@ def test_a_model_that_restores_nothing_is_refused(tmp_path, photos):
     train.run("model=gan", *short, "callbacks.fidelity=null", "callbacks.samples=null", f"run_dir={tmp_path / 'gan'}")
     with pytest.raises(UserError, match="cannot restore photographs"):
         run(tmp_path, "gan", photos, tmp_path / "out")
+
+
+def test_a_checkpoint_is_evaluated_on_its_own_data(runs, tmp_path, capsys):
+    keys = ["n=2", "metrics=restoration", "device=cpu", f"output={tmp_path / 'evaluation'}"]
+    evaluate.run(f"checkpoint={runs / 'denoise'}", *keys)
+    assert "psnr_damaged" in capsys.readouterr().out
