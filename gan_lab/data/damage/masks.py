@@ -76,9 +76,7 @@ class Boxes:
         """Returns the unknown pixels, uint8 (H, W): 1 where they are."""
         unknown = np.zeros((height, width), np.uint8)
         for _ in range(draws.integer(self.count)):
-            rows, columns = (max(1, round(draws.within(self.side) * side)) for side in (height, width))
-            top, left = draws.integer((0, height - rows)), draws.integer((0, width - columns))
-            unknown[top : top + rows, left : left + columns] = 1
+            unknown[window(height, width, self.side, draws)] = 1
         return unknown
 
 
@@ -96,9 +94,7 @@ class Border:
     def __call__(self, height: int, width: int, draws: Draws) -> UInt8Array:
         """Returns the unknown pixels, uint8 (H, W): 1 where they are."""
         unknown = np.ones((height, width), np.uint8)
-        rows, columns = (max(1, round(draws.within(self.known) * side)) for side in (height, width))
-        top, left = draws.integer((0, height - rows)), draws.integer((0, width - columns))
-        unknown[top : top + rows, left : left + columns] = 0
+        unknown[window(height, width, self.known, draws)] = 0
         return unknown
 
 
@@ -128,3 +124,10 @@ class Unknown:
         if unknown.all():
             unknown[0, 0] = 0
         return Damaged(np.where(unknown, np.uint8(GREY), pixels), 1 - unknown[None])
+
+
+def window(height: int, width: int, share: Range, draws: Draws) -> tuple[slice, slice]:
+    """Returns the rows and columns of a random rectangle, each side a random share of the image's."""
+    rows, columns = (max(1, round(draws.within(share) * side)) for side in (height, width))
+    top, left = draws.integer((0, height - rows)), draws.integer((0, width - columns))
+    return slice(top, top + rows), slice(left, left + columns)
