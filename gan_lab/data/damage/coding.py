@@ -6,8 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from gan_lab.common.errors import UserError
-from gan_lab.data.damage.draws import Damaged, Draws, Range, check_range
+from gan_lab.data.damage.draws import Damaged, Draws, Range, check_choices, check_range
 from gan_lab.data.types import UInt8Array
 
 SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -31,8 +30,7 @@ class Jpeg:
 
     def __init__(self, quality: Range = (10, 60), subsampling: Sequence[str] = ("4:2:0", "4:4:4")) -> None:
         check_range("quality", quality, 1, 95)
-        if not subsampling or any(each not in SUBSAMPLING for each in subsampling):
-            raise UserError(f"subsampling={list(subsampling)} is not valid: choose from {', '.join(SUBSAMPLING)}.")
+        check_choices("subsampling", subsampling, SUBSAMPLING)
         self.quality, self.subsampling = quality, list(subsampling)
 
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:

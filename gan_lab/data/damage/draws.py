@@ -1,6 +1,6 @@
 """Random numbers for one image, and the contract of damage that uses them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -101,6 +101,17 @@ def check_range(name: str, bounds: Range, low: float, high: float) -> None:
         raise UserError(
             f"{name}={bounds} is not valid: give a number from {low:g} to {high:g}, or two such as [{low:g},{high:g}]."
         )
+
+
+def check_choices(name: str, values: Sequence[str], choices: Iterable[str]) -> None:
+    """Checks that at least one value is given, and that all are among the choices.
+
+    Raises:
+        UserError: if they are not.
+    """
+    choices = list(choices)
+    if not values or any(each not in choices for each in values):
+        raise UserError(f"{name}={list(values)} is not valid: choose from {', '.join(choices)}.")
 
 
 def to_uint8(values: NDArray[np.floating]) -> UInt8Array:

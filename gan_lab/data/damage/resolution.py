@@ -12,7 +12,7 @@ from scipy.special import j1
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.data.damage.coding import from_image, to_image
-from gan_lab.data.damage.draws import Damage, Damaged, Draws, Range, check_range, to_uint8
+from gan_lab.data.damage.draws import Damage, Damaged, Draws, Range, check_choices, check_range, to_uint8
 from gan_lab.data.types import UInt8Array
 
 METHODS = {
@@ -38,8 +38,7 @@ class Smaller:
     masks = False
 
     def __init__(self, factor: PositiveInt = 2, methods: Sequence[str] = ("bicubic",)) -> None:
-        if not methods or any(each not in METHODS for each in methods):
-            raise UserError(f"methods={list(methods)} is not valid: choose from {', '.join(METHODS)}.")
+        check_choices("methods", methods, METHODS)
         self.factor, self.methods = factor, list(methods)
 
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
@@ -63,7 +62,8 @@ class Rescaled:
 
     def __init__(self, scale: Range = (0.3, 1.5), methods: Sequence[str] = ("area", "bilinear", "bicubic")) -> None:
         check_range("scale", scale, 0.05, 4)
-        self.scale, self.methods = scale, Smaller(1, methods).methods
+        check_choices("methods", methods, METHODS)
+        self.scale, self.methods = scale, list(methods)
 
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
         """Returns the resampled image (C, H, W), given one."""
