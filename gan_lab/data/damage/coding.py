@@ -11,8 +11,6 @@ from gan_lab.data.types import UInt8Array
 
 SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 """Pillow's numbers of the ways to store colours at less than full size."""
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the brightness of ITU-R BT.601."""
 
 
 class Jpeg:
@@ -49,8 +47,7 @@ class Grey:
 
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
         """Returns the grey image (3, H, W), given one in colour (3, H, W)."""
-        luma = np.rint(np.tensordot(np.array(LUMA, np.float32), pixels, 1)).astype(np.uint8)
-        return Damaged(np.broadcast_to(luma, pixels.shape).copy())
+        return Damaged(from_image(to_image(pixels).convert("L")).repeat(len(pixels), axis=0))
 
 
 def to_image(pixels: UInt8Array) -> Image.Image:

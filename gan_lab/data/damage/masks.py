@@ -102,7 +102,7 @@ class Unknown:
     """Makes pixels unknown, and grey (satisfies ``Damage``). At least one pixel stays known.
 
     Args:
-        shapes: by name, functions of height, width and draws that return the unknown pixels.
+        shapes: by name, functions of height, width and draws that return the unknown pixels; None removes one.
         weights: by the same names, how often each is drawn; equally often by default.
 
     Raises:
@@ -113,9 +113,10 @@ class Unknown:
 
     def __init__(self, shapes: Mapping[str, Shape | None], weights: Mapping[str, float] | None = None) -> None:
         self.shapes = {name: shape for name, shape in shapes.items() if shape is not None}
-        self.weights = dict.fromkeys(self.shapes, 1.0) if weights is None else dict(weights)
-        if not self.shapes or self.weights.keys() != self.shapes.keys():
-            raise UserError(f"weights={list(self.weights)} is not valid for the shapes {list(self.shapes)}: name each.")
+        given = dict.fromkeys(shapes, 1.0) if weights is None else dict(weights)
+        if not self.shapes or given.keys() - shapes.keys() or self.shapes.keys() - given.keys():
+            raise UserError(f"weights={list(given)} is not valid for the shapes {list(self.shapes)}: name each.")
+        self.weights = {name: given[name] for name in self.shapes}
 
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
         """Returns the image (C, H, W) with grey in place of unknown pixels, and which are known, (1, H, W)."""

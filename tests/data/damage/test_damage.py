@@ -105,6 +105,7 @@ def test_a_sinc_passes_low_frequencies_alone():
         (lambda: coding.Jpeg(20, ["4:1:0"]), r"subsampling=\['4:1:0'\] is not valid"),
         (lambda: resolution.Smaller(2, ["nearest"]), r"methods=\['nearest'\] is not valid"),
         (lambda: masks.Unknown({}), "is not valid for the shapes"),
+        (lambda: masks.Unknown(SHAPES, {"circles": 1.0}), "is not valid for the shapes"),
         (lambda: resolution.Chain({"grey": coding.Grey()}, {"blur": 0.5}), "the steps are"),
         (lambda: resolution.Chain({"a": masks.Unknown(SHAPES), "b": coding.Grey()}), "must be the last"),
     ],
@@ -112,3 +113,14 @@ def test_a_sinc_passes_low_frequencies_alone():
 def test_invalid_damage_is_refused_in_words(make, said):
     with pytest.raises(UserError, match=said):
         make()
+
+
+def test_a_shape_that_is_removed_needs_no_change_of_the_weights():
+    damage = masks.Unknown({"boxes": masks.Boxes(), "border": None}, {"boxes": 0.2, "border": 0.8})
+    assert damage.weights == {"boxes": 0.2}
+
+
+def test_grey_is_the_brightness_of_bt_601():
+    luma = np.tensordot((0.299, 0.587, 0.114), PHOTO.astype(float), 1)
+    grey = coding.Grey()(PHOTO, Draws(0)).pixels
+    assert grey.shape == PHOTO.shape and np.abs(grey - luma).max() <= 0.51
