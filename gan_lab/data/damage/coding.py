@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from io import BytesIO
 
-import numpy as np
 from PIL import Image
 
 from gan_lab.data.damage.draws import Damaged, Draws, Range, check_choices, check_range
+from gan_lab.data.reading.pixels import from_image, to_image
 from gan_lab.data.types import UInt8Array
 
 SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -48,14 +48,3 @@ class Grey:
     def __call__(self, pixels: UInt8Array, draws: Draws) -> Damaged:
         """Returns the grey image (3, H, W), given one in colour (3, H, W)."""
         return Damaged(from_image(to_image(pixels).convert("L")).repeat(len(pixels), axis=0))
-
-
-def to_image(pixels: UInt8Array) -> Image.Image:
-    """Returns a Pillow image, given uint8 (1 or 3, H, W)."""
-    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-
-
-def from_image(image: Image.Image) -> UInt8Array:
-    """Returns uint8 (1 or 3, H, W), given a Pillow image in mode L or RGB."""
-    pixels = np.asarray(image)
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))

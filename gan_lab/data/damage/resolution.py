@@ -11,8 +11,8 @@ from scipy.special import j1
 
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.errors import UserError
-from gan_lab.data.damage.coding import from_image, to_image
 from gan_lab.data.damage.draws import Damage, Damaged, Draws, Range, check_choices, check_range, to_uint8
+from gan_lab.data.reading.pixels import from_image, to_image
 from gan_lab.data.types import UInt8Array
 
 METHODS = {

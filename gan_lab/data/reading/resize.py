@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageOps
 
 from gan_lab.common.errors import UserError
+from gan_lab.data.reading.pixels import from_image
 from gan_lab.data.types import UInt8Array
 
 MODES = {1: "L", 3: "RGB"}
@@ -105,8 +105,7 @@ class ResizeSpec:
         height, width = self.resized(image.height, image.width)
         method = Image.Resampling.NEAREST if self.label_map else Image.Resampling.BICUBIC
         resize = ImageOps.fit if self.resize_mode == "cover" else Image.Image.resize
-        pixels = np.asarray(resize(image, (width, height), method).convert(mode))
-        return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+        return from_image(resize(image, (width, height), method).convert(mode))
 
     def center_crop(self, pixels: UInt8Array) -> UInt8Array:
         """Returns the central ``size`` of pixels (..., H, W) as a view; all of them if there is no size."""
