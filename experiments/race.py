@@ -130,6 +130,7 @@ def start(name: str, command: Sequence[str], row: Row, peers: Path, folder: Path
     shutil.rmtree(folder / name, ignore_errors=True)
     place.mkdir(parents=True)
     for file, content in row.files.items():
+        (place / file).parent.mkdir(exist_ok=True)
         (place / file).write_text(content)
     if name == "peer" and row.link:
         link = folder / name / row.link
@@ -249,6 +250,7 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0, help="the processor core; -1: any (default 0)")
     parser.add_argument("--output", type=Path, help="add the rows to this JSON file")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # as the programs have, for the hardware's description
     core = None if arguments.core < 0 or not shutil.which("taskset") else arguments.core
     made_by = {
         "hardware": describe_hardware(torch.device("cpu")), "precision": auto_precision("cpu"),

@@ -163,7 +163,7 @@ ROWS: dict[str, Row] = {
     "vae": Row(
         [f"{TORCH_EXAMPLES}/vae/main.py"],
         ["model=vae", *MNIST, "batch_size=128", "likelihood=bernoulli", "data.binarize=dynamic", "coder.widths=[400]"],
-        128, digits, "vae", "data",
+        128, digits, "vae", "data", files={"results/.gitignore": "*"},
     ),
     "cyclegan_128": Row(
         _translation("cycle_gan", 128, "--netG", "resnet_6blocks"),
