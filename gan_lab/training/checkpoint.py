@@ -19,6 +19,7 @@ from gan_lab.common.integrity import is_whole, seal_zip
 from gan_lab.common.runs import LAST
 from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
+from gan_lab.training.weights_file import SUFFIX, read_weights
 
 Device = str | torch.device
 
@@ -38,11 +39,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: MAP_LOCATION = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
+        if Path(path).suffix == SUFFIX:
+            raise UserError(f"{path} has weights alone, from which no run can go on: init_from={path} starts a new one.")
         return read(path, map_location)
 
 
 def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]:
     """Returns the plain containers and tensors of a checkpoint file, or of a run's last one, in the present format.
+
+    A file of weights alone (.safetensors) has the model and no state of training.
 
     Raises:
         UserError: if the file does not exist, is damaged, or is not a checkpoint of gan_lab.
@@ -51,6 +56,8 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]
     path = path / LAST if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
+    if path.suffix == SUFFIX:
+        return upgrade(read_weights(path))
     checkpoint = _verified(path, map_location)
     if isinstance(checkpoint, Mapping) and "gan_lab" not in checkpoint and "counters" in checkpoint:
         raise UserError(
