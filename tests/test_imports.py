@@ -12,7 +12,7 @@ ROOMS = {
     "networks": {"common"},
     "losses": {"common"},
     "data": {"common"},
-    "inference": {"common", "networks", "data"},
+    "inference": {"common", "networks", "losses", "data"},
     "evaluation": {"common", "networks", "data", "inference"},
     "training": {"common", "data", "inference", "evaluation"},
     "models": {"common", "networks", "losses", "training"},
@@ -20,7 +20,7 @@ ROOMS = {
 }
 ENGINE = (
     *("alternating", "augment", "budget", "checkpoint", "collectives", "ema", "image_pool", "noise", "options"),
-    *("optimizers", "schedules", "trainer_checks", "turns"),
+    *("optimizers", "schedules", "trainer_checks", "turns", "weights_file"),
 )
 """Modules of training that depend on common alone: all that models may import of it."""
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -46,6 +46,7 @@ COMMANDS = (
     "predict",
     "translate",
     "restore",
+    "stylize",
     "evaluate",
     "compare",
     "report",

@@ -62,3 +62,27 @@ def track(
                 progress.advance(task, size(item))
         finally:
             progress.remove_task(task)
+
+
+@contextmanager
+def bar(description: str, show: bool = True) -> Iterator[Callable[[float], None]]:
+    """Yields a function that sets a progress bar, below those that are live, to a share of the work.
+
+    Args:
+        description: text to the left of the bar.
+        show: show the bar; false for ranks other than 0.
+    """
+    if not (show and console.is_terminal):
+        yield lambda _: poll()
+        return
+    with display() as progress:
+        task = progress.add_task(description, total=1.0, text="")
+
+        def move(share: float) -> None:
+            poll()
+            progress.update(task, completed=share)
+
+        try:
+            yield move
+        finally:
+            progress.remove_task(task)

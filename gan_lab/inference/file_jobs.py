@@ -29,8 +29,10 @@ class Job:
         return {"output": self.output} | ({"input": self.entry.file} if self.entry.member is None else {})
 
 
-def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], PassedOver]:
+def plan(source: Path, output: Path, target: Domain, key: str = "input") -> tuple[list[Job], PassedOver]:
     """Lists the images of a file, folder or zip with the file of each result, and counts the other files by ending.
+
+    ``key`` names the source in errors.
 
     Names and subfolders are kept, and endings if their format can hold the result (``image_files.output_suffix``). Of
     two results that would have one name, one keeps its old ending: ``x.gif`` beside ``x.png`` becomes ``x.gif.png``.
@@ -43,15 +45,15 @@ def plan(source: Path, output: Path, target: Domain) -> tuple[list[Job], PassedO
         jobs = [_single(source, output, target)]
     else:
         if output.is_file() or output.suffix.lower() in IMAGE_SUFFIXES:
-            raise UserError(f"output={output} names one image, but input={source} has many: give a folder.")
-        found = _distinct(list_images(source, "input", others))
+            raise UserError(f"output={output} names one image, but {key}={source} has many: give a folder.")
+        found = _distinct(list_images(source, key, others))
         entries = [entry for entry in found if not _ours(entry.file, source, output)]
         jobs = [Job(entry, _fitting(output / name)) for entry, name in _named(entries, target)]
     for job in jobs:
         if job.entry.member is None and job.output.resolve() == job.entry.file.resolve():
             raise UserError(f"output={output} holds the images, which would be overwritten: give another output=….")
     if not jobs:
-        raise UserError(f"input={source} has no images besides those in output={output}: give another folder.")
+        raise UserError(f"{key}={source} has no images besides those in output={output}: give another folder.")
     return jobs, others
 
 

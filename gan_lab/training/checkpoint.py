@@ -40,7 +40,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: MAP_LOCATION = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         if Path(path).suffix == SUFFIX:
-            raise UserError(f"{path} has weights alone, from which no run can go on: init_from={path} starts a new one.")
+            raise UserError(
+                f"{path} has weights alone, from which no run can go on: init_from={path} starts a new one."
+            )
         return read(path, map_location)
 
 

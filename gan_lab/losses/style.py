@@ -1,0 +1,49 @@
+"""Losses of content and style, over the maps of any network.
+
+Gatys, Ecker and Bethge 2016, "Image Style Transfer Using Convolutional Neural Networks"; Huang and Belongie 2017.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+
+def gram(maps: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Returns the correlations of features, (N, C, C), of maps (N, C, H, W), averaged over space (Gatys, eq. 3).
+
+    Args:
+        maps: of a layer.
+        mask: weights of the positions (N or 1, 1, H', W'), of any size; None weighs all alike.
+    """
+    if mask is None:
+        flat = maps.flatten(2)
+        return flat @ flat.mT / flat.shape[2]
+    weights = adaptive_avg_pool2d(mask, maps.shape[2:])  # type: ignore[arg-type]
+    flat, weighted = maps.flatten(2), (maps * weights).flatten(2)
+    return weighted @ flat.mT / weights.sum((2, 3)).clamp(min=1e-6)[..., None]
+
+
+def style_loss(grams: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Returns the mean over layers of squared differences of Gram matrices, relative to the targets' squares.
+
+    Gatys' weights of the layers are fixed numbers for VGG-19; relative to the targets, layers of any network count
+    alike.
+    """
+    pairs = zip(grams, targets, strict=True)
+    return torch.stack(
+        [(own - target).square().mean() / target.square().mean().clamp(min=1e-6) for own, target in pairs]
+    ).mean()
+
+
+def content_loss(maps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Returns the mean over layers of squared differences of maps, relative to the targets' variances."""
+    pairs = zip(maps, targets, strict=True)
+    return torch.stack([(own - target).square().mean() / target.var().clamp(min=1e-6) for own, target in pairs]).mean()
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Returns the mean squared difference of neighbouring pixels of images (N, C, H, W)."""
+    down, right = images[:, :, 1:] - images[:, :, :-1], images[..., 1:] - images[..., :-1]
+    return down.square().mean() + right.square().mean()

@@ -1,0 +1,99 @@
+"""The command stylize, on files that people have."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lab.common.errors import UserError
+from gan_lab.evaluation.features.maps import VGG19, ColourMaps, general
+from gan_lab.stylize import stylize
+
+QUICK = ["size=24", "steps=2", "device=cpu"]
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.fixture
+def files(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(noise(20, 30)).save(photos / "a.png")
+    Image.fromarray(noise(20, 30)).convert("L").save(photos / "grey.png")
+    alpha = Image.fromarray(noise(40, 40)).convert("RGBA")
+    alpha.putalpha(Image.new("L", alpha.size, 99))
+    alpha.save(photos / "alpha.png")
+    Image.fromarray(noise(1, 1)).save(photos / "one.png")
+    (photos / "broken.png").write_bytes(b"no image")
+    Image.fromarray(noise(16, 16, 1)).save(tmp_path / "style,1.png")
+    Image.fromarray(noise(16, 16, 2)).save(tmp_path / "b.png")
+    return tmp_path
+
+
+def run(files, *more, style="b.png", content="photos"):
+    stylize.run(f"content={files / content}", f"style={files / style}", f"output={files / 'out'}", *QUICK, *more)
+
+
+def test_a_folder_is_stylised_and_odd_files_are_told(files, capsys):
+    run(files, "strip=true")
+    said = capsys.readouterr().out
+    assert "for an image such as" in said and "left out broken.png: no image" in said and "Stylised 4 of 5" in said
+    with Image.open(files / "out" / "a.png") as image:
+        assert image.size == (24, 16) and np.asarray(image).std() > 0
+    with Image.open(files / "out" / "alpha.png") as image:
+        assert image.mode == "RGBA" and image.size == (24, 24) and set(np.asarray(image)[..., 3].ravel()) == {99}
+    with Image.open(files / "out" / "a.steps.png") as strip:
+        assert strip.width > 3 * 256 and strip.height > 100
+    run(files)
+    assert "Stylised 0 of 5 images" in capsys.readouterr().out
+
+
+def test_several_styles_and_names_with_commas(files):
+    run(files, "overwrite=true", style="style,1.png", content="photos/a.png")
+    (files / "c.png").write_bytes((files / "style,1.png").read_bytes())
+    one = (files / "out" / "a.png").read_bytes()
+    run(files, "overwrite=true", "weights=[2,1]", style=f"b.png,{files / 'c.png'}", content="photos/a.png")
+    assert (files / "out" / "a.png").read_bytes() != one
+
+
+def test_a_mask_gives_each_style_its_place(files):
+    mask = Image.new("L", (30, 20))
+    mask.paste(255, (0, 0, 15, 20))
+    mask.save(files / "mask.png")
+    (files / "c.png").write_bytes((files / "style,1.png").read_bytes())
+    run(files, f"mask={files / 'mask.png'}", style=f"b.png,{files / 'c.png'}", content="photos/a.png")
+    assert (files / "out" / "a.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["style=nothing.png"], "There is no picture nothing.png"),
+        (["style=photos/broken.png"], "cannot be read as an image"),
+        (["content=nothing"], "content=nothing"),
+        (["mask=b.png,b.png"], "2 masks for 1 style"),
+        (["weights=[1,2]"], "2 weights for 1 style"),
+        (["keep_colour=maybe"], "keep_colour=maybe is not valid"),
+        (["steps=0"], "steps=0 is not valid"),
+        (["features=vgg19", "features.weights=nothing.pth"], "There is no nothing.pth"),
+        (["features.taps=[3,1]"], "give ascending stages"),
+    ],
+)
+def test_wrong_requests_are_one_sentence(files, monkeypatch, more, said):
+    monkeypatch.chdir(files)
+    with pytest.raises(UserError, match=said):
+        stylize.run("content=photos", "style=b.png", "output=out", *QUICK, *more)
+    assert not (files / "out").exists()
+
+
+def test_networks_give_maps_from_fine_to_coarse(tmp_path):
+    for network in (general(), ColourMaps()):
+        maps = network(torch.zeros(1, 3, 40, 56))
+        widths = [each.shape[-1] for each in maps]
+        assert len(maps) >= 3 and widths == sorted(widths, reverse=True)
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+    torch.save({}, tmp_path / "vgg19-dcbb9e9d.pth")
+    with pytest.raises(UserError, match=r"is not torchvision's vgg19"):
+        VGG19(str(tmp_path / "vgg19-dcbb9e9d.pth"))
