@@ -12,7 +12,6 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.distributed import rank_and_world_size
@@ -178,14 +177,33 @@ def pixel_error(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def ssim(fake: Tensor, real: Tensor) -> Tensor:
-    """Returns the structural similarity (N,) of images (N, C, H, W) and (N, C, H, W) in [-1, 1].
+    """Returns the structural similarity (N,) of images (N, C, H, W) and (N, C, H, W) in [-1, 1] of at least 11 px.
 
-    Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity": Gaussian window of 11,
-    σ 1.5. It compares luminances by their ratio, so images are scaled to [0, 1], where black is 0.
+    Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity": a Gaussian window of
+    11 px with σ 1.5, at the places where it lies within the image. torchmetrics also averages over windows that reach
+    beyond the borders, into reflected pixels: at 64 px its values differ by up to 0.02. Luminances are compared by
+    their ratio, so images are scaled to [0, 1], where black is 0.
     """
     a, b = ((each.float() + 1) / 2 for each in (fake, real))
-    found = structural_similarity_index_measure(a, b, data_range=1.0, reduction="none")
-    return found.reshape(len(fake))  # type: ignore[union-attr]
+    mean_a, mean_b, square_a, square_b, product = windowed(torch.stack([a, b, a * a, b * b, a * b]))
+    covariance, variances = product - mean_a * mean_b, square_a - mean_a.square() + square_b - mean_b.square()
+    luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a.square() + mean_b.square() + 0.01**2)
+    return (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).flatten(1).mean(1)
+
+
+def windowed(images: Tensor) -> Tensor:
+    """Returns weighted means (…, H - 10, W - 10) of images (…, H, W) over SSIM's window, inside the image.
+
+    Sums of shifted images are several times faster on a CPU than convolutions of single channels.
+    """
+    weights = torch.exp(-torch.arange(-5, 6, dtype=torch.float64).square() / (2 * 1.5**2))
+    for dim in (-2, -1):
+        length = images.shape[dim] - 10
+        means = torch.zeros_like(images.narrow(dim, 0, length))
+        for start, weight in enumerate((weights / weights.sum()).tolist()):
+            means.add_(images.narrow(dim, start, length), alpha=weight)
+        images = means
+    return images
 
 
 def paired_metrics(shortest: int, weights: Mapping[str, str | None]) -> dict[str, PairMetric]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torchmetrics.functional.image.lpips as reference
 import torchvision
+from scipy.ndimage import gaussian_filter
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features import perceptual
@@ -89,6 +90,23 @@ def test_a_stronger_blur_has_a_larger_distance():
     blurred = [torch.nn.functional.avg_pool2d(image, k, 1, k // 2, count_include_pad=False) for k in (1, 3, 5, 9)]
     distances = [ColourDistance()(image, each).item() for each in blurred]
     assert distances == sorted(distances) and distances[0] == 0 < distances[1]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 40, 56), (1, 1, 11, 30)])
+def test_ssim_averages_over_the_windows_within_the_image(shape):
+    a, b = noise(*shape, seed=1), noise(*shape, seed=2)
+    mixed = 0.7 * a + 0.3 * b
+
+    def filtered(x):
+        return gaussian_filter(x, (0, 0, 1.5, 1.5), truncate=5 / 1.5)[..., 5:-5, 5:-5]
+
+    x, y = ((each.double().numpy() + 1) / 2 for each in (mixed, a))
+    mean_x, mean_y = filtered(x), filtered(y)
+    covariance = filtered(x * y) - mean_x * mean_y
+    variances = filtered(x * x) - mean_x**2 + filtered(y * y) - mean_y**2
+    index = (2 * mean_x * mean_y + 1e-4) * (2 * covariance + 9e-4)
+    index /= (mean_x**2 + mean_y**2 + 1e-4) * (variances + 9e-4)
+    assert ssim(mixed, a).tolist() == pytest.approx(index.reshape(len(a), -1).mean(1).tolist(), abs=1e-5)
 
 
 def test_l1_ssim_and_pixel_error_are_their_closed_forms():
