@@ -102,7 +102,9 @@ def _refers(value: Any, part: str) -> bool:
 def _thin_latents(config: DictConfig) -> list[str]:
     dims = {"mlp": "prior.dim=3", "conv": "prior.dim=3", "draw": "decoder.dim=2", "ladder": "decoder.dim=2"}
     made = [f"model.{dims[config.coder]}"] if "coder" in config else []
-    return made + (["discriminator.filters=4"] if "discriminator" in config and config.data_kind in ONE_IMAGE else [])
+    if "discriminator" not in config or config.data_kind not in ONE_IMAGE:
+        return made
+    return [*made, "discriminator.filters=4", *(["discriminator.layers=1"] if "layers" in config.discriminator else [])]
 
 
 def _thin_translators(config: DictConfig) -> list[str]:

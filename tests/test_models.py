@@ -127,10 +127,14 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
     if isinstance(loaded, Repairs):
         channels, height, width = image_shape(configuration)
         damaged = torch.rand(3, channels, height // loaded.factor, width // loaded.factor) * 2 - 1
-        repaired = loaded.repair(damaged)
+        known = (torch.rand(3, 1, *damaged.shape[2:]) > 0.3).float() if loaded.masks else None
+        repaired = loaded.repair(damaged, known)
         assert repaired.shape == (3, channels, height, width) and repaired.dtype == torch.float32
         assert repaired.abs().max() <= 1
-        torch.testing.assert_close(model.repair(damaged[1:]), repaired[1:], atol=1e-5, rtol=0)
+        part = None if known is None else known[1:]
+        torch.testing.assert_close(model.repair(damaged[1:], part), repaired[1:], atol=1e-5, rtol=0)
+        if known is not None:
+            assert torch.equal(repaired[known.expand_as(repaired) == 1], damaged[known.expand_as(damaged) == 1])
     if isinstance(loaded, Predicts):
         frames = torch.rand(3, loaded.context_frames, *image_shape(configuration)) * 2 - 1
         made = loaded.predict(frames, 5)

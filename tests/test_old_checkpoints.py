@@ -60,7 +60,7 @@ def run_of(archive, case, folder, runs, **facts):
     return run
 
 
-LATER = ("denoise", "deartifact", "srresnet", "srgan", "esrgan")
+LATER = ("denoise", "deartifact", "srresnet", "srgan", "esrgan", "inpaint")
 """Methods that no earlier version had."""
 
 

@@ -1,14 +1,14 @@
 """Image restoration: noise, artefacts, low resolution and unknown pixels, by network, data and losses.
 
-SRResNet and SRGAN (Ledig et al. 2017), ESRGAN (Wang et al. 2018), FFDNet (Zhang et al. 2018), context encoders (Pathak
-et al. 2016).
+SRResNet and SRGAN (Ledig et al. 2017), ESRGAN (Wang et al. 2018), FFDNet (Zhang et al. 2018), LaMa (Suvorov et al.
+2022).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import l1_loss, mse_loss
 
 from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
@@ -37,6 +37,8 @@ class Restorer(AlternatingModule):
         objective: adversarial loss and penalties of the discriminator, with n_critic = 1.
         d_optimizer: function from parameters to an optimizer.
         adversarial: weight of the restorer's adversarial loss.
+        feature_matching: weight of the mean squared difference of the discriminator's maps (LaMa's form of Wang et al.
+            2018, "pix2pixHD", eq. 4); for discriminators with ``maps(images)``.
         discriminator_begin: share of the budget after which the perceptual and adversarial losses are used.
         engine: options that do not depend on the method.
 
@@ -60,6 +62,7 @@ class Restorer(AlternatingModule):
         objective: AdversarialObjective | None = None,
         d_optimizer: MakeOptimizer | None = None,
         adversarial: NonNegative = 5e-3,
+        feature_matching: NonNegative = 0.0,
         discriminator_begin: Probability = 0.5,
         engine: EngineOptions | None = None,
     ) -> None:
@@ -72,11 +75,16 @@ class Restorer(AlternatingModule):
         self.make_perceptual_loss, self.perceptual_weight = perceptual, perceptual_weight
         self.perceptual_loss: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
         self.discriminator, self.objective, self.adversarial = discriminator, objective, adversarial
-        self.discriminator_begin = discriminator_begin
+        self.feature_matching, self.discriminator_begin = feature_matching, discriminator_begin
         if objective is not None and discriminator is not None:
             if objective.n_critic != 1:
                 raise UserError("A restorer's discriminator takes one step for each of its own: give loss.n_critic=1.")
             objective.check({"discriminator": discriminator})
+        if feature_matching and not hasattr(discriminator, "maps"):
+            raise UserError(
+                f"feature_matching={feature_matching} needs a discriminator with maps, such as that of "
+                "gan_lab.networks.patchgan: give it, or feature_matching=0."
+            )
 
     def phases(self) -> Sequence[Phase]:
         phases = [Phase("restorer", self.losses)]
@@ -97,7 +105,7 @@ class Restorer(AlternatingModule):
         if known is None:
             found: Tensor = network(damaged)
             return found
-        return torch.lerp(network(damaged, known), damaged, known.to(damaged.dtype))
+        return torch.lerp(network(damaged, known).to(damaged.dtype), damaged, known.to(damaged.dtype))
 
     def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the error of pixels and, once they have begun, the perceptual and the adversarial loss."""
@@ -109,7 +117,16 @@ class Restorer(AlternatingModule):
             terms["perceptual"] = self.perceptual_weight * self._perceptual(restored, clean)
         if self.objective is not None:
             terms["adversarial"] = self.adversarial * self.objective.g(self.discriminate, restored, clean)
+        if self.feature_matching:
+            terms["feature_matching"] = self.feature_matching * self._distance_of_maps(restored, clean)
         return Losses(terms)
+
+    def _distance_of_maps(self, restored: Tensor, clean: Tensor) -> Tensor:
+        assert self.discriminator is not None
+        with torch.no_grad():
+            wanted = self.discriminator.maps(clean)  # type: ignore[operator]
+        pairs = zip(self.discriminator.maps(restored), wanted, strict=True)  # type: ignore[operator]
+        return torch.stack([mse_loss(own.float(), real.float()) for own, real in pairs]).mean()
 
     def _perceptual(self, restored: Tensor, clean: Tensor) -> Tensor:
         assert self.make_perceptual_loss is not None

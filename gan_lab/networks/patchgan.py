@@ -71,3 +71,12 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Returns the maps after each activation, for losses that compare them."""
+        found, x = [], images
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return found
