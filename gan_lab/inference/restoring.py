@@ -9,6 +9,7 @@ from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import reflect_pad, round_up, to_float, to_uint8
 from gan_lab.common.progress import track
+from gan_lab.inference.filling import enlarged, shrunk, windows
 
 TILE = 768
 """Side of the tiles, in pixels of the damaged image: larger ones take more memory, smaller ones more time."""
@@ -50,6 +51,8 @@ class PhotoRestorer:
         if known is not None and known.shape[1:] != pixels.shape[1:]:
             sizes = [f"{each.shape[2]}×{each.shape[1]}" for each in (known, pixels)]
             raise UserError(f"The mask has {sizes[0]} px and the image {sizes[1]}: give a mask of the image's size.")
+        if known is not None and self.model.receptive_radius is None:
+            return self._fill(pixels, known)
         height, width = pixels.shape[1:]
         size = round_up(height, self.model.multiple), round_up(width, self.model.multiple)
         padded = reflect_pad(pixels, size)
@@ -59,6 +62,23 @@ class PhotoRestorer:
             self._restore(padded, seen, (top, bottom, left, right), result)
         result = result[:, : self.model.factor * height, : self.model.factor * width]
         return result if known is None else torch.where(known.bool(), pixels, result)
+
+    def _fill(self, pixels: Tensor, known: Tensor) -> Tensor:
+        """Fills unknown pixels in windows around them."""
+        result = pixels.clone()
+        parts = list(windows(known))
+        for rows, columns in track(parts, "Windows", len(parts), show=len(parts) > 1):
+            part, seen = pixels[None, :, rows, columns], known[None, :, rows, columns].to(self.device).float()
+            small, small_known = shrunk(to_float(part.to(self.device)), seen)
+            size = small.shape[2:]
+            padded = [
+                reflect_pad(each, [round_up(side, self.model.multiple) for side in size])
+                for each in (small, small_known)
+            ]
+            filled = self.model.repair(*padded)[..., : size[0], : size[1]]
+            made = to_uint8(enlarged(filled, part.shape[2:])).cpu()
+            result[:, rows, columns] = torch.where(known[:, rows, columns].bool(), part[0], made[0])
+        return result
 
     def _tiles(self, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
         """Yields top, bottom, left and right of the tiles; of all at once if the model must see the whole image."""

@@ -48,7 +48,7 @@ class StyleOptions:
     """
 
     size: PositiveInt | None = 512
-    content: NonNegative = 0.1
+    content: NonNegative = 0.05
     smoothness: NonNegative = 0.02
     steps: PositiveInt = 80
     style_size: PositiveFloat = 1.0
