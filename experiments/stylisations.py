@@ -1,7 +1,7 @@
 """Stylises four photographs by four pictures: ``python experiments/stylisations.py DATA``.
 
 DATA has the folder ``style-transfer``. Writes results/stylisations.json, with the style loss before and after and the
-processor seconds of each, and a picture of all, results/stylisations.png. Everything is at its default but the size.
+processor seconds of each, and a picture of all, results/stylisations.jpg. Everything is at its default but the size.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from gan_lab.losses.style import gram, style_loss
 
 CONTENTS = ("golden_gate", "cornell", "chicago", "blonde_girl")
 STYLES = ("brushstrokes", "la_muse", "mosaic", "woman_in_peasant_dress_cropped")
-SIZE, SHOWN, GAP = 384, 256, 4
+SIZE, SHOWN, GAP = 384, 224, 4
 OUTPUT = Path(__file__).parent / "results" / "stylisations.json"
 
 
@@ -79,7 +79,7 @@ def main() -> None:
         "versions": versions(), "date": date.today().isoformat(),
     }  # fmt: skip
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")
-    sheet.save(arguments.output.with_suffix(".png"), optimize=True)
+    sheet.save(arguments.output.with_suffix(".jpg"), quality=88)
 
 
 if __name__ == "__main__":
