@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import Request
+from gan_lab.cli.requests import Request, WeightFile
 from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import Bounds, NonNegative, PositiveFloat, PositiveInt, Seed
 
@@ -19,7 +19,7 @@ class StylizeRequest(Request):
     content: Path
     style: Annotated[str, Path]
     output: Path
-    features: Mapping[str, Any]
+    features: Annotated[Mapping[str, Any], WeightFile]
     size: PositiveInt | Literal["keep"]
     weights: tuple[PositiveFloat, ...] | None
     content_weight: NonNegative
@@ -52,6 +52,7 @@ def stylize(request: StylizeRequest) -> Iterator[Artifact]:
     from gan_lab.inference.file_jobs import folder_of, plan
     from gan_lab.inference.style_files import COLOUR, StyleJob, pictures, read_pictures, style_masks
     from gan_lab.inference.styling import StyleOptions, StyleTransfer
+    from gan_lab.training.forecast import duration
 
     paths = pictures(request.style, "style")
     styles = read_pictures(paths, "style")
@@ -63,19 +64,14 @@ def stylize(request: StylizeRequest) -> Iterator[Artifact]:
         request.style_size, request.keep_colour, request.start, request.seed,
     )  # fmt: skip
     features: Any = instantiate(dict(request.features))
-    transfer = StyleTransfer(features.to(device), styles, request.weights, options, device)
+    transfer = StyleTransfer(features.to(device).requires_grad_(False).eval(), styles, request.weights, options, device)
     job = StyleJob(request.overwrite, request.compression, transfer, masks, request.max_pixels, request.strip)
     make_folder(folder_of(request.output))
-    if seconds := job.seconds(files[0]):
-        yield Message(f"About {time_of(seconds)} for an image such as {files[0].name}.")
+    if seconds := job.seconds(files):
+        yield Message(f"About {duration(max(1, seconds))} for an image.")
     job.run(files)
     job.report.raise_if_none(len(files), request.content, "stylised")
     yield Message("\n".join(job.report.lines(request.output, others, "stylised", "stylises")))
-
-
-def time_of(seconds: float) -> str:
-    """Returns a time in words."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 if __name__ == "__main__":

@@ -119,6 +119,8 @@ class Session:
         given = {**({"root": str(root)} if root else {}), **(changes or {})}
         if root and "root" not in node:
             raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
+        if (places := self.contents.get("places")) and not given:
+            raise UserError(f"{self.path} does not say where its data are: give {places[0]}=….")
         node |= {"cache_dir": None} if "cache_dir" in node else {}
         data = instantiate(node | given, DATA_MODULES.extended(self.trust))
         if kind_of(data) is None:

@@ -25,7 +25,7 @@ def named_checkpoint(given: str | Path, runs: Path = RUNS) -> Path:
         UserError: if there is none.
     """
     path = Path(given).expanduser()
-    if path.exists() or path.is_absolute() or path.suffix == ".ckpt":
+    if path.exists() or path.is_absolute() or path.suffix in (".ckpt", ".safetensors"):
         return checkpoint_path(path)
     if str(path) in NEWEST:
         newest = _newest(runs)

@@ -169,7 +169,10 @@ class FilesJob(ABC):
     def _attempt(self, job: Job, photo: LoadedImage, number: int, background: Background) -> None:
         try:
             edited = self.edit(job, photo, number)
-        except (MemoryError, RuntimeError, OSError, ValueError) as problem:
+        except ValueError as problem:  # what does not fit, in words
+            self.report.left_out[job.name] = reason(problem)
+            return
+        except (MemoryError, RuntimeError, OSError) as problem:
             self.report.left_out[job.name] = self._why(problem)
             return
         work = partial(self._written, job, photo, edited)

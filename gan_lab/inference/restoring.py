@@ -70,12 +70,10 @@ class PhotoRestorer:
         for rows, columns in track(parts, "Windows", len(parts), show=len(parts) > 1):
             part, seen = pixels[None, :, rows, columns], known[None, :, rows, columns].to(self.device).float()
             small, small_known = shrunk(to_float(part.to(self.device)), seen)
-            size = small.shape[2:]
-            padded = [
-                reflect_pad(each, [round_up(side, self.model.multiple) for side in size])
-                for each in (small, small_known)
-            ]
-            filled = self.model.repair(*padded)[..., : size[0], : size[1]]
+            height, width = small.shape[2:]
+            multiple = self.model.multiple  # networks reflect their smallest maps, which takes two pixels
+            size = max(2 * multiple, round_up(height, multiple)), max(2 * multiple, round_up(width, multiple))
+            filled = self.model.repair(reflect_pad(small, size), reflect_pad(small_known, size))[..., :height, :width]
             made = to_uint8(enlarged(filled, part.shape[2:])).cpu()
             result[:, rows, columns] = torch.where(known[:, rows, columns].bool(), part[0], made[0])
         return result

@@ -11,6 +11,7 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
+from gan_lab.common.atomic import fitting_name
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
@@ -26,6 +27,8 @@ from gan_lab.inference.tiling.pixels import resize
 COLOUR = Domain(3)
 SHOWN = (0.0, 0.05, 0.15, 0.35, 0.65)
 """Shares of the work after which an image is kept for the strip."""
+LARGEST = 2048 * 2048
+"""Pixels of a result; L-BFGS keeps forty copies of it."""
 STRIP_SIDE = 256
 """Longer side of an image of the strip."""
 
@@ -39,7 +42,7 @@ class StyleJob(FilesJob):
         transfer: what gives the style.
         masks: where each style applies, (K, h, w); None for everywhere.
         max_pixels: larger images are left out.
-        strips: also write how each image came about, as a file that ends in ``.steps.png``.
+        strips: also write how each image came about, as a file with its name and ``.steps.png``.
     """
 
     transfer: StyleTransfer
@@ -55,6 +58,7 @@ class StyleJob(FilesJob):
         return read_entry(entry, zips, partial(read_image, domain=COLOUR, max_pixels=self.max_pixels))
 
     def edit(self, job: Job, photo: LoadedImage, number: int) -> Edited:
+        self._check(photo)
         shown: list[Tensor] = []
         with bar(job.name, rank_and_world_size()[0] == 0) as move:
 
@@ -68,21 +72,35 @@ class StyleJob(FilesJob):
         alpha = None if photo.alpha is None else photo.alpha.resize((pixels.shape[2], pixels.shape[1]))
         return Edited(pixels, alpha, photo.exif)
 
+    def _check(self, photo: LoadedImage) -> None:
+        """Raises ValueError if the result would take too much memory, or the masks have another shape."""
+        height, width = self.transfer.sides(photo.pixels)
+        if height * width > LARGEST:
+            raise ValueError(f"{width}×{height} px take too much memory: size=2048 or less works")
+        if self.masks is not None:
+            tall, wide = self.masks.shape[1:]
+            if abs(tall * width - wide * height) > max(tall, wide, height, width):
+                raise ValueError(f"its masks have {wide}×{tall} px, which is another shape than {width}×{height}")
+
     def after(self, job: Job, photo: LoadedImage, edited: Edited) -> list[str]:
         """Writes the strip."""
         shown = self.shown.pop(job.name)
         if self.strips:
             size = sides_of(edited.pixels[None], STRIP_SIDE)
             images = torch.stack([resize(pixels, size) for pixels in [photo.pixels, *shown]])
-            save_png(job.output.with_name(f"{job.output.stem}.steps.png"), strip(to_float(images), scale=1))
+            name = fitting_name(f"{job.output.name}.steps.png")
+            save_png(job.output.with_name(name), strip(to_float(images), scale=1))
         return []
 
-    def seconds(self, job: Job) -> float | None:
-        """Returns about how long an image takes; None if it cannot be read."""
-        with ExitStack() as opened:
-            zips = {job.entry.file: opened.enter_context(ZipFile(job.entry.file))} if job.entry.member else {}
-            photo = self._photo(job, zips)
-        return self.transfer.seconds(photo.pixels) if isinstance(photo, LoadedImage) else None
+    def seconds(self, jobs: Sequence[Job]) -> float | None:
+        """Returns about how long an image takes: the first that can be read and is still to do; None without one."""
+        for job in jobs:
+            with ExitStack() as opened:
+                zips = {job.entry.file: opened.enter_context(ZipFile(job.entry.file))} if job.entry.member else {}
+                photo = self._photo(job, zips)
+            if isinstance(photo, LoadedImage):
+                return self.transfer.seconds(photo.pixels)
+        return None
 
 
 def pictures(given: str | Path, key: str) -> list[Path]:
@@ -121,15 +139,19 @@ def style_masks(paths: Sequence[Path], styles: int) -> Tensor:
     One mask fewer than styles leaves the rest to the last style.
 
     Raises:
-        UserError: for another number of masks, or masks of several sizes.
+        UserError: for another number of masks, masks of several sizes, and masks without a place for a style.
     """
     masks = [(mask[0] >= 128).byte() for mask in read_pictures(paths, "mask", 1)]
-    if len(masks) not in (styles - 1, styles) or not masks:
+    if len(masks) not in (styles - 1, styles):
         raise UserError(
-            f"{len(masks)} masks for {styles} style pictures: give a mask for each, or for all but the last."
+            f"There are {len(masks)} masks and {styles} style pictures: give a mask for each, or for all but the last."
         )
+    if not all(mask.any() for mask in masks):
+        raise UserError("A mask is black: make it white where its style is to be.")
     if len({mask.shape for mask in masks}) > 1:
         raise UserError("The masks have several sizes: give masks of one size.")
     if len(masks) < styles:
         masks.append(1 - torch.stack(masks).amax(0))
+        if not masks[-1].any():
+            raise UserError("The masks leave no place for the last style: give fewer styles, or masks with less white.")
     return torch.stack(masks)

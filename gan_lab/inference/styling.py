@@ -39,7 +39,7 @@ class StyleOptions:
         size: longer side of the result in pixels; None keeps the photograph's.
         content: weight of the content, relative to the style's.
         smoothness: weight of the total variation.
-        steps: iterations of L-BFGS in each round.
+        steps: iterations of L-BFGS in each round, at most.
         style_size: of the style pictures, in shares of the result's: larger values make larger strokes.
         keep_colour: "no" takes the style's colours; "histogram" gives the style the photograph's mean colour and
             covariance first; "luminance" transfers the brightness alone (Gatys et al. 2016, "Preserving Color").
@@ -63,14 +63,14 @@ class StyleTransfer:
     Example: ``stylised = StyleTransfer(general(), [painting])(photo)``
 
     Args:
-        features: network whose maps state content and style.
+        features: network of which the maps state content and style.
         styles: pictures, uint8 (3, h, w) of any sizes.
         weights: of the styles; None weighs all alike.
         options: see ``StyleOptions``.
         device: where it is computed.
 
     Raises:
-        UserError: without a style, or for another number of weights.
+        UserError: without a style, and for another number of weights.
     """
 
     def __init__(
@@ -81,8 +81,10 @@ class StyleTransfer:
         options: StyleOptions | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        if not styles or (weights is not None and len(weights) != len(styles)):
-            raise UserError(f"{len(weights or ())} weights for {len(styles)} style pictures: give one for each.")
+        if not styles:
+            raise UserError("There is no style picture: give at least one.")
+        if weights is not None and len(weights) != len(styles):
+            raise UserError(f"There are {len(weights)} weights and {len(styles)} style pictures: give one for each.")
         self.network, self.styles, self.device = features, styles, torch.device(device)
         given = torch.tensor([1.0] * len(styles) if weights is None else list(weights))
         self.weights, self.options = (given / given.sum()).tolist(), options or StyleOptions()
@@ -98,24 +100,31 @@ class StyleTransfer:
 
         Raises:
             UserError: for another number of masks, or one that is empty.
+            ValueError: if the losses are not finite.
         """
         if masks is not None and len(masks) != len(self.styles):
-            raise UserError(f"{len(masks)} masks for {len(self.styles)} style pictures: give one for each.")
+            raise UserError(f"There are {len(masks)} masks and {len(self.styles)} style pictures: give one for each.")
         if masks is not None and not (masks > 0).flatten(1).any(1).all():
             raise UserError("A mask is empty: make it white where its style is to be.")
-        content = resized(to_float(pixels[None]).to(self.device), self.sides(pixels))
-        styles = [to_float(style[None]).to(self.device) for style in self.styles]
-        plain = content
-        if self.options.keep_colour == "luminance":
-            content = luminance(content)
-            styles = [with_moments(luminance(style), content) for style in styles]
-        elif self.options.keep_colour == "histogram":
-            styles = [with_moments(style, content) for style in styles]
-        where = None if masks is None else (masks[:, None].to(self.device).float() > 0).float()
+        plain = resized(to_float(pixels[None]).to(self.device), self.sides(pixels))
+        content, styles = self._coloured(plain)
+        where = None if masks is None else (masks[:, None].to(self.device) > 0).float()
         image = self._rounds(content, styles, where, watch)
+        if not image.isfinite().all():
+            raise ValueError("its losses are not finite")
         if self.options.keep_colour == "luminance":
             image = plain + luminance(image) - luminance(plain)
         return to_uint8(image)[0].cpu()
+
+    def _coloured(self, content: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns the photograph (1, 3, H, W) and the styles (1, 3, h, w) as their colours shall be kept."""
+        styles = [to_float(style[None]).to(self.device) for style in self.styles]
+        if self.options.keep_colour == "luminance":
+            content = luminance(content)
+            styles = [luminance(style) for style in styles]
+        if self.options.keep_colour != "no":
+            styles = [with_moments(style, content) for style in styles]
+        return content, styles
 
     def features(self, image: Tensor) -> Sequence[Tensor]:
         """Returns the maps of an image (1, 3, H, W) with its reflected borders."""
@@ -133,6 +142,8 @@ class StyleTransfer:
             for _ in range(2):  # the first call takes longer
                 began = time.perf_counter()
                 torch.stack([maps.square().mean() for maps in self.features(image)]).sum().backward()  # type: ignore[no-untyped-call]
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize(self.device)
                 times.append(time.perf_counter() - began)
             found += 1.2 * times[-1] * self.options.steps
         return found
@@ -182,14 +193,7 @@ class StyleTransfer:
             nonlocal steps
             optimizer.zero_grad()
             maps = self.features(image)
-            if masks is None:
-                style = style_loss([gram(each) for each in maps], mixed)
-            else:
-                parts = [
-                    weight * style_loss([gram(each, with_margin(mask[None])) for each in maps], target)
-                    for weight, mask, target in zip(self.weights, masks, own, strict=True)
-                ]
-                style = torch.stack(parts).sum()
+            style = style_loss([gram(each) for each in maps], mixed) if masks is None else self._apart(maps, own, masks)
             outside = (image.abs() - 1).clamp(min=0).square().mean()
             total = style + self.options.content * content_loss(maps[-2:], wanted) + OUTSIDE * outside
             total = total + self.options.smoothness * total_variation(image)
@@ -200,6 +204,14 @@ class StyleTransfer:
 
         optimizer.step(loss)  # type: ignore[arg-type]
         return image.detach()
+
+    def _apart(self, maps: Sequence[Tensor], targets: Sequence[Sequence[Tensor]], masks: Tensor) -> Tensor:
+        """Returns the weighted sum of the styles' losses, each where its mask (K, 1, H, W) is."""
+        parts = [
+            weight * style_loss([gram(each, with_margin(mask[None])) for each in maps], target)
+            for weight, mask, target in zip(self.weights, masks, targets, strict=True)
+        ]
+        return torch.stack(parts).sum()
 
 
 def rounds(size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -246,5 +258,6 @@ def with_moments(style: Tensor, content: Tensor) -> Tensor:
 
 def _root(values: Tensor) -> Tensor:
     """Returns the symmetric root of the covariance of values (3, n)."""
-    eigenvalues, vectors = torch.linalg.eigh(torch.cov(values) + 1e-5 * torch.eye(3, dtype=values.dtype))
+    covariance = torch.cov(values, correction=0) + 1e-5 * torch.eye(3).to(values)
+    eigenvalues, vectors = torch.linalg.eigh(covariance)
     return (vectors * eigenvalues.clamp(min=1e-5).sqrt()) @ vectors.T

@@ -4,6 +4,7 @@ Suvorov et al. 2022, "Resolution-robust Large Mask Inpainting with Fourier Convo
 go through ordinary convolutions; the others are global and also through convolutions of their spectrum.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.common.bounds import PositiveInt, Share
+from gan_lab.common.bounds import PositiveInt, Probability
+from gan_lab.common.constraints import height_and_width
+from gan_lab.common.errors import UserError
 
 Pair = tuple[Tensor, Tensor | None]
 """Local maps (N, L, H, W) and global ones (N, G, H, W), or None if there are none."""
@@ -100,8 +103,11 @@ class Generator(nn.Module):
         maps: feature maps at full size, doubled at each halving.
         num_downsamplings: halvings of the sides, before the blocks.
         blocks: residual blocks; LaMa-Fourier has 9, the large network 18.
-        share: of the maps that are global, in the blocks.
+        share: of the maps that are global, in the blocks, below 1.
         most: the largest number of maps.
+
+    Raises:
+        ValueError: for a share of 1.
     """
 
     def __init__(
@@ -110,12 +116,14 @@ class Generator(nn.Module):
         maps: PositiveInt = 64,
         num_downsamplings: PositiveInt = 3,
         blocks: PositiveInt = 9,
-        share: Share = 0.75,
+        share: Probability = 0.75,
         most: PositiveInt = 1024,
     ) -> None:
         super().__init__()
         widths = [min(most, maps << level) for level in range(num_downsamplings + 1)]
-        spread = int(widths[-1] * share)
+        spread = 2 * int(widths[-1] * share / 2)  # a spectral transform halves them
+        if spread == widths[-1]:
+            raise ValueError(f"share={share} is not valid: give less than 1, as some maps must be local.")
         deep = widths[-1] - spread, spread
         self.first = FourierConv((channels + 1, 0), (maps, 0), 7)
         down = [(width, 0) for width in widths[:-1]] + [deep]
@@ -128,8 +136,26 @@ class Generator(nn.Module):
         self.last = nn.Conv2d(maps, channels, 7, 1, 3, padding_mode="reflect")
         self.multiple = 1 << num_downsamplings
 
+    @staticmethod
+    def check_data(data: Mapping[str, Any], num_downsamplings: int = 3, **_: object) -> None:
+        """Checks the size of the images, see ``ChecksData``.
+
+        Raises:
+            UserError: if it does not fit the halvings.
+        """
+        height, width = height_and_width(data["size"])
+        multiple = 1 << num_downsamplings
+        if height % multiple or width % multiple or min(height, width) < 2 * multiple:
+            raise UserError(
+                f"A network with num_downsamplings={num_downsamplings} takes images of {2 * multiple} px or more, in "
+                f"steps of {multiple}, not {height}×{width}: give another data.size."
+            )
+
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
-        """Returns the images; sides must be multiples of ``multiple``. Unknown pixels have no effect."""
+        """Returns the images; unknown pixels have no effect.
+
+        Sides must be multiples of ``multiple``, and at least twice that.
+        """
         known = known.to(image.dtype)
         x: Pair = self.first((torch.cat([image * known, 1 - known], 1), None))
         for layer in (*self.down, *self.blocks):

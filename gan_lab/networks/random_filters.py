@@ -1,4 +1,4 @@
-"""Random filters at several scales, whose correlations describe textures without any training."""
+"""Random filters at several scales: their correlations describe textures without any training."""
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,5 @@ class RandomFilters(nn.Module):
         found, half = [], self.weights.shape[-1] // 2
         for _ in range(self.scales):
             found.append(F.relu(F.conv2d(F.pad(images, [half] * 4, mode="replicate"), self.weights)))
-            if min(images.shape[2:]) < 2:
-                break
-            images = F.avg_pool2d(images, 2)
+            images = F.avg_pool2d(images, 2, ceil_mode=True)
         return found

@@ -276,7 +276,7 @@ class AlternatingModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name in COUNTERS:
             setattr(self, name, checkpoint["counters"][name])
-        for name, state in self.extra_state().items() if checkpoint["extra_state"] else ():
+        for name, state in self.extra_state().items() if checkpoint["extra_state"] is not None else ():
             state.load_state_dict(checkpoint["extra_state"][name])
         self.scheduled.load_state_dict(checkpoint.get("scheduled", {}))
 

@@ -39,11 +39,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: MAP_LOCATION = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        if Path(path).suffix == SUFFIX:
-            raise UserError(
-                f"{path} has weights alone, from which no run can go on: init_from={path} starts a new one."
-            )
+        refuse_weights(path)
         return read(path, map_location)
+
+
+def refuse_weights(path: str | Path | None) -> None:
+    """Checks that a file to go on from is not one of weights alone.
+
+    Raises:
+        UserError: if it is.
+    """
+    if path is not None and Path(path).suffix == SUFFIX:
+        raise UserError(f"{path} has weights alone, from which no run can go on: init_from={path} starts a new one.")
 
 
 def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]:

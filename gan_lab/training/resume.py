@@ -16,7 +16,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.start_folder import start_folder, with_paths_from
 from gan_lab.common.upgrade import upgrade_config
-from gan_lab.training.checkpoint import read
+from gan_lab.training.checkpoint import read, refuse_weights
 from gan_lab.training.resume_rules import Change, changes, check_changes, is_place, told, without_copies
 from gan_lab.training.run_config import RUN_DIR, RunConfig
 from gan_lab.training.trainer import RECORDED
@@ -87,6 +87,7 @@ class _Plan:
 def _plan(config: RunConfig, data: Any) -> _Plan:
     given = None if config.run_dir == RUN_DIR else Path(config.run_dir)
     checkpoint, near = _to_resume(config, given, data)
+    refuse_weights(checkpoint)
     if checkpoint is not None and config.resumes_a_path:
         check_changes(changes(own_configuration(checkpoint), config.values), checkpoint)
     folder = _folder(config, given, checkpoint)

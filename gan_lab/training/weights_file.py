@@ -1,4 +1,4 @@
-"""Files of averaged weights (safetensors): a model without what training needs, in the memory that its weights take.
+"""Files of averaged weights (safetensors): a model without the state of optimizers and without its live copies.
 
 Every command that reads a checkpoint reads them. The live weights are the averaged ones; training cannot go on.
 """
@@ -16,16 +16,19 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
+from gan_lab.common.start_folder import DATA_PATHS
 
 SUFFIX = ".safetensors"
 AVERAGED = "ema.networks."
 """Beginning of the names of averaged weights in a checkpoint; the live ones have the same names without it."""
-PLACES = {"root": None, "data_dir": "data", "cache_dir": None}
-"""Arguments of data that are paths of the machine where the model was trained, and what is written in their place."""
+KEYS = {"gan_lab": dict, "counters": dict, "averaged": list}
+"""What a file holds besides weights, in its header."""
 
 
 def write_weights(checkpoint: Mapping[str, Any], path: Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
-    """Writes the averaged weights of a checkpoint, and how its model is built; paths of its data are left out.
+    """Writes the averaged weights of a checkpoint, and how its model is built; paths of the machine are left out.
+
+    A tensor with values beyond the range of float16 is kept in its own type.
 
     Args:
         checkpoint: plain containers and tensors; see ``gan_lab.training.checkpoint.read``.
@@ -36,26 +39,23 @@ def write_weights(checkpoint: Mapping[str, Any], path: Path, dtype: torch.dtype 
     state = checkpoint["state_dict"]
     averaged = {name.removeprefix(AVERAGED): value for name, value in state.items() if name.startswith(AVERAGED)}
     others = {name: value for name, value in state.items() if not name.startswith(AVERAGED)}
-    tensors = {
-        name: (value.to(dtype) if value.is_floating_point() else value).contiguous().clone()
-        for name, value in (others | averaged).items()
-    }
-    contents = {**checkpoint["gan_lab"], "data": _without_places(checkpoint["gan_lab"].get("data") or {})}
+    tensors = {name: _stored(value, dtype).contiguous().clone() for name, value in (others | averaged).items()}
+    contents = _without_paths(checkpoint["gan_lab"])
     kept = {"gan_lab": contents, "counters": checkpoint["counters"], "averaged": sorted(averaged)}
-    header = {"gan_lab": json.dumps(kept), **notes}
+    header = {**notes, "gan_lab": json.dumps(kept)}
     header["checksum"] = _checksum(tensors, header)
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, header)
 
 
-def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, Any]:
     """Returns what ``write_weights`` wrote, in the form of a checkpoint; floating weights are float32.
 
     Raises:
         UserError: if the file cannot be read, is damaged or has another origin.
     """
     try:
-        with safe_open(str(path), "pt", str(device)) as file:
+        with safe_open(str(path), "pt") as file:
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header: dict[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
@@ -64,14 +64,54 @@ def read_weights(path: Path, device: str | torch.device = "cpu") -> dict[str, An
         raise UserError(f"{path} was not written by gan_lab: give a checkpoint of gan_lab.train.")
     if header.pop("checksum", None) != _checksum(tensors, header):
         raise UserError(f"{path} is damaged: give another file, or a copy of it.")
-    kept = json.loads(header["gan_lab"])
+    kept = _contents(header["gan_lab"], path)
     state = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    state |= {f"{AVERAGED}{name}": state[name] for name in kept.pop("averaged")}
-    return {**kept, "extra_state": {}, "state_dict": state}
+    state |= {f"{AVERAGED}{name}": state[name] for name in kept.pop("averaged") if name in state}
+    return {**kept, "extra_state": None, "state_dict": state}
 
 
-def _without_places(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: PLACES.get(name, value) for name, value in data.items()}
+def _contents(text: str, path: Path) -> dict[str, Any]:
+    """Returns the header's contents; anybody may have written them.
+
+    Raises:
+        UserError: if they are not ours.
+    """
+    try:
+        kept = json.loads(text)
+        ours = all(isinstance(kept[name], kind) for name, kind in KEYS.items()) and isinstance(
+            kept["gan_lab"]["model"], dict
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise UserError(f"{path} was not written by gan_lab: give a checkpoint of gan_lab.train.")
+    return {name: kept[name] for name in KEYS}
+
+
+def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    stored = value.to(dtype)
+    return stored if torch.equal(stored.isfinite(), value.isfinite()) else value
+
+
+def _without_paths(contents: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a checkpoint's configurations without paths; ``places`` names those where its data were."""
+    data = dict(contents.get("data") or {})
+    places = [name for name in DATA_PATHS if name in data and name != "data_dir" and data[name] is not None]
+    blank: dict[str, Any] = {**dict.fromkeys(places), "data_dir": "data", "cache_dir": None}
+    data |= {name: value for name, value in blank.items() if name in data}
+    found: dict[str, Any] = _relative({**contents, "data": data, "places": places})
+    return found
+
+
+def _relative(node: Any) -> Any:
+    """Returns a configuration with null in place of absolute paths."""
+    if isinstance(node, Mapping):
+        return {name: _relative(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_relative(value) for value in node]
+    return None if isinstance(node, str) and Path(node).is_absolute() else node
 
 
 def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from PIL import Image
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features.maps import VGG19, ColourMaps, general
+from gan_lab.inference import style_files
 from gan_lab.stylize import stylize
 
 QUICK = ["size=24", "steps=2", "device=cpu"]
@@ -29,6 +30,8 @@ def files(tmp_path):
     (photos / "broken.png").write_bytes(b"no image")
     Image.fromarray(noise(16, 16, 1)).save(tmp_path / "style,1.png")
     Image.fromarray(noise(16, 16, 2)).save(tmp_path / "b.png")
+    for name, value in (("black", 0), ("white", 255)):
+        Image.new("L", (30, 20), value).save(tmp_path / f"{name}.png")
     return tmp_path
 
 
@@ -39,12 +42,12 @@ def run(files, *more, style="b.png", content="photos"):
 def test_a_folder_is_stylised_and_odd_files_are_told(files, capsys):
     run(files, "strip=true")
     said = capsys.readouterr().out
-    assert "for an image such as" in said and "left out broken.png: no image" in said and "Stylised 4 of 5" in said
+    assert "s for an image" in said and "left out broken.png: no image" in said and "Stylised 4 of 5" in said
     with Image.open(files / "out" / "a.png") as image:
         assert image.size == (24, 16) and np.asarray(image).std() > 0
     with Image.open(files / "out" / "alpha.png") as image:
         assert image.mode == "RGBA" and image.size == (24, 24) and set(np.asarray(image)[..., 3].ravel()) == {99}
-    with Image.open(files / "out" / "a.steps.png") as strip:
+    with Image.open(files / "out" / "a.png.steps.png") as strip:
         assert strip.width > 3 * 256 and strip.height > 100
     run(files)
     assert "Stylised 0 of 5 images" in capsys.readouterr().out
@@ -67,14 +70,33 @@ def test_a_mask_gives_each_style_its_place(files):
     assert (files / "out" / "a.png").is_file()
 
 
+def test_masks_of_another_shape_and_results_that_are_too_large_are_told(files, monkeypatch):
+    Image.new("L", (10, 90), 255).save(files / "tall.png")
+    with pytest.raises(UserError, match=r"a.png \(its masks have 10×90 px, which is another shape than 24×16\)"):
+        run(files, f"mask={files / 'tall.png'}", content="photos/a.png")
+    monkeypatch.setattr(style_files, "LARGEST", 100)
+    with pytest.raises(UserError, match="take too much memory"):
+        run(files, "overwrite=true", content="photos/a.png")
+
+
+def test_a_network_of_ones_own(files):
+    run(
+        files, "features=own", "features._target_=gan_lab.networks.random_filters.RandomFilters", content="photos/a.png"
+    )
+    assert (files / "out" / "a.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (["style=nothing.png"], "There is no picture nothing.png"),
         (["style=photos/broken.png"], "cannot be read as an image"),
         (["content=nothing"], "content=nothing"),
-        (["mask=b.png,b.png"], "2 masks for 1 style"),
-        (["weights=[1,2]"], "2 weights for 1 style"),
+        (["mask=b.png,b.png"], "There are 2 masks and 1 style"),
+        (["mask=black.png"], "A mask is black"),
+        (["mask=white.png", "style=b.png,b.png"], "leave no place for the last style"),
+        (["weights=[1,2]"], "There are 2 weights and 1 style"),
+        (["features=vgg19", "features.layers=[99]"], "give numbers from 0 to 36"),
         (["keep_colour=maybe"], "keep_colour=maybe is not valid"),
         (["steps=0"], "steps=0 is not valid"),
         (["features=vgg19", "features.weights=nothing.pth"], "There is no nothing.pth"),

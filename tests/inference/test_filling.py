@@ -1,12 +1,14 @@
 """Windows around unknown pixels of large photographs."""
 
 import numpy as np
+import pytest
 import torch
 
 from gan_lab.inference import filling
 from gan_lab.inference.filling import CONTEXT, shrunk, windows
 from gan_lab.inference.restoring import PhotoRestorer
 from gan_lab.models.restoration import Restorer
+from gan_lab.networks.fourier import Generator
 
 
 def unknown_at(height, width, *boxes):
@@ -52,6 +54,14 @@ class Mean(torch.nn.Module):
         assert all(side % 8 == 0 for side in image.shape[2:])
         mean = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
         return mean.expand_as(image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 200), (3, 5)])
+def test_small_photographs_are_filled_by_networks_that_reflect(size):
+    model = Restorer(Generator(3, 4, 2, 1), lambda parameters: torch.optim.Adam(parameters), masks=True).eval()
+    known = torch.ones(1, *size, dtype=torch.uint8)
+    known[0, 0, 0] = 0
+    assert PhotoRestorer(model)(torch.zeros(3, *size, dtype=torch.uint8), known).shape == (3, *size)
 
 
 def test_photographs_of_any_size_are_filled_and_the_rest_stays(monkeypatch):

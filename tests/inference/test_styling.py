@@ -87,6 +87,15 @@ def test_it_tells_how_far_it_is():
     assert transfer.seconds(picture(8, 8)) > 0
 
 
+@pytest.mark.parametrize("keep", ["no", "histogram", "luminance"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 60), (60, 1), (4, 40)])
+def test_photographs_and_styles_of_any_shape(size, keep):
+    options = StyleOptions(size=32, steps=3, keep_colour=keep)
+    for photo, style in ((picture(*size), stripes()), (picture(16, 16), picture(*size, seed=1))):
+        made = StyleTransfer(FILTERS, [style], None, options)(photo)
+        assert max(made.shape[1:]) == 32 and made.float().isfinite().all()
+
+
 def test_rounds_end_with_the_size_itself():
     assert rounds((256, 512)) == [(128, 256), (256, 512)] and rounds((1, 1)) == [(1, 1)]
 
@@ -94,9 +103,9 @@ def test_rounds_end_with_the_size_itself():
 @pytest.mark.parametrize(
     ("styles", "weights", "masks", "said"),
     [
-        ([], None, None, "0 weights for 0 style pictures"),
-        ([stripes()], [1.0, 2.0], None, "2 weights for 1 style pictures"),
-        ([stripes()], None, torch.ones(2, 4, 4), "2 masks for 1 style pictures"),
+        ([], None, None, "There is no style picture"),
+        ([stripes()], [1.0, 2.0], None, "There are 2 weights and 1 style pictures"),
+        ([stripes()], None, torch.ones(2, 4, 4), "There are 2 masks and 1 style pictures"),
         ([stripes()], None, torch.zeros(1, 4, 4), "A mask is empty"),
     ],
 )

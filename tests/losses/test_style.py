@@ -40,3 +40,4 @@ def mean_of(values):
 def test_total_variation_is_the_mean_square_of_steps():
     ramp = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 2, 4, 5)
     assert total_variation(ramp) == 1 and total_variation(torch.ones(1, 1, 3, 3)) == 0
+    assert total_variation(torch.arange(3.0).view(1, 1, 1, 3)) == 1 and total_variation(torch.ones(1, 3, 1, 1)) == 0

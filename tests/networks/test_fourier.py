@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gan_lab.common.errors import UserError
 from gan_lab.networks.fourier import FourierUnit, Generator
 
 
@@ -12,6 +13,15 @@ def test_it_has_the_published_parameters(blocks, parameters):
     with torch.device("meta"):
         network = Generator(blocks=blocks)
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
+def test_shares_and_sizes_that_do_not_fit_are_refused():
+    assert Generator(3, 4, 1, 1, share=0.13) and Generator(3, 4, 1, 1, share=0.0)
+    with pytest.raises(ValueError, match=r"share=1\.0 is not valid"):
+        Generator(3, 4, 1, 1, share=1.0)
+    for size in (8, 20, [16, 12]):
+        with pytest.raises(UserError, match="takes images of 16 px or more, in steps of 8"):
+            Generator.check_data({"size": size}, num_downsamplings=3)
 
 
 def test_a_unit_convolves_the_spectrum():

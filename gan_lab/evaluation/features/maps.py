@@ -1,4 +1,4 @@
-"""Networks whose maps describe the content and style of images: (N, 3, H, W) in [-1, 1] → a list of (N, C, h, w)."""
+"""Networks that describe content and style of images by maps: (N, 3, H, W) in [-1, 1] → a list of (N, C, h, w)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,9 @@ from gan_lab.evaluation.features.extractors import WEIGHTS, Colour, read_package
 from gan_lab.networks.efficientnet import EfficientNetLite
 
 FILE = "vgg19-dcbb9e9d.pth"
-"""torchvision's file, whose name ends with the first digits of its SHA-256."""
+"""torchvision's file; its name ends with the first digits of its SHA-256."""
+LAYERS = 37
+"""Modules of torchvision's ``features``."""
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pixels in [0, 1]."""
 
@@ -47,14 +49,14 @@ class ColourMaps(nn.Module):
 
 
 class VGG19(nn.Module):
-    """VGG-19 (Simonyan and Zisserman 2015) after layers of their choice, with ReLU; Gatys' network.
+    """VGG-19 (Simonyan and Zisserman 2015), Gatys' network: the maps after some of its layers.
 
     Args:
         weights: torchvision's file; None takes torch hub's copy.
         layers: numbers of modules in torchvision's ``features``; these are relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
 
     Raises:
-        UserError: if there is no such file, or it is another.
+        UserError: if there is no such file or layer, or the file is another.
     """
 
     mean: Tensor
@@ -62,15 +64,18 @@ class VGG19(nn.Module):
 
     def __init__(self, weights: str | None = None, layers: Sequence[Natural] = (1, 6, 11, 20, 29)) -> None:
         super().__init__()
-        path = Path(weights or Path(torch.hub.get_dir()) / "checkpoints" / FILE)
+        if not layers or not all(0 <= layer < LAYERS for layer in layers):
+            raise UserError(f"features.layers={list(layers)} is not valid: give numbers from 0 to {LAYERS - 1}.")
+        path = Path(weights or Path(torch.hub.get_dir()) / "checkpoints" / FILE).expanduser()
         if not path.is_file():
             raise UserError(f"There is no {path}: give features.weights the path of torchvision's {FILE}.")
         if not sha256(path).startswith(FILE.split("-")[1].removesuffix(".pth")):
             raise UserError(f"{path} is not torchvision's {FILE}: put that file there.")
-        self.layers = nn.ModuleList(torchvision.models.vgg19().features[: max(layers) + 1])
+        with torch.device("meta"):  # allocates nothing for the classifier, which is most of the network
+            self.layers = nn.ModuleList(torchvision.models.vgg19().features[: max(layers) + 1])
         state = torch.load(path, map_location="cpu", weights_only=True)
         names = self.layers.state_dict().keys()
-        self.layers.load_state_dict({name: state[f"features.{name}"] for name in names})
+        self.layers.load_state_dict({name: state[f"features.{name}"] for name in names}, assign=True)
         self.taps = set(layers)
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1))

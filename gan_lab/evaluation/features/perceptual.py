@@ -183,7 +183,12 @@ def ssim(fake: Tensor, real: Tensor) -> Tensor:
     11 px with σ 1.5, at the places where it lies within the image. torchmetrics also averages over windows that reach
     beyond the borders, into reflected pixels: at 64 px its values differ by up to 0.02. Luminances are compared by
     their ratio, so images are scaled to [0, 1], where black is 0.
+
+    Raises:
+        UserError: for smaller images.
     """
+    if min(fake.shape[2:]) < MIN_SIDE["ssim"]:
+        raise UserError(f"SSIM needs images of at least 11 px, not {fake.shape[2]}×{fake.shape[3]}: leave it out.")
     a, b = ((each.float() + 1) / 2 for each in (fake, real))
     mean_a, mean_b, square_a, square_b, product = windowed(torch.stack([a, b, a * a, b * b, a * b]))
     covariance, variances = product - mean_a * mean_b, square_a - mean_a.square() + square_b - mean_b.square()

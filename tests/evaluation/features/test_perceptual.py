@@ -109,6 +109,11 @@ def test_ssim_averages_over_the_windows_within_the_image(shape):
     assert ssim(mixed, a).tolist() == pytest.approx(index.reshape(len(a), -1).mean(1).tolist(), abs=1e-5)
 
 
+def test_ssim_of_images_below_its_window_is_refused():
+    with pytest.raises(UserError, match="at least 11 px, not 10×30"):
+        ssim(noise(1, 3, 10, 30), noise(1, 3, 10, 30))
+
+
 def test_l1_ssim_and_pixel_error_are_their_closed_forms():
     dark, light = torch.full((2, 3, 16, 16), -0.5), torch.full((2, 3, 16, 16), 0.25)
     assert l1(dark, light).tolist() == [0.75, 0.75]
