@@ -73,7 +73,7 @@ class Discriminator(nn.Module):
         return self.layers(images)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Returns the maps after each activation, for losses that compare them."""
+        """Returns the maps (N, F, h, w) after each activation, for losses, given images (N, C, H, W)."""
         found, x = [], images
         for layer in self.layers:
             x = layer(x)
