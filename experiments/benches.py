@@ -77,6 +77,20 @@ def race_table(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def command_table(results: dict[str, Any]) -> list[str]:
+    """Returns seconds and peaks of memory of whole commands beside those of other projects; the slowest is one."""
+    header = ["command", "images", "program", "seconds", "times faster than the slowest", "peak (GiB)", "hardware"]
+    lines = []
+    for result in results.values():
+        for of, found in result["commands"].items():
+            programs = {name: each for name, each in found.items() if name != "images"}
+            slowest = max(each["seconds"] for each in programs.values())
+            for name, each in programs.items():
+                cells = [f"{each['seconds']:.1f}", f"**{slowest / each['seconds']:.2f}**", f"{each['peak_gib']:.2f}"]
+                lines.append(line(of, str(found["images"]), name, *cells, result["hardware"]))
+    return [*heading(header), *lines, ""]
+
+
 def quality_table(results: dict[str, Any]) -> list[str]:
     """Returns the minutes of processor time until samples are good."""
     header = ["result", "images", "goal", "program", "minutes to the goal", "best", "hardware"]

@@ -4,9 +4,19 @@ import json
 from pathlib import Path
 
 import tables
-from benches import memory_table, quality_table, race_table, scaling_table, speed_table, suite_table, timing_table
+from benches import (
+    command_table,
+    memory_table,
+    quality_table,
+    race_table,
+    scaling_table,
+    speed_table,
+    suite_table,
+    timing_table,
+)
 from ladder_table import ladder_tables
 from order_table import order_tables
+from photo_tables import restorer_table, stylisation_table
 from tables import Record, Records
 
 HERE = Path(__file__).parent
@@ -19,6 +29,8 @@ BLOCKS = {
     "ladder": ROOT / "docs" / "metrics.md",
     "order": ROOT / "docs" / "metrics.md",
     "likelihood": ROOT / "docs" / "likelihood.md",
+    "restorers": ROOT / "docs" / "restoring.md",
+    "stylisations": ROOT / "docs" / "styling.md",
 }
 """The page that holds each block."""
 
@@ -41,6 +53,9 @@ def main() -> None:
         write_block("ladder", "\n".join(ladder_tables(results["ladder"]["ladder"], results["ladder"]["held_out"])))
     if "order" in results:
         write_block("order", "\n".join(order_tables(results["order"])))
+    for name, table in (("restorers", restorer_table), ("stylisations", stylisation_table)):
+        if name in results:
+            write_block(name, "\n".join(table(results[name])))
     write_block("likelihood", "\n".join(tables.binarised(without_seeds(runs), "../experiments/recipe")))
 
 
@@ -114,6 +129,7 @@ def tables_of_benches(results: Records) -> list[str]:
             (title, table, {name: result for name, result in results.items() if key in result})
             for title, table, key in (
                 ("Speed beside other projects' scripts", race_table, "race"),
+                ("Commands beside other projects'", command_table, "commands"),
                 ("Time to quality beside other projects' scripts", quality_table, "time_to_quality"),
                 ("Speed of the standard metrics", suite_table, "suite"),
                 ("Search", tables.searches, "jobs"),
