@@ -53,6 +53,7 @@ CASES = [
     *([f"model={model}", "network=dcgan"] for model in ("sngan", "r3gan")),
     ["model=sngan", "conditional=true"],
     ["model=cyclegan", "generator=unet"],
+    *([f"model={model}", "remedy=diffaugment"] for model in ("cyclegan", "cut")),
     *(["model=denoise", f"damage={damage}"] for damage in ("poisson_noise", "salt_and_pepper", "grey")),
     ["model=srresnet", "damage=photographs", "damage.factor=4"],
     *(["model=r3gan", f"loss={loss}"] for loss in ("wgan_gp", "hinge")),

@@ -10,10 +10,11 @@ from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveI
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.contrastive import Heads, patch_nce, patches
-from gan_lab.losses.objective import AdversarialObjective, OfImages
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.networks.resnet import Generator
 from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.augment import Augmentation
 from gan_lab.training.options import EngineOptions
 
 
@@ -40,6 +41,7 @@ class CUT(TranslationModule):
         flip_equivariance: flips half of the inputs, and their features back (FastCUT), but not those of the identity.
         dropout_at_test, batch_statistics_at_test: see ``TranslationModule``.
         engine: options that do not depend on the method.
+        augment: see ``TranslationModule``.
 
     Raises:
         UserError: for domains that differ, and for a generator without these layers.
@@ -69,10 +71,11 @@ class CUT(TranslationModule):
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,
         engine: EngineOptions | None = None,
+        augment: Mapping[str, Augmentation | None] | None = None,
     ) -> None:
         super().__init__(
             {"a2b": generator}, {"discriminator": discriminator}, domains, objective, g_optimizer, d_optimizer,
-            dropout_at_test, batch_statistics_at_test, engine,
+            dropout_at_test, batch_statistics_at_test, engine, augment,
         )  # fmt: skip
         self._check(generator, layers)
         self.layers, self.patches = tuple(layers), patches
@@ -111,12 +114,14 @@ class CUT(TranslationModule):
         return {**shared, "same": self.a2b(batch["b"])} if self.identity else shared
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        losses = self.objective.d(OfImages(self.discriminate), batch["b"], shared["fake"], noise, self.iteration)
+        discriminator = self.augmented(self.discriminate, noise)
+        losses = self.objective.d(discriminator, batch["b"], shared["fake"], noise, self.iteration)
         return losses.scaled(self.discriminator_weight)
 
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the losses of eq. 4."""
-        adversarial = self.adversarial * self.objective.g(self.discriminate, shared["fake"], batch["b"])
+        discriminator = self.augmented(self.discriminate, noise)
+        adversarial = self.adversarial * self.objective.g(discriminator, shared["fake"], batch["b"])
         nce = self._contrast(batch["a"], shared["fake"], shared["flipped"], noise)
         if not self.identity:
             return Losses({"adversarial": adversarial, "nce": self.nce * nce})

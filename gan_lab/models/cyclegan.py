@@ -10,9 +10,10 @@ from torch.nn.functional import l1_loss
 from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
-from gan_lab.losses.objective import AdversarialObjective, OfImages
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.augment import Augmentation
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.options import EngineOptions
 
@@ -33,6 +34,7 @@ class CycleGAN(TranslationModule):
         pool: number of fakes kept for each discriminator.
         dropout_at_test, batch_statistics_at_test: see ``TranslationModule``.
         engine: options that do not depend on the method.
+        augment: see ``TranslationModule``.
 
     Raises:
         UserError: for an identity loss between domains that differ.
@@ -60,10 +62,11 @@ class CycleGAN(TranslationModule):
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,
         engine: EngineOptions | None = None,
+        augment: Mapping[str, Augmentation | None] | None = None,
     ) -> None:
         super().__init__(
             {"a2b": a2b, "b2a": b2a}, {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b},
-            domains, objective, g_optimizer, d_optimizer, dropout_at_test, batch_statistics_at_test, engine,
+            domains, objective, g_optimizer, d_optimizer, dropout_at_test, batch_statistics_at_test, engine, augment,
         )  # fmt: skip
         if identity and self.domains["a"] != self.domains["b"]:
             raise UserError(
@@ -86,9 +89,10 @@ class CycleGAN(TranslationModule):
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the losses of eq. 3, and the identity losses."""
         a, b, fake_a, fake_b = batch["a"], batch["b"], shared["a"], shared["b"]
+        see_a, see_b = (self.augmented(partial(self.discriminate, side=side), noise) for side in ("a", "b"))
         terms = {
-            "adversarial_a": self.adversarial * self.objective.g(partial(self.discriminate, side="a"), fake_a, a),
-            "adversarial_b": self.adversarial * self.objective.g(partial(self.discriminate, side="b"), fake_b, b),
+            "adversarial_a": self.adversarial * self.objective.g(see_a, fake_a, a),
+            "adversarial_b": self.adversarial * self.objective.g(see_b, fake_b, b),
             "cycle_a": self.cycle * l1_loss(self.b2a(fake_b), a),
             "cycle_b": self.cycle * l1_loss(self.a2b(fake_a), b),
         }
@@ -101,7 +105,7 @@ class CycleGAN(TranslationModule):
         losses = {}
         for side, pool in self.pools.items():
             fake = pool.query(shared[side], noise)
-            discriminator = OfImages(self.discriminate, side=side)
+            discriminator = self.augmented(partial(self.discriminate, side=side), noise)
             losses[side] = self.objective.d(discriminator, batch[side], fake, noise, self.iteration)
         return Losses.joined(losses).scaled(self.discriminator_weight)
 

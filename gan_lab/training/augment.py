@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.common.bounds import NonNegative, Probability
-from gan_lab.common.constraints import has_single_images, height_and_width
+from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import RandomStream
 
@@ -52,7 +52,7 @@ class DiffAugment:
             raise UserError(
                 "Points have no pixels to shift or cut out: leave remedy=diffaugment and remedy=consistency out."
             )
-        if not has_single_images(data):
+        if "length" in data:
             raise UserError("DiffAugment changes images, not clips: leave remedy=diffaugment out.")
 
     def __call__(self, images: Tensor, noise: RandomStream) -> Tensor:

@@ -1,7 +1,7 @@
 """Base of the methods that translate images from one domain to another."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import at_inference, full_precision
-from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.common.types import RandomStream
+from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.networks.layers import Dropout
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
+from gan_lab.training.augment import Augmentation, apply_in_order
 from gan_lab.training.noise import seed_of
 from gan_lab.training.options import EngineOptions
 
@@ -31,6 +33,8 @@ class TranslationModule(AlternatingModule):
         dropout_at_test: keeps dropout on when translating (pix2pix's only source of randomness).
         batch_statistics_at_test: normalises each image by its own statistics in batch norm, as pix2pix does.
         engine: options that do not depend on the method.
+        augment: augmentations, by name, in front of the discriminators, for real and generated images alike; null
+            entries are skipped.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class TranslationModule(AlternatingModule):
         dropout_at_test: bool = False,
         batch_statistics_at_test: bool = False,
         engine: EngineOptions | None = None,
+        augment: Mapping[str, Augmentation | None] | None = None,
     ) -> None:
         super().__init__({"discriminator": d_optimizer, "generator": g_optimizer}, engine, generators)
         for name, network in {**generators, **discriminators}.items():
             self.add_module(name, network)
         self.objective = objective
         self.objective.check(discriminators)
+        self.augment = {name: change for name, change in (augment or {}).items() if change is not None}
         self.domains = {side: Domain(**dict(domains[side])) for side in ("a", "b")}
         self.directions, self.discriminators = tuple(generators), tuple(discriminators)
         self.inference_options = {"dropout": dropout_at_test, "batch_statistics": batch_statistics_at_test}
@@ -61,6 +67,12 @@ class TranslationModule(AlternatingModule):
     def after_step(self, phase: str) -> None:
         if phase == "discriminator":
             self.objective.project(*self.trainable(phase))
+
+    def augmented(self, discriminator: Callable[[Tensor], Tensor], noise: RandomStream) -> Callable[[Tensor], Tensor]:
+        """Returns a function from images (N, C, H, W) to a discriminator's logits of them after the augmentations."""
+        if not self.augment:
+            return OfImages(discriminator)
+        return lambda images: discriminator(apply_in_order(self.augment.values(), images, noise))
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
         return [getattr(self, name) for name in (*self.directions, *self.discriminators)]
