@@ -1,7 +1,9 @@
-"""Stylises four photographs by four pictures: ``python experiments/stylisations.py DATA``.
+"""Stylises photographs by pictures, each by each.
 
-DATA has the folder ``style-transfer``. Writes results/stylisations.json, with the style loss before and after and the
-processor seconds of each, and a picture of all, results/stylisations.jpg. Everything is at its default but the size.
+    python experiments/stylisations.py --contents PHOTO … --styles PICTURE …
+
+Writes results/stylisations.json, with the style loss before and after and the processor seconds of each; with
+``--picture``, also a picture of all. Everything is at its default but the size.
 """
 
 import argparse
@@ -21,8 +23,6 @@ from gan_lab.evaluation.features.maps import general
 from gan_lab.inference.styling import StyleOptions, StyleTransfer, resized, sides_of
 from gan_lab.losses.style import gram, style_loss
 
-CONTENTS = ("golden_gate", "cornell", "chicago", "blonde_girl")
-STYLES = ("brushstrokes", "la_muse", "mosaic", "woman_in_peasant_dress_cropped")
 SIZE, SHOWN, GAP = 384, 224, 4
 OUTPUT = Path(__file__).parent / "results" / "stylisations.json"
 
@@ -42,25 +42,26 @@ def distance(transfer: StyleTransfer, pixels: Tensor, style: Tensor) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("--contents", type=Path, nargs="+", required=True)
+    parser.add_argument("--styles", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--picture", type=Path, help="also write a picture of all")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    folder, network = arguments.data / "style-transfer", general()
-    side = SHOWN + GAP
-    sheet = Image.new("RGB", (side * (len(STYLES) + 1), side * (len(CONTENTS) + 1)), "white")
+    network, side = general(), SHOWN + GAP
+    sheet = Image.new("RGB", (side * (len(arguments.styles) + 1), side * (len(arguments.contents) + 1)), "white")
 
     def put(pixels: Tensor, column: int, row: int) -> None:
         image = to_pil(pixels)
         image.thumbnail((SHOWN, SHOWN))
         sheet.paste(image, (column * side, row * side))
 
-    styles = {name: read(folder / "style" / f"{name}.jpg") for name in STYLES}
+    styles = {path.stem: read(path) for path in arguments.styles}
     for column, style in enumerate(styles.values(), 1):
         put(style, column, 0)
     found: dict[str, Any] = {}
-    for row, content in enumerate(CONTENTS, 1):
-        photo = read(folder / "content" / f"{content}.jpg")
+    for row, path in enumerate(arguments.contents, 1):
+        content, photo = path.stem, read(path)
         put(photo, 0, row)
         for column, (name, style) in enumerate(styles.items(), 1):
             transfer = StyleTransfer(network, [style], options=StyleOptions(size=SIZE))
@@ -79,7 +80,8 @@ def main() -> None:
         "versions": versions(), "date": date.today().isoformat(),
     }  # fmt: skip
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")
-    sheet.save(arguments.output.with_suffix(".jpg"), quality=88)
+    if arguments.picture:
+        sheet.save(arguments.picture, quality=88)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
@@ -15,10 +15,13 @@ from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
+from gan_lab.inference.packaged import RestorerName, packaged
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest(InferenceRequest):
+    checkpoint: Path | None  # type: ignore[assignment]  # None is replaced as the request is checked
+    restorer: RestorerName | None
     input: Path
     output: Path
     mask: Annotated[str, Path] | None
@@ -27,6 +30,21 @@ class RestoreRequest(InferenceRequest):
     max_pixels: PositiveInt
     tile: Literal["auto"] | PositiveInt | None
 
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> Self:
+        """Returns the request; a restorer of the package is its checkpoint, without either the one for noise.
+
+        Raises:
+            UserError: for values that are not valid, and if both are given.
+        """
+        request = super().checked(values)
+        if request.checkpoint is not None and request.restorer is not None:
+            raise UserError("checkpoint=… and restorer=… do not go together: leave one of them out.")
+        if request.checkpoint is not None:
+            return request
+        name: RestorerName = request.restorer or "denoise"
+        return replace(request, restorer=name, checkpoint=packaged(name))
+
     def destination(self) -> Output:
         return Output(self.output.parent if Output(self.output).is_image else self.output, self.compression)
 
@@ -34,6 +52,24 @@ class RestoreRequest(InferenceRequest):
 def parts(request: RestoreRequest) -> int | None:
     """One part for a single image, else any number."""
     return 1 if Output(request.input).is_image else None
+
+
+def check(request: RestoreRequest, model: Repairs) -> None:
+    """Checks that mask and page go with the model and the output.
+
+    Raises:
+        UserError: if they do not.
+    """
+    if request.mask is not None and request.restorer is not None:
+        raise UserError("The restorers of the package fill no pixels: give checkpoint=, a model that does.")
+    if model.masks and request.mask is None:
+        raise UserError("This model fills unknown pixels: give mask=, a picture that is white where they are.")
+    if not model.masks and request.mask is not None:
+        raise UserError(f"{type(model).__name__} restores whole images and fills nothing: leave out mask=.")
+    if request.before_after and Output(request.output).is_image:
+        raise UserError(
+            f"before_after=true writes a page beside the results: give a folder, not output={request.output}."
+        )
 
 
 @command(RestoreRequest, needs=Repairs, lacks="cannot restore photographs", example="model=denoise", parts=parts)
@@ -52,14 +88,10 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
     from gan_lab.inference.sheet_page import SliderPage
 
     model = session.model
-    if model.masks and request.mask is None:
-        raise UserError("This model fills unknown pixels: give mask=, a picture that is white where they are.")
-    if not model.masks and request.mask is not None:
-        raise UserError(f"{session.name} restores whole images and fills nothing: leave out mask=.")
-    if request.before_after and Output(request.output).is_image:
-        raise UserError(
-            f"before_after=true writes a page beside the results: give a folder, not output={request.output}."
-        )
+    check(request, model)
+    if request.restorer is not None:
+        rest = ", ".join(name for name in get_args(RestorerName) if name != request.restorer)
+        yield Message(f"With the restorer {request.restorer} of the package; restorer= has others: {rest}.")
     page = SliderPage(request.output) if request.before_after else None
     domain = Domain(model.channels)
     mask = None if request.mask is None else mask_of(request.mask)
@@ -76,7 +108,8 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
     yield Message("\n".join(job.report.lines(request.output, others, "restored", "restores")))
     if page is not None:
         count = f"{len(page.links):,} image{'s' * (len(page.links) != 1)}"
-        text = f"{count}, restored with {session.path}: move the slider to compare."
+        name = session.path if request.restorer is None else f"the restorer {request.restorer} of gan_lab"
+        text = f"{count}, restored with {name}: move the slider to compare."
         yield Written(page.write(f"{request.input.name}, before and after", text))
 
 

@@ -27,7 +27,14 @@ from gan_lab.training.trainer import make_trainer
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ROOT / "experiments"
-WRITTEN = ("README.md", "docs/likelihood.md", "docs/metrics.md", "experiments/README.md")
+WRITTEN = (
+    "README.md",
+    "docs/likelihood.md",
+    "docs/metrics.md",
+    "docs/restoring.md",
+    "docs/styling.md",
+    "experiments/README.md",
+)
 BATCH, ITERATIONS = 4, 2
 
 HEADER = {

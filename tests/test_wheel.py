@@ -26,6 +26,7 @@ def test_wheel(tmp_path):
         "gan_lab/evaluation/features/weights/lpips.safetensors",
         "gan_lab/evaluation/features/weights/lpips.LICENSE.txt",
         "gan_lab/evaluation/features/weights/general.LICENSE.txt",
+        "gan_lab/inference/weights/denoise.safetensors",
     } <= names
     assert any(name.startswith("gan_lab/experiments/recipe/") for name in names)
     assert not any(name.startswith(("tests/", "experiments/", "conf/")) for name in names)
