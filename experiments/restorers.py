@@ -36,7 +36,7 @@ from gan_lab.common.images import to_float
 from gan_lab.data.damage.draws import Draws
 from gan_lab.data.damage.noise import GaussianNoise
 from gan_lab.data.presets import restoration
-from gan_lab.evaluation.features.perceptual import ColourDistance, ssim
+from gan_lab.evaluation.features.perceptual import ColourDistance, PairMetric, ssim
 from gan_lab.evaluation.metrics.reconstruction import psnr
 from gan_lab.evaluation.metrics.restoration import inner, of_brightness
 from gan_lab.inference.packaged import FOLDER
@@ -117,7 +117,7 @@ def denoisers(sigma: float) -> dict[str, Way]:
         "non-local means, OpenCV": lambda image: cv2.fastNlMeansDenoisingColored(image, None, sigma, sigma, 7, 21),
         "non-local means, scikit-image": scikit,
     }
-    slow = {"BM3D": lambda image: rounded(bm3d.bm3d_rgb(image / 255, sigma / 255) * 255)}
+    slow: dict[str, Way] = {"BM3D": lambda image: rounded(bm3d.bm3d_rgb(image / 255, sigma / 255) * 255)}
     return found | (slow if sigma == BM3D_SIGMA else {})
 
 
@@ -137,7 +137,12 @@ def compare(clean: Sequence[Pixels], damaged: Sequence[Pixels], ways: Mapping[st
         made = [way(image) for image in damaged]
         seconds = time.process_time() - began
         pair = [inner(images, border) for images in (tensors(made), whole)]
-        metrics = {"psnr": psnr, "psnr_y": of_brightness(psnr), "ssim": ssim, "pd_colour": distance}
+        metrics: dict[str, PairMetric] = {
+            "psnr": psnr,
+            "psnr_y": of_brightness(psnr),
+            "ssim": ssim,
+            "pd_colour": distance,
+        }
         with torch.no_grad():
             found[name] = {key: round(float(metric(*pair).mean()), 4) for key, metric in metrics.items()}
         found[name]["seconds_per_megapixel"] = round(seconds / (len(made) * whole[0, 0].numel() / 1e6), 3)
