@@ -91,6 +91,20 @@ def command_table(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def growth_table(record: dict[str, Any]) -> list[str]:
+    """Returns what sets of images cost by their number and side: seconds, memory and disk."""
+    header = ["images", "side (px)", "first start (s)", "later starts (s)", "epoch (s)", "ImageFolder's (s)",
+              "peak (MiB)", "cache (MiB)"]  # fmt: skip
+    lines = []
+    for row in (*record["growth"]["images"], *record["growth"]["side"][1:]):
+        other = f"{row['image_folder']:.2g}" if "image_folder" in row else ""
+        cells = [f"{row['first']:.0f}", f"{row['later']:.1f}", f"{row['epoch']:.2g}", other]
+        lines.append(line(f"{row['images']:,.0f}", f"{row['side']:.0f}", *cells, f"{row['peak_first']:.0f}",
+                          f"{row['cache_mib']:.0f}"))  # fmt: skip
+    start = record["growth"]["images"][0]["start"]
+    return [*heading(header), *lines, "", f"Importing takes {start:.0f} MiB. One thread of: {record['hardware']}."]
+
+
 def quality_table(results: dict[str, Any]) -> list[str]:
     """Returns the minutes of processor time until samples are good."""
     header = ["result", "images", "goal", "program", "minutes to the goal", "best", "hardware"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import tables
 from benches import (
     command_table,
+    growth_table,
     memory_table,
     quality_table,
     race_table,
@@ -29,6 +30,7 @@ BLOCKS = {
     "ladder": ROOT / "docs" / "metrics.md",
     "order": ROOT / "docs" / "metrics.md",
     "likelihood": ROOT / "docs" / "likelihood.md",
+    "growth": ROOT / "docs" / "data.md",
     "restorers": ROOT / "docs" / "restoring.md",
     "stylisations": ROOT / "docs" / "styling.md",
 }
@@ -53,7 +55,11 @@ def main() -> None:
         write_block("ladder", "\n".join(ladder_tables(results["ladder"]["ladder"], results["ladder"]["held_out"])))
     if "order" in results:
         write_block("order", "\n".join(order_tables(results["order"])))
-    for name, table in (("restorers", restorer_table), ("stylisations", stylisation_table)):
+    for name, table in (
+        ("restorers", restorer_table),
+        ("stylisations", stylisation_table),
+        ("growth", growth_table),
+    ):
         if name in results:
             write_block(name, "\n".join(table(results[name])))
     write_block("likelihood", "\n".join(tables.binarised(without_seeds(runs), "../experiments/recipe")))

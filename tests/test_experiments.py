@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ROOT / "experiments"
 WRITTEN = (
     "README.md",
+    "docs/data.md",
     "docs/likelihood.md",
     "docs/metrics.md",
     "docs/restoring.md",
