@@ -105,7 +105,8 @@ def _thin_latents(config: DictConfig) -> list[str]:
     made = [f"model.{dims[config.coder]}"] if "coder" in config else []
     if "discriminator" not in config or config.data_kind not in ONE_IMAGE:
         return made
-    return [*made, "discriminator.filters=4", *(["discriminator.layers=1"] if "layers" in config.discriminator else [])]
+    layers = ["discriminator.layers=1"] if config.data_kind == "damaged" and "layers" in config.discriminator else []
+    return [*made, "discriminator.filters=4", *layers]
 
 
 def _thin_translators(config: DictConfig) -> list[str]:

@@ -88,7 +88,7 @@ def test_several_processes_agree_with_one(doubles, tmp_path, world):
     for rank in ranks:
         assert rank["distance"] == pytest.approx(one["distance"], rel=1e-9)
         assert rank["distance_of_few"] == pytest.approx(one["distance_of_few"], rel=1e-9)
-        assert rank["figures"] == pytest.approx(one["figures"], rel=1e-6)
+        assert rank["figures"] == pytest.approx(one["figures"], rel=1e-5)  # kernels of float32 on fewer threads
         assert rank["curves"]["shares_fake"] == pytest.approx(one["curves"]["shares_fake"])
         assert rank["curves"]["spectrum_fake"] == pytest.approx(one["curves"]["spectrum_fake"], rel=1e-9)
         assert rank["translation"] == pytest.approx(one["translation"], rel=1e-5, abs=1e-7)
