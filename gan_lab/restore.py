@@ -46,7 +46,7 @@ class RestoreRequest(InferenceRequest):
         return replace(request, restorer=name, checkpoint=packaged(name))
 
     def destination(self) -> Output:
-        return Output(self.output.parent if Output(self.output).is_image else self.output, self.compression)
+        return Output.of_edited(self.output, self.compression)
 
 
 def parts(request: RestoreRequest) -> int | None:

@@ -37,7 +37,7 @@ class StylizeRequest(Request):
     device: str
 
     def destination(self) -> Output:
-        return Output(self.output.parent if Output(self.output).is_image else self.output, self.compression)
+        return Output.of_edited(self.output, self.compression)
 
 
 @command(StylizeRequest)

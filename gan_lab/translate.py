@@ -34,7 +34,7 @@ class TranslateRequest(InferenceRequest):
     memory: PositiveFloat | None
 
     def destination(self) -> Output:
-        return Output(self.output.parent if Output(self.output).is_image else self.output, self.compression)
+        return Output.of_edited(self.output, self.compression)
 
     def sides(self, trained: int | None) -> tuple[int, int] | int | None:
         """(height, width) of the results, or the length of their shorter side; None keeps each image's own.

@@ -188,6 +188,11 @@ class Output:
         whole = path.is_dir() or given.endswith("/") or path.suffix.lower() in (".json", ".html")
         return cls(path if whole else path.with_name(f"{path.name}.json"))
 
+    @classmethod
+    def of_edited(cls, given: Path, compression: int) -> Output:
+        """Takes a folder of edited images, or the name of a single one, for its folder."""
+        return cls(given.parent if cls(given).is_image else given, compression)
+
     @property
     def named(self) -> bool:
         """True if the user named a file rather than a folder."""

@@ -21,6 +21,7 @@ from gan_lab.data.reading.images import LoadedImage, read_image
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
 from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.masks import HALF
 from gan_lab.inference.styling import StyleTransfer, sides_of
 from gan_lab.inference.tiling.pixels import resize
 
@@ -141,7 +142,7 @@ def style_masks(paths: Sequence[Path], styles: int) -> Tensor:
     Raises:
         UserError: for another number of masks, masks of several sizes, and masks without a place for a style.
     """
-    masks = [(mask[0] >= 128).byte() for mask in read_pictures(paths, "mask", 1)]
+    masks = [(mask[0] >= HALF).byte() for mask in read_pictures(paths, "mask", 1)]
     if len(masks) not in (styles - 1, styles):
         raise UserError(
             f"There are {len(masks)} masks and {styles} style pictures: give a mask for each, or for all but the last."

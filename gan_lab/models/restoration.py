@@ -38,7 +38,7 @@ class Restorer(AlternatingModule):
         d_optimizer: function from parameters to an optimizer.
         adversarial: weight of the restorer's adversarial loss.
         feature_matching: weight of the mean squared difference of the discriminator's maps (LaMa's form of Wang et al.
-            2018, "pix2pixHD", eq. 4); for discriminators with ``maps(images)``.
+            2018, "pix2pixHD", eq. 4); for discriminators with ``maps(images)``, the logits last.
         discriminator_begin: share of the budget after which the perceptual and adversarial losses are used.
         engine: options that do not depend on the method.
 
@@ -115,18 +115,25 @@ class Restorer(AlternatingModule):
             return Losses(terms)
         if self.make_perceptual_loss is not None:
             terms["perceptual"] = self.perceptual_weight * self._perceptual(restored, clean)
-        if self.objective is not None:
+        if self.objective is not None and self.feature_matching:
+            terms |= self._matched(self.objective, restored, clean)
+        elif self.objective is not None:
             terms["adversarial"] = self.adversarial * self.objective.g(self.discriminate, restored, clean)
-        if self.feature_matching:
-            terms["feature_matching"] = self.feature_matching * self._distance_of_maps(restored, clean)
         return Losses(terms)
 
-    def _distance_of_maps(self, restored: Tensor, clean: Tensor) -> Tensor:
+    def _matched(self, objective: AdversarialObjective, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Returns the adversarial loss and feature matching, from one pass of the discriminator over each image."""
         assert self.discriminator is not None
+        maps: list[Tensor] = self.discriminator.maps(restored)  # type: ignore[operator]
         with torch.no_grad():
-            wanted = self.discriminator.maps(clean)  # type: ignore[operator]
-        pairs = zip(self.discriminator.maps(restored), wanted, strict=True)  # type: ignore[operator]
-        return torch.stack([mse_loss(own.float(), real.float()) for own, real in pairs]).mean()
+            wanted: list[Tensor] = self.discriminator.maps(clean)  # type: ignore[operator]
+        logits = {id(restored): maps[-1].float(), id(clean): wanted[-1].float()}
+        pairs = zip(maps[:-1], wanted[:-1], strict=True)
+        distance = torch.stack([mse_loss(own.float(), real.float()) for own, real in pairs]).mean()
+        return {
+            "adversarial": self.adversarial * objective.g(lambda images: logits[id(images)], restored, clean),
+            "feature_matching": self.feature_matching * distance,
+        }
 
     def _perceptual(self, restored: Tensor, clean: Tensor) -> Tensor:
         assert self.make_perceptual_loss is not None

@@ -73,10 +73,10 @@ class Discriminator(nn.Module):
         return self.layers(images)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Returns the maps (N, F, h, w) after each activation, for losses, given images (N, C, H, W)."""
+        """Returns the maps (N, F, h, w) after each activation, and the logits last, given images (N, C, H, W)."""
         found, x = [], images
         for layer in self.layers:
             x = layer(x)
             if isinstance(layer, nn.LeakyReLU):
                 found.append(x)
-        return found
+        return [*found, x]
