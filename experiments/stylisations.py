@@ -20,7 +20,8 @@ from torch import Tensor
 from gan_lab.common.device import describe_hardware, versions
 from gan_lab.common.images import from_pil, to_float, to_pil
 from gan_lab.evaluation.features.maps import general
-from gan_lab.inference.styling import StyleOptions, StyleTransfer, resized, sides_of
+from gan_lab.inference.styling import StyleTransfer, TransferOptions
+from gan_lab.inference.stylist import resized, sides_of
 from gan_lab.losses.style import gram, style_loss
 
 SIZE, SHOWN, GAP = 384, 224, 4
@@ -64,7 +65,7 @@ def main() -> None:
         content, photo = path.stem, read(path)
         put(photo, 0, row)
         for column, (name, style) in enumerate(styles.items(), 1):
-            transfer = StyleTransfer(network, [style], options=StyleOptions(size=SIZE))
+            transfer = StyleTransfer(network, [style], options=TransferOptions(size=SIZE))
             began = time.process_time()
             made = transfer(photo)
             seconds = time.process_time() - began

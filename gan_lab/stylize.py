@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import Request, WeightFile
+from gan_lab.cli.requests import InferenceRequest, WeightFile
+from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
-from gan_lab.common.bounds import Bounds, NonNegative, PositiveFloat, PositiveInt, Seed
+from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Share
+from gan_lab.common.capabilities import Stylizes
+from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan_lab.inference.stylist import Stylist
+
+OPTIMISATION = {"content_weight": 0.05, "smoothness": 0.02, "steps": 80, "start": "content", "strip": False}
+"""Keys that a trained model does not use, with their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StylizeRequest(Request):
+class StylizeRequest(InferenceRequest):
+    checkpoint: Path | None  # type: ignore[assignment]
     content: Path
-    style: Annotated[str, Path]
+    style: Annotated[str, Path] | None
     output: Path
     features: Annotated[Mapping[str, Any], WeightFile]
     size: PositiveInt | Literal["keep"]
     weights: tuple[PositiveFloat, ...] | None
+    strength: Share
     content_weight: NonNegative
     smoothness: NonNegative
     steps: PositiveInt
@@ -29,47 +42,72 @@ class StylizeRequest(Request):
     keep_colour: Literal["no", "histogram", "luminance"]
     mask: Annotated[str, Path] | None
     start: Literal["content", "noise"]
-    seed: Seed
     strip: bool
     overwrite: bool
     max_pixels: PositiveInt
-    compression: Annotated[int, Bounds(0, 9)]
-    device: str
 
     def destination(self) -> Output:
         return Output.of_edited(self.output, self.compression)
 
 
-@command(StylizeRequest)
-def stylize(request: StylizeRequest) -> Iterator[Artifact]:
-    """Gives every image of a file, folder or zip the style of one or several pictures, by optimisation.
+def parts(request: StylizeRequest) -> int | None:
+    """One part for a single image, else any number."""
+    return 1 if Output(request.content).is_image else None
 
-    It needs no training: the networks that describe content and style are part of the package. Results that exist
-    already are left alone, so an interrupted job can be continued.
+
+def stylist_of(session: Session, request: StylizeRequest, styles: list[Tensor]) -> Stylist:
+    """Returns what gives images the style: the checkpoint's model, or optimisation.
+
+    Raises:
+        UserError: for keys that it does not use, and for styles that are missing or do not belong.
     """
-    from gan_lab.common.device import resolve_device
     from gan_lab.common.instantiate import instantiate
+    from gan_lab.inference.stylist import StyleOptions
+    from gan_lab.inference.stylists import TrainedStylist
+
+    look = (None if request.size == "keep" else request.size, request.style_size, request.keep_colour)
+    if session.model is not None:
+        request.without("A trained model optimises nothing", **OPTIMISATION)
+        return TrainedStylist(session.model, styles, request.weights, StyleOptions(*look), request.strength)
+    from gan_lab.inference.styling import StyleTransfer, TransferOptions
+
+    if not styles:
+        raise UserError("There is no style picture: give style=, one picture or several separated by commas.")
+    request.without("Only trained models have a strength, and content_weight= is its like here", strength=1.0)
+    features: Any = instantiate(dict(request.features))
+    network = features.to(session.device).requires_grad_(False).eval()
+    options = TransferOptions(
+        *look, request.content_weight, request.smoothness, request.steps, request.start, request.seed
+    )
+    return StyleTransfer(network, styles, request.weights, options, session.device)
+
+
+@command(StylizeRequest, needs=Stylizes, lacks="cannot give images a style", example="model=adain", parts=parts)
+def stylize(session: Session, request: StylizeRequest) -> Iterator[Artifact]:
+    """Gives every image of a file, folder or zip the style of one or several pictures: by optimisation, which needs no
+    training, or with a trained model.
+
+    Results that exist already are left alone, so an interrupted job can be continued. Images that cannot be read are
+    listed, and the rest is done.
+    """
+    from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.file_jobs import folder_of, plan
     from gan_lab.inference.style_files import COLOUR, StyleJob, pictures, read_pictures, style_masks
-    from gan_lab.inference.styling import StyleOptions, StyleTransfer
     from gan_lab.training.forecast import duration
 
-    paths = pictures(request.style, "style")
-    styles = read_pictures(paths, "style")
+    styles = [] if request.style is None else read_pictures(pictures(request.style, "style"), "style")
+    stylist = stylist_of(session, request, styles)
+    if request.mask is not None and not styles:
+        raise UserError("This model gives the whole image its style: leave out mask=.")
     masks = None if request.mask is None else style_masks(pictures(request.mask, "mask"), len(styles))
     files, others = plan(request.content, request.output, COLOUR, "content")
-    device = resolve_device(request.device)
-    options = StyleOptions(
-        None if request.size == "keep" else request.size, request.content_weight, request.smoothness, request.steps,
-        request.style_size, request.keep_colour, request.start, request.seed,
-    )  # fmt: skip
-    features: Any = instantiate(dict(request.features))
-    transfer = StyleTransfer(features.to(device).requires_grad_(False).eval(), styles, request.weights, options, device)
-    job = StyleJob(request.overwrite, request.compression, transfer, masks, request.max_pixels, request.strip)
+    job = StyleJob(request.overwrite, request.compression, stylist, masks, request.max_pixels, request.strip)
     make_folder(folder_of(request.output))
     if seconds := job.seconds(files):
         yield Message(f"About {duration(max(1, seconds))} for an image.")
     job.run(files)
+    if rank_and_world_size()[0]:
+        return
     job.report.raise_if_none(len(files), request.content, "stylised")
     yield Message("\n".join(job.report.lines(request.output, others, "stylised", "stylises")))
 

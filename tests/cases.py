@@ -15,7 +15,8 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.paths import home
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
-THIN = ["generator.filters=4", "discriminator.filters=4", "discriminator.layers=1", "model.engine.ema_half_life=10"]
+THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4, "layers": 1}}
+"""Arguments of translators' groups of parts."""
 NARROW_PARTS = {
     "generator": {"base": 4},
     "discriminator": {"base": 4},
@@ -32,8 +33,8 @@ FORECASTERS = {"kernel": 3, "hidden": 8, "blocks": 2, "kernels": "[3]", "groups"
 SMALL = {
     "image": ["data=fake", "data.channels=3", "data.size=16"],
     "frames": ["data=fake_clips", "data.channels=3", "data.size=16", "data.length=4"],
-    "unpaired": ["data=fake_unpaired", "data.size=16", *THIN],
-    "paired": ["data=fake_paired", "data.size=16", *THIN],
+    "unpaired": ["data=fake_unpaired", "data.size=16"],
+    "paired": ["data=fake_paired", "data.size=16"],
     "damaged": ["data.count=24", "data.test_count=4", "data.size=16"],
 }
 
@@ -110,7 +111,11 @@ def _thin_latents(config: DictConfig) -> list[str]:
 
 
 def _thin_translators(config: DictConfig) -> list[str]:
-    made = ["generator.blocks=2"] if "blocks" in (config.get("generator") or {}) else []
+    if config.data_kind not in ("unpaired", "paired"):
+        return []
+    made = ["model.engine.ema_half_life=10"]
+    for part, values in THIN.items():
+        made += [f"{part}.{key}={value}" for key, value in values.items() if key in (config.get(part) or {})]
     contrasts = ["model.layers=[0,4,8,10]", "model.patches=16", "model.dim=8"]
     return made + (contrasts if "patches" in config.model else [])
 

@@ -17,6 +17,7 @@ from gan_lab.common.capabilities import (
     Restores,
     Samples,
     SamplesClips,
+    Stylizes,
     Translates,
 )
 from gan_lab.common.constraints import height_and_width
@@ -80,7 +81,7 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
     )
     _, model = fit(configuration)
     assert set(moved) == {phase.name for phase in model.phases()}
-    still = set(live(model)).difference(*moved.values())
+    still = {name for name, value in live(model).items() if value.requires_grad}.difference(*moved.values())
     # Losses that compare real with fake do not see what is added to both, nor does the hinge within its margin.
     biases = [
         [name for name in live(model) if name.startswith(discriminator) and name.endswith("bias")]
@@ -135,6 +136,11 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
         torch.testing.assert_close(model.repair(damaged[1:], part), repaired[1:], atol=1e-5, rtol=0)
         if known is not None:
             assert torch.equal(repaired[known.expand_as(repaired) == 1], damaged[known.expand_as(damaged) == 1])
+    if isinstance(loaded, Stylizes):
+        photos, styles = torch.rand(3, 3, 16, 24) * 2 - 1, [torch.rand(1, 3, 20, 12) * 2 - 1] * loaded.any_style
+        made = loaded.stylize(photos, styles)
+        assert made.shape == photos.shape and made.dtype == torch.float32 and made.abs().max() <= 1
+        torch.testing.assert_close(model.stylize(photos[1:], styles), made[1:], atol=1e-5, rtol=0)
     if isinstance(loaded, Predicts):
         frames = torch.rand(3, loaded.context_frames, *image_shape(configuration)) * 2 - 1
         made = loaded.predict(frames, 5)

@@ -60,7 +60,7 @@ def run_of(archive, case, folder, runs, **facts):
     return run
 
 
-LATER = ("denoise", "deartifact", "srresnet", "srgan", "esrgan", "inpaint")
+LATER = ("denoise", "deartifact", "srresnet", "srgan", "esrgan", "inpaint", "fast_style", "adain")
 """Methods that no earlier version had."""
 
 

@@ -223,6 +223,30 @@ class Repairs(Protocol):
 
 
 @runtime_checkable
+class Stylizes(Protocol):
+    """Gives images of any size the style of pictures, in one pass."""
+
+    any_style: bool
+    """True if it takes the style of any pictures; false if it learnt one."""
+
+    multiple: int
+    """Sides of the images must be multiples of it."""
+
+    def stylize(
+        self, image: Tensor, styles: Sequence[Tensor] = (), shares: Sequence[Tensor] = (), strength: float = 1.0
+    ) -> Tensor:
+        """Returns stylised images, float32 (N, 3, H, W) in [-1, 1].
+
+        Args:
+            image: (N, 3, H, W) in [-1, 1].
+            styles: pictures (1, 3, h, w) in [-1, 1] of any sizes, for models that take any style.
+            shares: of each style in the mixture, (1, 1, H', W') of any size; the image's own style has the rest.
+                Without them all share alike.
+            strength: 0 keeps the image's own style, 1 takes the pictures'.
+        """
+
+
+@runtime_checkable
 class Reconstructs(Protocol):
     """Reconstructs images from their latents."""
 

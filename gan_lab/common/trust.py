@@ -212,7 +212,11 @@ MODEL_PARTS = Trust(
         "gan_lab.training.schedules",
     ),
     names=_LAYERS | _LOSSES | _FUNCTIONS | _INITIALISERS | _NORMALISATIONS | _OPTIMIZERS | _SCHEDULES | _VISION,
-    deferred={"gan_lab.evaluation.features.perceptual.perceptual_distance": ("networks", "shortest")},
+    deferred={
+        "gan_lab.evaluation.features.perceptual.perceptual_distance": ("networks", "shortest"),
+        "gan_lab.evaluation.features.maps.general": ("taps",),
+        "gan_lab.evaluation.features.maps.vgg19": ("taps",),
+    },
 )
 """The parts of a model."""
 

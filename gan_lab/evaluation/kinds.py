@@ -21,6 +21,7 @@ from gan_lab.common.capabilities import (
     Repairs,
     Samples,
     SamplesClips,
+    Stylizes,
     Translates,
     TwoDomains,
 )
@@ -31,6 +32,7 @@ from gan_lab.evaluation.data_kind import DEFAULT_N, DataKind, Task
 from gan_lab.evaluation.evaluators.clips import clip_sample_evaluator, prediction_evaluator
 from gan_lab.evaluation.evaluators.restorations import restoration_evaluator
 from gan_lab.evaluation.evaluators.samples import mode_evaluator, sample_evaluator
+from gan_lab.evaluation.evaluators.stylisations import stylisation_evaluator
 from gan_lab.evaluation.evaluators.translations import translation_evaluator
 from gan_lab.evaluation.features.extractors import Video
 from gan_lab.evaluation.features.general import General, default_extractor
@@ -44,6 +46,7 @@ from gan_lab.inference.sheets import (
     prediction_sheet,
     restoration_sheet,
     sample_sheet,
+    stylisation_sheet,
     translation_sheet,
     walk_animation,
 )
@@ -134,13 +137,20 @@ TRANSLATION = Task(
     command="translate checkpoint={checkpoint} input=… output=…",
 )
 
+STYLISATION = Task(
+    capability=Stylizes,
+    sheet=stylisation_sheet,
+    evaluator=stylisation_evaluator,
+    command="stylize checkpoint={checkpoint} content=…",
+)
+
 UNPAIRED = DataKind(
     name="unpaired",
     description="two domains of unpaired images",
     example="plain2striped",
     protocol=TwoDomains,
     attributes={"paired": False},
-    tasks=(TRANSLATION,),
+    tasks=(TRANSLATION, STYLISATION),
     read=None,
     write=save_images,
     default_extractor=lambda *_: General(),

@@ -17,6 +17,7 @@ from gan_lab.common.capabilities import (
     Repairs,
     Samples,
     SamplesClips,
+    Stylizes,
     Translates,
     TwoDomains,
 )
@@ -28,6 +29,7 @@ from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers
 from gan_lab.inference.captions import name_rows
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.interpolation import interpolate
+from gan_lab.inference.stylists import stylised
 from gan_lab.inference.translation import SPLIT, ends, translated
 
 POINTS = 2560
@@ -41,6 +43,9 @@ PREDICTION_COLUMNS, CLIPS = 6, 16
 
 WALKS, STOPS, STEPS = 8, 4, 8
 """Walks side by side in an animation, latents that each passes through, and frames from one latent to the next."""
+
+STYLES = 4
+"""Pictures at the heads of columns."""
 
 GREY, BLUE, RED = (200, 200, 200), (30, 80, 200), (210, 40, 40)
 
@@ -164,6 +169,27 @@ def restoration_sheet(model: Repairs, data: Damages, options: SheetOptions = DEF
         shown = F.interpolate(image, scale_factor=float(data.factor)) if data.factor > 1 else image
         cells += [each for row in zip(shown, restored, to_float(clean), strict=True) for each in row]
     return grid(torch.stack(cells), columns=3 * max(1, round((n / 3) ** 0.5)))
+
+
+def stylisation_sheet(model: Stylizes, data: TwoDomains, options: SheetOptions = DEFAULTS) -> Tensor:
+    """Shows test photographs in the style of test pictures, uint8 (3, H, W), all at the size of the first.
+
+    A row holds a photograph, and the same in the style of the picture at the head of each column. With one picture,
+    rows hold several photographs, each beside its stylised version, and the picture comes first.
+    """
+    device, sides = getattr(model, "device", "cpu"), data.sides
+    columns = min(STYLES if model.any_style else 1, sides["b"].count(SPLIT))
+    rows = min(max(1, options.n // (columns + 1) - 1), sides["a"].count(SPLIT))
+    abreast = max(1, round(((rows + 1) / 2) ** 0.5)) if columns == 1 else 1
+    rows = (rows + 1) // abreast * abreast - 1
+    photos, pictures = (
+        [to_float(pixels).to(device) for _, pixels in evenly_spaced(sides[side], SPLIT, count, 1)]
+        for side, count in (("a", rows), ("b", columns))
+    )
+    cells = [torch.ones_like(photos[0]), *pictures]
+    for photo in photos:
+        cells += [photo, *(stylised(model, photo, [picture]) for picture in pictures)]
+    return grid(torch.cat([_resized(cell.cpu(), photos[0].shape[2:]) for cell in cells]), abreast * (columns + 1))
 
 
 def translation_sheet(model: Translates, data: TwoDomains, options: SheetOptions = DEFAULTS) -> Tensor:

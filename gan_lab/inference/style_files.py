@@ -22,14 +22,12 @@ from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
 from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.masks import HALF
-from gan_lab.inference.styling import StyleTransfer, sides_of
+from gan_lab.inference.stylist import Stylist, sides_of
 from gan_lab.inference.tiling.pixels import resize
 
 COLOUR = Domain(3)
 SHOWN = (0.0, 0.05, 0.15, 0.35, 0.65)
 """Shares of the work after which an image is kept for the strip."""
-LARGEST = 2048 * 2048
-"""Pixels of a result; L-BFGS keeps forty copies of it."""
 STRIP_SIDE = 256
 """Longer side of an image of the strip."""
 
@@ -40,13 +38,13 @@ class StyleJob(FilesJob):
 
     Args:
         overwrite, compression: see ``FilesJob``.
-        transfer: what gives the style.
+        stylist: what gives the style.
         masks: where each style applies, (K, h, w); None for everywhere.
         max_pixels: larger images are left out.
         strips: also write how each image came about, as a file with its name and ``.steps.png``.
     """
 
-    transfer: StyleTransfer
+    stylist: Stylist
     masks: Tensor | None
     max_pixels: int
     strips: bool = False
@@ -68,16 +66,17 @@ class StyleJob(FilesJob):
                 if self.strips and len(shown) < len(SHOWN) and share >= SHOWN[len(shown)]:
                     shown.append(image())
 
-            pixels = self.transfer(photo.pixels, self.masks, watch)
+            pixels = self.stylist(photo.pixels, self.masks, watch)
         self.shown[job.name] = [*shown, pixels]
         alpha = None if photo.alpha is None else photo.alpha.resize((pixels.shape[2], pixels.shape[1]))
         return Edited(pixels, alpha, photo.exif)
 
     def _check(self, photo: LoadedImage) -> None:
         """Raises ValueError if the result would take too much memory, or the masks have another shape."""
-        height, width = self.transfer.sides(photo.pixels)
-        if height * width > LARGEST:
-            raise ValueError(f"{width}×{height} px take too much memory: size=2048 or less works")
+        height, width = self.stylist.sides(photo.pixels)
+        if height * width > self.stylist.largest:
+            side = int(self.stylist.largest**0.5)
+            raise ValueError(f"{width}×{height} px take too much memory: size={side} or less works")
         if self.masks is not None:
             tall, wide = self.masks.shape[1:]
             if abs(tall * width - wide * height) > max(tall, wide, height, width):
@@ -100,7 +99,7 @@ class StyleJob(FilesJob):
                 zips = {job.entry.file: opened.enter_context(ZipFile(job.entry.file))} if job.entry.member else {}
                 photo = self._photo(job, zips)
             if isinstance(photo, LoadedImage):
-                return self.transfer.seconds(photo.pixels)
+                return self.stylist.seconds(photo.pixels)
         return None
 
 

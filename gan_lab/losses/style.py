@@ -25,13 +25,26 @@ def gram(maps: Tensor, mask: Tensor | None = None) -> Tensor:
     return weighted @ flat.mT / weights.sum((2, 3)).clamp(min=1e-6)[..., None]
 
 
-def style_loss(grams: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Returns the mean over layers of squared differences of Gram matrices, relative to the targets' squares.
+def moments(maps: Tensor) -> Tensor:
+    """Returns means and standard deviations of each map over space, (N, 2, C), of maps (N, C, H, W).
+
+    They are the style in adaptive instance normalisation (Huang and Belongie 2017, section 5).
+    """
+    variance, mean = torch.var_mean(maps.flatten(2), 2, correction=0)
+    return torch.stack([mean, (variance + 1e-5).sqrt()], 1)
+
+
+def style_loss(statistics: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Returns the mean over layers of squared differences of statistics, relative to the targets' squares.
 
     Gatys' weights of the layers are fixed numbers for VGG-19; relative to the targets, layers of any network count
     alike.
+
+    Args:
+        statistics: of each layer, (N, …): Gram matrices or moments.
+        targets: those of the style, (N or 1, …).
     """
-    pairs = zip(grams, targets, strict=True)
+    pairs = zip(statistics, targets, strict=True)
     return torch.stack(
         [(own - target).square().mean() / target.square().mean().clamp(min=1e-6) for own, target in pairs]
     ).mean()

@@ -68,7 +68,7 @@ class EfficientNetLite(nn.Module):
     """Maps images (N, 3, H, W) in [-1, 1] of any size to the maps after some of the stages.
 
     Args:
-        taps: numbers of these stages, counted from 0, in ascending order.
+        taps: numbers of these stages, counted from 0, in ascending order. There are no stages after the last.
         stages: the table of stages.
     """
 
@@ -79,7 +79,7 @@ class EfficientNetLite(nn.Module):
         self.stem = SameConv2d(3, 32, 3, 2)
         self.stages = nn.ModuleList()
         width = 32
-        for stage in stages:
+        for stage in stages[: self.taps[-1] + 1]:
             blocks = nn.Sequential()
             for number in range(stage.blocks):
                 stride = stage.stride if number == 0 else 1

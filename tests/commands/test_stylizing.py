@@ -6,9 +6,11 @@ import torch
 from PIL import Image
 
 from gan_lab.common.errors import UserError
-from gan_lab.evaluation.features.maps import VGG19, ColourMaps, general
-from gan_lab.inference import style_files
+from gan_lab.evaluate import evaluate
+from gan_lab.evaluation.features.maps import ColourMaps, general, vgg19
+from gan_lab.inference.styling import StyleTransfer
 from gan_lab.stylize import stylize
+from gan_lab.train import train
 
 QUICK = ["size=24", "steps=2", "device=cpu"]
 
@@ -74,7 +76,7 @@ def test_masks_of_another_shape_and_results_that_are_too_large_are_told(files, m
     Image.new("L", (10, 90), 255).save(files / "tall.png")
     with pytest.raises(UserError, match=r"a.png \(its masks have 10×90 px, which is another shape than 24×16\)"):
         run(files, f"mask={files / 'tall.png'}", content="photos/a.png")
-    monkeypatch.setattr(style_files, "LARGEST", 100)
+    monkeypatch.setattr(StyleTransfer, "largest", 100)
     with pytest.raises(UserError, match="take too much memory"):
         run(files, "overwrite=true", content="photos/a.png")
 
@@ -96,7 +98,7 @@ def test_a_network_of_ones_own(files):
         (["mask=black.png"], "A mask is black"),
         (["mask=white.png", "style=b.png,b.png"], "leave no place for the last style"),
         (["weights=[1,2]"], "There are 2 weights and 1 style"),
-        (["features=vgg19", "features.layers=[99]"], "give numbers from 0 to 36"),
+        (["features=vgg19", "features.taps=[99]"], "give ascending numbers from 0 to 36"),
         (["keep_colour=maybe"], "keep_colour=maybe is not valid"),
         (["steps=0"], "steps=0 is not valid"),
         (["features=vgg19", "features.weights=nothing.pth"], "There is no nothing.pth"),
@@ -110,6 +112,64 @@ def test_wrong_requests_are_one_sentence(files, monkeypatch, more, said):
     assert not (files / "out").exists()
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Models of any style and of one, trained for a moment."""
+    folder = tmp_path_factory.mktemp("runs")
+    short = ["data=fake_unpaired", "data.size=16", "batch_size=4", "budget.images=8", "trainer=cpu", "encoder=random"]
+    short += ["encoder.network.filters=4", "logger=none", "callbacks.fidelity=null"]
+    filters = {
+        "adain": ["model.decoder.filters=4", "encoder.widths=[4,4,4,4,4]"],
+        "fast_style": ["generator.filters=4"],
+    }
+    for name, keys in filters.items():
+        train.run(f"model={name}", *keys, f"run_dir={folder / name}", *short)
+        assert (folder / name / "samples.png").is_file()
+    return folder
+
+
+def test_trained_models_give_styles(runs, files, capsys):
+    trained = ["size=24", "device=cpu", "overwrite=true"]
+    one = [f"checkpoint={runs / 'fast_style'}", f"content={files / 'photos'}", f"output={files / 'one'}"]
+    stylize.run(*one, *trained)
+    assert "Stylised 4 of 5" in capsys.readouterr().out
+    any_style = [f"checkpoint={runs / 'adain'}", f"content={files / 'photos' / 'a.png'}", f"style={files / 'b.png'}"]
+    made = []
+    for strength in (1.0, 0.3):
+        stylize.run(*any_style, f"output={files / 'any'}", f"strength={strength}", *trained)
+        made.append((files / "any" / "a.png").read_bytes())
+    assert made[0] != made[1]
+    evaluate.run(
+        f"checkpoint={runs / 'adain'}", "n=2", "metrics=stylisation", f"output={files / 'figures'}", "device=cpu"
+    )
+    assert "content_lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("adain", [], "takes the style of any picture: give style="),
+        ("adain", ["style=b.png", "steps=3"], "A trained model optimises nothing: leave out steps="),
+        ("fast_style", ["style=b.png"], "has learnt its style: leave out style="),
+        ("fast_style", ["mask=white.png"], "gives the whole image its style: leave out mask="),
+        ("fast_style", ["strength=0"], "strength=0 is not valid"),
+    ],
+)
+def test_what_a_model_does_not_take_is_refused(runs, files, monkeypatch, name, more, said):
+    monkeypatch.chdir(files)
+    with pytest.raises(UserError, match=said):
+        stylize.run(f"checkpoint={runs / name}", "content=photos", "output=out", "device=cpu", *more)
+    assert not (files / "out").exists()
+
+
+def test_strength_needs_a_trained_model_and_a_style_is_needed(files, monkeypatch):
+    monkeypatch.chdir(files)
+    with pytest.raises(UserError, match="Only trained models have a strength"):
+        stylize.run("content=photos", "style=b.png", "strength=0.5", *QUICK)
+    with pytest.raises(UserError, match="There is no style picture: give style="):
+        stylize.run("content=photos", *QUICK)
+
+
 def test_networks_give_maps_from_fine_to_coarse(tmp_path):
     for network in (general(), ColourMaps()):
         maps = network(torch.zeros(1, 3, 40, 56))
@@ -118,4 +178,4 @@ def test_networks_give_maps_from_fine_to_coarse(tmp_path):
         assert not any(parameter.requires_grad for parameter in network.parameters())
     torch.save({}, tmp_path / "vgg19-dcbb9e9d.pth")
     with pytest.raises(UserError, match=r"is not torchvision's vgg19"):
-        VGG19(str(tmp_path / "vgg19-dcbb9e9d.pth"))
+        vgg19(str(tmp_path / "vgg19-dcbb9e9d.pth"))

@@ -5,7 +5,8 @@ import torch
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
-from gan_lab.inference.styling import StyleOptions, StyleTransfer, luminance, rounds, with_margin, with_moments
+from gan_lab.inference.styling import StyleTransfer, TransferOptions, rounds, with_margin
+from gan_lab.inference.stylist import luminance, with_moments
 from gan_lab.losses.style import gram, style_loss
 from gan_lab.networks.random_filters import RandomFilters
 
@@ -31,17 +32,17 @@ def style_distance(pixels, style):
 
 def test_the_style_comes_near_and_the_size_is_that_asked_for():
     photo, painting = picture(40, 64), stripes()
-    made = StyleTransfer(FILTERS, [painting], None, StyleOptions(**QUICK))(photo)
+    made = StyleTransfer(FILTERS, [painting], None, TransferOptions(**QUICK))(photo)
     assert made.shape == (3, 20, 32) and made.dtype == torch.uint8
-    small = StyleTransfer(FILTERS, [painting], None, StyleOptions(**{**QUICK, "steps": 1}))(photo)
+    small = StyleTransfer(FILTERS, [painting], None, TransferOptions(**{**QUICK, "steps": 1}))(photo)
     assert style_distance(made, painting) < style_distance(small, painting) / 20
-    assert StyleTransfer(FILTERS, [painting], None, StyleOptions(None, steps=1))(photo).shape == photo.shape
+    assert StyleTransfer(FILTERS, [painting], None, TransferOptions(None, steps=1))(photo).shape == photo.shape
 
 
 def test_more_weight_of_the_content_keeps_more_of_it():
     photo = picture(32, 32)
     kept, changed = (
-        StyleTransfer(FILTERS, [stripes()], None, StyleOptions(**{**QUICK, "content": weight}))(photo)
+        StyleTransfer(FILTERS, [stripes()], None, TransferOptions(**{**QUICK, "content": weight}))(photo)
         for weight in (1000.0, 0.01)
     )
     small = [torch.nn.functional.avg_pool2d(image.float(), 4) for image in (photo, kept, changed)]
@@ -49,15 +50,15 @@ def test_more_weight_of_the_content_keeps_more_of_it():
 
 
 def test_it_is_the_same_twice_and_noise_depends_on_the_seed():
-    photo, options = picture(32, 32), StyleOptions(**QUICK, start="noise", seed=1)
+    photo, options = picture(32, 32), TransferOptions(**QUICK, start="noise", seed=1)
     once, again = (StyleTransfer(FILTERS, [stripes()], None, options)(photo) for _ in range(2))
-    other = StyleTransfer(FILTERS, [stripes()], None, StyleOptions(**QUICK, start="noise", seed=2))(photo)
+    other = StyleTransfer(FILTERS, [stripes()], None, TransferOptions(**QUICK, start="noise", seed=2))(photo)
     assert torch.equal(once, again) and not torch.equal(once, other)
 
 
 def test_colours_are_kept():
     photo, style = picture(32, 32), picture(48, 32, seed=5)
-    made = StyleTransfer(FILTERS, [style], None, StyleOptions(**QUICK, keep_colour="luminance"))(photo)
+    made = StyleTransfer(FILTERS, [style], None, TransferOptions(**QUICK, keep_colour="luminance"))(photo)
     chroma = [to_float(each[None]) - luminance(to_float(each[None])) for each in (made, photo)]
     inside = (to_float(made[None]).abs() < 0.95).all(1, keepdim=True).expand_as(chroma[0])
     assert inside.float().mean() > 0.5 and (chroma[0] - chroma[1])[inside].abs().max() < 0.02
@@ -72,7 +73,7 @@ def test_masks_give_each_region_its_style():
     photo, masks = picture(32, 32), torch.zeros(2, 16, 16, dtype=torch.uint8)
     masks[0, :, :8], masks[1, :, 8:] = 1, 255
     across = stripes().transpose(1, 2).contiguous()
-    made = StyleTransfer(FILTERS, [stripes(), across], None, StyleOptions(**QUICK))(photo, masks)
+    made = StyleTransfer(FILTERS, [stripes(), across], None, TransferOptions(**QUICK))(photo, masks)
     left, right = made[..., 2:14], made[..., 18:30]
     assert style_distance(left, stripes()) < style_distance(left, across)
     assert style_distance(right, across) < style_distance(right, stripes())
@@ -80,7 +81,7 @@ def test_masks_give_each_region_its_style():
 
 def test_it_tells_how_far_it_is():
     seen = []
-    transfer = StyleTransfer(FILTERS, [stripes()], None, StyleOptions(size=128, steps=5))
+    transfer = StyleTransfer(FILTERS, [stripes()], None, TransferOptions(size=128, steps=5))
     made = transfer(picture(128, 128), watch=lambda share, image: seen.append((share, image().shape)))
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[-1] == 1 and {shape for _, shape in seen} == {(3, 64, 64), made.shape}
@@ -90,7 +91,7 @@ def test_it_tells_how_far_it_is():
 @pytest.mark.parametrize("keep", ["no", "histogram", "luminance"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 60), (60, 1), (4, 40)])
 def test_photographs_and_styles_of_any_shape(size, keep):
-    options = StyleOptions(size=32, steps=3, keep_colour=keep)
+    options = TransferOptions(size=32, steps=3, keep_colour=keep)
     for photo, style in ((picture(*size), stripes()), (picture(16, 16), picture(*size, seed=1))):
         made = StyleTransfer(FILTERS, [style], None, options)(photo)
         assert max(made.shape[1:]) == 32 and made.float().isfinite().all()

@@ -30,7 +30,7 @@ from gan_lab.training.trainer import without_remarks
 
 TRAINER = "lightning.pytorch.Trainer"
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
-GROUPS = ("loss", "network", "coder", "likelihood", "generator")
+GROUPS = ("loss", "network", "coder", "likelihood", "generator", "encoder")
 """Groups of parts, which a model uses if its ``groups`` name them."""
 
 

@@ -122,17 +122,17 @@ def _stated(config: DictConfig, name: str) -> dict[str, Any]:
 
 
 def _batch(config: DictConfig, facts: Facts) -> dict[str, Any]:
-    """Returns a batch that the smallest set fills: a power of two.
+    """Returns a batch that the set, or the larger of two domains, fills: a power of two.
 
     Raises:
         UserError: for a set of one image, which batch norms cannot be trained with.
     """
-    fewest = facts.fewest
-    if fewest is None or not 0 < fewest < config.batch_size:
+    count = facts.train
+    if count is None or not 0 < count < config.batch_size:
         return {}
-    if fewest == 1:
+    if count == 1:
         raise UserError("There is only one image to train on: give at least four, of which one is held out.")
-    return {"batch_size": 1 << (fewest.bit_length() - 1)}
+    return {"batch_size": 1 << (count.bit_length() - 1)}
 
 
 def _augmentation(config: DictConfig, facts: Facts) -> dict[str, Any]:

@@ -28,14 +28,12 @@ class Facts:
     Args:
         own: the files are the user's own.
         train: images of the larger domain's training split; None if they are not in files, or not known.
-        fewest: images of the smaller domain's training split.
         formats: sizes and colours of all images; None if they were not looked at.
         classes: number of classes that the folders have.
     """
 
     own: bool = False
     train: int | None = None
-    fewest: int | None = None
     formats: Formats | None = None
     classes: int = 0
 
@@ -78,7 +76,7 @@ def _facts(own: bool, sets: Mapping[str, Mapping[str, Any]], data: DictConfig) -
     with without_messages():
         formats = sum((formats_of(each, cache_folder(data.get("cache_dir"))) for each in files), Formats())
     classes = max((images.classes for splits in sets.values() for images in splits.values()), default=0)
-    return Facts(own, max(counts), min(counts), formats or None, classes)
+    return Facts(own, max(counts), formats or None, classes)
 
 
 def _training(splits: Mapping[str, ImageSet], limit: int | None) -> int:

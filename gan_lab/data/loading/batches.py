@@ -19,7 +19,8 @@ FLIP, TOP, LEFT, DYNAMIC, STATIC = range(5)
 class RandomCropFlip:
     """Random crops of images, if the spec has a size to crop to, and random horizontal flips.
 
-    Images of equal size get the same crops and flips from the same seed, as the halves of pairs must.
+    Images of equal size get the same crops and flips from the same seed, as the halves of pairs must. Rows beyond the
+    last image are those from the first on, with other crops and flips.
 
     Args:
         rendered: the pixels.
@@ -42,12 +43,13 @@ class RandomCropFlip:
     def _cropped(self, key: Key) -> UInt8Array:
         epoch, rows = key
         pixels, size = self.rendered.pixels, self.rendered.spec.size
+        stored = rows % len(pixels)
         if not isinstance(pixels, Ragged) and size in (None, pixels.shape[2:]):
-            return np.asarray(pixels[rows])
+            return np.asarray(pixels[stored])
         if size is None:
-            return np.stack([pixels[row] for row in rows])
+            return np.stack([pixels[row] for row in stored])
         top, left = (keyed_uniform(rows, self.seed, epoch, purpose) for purpose in (TOP, LEFT))
-        return np.stack([_crop(pixels[row], size, y, x) for row, y, x in zip(rows, top, left, strict=True)])
+        return np.stack([_crop(pixels[row], size, y, x) for row, y, x in zip(stored, top, left, strict=True)])
 
 
 def _crop(image: UInt8Array, size: tuple[int, int], top: float, left: float) -> UInt8Array:

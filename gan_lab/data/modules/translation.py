@@ -46,7 +46,8 @@ class TranslationDataModule(LightningDataModule):
 
     Unpaired batches have ``a`` and ``b``, paired ones ``source`` and ``target``, each (N, depth, H, W) as
     ``Domain.encode`` gives it. Unpaired domains are sampled independently, each without repetition until it is used up,
-    and an epoch is as long as the larger one; the halves of a pair share crop and flip.
+    and an epoch is as long as the larger one; one with fewer images than a batch repeats them in each. The halves of a
+    pair share crop and flip.
 
     Metrics and callbacks see whole images at the size, not crops of enlarged ones.
 
@@ -220,11 +221,14 @@ class TranslationDataModule(LightningDataModule):
         both, position = self.rendered("train", training=True), sampler_position(self.trainer)
         names = PAIR if self.paired else {"a": "a", "b": "b"}
         images, samplers = {}, {}
+        longest = max(map(len, both.values()))
         for number, (name, side) in enumerate(names.items()):
             # The halves of pairs have one order; unpaired domains of equal length must not.
             seed = self.seed if self.paired else _domain_seed(self.seed, number)
             images[name] = RandomCropFlip(both[side], self.flip, seed)
-            samplers[name] = EpochBatchSampler(len(both[side]), self.batch_size, seed, **position)
+            few = len(both[side]) < self.batch_size <= longest and not self.paired  # such as one picture of a style
+            rows = self.batch_size if few else len(both[side])
+            samplers[name] = EpochBatchSampler(rows, self.batch_size, seed, **position)
             self._check_one_size(both[side], samplers[name].per_rank)
         return KeyedLoader(DomainBatches(images), ZippedBatches(samplers), self.workers, self.trainer)
 

@@ -167,7 +167,7 @@ def _in_folder(root: Path, passed: PassedOver) -> Iterator[Entry]:
                 continue
             if name not in plain and passed.is_special(folder / name, "/".join(parts)):
                 continue
-            if _is_image(name):
+            if is_image(name):
                 yield Entry(parts, f"{folder}{os.sep}{name}")
             else:
                 passed.add(folder / name, name)
@@ -200,7 +200,7 @@ def _in_zip(file: Path, passed: PassedOver) -> Iterator[Entry]:
         folder = not parts or info.filename.endswith(("/", "\\"))
         if folder or _is_hidden(parts[:-1]) or _is_no_image(parts[-1]) or passed.is_special_member(info):
             continue
-        if _is_image(parts[-1]):
+        if is_image(parts[-1]):
             yield Entry(parts, str(file), info.filename, f"{info.CRC:08x} {info.file_size}")
         else:
             passed.add(file, parts[-1])
@@ -211,7 +211,8 @@ def member_parts(name: str) -> tuple[str, ...]:
     return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Tells whether a file's name is that of an image."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 

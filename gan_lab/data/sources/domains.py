@@ -17,6 +17,7 @@ from gan_lab.data.reading.listing import (
     TEST_FOLDERS,
     Entry,
     by_top_folder,
+    is_image,
     list_images,
     role_of,
     split_folders,
@@ -44,7 +45,8 @@ class DomainFolders:
 
     Args:
         root: a folder or zip that has both in a known layout; or None.
-        a, b: two folders or zips instead, relative to the root if there is one.
+        a, b: two folders or zips instead, relative to the root if there is one; or one image, which is then tested on
+            as well.
         test_a, test_b: the folders or zips of their test splits.
     """
 
@@ -78,7 +80,11 @@ class DomainFolders:
 
     def _named(self, side: str, path: str, test: str | None) -> dict[str, list[Entry]]:
         folder = Path(self.root or "").expanduser()
-        entries = strip_common_folders(list_images(folder / Path(path).expanduser(), f"data.{side}"))
+        picture = folder / Path(path).expanduser()
+        if is_image(picture.name) and picture.is_file():
+            one = [Entry((picture.name,), str(picture))]
+            return {"train": one, "test": one}
+        entries = strip_common_folders(list_images(picture, f"data.{side}"))
         if test is None:
             return split_entries(entries)
         test_entries = list_images(folder / Path(test).expanduser(), f"data.test_{side}")

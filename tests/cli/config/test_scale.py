@@ -217,4 +217,4 @@ def test_without_a_test_split_a_tenth_does_not_count(tmp_path):
     config = compose(["data=folder", f"data.root={write(tmp_path / 'in', 20)}"])
     use_found_formats(config)
     facts = scale_facts.find_facts(config)
-    assert (facts.own, facts.train, facts.fewest, len(facts.formats)) == (True, 18, 18, 20)
+    assert (facts.own, facts.train, len(facts.formats)) == (True, 18, 20)

@@ -228,6 +228,14 @@ def test_limit_and_held_out_rows_are_those_of_both_halves():
     assert np.array_equal(source + 100, target)
 
 
+def test_a_domain_smaller_than_a_batch_repeats_its_images_each_with_its_own_crop():
+    for values in first_pixels(module(Numbered(20, 7), batch_size=10), 4, "b"):
+        assert sorted(values) == sorted([*range(100, 107), 100, 101, 102])
+    one = Numbered(4, 1, size=(16, 16))
+    one._images = lambda _, count: ArrayImages(np.arange(256 * count, dtype=np.uint8).reshape(count, 1, 16, 16))
+    assert len(set(first_pixels(module(one, batch_size=4, load_size=16), 1, "b")[0])) > 1
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [
@@ -237,7 +245,7 @@ def test_limit_and_held_out_rows_are_those_of_both_halves():
         ({"load_size": 3}, r"data\.load_size=3 is less than data\.size=4"),
         ({"load_size": [4]}, r"data\.load_size=\[4\] "),
         ({"limit": 0}, r"data\.limit=0 "),
-        ({"batch_size": 8}, "fewer than batch_size=8"),
+        ({"batch_size": 21}, "fewer than batch_size=21"),
     ],
 )
 def test_invalid_values_are_refused_in_one_sentence(options, what):

@@ -195,6 +195,14 @@ def test_sources_of_pairs(tmp_path):
     assert len(presets.source_of_pairs(None, None, "x", 7, 2).splits()["train"]) == 7
 
 
+def test_one_picture_is_a_domain_for_training_and_for_testing(make_folder):
+    root = make_folder({"photos/1.png": 1, "photos/2.png": 2, "style.png": 9})
+    splits = UnpairedFolders(DomainFolders(str(root), "photos", "style.png")).domain_splits()
+    assert {split: len(images) for split, images in splits["b"].items()} == {"train": 1, "test": 1}
+    with pytest.raises(UserError, match=r"nothing\.png does not exist"):
+        UnpairedFolders(DomainFolders(str(root), "photos", "nothing.png")).domain_splits()
+
+
 def test_domains_within_splits(make_folder):
     root = make_folder(["Train/A/1.png", "Train/B/2.png", "Testing/A/3.png", "Testing/B/4.png"])
     assert unpaired(root) == {
