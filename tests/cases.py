@@ -23,7 +23,7 @@ NARROW_PARTS = {
     "encoder": {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
     "decoder": {"groups": 1, "steps": 3, "units": 8},
     "quantizer": {"entries": 8},
-    "network": {"maps": 6, "layers": 2, "head": 6, "blocks": 2, "growth": 4},
+    "network": {"maps": 6, "filters": 4, "layers": 2, "head": 6, "blocks": 2, "growth": 4},
     "prior": {"maps": 6, "layers": 2, "head": 6},
     "frame_discriminator": {"base": 4},
 }

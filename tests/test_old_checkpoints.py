@@ -60,7 +60,18 @@ def run_of(archive, case, folder, runs, **facts):
     return run
 
 
-LATER = ("denoise", "deartifact", "srresnet", "srgan", "esrgan", "inpaint", "fast_style", "adain")
+LATER = (
+    "denoise",
+    "deartifact",
+    "srresnet",
+    "srgan",
+    "esrgan",
+    "inpaint",
+    "fast_style",
+    "adain",
+    "cartoon",
+    "colorize",
+)
 """Methods that no earlier version had."""
 
 

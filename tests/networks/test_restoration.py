@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from gan_lab.networks.colorize import Colorizer, from_lab, lightness_of
 from gan_lab.networks.denoising import Denoiser
 from gan_lab.networks.spectral import spectral_norm
 from gan_lab.networks.superres import RRDBNet, SRResNet
@@ -74,3 +75,28 @@ def test_the_discriminator_judges_every_pixel_and_takes_spectral_norm():
 def test_other_sizes_are_refused(make):
     with pytest.raises(ValueError, match="is not valid: give"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [((255, 255, 255), (100, 0, 0)), ((0, 0, 0), (0, 0, 0)), ((255, 0, 0), (53.24, 80.09, 67.20)),
+     ((0, 0, 255), (32.30, 79.19, -107.86)), ((119, 119, 119), (50.03, 0, 0)), ((5, 5, 5), (1.37, 0, 0))],
+)  # fmt: skip
+def test_lab_has_the_published_values(rgb, lab):
+    image, wanted = (torch.tensor(each, dtype=torch.float32).view(1, 3, 1, 1) for each in (rgb, lab))
+    assert lightness_of(image / 127.5 - 1).item() == pytest.approx(lab[0], abs=0.02)
+    torch.testing.assert_close((from_lab(wanted) + 1) * 127.5, image, atol=0.2, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 24), (40, 12)])
+def test_colours_leave_the_lightness_and_large_images_get_those_of_a_smaller_one(height, width):
+    torch.manual_seed(0)
+    network = Colorizer(4, 1, largest=24)
+    grey = (torch.rand(2, 1, height, width) - 0.5).expand(-1, 3, -1, -1)
+    torch.nn.init.normal_(
+        network.network.layers[-2].weight, std=0.002
+    )  # faint colours, which sRGB has at every lightness
+    made = network(grey)
+    assert made.shape == grey.shape and (made - grey).abs().mean() > 1e-3
+    torch.testing.assert_close(lightness_of(made), lightness_of(grey), atol=0.1, rtol=0)
+    assert Colorizer(4, 1, lab=False, largest=24)(grey).shape == grey.shape
