@@ -13,7 +13,7 @@ ROOMS = {
     "losses": {"common"},
     "data": {"common"},
     "inference": {"common", "networks", "losses", "data"},
-    "evaluation": {"common", "networks", "data", "inference"},
+    "evaluation": {"common", "networks", "losses", "data", "inference"},
     "training": {"common", "data", "inference", "evaluation"},
     "models": {"common", "networks", "losses", "training"},
     "cli": {"common", "networks", "losses", "data", "inference", "evaluation", "training"},

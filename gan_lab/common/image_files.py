@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.domains import Domain
-from gan_lab.common.images import PNG_LEVEL, png_options, to_pil
+from gan_lab.common.images import PNG_LEVEL, of_eight_bits, png_options, to_pil
+from gan_lab.common.png import write_png16
 
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -28,6 +30,9 @@ ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "TGA")
 
 EXIF_FORMATS = ("JPEG", "PNG", "WEBP")
 """Formats whose Exif tags are kept."""
+
+REDUCED = "16 bits reduced to 8"
+"""A note on levels that are lost."""
 
 MAX_JPEG_EXIF = 65_533
 """Bytes of Exif tags that fit in a JPEG."""
@@ -50,16 +55,22 @@ def write_image(
 
     Args:
         path: the output file.
-        pixels: uint8 (1 or 3, H, W).
+        pixels: uint8 (1 or 3, H, W), or int32 in [0, 65535] for 16 bits, which PNG files keep.
         alpha: transparency, resized to the image and kept if the format can store it.
         exif: Exif tags, kept if the format is one of ``EXIF_FORMATS``.
         compression: of PNG files, 0 to 9.
 
     Returns:
-        notes on what happened to transparency and tags.
+        notes on what happened to levels, transparency and tags.
     """
-    image, image_format = to_pil(pixels), FORMATS[path.suffix.lower()]
-    options, notes = {**SAVE_OPTIONS.get(image_format, {})}, []
+    image_format, notes = FORMATS[path.suffix.lower()], []
+    if pixels.dtype != torch.uint8 and image_format == "PNG" and alpha is None:
+        with atomic_write(path, sync=False) as temporary:
+            write_png16(temporary, pixels, exif, compression)
+        return []
+    if pixels.dtype != torch.uint8:
+        notes.append(REDUCED)
+    image, options = to_pil(of_eight_bits(pixels)), {**SAVE_OPTIONS.get(image_format, {})}
     options |= png_options(compression) if image_format == "PNG" else {}
     if alpha is not None and image_format in ALPHA_FORMATS:
         image.putalpha(alpha.resize(image.size, Image.Resampling.BICUBIC))

@@ -90,7 +90,7 @@ class Edited:
     """An edited image.
 
     Args:
-        pixels: uint8 (C, H, W).
+        pixels: uint8 (C, H, W), or int32 in [0, 65535] for 16 bits.
         alpha: transparency that is written with it, or None.
         exif: tags that are written with it.
         notes: what is said of it besides the notes on reading; empty ones are left out.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_lab.common.distributed import all_gather
 from gan_lab.common.domains import Domain
+from gan_lab.common.images import of_eight_bits
 from gan_lab.data.reading.images import LoadedImage, read_image
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
@@ -45,18 +46,20 @@ class RestorationJob(FilesJob):
     result: ClassVar[str] = "restoration"
 
     def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
-        return read_entry(entry, zips, partial(read_image, domain=self.domain, max_pixels=self.max_pixels))
+        read = partial(read_image, domain=self.domain, max_pixels=self.max_pixels, all_levels=True)
+        return read_entry(entry, zips, read)
 
     def edit(self, job: Job, photo: LoadedImage, number: int) -> Edited:
         known: Tensor | None = None if self.mask is None else self.mask(job.entry, photo)
         alpha = None if self.fills_alpha else photo.alpha
-        return Edited(self.restorer(photo.pixels, known), alpha, photo.exif)
+        pixels = photo.pixels if photo.levels is None else photo.levels
+        return Edited(self.restorer(pixels, known), alpha, photo.exif)
 
     def after(self, job: Job, photo: LoadedImage, edited: Edited) -> list[str]:
         """Draws both images of the page."""
         if self.page is not None:
             self.page.show(job.name, "before", photo.pixels, self.domain)
-            self.page.show(job.name, "after", edited.pixels, self.domain)
+            self.page.show(job.name, "after", of_eight_bits(edited.pixels), self.domain)
         return []
 
     def finished(self, job: Job) -> None:

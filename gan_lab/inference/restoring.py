@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import reflect_pad, round_up, to_float, to_uint8
+from gan_lab.common.images import from_levels, reflect_pad, round_up, to_levels
 from gan_lab.common.progress import track
 from gan_lab.inference.filling import enlarged, shrunk, windows
 
@@ -36,10 +36,10 @@ class PhotoRestorer:
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor, known: Tensor | None = None) -> Tensor:
-        """Returns the restored image, uint8 (C, factor · H, factor · W).
+        """Returns the restored image (C, factor · H, factor · W), with as many levels as the damaged one.
 
         Args:
-            pixels: the damaged image, uint8 (C, H, W).
+            pixels: the damaged image (C, H, W), uint8, or int32 in [0, 65535] for 16 bits.
             known: uint8 (1, H, W), 1 at known pixels, which come back as they are, and 0 at those to be filled; only
                 for models that fill pixels.
 
@@ -57,7 +57,7 @@ class PhotoRestorer:
         size = round_up(height, self.model.multiple), round_up(width, self.model.multiple)
         padded = reflect_pad(pixels, size)
         seen = None if known is None else reflect_pad(known, size)
-        result = torch.empty(len(pixels), *(self.model.factor * side for side in size), dtype=torch.uint8)
+        result = torch.empty(len(pixels), *(self.model.factor * side for side in size), dtype=pixels.dtype)
         for top, bottom, left, right in self._tiles(*size):
             self._restore(padded, seen, (top, bottom, left, right), result)
         result = result[:, : self.model.factor * height, : self.model.factor * width]
@@ -69,12 +69,12 @@ class PhotoRestorer:
         parts = list(windows(known))
         for rows, columns in track(parts, "Windows", len(parts), show=len(parts) > 1):
             part, seen = pixels[None, :, rows, columns], known[None, :, rows, columns].to(self.device).float()
-            small, small_known = shrunk(to_float(part.to(self.device)), seen)
+            small, small_known = shrunk(from_levels(part.to(self.device)), seen)
             height, width = small.shape[2:]
             multiple = self.model.multiple  # networks reflect their smallest maps, which takes two pixels
             size = max(2 * multiple, round_up(height, multiple)), max(2 * multiple, round_up(width, multiple))
             filled = self.model.repair(reflect_pad(small, size), reflect_pad(small_known, size))[..., :height, :width]
-            made = to_uint8(enlarged(filled, part.shape[2:])).cpu()
+            made = to_levels(enlarged(filled, part.shape[2:]), pixels.dtype).cpu()
             result[:, rows, columns] = torch.where(known[:, rows, columns].bool(), part[0], made[0])
         return result
 
@@ -94,9 +94,10 @@ class PhotoRestorer:
         receptive_radius = round_up(self.model.receptive_radius or 0, self.model.multiple)
         above, before = max(0, top - receptive_radius), max(0, left - receptive_radius)
         rows, columns = slice(above, bottom + receptive_radius), slice(before, right + receptive_radius)
-        part = to_float(pixels[None, :, rows, columns].to(self.device))
+        part = from_levels(pixels[None, :, rows, columns].to(self.device))
         seen = None if known is None else known[None, :, rows, columns].to(self.device).float()
-        found, factor = to_uint8(self.model.repair(part, seen))[0].cpu(), self.model.factor
+        found = to_levels(self.model.repair(part, seen), pixels.dtype)[0].cpu()
+        factor = self.model.factor
         inner = found[
             :,
             factor * (top - above) : factor * (bottom - above),

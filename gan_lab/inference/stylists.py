@@ -61,7 +61,13 @@ def stylised(
     shares: Sequence[Tensor] = (),
     strength: float = 1.0,
 ) -> Tensor:
-    """Returns stylised images of any size, see ``Stylizes.stylize``; a model of one style gets no pictures."""
+    """Returns stylised images of any size (N, 3, H, W), see ``Stylizes``; a model of one style gets no pictures.
+
+    Args:
+        model: the model.
+        image: (N, 3, H, W) in [-1, 1].
+        styles, shares, strength: see ``Stylizes.stylize``.
+    """
     (height, width), multiple = image.shape[2:], model.multiple  # networks reflect their smallest maps: two pixels
     size = max(2 * multiple, round_up(height, multiple)), max(2 * multiple, round_up(width, multiple))
     given = (styles, shares) if model.any_style else ((), ())

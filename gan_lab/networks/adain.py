@@ -10,7 +10,13 @@ from gan_lab.common.bounds import PositiveFloat, PositiveInt
 
 
 def adain(content: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """Returns maps (N, C, H, W) with other means and standard deviations (N or 1, C) over space (eq. 8)."""
+    """Returns maps with other means and standard deviations over space (eq. 8).
+
+    Args:
+        content: (N, C, H, W).
+        mean: (N or 1, C).
+        deviation: (N or 1, C).
+    """
     variance, own = torch.var_mean(content, (2, 3), correction=0, keepdim=True)
     return (content - own) * (variance + 1e-5).rsqrt() * deviation[..., None, None] + mean[..., None, None]
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.io import ImageReadMode, decode_image
 
+import gan_lab
 from gan_lab.common.errors import UserError
 from gan_lab.evaluate import evaluate
+from gan_lab.inference.restoring import PhotoRestorer
 from gan_lab.restore import restore
 from gan_lab.train import train
 
@@ -71,10 +74,22 @@ def test_a_page_compares_each_image_before_and_after(runs, photos, tmp_path):
         run(runs, "denoise", photos / "a.png", tmp_path / "b.png", "before_after=true")
 
 
-def test_one_image_and_a_python_call(runs, photos, tmp_path):
-    import gan_lab
-    from gan_lab.inference.restoring import PhotoRestorer
+def test_sixteen_bits_stay_sixteen_bits(runs, photos, tmp_path, capsys):
+    ramp = np.linspace(0, 65535, 40 * 30).astype(np.uint16).reshape(30, 40)
+    Image.fromarray(ramp).save(photos / "deep.png")
+    run(runs, "denoise", photos / "deep.png", tmp_path / "out.png")
+    said = capsys.readouterr().out
+    assert "converted from grey to RGB" in said and "16 bits" not in said
+    found = decode_image(str(tmp_path / "out.png"), ImageReadMode.UNCHANGED).int()
+    assert found.shape == (3, 30, 40) and len(found.unique()) > 1000
+    with Image.open(photos / "deep.png") as image:
+        eight = PhotoRestorer(gan_lab.load(runs / "denoise" / "last.ckpt"))(
+            torch.from_numpy(((np.asarray(image) + 128.0) // 257).astype(np.uint8)).expand(3, -1, -1)
+        )
+    assert (found / 257 - eight).abs().max() < 2, "the same image as with 8 bits"
 
+
+def test_one_image_and_a_python_call(runs, photos, tmp_path):
     run(runs, "denoise", photos / "a.png", tmp_path / "b.png")
     restorer = PhotoRestorer(gan_lab.load(runs / "denoise" / "last.ckpt"))
     pixels = torch.from_numpy(np.asarray(Image.open(photos / "a.png")).transpose(2, 0, 1).copy())

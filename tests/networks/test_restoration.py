@@ -93,9 +93,7 @@ def test_colours_leave_the_lightness_and_large_images_get_those_of_a_smaller_one
     torch.manual_seed(0)
     network = Colorizer(4, 1, largest=24)
     grey = (torch.rand(2, 1, height, width) - 0.5).expand(-1, 3, -1, -1)
-    torch.nn.init.normal_(
-        network.network.layers[-2].weight, std=0.002
-    )  # faint colours, which sRGB has
+    torch.nn.init.normal_(network.network.layers[-2].weight, std=0.002)  # faint colours, which sRGB has
     made = network(grey)
     assert made.shape == grey.shape and (made - grey).abs().mean() > 1e-3
     torch.testing.assert_close(lightness_of(made), lightness_of(grey), atol=0.1, rtol=0)

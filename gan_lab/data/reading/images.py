@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from threading import Lock
 from typing import BinaryIO
 
@@ -17,11 +18,13 @@ from torch import Tensor
 
 from gan_lab.common.class_names import listed
 from gan_lab.common.domains import Domain
+from gan_lab.common.image_files import REDUCED
 from gan_lab.common.images import from_pil
 from gan_lab.data.reading.colour import SIXTEEN_BIT, eight_bit, over_white, to_srgb
 from gan_lab.data.reading.exif import orientation, upright, writable_tags
 from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.sixteen_bits import sixteen_bits
 
 READER = 2
 """Version of the computation from file to pixels, a part of the key of cached pixels: increment it when pixels change.
@@ -70,12 +73,14 @@ class LoadedImage:
         alpha: transparency of the same size, or None.
         exif: EXIF tags without the orientation, which is applied.
         notes: conversions and problems, in words.
+        levels: int32 (C, H, W) in [0, 65535], the same with all levels of an image of 16 bits; None for others.
     """
 
     pixels: Tensor
     alpha: Image.Image | None = None
     exif: bytes = b""
     notes: list[str] = field(default_factory=list)
+    levels: Tensor | None = None
 
 
 def open_image(
@@ -164,7 +169,7 @@ def _before_decoding(image: Image.Image) -> Iterator[str]:
     if _num_frames(image) > 1:
         yield "first of several frames"
     if image.mode in SIXTEEN_BIT or any(";16" in str(tile.args) for tile in getattr(image, "tile", ())):
-        yield "16 bits reduced to 8"
+        yield REDUCED
 
 
 def _num_frames(image: Image.Image) -> int:
@@ -176,13 +181,15 @@ def _num_frames(image: Image.Image) -> int:
         return 1
 
 
-def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None) -> LoadedImage:
+def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None, all_levels: bool = False) -> LoadedImage:
     """Reads an image at its own size, as images of the domain are stored, with alpha and tags for an edited copy.
 
     Args:
         file: an image in any format that Pillow reads.
         domain: what a model takes.
         max_pixels: see ``open_image``.
+        all_levels: also return the levels of an image of 16 bits, if nothing but its bits would be changed: it is
+            opaque and upright, and has no colour profile other than sRGB.
 
     Raises:
         NotLabelMapError: for colours if the domain has class ids.
@@ -193,9 +200,17 @@ def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None) ->
         ids = from_pil(opened.image)
         return LoadedImage(ids, None, opened.exif, [*opened.notes, *_ids_note(ids, domain)])
     mode = "RGB" if domain.channels == 3 else "L"
-    return LoadedImage(
-        from_pil(opened.image.convert(mode)), opened.alpha, opened.exif, [*opened.notes, *_mode_note(opened.mode, mode)]
-    )
+    levels = _levels(file, domain.channels) if all_levels and opened.notes == [REDUCED] and not opened.alpha else None
+    notes = [*([] if levels is not None else opened.notes), *_mode_note(opened.mode, mode)]
+    return LoadedImage(from_pil(opened.image.convert(mode)), opened.alpha, opened.exif, notes, levels)
+
+
+def _levels(file: BinaryIO, channels: int) -> Tensor | None:
+    """Returns all levels of a file of 16 bits that was read before; see ``sixteen_bits``."""
+    file.seek(0)
+    data = file.read()
+    with Image.open(BytesIO(data)) as image:
+        return sixteen_bits(data, image, channels)
 
 
 def _ids_note(ids: Tensor, domain: Domain) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Pixels of files of every mode, compared with values computed by hand."""
 
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from PIL import Image, TiffImagePlugin
 
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
+from gan_lab.common.image_files import REDUCED
+from gan_lab.common.png import write_png16
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.image_sets import DamagedImage
 from gan_lab.data.reading.images import decode_image, open_image, read_image
@@ -93,6 +97,37 @@ def test_sixteen_bit_rgb_png():
     png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
     found = pixels(BytesIO(png), (1, 2))
     assert abs(found[:, 0].T.astype(int) - [[0x12, 0x80, 0xFF], [0, 0x40, 0xC0]]).max() <= 1
+
+
+def deep(pixels):
+    """Returns a PNG file of 16 bits."""
+    with TemporaryDirectory() as folder:
+        write_png16(Path(folder) / "a.png", pixels, b"", 1)
+        return BytesIO((Path(folder) / "a.png").read_bytes())
+
+
+def test_all_levels_are_read_if_nothing_else_is_changed():
+    pixels = torch.randint(0, 65536, (3, 6, 4), dtype=torch.int32)
+    found = read_image(deep(pixels), Domain(3), all_levels=True)
+    assert torch.equal(found.levels, pixels) and not found.notes
+    assert (found.pixels - pixels / 257).abs().max() <= 1
+    assert read_image(deep(pixels), Domain(3)).notes == [REDUCED]
+    grey = read_image(deep(pixels), Domain(1), all_levels=True).levels
+    luma = 0.299 * pixels[0] + 0.587 * pixels[1] + 0.114 * pixels[2]
+    assert (grey[0] - luma).abs().max() <= 1
+    ramp = np.linspace(0, 65535, 32).astype(np.uint16).reshape(4, 8)
+    for format in ("PNG", "TIFF"):
+        found = read_image(saved(Image.fromarray(ramp), format), Domain(1), all_levels=True)
+        assert np.array_equal(found.levels[0], ramp)
+
+
+def test_levels_are_reduced_if_an_image_is_turned_or_has_eight_bits():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    ramp = np.linspace(0, 65535, 32).astype(np.uint16).reshape(4, 8)
+    turned = read_image(saved(Image.fromarray(ramp), exif=exif), Domain(1), all_levels=True)
+    assert turned.levels is None and REDUCED in turned.notes
+    assert read_image(saved(Image.new("RGB", (4, 4))), Domain(3), all_levels=True).levels is None
 
 
 @pytest.mark.parametrize("transparent", [None, 1])
