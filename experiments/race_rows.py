@@ -67,6 +67,15 @@ def _draw(folder: Path, count: int, seed: int = 0, size: tuple[int, int] = (256,
         small.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
 
 
+def enlargements(folder: Path) -> None:
+    """Writes images of 480 px, and the same four times smaller, which BasicSR reads as pairs."""
+    _draw(folder / "HR", 200, size=(480, 480))
+    (folder / "LR").mkdir()
+    for path in sorted((folder / "HR").iterdir()):
+        with Image.open(path) as image:
+            image.resize((120, 120), Image.Resampling.BICUBIC).save(folder / "LR" / path.name, quality=95)
+
+
 def digits(folder: Path) -> None:
     """Writes files in MNIST's format with random digits: how fast a step is does not depend on them."""
     raw = folder / "MNIST" / "raw"
@@ -92,10 +101,10 @@ def clips(folder: Path) -> None:
     np.save(target / "mnist_test_seq.npy", noise.integers(0, 256, (20, 64, 64, 64), np.uint8))
 
 
-TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL = (
-    "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL",
+TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL, BASICSR = (
+    "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL", "BasicSR",
 )  # fmt: skip
-"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907."""
+"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907, XPixelGroup."""
 
 FOLDER = ["data=folder", "data.root={data}"]
 MNIST = ["data=mnist", "data.root={data}", "data.size=28"]
@@ -148,6 +157,31 @@ def _forecast(method: str) -> Row:
     return Row(peer, [f"model={method.lower()}", *FORECAST], 4, clips, path=OPENSTL, files=files)
 
 
+ENLARGEMENT = """name: race
+model_type: SRModel
+scale: 4
+num_gpu: 0
+manual_seed: 0
+datasets:
+  train:
+    {name: drawn, type: PairedImageDataset, dataroot_gt: data/HR, dataroot_lq: data/LR, filename_tmpl: '{}',
+     io_backend: {type: disk}, gt_size: 128, use_hflip: true, use_rot: true, num_worker_per_gpu: 6,
+     batch_size_per_gpu: 16, dataset_enlarge_ratio: 100, prefetch_mode: ~}
+network_g: {type: MSRResNet, num_in_ch: 3, num_out_ch: 3, num_feat: 64, num_block: 16, upscale: 4}
+path: {pretrain_network_g: ~, param_key_g: params, strict_load_g: true, resume_state: ~}
+train:
+  ema_decay: 0.999
+  optim_g: {type: Adam, lr: 2.0e-4, weight_decay: 0, betas: [0.9, 0.99]}
+  scheduler: {type: CosineAnnealingRestartLR, periods: [250000, 250000, 250000, 250000],
+              restart_weights: [1, 1, 1, 1], eta_min: 1.0e-7}
+  total_iter: 1000000
+  warmup_iter: -1
+  pixel_opt: {type: L1Loss, loss_weight: 1.0, reduction: mean}
+logger: {print_freq: 100, save_checkpoint_freq: 5.0e+3, use_tb_logger: true, wandb: {project: ~, resume_id: ~}}
+dist_params: {backend: nccl, port: 29500}
+"""
+"""BasicSR's train_MSRResNet_x4.yml, with these data, without a GPU and without validation."""
+
 ROWS: dict[str, Row] = {
     "dcgan": Row(
         [f"{TORCH_EXAMPLES}/dcgan/main.py", "--dataset", "folder", "--dataroot", "{data}"],
@@ -176,6 +210,11 @@ ROWS: dict[str, Row] = {
     "pix2pix_256": Row(
         _translation("pix2pix", 256, "--direction", "BtoA"),
         ["model=pix2pix", "data=paired", "data.root={data}", "data.size=256"], 1, pairs,
+    ),
+    "srresnet": Row(
+        [f"{BASICSR}/basicsr/train.py", "-opt", "options.yml"],
+        ["model=srresnet", "damage.factor=4", "data.root={data}/HR", "data.size=128", "batch_size=16"], 16, enlargements,
+        link="data", path=BASICSR, files={"options.yml": ENLARGEMENT},
     ),
     "convlstm": _forecast("ConvLSTM"),
     "predrnn": _forecast("PredRNN"),
