@@ -119,6 +119,10 @@ class DataPaths:
     b: Path | None = None
     test_a: Path | None = None
     test_b: Path | None = None
+    damaged: Path | None = None
+    clean: Path | None = None
+    test_damaged: Path | None = None
+    test_clean: Path | None = None
     test_file: Path | None = None
 
 

@@ -9,7 +9,10 @@ from gan_lab.common.runs import read_json
 
 STARTED_IN = "started_in"
 """The key of ``run.json`` that has the folder."""
-DATA_PATHS = ("root", "a", "b", "test_a", "test_b", "test_file", "data_dir")
+DATA_PATHS = (
+    *("root", "a", "b", "test_a", "test_b", "test_file", "data_dir"),
+    *("damaged", "clean", "test_damaged", "test_clean"),
+)
 """Arguments of data modules that say where the data are."""
 PATHS = (
     *("init_from", "runs", "record", "data_dir"),

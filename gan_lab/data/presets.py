@@ -12,6 +12,7 @@ from gan_lab.data.checks import check_choice, parse_size
 from gan_lab.data.damage.draws import Damage
 from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.modules.images import ImageDataModule
+from gan_lab.data.modules.own_pairs import OwnPairsDataModule
 from gan_lab.data.modules.restoration import RestorationDataModule
 from gan_lab.data.modules.translation import TranslationDataModule
 from gan_lab.data.reading.archives import ARCHIVES
@@ -72,11 +73,10 @@ class ImageOptions(FakeImageOptions, total=False):
 
 
 class RestorationOptions(LoaderOptions, CacheOptions, total=False):
-    """Options of ``RestorationDataModule``, without the damage."""
+    """Options of ``RestorationDataModule`` and of pairs of one's own."""
 
     channels: Required[PositiveInt]
     size: Required[PositiveInt | Sequence[PositiveInt]]
-    resize: str
 
 
 class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
@@ -259,17 +259,29 @@ def restoration(
     count: PositiveInt,
     test_count: PositiveInt,
     damage: Damage | None,
+    damaged: str | None = None,
+    clean: str | None = None,
+    test_damaged: str | None = None,
+    test_clean: str | None = None,
+    resize: str = "keep",
     **options: Unpack[RestorationOptions],
-) -> RestorationDataModule:
-    """Returns images and the same after damage; see ``source_of_images``.
+) -> RestorationDataModule | OwnPairsDataModule:
+    """Returns images and the same after damage, see ``source_of_images``, or pairs of one's own.
 
     Raises:
-        UserError: without damage.
+        UserError: without damage or pairs, and for pairs with unknown pixels.
     """
+    if damaged is not None or clean is not None:
+        if damage is not None and damage.masks:
+            raise UserError("Pairs say nothing of unknown pixels: leave out data.damaged= and data.clean=.")
+        keys = {"a": "damaged", "b": "clean"}
+        folders = DomainFolders(root, damaged, clean, test_damaged, test_clean, keys)
+        factor = 1 if damage is None else damage.factor
+        return OwnPairsDataModule(PairedFolders(folders), factor, **options)
     if damage is None:
         raise UserError("data=restoration needs a damage: give damage=gaussian_noise, or a model that restores.")
     source = source_of_images(root, of, data_dir, count, test_count)
-    return RestorationDataModule(source, damage, **options)
+    return RestorationDataModule(source, damage, resize=resize, **options)
 
 
 def plain2striped(

@@ -260,5 +260,5 @@ IMAGES = DataKind(
     default_extractor=lambda _, data: default_extractor(getattr(data, "name", "")),
 )
 
-KINDS: list[DataKind] = [UNPAIRED, PAIRED, DAMAGED, FRAMES, POINTS, IMAGES]
+KINDS: list[DataKind] = [DAMAGED, UNPAIRED, PAIRED, FRAMES, POINTS, IMAGES]
 """All kinds, in the order in which they are tried."""

@@ -26,10 +26,11 @@ class RandomCropFlip:
         rendered: the pixels.
         flip: mirrors each image with probability 1/2.
         seed: determines crops and flips, together with epoch and row.
+        grid: places of crops are multiples of it, in pixels.
     """
 
-    def __init__(self, rendered: Rendered, flip: bool, seed: int) -> None:
-        self.rendered, self.flip, self.seed = rendered, flip, seed
+    def __init__(self, rendered: Rendered, flip: bool, seed: int, grid: int = 1) -> None:
+        self.rendered, self.flip, self.seed, self.grid = rendered, flip, seed, grid
 
     def __call__(self, key: Key) -> Tensor:
         """Returns the cropped and flipped images of the key's rows, uint8 (n, C, H, W)."""
@@ -49,13 +50,15 @@ class RandomCropFlip:
         if size is None:
             return np.stack([pixels[row] for row in stored])
         top, left = (keyed_uniform(rows, self.seed, epoch, purpose) for purpose in (TOP, LEFT))
-        return np.stack([_crop(pixels[row], size, y, x) for row, y, x in zip(stored, top, left, strict=True)])
+        places = zip(stored, top, left, strict=True)
+        return np.stack([_crop(pixels[row], size, y, x, self.grid) for row, y, x in places])
 
 
-def _crop(image: UInt8Array, size: tuple[int, int], top: float, left: float) -> UInt8Array:
+def _crop(image: UInt8Array, size: tuple[int, int], top: float, left: float, grid: int) -> UInt8Array:
     """Crops at a relative position in [0, 1) of the possible ones; uniform numbers make each equally likely."""
     (height, width), (whole_height, whole_width) = size, image.shape[1:]
-    y, x = int(top * (whole_height - height + 1)), int(left * (whole_width - width + 1))
+    rows, columns = (whole_height - height) // grid + 1, (whole_width - width) // grid + 1
+    y, x = grid * int(top * rows), grid * int(left * columns)
     return image[:, y : y + height, x : x + width]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -36,9 +36,6 @@ RESIZE_MODES = {
     "none": "keep",
 }
 """Resize modes by the value of ``preprocess``; those with "crop" in the name train on random crops of the size."""
-
-PAIR = {"source": "a", "target": "b"}
-"""Domains by the names that the images of a pair have in a batch."""
 
 
 class TranslationDataModule(LightningDataModule):
@@ -74,6 +71,9 @@ class TranslationDataModule(LightningDataModule):
         UserError: for invalid values; when the data are read, for what the source refuses, if more than 1 % of a
             domain's images cannot be read, and if the halves of a pair differ in size.
     """
+
+    names_in_pairs: ClassVar[Mapping[str, str]] = {"source": "a", "target": "b"}
+    """Domains by the names that the images of a pair have in a batch."""
 
     def __init__(
         self,
@@ -170,12 +170,19 @@ class TranslationDataModule(LightningDataModule):
             if len(both[side]) > len(readable):
                 both[side] = self._render(side, sets[side].take(np.array(sorted(readable))), training)
             both[side] = replace(both[side], scan=replace(both[side].scan, unreadable=unreadable))
+        self._check_sizes(both)
+        return both
+
+    def _check_sizes(self, both: Mapping[str, Rendered]) -> None:
         if (both["a"].shapes != both["b"].shapes).any():
             raise UserError(
                 f"data.preprocess={self.preprocess} leaves halves of pairs in {self.name} that differ in size: "
                 "give data.preprocess=resize_and_crop."
             )
-        return both
+
+    def crop_grid(self, side: str) -> int:
+        """Returns what the places of a domain's random crops are multiples of, in pixels."""
+        return 1
 
     def names(self, side: str, split: str) -> list[str]:
         """Returns the names of a domain's images in a split, without ending; none if they are not in files."""
@@ -219,13 +226,13 @@ class TranslationDataModule(LightningDataModule):
                 batch would have images of different sizes.
         """
         both, position = self.rendered("train", training=True), sampler_position(self.trainer)
-        names = PAIR if self.paired else {"a": "a", "b": "b"}
+        names = self.names_in_pairs if self.paired else {"a": "a", "b": "b"}
         images, samplers = {}, {}
         longest = max(map(len, both.values()))
         for number, (name, side) in enumerate(names.items()):
             # The halves of pairs have one order; unpaired domains of equal length must not.
             seed = self.seed if self.paired else _domain_seed(self.seed, number)
-            images[name] = RandomCropFlip(both[side], self.flip, seed)
+            images[name] = RandomCropFlip(both[side], self.flip, seed, self.crop_grid(side))
             few = len(both[side]) < self.batch_size <= longest and not self.paired  # such as one picture of a style
             rows = self.batch_size if few else len(both[side])
             samplers[name] = EpochBatchSampler(rows, self.batch_size, seed, **position)
@@ -240,7 +247,8 @@ class TranslationDataModule(LightningDataModule):
             )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        return {name: self.domains[PAIR.get(name, name)].encode(pixels) for name, pixels in batch.items()}
+        sides = self.names_in_pairs
+        return {name: self.domains[sides.get(name, name)].encode(pixels) for name, pixels in batch.items()}
 
     def identities(self) -> dict[str, Identity]:
         """Returns what each split of each domain is known again by: "train, a", …."""

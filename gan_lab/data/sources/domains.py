@@ -1,7 +1,7 @@
 """Sources of two domains: two folders, images side by side, or two versions of one set."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -48,6 +48,7 @@ class DomainFolders:
         a, b: two folders or zips instead, relative to the root if there is one; or one image, which is then tested on
             as well.
         test_a, test_b: the folders or zips of their test splits.
+        keys: the keys of a and b, for messages.
     """
 
     root: str | None = None
@@ -55,6 +56,7 @@ class DomainFolders:
     b: str | None = None
     test_a: str | None = None
     test_b: str | None = None
+    keys: Mapping[str, str] = field(default_factory=lambda: {"a": "a", "b": "b"})
 
     def find(self, layouts: Sequence[tuple[str, str]]) -> Groups | None:
         """Returns the files by domain and split, or None if no folders are named and the root has no such layout.
@@ -65,7 +67,9 @@ class DomainFolders:
         if self.a is None and self.b is None:
             return _find_layout(self.entries(), layouts)
         if self.a is None or self.b is None:
-            raise UserError(f"data.{'b' if self.b is None else 'a'} is missing: give {NAMED_FOLDERS}.")
+            named = " and ".join(f"data.{key}=…" for key in self.keys.values())
+            missing = self.keys["b" if self.b is None else "a"]
+            raise UserError(f"data.{missing} is missing: give two folders or zips with {named}.")
         return {"a": self._named("a", self.a, self.test_a), "b": self._named("b", self.b, self.test_b)}
 
     def entries(self) -> list[Entry]:
@@ -84,10 +88,10 @@ class DomainFolders:
         if is_image(picture.name) and picture.is_file():
             one = [Entry((picture.name,), str(picture))]
             return {"train": one, "test": one}
-        entries = strip_common_folders(list_images(picture, f"data.{side}"))
+        entries = strip_common_folders(list_images(picture, f"data.{self.keys[side]}"))
         if test is None:
             return split_entries(entries)
-        test_entries = list_images(folder / Path(test).expanduser(), f"data.test_{side}")
+        test_entries = list_images(folder / Path(test).expanduser(), f"data.test_{self.keys[side]}")
         return {"train": entries, "test": strip_common_folders(test_entries)}
 
 
