@@ -35,9 +35,8 @@ def extractors(record: Record) -> list[dict[str, str]]:
 
 
 def extractor(record: Record) -> dict[str, str]:
-    """Returns those of the run's only extractor."""
-    (found,) = extractors(record)
-    return found
+    """Returns those of the run's first extractor, by which its best checkpoint is chosen."""
+    return extractors(record)[0]
 
 
 def images_seen(record: Record) -> str:
