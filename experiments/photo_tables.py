@@ -5,13 +5,13 @@ from typing import Any
 
 from markup import heading, line
 
-PLAIN = {"noisy", "JPEG", "bicubic"}
+PLAIN = {"noisy", "JPEG", "bicubic", "mean"}
 """Ways whose PSNR the others are compared with."""
 
 
 def restorer_table(record: Mapping[str, Any]) -> list[str]:
     """Returns a row for each set, task and way."""
-    header = ["task", "photographs", "", "PSNR (dB)", "gain", "SSIM", "pd_colour", "seconds a megapixel"]
+    header = ["task", "photographs", "", "PSNR (dB)", "gain", "SSIM", "pd_colour", "fd_general", "seconds a megapixel"]
     lines = []
     for name, of in record["sets"].items():
         for task, ways in of["tasks"].items():
@@ -20,7 +20,8 @@ def restorer_table(record: Mapping[str, Any]) -> list[str]:
             for way, found in ways.items():
                 own = way.startswith("gan_lab")
                 cells = [f"{found[key]:.2f}", f"{found[key] - plain:+.2f}", f"{found['ssim']:.3f}"]
-                cells += [f"{found['pd_colour']:.3f}", f"{found['seconds_per_megapixel']:.2g}"]
+                frechet = f"{found['fd_general']:.1f}" if "fd_general" in found else ""
+                cells += [f"{found['pd_colour']:.3f}", frechet, f"{found['seconds_per_megapixel']:.2g}"]
                 text = f"**{way}**" if own else way
                 lines.append(line(task, f"{name} ({of['images']})", text, *cells))
     return [*heading(header), *lines, "", f"On one thread of: {record['hardware']}."]

@@ -213,8 +213,8 @@ ROWS: dict[str, Row] = {
     ),
     "srresnet": Row(
         [f"{BASICSR}/basicsr/train.py", "-opt", "options.yml"],
-        ["model=srresnet", "damage.factor=4", "data.root={data}/HR", "data.size=128", "batch_size=16"], 16, enlargements,
-        link="data", path=BASICSR, files={"options.yml": ENLARGEMENT},
+        ["model=srresnet", "damage.factor=4", "data.root={data}/HR", "data.size=128", "batch_size=16"], 16,
+        enlargements, link="data", path=BASICSR, files={"options.yml": ENLARGEMENT},
     ),
     "convlstm": _forecast("ConvLSTM"),
     "predrnn": _forecast("PredRNN"),

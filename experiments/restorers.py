@@ -12,6 +12,9 @@ seen. Images are crops of 128 px from the middle: all of that tenth, and of CamV
 - **deartifact**: Pillow's JPEGs with colours at half size.
 - **superres**: twice and four times, from Pillow's bicubic reduction; PSNR of the brightness Y without the border, as
   the field does.
+- **inpaint**: strokes of medium width; beside the mean colour of the known pixels, Telea's method (2004, OpenCV) and
+  biharmonic filling (Damelin and Hoang 2018, scikit-image). ``fd_general`` is the Fréchet distance of all fillings from
+  the clean images, in our general features; known pixels must come back as they are.
 
 Baselines need ``pip install scikit-image opencv-python-headless bm3d``. All are timed on one thread.
 """
@@ -34,9 +37,12 @@ import gan_lab
 from gan_lab.common.device import describe_hardware, versions
 from gan_lab.common.images import to_float
 from gan_lab.data.damage.draws import Draws
+from gan_lab.data.damage.masks import Strokes, Unknown
 from gan_lab.data.damage.noise import GaussianNoise
 from gan_lab.data.presets import restoration
+from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.features.perceptual import ColourDistance, PairMetric, ssim
+from gan_lab.evaluation.metrics.frechet import frechet_distance
 from gan_lab.evaluation.metrics.reconstruction import psnr
 from gan_lab.evaluation.metrics.restoration import inner, of_brightness
 from gan_lab.inference.packaged import FOLDER
@@ -45,7 +51,7 @@ from gan_lab.training.checkpoint import read
 from gan_lab.training.weights_file import write_weights
 
 Pixels = NDArray[np.uint8]
-"""An image (H, W, 3)."""
+"""An image (H, W, 3), or (H, W, 4) with 255 at known pixels and 0 at others."""
 Way = Callable[[Pixels], Pixels]
 
 SIDE = 128
@@ -80,7 +86,13 @@ def unseen(data: Path) -> list[Pixels]:
 def restorer(path: Path) -> Way:
     """Returns what a model makes of an image."""
     model = PhotoRestorer(gan_lab.load(path))
-    return lambda image: model(torch.from_numpy(image.transpose(2, 0, 1).copy())).numpy().transpose(1, 2, 0)
+
+    def restored(image: Pixels) -> Pixels:
+        planes = torch.from_numpy(image.transpose(2, 0, 1).copy())
+        known = planes[3:] // 255 if len(planes) == 4 else None
+        return model(planes[:3], known).numpy().transpose(1, 2, 0)
+
+    return restored
 
 
 # What is damaged, and what needs no learning.
@@ -121,6 +133,31 @@ def denoisers(sigma: float) -> dict[str, Way]:
     return found | (slow if sigma == BM3D_SIGMA else {})
 
 
+def with_holes(image: Pixels, number: int) -> Pixels:
+    strokes = Unknown({"medium": Strokes((0.04, 0.1), (0.1, 0.4), (1, 4), (2, 8))})
+    made = strokes(image.transpose(2, 0, 1), Draws(7, number))
+    assert made.known is not None
+    return np.concatenate([made.pixels, 255 * made.known]).transpose(1, 2, 0).copy()
+
+
+def fillers() -> dict[str, Way]:
+    import cv2
+    from skimage.restoration import inpaint_biharmonic
+
+    def mean(image: Pixels) -> Pixels:
+        filled, known = image[..., :3].copy(), image[..., 3] > 0
+        filled[~known] = np.rint(filled[known].mean(0))
+        return filled
+
+    def biharmonic(image: Pixels) -> Pixels:
+        return rounded(inpaint_biharmonic(image[..., :3] / 255, image[..., 3] == 0, channel_axis=2) * 255)
+
+    def telea(image: Pixels) -> Pixels:
+        return cv2.inpaint(np.ascontiguousarray(image[..., :3]), 255 - image[..., 3], 3, cv2.INPAINT_TELEA)
+
+    return {"mean": mean, "Telea": telea, "biharmonic": biharmonic}
+
+
 def rounded(values: NDArray[np.floating]) -> Pixels:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
@@ -129,8 +166,10 @@ def rounded(values: NDArray[np.floating]) -> Pixels:
 
 
 def compare(clean: Sequence[Pixels], damaged: Sequence[Pixels], ways: Mapping[str, Way], border: int) -> dict[str, Any]:
-    """Returns by way the mean PSNR, SSIM and perceptual distance, and seconds a megapixel of the result."""
-    distance, whole = ColourDistance(), tensors(clean)
+    """Returns by way the mean PSNR, SSIM and perceptual distance, the Fréchet distance, and seconds a megapixel of the
+    result.
+    """
+    distance, whole, features = ColourDistance(), tensors(clean), General()
     found: dict[str, Any] = {}
     for name, way in ways.items():
         began = time.process_time()
@@ -145,13 +184,20 @@ def compare(clean: Sequence[Pixels], damaged: Sequence[Pixels], ways: Mapping[st
         }
         with torch.no_grad():
             found[name] = {key: round(float(metric(*pair).mean()), 4) for key, metric in metrics.items()}
+            own, real = (features(bytes_of(images))[0].double() for images in (made, clean))
+            found[name]["fd_general"] = round(frechet_distance(real, own), 2)
         found[name]["seconds_per_megapixel"] = round(seconds / (len(made) * whole[0, 0].numel() / 1e6), 3)
         print(f"    {name}: {found[name]}", flush=True)
     return found
 
 
+def bytes_of(images: Sequence[Pixels]) -> torch.Tensor:
+    """Returns images (H, W, 3) as uint8 (N, 3, H, W)."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
 def tensors(images: Sequence[Pixels]) -> torch.Tensor:
-    return to_float(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
+    return to_float(bytes_of(images))
 
 
 Task = tuple[str, list[Pixels], dict[str, Way], int]
@@ -172,6 +218,9 @@ def tasks(clean: Sequence[Pixels], models: Mapping[str, Path]) -> Iterator[Task]
             {"JPEG": as_it_is, "gan_lab": restorer(models["deartifact"])},
             0,
         )
+    if "inpaint" in models:
+        damaged = [with_holes(image, number) for number, image in enumerate(clean)]
+        yield "inpaint, medium strokes", damaged, {**fillers(), "gan_lab": restorer(models["inpaint"])}, 0
     for factor in FACTORS:
         own = {name: path for name, path in models.items() if name.startswith("superres") and factor_of(name) == factor}
         ways = {
@@ -201,7 +250,7 @@ def picture(clean: Sequence[Pixels], found: Sequence[Task]) -> Image.Image:
     """Draws for each task a few images: damaged, by each way, and clean."""
     rows = []
     for name, damaged, ways, _ in found:
-        for number in [round((i + 0.5) * len(clean) / SHOWN) for i in range(SHOWN)]:
+        for number in [int((i + 0.5) * len(clean) / SHOWN) for i in range(SHOWN)]:
             made = {each: way(damaged[number]) for each, way in ways.items()} | {"clean": clean[number]}
             rows.append((name, made))
     columns, label = max(len(made) for _, made in rows), 14
@@ -211,7 +260,7 @@ def picture(clean: Sequence[Pixels], found: Sequence[Task]) -> Image.Image:
             place = column * (SIDE + 4), row * (SIDE + label)
             told = f"{name}: {way}" if column == 0 else way
             ImageDraw.Draw(sheet).text(place, told.replace("σ", "s").replace("×", "x"), fill="black")
-            sheet.paste(Image.fromarray(image), (place[0], place[1] + label))
+            sheet.paste(Image.fromarray(image[..., :3]), (place[0], place[1] + label))
     return sheet
 
 

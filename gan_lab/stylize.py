@@ -63,17 +63,19 @@ def stylist_of(session: Session, request: StylizeRequest, styles: list[Tensor]) 
     """
     from gan_lab.common.instantiate import instantiate
     from gan_lab.inference.stylist import StyleOptions
-    from gan_lab.inference.stylists import TrainedStylist
+    from gan_lab.inference.trained_style import TrainedStylist
 
     look = (None if request.size == "keep" else request.size, request.style_size, request.keep_colour)
     if session.model is not None:
         request.without("A trained model optimises nothing", **OPTIMISATION)
+        if not session.model.any_style:
+            request.without("This model has learnt its style", style=None, weights=None, style_size=1.0, mask=None)
         return TrainedStylist(session.model, styles, request.weights, StyleOptions(*look), request.strength)
     from gan_lab.inference.styling import StyleTransfer, TransferOptions
 
     if not styles:
         raise UserError("There is no style picture: give style=, one picture or several separated by commas.")
-    request.without("Only trained models have a strength, and content_weight= is its like here", strength=1.0)
+    request.without("Only a trained model has a strength; content_weight= keeps more of the photograph", strength=1.0)
     features: Any = instantiate(dict(request.features))
     network = features.to(session.device).requires_grad_(False).eval()
     options = TransferOptions(
@@ -97,8 +99,6 @@ def stylize(session: Session, request: StylizeRequest) -> Iterator[Artifact]:
 
     styles = [] if request.style is None else read_pictures(pictures(request.style, "style"), "style")
     stylist = stylist_of(session, request, styles)
-    if request.mask is not None and not styles:
-        raise UserError("This model gives the whole image its style: leave out mask=.")
     masks = None if request.mask is None else style_masks(pictures(request.mask, "mask"), len(styles))
     files, others = plan(request.content, request.output, COLOUR, "content")
     job = StyleJob(request.overwrite, request.compression, stylist, masks, request.max_pixels, request.strip)

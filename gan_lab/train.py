@@ -15,6 +15,7 @@ from gan_lab.cli.requests import (
     Extractors,
     Request,
     Size,
+    WeightFile,
 )
 from gan_lab.common.atomic import check_place
 from gan_lab.common.bounds import PositiveFloat, PositiveInt, Probability, Seed
@@ -76,6 +77,7 @@ class TrainRequest(Request):
     data: Annotated[Mapping[str, Any], DataPaths]
     callbacks: Annotated[Mapping[str, Any] | None, CallbackPaths] = None
     extractor: Extractors | None = None
+    encoder: Annotated[Mapping[str, Any], WeightFile] | None = None
     plain: Mapping[str, Any]
 
     @classmethod

@@ -19,18 +19,22 @@ from gan_lab.losses.adversarial import NonSaturating, Relativistic
 from gan_lab.losses.likelihoods import Gaussian
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam
+from gan_lab.models.adain import AdaIN
 from gan_lab.models.bases.gan import GANModule
 from gan_lab.models.bases.latents import Normal
+from gan_lab.models.fast_style import FastStyle
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.mocogan import MoCoGAN
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks import vqvae
+from gan_lab.networks.adain import Decoder
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.networks.mocogan import Generator
 from gan_lab.networks.pixelcnn import PixelCNN
 from gan_lab.networks.quantizer import Quantizer
+from gan_lab.networks.random_filters import RandomFilters
 from gan_lab.networks.vae import MLPDecoder, MLPEncoder
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
@@ -93,6 +97,14 @@ def mocogan() -> MoCoGAN:
     return MoCoGAN(Generator(frame, 2), *discriminators, 3, 2, objective, sgd, sgd, engine=ENGINE)
 
 
+def stylist(any_style: bool) -> AlternatingModule:
+    """Returns a model of styles whose losses are relative to each photograph and picture."""
+    filters, sgd = RandomFilters(4, 2, 3), partial(torch.optim.SGD, lr=1e-3)
+    if any_style:
+        return AdaIN(filters, None, Decoder([4, 4], 4), sgd, engine=ENGINE)
+    return FastStyle(nn.Conv2d(3, 3, 3, padding=1), lambda: filters, sgd, engine=ENGINE)
+
+
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
     "free bits": partial(autoencoder, free_bits=0.02),
@@ -100,11 +112,16 @@ EXACT: dict[str, Callable[[], AlternatingModule]] = {
     "codebook": codebook,
     "scheduled sampling": forecaster,
     "clips": mocogan,
+    "one style": partial(stylist, False),
+    "any style": partial(stylist, True),
 }
 """Models whose training must not depend on the number of processes, by name."""
 
 OF_CLIPS = {"scheduled sampling", "clips"}
 """Models of ``EXACT`` that are trained on clips."""
+
+OF_DOMAINS = {"one style", "any style"}
+"""Models of ``EXACT`` that are trained on two domains."""
 
 
 def main(folder: str, devices: int) -> None:
@@ -113,10 +130,13 @@ def main(folder: str, devices: int) -> None:
     for name, configuration in cases(Path(folder), trainers).items() if devices > 1 else ():
         fit(configuration, None, Path(folder), name, devices)
     whole = [*limited(BATCH * ITERATIONS), *trainers, "precision=32-true"]
-    pictures, clips = (plain([f"model={model}"], folder, *whole) for model in ("dcgan", "convlstm"))
+    pictures, clips, domains = (
+        plain([f"model={model}"], folder, *whole) for model in ("dcgan", "convlstm", "fast_style")
+    )
     for name, made in EXACT.items():
         torch.manual_seed(0)
-        fit(clips if name in OF_CLIPS else pictures, made(), Path(folder), f"exact {name}", devices)
+        configuration = clips if name in OF_CLIPS else domains if name in OF_DOMAINS else pictures
+        fit(configuration, made(), Path(folder), f"exact {name}", devices)
 
 
 def cases(folder: Path, trainers: list[str]) -> dict[str, dict]:

@@ -6,6 +6,8 @@ A part that accepts only some data says so in a static method ``check_data``, se
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from gan_lab.common.errors import UserError
+
 
 @runtime_checkable
 class ChecksData(Protocol):
@@ -27,6 +29,21 @@ class ChecksData(Protocol):
 def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     """Returns both sides of ``data.size``, a side in pixels or [height, width]."""
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def check_colour(data: Mapping[str, Any]) -> None:
+    """Checks that images of a data set, or of both its domains, are in colour.
+
+    Args:
+        data: the data's configuration, resolved.
+
+    Raises:
+        UserError: for grey images and label maps.
+    """
+    for key, domain in {f"domains.{side}.": each for side, each in (data.get("domains") or {"": data}).items()}.items():
+        key = key if "domains" in data else ""
+        if domain.get("channels", 3) != 3 or domain.get("labels"):
+            raise UserError(f"This model takes images in colour: give data.{key}channels=3, and no labels.")
 
 
 def has_single_images(data: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ PATHS = (
     *("init_from", "runs", "record", "data_dir"),
     *(f"data.{name}" for name in (*DATA_PATHS, "cache_dir")),
     *("callbacks.fidelity.weights.*", "callbacks.fidelity.extractors.*.weights", "extractor.*.weights"),
+    *("encoder.weights", "model.features.weights", "model.trained.weights"),
 )
 """Patterns of dotted keys of a run's configuration that hold paths."""
 

@@ -9,9 +9,10 @@ from typing import Any, get_type_hints
 from torch import nn
 
 from gan_lab.evaluation.features.extractors import Extractor
+from gan_lab.evaluation.features.maps import ColourMaps, GeneralMaps
 from gan_lab.evaluation.features.perceptual import PerceptualDistance
 
-WITNESSES = (Extractor, PerceptualDistance)
+WITNESSES = (Extractor, PerceptualDistance, GeneralMaps, ColourMaps)
 
 
 def trained_on(model: object) -> list[str] | None:

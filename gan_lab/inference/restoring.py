@@ -54,7 +54,7 @@ class PhotoRestorer:
         if known is not None and self.model.receptive_radius is None:
             return self._fill(pixels, known)
         height, width = pixels.shape[1:]
-        size = round_up(height, self.model.multiple), round_up(width, self.model.multiple)
+        size = self._padded(height), self._padded(width)
         padded = reflect_pad(pixels, size)
         seen = None if known is None else reflect_pad(known, size)
         result = torch.empty(len(pixels), *(self.model.factor * side for side in size), dtype=pixels.dtype)
@@ -71,12 +71,15 @@ class PhotoRestorer:
             part, seen = pixels[None, :, rows, columns], known[None, :, rows, columns].to(self.device).float()
             small, small_known = shrunk(from_levels(part.to(self.device)), seen)
             height, width = small.shape[2:]
-            multiple = self.model.multiple  # networks reflect their smallest maps, which takes two pixels
-            size = max(2 * multiple, round_up(height, multiple)), max(2 * multiple, round_up(width, multiple))
+            size = self._padded(height), self._padded(width)
             filled = self.model.repair(reflect_pad(small, size), reflect_pad(small_known, size))[..., :height, :width]
             made = to_levels(enlarged(filled, part.shape[2:]), pixels.dtype).cpu()
             result[:, rows, columns] = torch.where(known[:, rows, columns].bool(), part[0], made[0])
         return result
+
+    def _padded(self, side: int) -> int:
+        """Returns the side that a network gets: networks reflect their smallest maps, which takes two pixels."""
+        return max(2 * self.model.multiple, round_up(side, self.model.multiple))
 
     def _tiles(self, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
         """Yields top, bottom, left and right of the tiles; of all at once if the model must see the whole image."""

@@ -29,7 +29,7 @@ from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers
 from gan_lab.inference.captions import name_rows
 from gan_lab.inference.clip_rows import compared
 from gan_lab.inference.interpolation import interpolate
-from gan_lab.inference.stylists import stylised
+from gan_lab.inference.trained_style import stylised
 from gan_lab.inference.translation import SPLIT, ends, translated
 
 POINTS = 2560

@@ -102,7 +102,7 @@ class Stylist(ABC):
         where = None if masks is None else (masks[:, None].to(self.device) > 0).float()
         image = self._stylised(content, styles, where, watch)
         if not image.isfinite().all():
-            raise ValueError("its losses are not finite")
+            raise ValueError("its result is not finite")
         if self.options.keep_colour == "luminance":
             image = plain + luminance(image) - luminance(plain)
         return to_uint8(image)[0].cpu()

@@ -45,15 +45,27 @@ def style_loss(statistics: Sequence[Tensor], targets: Sequence[Tensor]) -> Tenso
         targets: those of the style, (N or 1, …).
     """
     pairs = zip(statistics, targets, strict=True)
-    return torch.stack(
-        [(own - target).square().mean() / target.square().mean().clamp(min=1e-6) for own, target in pairs]
-    ).mean()
+    return torch.stack([_relative(own - target, target.square()) for own, target in pairs]).mean()
 
 
 def content_loss(maps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Returns the mean over layers of squared differences of maps, relative to the targets' variances."""
+    """Returns the mean over layers of squared differences of maps, relative to the targets' variances.
+
+    Args:
+        maps: of each layer, (N, C, H, W).
+        targets: those of the content, of the same shapes.
+    """
     pairs = zip(maps, targets, strict=True)
-    return torch.stack([(own - target).square().mean() / target.var().clamp(min=1e-6) for own, target in pairs]).mean()
+    return torch.stack([_relative(own - target, _deviations(target).square()) for own, target in pairs]).mean()
+
+
+def _relative(difference: Tensor, scale: Tensor) -> Tensor:
+    """Returns the mean over images of mean squares (N, …), each relative to the mean of a scale (N or 1, …)."""
+    return (difference.square().flatten(1).mean(1) / scale.flatten(1).mean(1).clamp(min=1e-6)).mean()
+
+
+def _deviations(maps: Tensor) -> Tensor:
+    return maps - maps.flatten(1).mean(1).view(-1, 1, 1, 1)
 
 
 def total_variation(images: Tensor) -> Tensor:

@@ -1,12 +1,14 @@
 """Arbitrary style transfer by adaptive instance normalisation (Huang and Belongie 2017)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_lab.common.bounds import NonNegative
+from gan_lab.common.constraints import check_colour
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.style import content_loss, moments, style_loss, total_variation
@@ -27,6 +29,9 @@ class AdaIN(AlternatingModule):
         content, style, smoothness: weights of the content loss (eq. 12), of the style loss (eq. 13) and of the total
             variation.
         engine: options that do not depend on the method.
+
+    Raises:
+        UserError: if the decoder is for other maps than the encoder's.
     """
 
     any_style = True
@@ -46,12 +51,23 @@ class AdaIN(AlternatingModule):
         super().__init__({"decoder": optimizer}, engine, {"decoder": decoder})
         self.encoder, self.trained, self.decoder = encoder.requires_grad_(False), trained, decoder
         self.content, self.style, self.smoothness = content, style, smoothness
+        widths = [list(getattr(part, "widths", [])) for part in (encoder, decoder)]
+        if all(widths) and widths[0] != widths[1]:
+            raise UserError(f"The encoder has {widths[0]} maps, the decoder takes {widths[1]}: give encoder.widths=.")
 
-    def setup(self, stage: str) -> None:
+    def on_fit_start(self) -> None:
         """Loads the encoder's weights before the first iteration."""
-        super().setup(stage)
-        if stage == "fit" and self.iteration == 0 and self.trained is not None:
+        if self.iteration == 0 and self.trained is not None:
             self.encoder.load_state_dict(self.trained().state_dict())
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that both domains are images in colour, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        check_colour(data)
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("decoder", self.losses)]
@@ -94,10 +110,10 @@ class AdaIN(AlternatingModule):
             raise UserError("This model takes the style of any picture: give style=, one or several.")
         alike = torch.full((1, 1, 1, 1), 1 / len(styles))
         with self.inference_mode():
-            content = self.encoder(image.to(self.device))
+            content = [maps.float() for maps in self.encoder(image.to(self.device))]
             maps = [each.clone() for each in content]
             for style, share in zip(styles, shares or [alike] * len(styles), strict=True):
-                targets = [moments(each) for each in self.encoder(style.to(self.device))]
+                targets = [moments(each.float()) for each in self.encoder(style.to(self.device))]
                 for mixed, own, other in zip(maps, content, normalised(content, targets), strict=True):
                     there = adaptive_avg_pool2d(share.to(self.device), own.shape[2:])  # type: ignore[arg-type]
                     mixed += strength * there * (other - own)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import NonNegative, Probability
+from gan_lab.common.constraints import check_colour
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.edges import with_smooth_edges
 from gan_lab.losses.objective import AdversarialObjective
-from gan_lab.losses.style import content_loss
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.augment import Augmentation
@@ -30,8 +30,10 @@ class CartoonGAN(TranslationModule):
         g_optimizer, d_optimizer: functions from parameters to an optimizer.
         features: function that returns the network that describes content, images → maps of several layers; called
             once, when training begins.
-        content: weight ω of the content loss (eq. 4), over the last layer.
+        content: weight ω of the content loss (eq. 4): the mean absolute difference of the last layer's maps, here
+            relative to their mean absolute value, so that it does not depend on the network.
         discriminator_begin: share of the budget for the content alone (section 3.3).
+        dropout_at_test, batch_statistics_at_test: see ``TranslationModule``.
         engine: options that do not depend on the method.
         augment: see ``TranslationModule``.
     """
@@ -63,6 +65,15 @@ class CartoonGAN(TranslationModule):
         self.make_features, self.content, self.discriminator_begin = features, content, discriminator_begin
         self.features: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
 
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that both domains are images in colour, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        check_colour(data)
+
     def phases(self) -> Sequence[Phase]:
         return [
             Phase("discriminator", self.d_losses, begin=self.discriminator_begin),
@@ -73,7 +84,7 @@ class CartoonGAN(TranslationModule):
         return {"fake": self.a2b(batch["a"])}
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        """Returns the losses of eq. 3: of cartoons, and of generated images and smooth cartoons in equal shares."""
+        """Returns the losses of eq. 3; generated images and smooth cartoons here share the weight of cartoons."""
         real, smooth = batch["b"], with_smooth_edges(batch["b"])
         fakes = torch.cat([shared["fake"].to(smooth.dtype), smooth])
         discriminator = self.augmented(self.discriminate, noise)
@@ -83,7 +94,8 @@ class CartoonGAN(TranslationModule):
         fake = shared["fake"]
         with torch.no_grad():
             wanted = self._last_maps(batch["a"])
-        terms = {"content": self.content * content_loss([self._last_maps(fake).float()], [wanted.float()])}
+        difference, scale = (maps.abs().flatten(1).mean(1) for maps in (self._last_maps(fake) - wanted, wanted))
+        terms = {"content": self.content * (difference / scale.clamp(min=1e-6)).mean()}
         if self.progress >= self.discriminator_begin:
             terms["adversarial"] = self.objective.g(self.augmented(self.discriminate, noise), fake, batch["b"])
         return Losses(terms)
@@ -92,7 +104,7 @@ class CartoonGAN(TranslationModule):
         if not self.features:
             self.features.append(self.make_features().to(images.device).requires_grad_(False).eval())
         maps: Sequence[Tensor] = self.features[0](images)
-        return maps[-1]
+        return maps[-1].float()
 
     def discriminate(self, images: Tensor) -> Tensor:
         """Returns logits, float32, given images (N, C, H, W)."""

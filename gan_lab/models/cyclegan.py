@@ -115,4 +115,4 @@ class CycleGAN(TranslationModule):
         return logits.float()
 
     def extra_state(self) -> Mapping[str, Stateful]:
-        return {f"pool_{side}": pool for side, pool in self.pools.items()}
+        return {**super().extra_state(), **{f"pool_{side}": pool for side, pool in self.pools.items()}}

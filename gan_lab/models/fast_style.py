@@ -1,13 +1,16 @@
 """Fast style transfer (Johnson et al. 2016): a network learns the style of one picture, or of a set of pictures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import NonNegative
+from gan_lab.common.constraints import check_colour
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.style import content_loss, gram, style_loss, total_variation
+from gan_lab.models.bases.translation import eval_mode
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.options import EngineOptions
 
@@ -41,6 +44,15 @@ class FastStyle(AlternatingModule):
         self.features: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
         self.content, self.style, self.smoothness = content, style, smoothness
 
+    @staticmethod
+    def check_data(data: Mapping[str, Any], **_: object) -> None:
+        """Checks that both domains are images in colour, see ``ChecksData``.
+
+        Raises:
+            UserError: if they are not.
+        """
+        check_colour(data)
+
     def phases(self) -> Sequence[Phase]:
         return [Phase("generator", self.losses)]
 
@@ -53,7 +65,7 @@ class FastStyle(AlternatingModule):
         with torch.no_grad():
             wanted, styles = self._maps(batch["a"]), self._maps(batch["b"])
         with torch.autocast(stylised.device.type, enabled=False):
-            targets = [gram(each.float()).mean(0, keepdim=True) for each in styles]
+            targets = [gram(each.float()) for each in styles]
             style = style_loss([gram(each.float()) for each in maps], targets)
             content = content_loss([each.float() for each in maps[-2:]], [each.float() for each in wanted[-2:]])
             smoothness = total_variation(stylised.float())
@@ -84,7 +96,7 @@ class FastStyle(AlternatingModule):
         strength: float = 1.0,
     ) -> Tensor:
         """Returns images in the style that the model learnt, see ``Stylizes``."""
-        image = image.to(self.device)
-        with self.inference_mode():
-            stylised = self.averaged("generator")(image).float()
+        image, network = image.to(self.device), self.averaged("generator")
+        with self.inference_mode(), eval_mode(network):
+            stylised = network(image).float()
             return torch.lerp(image, stylised, strength).clamp(-1, 1)

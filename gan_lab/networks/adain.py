@@ -36,7 +36,7 @@ class Decoder(nn.Module):
     def __init__(self, widths: Sequence[PositiveInt], filters: PositiveInt = 32, scale: PositiveFloat = 6.0) -> None:
         super().__init__()
         sizes = [min(2**level, 8) * filters for level in range(len(widths) + 1)]
-        self.scale = scale
+        self.scale, self.widths = scale, tuple(widths)
         self.deepest = _convolution(widths[-1], sizes[-1])
         self.steps = nn.ModuleList(
             nn.Sequential(_convolution(above + width, below), nn.ReLU(), _convolution(below, below))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.errors import UserError
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -70,10 +72,16 @@ class EfficientNetLite(nn.Module):
     Args:
         taps: numbers of these stages, counted from 0, in ascending order. There are no stages after the last.
         stages: the table of stages.
+
+    Raises:
+        UserError: for numbers that are no stages.
     """
 
     def __init__(self, taps: Sequence[int] = (4, 5), stages: Sequence[Stage] = LITE0) -> None:
         super().__init__()
+        if not taps or not all(0 <= tap < len(stages) for tap in taps) or list(taps) != sorted(set(taps)):
+            last = len(stages) - 1
+            raise UserError(f"EfficientNet has no stages {list(taps)}: give ascending stages from 0 to {last}.")
         self.taps = tuple(taps)
         self.widths = [stages[tap].width for tap in taps]
         self.stem = SameConv2d(3, 32, 3, 2)

@@ -29,7 +29,7 @@ class RandomFilters(nn.Module):
         super().__init__()
         weights = torch.randn(filters, 3, side, side, generator=torch.Generator().manual_seed(seed))
         self.register_buffer("weights", weights / weights.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
-        self.scales = scales
+        self.scales, self.widths = scales, [filters] * scales
 
     def forward(self, images: Tensor) -> list[Tensor]:
         found, half = [], self.weights.shape[-1] // 2

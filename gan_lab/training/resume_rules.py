@@ -25,6 +25,7 @@ RULES = {
     **{f"model.*optimizer*.{name}": MAY_CHANGE for name in ("lr", "betas*", "eps", "weight_decay", "alpha", "fused")},
     "model.*.penalties.*.weight": MAY_CHANGE,
     "model.*.penalties.*.interval": MAY_CHANGE,
+    **{f"model.{name}.weights": MAY_CHANGE for name in ("features", "trained")},  # the file's own hash is checked
     "model.*": "the method, its networks and its losses are what it is",
     "data.batch_size": "the order of its images depends on it",
     "data.seed": "the order of its images depends on it",

@@ -102,7 +102,7 @@ def test_a_network_of_ones_own(files):
         (["keep_colour=maybe"], "keep_colour=maybe is not valid"),
         (["steps=0"], "steps=0 is not valid"),
         (["features=vgg19", "features.weights=nothing.pth"], "There is no nothing.pth"),
-        (["features.taps=[3,1]"], "give ascending stages"),
+        (["features.taps=[3,1]"], "give ascending stages from 0 to 5"),
     ],
 )
 def test_wrong_requests_are_one_sentence(files, monkeypatch, more, said):
@@ -151,7 +151,8 @@ def test_trained_models_give_styles(runs, files, capsys):
         ("adain", [], "takes the style of any picture: give style="),
         ("adain", ["style=b.png", "steps=3"], "A trained model optimises nothing: leave out steps="),
         ("fast_style", ["style=b.png"], "has learnt its style: leave out style="),
-        ("fast_style", ["mask=white.png"], "gives the whole image its style: leave out mask="),
+        ("fast_style", ["mask=white.png"], "has learnt its style: leave out mask="),
+        ("fast_style", ["weights=[1,2]"], "has learnt its style: leave out weights="),
         ("fast_style", ["strength=0"], "strength=0 is not valid"),
     ],
 )
@@ -164,7 +165,7 @@ def test_what_a_model_does_not_take_is_refused(runs, files, monkeypatch, name, m
 
 def test_strength_needs_a_trained_model_and_a_style_is_needed(files, monkeypatch):
     monkeypatch.chdir(files)
-    with pytest.raises(UserError, match="Only trained models have a strength"):
+    with pytest.raises(UserError, match="Only a trained model has a strength"):
         stylize.run("content=photos", "style=b.png", "strength=0.5", *QUICK)
     with pytest.raises(UserError, match="There is no style picture: give style="):
         stylize.run("content=photos", *QUICK)

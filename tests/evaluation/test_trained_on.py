@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from cases import plain
 from rich.console import Console
 from torch import nn
 
 import gan_lab
+from gan_lab.common.instantiate import instantiate
 from gan_lab.evaluation.features.extractors import Colour, Grey
 from gan_lab.evaluation.features.perceptual import ColourDistance, perceptual_distance
 from gan_lab.evaluation.reports.comparison import compare
@@ -179,3 +181,8 @@ def test_a_comparison_marks_single_runs(tmp_path, capsys):
     for text in (capsys.readouterr().out, (tmp_path / "x.html").read_text()):
         assert f"2 ± 0.1 {MARK}" in text and text.count("2 ± 0.1") == 2
         assert " ".join(text.split()).count(NOTE) == 1
+
+
+@pytest.mark.parametrize("model", ["fast_style", "adain", "cartoon"])
+def test_models_that_learn_from_our_general_network_say_so(model, tmp_path):
+    assert trained_on(instantiate(plain([f"model={model}"], tmp_path)["model"])) == ["general"]

@@ -11,6 +11,7 @@ from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.masks import mask_of
 from gan_lab.inference.restoring import PhotoRestorer
 from gan_lab.models.restoration import Restorer
+from gan_lab.networks.colorize import Colorizer
 from gan_lab.networks.denoising import Denoiser
 from gan_lab.networks.superres import RRDBNet, SRResNet
 
@@ -109,3 +110,9 @@ def test_masks_that_do_not_fit_are_refused_in_words(tmp_path, spec, error, said)
     spec = spec if spec == "alpha" or "," in spec else tmp_path / spec
     with pytest.raises(error, match=said):
         mask_of(spec)(Entry(("a.jpg",), "unused"), photo(20, 31))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (4, 40)])
+def test_networks_that_reflect_take_small_images(height, width):
+    made = PhotoRestorer(model(Colorizer(4, 1)))(noise(3, height, width))
+    assert made.shape == (3, height, width)

@@ -14,6 +14,7 @@ from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Identity, RealImages
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
+from gan_lab.common.images import round_up
 from gan_lab.common.types import Batch
 from gan_lab.data.checks import check_choice, check_counts, parse_size
 from gan_lab.data.loading.batches import DomainBatches, RandomCropFlip
@@ -234,7 +235,7 @@ class TranslationDataModule(LightningDataModule):
             seed = self.seed if self.paired else _domain_seed(self.seed, number)
             images[name] = RandomCropFlip(both[side], self.flip, seed, self.crop_grid(side))
             few = len(both[side]) < self.batch_size <= longest and not self.paired  # such as one picture of a style
-            rows = self.batch_size if few else len(both[side])
+            rows = round_up(self.batch_size, len(both[side])) if few else len(both[side])
             samplers[name] = EpochBatchSampler(rows, self.batch_size, seed, **position)
             self._check_one_size(both[side], samplers[name].per_rank)
         return KeyedLoader(DomainBatches(images), ZippedBatches(samplers), self.workers, self.trainer)

@@ -53,6 +53,7 @@ class OpenedImage:
         alpha: transparency of the same size, if it was asked for and the image has any.
         exif: tags that can be written again, without the orientation, if they were asked for.
         notes: conversions and problems, in words.
+        plain: nothing but the number of bits was changed: it is opaque, upright, and in sRGB.
     """
 
     image: Image.Image
@@ -62,6 +63,7 @@ class OpenedImage:
     alpha: Image.Image | None = None
     exif: bytes = b""
     notes: list[str] = field(default_factory=list)
+    plain: bool = False
 
 
 @dataclass
@@ -122,7 +124,8 @@ def open_image(
             return OpenedImage(class_ids(turned), *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
         alpha = turned.convert("RGBA").getchannel("A") if details and turned.has_transparency_data else None
         plain, converted = plain_colours(turned)
-    return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])])
+    unchanged = turned is image and not converted and (alpha is None or alpha.getextrema() == (255, 255))
+    return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])], unchanged)
 
 
 def _check_pixels(image: Image.Image, most: int | None) -> None:
@@ -200,9 +203,12 @@ def read_image(file: BinaryIO, domain: Domain, max_pixels: int | None = None, al
         ids = from_pil(opened.image)
         return LoadedImage(ids, None, opened.exif, [*opened.notes, *_ids_note(ids, domain)])
     mode = "RGB" if domain.channels == 3 else "L"
-    levels = _levels(file, domain.channels) if all_levels and opened.notes == [REDUCED] and not opened.alpha else None
-    notes = [*([] if levels is not None else opened.notes), *_mode_note(opened.mode, mode)]
-    return LoadedImage(from_pil(opened.image.convert(mode)), opened.alpha, opened.exif, notes, levels)
+    levels = _levels(file, domain.channels) if all_levels and opened.plain and REDUCED in opened.notes else None
+    notes = [*opened.notes, *_mode_note(opened.mode, mode)]
+    if levels is not None:
+        notes.remove(REDUCED)
+    alpha = opened.alpha if levels is None else None
+    return LoadedImage(from_pil(opened.image.convert(mode)), alpha, opened.exif, notes, levels)
 
 
 def _levels(file: BinaryIO, channels: int) -> Tensor | None:

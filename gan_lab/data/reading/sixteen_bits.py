@@ -17,7 +17,7 @@ LUMA = (0.299, 0.587, 0.114)
 def sixteen_bits(data: bytes, image: Image.Image, channels: int) -> Tensor | None:
     """Returns the levels of an image, int32 (channels, H, W) in [0, 65535]; None for what cannot be read so.
 
-    Grey images can be read, and colours of PNG files, if they are opaque.
+    Grey images can be read, and colours of PNG files. Transparency is left out.
 
     Args:
         data: the file.
@@ -30,9 +30,9 @@ def sixteen_bits(data: bytes, image: Image.Image, channels: int) -> Tensor | Non
         with warnings.catch_warnings():  # bytes are not writable, and nothing writes to them
             warnings.simplefilter("ignore")
             decoded = decode_png(torch.frombuffer(data, dtype=torch.uint8), ImageReadMode.UNCHANGED)
-        if decoded.dtype != torch.uint16 or len(decoded) not in (1, 3):
+        if decoded.dtype != torch.uint16:
             return None
-        levels = decoded.to(torch.int32)
+        levels = decoded[: len(decoded) - (len(decoded) + 1) % 2].to(torch.int32)  # without alpha, which is opaque
     else:
         return None
     if channels == 1 and len(levels) == 3:

@@ -47,7 +47,7 @@ class DomainFolders:
         root: a folder or zip that has both in a known layout; or None.
         a, b: two folders or zips instead, relative to the root if there is one; or one image, which is then tested on
             as well.
-        test_a, test_b: the folders or zips of their test splits.
+        test_a, test_b: those of their test splits.
         keys: the keys of a and b, for messages.
     """
 
@@ -83,16 +83,17 @@ class DomainFolders:
         return list_images(Path(self.root).expanduser())
 
     def _named(self, side: str, path: str, test: str | None) -> dict[str, list[Entry]]:
-        folder = Path(self.root or "").expanduser()
-        picture = folder / Path(path).expanduser()
-        if is_image(picture.name) and picture.is_file():
-            one = [Entry((picture.name,), str(picture))]
-            return {"train": one, "test": one}
-        entries = strip_common_folders(list_images(picture, f"data.{self.keys[side]}"))
+        entries, is_one = self._entries(path, self.keys[side])
         if test is None:
-            return split_entries(entries)
-        test_entries = list_images(folder / Path(test).expanduser(), f"data.test_{self.keys[side]}")
-        return {"train": entries, "test": strip_common_folders(test_entries)}
+            return {"train": entries, "test": entries} if is_one else split_entries(entries)
+        return {"train": entries, "test": self._entries(test, f"test_{self.keys[side]}")[0]}
+
+    def _entries(self, path: str, key: str) -> tuple[list[Entry], bool]:
+        """Returns the images of a folder or zip, or one image, and whether it is one."""
+        place = Path(self.root or "").expanduser() / Path(path).expanduser()
+        if is_image(place.name) and place.is_file():
+            return [Entry((place.name,), str(place))], True
+        return strip_common_folders(list_images(place, f"data.{key}")), False
 
 
 def _find_layout(entries: list[Entry], layouts: Sequence[tuple[str, str]]) -> Groups | None:

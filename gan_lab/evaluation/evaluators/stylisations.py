@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from gan_lab.common.capabilities import Stylizes, TwoDomains
-from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Record
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
 from gan_lab.evaluation.metrics.stylisation import SPLIT
@@ -19,15 +18,13 @@ class StylisationEvaluator(Evaluator[Stylizes, TwoDomains]):
     def evaluate(self, model: Stylizes) -> EvaluationResult:
         """Computes the metrics of the model's present weights (collective)."""
         found, described, failed = self.evaluate_model_metrics(model, {"max_n": self.n})
+        counts = next((each for each in described.values() if "pictures" in each), {"n": 0, "pictures": 0})
         data = {side: self.data.sides[side].describe() for side in ("a", "b")}
         protocol = {
-            "images": self._count("a"), "pictures": self._count("b"), "split": SPLIT, "seed": self.seed,
+            "images": counts["n"], "pictures": counts["pictures"], "split": SPLIT, "seed": self.seed,
             "precision": "fp32", "metrics": self.metric_protocol(described), **environment_info(model, data, []),
         }  # fmt: skip
         return EvaluationResult(scalars_of(found), curves_of(found), protocol, failed)
-
-    def _count(self, side: str) -> int:
-        return capped_count(self.data.sides[side], SPLIT, self.n)
 
     def sheet(self, model: Stylizes) -> Sheet:
         """Returns test photographs in the style of test pictures."""

@@ -16,7 +16,13 @@ FILE = "vgg19-dcbb9e9d.pth"
 """torchvision's file; its name ends with the first digits of its SHA-256."""
 
 
-def general(taps: Sequence[Natural] = (0, 1, 2, 3)) -> nn.Module:
+class GeneralMaps(EfficientNetLite):
+    """The network of our extractor ``general``, under whose name protocols list it if a model learns from it."""
+
+    name = "general"
+
+
+def general(taps: Sequence[Natural] = (0, 1, 2, 3)) -> GeneralMaps:
     """Returns EfficientNet-Lite0, trained on ImageNet, which is part of the package.
 
     Args:
@@ -25,16 +31,16 @@ def general(taps: Sequence[Natural] = (0, 1, 2, 3)) -> nn.Module:
     Raises:
         UserError: for other stages.
     """
-    if not taps or not all(0 <= tap <= 5 for tap in taps) or list(taps) != sorted(set(taps)):
-        raise UserError(f"features.taps={list(taps)} is not valid: give ascending stages from 0 to 5.")
     _, state, _ = read_packaged("general")
-    network = EfficientNetLite(taps)
+    network = GeneralMaps(taps)
     network.load_state_dict({name: state[name] for name in network.state_dict()})
     return network.requires_grad_(False).eval()
 
 
 class ColourMaps(nn.Module):
     """The stem and blocks of our classifier of CIFAR-10's classes, which is part of the package."""
+
+    name = "colour"
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +63,7 @@ def vgg19(weights: str | None = None, taps: Sequence[Natural] = (1, 6, 11, 20, 2
     network = VGG(taps)
     path = Path(weights or Path(torch.hub.get_dir()) / "checkpoints" / FILE).expanduser()
     if not path.is_file():
-        raise UserError(f"There is no {path}: give features.weights the path of torchvision's {FILE}.")
+        raise UserError(f"There is no {path} for VGG-19: give weights= the path of torchvision's {FILE}.")
     if not sha256(path).startswith(FILE.split("-")[1].removesuffix(".pth")):
         raise UserError(f"{path} is not torchvision's {FILE}: put that file there.")
     state = torch.load(path, map_location="cpu", weights_only=True)

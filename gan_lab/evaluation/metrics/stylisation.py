@@ -18,7 +18,7 @@ from gan_lab.evaluation.features.maps import general
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
 from gan_lab.inference.stylist import resized
-from gan_lab.inference.stylists import stylised
+from gan_lab.inference.trained_style import stylised
 from gan_lab.losses.style import content_loss, gram, style_loss
 
 SPLIT = "test"
@@ -37,16 +37,17 @@ class Stylisation(ModelMetric[Stylizes, TwoDomains]):
 
     Args:
         n: the number of photographs, evenly spaced over the test split.
+        max_n: the evaluation's maximal number of images; None for no maximum.
 
     Raises:
         UserError: if n is below 1.
     """
 
-    def __init__(self, n: PositiveInt = 200) -> None:
+    def __init__(self, n: PositiveInt = 200, max_n: PositiveInt | None = None) -> None:
         super().__init__()
         if n < 1:
             raise UserError(f"n={n} is not valid for stylisations: give at least 1 image.")
-        self.n, self.network = n, general()
+        self.n, self.network = n if max_n is None else min(n, max_n), general()
         self.table: FeatureTable | None = None
 
     def applies_to(self, model: object, data: object) -> bool:

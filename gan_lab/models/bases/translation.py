@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import at_inference, full_precision
-from gan_lab.common.types import RandomStream
+from gan_lab.common.types import RandomStream, Stateful
 from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.networks.layers import Dropout
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
@@ -67,6 +67,9 @@ class TranslationModule(AlternatingModule):
     def after_step(self, phase: str) -> None:
         if phase == "discriminator":
             self.objective.project(*self.trainable(phase))
+
+    def extra_state(self) -> Mapping[str, Stateful]:
+        return self.objective.extra_state()
 
     def augmented(self, discriminator: Callable[[Tensor], Tensor], noise: RandomStream) -> Callable[[Tensor], Tensor]:
         """Returns a function from images (N, C, H, W) to a discriminator's logits of them after the augmentations."""

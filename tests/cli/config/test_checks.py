@@ -100,3 +100,24 @@ def test_only_what_depends_on_the_machine_changes():
     validate(config)
     changed = {key for key in config if OmegaConf.to_container(config)[key] != OmegaConf.to_container(before)[key]}
     assert changed == {"precision", "trainer"} and config.trainer.strategy == "ddp_find_unused_parameters_true"
+
+
+@pytest.mark.parametrize(
+    ("case", "key"),
+    [
+        (["model=fast_style", "data.domains.a.channels=1"], "data.domains.a.channels=3"),
+        (["model=adain", "data.domains.b.channels=1"], "data.domains.b.channels=3"),
+        (["model=cartoon", "data.domains.a.labels=8"], "data.domains.a.channels=3, and no labels"),
+        (["model=colorize", "data.channels=1"], r"data\.channels=3"),
+    ],
+)
+def test_models_of_images_in_colour_refuse_others(case, key):
+    data = ["data=fake_unpaired"] if "domains" in case[1] else []
+    with pytest.raises(UserError, match=f"takes images in colour: give {key}"):
+        validate(compose([case[0], *data, case[1]]))
+
+
+def test_an_encoder_and_a_decoder_of_other_widths_are_refused():
+    config = resolve(compose(["model=adain", "data=fake_unpaired", "encoder.widths=[1,2,3,4]"]))
+    with pytest.raises(UserError, match=r"The encoder has \[16, 24, 40, 80\] maps, the decoder takes \[1, 2, 3, 4\]"):
+        instantiate(config["model"])

@@ -51,8 +51,11 @@ def test_photograph_i_takes_picture_i_over_and_over():
 
 
 def test_the_evaluator_states_what_was_compared():
-    evaluator = select_evaluator(Model(lambda photo, picture: photo), data(), n=4, metrics={"it": Stylisation})
-    result = evaluator.evaluate(Model(lambda photo, picture: photo))
+    taken = []
+    model = Model(lambda photo, picture: taken.append(photo) or photo)
+    evaluator = select_evaluator(model, data(), n=4, metrics={"it": Stylisation})
+    result = evaluator.evaluate(model)
+    assert len(taken) == 4
     assert evaluator.comparison_text(result.protocol) == "4 test photographs in the style of 3 pictures"
     assert result.protocol["metrics"]["it"]["pictures"] == 3 and next(iter(result.metrics)) == "stylisation"
     assert evaluator.sheet(Model(lambda photo, picture: picture)).image.shape[0] == 3

@@ -26,7 +26,7 @@ class TrainedStylist(Stylist):
         UserError: for styles that the model does not take, or if it lacks them.
     """
 
-    largest = 4096 * 4096
+    largest = 2048 * 2048
 
     def __init__(
         self,

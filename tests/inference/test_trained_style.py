@@ -6,7 +6,7 @@ from torch import nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.inference.stylist import StyleOptions, luminance
-from gan_lab.inference.stylists import TrainedStylist, stylised
+from gan_lab.inference.trained_style import TrainedStylist, stylised
 from gan_lab.models.adain import AdaIN
 from gan_lab.networks.adain import Decoder, adain
 from gan_lab.networks.random_filters import RandomFilters
