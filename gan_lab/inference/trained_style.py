@@ -47,9 +47,10 @@ class TrainedStylist(Stylist):
         self.model, self.strength = model, strength
 
     def _stylised(self, content: Tensor, styles: Sequence[Tensor], masks: Tensor | None, watch: Watch | None) -> Tensor:
-        alike = torch.ones(len(styles), 1, 1, 1, device=self.device)
-        shares = torch.tensor(self.weights, device=self.device).view(-1, 1, 1, 1) * (alike if masks is None else masks)
-        shares = shares / shares.sum(0).clamp(min=1e-6) if masks is not None else shares
+        shares = torch.tensor(self.weights, device=self.device).view(-1, 1, 1, 1)
+        if masks is not None:
+            shares = shares * masks
+            shares = shares / shares.sum(0).clamp(min=1e-6)
         pictures = self.sized(styles, content)
         return stylised(self.model, content, pictures, [share[None] for share in shares], self.strength)
 

@@ -44,7 +44,7 @@ class AdaIN(AlternatingModule):
         decoder: nn.Module,
         optimizer: MakeOptimizer,
         content: NonNegative = 1.0,
-        style: NonNegative = 1.0,
+        style: NonNegative = 10.0,
         smoothness: NonNegative = 0.0,
         engine: EngineOptions | None = None,
     ) -> None:

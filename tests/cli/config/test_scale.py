@@ -108,7 +108,7 @@ def test_recipes_sweeps_and_smoke_tests_keep_theirs(tmp_path):
 
 
 def test_300_photographs_of_400_px(monkeypatch):
-    facts = Facts(True, 270, 270, Formats(Counter({(400, 300): 300})))
+    facts = Facts(True, 270, Formats(Counter({(400, 300): 300})))
     config, found = scaled(monkeypatch, facts, "model=dcgan", "data=folder", "data.root=x")
     assert (config.scale.name, config.batch_size, config.image_size) == ("laptop", 32, 64)
     assert dict(config.budget) == {"images": 300_000, "epochs": None, "minutes": 30}
@@ -123,7 +123,7 @@ def test_2000_grey_pictures_of_48_px_in_seven_classes(tmp_path):
     config = used("model=cgan", "data=folder", f"data.root={write(tmp_path / 'in', 140, (48, 48), 'L', 7)}")
     assert (config["data"]["size"], config["data"]["channels"], config["data"]["classes"]) == (48, 1, 7)
     assert config["scale"]["name"] == "laptop" and not config["model"]["augment"]["diff"]["cutout"]
-    facts = Facts(True, 1800, 1800, Formats(Counter({(48, 48): 2000}), 2000), 7)
+    facts = Facts(True, 1800, Formats(Counter({(48, 48): 2000}), 2000), 7)
     found = Scaled("laptop", "auto", facts)
     assert "2,000 images (grey, 48×48 px, 7 classes)" in scale_lines(OmegaConf.create(config), found)[0]
 
@@ -139,7 +139,7 @@ def test_a_single_picture_to_train_on_is_refused(tmp_path):
 
 
 def test_50000_pictures_need_no_augmentation(monkeypatch):
-    facts = Facts(True, 50_000, 50_000, Formats(Counter({(256, 256): 50_000})))
+    facts = Facts(True, 50_000, Formats(Counter({(256, 256): 50_000})))
     config, _ = scaled(monkeypatch, facts, "model=dcgan", "data=folder", "data.root=x")
     assert config.budget.images == 25 * 50_000 and not config.model.augment
 
@@ -153,7 +153,7 @@ def test_photographs_of_4000_px_are_reduced(tmp_path):
 
 def test_a_graphics_card_gets_the_papers_sizes_and_enough_images(monkeypatch):
     monkeypatch.setattr(scale, "has_gpu", lambda _: True)
-    facts = Facts(True, 270, 270, Formats(Counter({(400, 400): 300})))
+    facts = Facts(True, 270, Formats(Counter({(400, 400): 300})))
     config, _ = scaled(monkeypatch, facts, "model=dcgan", "data=folder", "data.root=x")
     assert (config.scale.name, config.batch_size, config.model.generator.base) == ("gpu", 64, 64)
     assert dict(config.budget) == {"images": 3_000_000, "epochs": None, "minutes": 1440}
