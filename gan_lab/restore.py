@@ -12,7 +12,7 @@ from gan_lab.cli.command import command
 from gan_lab.cli.requests import InferenceRequest
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
-from gan_lab.common.bounds import PositiveInt
+from gan_lab.common.bounds import Bounds, PositiveInt
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
 from gan_lab.inference.packaged import RestorerName, packaged
@@ -29,6 +29,7 @@ class RestoreRequest(InferenceRequest):
     overwrite: bool
     max_pixels: PositiveInt
     tile: Literal["auto"] | PositiveInt | None
+    factor: Annotated[float, Bounds(1, 16)] | None
 
     @classmethod
     def checked(cls, values: Mapping[str, Any]) -> Self:
@@ -97,7 +98,7 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
     mask = None if request.mask is None else mask_of(request.mask)
     files, others = plan(request.input, request.output, domain)
     job = RestorationJob(
-        request.overwrite, request.compression, PhotoRestorer(model, request.tile), domain, mask,
+        request.overwrite, request.compression, PhotoRestorer(model, request.tile, request.factor), domain, mask,
         request.mask == "alpha", request.max_pixels, page,
     )  # fmt: skip
     make_folder(folder_of(request.output))

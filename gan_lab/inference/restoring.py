@@ -1,15 +1,20 @@
 """Restoration of images of any size, for models with the capability ``Repairs``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.common.bounds import Bounds
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import from_levels, reflect_pad, round_up, to_levels
 from gan_lab.common.progress import track
 from gan_lab.inference.filling import enlarged, shrunk, windows
+
+Enlargement = Annotated[float, Bounds(1, 16)]
 
 TILE = 768
 """Side of the tiles, in pixels of the damaged image: larger ones take more memory, smaller ones more time."""
@@ -23,15 +28,19 @@ class PhotoRestorer:
     Args:
         model: the model, on the device that is to compute.
         tile: side of the tiles in pixels; "auto" tiles large images, None tiles none.
+        factor: sides of the result in sides of the image, 1 to 16, for models that enlarge: they are applied as often
+            as it takes, and what is too large is reduced by bicubic interpolation. None takes the model's factor.
 
     Raises:
-        UserError: for another value of ``tile``.
+        UserError: for another value of ``tile``, and for a factor of a model that keeps the size.
     """
 
-    def __init__(self, model: Repairs, tile: int | str | None = "auto") -> None:
+    def __init__(self, model: Repairs, tile: int | str | None = "auto", factor: Enlargement | None = None) -> None:
+        if factor is not None and model.factor == 1:
+            raise UserError("This model keeps the size of images: leave out factor=, or take one that enlarges.")
         if tile not in ("auto", None) and (not isinstance(tile, int) or tile < 1):
             raise UserError(f"tile={tile} is not valid: give auto, null, or a number of pixels such as 512.")
-        self.model, self.tile = model, tile
+        self.model, self.tile, self.enlargement = model, tile, factor
         self.device = torch.device(getattr(model, "device", "cpu"))
 
     @torch.no_grad()
@@ -53,6 +62,14 @@ class PhotoRestorer:
             raise UserError(f"The mask has {sizes[0]} px and the image {sizes[1]}: give a mask of the image's size.")
         if known is not None and self.model.receptive_radius is None:
             return self._fill(pixels, known)
+        wanted = [max(1, round((self.enlargement or self.model.factor) * side)) for side in pixels.shape[1:]]
+        result = self._whole(pixels, known)
+        while any(side < least for side, least in zip(result.shape[1:], wanted, strict=True)):
+            result = self._whole(result, None)
+        return result if list(result.shape[1:]) == wanted else reduced(result, wanted)
+
+    def _whole(self, pixels: Tensor, known: Tensor | None) -> Tensor:
+        """Returns a restored image (C, factor · H, factor · W)."""
         height, width = pixels.shape[1:]
         size = self._padded(height), self._padded(width)
         padded = reflect_pad(pixels, size)
@@ -107,3 +124,9 @@ class PhotoRestorer:
             factor * (left - before) : factor * (right - before),
         ]
         result[:, factor * top : factor * bottom, factor * left : factor * right] = inner
+
+
+def reduced(pixels: Tensor, size: Sequence[int]) -> Tensor:
+    """Returns an image (C, H, W) in a smaller size (h, w), with as many levels."""
+    smaller = F.interpolate(from_levels(pixels[None]), tuple(size), mode="bicubic", antialias=True)
+    return to_levels(smaller, pixels.dtype)[0]

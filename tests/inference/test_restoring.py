@@ -9,7 +9,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.data.reading.images import LoadedImage
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.masks import mask_of
-from gan_lab.inference.restoring import PhotoRestorer
+from gan_lab.inference.restoring import PhotoRestorer, reduced
 from gan_lab.models.restoration import Restorer
 from gan_lab.networks.colorize import Colorizer
 from gan_lab.networks.denoising import Denoiser
@@ -49,6 +49,20 @@ def test_tiles_give_what_the_whole_image_gives(made):
         assert (beyond(pixels).int() - whole).abs().max() > 1, "without what lies around it, a tile is another"
     finally:
         type(made).receptive_radius = known_radius
+
+
+@pytest.mark.parametrize("scale", [1.5, 2, 3, 4.5])
+def test_a_model_that_enlarges_is_applied_as_often_as_a_scale_takes(scale):
+    made, pixels = model(SRResNet(3, 2, 8, 1), factor=2), noise(3, 14, 10)
+    found = PhotoRestorer(made, factor=scale)(pixels)
+    assert found.shape == (3, round(14 * scale), round(10 * scale)) and found.dtype == torch.uint8
+    once = PhotoRestorer(made)(pixels)
+    if scale == 2:
+        assert torch.equal(found, once)
+    if scale == 3:
+        assert torch.equal(found, reduced(PhotoRestorer(made)(once), (42, 30)))
+    with pytest.raises(UserError, match="keeps the size of images: leave out factor="):
+        PhotoRestorer(model(Denoiser(3, 4, 1)), factor=scale)
 
 
 def test_known_pixels_come_back_bit_for_bit():
