@@ -107,6 +107,18 @@ def laptop(runs: Records) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def styles(runs: Records) -> list[str]:
+    """Returns one row for each model that gives photographs a style."""
+    header = ["result", "style left", "content lost", "sum", "photographs / pictures", "images", "minutes", "images/s"]
+    lines = []
+    for name, run in runs.items():
+        found, counts = values(run), protocol(run)
+        cells = [f"{found[key]:.2f}" for key in ("style_left", "content_lost")]
+        cells += [f"**{found['stylisation']:.2f}**", f"{counts['images']:,} / {counts['pictures']:,}", images_seen(run)]
+        lines.append(line(name, *cells, minutes(run), f"{run['throughput']['images_per_second']:,.0f}"))
+    return [*heading(header), *lines, ""]
+
+
 def is_laptop(name: str) -> bool:
     """Returns whether a run of this name was made with ``scale=laptop``."""
     return name.startswith("laptop_")
