@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.common.bounds import Natural
 from gan_lab.common.errors import UserError
 
 
@@ -77,7 +78,7 @@ class EfficientNetLite(nn.Module):
         UserError: for numbers that are no stages.
     """
 
-    def __init__(self, taps: Sequence[int] = (4, 5), stages: Sequence[Stage] = LITE0) -> None:
+    def __init__(self, taps: Sequence[Natural] = (4, 5), stages: Sequence[Stage] = LITE0) -> None:
         super().__init__()
         if not taps or not all(0 <= tap < len(stages) for tap in taps) or list(taps) != sorted(set(taps)):
             last = len(stages) - 1

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_png
 
 from gan_lab.common.png import SIGNATURE
 
@@ -27,6 +26,8 @@ def sixteen_bits(data: bytes, image: Image.Image, channels: int) -> Tensor | Non
     if image.mode.startswith("I;16"):
         levels = torch.from_numpy(np.asarray(image).astype(np.int32))[None]
     elif data.startswith(SIGNATURE):
+        from torchvision.io import ImageReadMode, decode_png  # torchvision is slow to import
+
         with warnings.catch_warnings():  # bytes are not writable, and nothing writes to them
             warnings.simplefilter("ignore")
             decoded = decode_png(torch.frombuffer(data, dtype=torch.uint8), ImageReadMode.UNCHANGED)
