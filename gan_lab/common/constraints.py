@@ -31,18 +31,15 @@ def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def check_colour(data: Mapping[str, Any]) -> None:
-    """Checks that images of a data set, or of both its domains, are in colour.
-
-    Args:
-        data: the data's configuration, resolved.
+def check_colour(data: Mapping[str, Any], **_: object) -> None:
+    """Checks that images of a data set, or of both its domains, are in colour; see ``ChecksData``.
 
     Raises:
         UserError: for grey images and label maps.
     """
-    for key, domain in {f"domains.{side}.": each for side, each in (data.get("domains") or {"": data}).items()}.items():
-        key = key if "domains" in data else ""
-        if domain.get("channels", 3) != 3 or domain.get("labels"):
+    parts = {f"domains.{side}.": each for side, each in data["domains"].items()} if "domains" in data else {"": data}
+    for key, part in parts.items():
+        if part.get("channels", 3) != 3 or part.get("labels"):
             raise UserError(f"This model takes images in colour: give data.{key}channels=3, and no labels.")
 
 

@@ -1,7 +1,6 @@
 """Arbitrary style transfer by adaptive instance normalisation (Huang and Belongie 2017)."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from gan_lab.common.constraints import check_colour
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.style import content_loss, moments, style_loss, total_variation
+from gan_lab.models.bases.translation import eval_mode
 from gan_lab.networks.adain import adain
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.options import EngineOptions
@@ -36,6 +36,7 @@ class AdaIN(AlternatingModule):
 
     any_style = True
     multiple = 1
+    check_data = staticmethod(check_colour)
 
     def __init__(
         self,
@@ -59,15 +60,6 @@ class AdaIN(AlternatingModule):
         """Loads the encoder's weights before the first iteration."""
         if self.iteration == 0 and self.trained is not None:
             self.encoder.load_state_dict(self.trained().state_dict())
-
-    @staticmethod
-    def check_data(data: Mapping[str, Any], **_: object) -> None:
-        """Checks that both domains are images in colour, see ``ChecksData``.
-
-        Raises:
-            UserError: if they are not.
-        """
-        check_colour(data)
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("decoder", self.losses)]
@@ -109,7 +101,8 @@ class AdaIN(AlternatingModule):
         if not styles:
             raise UserError("This model takes the style of any picture: give style=, one or several.")
         alike = torch.full((1, 1, 1, 1), 1 / len(styles))
-        with self.inference_mode():
+        decoder = self.averaged("decoder")
+        with self.inference_mode(), eval_mode(self.encoder), eval_mode(decoder):
             content = [maps.float() for maps in self.encoder(image.to(self.device))]
             maps = [each.clone() for each in content]
             for style, share in zip(styles, shares or [alike] * len(styles), strict=True):
@@ -117,7 +110,7 @@ class AdaIN(AlternatingModule):
                 for mixed, own, other in zip(maps, content, normalised(content, targets), strict=True):
                     there = adaptive_avg_pool2d(share.to(self.device), own.shape[2:])  # type: ignore[arg-type]
                     mixed += strength * there * (other - own)
-            stylised: Tensor = self.averaged("decoder")(maps, image.shape[2:])
+            stylised: Tensor = decoder(maps, image.shape[2:])
             return stylised.float().clamp(-1, 1)
 
 

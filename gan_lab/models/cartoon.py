@@ -10,6 +10,7 @@ from gan_lab.common.bounds import NonNegative, Probability
 from gan_lab.common.constraints import check_colour
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.edges import with_smooth_edges
+from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.training.alternating import MakeOptimizer
@@ -39,6 +40,7 @@ class CartoonGAN(TranslationModule):
     """
 
     shares_graph = "generator"
+    check_data = staticmethod(check_colour)
     a2b: nn.Module
     discriminator: nn.Module
 
@@ -62,17 +64,7 @@ class CartoonGAN(TranslationModule):
             {"a2b": generator}, {"discriminator": discriminator}, domains, objective, g_optimizer, d_optimizer,
             dropout_at_test, batch_statistics_at_test, engine, augment,
         )  # fmt: skip
-        self.make_features, self.content, self.discriminator_begin = features, content, discriminator_begin
-        self.features: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
-
-    @staticmethod
-    def check_data(data: Mapping[str, Any], **_: object) -> None:
-        """Checks that both domains are images in colour, see ``ChecksData``.
-
-        Raises:
-            UserError: if they are not.
-        """
-        check_colour(data)
+        self.features, self.content, self.discriminator_begin = FixedNetwork(features), content, discriminator_begin
 
     def phases(self) -> Sequence[Phase]:
         return [
@@ -101,9 +93,7 @@ class CartoonGAN(TranslationModule):
         return Losses(terms)
 
     def _last_maps(self, images: Tensor) -> Tensor:
-        if not self.features:
-            self.features.append(self.make_features().to(images.device).requires_grad_(False).eval())
-        maps: Sequence[Tensor] = self.features[0](images)
+        maps: Sequence[Tensor] = self.features(images)
         return maps[-1].float()
 
     def discriminate(self, images: Tensor) -> Tensor:

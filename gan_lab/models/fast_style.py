@@ -1,7 +1,6 @@
 """Fast style transfer (Johnson et al. 2016): a network learns the style of one picture, or of a set of pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import NonNegative
 from gan_lab.common.constraints import check_colour
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
+from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.style import content_loss, gram, style_loss, total_variation
 from gan_lab.models.bases.translation import eval_mode
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
@@ -28,6 +28,7 @@ class FastStyle(AlternatingModule):
     """
 
     any_style = False
+    check_data = staticmethod(check_colour)
 
     def __init__(
         self,
@@ -40,18 +41,8 @@ class FastStyle(AlternatingModule):
         engine: EngineOptions | None = None,
     ) -> None:
         super().__init__({"generator": optimizer}, engine, {"generator": generator})
-        self.generator, self.make_features = generator, features
-        self.features: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
+        self.generator, self.features = generator, FixedNetwork(features)
         self.content, self.style, self.smoothness = content, style, smoothness
-
-    @staticmethod
-    def check_data(data: Mapping[str, Any], **_: object) -> None:
-        """Checks that both domains are images in colour, see ``ChecksData``.
-
-        Raises:
-            UserError: if they are not.
-        """
-        check_colour(data)
 
     def phases(self) -> Sequence[Phase]:
         return [Phase("generator", self.losses)]
@@ -61,9 +52,9 @@ class FastStyle(AlternatingModule):
 
     def losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         stylised = self.generator(batch["a"])
-        maps = self._maps(stylised)
+        maps = self.features(stylised)
         with torch.no_grad():
-            wanted, styles = self._maps(batch["a"]), self._maps(batch["b"])
+            wanted, styles = self.features(batch["a"]), self.features(batch["b"])
         with torch.autocast(stylised.device.type, enabled=False):
             targets = [gram(each.float()) for each in styles]
             style = style_loss([gram(each.float()) for each in maps], targets)
@@ -71,12 +62,6 @@ class FastStyle(AlternatingModule):
             smoothness = total_variation(stylised.float())
         terms = {"content": self.content * content, "style": self.style * style}
         return Losses({**terms, "smoothness": self.smoothness * smoothness})
-
-    def _maps(self, images: Tensor) -> Sequence[Tensor]:
-        if not self.features:
-            self.features.append(self.make_features().to(images.device).requires_grad_(False).eval())
-        maps: Sequence[Tensor] = self.features[0](images)
-        return maps
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.generator]

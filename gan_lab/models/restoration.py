@@ -13,6 +13,7 @@ from torch.nn.functional import l1_loss, mse_loss
 from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
+from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.options import EngineOptions
@@ -72,8 +73,8 @@ class Restorer(AlternatingModule):
         critic = {} if d_optimizer is None else {"discriminator": d_optimizer}
         super().__init__({"restorer": optimizer, **critic}, engine, {"network": network})
         self.network, self.channels, self.factor, self.masks, self.l1 = network, channels, factor, masks, l1
-        self.make_perceptual_loss, self.perceptual_weight = perceptual, perceptual_weight
-        self.perceptual_loss: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
+        self.perceptual_loss = None if perceptual is None else FixedNetwork(perceptual)
+        self.perceptual_weight = perceptual_weight
         self.discriminator, self.objective, self.adversarial = discriminator, objective, adversarial
         self.feature_matching, self.discriminator_begin = feature_matching, discriminator_begin
         if objective is not None and discriminator is not None:
@@ -113,8 +114,9 @@ class Restorer(AlternatingModule):
         terms = {"l1": self.l1 * l1_loss(restored, clean)}
         if self.progress < self.discriminator_begin:
             return Losses(terms)
-        if self.make_perceptual_loss is not None:
-            terms["perceptual"] = self.perceptual_weight * self._perceptual(restored, clean)
+        if self.perceptual_loss is not None:
+            with torch.autocast(clean.device.type, enabled=False):
+                terms["perceptual"] = self.perceptual_weight * self.perceptual_loss(restored, clean).mean()
         if self.objective is not None and self.feature_matching:
             terms |= self._matched(self.objective, restored, clean)
         elif self.objective is not None:
@@ -134,14 +136,6 @@ class Restorer(AlternatingModule):
             "adversarial": self.adversarial * objective.g(lambda images: logits[id(images)], restored, clean),
             "feature_matching": self.feature_matching * distance,
         }
-
-    def _perceptual(self, restored: Tensor, clean: Tensor) -> Tensor:
-        assert self.make_perceptual_loss is not None
-        if not self.perceptual_loss:
-            self.perceptual_loss.append(self.make_perceptual_loss().to(clean.device))
-        with torch.autocast(clean.device.type, enabled=False):
-            distance: Tensor = self.perceptual_loss[0](restored, clean).mean()
-        return distance
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the discriminator's losses."""

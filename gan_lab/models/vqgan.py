@@ -11,6 +11,7 @@ from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
+from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks.quantizer import Quantizer
@@ -68,8 +69,7 @@ class VQGAN(VQVAE):
             raise UserError(f"discriminator_begin={discriminator_begin} is not valid: give a share below prior_begin.")
         self.discriminator, self.objective = discriminator, objective
         self.objective.check({"discriminator": discriminator})
-        self.make_perceptual_loss, self.perceptual_weight = perceptual, perceptual_weight
-        self.perceptual_loss: list[nn.Module] = []  # in a list, so that its fixed weights are not part of the model
+        self.perceptual_loss, self.perceptual_weight = FixedNetwork(perceptual), perceptual_weight
         self.adversarial, self.discriminator_begin = adversarial, discriminator_begin
 
     def phases(self) -> Sequence[Phase]:
@@ -91,10 +91,8 @@ class VQGAN(VQVAE):
 
     def reconstruction_losses(self, images: Tensor, reconstructed: Tensor) -> dict[str, Tensor]:
         """Returns L1 and the perceptual loss of reconstructions (N, C, H, W) of images (N, C, H, W)."""
-        if not self.perceptual_loss:
-            self.perceptual_loss.append(self.make_perceptual_loss().to(images.device))
         with torch.autocast(images.device.type, enabled=False):
-            perceptual = self.perceptual_loss[0](images, reconstructed.float()).mean()
+            perceptual = self.perceptual_loss(images, reconstructed.float()).mean()
         l1 = l1_loss(reconstructed.float(), images)
         return {"reconstruction": l1, "perceptual": self.perceptual_weight * perceptual}
 

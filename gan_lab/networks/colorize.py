@@ -1,8 +1,5 @@
 """Colours for grey photographs: the lightness stays, and a network finds the colours, in CIE Lab."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,6 +34,7 @@ class Colorizer(nn.Module):
 
     multiple = 4
     receptive_radius = None
+    check_data = staticmethod(check_colour)
 
     def __init__(
         self, filters: PositiveInt = 64, blocks: Natural = 6, lab: bool = True, largest: PositiveInt = 512
@@ -44,15 +42,6 @@ class Colorizer(nn.Module):
         super().__init__()
         self.network = Generator(1, 2 if lab else 3, filters, blocks, upsample="resize")
         self.lab, self.largest = lab, largest
-
-    @staticmethod
-    def check_data(data: Mapping[str, Any], **_: object) -> None:
-        """Checks that the images are in colour, see ``ChecksData``.
-
-        Raises:
-            UserError: if they are not.
-        """
-        check_colour(data)
 
     def forward(self, image: Tensor) -> Tensor:
         size = image.shape[2:]

@@ -88,6 +88,6 @@ def test_the_discriminator_begins_late_and_the_perceptual_loss_is_no_part_of_the
     monkeypatch.setattr(type(model), "progress", 0.25)
     losses = model.losses(batch, model.shared_forward(batch, KeyedStream(0, "a")), KeyedStream(0, "b"))
     assert "adversarial" in losses.terms and losses.terms["perceptual"].requires_grad
-    (perceptual_loss,) = model.perceptual_loss
+    perceptual_loss = model.perceptual_loss.network
     assert isinstance(perceptual_loss, nn.Module)
     assert not any(isinstance(part, type(perceptual_loss)) for part in model.modules())

@@ -17,6 +17,9 @@ from gan_lab.data.reading.image_sets import TwoDomainSource
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import UInt8Array
 
+BATCH = 256
+"""Images at once, for metrics."""
+
 
 class OwnPairsDataModule(TranslationDataModule):
     """Damaged images "a" and clean ones "b", matched (``Damages`` and ``RealImages``, those of the clean images).
@@ -88,10 +91,10 @@ class OwnPairsDataModule(TranslationDataModule):
     # The clean images, as metrics see them.
 
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
-        """Yields crops from the middle of the clean images, uint8 (1, C, H, W)."""
+        """Yields crops from the middle of the clean images, uint8 (n, C, H, W)."""
         pixels = self.rendered(split, training=False)["b"].pixels
-        for row in range(len(pixels) if limit is None else min(limit, len(pixels))):
-            yield torch.from_numpy(self._middle(pixels[row], 1)[None])
+        for rows in torch.arange(len(pixels))[:limit].split(BATCH):
+            yield torch.from_numpy(np.stack([self._middle(pixels[row], 1) for row in rows.tolist()]))
 
     def fixed_damage(self, clean: Tensor, rows: Sequence[int]) -> DamagedImages:
         """Returns the images with these numbers in the test split, and the same without damage, (n, C, H, W)."""

@@ -1,5 +1,7 @@
 """The quality of stylised images: nearness to the style, and nearness to the photograph's content."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -60,7 +62,8 @@ class Stylisation(ModelMetric[Stylizes, TwoDomains]):
         """Measures this rank's share of the photographs."""
         photos, pictures = data.sides["a"], data.sides["b"]
         n, count = capped_count(photos, SPLIT, self.n), capped_count(pictures, SPLIT, PICTURES)
-        styles = [to_float(pixels) for _, pixels in evenly_spaced(pictures, SPLIT, count, 1)]
+        styles = [to_float(pixels).to(self.device) for _, pixels in evenly_spaced(pictures, SPLIT, count, 1)]
+        targets = [[gram(maps) for maps in self.network(style)] for style in styles]
         self.described = {
             "n": n, "pictures": count, "split": SPLIT, "network": "EfficientNet-Lite0",
             "sha256": read_packaged("general")[2],
@@ -70,16 +73,16 @@ class Stylisation(ModelMetric[Stylizes, TwoDomains]):
         shown = track(evenly_spaced(photos, SPLIT, n, 1), "stylisations", n, options.progress and rank == 0)
         for number, (row, pixels) in enumerate(in_rounds(shown, world)):
             if number % world == rank:
-                photo, style = to_float(pixels).to(self.device), styles[row % count].to(self.device)
-                self.table.update(self._losses(model, photo, style), torch.tensor([row], device=self.device))
+                photo, picture = to_float(pixels).to(self.device), row % count
+                losses = self._losses(model, photo, styles[picture], targets[picture])
+                self.table.update(losses, torch.tensor([row], device=self.device))
 
-    def _losses(self, model: Stylizes, photo: Tensor, style: Tensor) -> Tensor:
+    def _losses(self, model: Stylizes, photo: Tensor, style: Tensor, targets: Sequence[Tensor]) -> Tensor:
         """Returns the style loss of a stylised photograph and of the photograph, and the content loss of the stylised
         photograph and of the picture, (1, 4).
         """
         image = to_float(to_uint8(stylised(model, photo, [style]).to(self.device)))
-        maps, own, wanted = (self.network(each) for each in (image, photo, style))
-        targets = [gram(each) for each in wanted]
+        maps, own = self.network(image), self.network(photo)
         other = self.network(resized(style, (photo.shape[2], photo.shape[3])))
         styles = [style_loss([gram(each) for each in found], targets) for found in (maps, own)]
         contents = [content_loss(found[-CONTENT:], own[-CONTENT:]) for found in (maps, other)]
