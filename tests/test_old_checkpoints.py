@@ -71,6 +71,7 @@ LATER = (
     "adain",
     "cartoon",
     "colorize",
+    "context_encoder",
 )
 """Methods that no earlier version had."""
 

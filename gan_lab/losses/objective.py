@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d
 
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.deprecation import accept_old_attributes
@@ -109,7 +110,13 @@ class AdversarialObjective:
                 self.projection(network)
 
     def d(
-        self, discriminator: Discriminator, real: Tensor, fake: Tensor, noise: RandomStream, iteration: int = 0
+        self,
+        discriminator: Discriminator,
+        real: Tensor,
+        fake: Tensor,
+        noise: RandomStream,
+        iteration: int = 0,
+        copied: Tensor | None = None,
     ) -> Losses:
         """Returns the discriminator's losses: ``adversarial``, and the penalties that are due in the iteration.
 
@@ -119,16 +126,25 @@ class AdversarialObjective:
             fake: generated images (N, C, H', W').
             noise: random numbers of the turn.
             iteration: index of the iteration.
+            copied: 1 at pixels of the generated images that are real, (N, 1, H', W'). Patches of a discriminator of
+                patches that have no other pixel are trained as real ones, unless the loss is relativistic (Suvorov et
+                al. 2022, section 2.2).
 
         Raises:
             UserError: for a penalty between images of different sizes.
         """
         due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
         with uncompiled() if any(penalty.per_sample for penalty in due.values()) else contextlib.nullcontext():
-            return self._d(discriminator, real, fake, noise, due)
+            return self._d(discriminator, real, fake, noise, due, copied)
 
     def _d(
-        self, discriminator: Discriminator, real: Tensor, fake: Tensor, noise: RandomStream, due: Mapping[str, Penalty]
+        self,
+        discriminator: Discriminator,
+        real: Tensor,
+        fake: Tensor,
+        noise: RandomStream,
+        due: Mapping[str, Penalty],
+        copied: Tensor | None,
     ) -> Losses:
         points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
         if isinstance(discriminator, OfImages) and not points and self._joins(real, fake):
@@ -136,8 +152,9 @@ class AdversarialObjective:
         else:
             real, real_logits = _logits(discriminator, real, differentiable="real" in points)
             fake, fake_logits = _logits(discriminator, fake, differentiable="fake" in points)
-        terms = {"adversarial": self._d_loss(real_logits, fake_logits)}
         logits = {"real": real_logits, "fake": fake_logits}
+        fake_logits = fake_logits if copied is None else self._relabelled(fake_logits, copied)
+        terms = {"adversarial": self._d_loss(real_logits, fake_logits)}
         for name, penalty in due.items():
             if penalty.per_sample and not penalty.points and real.shape != fake.shape:
                 raise UserError(
@@ -169,6 +186,17 @@ class AdversarialObjective:
         real, fake = real.flatten(1), fake.flatten(1)
         one, other = real[:, :1].detach(), fake[:, :1].detach()
         return self.loss.d(real, other).mean() + self.loss.d(one, fake).mean() - self.loss.d(one, other).mean()
+
+    def _relabelled(self, logits: Tensor, copied: Tensor) -> Tensor:
+        """Returns logits of generated patches (N, 1, h, w), such that copied patches cost as much as real ones.
+
+        They are reflected about the threshold between real and generated: the loss of either is the other's mirror
+        image. Logits of whole images stay as they are.
+        """
+        if logits.ndim != 4 or self.loss.relativistic:
+            return logits
+        generated = adaptive_max_pool2d(1 - copied.float(), (logits.shape[2], logits.shape[3]))
+        return torch.where(generated > 0, logits, 2 * (self.loss.decision_threshold or 0.0) - logits)
 
     def _logs(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Returns mean logits, and the discriminator's accuracy if the loss has a decision threshold."""

@@ -1,10 +1,11 @@
 """Image restoration: noise, artefacts, low resolution and unknown pixels, by network, data and losses.
 
 SRResNet and SRGAN (Ledig et al. 2017), ESRGAN (Wang et al. 2018), FFDNet (Zhang et al. 2018), LaMa (Suvorov et al.
-2022).
+2022), context encoders (Pathak et al. 2016) with the networks of Iizuka et al. (2017).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,8 @@ class Restorer(AlternatingModule):
         l1: weight of the mean absolute error.
         perceptual: function that returns a distance of images, (a, b) → (N,); called once, when training begins.
         perceptual_weight: weight of that distance.
-        discriminator: clean or restored images → logits; None for no adversarial loss.
+        discriminator: clean or restored images → logits; None for no adversarial loss. One with ``takes_known`` also
+            takes ``known`` (N, 1, H, W).
         objective: adversarial loss and penalties of the discriminator, with n_critic = 1.
         d_optimizer: function from parameters to an optimizer.
         adversarial: weight of the restorer's adversarial loss.
@@ -115,12 +117,12 @@ class Restorer(AlternatingModule):
         if self.progress < self.discriminator_begin:
             return Losses(terms)
         if self.perceptual_loss is not None:
-            with torch.autocast(clean.device.type, enabled=False):
-                terms["perceptual"] = self.perceptual_weight * self.perceptual_loss(restored, clean).mean()
+            terms["perceptual"] = self.perceptual_weight * self.perceptual_loss(restored, clean).mean()
         if self.objective is not None and self.feature_matching:
             terms |= self._matched(self.objective, restored, clean)
         elif self.objective is not None:
-            terms["adversarial"] = self.adversarial * self.objective.g(self.discriminate, restored, clean)
+            discriminate = partial(self.discriminate, known=batch.get("known"))
+            terms["adversarial"] = self.adversarial * self.objective.g(discriminate, restored, clean)
         return Losses(terms)
 
     def _matched(self, objective: AdversarialObjective, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
@@ -138,14 +140,17 @@ class Restorer(AlternatingModule):
         }
 
     def d_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
-        """Returns the discriminator's losses."""
+        """Returns the discriminator's losses; patches of known pixels count as real ones."""
         assert self.objective is not None
-        return self.objective.d(self.discriminate, batch["image"], shared["restored"], noise, self.iteration)
+        clean, restored, known = batch["image"], shared["restored"], batch.get("known")
+        discriminate = partial(self.discriminate, known=known)
+        return self.objective.d(discriminate, clean, restored, noise, self.iteration, copied=known)
 
-    def discriminate(self, images: Tensor) -> Tensor:
-        """Returns logits, float32, given images (N, C, H, W)."""
+    def discriminate(self, images: Tensor, known: Tensor | None = None) -> Tensor:
+        """Returns logits, float32, given images (N, C, H, W) and the pixels (N, 1, H, W) that were known."""
         assert self.discriminator is not None
-        logits: Tensor = self.discriminator(images)
+        takes_known = getattr(self.discriminator, "takes_known", False)
+        logits: Tensor = self.discriminator(images, known) if takes_known else self.discriminator(images)
         return logits.float()
 
     def after_step(self, phase: str) -> None:

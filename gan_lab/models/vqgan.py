@@ -91,8 +91,7 @@ class VQGAN(VQVAE):
 
     def reconstruction_losses(self, images: Tensor, reconstructed: Tensor) -> dict[str, Tensor]:
         """Returns L1 and the perceptual loss of reconstructions (N, C, H, W) of images (N, C, H, W)."""
-        with torch.autocast(images.device.type, enabled=False):
-            perceptual = self.perceptual_loss(images, reconstructed.float()).mean()
+        perceptual = self.perceptual_loss(images, reconstructed.float()).mean()
         l1 = l1_loss(reconstructed.float(), images)
         return {"reconstruction": l1, "perceptual": self.perceptual_weight * perceptual}
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
+from gan_lab.networks.layers import upsampling
 
 Pair = tuple[Tensor, Tensor | None]
 """Local maps (N, L, H, W) and global ones (N, G, H, W), or None if there are none."""
@@ -105,9 +106,10 @@ class Generator(nn.Module):
         blocks: residual blocks; LaMa-Fourier has 9, the large network 18.
         share: of the maps that are global, in the blocks, below 1.
         most: the largest number of maps.
+        upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
 
     Raises:
-        ValueError: for a share of 1.
+        ValueError: for a share of 1, or another upsampling.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Generator(nn.Module):
         blocks: PositiveInt = 9,
         share: Probability = 0.75,
         most: PositiveInt = 1024,
+        upsample: str = "transposed",
     ) -> None:
         super().__init__()
         widths = [min(most, maps << level) for level in range(num_downsamplings + 1)]
@@ -131,7 +134,8 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(FourierBlock(deep) for _ in range(blocks))
         up: list[nn.Module] = []
         for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True):
-            up += [nn.ConvTranspose2d(wide, narrow, 3, 2, 1, 1), nn.BatchNorm2d(narrow), nn.ReLU()]
+            up += upsampling(upsample, nn.ConvTranspose2d(wide, narrow, 3, 2, 1, 1))
+            up += [nn.BatchNorm2d(narrow), nn.ReLU()]
         self.up = nn.Sequential(*up)
         self.last = nn.Conv2d(maps, channels, 7, 1, 3, padding_mode="reflect")
         self.multiple = 1 << num_downsamplings

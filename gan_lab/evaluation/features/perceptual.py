@@ -35,8 +35,11 @@ MIN_SIDE = {"ssim": 11, "lpips_alex": 32, "lpips_vgg": 32}
 
 
 def squared_unit_differences(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
-    """Returns the squared differences of the unit vectors of two lists of feature maps (N, C, H, W), one per layer."""
-    return [(_unit(x) - _unit(y)).square() for x, y in zip(a, b, strict=True)]
+    """Returns the squared differences of the unit vectors of two lists of feature maps (N, C, H, W), one per layer.
+
+    They are float32: as a loss, the network may compute maps in half precision, but not their small differences.
+    """
+    return [(_unit(x.float()) - _unit(y.float())).square() for x, y in zip(a, b, strict=True)]
 
 
 def _unit(maps: Tensor) -> Tensor:
