@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from gan_lab.networks.colorize import Colorizer, from_lab, lightness_of
 from gan_lab.networks.denoising import Denoiser
-from gan_lab.networks.spectral import spectral_norm
 from gan_lab.networks.superres import RRDBNet, SRResNet
 from gan_lab.networks.unet_discriminator import Discriminator
 
@@ -66,9 +65,14 @@ def test_a_denoiser_begins_with_its_input_and_takes_conditions():
     assert Denoiser(3, 16, 2, conditions=1)(x, torch.zeros(2, 1, 12, 16)).shape == x.shape
 
 
-def test_the_discriminator_judges_every_pixel_and_takes_spectral_norm():
-    network = spectral_norm(Discriminator(3, 8))
+def test_the_discriminator_judges_every_pixel_with_spectral_norm_inside():
+    torch.manual_seed(0)
+    network = Discriminator(3, 8).eval()
     assert network(torch.zeros(2, 3, 16, 24)).shape == (2, 1, 16, 24)
+    for number in range(10):
+        largest = torch.linalg.matrix_norm(network.get_submodule(f"conv{number}").weight.flatten(1), 2)
+        assert (abs(largest - 1) < 0.03) == (0 < number < 9)
+    assert not torch.nn.utils.parametrize.is_parametrized(Discriminator(3, 8, spectral=False).conv1)
 
 
 @pytest.mark.parametrize("make", [lambda: SRResNet(3, 5), lambda: RRDBNet(3, 3)], ids=["sr", "rrdb"])
