@@ -123,12 +123,12 @@ def compared(what: str, images: int, precisions: list[str], repeats: int) -> dic
         return race(ways, repeats, folder)
 
 
-def draw_photos(folder: Path, count: int, seed: int = 0) -> None:
+def draw_photos(folder: Path, count: int, seed: int = 0, side: int = 256) -> None:
     folder.mkdir()
     noise = np.random.default_rng(seed)
     for number in range(count):
         small = Image.fromarray(noise.integers(0, 256, (16, 16, 3), dtype=np.uint8))
-        small.resize((256, 256), Image.Resampling.BICUBIC).save(folder / f"{number:05d}.jpg", quality=90)
+        small.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{number:05d}.jpg", quality=90)
 
 
 def main() -> None:

@@ -99,6 +99,11 @@ SETS = {
     "MNIST": Source(lambda data: read_idx(data / "mnist", "t10k")[0], "Fashion-MNIST"),
     "Fashion-MNIST": Source(lambda data: read_idx(data / "fashion-mnist", "t10k")[0], "MNIST"),
 }
+EXTRACTORS: dict[str, Callable[[Path | None], Extractor]] = {
+    "general": General,
+    "grey": lambda _: Grey(),
+    "colour": lambda _: Colour(),
+}
 HELD_OUT = "ORL's faces, 48 px", "emoji, 64 px"
 
 
@@ -205,13 +210,14 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs="+", default=[200])
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--divisions", type=int, default=3)
+    parser.add_argument("--extractors", nargs="+", default=list(EXTRACTORS), choices=list(EXTRACTORS))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, help="of the extractor general; default: the packaged file")
     parser.add_argument("--output", type=Path, default=RESULTS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     random.seed(0)
-    extractors = [General(args.weights), Grey(), Colour()]
+    extractors = [EXTRACTORS[name](args.weights) for name in args.extractors]
     results = json.loads(args.output.read_text()) if args.output.exists() else {}
     results |= {
         "held_out": HELD_OUT,

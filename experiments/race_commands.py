@@ -4,6 +4,8 @@
   installed for ``--python``. The network's weights are random and the same for all, so the distances agree.
 - `translate`: a folder of 256 px JPEGs by CycleGAN's generator of 9 blocks, beside the repository's test.py, whose
   checkout is pytorch-CycleGAN-and-pix2pix in PEERS. Both networks are untrained.
+- `enlarge`: a folder of 120 px JPEGs four times, by SRResNet with 16 blocks, beside BasicSR's test.py; the same weights
+  are in both.
 
 Each is a process of its own on one core; medians of wall seconds and of the peak of memory are compared.
 """
@@ -25,8 +27,9 @@ from typing import Any
 import torch
 from bench_inference import draw_photos
 from measuring import random_inception
-from race_rows import CYCLEGAN
+from race_rows import BASICSR, CYCLEGAN
 
+import gan_lab
 from gan_lab.common.device import describe_hardware, versions
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +58,25 @@ from models.networks import define_G
 torch.save(define_G(3, 3, 64, "resnet_9blocks", "instance").state_dict(), sys.argv[2])
 """
 """Writes the untrained weights that test.py looks for."""
+ENLARGING = """name: {name}
+model_type: SRModel
+scale: 4
+num_gpu: 0
+manual_seed: 0
+datasets:
+  test_1: {{name: drawn, type: SingleImageDataset, dataroot_lq: {photos}, io_backend: {{type: disk}}}}
+network_g: {{type: MSRResNet, num_in_ch: 3, num_out_ch: 3, num_feat: 64, num_block: 16, upscale: 4}}
+path: {{pretrain_network_g: {network}, strict_load_g: true}}
+val: {{save_img: true, suffix: ~}}
+"""
+"""BasicSR's test_MSRResNet_x4_woGT.yml, with these images and without a GPU."""
+TEST = """
+import sys
+sys.path.insert(0, "{checkout}")
+from basicsr.test import test_pipeline
+test_pipeline("{root}")
+"""
+ROUNDS_AT_MOST = 20
 
 Ways = Mapping[str, Callable[[int], Sequence[str]]]
 """Commands by program; an argument is the number of the round."""
@@ -77,17 +99,8 @@ def fid(folder: Path, _: Path, python: str, images: int) -> Ways:
         shutil.rmtree(os.environ["GAN_LAB_CACHE"], ignore_errors=True)
         return [*evaluate, f"output={folder / f'cold{number}'}"]
 
-    fidelity = [
-        python,
-        "-m",
-        "torch_fidelity.fidelity",
-        "--cpu",
-        "--fid",
-        "--no-cache",
-        "--input1",
-        both[0],
-        "--input2",
-    ]
+    fidelity = [python, "-m", "torch_fidelity.fidelity", "--cpu", "--fid", "--no-cache"]
+    fidelity += ["--input1", both[0], "--input2"]
     return {
         "pytorch-fid": lambda _: [python, "-m", "pytorch_fid", *both, "--device", "cpu"],
         "torch-fidelity": lambda _: [*fidelity, both[1]],
@@ -104,24 +117,7 @@ def translate(folder: Path, peers: Path, python: str, images: int) -> Ways:
     (folder / "checkpoints" / "race").mkdir(parents=True)
     file = folder / "checkpoints" / "race" / "latest_net_G.pth"
     subprocess.run([python, "-c", GENERATOR, str(checkout), str(file)], check=True, stdout=subprocess.DEVNULL)
-    train = [
-        sys.executable,
-        "-m",
-        "gan_lab.train",
-        "model=cyclegan",
-        "data=fake_unpaired",
-        "data.size=256",
-        "trainer=cpu",
-    ]
-    train += [
-        "logger=none",
-        "callbacks.fidelity=null",
-        "callbacks.samples=null",
-        "budget.images=1",
-        "budget.epochs=null",
-        f"run_dir={folder / 'run'}",
-    ]
-    subprocess.run(train, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    train(folder / "run", "model=cyclegan", "data=fake_unpaired", "data.size=256")
     test = [python, str(checkout / "test.py"), "--gpu_ids", "-1", "--model", "test", "--no_dropout", "--name", "race"]
     test += ["--checkpoints_dir", str(folder / "checkpoints"), "--dataroot", str(photos), "--preprocess", "none"]
     ours = [sys.executable, "-m", "gan_lab.translate", f"checkpoint={folder / 'run' / 'last.ckpt'}", f"input={photos}"]
@@ -131,6 +127,41 @@ def translate(folder: Path, peers: Path, python: str, images: int) -> Ways:
         "ours": lambda number: [*ours, f"output={folder / f'ours{number}'}"],
         "ours_bf16": lambda number: [*ours, "precision=bf16", f"output={folder / f'bf16{number}'}"],
     }
+
+
+def enlarge(folder: Path, peers: Path, python: str, images: int) -> Ways:
+    """Returns the commands that enlarge a folder."""
+    photos = folder / "photos"
+    draw_photos(photos, images, side=120)
+    train(folder / "run", "model=srresnet", "damage.factor=4", "data.size=32", "data.count=20", "data.test_count=2")
+    network = gan_lab.load(str(folder / "run" / "last.ckpt")).averaged("network")
+    torch.save({"params": network.state_dict()}, folder / "network.pth")
+    for number in range(ROUNDS_AT_MOST):
+        options = {"name": f"race{number}", "photos": photos, "network": folder / "network.pth"}
+        (folder / f"options{number}.yml").write_text(ENLARGING.format(**options))
+    ours = [sys.executable, "-m", "gan_lab.restore", f"checkpoint={folder / 'run' / 'last.ckpt'}", f"input={photos}"]
+    ours += ["device=cpu"]
+    test = [python, "-c", TEST.format(checkout=peers / BASICSR, root=folder), "-opt"]
+    return {
+        "test.py": lambda number: [*test, str(folder / f"options{number}.yml")],
+        "ours": lambda number: [*ours, f"output={folder / f'ours{number}'}"],
+        "ours_bf16": lambda number: [*ours, "precision=bf16", f"output={folder / f'bf16{number}'}"],
+    }
+
+
+def train(run: Path, *overrides: str) -> None:
+    """Writes a checkpoint of an untrained network."""
+    command = [
+        sys.executable,
+        "-m",
+        "gan_lab.train",
+        *overrides,
+        "trainer=cpu",
+        "logger=none",
+        "callbacks.fidelity=null",
+    ]
+    command += ["callbacks.samples=null", "budget.images=1", "budget.epochs=null", f"run_dir={run}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def measured(command: Sequence[str], core: int) -> dict[str, float]:
@@ -159,13 +190,16 @@ def compared(ways: Ways, rounds: int, core: int) -> dict[str, Any]:
     }
 
 
+ROWS: dict[str, Callable[[Path, Path, str, int], Ways]] = {"fid": fid, "translate": translate, "enlarge": enlarge}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peers", type=Path)
-    parser.add_argument("--rows", nargs="+", choices=["fid", "translate"], default=["fid", "translate"])
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--python", default=sys.executable, help="runs the peers (default: this Python)")
     parser.add_argument(
-        "--images", type=int, default=200, help="in a folder (default 200; a fifth of them is translated)"
+        "--images", type=int, default=200, help="in a folder (default 200; a fifth of them is translated or enlarged)"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=0, help="the processor core; -1: any (default 0)")
@@ -178,8 +212,8 @@ def main() -> None:
             os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TORCH_HOME": f"{place}/torch"}
             os.environ["GAN_LAB_CACHE"] = f"{place}/cache"
             (Path(place) / "work").mkdir()
-            rows, count = {"fid": (fid, arguments.images), "translate": (translate, arguments.images // 5)}[name]
-            ways = rows(Path(place) / "work", arguments.peers.resolve(), arguments.python, count)
+            count = arguments.images if name == "fid" else arguments.images // 5
+            ways = ROWS[name](Path(place) / "work", arguments.peers.resolve(), arguments.python, count)
             report["commands"][name] = compared(ways, arguments.rounds, arguments.core) | {"images": count}
         print(name, json.dumps(report["commands"][name]), flush=True)
         made_by = {"hardware": describe_hardware(torch.device("cpu")), "versions": versions()}
