@@ -276,6 +276,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--pack", nargs="+", metavar="NAME=RUN", help="write these into the package, and end")
     parser.add_argument("--models", nargs="+", metavar="NAME=FILE", default=[], help="others, such as superres_x4=…")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure these alone; other results in the file stay")
     parser.add_argument("--count", type=int, help="images of each set (default: all)")
     parser.add_argument("--output", type=Path, default=RESULTS / "restorers.json")
     arguments = parser.parse_args()
@@ -288,13 +289,13 @@ def main() -> None:
     torch.set_num_threads(1)
     models = {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
     models |= {name: Path(path) for name, _, path in (item.partition("=") for item in arguments.models)}
-    record: dict[str, Any] = {
-        "hardware": describe_hardware(torch.device("cpu")), "versions": versions(), "date": date.today().isoformat(),
-        "side": SIDE, "sets": {},
-    }  # fmt: skip
+    models = {name: path for name, path in models.items() if name in (arguments.only or models)}
+    record: dict[str, Any] = json.loads(arguments.output.read_text()) if arguments.only else {"sets": {}}
+    record |= {"hardware": describe_hardware(torch.device("cpu")), "versions": versions(), "side": SIDE}
+    record["date"] = date.today().isoformat()
     for name, read_images in (("Caltech 101, held out", held_out), ("CamVid", unseen)):
         clean = read_images(arguments.data)[: arguments.count]
-        record["sets"][name] = {"images": len(clean), "tasks": {}}
+        record["sets"].setdefault(name, {"tasks": {}})["images"] = len(clean)
         every = list(tasks(clean, models))
         for task, damaged, ways, border in every:
             print(f"{name}, {len(clean)} images, {task}", flush=True)
