@@ -34,6 +34,9 @@ def random_inception(tmp_path_factory):
     torch.manual_seed(0)
     for kernel in (p for p in network.parameters() if p.ndim == 4):
         nn.init.kaiming_normal_(kernel, nonlinearity="relu")
+    for layer in (each for each in network.modules() if isinstance(each, nn.BatchNorm2d)):
+        layer.running_mean.normal_(0, 0.1)
+        layer.running_var.uniform_(0.8, 1.2)
     torch.save(network.state_dict(), path)
     return path
 
