@@ -87,9 +87,10 @@ def tables_of_runs(runs: Records) -> list[str]:
     conditional = {n: r for n, r in runs.items() if any(key.endswith("_classes") for key in tables.values(r))}
     forecasts, clips = with_protocol(once, "predicted"), with_protocol(once, "frames")
     stylists = with_protocol(once, "pictures")
+    damaged = {name: run for name, run in once.items() if "damage" in tables.protocol(run)["data"]}
     points = {name for name, run in modes.items() if not tables.protocol(run)["extractors"]}
     laptop = {name: run for name, run in once.items() if tables.is_laptop(name) and name not in both}
-    others = both.keys() | points | forecasts.keys() | clips.keys() | laptop.keys() | stylists.keys()
+    others = both.keys() | points | forecasts.keys() | clips.keys() | laptop.keys() | stylists.keys() | damaged.keys()
     minutes = {name: run for name, run in once.items() if tables.has_equal_time(name)}
     latent = {name: run for name, run in once.items() if LIKELIHOODS & tables.values(run).keys()}
     parts = (
@@ -103,6 +104,7 @@ def tables_of_runs(runs: Records) -> list[str]:
         ("Conditional models", tables.labels, conditional),
         ("Modes", tables.modes, modes),
         ("Translations", tables.translations, both),
+        ("Restorers", tables.restorers, damaged),
         ("Trained styles", tables.styles, stylists),
         ("Predicted frames", tables.predictions, dict(sorted({**forecasts, **on_test_file(forecasts)}.items()))),
         ("Generated clips", tables.clips, clips),

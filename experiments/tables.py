@@ -119,6 +119,21 @@ def styles(runs: Records) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def restorers(runs: Records) -> list[str]:
+    """Returns one row for each model that restores photographs; in parentheses what is had without a model."""
+    header = ["result", "PSNR (dB)", "of Y", "SSIM", "pd_colour", "fd_general", "test photographs", "without a model",
+              "images", "minutes", "images/s"]  # fmt: skip
+    lines = []
+    for name, run in runs.items():
+        found = values(run)
+        plain = next(way for way in ("bicubic", "mean", "damaged") if f"psnr_{way}" in found)
+        digits = {"psnr": 2, "psnr_y": 2, "ssim": 3, "pd_colour": 3, "fd_general": 1}
+        cells = [f"**{found[key]:.{n}f}** ({found[f'{key}_{plain}']:.{n}f})" for key, n in digits.items()]
+        cells += [str(protocol(run)["images"]), plain, images_seen(run), minutes(run)]
+        lines.append(line(name, *cells, f"{run['throughput']['images_per_second']:,.0f}"))
+    return [*heading(header), *lines, ""]
+
+
 def is_laptop(name: str) -> bool:
     """Returns whether a run of this name was made with ``scale=laptop``."""
     return name.startswith("laptop_")
