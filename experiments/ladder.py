@@ -229,7 +229,8 @@ def main() -> None:
             start = time.perf_counter()
             runs = [climb(args.data, name, n, seed, extractors) for seed in range(args.divisions)]
             found = {metric: summary([judge(run[metric]) for run in runs]) for metric in runs[0]}
-            results.setdefault("ladder", {}).setdefault(name, {})[str(n)] = found
+            known = results.setdefault("ladder", {}).setdefault(name, {}).get(str(n), {})
+            results["ladder"][name][str(n)] = known | found
             results["seconds"] += time.perf_counter() - start
             print(f"{name}, N = {n}, {time.perf_counter() - start:.0f} s", flush=True)
             for metric, row in found.items():

@@ -33,7 +33,7 @@ def ladder_tables(record: Mapping[str, Mapping[str, Mapping[str, Found]]], held_
     for (name, n), metrics in columns.items():
         found = metrics[DEFAULT]
         worst = min(found["by_damage"], key=found["by_damage"].get)
-        least = f"{worst} {found['by_damage'][worst]:.2f}" if found["by_damage"][worst] < 1 else "all 1.00"
+        least = f"{worst} {found['by_damage'][worst]:.2f}" if found["by_damage"][worst] < 0.995 else "all 1.00"
         told = f"{name}{' (held out)' if name in held_out else ''} | {n}"
         (tau, error), (pairs, spread) = found["tau"], found["pairs"]
         lines.append(f"| {told} | {tau:.3f} ± {error:.3f} | {pairs:.1%} ± {spread:.1%} | {least} |")

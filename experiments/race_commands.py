@@ -76,7 +76,6 @@ sys.path.insert(0, "{checkout}")
 from basicsr.test import test_pipeline
 test_pipeline("{root}")
 """
-ROUNDS_AT_MOST = 20
 
 Ways = Mapping[str, Callable[[int], Sequence[str]]]
 """Commands by program; an argument is the number of the round."""
@@ -136,21 +135,23 @@ def enlarge(folder: Path, peers: Path, python: str, images: int) -> Ways:
     train(folder / "run", "model=srresnet", "damage.factor=4", "data.size=32", "data.count=20", "data.test_count=2")
     network = gan_lab.load(str(folder / "run" / "last.ckpt")).averaged("network")
     torch.save({"params": network.state_dict()}, folder / "network.pth")
-    for number in range(ROUNDS_AT_MOST):
-        options = {"name": f"race{number}", "photos": photos, "network": folder / "network.pth"}
-        (folder / f"options{number}.yml").write_text(ENLARGING.format(**options))
+
+    def test(number: int) -> list[str]:
+        options = folder / f"options{number}.yml"
+        options.write_text(ENLARGING.format(name=f"race{number}", photos=photos, network=folder / "network.pth"))
+        return [python, "-c", TEST.format(checkout=peers / BASICSR, root=folder), "-opt", str(options)]
+
     ours = [sys.executable, "-m", "gan_lab.restore", f"checkpoint={folder / 'run' / 'last.ckpt'}", f"input={photos}"]
     ours += ["device=cpu"]
-    test = [python, "-c", TEST.format(checkout=peers / BASICSR, root=folder), "-opt"]
     return {
-        "test.py": lambda number: [*test, str(folder / f"options{number}.yml")],
+        "test.py": test,
         "ours": lambda number: [*ours, f"output={folder / f'ours{number}'}"],
         "ours_bf16": lambda number: [*ours, "precision=bf16", f"output={folder / f'bf16{number}'}"],
     }
 
 
 def train(run: Path, *overrides: str) -> None:
-    """Writes a checkpoint of an untrained network."""
+    """Writes a checkpoint of a network after one step."""
     command = [
         sys.executable,
         "-m",

@@ -289,8 +289,12 @@ def main() -> None:
     torch.set_num_threads(1)
     models = {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
     models |= {name: Path(path) for name, _, path in (item.partition("=") for item in arguments.models)}
-    models = {name: path for name, path in models.items() if name in (arguments.only or models)}
-    record: dict[str, Any] = json.loads(arguments.output.read_text()) if arguments.only else {"sets": {}}
+    record: dict[str, Any] = {"sets": {}}
+    if arguments.only:
+        models = {name: models[name] for name in arguments.only}
+        record = json.loads(arguments.output.read_text())
+        if record["hardware"] != describe_hardware(torch.device("cpu")) or arguments.count:
+            raise SystemExit("The results in the file are of another machine or count: measure all again.")
     record |= {"hardware": describe_hardware(torch.device("cpu")), "versions": versions(), "side": SIDE}
     record["date"] = date.today().isoformat()
     for name, read_images in (("Caltech 101, held out", held_out), ("CamVid", unseen)):
@@ -299,10 +303,10 @@ def main() -> None:
         every = list(tasks(clean, models))
         for task, damaged, ways, border in every:
             print(f"{name}, {len(clean)} images, {task}", flush=True)
-            record["sets"][name]["tasks"][task] = compare(clean, damaged, ways, border)
+            record["sets"][name]["tasks"].setdefault(task, {}).update(compare(clean, damaged, ways, border))
         arguments.output.write_text(json.dumps(record, indent=1) + "\n")
         if read_images is held_out:  # their licence lets anybody show them
-            picture(clean, every).save(arguments.output.with_suffix(".png"))
+            picture(clean, every).save(arguments.output.with_suffix(".png" if not arguments.only else ".only.png"))
 
 
 if __name__ == "__main__":

@@ -548,11 +548,12 @@ ADDED: dict[str, dict[str, object]] = {
     f"gan_lab.networks.{name}": {"upsample": "transposed"}
     for name in (
         *("dcgan.Generator", "resnet.Generator", "unet.Generator"),
-        *("vae.ConvDecoder", "vqvae.Decoder", "simvp.SimVP"),
+        *("vae.ConvDecoder", "vqvae.Decoder", "simvp.SimVP", "fourier.Generator"),
     )
 }
 """Arguments that classes have got, by their dotted paths, with values that do what was done before, within rounding."""
 ADDED["gan_lab.losses.objective.AdversarialObjective"] = {"one_pass": None}
+ADDED["gan_lab.networks.unet_discriminator.Discriminator"] = {"spectral": False}
 
 SCHEDULED = {
     "adversary.penalties": "objective.penalties",

@@ -126,9 +126,10 @@ class AdversarialObjective:
             fake: generated images (N, C, H', W').
             noise: random numbers of the turn.
             iteration: index of the iteration.
-            copied: 1 at pixels of the generated images that are real, (N, 1, H', W'). Patches of a discriminator of
-                patches that have no other pixel are trained as real ones, unless the loss is relativistic (Suvorov et
-                al. 2022, section 2.2).
+            copied: 1 at pixels of the generated images that are real, (N, 1, H', W'). A discriminator of patches learns
+                that patches are real if their own part of the image, a cell of H'/h by W'/w pixels, has no other pixel
+                (Suvorov et al. 2022, section 2.2, as in their code). A relativistic loss, one without a decision
+                threshold, or a discriminator of whole images, does not use it.
 
         Raises:
             UserError: for a penalty between images of different sizes.
@@ -153,8 +154,8 @@ class AdversarialObjective:
             real, real_logits = _logits(discriminator, real, differentiable="real" in points)
             fake, fake_logits = _logits(discriminator, fake, differentiable="fake" in points)
         logits = {"real": real_logits, "fake": fake_logits}
-        fake_logits = fake_logits if copied is None else self._relabelled(fake_logits, copied)
-        terms = {"adversarial": self._d_loss(real_logits, fake_logits)}
+        generated = None if copied is None else self._generated(fake_logits, copied)
+        terms = {"adversarial": self._d_loss(real_logits, fake_logits, generated)}
         for name, penalty in due.items():
             if penalty.per_sample and not penalty.points and real.shape != fake.shape:
                 raise UserError(
@@ -164,7 +165,7 @@ class AdversarialObjective:
             with in_float32(real) if penalty.per_sample else contextlib.nullcontext():
                 value = penalty(discriminator, real, fake, logits, noise)
             terms[name] = penalty.weight * penalty.interval * value.mean()
-        return Losses(terms, self._logs(real_logits.detach(), fake_logits.detach()))
+        return Losses(terms, self._logs(real_logits.detach(), fake_logits.detach(), generated))
 
     def g(self, discriminator: Discriminator, fake: Tensor, real: Tensor) -> Tensor:
         """Returns the generator's adversarial loss, a scalar, given generated and real images, both (N, C, H, W).
@@ -179,32 +180,40 @@ class AdversarialObjective:
         """Says whether the images pass together."""
         return real.shape == fake.shape and (not self.mixes if self.one_pass is None else self.one_pass)
 
-    def _d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Returns the mean loss; logits of two shapes are averaged separately, unless the loss is relativistic."""
+    def _generated(self, logits: Tensor, copied: Tensor) -> Tensor | None:
+        """Returns which of the logits (N, 1, h, w) are of generated patches, bool; None if all count as generated."""
+        if logits.ndim != 4 or self.loss.relativistic or self.loss.decision_threshold is None:
+            return None
+        return adaptive_max_pool2d(1 - copied.float(), (logits.shape[2], logits.shape[3])) > 0
+
+    def _d_loss(self, real: Tensor, fake: Tensor, generated: Tensor | None = None) -> Tensor:
+        """Returns the mean loss; logits of two shapes are averaged separately, unless the loss is relativistic.
+
+        Where ``generated`` is false, a fake logit costs as much as a real one, up to a constant.
+        """
+        if generated is not None:
+            middle = torch.full_like(fake, self.loss.decision_threshold or 0.0)
+            as_real = self.loss.d(real, middle) + self.loss.d(fake, middle) - self.loss.d(middle, middle)
+            return torch.where(generated, self.loss.d(real, fake), as_real).mean()
         if real.shape == fake.shape or self.loss.relativistic:
             return self.loss.d(*_pair(real, fake)).mean()
         real, fake = real.flatten(1), fake.flatten(1)
         one, other = real[:, :1].detach(), fake[:, :1].detach()
         return self.loss.d(real, other).mean() + self.loss.d(one, fake).mean() - self.loss.d(one, other).mean()
 
-    def _relabelled(self, logits: Tensor, copied: Tensor) -> Tensor:
-        """Returns logits of generated patches (N, 1, h, w), such that copied patches cost as much as real ones.
+    def _logs(self, real_logits: Tensor, fake_logits: Tensor, generated: Tensor | None = None) -> dict[str, Tensor]:
+        """Returns mean logits, and the discriminator's accuracy if the loss has a decision threshold.
 
-        They are reflected about the threshold between real and generated: the loss of either is the other's mirror
-        image. Logits of whole images stay as they are.
+        Copied patches are left out.
         """
-        if logits.ndim != 4 or self.loss.relativistic:
-            return logits
-        generated = adaptive_max_pool2d(1 - copied.float(), (logits.shape[2], logits.shape[3]))
-        return torch.where(generated > 0, logits, 2 * (self.loss.decision_threshold or 0.0) - logits)
-
-    def _logs(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """Returns mean logits, and the discriminator's accuracy if the loss has a decision threshold."""
-        means = {"real": real_logits.mean(), "fake": fake_logits.mean()}
+        share = torch.ones_like(fake_logits) if generated is None else generated.to(fake_logits)
+        share = share / share.sum().clamp(min=1)
+        means = {"real": real_logits.mean(), "fake": (fake_logits * share).sum()}
         if self.loss.decision_threshold is None:
             return means
-        correct = [real_logits > self.loss.decision_threshold, fake_logits < self.loss.decision_threshold]
-        return {**means, "accuracy": torch.stack([side.float().mean() for side in correct]).mean()}
+        correct = (real_logits > self.loss.decision_threshold).float().mean()
+        correct = correct + ((fake_logits < self.loss.decision_threshold) * share).sum()
+        return {**means, "accuracy": correct / 2}
 
 
 def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

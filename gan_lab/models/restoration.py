@@ -31,7 +31,8 @@ class Restorer(AlternatingModule):
         optimizer: function from parameters to an optimizer.
         channels: C.
         factor: sides of the clean images in sides of the damaged ones.
-        masks: whether the damage leaves pixels unknown. Known pixels are taken from the damaged image.
+        masks: whether the damage leaves pixels unknown. Known pixels are taken from the damaged image. Training raises
+            a UserError if the damage does not fit.
         l1: weight of the mean absolute error.
         perceptual: function that returns a distance of images, (a, b) → (N,); called once, when training begins.
         perceptual_weight: weight of that distance.
@@ -101,7 +102,14 @@ class Restorer(AlternatingModule):
         return [network]
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
-        return {"restored": self.restored(self.network, batch["damaged"], batch.get("known"))}
+        known = batch.get("known")
+        if self.masks and known is None:
+            raise UserError("This model fills unknown pixels, but this damage leaves none: give damage=unknown.")
+        if known is not None and not self.masks:
+            raise UserError(
+                "This damage leaves pixels unknown, and this model does not fill: give model=inpaint or another damage=."
+            )
+        return {"restored": self.restored(self.network, batch["damaged"], known)}
 
     def restored(self, network: nn.Module, damaged: Tensor, known: Tensor | None) -> Tensor:
         """Returns what a network makes of damaged images (N, C, h, w); known pixels (N, 1, h, w) stay as they are."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import PositiveInt, Probability
@@ -75,12 +76,14 @@ class Completer(nn.Module):
 class GlobalLocal(nn.Module):
     """Judges an image and a window around what was unknown: (N, C, H, W) and known pixels (N, 1, H, W) → logits (N, 1).
 
+    Unlike the paper's, both parts end in a mean over all places, so that images may have any size.
+
     Args:
         channels: C.
         filters: feature maps of the first layer, doubled at each further one up to eight times as many.
         layers: halvings of the image; the window has one less.
         window: sides of the window in shares of the image's.
-        features: that each of both parts describes what it sees by.
+        features: features that each of the two parts ends in.
         norm: see ``make_norm``; used in all but the first layers.
     """
 
@@ -106,27 +109,35 @@ class GlobalLocal(nn.Module):
         return self.join(seen)
 
 
+CELLS = 16
+"""Rows and columns of an image, by which a window is placed."""
+
+
 def around_unknown(images: Tensor, known: Tensor, share: float) -> Tensor:
-    """Returns a window of each image (N, C, H, W), centred on its unknown pixels as far as the image reaches.
+    """Returns a window of each image (N, C, H, W): where most is unknown, and most of that in the window's middle.
 
     Args:
         images: (N, C, H, W).
         known: 1 at known pixels, (N, 1, H, W).
         share: sides of the windows in shares of the image's.
+
+    Returns:
+        (N, C, h, w), h and w rounded.
     """
-    height, width = (max(1, round(share * side)) for side in images.shape[2:])
-    windows = []
-    for image, unknown in zip(images, 1 - known[:, 0], strict=True):
-        top, left = (_start(unknown.amax(axis), side) for axis, side in ((1, height), (0, width)))
-        windows.append(image[:, top : top + height, left : left + width])
-    return torch.stack(windows)
-
-
-def _start(unknown: Tensor, side: int) -> int:
-    """Returns where a window starts that is centred on the first and last 1 of a line (n,), and stays inside."""
-    places = unknown.nonzero()
-    centre = int(places.min() + places.max() + 1) // 2 if len(places) else len(unknown) // 2
-    return min(max(0, centre - side // 2), len(unknown) - side)
+    sizes = [max(1, round(share * side)) for side in images.shape[2:]]
+    cells = min(CELLS, max(1, round(share * CELLS)))
+    tent = 1 - torch.linspace(-0.9, 0.9, cells, device=images.device).abs()
+    unknown = F.adaptive_avg_pool2d(1 - known.float(), CELLS)
+    best = F.conv2d(unknown, torch.outer(tent, tent)[None, None]).flatten(1).argmax(1)
+    steps = CELLS - cells
+    for axis, place in ((2, best // (steps + 1)), (3, best % (steps + 1))):
+        size = sizes[axis - 2]
+        first = place * (images.shape[axis] - size) // max(1, steps)
+        index = (first[:, None] + torch.arange(size, device=images.device)).unsqueeze(1).unsqueeze(5 - axis)
+        shape = [*images.shape]
+        shape[axis] = size
+        images = images.gather(axis, index.expand(shape))
+    return images
 
 
 def _description(channels: int, filters: int, layers: int, features: int, norm: str) -> nn.Sequential:

@@ -15,10 +15,11 @@ class Discriminator(nn.Module):
     Args:
         channels: C.
         filters: feature maps at full size, doubled at each of three halvings.
-        spectral: normalises the weights of all layers but the first and the last by their spectral norm.
+        spectral: normalises the weights of all layers but the first and the last by their spectral norm, as the paper
+            does.
     """
 
-    def __init__(self, channels: PositiveInt = 3, filters: PositiveInt = 64, spectral: bool = True) -> None:
+    def __init__(self, channels: PositiveInt = 3, filters: PositiveInt = 64, spectral: bool = False) -> None:
         super().__init__()
         f = filters
         self.conv0 = nn.Conv2d(channels, f, 3, 1, 1)

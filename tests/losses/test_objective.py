@@ -33,22 +33,51 @@ def test_a_penalty_between_images_of_two_sizes_is_refused():
         )
 
 
-@pytest.mark.parametrize("loss", [LeastSquares(), Hinge(), NonSaturating(), Wasserstein()])
-def test_patches_that_are_copied_count_as_real(loss):
-    """The mean over all patches, as in LaMa's code: those with a generated pixel as generated, the others as real."""
-    real, fake, copied = torch.randn(2, 1, 2, 4), torch.randn(2, 1, 2, 4), torch.ones(2, 1, 8, 16)
-    copied[0, 0, 3, 9] = 0  # in the patch of the first row and the third column
-    objective = AdversarialObjective(loss)
-    found = objective.d(lambda images: images, real, fake, KeyedStream(0), copied=copied).terms["adversarial"]
-    generated, copies = fake[0, 0, 0, 2], torch.cat([fake.flatten()[:2], fake.flatten()[3:]])
-    middle = torch.tensor(loss.decision_threshold or 0.0)
-    costs = loss.d(middle, generated) - loss.d(middle, middle)
-    costs = costs + (loss.d(copies, middle) - loss.d(middle, middle)).sum()
-    expected = loss.d(real, middle).mean() + costs / 16
-    torch.testing.assert_close(found, expected)
-    assert torch.isfinite(
-        objective.d(lambda x: x.mean((1, 2, 3)), real, fake, KeyedStream(0), copied=copied).terms["adversarial"]
+def patches_and_copies():
+    """Logits of two images of 2×4 patches, and which pixels are real: all but one, in the first row's third patch."""
+    real, fake, copied = torch.randn(2, 1, 2, 4), torch.randn(2, 1, 2, 4, requires_grad=True), torch.ones(2, 1, 8, 16)
+    copied[0, 0, 3, 9] = 0
+    generated = torch.zeros(2, 1, 2, 4, dtype=torch.bool)
+    generated[0, 0, 0, 2] = True
+    return real, fake, copied, generated
+
+
+def patches(images):
+    return images
+
+
+@pytest.mark.parametrize("loss", [LeastSquares(0.1), Hinge(), NonSaturating(0.1)], ids=["ls", "hinge", "log"])
+def test_patches_that_are_copied_are_learnt_as_real_and_left_out_of_the_logs(loss):
+    """The gradient is that of real logits, as in LaMa's code, and of the mean over all patches."""
+    real, fake, copied, generated = patches_and_copies()
+    found = AdversarialObjective(loss)._d(patches, real, fake, KeyedStream(0), {}, copied)
+    (gradient,) = torch.autograd.grad(found.terms["adversarial"], fake)
+    as_real, as_fake = (
+        torch.autograd.grad(loss.d(*pair).mean(), fake)[0] for pair in ((fake, fake.detach()), (fake.detach(), fake))
     )
+    torch.testing.assert_close(gradient, torch.where(generated, as_fake, as_real))
+    torch.testing.assert_close(found.logs["fake"], fake[generated].mean().detach())
+    right = (fake[generated] < loss.decision_threshold).float().mean()
+    right = (right + (real > loss.decision_threshold).float().mean()) / 2
+    torch.testing.assert_close(found.logs["accuracy"], right)
+
+
+@pytest.mark.parametrize("loss", [Relativistic(), Wasserstein()])
+def test_other_losses_take_all_patches_as_generated(loss):
+    real, fake, copied, _ = patches_and_copies()
+    objective = AdversarialObjective(loss)
+    found, plain = (objective.d(patches, real, fake, KeyedStream(0), copied=each) for each in (copied, None))
+    assert torch.equal(found.terms["adversarial"], plain.terms["adversarial"])
+
+
+def test_a_discriminator_of_whole_images_takes_them_as_generated():
+    real, fake, copied, _ = patches_and_copies()
+    objective = AdversarialObjective(Hinge())
+    found, plain = (
+        objective.d(lambda images: images.mean((1, 2, 3)), real, fake, KeyedStream(0), copied=each)
+        for each in (copied, None)
+    )
+    assert torch.equal(found.terms["adversarial"], plain.terms["adversarial"])
 
 
 def test_relativistic_patches_of_two_sizes_are_all_paired():

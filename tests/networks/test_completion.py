@@ -32,17 +32,33 @@ def test_it_has_the_layers_of_the_paper():
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "expected"),
-    [((10, 14), (4, 20), (8, 4)), ((0, 2), (30, 32), (0, 16)), ((0, 0), (0, 0), (4, 8))],
-    ids=["middle", "corner", "nothing unknown"],
+    ("holes", "expected"),
+    [
+        (
+            [(12, 20, 24, 40)],
+            (8, 16),
+        ),  # rows 12 to 20 and columns 24 to 40: the window of 16×32 px has them in its middle
+        ([(0, 4, 56, 64)], (0, 32)),
+        ([(0, 6, 0, 12), (26, 32, 44, 64)], (16, 32)),  # of two, the larger
+    ],
+    ids=["middle", "corner", "two"],
 )
-def test_the_window_is_around_what_is_unknown(rows, columns, expected):
-    """Half of the sides, around the middle of the unknown rows and columns, inside of the image."""
-    image = torch.arange(16 * 32.0).view(1, 1, 16, 32)
-    known = torch.ones(1, 1, 16, 32)
-    known[..., slice(*rows), slice(*columns)] = 0
+def test_the_window_is_where_most_is_unknown(holes, expected):
+    image = torch.arange(32 * 64.0).view(1, 1, 32, 64).repeat(2, 3, 1, 1)
+    known = torch.ones(2, 1, 32, 64)
+    for top, bottom, left, right in holes:
+        known[0, :, top:bottom, left:right] = 0
     top, left = expected
-    assert torch.equal(around_unknown(image, known, 0.5), image[..., top : top + 8, left : left + 16])
+    found = around_unknown(image, known, 0.5)
+    assert torch.equal(found[0], image[0, :, top : top + 16, left : left + 32])
+    assert found.shape == (2, 3, 16, 32)  # nothing is unknown in the second
+    assert torch.equal(around_unknown(image, known, 1.0), image)
+
+
+def test_a_window_beside_a_known_middle_shows_unknown_pixels():
+    known = torch.zeros(1, 1, 64, 64)
+    known[..., 8:56, 8:56] = 1
+    assert around_unknown(1 - known, known, 0.5).mean() > 0.15
 
 
 def test_the_discriminator_sees_the_whole_image_and_more_of_the_window():
@@ -53,6 +69,5 @@ def test_the_discriminator_sees_the_whole_image_and_more_of_the_window():
     logits = network(images, known)
     assert logits.shape == (2, 1)
     logits.sum().backward()
-    assert images.grad[..., 20:, 20:].abs().max() > 0
-    moved = known.flip(2, 3)
-    assert not torch.equal(network(images, moved), logits)
+    inside, outside = (images.grad[..., part, part].abs().mean() for part in (slice(4, 12), slice(20, 28)))
+    assert inside > 2 * outside > 0

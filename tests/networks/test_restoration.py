@@ -67,12 +67,12 @@ def test_a_denoiser_begins_with_its_input_and_takes_conditions():
 
 def test_the_discriminator_judges_every_pixel_with_spectral_norm_inside():
     torch.manual_seed(0)
-    network = Discriminator(3, 8).eval()
+    network = Discriminator(3, 8, spectral=True).eval()
     assert network(torch.zeros(2, 3, 16, 24)).shape == (2, 1, 16, 24)
     for number in range(10):
         largest = torch.linalg.matrix_norm(network.get_submodule(f"conv{number}").weight.flatten(1), 2)
         assert (abs(largest - 1) < 0.03) == (0 < number < 9)
-    assert not torch.nn.utils.parametrize.is_parametrized(Discriminator(3, 8, spectral=False).conv1)
+    assert not torch.nn.utils.parametrize.is_parametrized(Discriminator(3, 8).conv1)
 
 
 @pytest.mark.parametrize("make", [lambda: SRResNet(3, 5), lambda: RRDBNet(3, 3)], ids=["sr", "rrdb"])

@@ -8,7 +8,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.inference.tiling.parts import decompose
-from gan_lab.networks import dcgan, mocogan, resnet, simvp, unet, vae, vqvae
+from gan_lab.networks import completion, dcgan, fourier, mocogan, resnet, simvp, unet, vae, vqvae
 
 N, C, SIDE = 2, 3, 64
 GENERATORS = {
@@ -18,6 +18,8 @@ GENERATORS = {
     "vae": lambda kind: vae.ConvDecoder(8, C, SIDE, SIDE, 8, upsample=kind),
     "vqvae": lambda kind: vqvae.Decoder(C, 8, 8, 2, 1, upsample=kind),
     "simvp": lambda kind: simvp.SimVP(C, SIDE, SIDE, 2, 8, 4, 3, 8, 1, (3,), upsample=kind),
+    "fourier": lambda kind: fourier.Generator(C, 4, 2, 1, upsample=kind),
+    "completion": lambda kind: completion.Completer(C, 4, upsample=kind),
     "mocogan": lambda kind: mocogan.Generator(dcgan.Generator(8, C, SIDE, SIDE, 4, upsample=kind), 3),
 }
 INPUTS = {"dcgan": (8,), "resnet": (C, SIDE, SIDE), "unet": (C, SIDE, SIDE), "vae": (8,), "vqvae": (8, 16, 16)}
@@ -29,6 +31,8 @@ def run(name, kind):
         return network(torch.rand(N, 2, C, SIDE, SIDE), 2)[:, 0]
     if name == "mocogan":
         return network(torch.randn(N, 5), torch.randn(N, 3, 3))[:, 0]
+    if name in ("fourier", "completion"):
+        return network(torch.randn(N, C, SIDE, SIDE), torch.ones(N, 1, SIDE, SIDE))
     return network(torch.randn(N, *INPUTS[name]))
 
 
@@ -46,6 +50,9 @@ def upsampling_part(name, kind):
         return network.decoder, torch.randn(N, 8, 1, 1).expand(-1, -1, 16, 16)
     if name in ("resnet", "unet"):
         return network, torch.randn(N, C, 1, 1).expand(-1, -1, 128, 128)
+    if name in ("fourier", "completion"):
+        layers = network.up if name == "fourier" else network.layers[12 * 3 :]  # after twelve convolutions
+        return layers, torch.randn(N, 16, 1, 1).expand(-1, -1, 16, 16)
     if name == "vqvae":
         return network, torch.randn(N, 8, 1, 1).expand(-1, -1, 16, 16)
     layers = network.layers[2:] if name == "vae" else (network.frame if name == "mocogan" else network).layers[1:]

@@ -97,10 +97,10 @@ class Inception(Extractor):
 
 
 def fold_batch_norms(network: nn.Module) -> None:
-    """Puts each batch normalisation of an evaluating network into the weights of the convolution before it.
+    """Puts each batch normalisation into the weights of the convolution before it; results are equal within rounding.
 
-    Results are the same within rounding (4e-7), and a fifth sooner on a CPU. Blocks are those of Inception: ``conv``,
-    ``bn``, and ReLU.
+    Args:
+        network: in evaluation mode, of blocks with ``conv``, ``bn``, and ReLU as the last step, as Inception has them.
     """
     for parent in [*network.modules()]:
         for name, block in [*parent.named_children()]:

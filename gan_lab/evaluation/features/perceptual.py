@@ -37,7 +37,8 @@ MIN_SIDE = {"ssim": 11, "lpips_alex": 32, "lpips_vgg": 32}
 def squared_unit_differences(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
     """Returns the squared differences of the unit vectors of two lists of feature maps (N, C, H, W), one per layer.
 
-    They are float32: as a loss, the network may compute maps in half precision, but not their small differences.
+    They are float32. A network that is part of a loss may give maps in half precision: the loss' gradient then has the
+    direction of float32's (a cosine of 0.99 for images enlarged four times), but not where images are nearly equal.
     """
     return [(_unit(x.float()) - _unit(y.float())).square() for x, y in zip(a, b, strict=True)]
 
