@@ -107,7 +107,7 @@ class Restorer(AlternatingModule):
             raise UserError("This model fills unknown pixels, but this damage leaves none: give damage=unknown.")
         if known is not None and not self.masks:
             raise UserError(
-                "This damage leaves pixels unknown, and this model does not fill: give model=inpaint or another damage=."
+                "This damage leaves pixels unknown, which this model does not fill: give model=inpaint or other damage."
             )
         return {"restored": self.restored(self.network, batch["damaged"], known)}
 
