@@ -5,7 +5,7 @@
 # Seen: compute() of both shuffles with torch's global generator. The next random number of a seeded program is another
 # with the metric than without it, so a GAN that is measured every thousand steps draws other latents and ends elsewhere
 # than the same run measured every two thousand, or not at all. And two computes of the same features, one after the
-# other, differ: here the Inception Score by 1 %, because it is a mean over ten random parts.
+# other, differ: here the Inception Score by 3 %, because it is a mean over ten random parts.
 #
 # Source: torchmetrics/image/inception.py and kid.py call torch.randperm without a generator in compute(). Saving and
 # restoring the random state around compute(), torch.random.fork_rng(), avoids the first; a fixed seed within it the second.
