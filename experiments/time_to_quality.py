@@ -36,6 +36,11 @@ SAMPLES, BATCH = 5000, 64
 SCRIPTS = ("wgan_gp", "dcgan")
 SETS = {"Fashion-MNIST": "fashion-mnist/FashionMNIST", "MNIST": "mnist/MNIST"}
 """Folders, below DATA, of the files in MNIST's format."""
+OURS = {
+    "FashionMNIST": ["recipe=fashion_minutes"],
+    "MNIST": ["recipe=digits", "data=mnist", "data.size=28"],  # by class: the settings of the demo
+}
+"""The settings of gan_lab, by the folder's name."""
 GOALS = {"Fashion-MNIST": ("fd_grey", 3.0), "MNIST": ("confident", 0.8)}
 
 
@@ -132,8 +137,7 @@ def trained(name: str, data: Path, peers: Path, python: str, until: float, folde
     place.mkdir(parents=True)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     if name == "ours":
-        what = ["recipe=fashion_minutes", f"data.root={data}", "budget.minutes=100000"]
-        what += ["data=mnist", "data.size=28"] if data.name == "MNIST" else []
+        what = [*OURS[data.name], f"data.root={data}", "budget.minutes=100000"]
         interpreter = sys.executable
     else:
         raw = folder / "data" / "mnist" / "MNIST" / "raw"
