@@ -288,4 +288,5 @@ def to_channels_last(module: nn.Module) -> None:
     """
     for weight in (*module.parameters(), *module.buffers()):
         if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+            # contiguous() leaves kernels of 1×1 or one channel as they are, and convolutions then copy every map.
+            weight.data = weight.data.to(memory_format=torch.channels_last)

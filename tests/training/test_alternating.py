@@ -14,6 +14,7 @@ from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.penalties import R1, R2, GradientPenalty
 from gan_lab.models.bases.gan import GANModule
 from gan_lab.models.bases.latents import Normal
+from gan_lab.training.alternating import to_channels_last
 from gan_lab.training.budget import Budget
 from gan_lab.training.checkpoint import load_weights
 from gan_lab.training.options import EngineOptions
@@ -245,3 +246,10 @@ def test_images_with_statistics_of_their_own_may_be_trained_on_one_by_one():
     module.generator.append(nn.BatchNorm1d(1))
     with pytest.raises(UserError, match="batch norms of generator"):
         check_batch_norm(module, 1)
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(8, 3), (8, 1), (1, 3)])
+def test_every_convolution_gives_maps_with_channels_last(channels, kernel):
+    layer = nn.Conv2d(channels, 4, kernel)
+    to_channels_last(layer)
+    assert layer(torch.randn(2, channels, 8, 8)).is_contiguous(memory_format=torch.channels_last)
