@@ -30,6 +30,9 @@ class Moments:
 
 def covariance_factor(covariance: Tensor) -> Tensor:
     """Returns F (r, d) with FᵀF the covariance (d, d), where r is its numerical rank."""
+    triangle, failed = torch.linalg.cholesky_ex(covariance)
+    if not failed:  # positive definite, and a tenth of the time of eigenvectors
+        return triangle.mT
     values, vectors = torch.linalg.eigh(covariance)
     kept = _above_rounding(values)
     return values[kept].sqrt()[:, None] * vectors[:, kept].T

@@ -17,7 +17,6 @@ from gan_lab.evaluation.metrics.frechet import (
     GroupedMoments,
     Moments,
     MomentSums,
-    covariance_factor,
     frechet_distance,
 )
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Values
@@ -78,7 +77,7 @@ class FrechetInfinity(Comparison[Moments, list[MomentSums]]):
 
 def effective_dimension(side: Moments) -> float:
     """Returns the number of dimensions of equal spread that would be equivalent: (Σ σ)² / Σ σ²."""
-    deviations = (covariance_factor(side.covariance) if side.factor is None else side.factor).norm(dim=1)
+    deviations = torch.linalg.eigvalsh(side.covariance).clamp(min=0).sqrt()
     return float(deviations.sum() ** 2 / deviations.square().sum())
 
 
