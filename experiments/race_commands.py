@@ -6,6 +6,7 @@
   checkout is pytorch-CycleGAN-and-pix2pix in PEERS. Both networks are untrained.
 - `enlarge`: a folder of 120 px JPEGs four times, by SRResNet with 16 blocks, beside BasicSR's test.py; the same weights
   are in both.
+- `esrgan`: the same by RRDBNet with 23 blocks, beside Real-ESRGAN's inference_realesrgan.py, of images of 80 px.
 
 Each is a process of its own on one core; medians of wall seconds and of the peak of memory are compared.
 """
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 from bench_inference import draw_photos
 from measuring import random_inception
-from race_rows import BASICSR, CYCLEGAN
+from race_rows import BASICSR, CYCLEGAN, REALESRGAN
 
 import gan_lab
 from gan_lab.common.device import describe_hardware, versions
@@ -75,6 +76,12 @@ import sys
 sys.path.insert(0, "{checkout}")
 from basicsr.test import test_pipeline
 test_pipeline("{root}")
+"""
+INFERENCE = """
+import runpy, sys
+sys.path[:0] = {paths}
+sys.argv[0] = {paths}[1] + "/inference_realesrgan.py"
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 Ways = Mapping[str, Callable[[int], Sequence[str]]]
@@ -130,24 +137,36 @@ def translate(folder: Path, peers: Path, python: str, images: int) -> Ways:
 
 def enlarge(folder: Path, peers: Path, python: str, images: int) -> Ways:
     """Returns the commands that enlarge a folder."""
-    photos = folder / "photos"
-    draw_photos(photos, images, side=120)
-    train(folder / "run", "model=srresnet", "damage.factor=4", "data.size=32", "data.count=20", "data.test_count=2")
-    network = gan_lab.load(str(folder / "run" / "last.ckpt")).averaged("network")
-    torch.save({"params": network.state_dict()}, folder / "network.pth")
+    photos, network, ours = enlarging(folder, "srresnet", images, side=120)
 
     def test(number: int) -> list[str]:
         options = folder / f"options{number}.yml"
-        options.write_text(ENLARGING.format(name=f"race{number}", photos=photos, network=folder / "network.pth"))
+        options.write_text(ENLARGING.format(name=f"race{number}", photos=photos, network=network))
         return [python, "-c", TEST.format(checkout=peers / BASICSR, root=folder), "-opt", str(options)]
 
-    ours = [sys.executable, "-m", "gan_lab.restore", f"checkpoint={folder / 'run' / 'last.ckpt'}", f"input={photos}"]
-    ours += ["device=cpu"]
-    return {
-        "test.py": test,
+    return {"test.py": test, **ours}
+
+
+def esrgan(folder: Path, peers: Path, python: str, images: int) -> Ways:
+    """Returns the commands that enlarge a folder by a larger network."""
+    photos, network, ours = enlarging(folder, "esrgan", images, side=80)
+    paths = [str(peers / name) for name in (BASICSR, REALESRGAN)]
+    theirs = [python, "-c", INFERENCE.format(paths=paths), "--fp32", "--model_path", str(network), "-i", str(photos)]
+    return {"inference_realesrgan.py": lambda number: [*theirs, "-o", str(folder / f"theirs{number}")], **ours}
+
+
+def enlarging(folder: Path, model: str, images: int, side: int) -> tuple[Path, Path, Ways]:
+    """Writes images and a network; returns their paths, the latter as the peers read it, and our commands."""
+    photos, network, checkpoint = folder / "photos", folder / "network.pth", folder / "run" / "last.ckpt"
+    draw_photos(photos, images, side=side)
+    train(folder / "run", f"model={model}", "damage.factor=4", "data.size=32", "data.count=20", "data.test_count=2")
+    state = gan_lab.load(str(checkpoint)).averaged("network").state_dict()
+    torch.save({"params": state, "params_ema": state}, network)
+    ours = [sys.executable, "-m", "gan_lab.restore", f"checkpoint={checkpoint}", f"input={photos}", "device=cpu"]
+    return photos, network, {
         "ours": lambda number: [*ours, f"output={folder / f'ours{number}'}"],
         "ours_bf16": lambda number: [*ours, "precision=bf16", f"output={folder / f'bf16{number}'}"],
-    }
+    }  # fmt: skip
 
 
 def train(run: Path, *overrides: str) -> None:
@@ -191,7 +210,9 @@ def compared(ways: Ways, rounds: int, core: int) -> dict[str, Any]:
     }
 
 
-ROWS: dict[str, Callable[[Path, Path, str, int], Ways]] = {"fid": fid, "translate": translate, "enlarge": enlarge}
+ROWS: dict[str, Callable[[Path, Path, str, int], Ways]] = {
+    "fid": fid, "translate": translate, "enlarge": enlarge, "esrgan": esrgan,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -101,10 +101,10 @@ def clips(folder: Path) -> None:
     np.save(target / "mnist_test_seq.npy", noise.integers(0, 256, (20, 64, 64, 64), np.uint8))
 
 
-TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL, BASICSR = (
-    "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL", "BasicSR",
+TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL, BASICSR, REALESRGAN = (
+    "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL", "BasicSR", "Real-ESRGAN",
 )  # fmt: skip
-"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907, XPixelGroup."""
+"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907, XPixelGroup, xinntao."""
 
 FOLDER = ["data=folder", "data.root={data}"]
 MNIST = ["data=mnist", "data.root={data}", "data.size=28"]

@@ -6,10 +6,11 @@ purpose.
 """
 
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from threading import Lock
 from zlib import crc32
 
 CHUNK, THREADS = 1 << 20, 4
@@ -24,32 +25,34 @@ _END_BYTES = 22
 
 def checksum(path: Path, count: int | None = None) -> str:
     """Returns the checksum of a file, or of its first ``count`` bytes, as hexadecimal digits."""
-    size = path.stat().st_size if count is None else count
-    if size == 0:
-        return _checksum(memoryview(b""))
-    with (
-        path.open("rb") as stream,
-        mmap(stream.fileno(), size, access=ACCESS_READ) as mapped,
-        memoryview(mapped) as content,
-    ):
-        return _checksum(content)
+    size, lock = path.stat().st_size if count is None else count, Lock()
+    with path.open("rb", buffering=0) as stream:
+
+        def chunk(start: int) -> bytes:
+            with lock:  # a mapped file would be faster, but counts as this process's memory
+                stream.seek(start)
+                return stream.read(min(CHUNK, size - start))
+
+        return _checksum(size, chunk)
 
 
-def _checksum(content: memoryview) -> str:
+def _checksum(size: int, chunk: Callable[[int], bytes | memoryview]) -> str:
+    """Returns the checksum of ``size`` bytes, given a function from a place to the chunk that begins there."""
+
     def crc_of_chunk(start: int) -> bytes:
-        with content[start : start + CHUNK] as chunk:
-            return crc32(chunk).to_bytes(4, "little")
+        return crc32(chunk(start)).to_bytes(4, "little")
 
-    digest, starts = blake2b(digest_size=DIGITS // 2), range(0, len(content), CHUNK)
+    digest, starts = blake2b(digest_size=DIGITS // 2), range(0, size, CHUNK)
     with ThreadPoolExecutor(THREADS) as pool:
         each = map if len(starts) <= THREADS else pool.map  # no thread starts for a small file
-        digest.update(b"".join(each(crc_of_chunk, starts)) + f"{len(content)}".encode())
+        digest.update(b"".join(each(crc_of_chunk, starts)) + f"{size}".encode())
     return digest.hexdigest()
 
 
 def seal_bytes(content: bytes) -> bytes:
     """Returns the content with its checksum behind it."""
-    return content + MARK + _checksum(memoryview(content)).encode()
+    view = memoryview(content)
+    return content + MARK + _checksum(len(view), lambda start: view[start : start + CHUNK]).encode()
 
 
 def unseal_bytes(content: bytes) -> bytes:

@@ -16,6 +16,7 @@ from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import upsampling
+from gan_lab.networks.smooth_fill import smooth_fill
 
 Pair = tuple[Tensor, Tensor | None]
 """Local maps (N, L, H, W) and global ones (N, G, H, W), or None if there are none."""
@@ -99,6 +100,9 @@ class FourierBlock(nn.Module):
 class Generator(nn.Module):
     """LaMa's network: images (N, C, H, W) in [-1, 1] and known pixels (N, 1, H, W) → images, in [-1, 1].
 
+    With ``smooth_fill`` it learns what to add to a smooth fill, which is what it begins with, and its images may leave
+    [-1, 1]. The paper's starts from zero instead, and has to learn the colours of the surroundings first.
+
     Args:
         channels: C.
         maps: feature maps at full size, doubled at each halving.
@@ -107,6 +111,7 @@ class Generator(nn.Module):
         share: of the maps that are global, in the blocks, below 1.
         most: the largest number of maps.
         upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
+        smooth_fill: see above.
 
     Raises:
         ValueError: for a share of 1, or another upsampling.
@@ -121,6 +126,7 @@ class Generator(nn.Module):
         share: Probability = 0.75,
         most: PositiveInt = 1024,
         upsample: str = "transposed",
+        smooth_fill: bool = False,
     ) -> None:
         super().__init__()
         widths = [min(most, maps << level) for level in range(num_downsamplings + 1)]
@@ -138,6 +144,10 @@ class Generator(nn.Module):
             up += [nn.BatchNorm2d(narrow), nn.ReLU()]
         self.up = nn.Sequential(*up)
         self.last = nn.Conv2d(maps, channels, 7, 1, 3, padding_mode="reflect")
+        self.smooth_fill = smooth_fill
+        if smooth_fill:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
         self.multiple = 1 << num_downsamplings
 
     @staticmethod
@@ -161,12 +171,14 @@ class Generator(nn.Module):
         Sides must be multiples of ``multiple``, and at least twice that.
         """
         known = known.to(image.dtype)
-        x: Pair = self.first((torch.cat([image * known, 1 - known], 1), None))
+        start = smooth_fill(image, known) if self.smooth_fill else image * known
+        x: Pair = self.first((torch.cat([start, 1 - known], 1), None))
         for layer in (*self.down, *self.blocks):
             x = layer(x)
         local, spread = x
         joined = local if spread is None else torch.cat([local, spread], 1)
-        return torch.tanh(self.last(self.up(joined)))
+        made: Tensor = self.last(self.up(joined))
+        return start + made if self.smooth_fill else torch.tanh(made)
 
 
 def _sum(x: Pair, layers: tuple[nn.Module | None, nn.Module | None]) -> Tensor | None:

@@ -1,7 +1,7 @@
 """Networks that enlarge photographs, of any size. Weights have the names of the published implementations.
 
 Each maps images (N, C, h, w) in [-1, 1] to (N, C, factor · h, factor · w), not clamped. Inside, values are in [0, 1],
-as in the published weights.
+as in the published weights. Activations overwrite the outputs of convolutions, which nothing else reads.
 """
 
 import torch
@@ -52,12 +52,12 @@ class SRResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         x = (image + 1) / 2
-        maps = self.body(F.leaky_relu(self.conv_first(x), 0.1))
+        maps = self.body(F.leaky_relu_(self.conv_first(x), 0.1))
         for layer in (self.upconv1, self.upconv2):
             if layer is not None:
-                maps = F.leaky_relu(F.pixel_shuffle(layer(maps), 3 if self.factor == 3 else 2), 0.1)
+                maps = F.leaky_relu_(F.pixel_shuffle(layer(maps), 3 if self.factor == 3 else 2), 0.1)
         base = F.interpolate(x, scale_factor=self.factor, mode="bilinear", align_corners=False)
-        return (self.conv_last(F.leaky_relu(self.conv_hr(maps), 0.1)) + base) * 2 - 1
+        return (self.conv_last(F.leaky_relu_(self.conv_hr(maps), 0.1)) + base) * 2 - 1
 
 
 class ResidualBlock(nn.Module):
@@ -70,7 +70,7 @@ class ResidualBlock(nn.Module):
             small_init(layer, 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(x)))
+        return x + self.conv2(F.relu_(self.conv1(x)))
 
 
 class RRDBNet(nn.Module):
@@ -121,8 +121,8 @@ class RRDBNet(nn.Module):
         maps = self.conv_first(F.pixel_unshuffle((image + 1) / 2, self.reduced))
         maps = maps + self.conv_body(self.body(maps))
         for layer in (self.conv_up1, self.conv_up2):
-            maps = F.leaky_relu(layer(F.interpolate(maps, scale_factor=2, mode="nearest")), 0.2)
-        return self.conv_last(F.leaky_relu(self.conv_hr(maps), 0.2)) * 2 - 1
+            maps = F.leaky_relu_(layer(F.interpolate(maps, scale_factor=2, mode="nearest")), 0.2)
+        return self.conv_last(F.leaky_relu_(self.conv_hr(maps), 0.2)) * 2 - 1
 
 
 class RRDB(nn.Module):
@@ -149,7 +149,7 @@ class DenseBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         found = [x]
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
-            found.append(F.leaky_relu(layer(torch.cat(found, 1)), 0.2))
+            found.append(F.leaky_relu_(layer(torch.cat(found, 1)), 0.2))
         return x + RESIDUAL_SCALE * self.conv5(torch.cat(found, 1))
 
 

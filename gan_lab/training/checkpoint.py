@@ -19,6 +19,7 @@ from gan_lab.common.integrity import is_whole, seal_zip
 from gan_lab.common.runs import LAST
 from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
+from gan_lab.training.alternating import AlternatingModule, to_channels_last
 from gan_lab.training.weights_file import SUFFIX, read_weights
 
 Device = str | torch.device
@@ -40,7 +41,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: MAP_LOCATION = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         refuse_weights(path)
-        return read(path, map_location)
+        return read(path, map_location, mapped=False)  # a run goes on with these very tensors
 
 
 def refuse_weights(path: str | Path | None) -> None:
@@ -53,10 +54,11 @@ def refuse_weights(path: str | Path | None) -> None:
         raise UserError(f"{path} has weights alone, from which no run can go on: init_from={path} starts a new one.")
 
 
-def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]:
+def read(path: str | Path, map_location: MAP_LOCATION = "cpu", mapped: bool = True) -> dict[str, Any]:
     """Returns the plain containers and tensors of a checkpoint file, or of a run's last one, in the present format.
 
-    A file of weights alone (.safetensors) has the model and no state of training.
+    A file of weights alone (.safetensors) has the model and no state of training. ``mapped`` reads tensors from
+    the file when they are used: a model takes a third of a checkpoint at most, and optimizers the rest.
 
     Raises:
         UserError: if the file does not exist, is damaged, or is not a checkpoint of gan_lab.
@@ -67,7 +69,7 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
     if path.suffix == SUFFIX:
         return upgrade(read_weights(path))
-    checkpoint = _verified(path, map_location)
+    checkpoint = _verified(path, map_location, mapped)
     if isinstance(checkpoint, Mapping) and "gan_lab" not in checkpoint and "counters" in checkpoint:
         raise UserError(
             f"{path} does not say how its model was built, as that was done in Python: build it again in the same way, "
@@ -78,7 +80,7 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu") -> dict[str, Any]
     return upgrade(checkpoint)
 
 
-def _verified(path: Path, map_location: MAP_LOCATION) -> Any:
+def _verified(path: Path, map_location: MAP_LOCATION, mapped: bool) -> Any:
     """Returns the contents of a file, and verifies its checksum at the same time, in a thread.
 
     Raises:
@@ -87,7 +89,7 @@ def _verified(path: Path, map_location: MAP_LOCATION) -> Any:
     with ThreadPoolExecutor(1) as pool:
         whole = pool.submit(is_whole, path)
         try:
-            contents, problem = torch.load(path, map_location=map_location, weights_only=True), None
+            contents, problem = torch.load(path, map_location=map_location, weights_only=True, mmap=mapped), None
         except Exception as error:  # a damaged file can raise anything
             contents, problem = None, error
     if not whole.result():
@@ -121,7 +123,7 @@ def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) ->
 
 
 def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", trust: Sequence[str] = ()) -> Any:
-    """Builds the model of a checkpoint's plain containers, in evaluation mode; see ``load``.
+    """Builds the model of a checkpoint's plain containers, in evaluation mode and its own memory layout; see ``load``.
 
     Raises:
         UserError: if the checkpoint names something that is not trusted.
@@ -130,6 +132,8 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
     model.load_state_dict(checkpoint["state_dict"])
     model.on_load_checkpoint(dict(checkpoint))
     name_classes(model, checkpoint["gan_lab"].get("class_names"))
+    if isinstance(model, AlternatingModule) and model.engine.channels_last:
+        to_channels_last(model)
     return model.eval().to(device)
 
 

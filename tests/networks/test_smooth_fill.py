@@ -1,0 +1,39 @@
+"""The smooth fill against closed forms: constants, and a ramp, which is its own membrane."""
+
+import pytest
+import torch
+
+from gan_lab.networks.fourier import Generator
+from gan_lab.networks.smooth_fill import smooth_fill
+
+
+def hole(height, width):
+    known = torch.ones(1, 1, height, width)
+    known[..., height // 4 : -height // 4, width // 4 : -width // 4] = 0
+    return known
+
+
+def test_a_ramp_goes_on_through_a_hole():
+    ramp = torch.linspace(-1, 1, 32).expand(1, 1, 32, 32)
+    known = torch.ones(1, 1, 32, 32)
+    known[..., 5:20, 6:23] = 0
+    found = [(smooth_fill(ramp * known, known, steps) - ramp).abs().max().item() for steps in (0, 4, 400)]
+    assert 0.2 > found[0] > found[1] > found[2] and found[2] < 1e-3
+
+
+@pytest.mark.parametrize("size", [(17, 33), (1, 5), (64, 8)])
+def test_known_pixels_stay_and_others_are_within_their_range(size):
+    image, known = torch.randn(2, 3, *size), (torch.rand(2, 1, *size) < 0.2).float()
+    known[0, :, 0, 0], known[1] = 1, 0
+    made = smooth_fill(image, known)
+    shown = known.expand_as(image) == 1
+    assert torch.equal(made[shown], image[shown]) and made[1].abs().max() == 0
+    for channel in range(3):
+        within = image[0, channel][known[0, 0] == 1]
+        assert made[0, channel].min() > within.min() - 1e-6 and made[0, channel].max() < within.max() + 1e-6
+
+
+def test_a_network_with_a_smooth_fill_begins_with_it():
+    image, known = torch.rand(1, 3, 32, 32) * 2 - 1, hole(32, 32)
+    network = Generator(3, 4, 2, 1, smooth_fill=True)
+    torch.testing.assert_close(network(image, known), smooth_fill(image, known))
