@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.networks.layers import make_norm, upsampling
+from gan_lab.networks.layers import init_zero, make_norm, upsampling
+from gan_lab.networks.smooth_fill import smooth_fill
 
 DILATIONS = (2, 4, 8, 16)
 
@@ -28,6 +29,7 @@ class Completer(nn.Module):
         maps: feature maps at full size; two and four times as many at a half and a quarter.
         norm: see ``make_norm``.
         upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
+        smooth_fill: the network learns what to add to a smooth fill, and its images may leave [-1, 1].
     """
 
     multiple = 4
@@ -39,6 +41,7 @@ class Completer(nn.Module):
         maps: PositiveInt = 64,
         norm: str = "batch",
         upsample: str = "transposed",
+        smooth_fill: bool = False,
     ) -> None:
         super().__init__()
         a, b, c = maps, 2 * maps, 4 * maps
@@ -51,7 +54,10 @@ class Completer(nn.Module):
             layers += upsampling(upsample, nn.ConvTranspose2d(wide, narrow, 4, 2, 1))
             layers += [make_norm(norm, narrow), nn.ReLU()]
             layers += [nn.Conv2d(narrow, out, 3, 1, 1), make_norm(norm, out), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(half, channels, 3, 1, 1), nn.Tanh())
+        self.smooth_fill, last = smooth_fill, nn.Conv2d(half, channels, 3, 1, 1)
+        if smooth_fill:
+            init_zero(last)
+        self.layers = nn.Sequential(*layers, last, nn.Identity() if smooth_fill else nn.Tanh())
 
     @staticmethod
     def check_data(data: Mapping[str, Any], **_: object) -> None:
@@ -69,8 +75,9 @@ class Completer(nn.Module):
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         """Returns the images; unknown pixels have no effect."""
         known = known.to(image.dtype)
-        filled: Tensor = self.layers(torch.cat([image * known, 1 - known], 1))
-        return filled
+        start = smooth_fill(image, known) if self.smooth_fill else image * known
+        made: Tensor = self.layers(torch.cat([start, 1 - known], 1))
+        return start + made if self.smooth_fill else made
 
 
 class GlobalLocal(nn.Module):

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
+from gan_lab.networks.layers import init_zero
 from gan_lab.networks.superres import ResidualBlock
 
 
@@ -36,8 +37,7 @@ class Denoiser(nn.Module):
         self.first = nn.Conv2d((channels + conditions) * patch**2, maps, 3, 1, 1)
         self.body = nn.Sequential(*(ResidualBlock(maps) for _ in range(blocks)))
         self.last = nn.Conv2d(maps, channels * patch**2, 3, 1, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        init_zero(self.last)
 
     @property
     def multiple(self) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.networks.layers import upsampling
+from gan_lab.networks.layers import init_zero, upsampling
 from gan_lab.networks.smooth_fill import smooth_fill
 
 Pair = tuple[Tensor, Tensor | None]
@@ -146,8 +146,7 @@ class Generator(nn.Module):
         self.last = nn.Conv2d(maps, channels, 7, 1, 3, padding_mode="reflect")
         self.smooth_fill = smooth_fill
         if smooth_fill:
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+            init_zero(self.last)
         self.multiple = 1 << num_downsamplings
 
     @staticmethod

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
-from gan_lab.networks.layers import concat_labels
+from gan_lab.networks.layers import concat_labels, init_zero
 from gan_lab.networks.vae import downsampled_sizes, norm_act
 
 
@@ -51,8 +51,7 @@ class Cell(nn.Module):
         super().__init__()
         inner = max(1, maps // squeeze)
         last = nn.Conv2d(inner, maps, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        init_zero(last)
         self.layers = nn.Sequential(
             *norm_act(maps), nn.Conv2d(maps, inner, 1), *norm_act(inner), nn.Conv2d(inner, inner, 3, 1, 1),
             *norm_act(inner), last,

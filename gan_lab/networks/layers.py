@@ -118,6 +118,12 @@ class Dropout(nn.Dropout):
         return x * kept.to(x.device) / (1 - self.p)
 
 
+def init_zero(*layers: nn.Module) -> None:
+    """Sets the weights and biases of layers to 0: what they add to, such as a residual's input, starts unchanged."""
+    for parameter in (each for layer in layers for each in layer.parameters()):
+        nn.init.zeros_(parameter)
+
+
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
     """Draws weights of convolutions from N(0, std²), of norms from N(1, std²); biases are 0 (Radford et al. 2016)."""
     for layer in network.modules():

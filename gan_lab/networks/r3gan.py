@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
-from gan_lab.networks.layers import num_downsamplings
+from gan_lab.networks.layers import init_zero, num_downsamplings
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))
@@ -157,7 +157,7 @@ class Block(nn.Module):
         self.leave = nn.Conv2d(wide, maps, 1, bias=False)
         for layer in (self.enter, self.mix):
             init_gain(layer, GAIN * count**-0.25)
-        nn.init.zeros_(self.leave.weight)
+        init_zero(self.leave)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.leaky_relu(self.enter(x), SLOPE)

@@ -3,14 +3,9 @@
 import pytest
 import torch
 
+from gan_lab.networks.completion import Completer
 from gan_lab.networks.fourier import Generator
 from gan_lab.networks.smooth_fill import smooth_fill
-
-
-def hole(height, width):
-    known = torch.ones(1, 1, height, width)
-    known[..., height // 4 : -height // 4, width // 4 : -width // 4] = 0
-    return known
 
 
 def test_a_ramp_goes_on_through_a_hole():
@@ -33,7 +28,8 @@ def test_known_pixels_stay_and_others_are_within_their_range(size):
         assert made[0, channel].min() > within.min() - 1e-6 and made[0, channel].max() < within.max() + 1e-6
 
 
-def test_a_network_with_a_smooth_fill_begins_with_it():
-    image, known = torch.rand(1, 3, 32, 32) * 2 - 1, hole(32, 32)
-    network = Generator(3, 4, 2, 1, smooth_fill=True)
+@pytest.mark.parametrize("network", [Generator(3, 4, 2, 1, smooth_fill=True), Completer(3, 4, smooth_fill=True)])
+def test_a_network_with_a_smooth_fill_begins_with_it(network):
+    image, known = torch.rand(1, 3, 32, 32) * 2 - 1, torch.ones(1, 1, 32, 32)
+    known[..., 8:24, 8:24] = 0
     torch.testing.assert_close(network(image, known), smooth_fill(image, known))
