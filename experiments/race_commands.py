@@ -30,7 +30,6 @@ from bench_inference import draw_photos
 from measuring import random_inception
 from race_rows import BASICSR, CYCLEGAN, REALESRGAN
 
-import gan_lab
 from gan_lab.common.device import describe_hardware, versions
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +76,12 @@ sys.path.insert(0, "{checkout}")
 from basicsr.test import test_pipeline
 test_pipeline("{root}")
 """
+NETWORK = """
+import sys, torch, gan_lab
+state = gan_lab.load(sys.argv[1]).averaged("network").state_dict()
+torch.save({"params": state, "params_ema": state}, sys.argv[2])
+"""
+"""Writes the network of a checkpoint in the form of BasicSR's."""
 INFERENCE = """
 import runpy, sys
 sys.path[:0] = {paths}
@@ -160,8 +165,8 @@ def enlarging(folder: Path, model: str, images: int, side: int) -> tuple[Path, P
     photos, network, checkpoint = folder / "photos", folder / "network.pth", folder / "run" / "last.ckpt"
     draw_photos(photos, images, side=side)
     train(folder / "run", f"model={model}", "damage.factor=4", "data.size=32", "data.count=20", "data.test_count=2")
-    state = gan_lab.load(str(checkpoint)).averaged("network").state_dict()
-    torch.save({"params": state, "params_ema": state}, network)
+    # in a process of its own: a program that is started counts the memory of this one
+    subprocess.run([sys.executable, "-c", NETWORK, str(checkpoint), str(network)], check=True)
     ours = [sys.executable, "-m", "gan_lab.restore", f"checkpoint={checkpoint}", f"input={photos}", "device=cpu"]
     return photos, network, {
         "ours": lambda number: [*ours, f"output={folder / f'ours{number}'}"],

@@ -18,7 +18,7 @@ COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
 THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4, "layers": 1}}
 """Arguments of translators' groups of parts."""
 NARROW_PARTS = {
-    "generator": {"base": 4},
+    "generator": {"base": 4, "most": 4, "style": 8, "mapping_layers": 1},
     "discriminator": {"base": 4},
     "encoder": {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
     "decoder": {"groups": 1, "steps": 3, "units": 8},
@@ -28,6 +28,7 @@ NARROW_PARTS = {
     "frame_discriminator": {"base": 4},
 }
 """Arguments of a model's parts, where they have them and are not interpolated from others."""
+PLAYERS = ("generator", "discriminator")
 ONE_IMAGE = ("image", "damaged")
 FORECASTERS = {"kernel": 3, "hidden": 8, "blocks": 2, "kernels": "[3]", "groups": 2}
 SMALL = {
@@ -52,7 +53,7 @@ CASES = [
     *([f"model={model}", "network=resnet"] for model in ("lsgan", "wgan", "wgan_gp", "dragan")),
     ["model=acgan", "network=r3gan"],
     *([f"model={model}", "network=dcgan"] for model in ("sngan", "r3gan")),
-    ["model=sngan", "conditional=true"],
+    *([f"model={model}", "conditional=true"] for model in ("sngan", "stylegan2")),
     ["model=cyclegan", "generator=unet"],
     *([f"model={model}", "remedy=diffaugment"] for model in ("cyclegan", "cut")),
     *(["model=denoise", f"damage={damage}"] for damage in ("poisson_noise", "salt_and_pepper", "grey")),
@@ -92,7 +93,8 @@ def _thin_parts(config: DictConfig) -> list[str]:
         stated = model.get(part)
         own = {key for key, value in stated.items() if not _refers(value, part)} if isinstance(stated, dict) else set()
         made += [f"model.{part}.{key}={value}" for key, value in values.items() if key in own]
-    return made + (["model.generator.widths=16"] if config.get("network") == "r3gan" else [])
+    wider = {"r3gan": ["model.generator.widths=16"], "stylegan2": [f"model.{part}.base=16" for part in PLAYERS]}
+    return made + wider.get(config.get("network"), [])
 
 
 def _refers(value: Any, part: str) -> bool:

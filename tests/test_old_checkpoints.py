@@ -72,6 +72,7 @@ LATER = (
     "cartoon",
     "colorize",
     "context_encoder",
+    "stylegan2",
 )
 """Methods that no earlier version had."""
 

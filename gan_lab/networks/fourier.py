@@ -18,6 +18,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.networks.layers import init_zero, upsampling
 from gan_lab.networks.smooth_fill import smooth_fill
 
+RESIDUAL_SCALE = 0.1
+"""Of what is added to a smooth fill: Adam's first steps would change it by half of the range of values without."""
 Pair = tuple[Tensor, Tensor | None]
 """Local maps (N, L, H, W) and global ones (N, G, H, W), or None if there are none."""
 
@@ -177,7 +179,7 @@ class Generator(nn.Module):
         local, spread = x
         joined = local if spread is None else torch.cat([local, spread], 1)
         made: Tensor = self.last(self.up(joined))
-        return start + made if self.smooth_fill else torch.tanh(made)
+        return start + RESIDUAL_SCALE * made if self.smooth_fill else torch.tanh(made)
 
 
 def _sum(x: Pair, layers: tuple[nn.Module | None, nn.Module | None]) -> Tensor | None:

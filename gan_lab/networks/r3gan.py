@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
+from gan_lab.networks.filters import Filter
 from gan_lab.networks.layers import init_zero, num_downsamplings
 
 SLOPE = 0.2
@@ -164,41 +165,32 @@ class Block(nn.Module):
         return x + self.leave(F.leaky_relu(self.mix(y), SLOPE))
 
 
-class Resample(nn.Module):
-    """The filter [1 3 3 1] for each feature map, and a 1×1 convolution if the number of maps changes.
+class Resample(Filter):
+    """A low-pass filter, and a 1×1 convolution if the number of maps changes.
 
     Args:
         before, after: feature maps of the input and of the output.
     """
 
-    kernel: Tensor
-
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-        self.register_buffer("kernel", torch.outer(line, line)[None, None], persistent=False)
         self.convert = nn.Identity() if before == after else nn.Conv2d(before, after, 1, bias=False)
         if isinstance(self.convert, nn.Conv2d):
             init_gain(self.convert)
-
-    def filters(self, x: Tensor) -> Tensor:
-        """Returns the filter (C, 1, 4, 4) for each feature map of x (N, C, H, W)."""
-        return self.kernel.expand(x.shape[1], -1, -1, -1)
 
 
 class Up(Resample):
     """Changes the number of maps, then doubles the size: (N, before, H, W) → (N, after, 2 H, 2 W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.convert(x)
-        return F.conv_transpose2d(x, 4 * self.filters(x), stride=2, padding=1, groups=x.shape[1])
+        return self.doubled(self.convert(x))
 
 
 class Down(Resample):
     """Halves the size, then changes the number of maps: (N, before, H, W) → (N, after, H / 2, W / 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convert(F.conv2d(x, self.filters(x), stride=2, padding=1, groups=x.shape[1]))
+        return self.convert(self.halved(x))
 
 
 def class_embedding(classes: int, dim: int, gain: float = 1.0) -> nn.Embedding:

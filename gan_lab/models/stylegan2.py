@@ -1,0 +1,127 @@
+"""StyleGAN2 (Karras et al. 2020): style mixing, noise in every layer, and path length regularisation."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
+from gan_lab.common.distributed import all_reduce_mean
+from gan_lab.common.errors import UserError
+from gan_lab.common.types import Batch, Losses, RandomStream, Shared
+from gan_lab.losses.objective import AdversarialObjective, in_float32
+from gan_lab.models.bases.gan import Augmentations, GANModule, Wrappers
+from gan_lab.models.bases.labels import Label
+from gan_lab.models.bases.latents import Prior
+from gan_lab.networks.stylegan2 import Generator
+from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.image_pool import ImagePool
+from gan_lab.training.options import EngineOptions
+
+AVERAGE_DECAY = 0.998
+"""Of the average style, per iteration, as in the published code."""
+LENGTH_DECAY = 0.99
+"""Of the average path length, per evaluation (appendix B)."""
+
+
+class StyleGAN2(GANModule):
+    """A generator of styles. Samples have its constant noise; ``truncation`` moves styles to their average.
+
+    Args:
+        generator: a ``gan_lab.networks.stylegan2.Generator``.
+        discriminator, prior, objective, g_optimizer, d_optimizer: see ``GANModule``.
+        classes, augment, wrappers, replay_pool, new_batch_for_generator, engine: see ``GANModule``.
+        mixing: probability that an image has the styles of two latents, exchanged at a random layer (Karras et al.
+            2019, section 3.1).
+        path_length: weight of the path length penalty (section 3.2, eq. 4); 0 leaves it out.
+        path_length_interval: iterations between two evaluations of the penalty, whose weight is multiplied by it.
+        path_length_share: the penalty is taken of one in so many images of the batch.
+
+    Raises:
+        UserError: for another generator.
+    """
+
+    average_length: Tensor
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        prior: Prior,
+        objective: AdversarialObjective,
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
+        classes: Natural = 0,
+        mixing: Probability = 0.9,
+        path_length: NonNegative = 2.0,
+        path_length_interval: PositiveInt = 4,
+        path_length_share: PositiveInt = 2,
+        augment: Augmentations | None = None,
+        wrappers: Wrappers | None = None,
+        replay_pool: ImagePool | None = None,
+        new_batch_for_generator: bool = False,
+        engine: EngineOptions | None = None,
+    ) -> None:
+        if not isinstance(generator, Generator):
+            raise UserError("StyleGAN2 mixes the styles of its own generator: leave network= out.")
+        super().__init__(
+            generator, discriminator, prior, objective, g_optimizer, d_optimizer, classes, augment, wrappers,
+            replay_pool, new_batch_for_generator, engine,
+        )  # fmt: skip
+        self.mixing, self.path_length = mixing, path_length
+        self.path_length_interval, self.path_length_share = path_length_interval, path_length_share
+        self.register_buffer("average_length", torch.zeros(()))
+
+    def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
+        generator, styles = cast(Generator, self.generator), self.styles(batch, len(batch["image"]), noise)
+        with torch.no_grad():
+            generator.average_style.lerp_(styles[:, 0].float().mean(0), 1 - AVERAGE_DECAY)
+        return {"fake": generator.synthesis(styles, self.layer_noise(len(styles), noise))}
+
+    def styles(self, batch: Batch, n: int, noise: RandomStream) -> Tensor:
+        """Returns the styles of all layers (n, L, W), with the labels of the first images of the batch."""
+        generator, labels = cast(Generator, self.generator), [each[:n] for each in self.condition(batch)]
+        own, other = (generator.mapping(self.prior(noise, n), *labels)[:, None] for _ in range(2))
+        layers, mixes = generator.num_styles, noise.uniform(n) < self.mixing
+        begin = torch.where(mixes, 1 + noise.integers(n, layers - 1), layers)
+        return torch.where((torch.arange(layers, device=begin.device) < begin[:, None])[:, :, None], own, other)
+
+    def layer_noise(self, n: int, noise: RandomStream) -> Sequence[Tensor]:
+        """Returns the noise of each layer, (n, 1, h, w)."""
+        return [noise.normal(n, 1, *size) for size in cast(Generator, self.generator).noise_sizes]
+
+    def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
+        """Returns the adversarial loss and, where it is due, the path length penalty."""
+        losses = super().g_losses(batch, shared, noise)
+        steps = self.iteration // self.objective.n_critic
+        if not self.path_length or steps % self.path_length_interval:
+            return losses
+        lengths = self.path_lengths(batch, noise)
+        with torch.no_grad():
+            mean = all_reduce_mean(lengths.mean().detach())
+            self.average_length.lerp_(mean, 1 - LENGTH_DECAY)
+        penalty = (lengths - self.average_length).square().mean()
+        terms = {"path_length": self.path_length * self.path_length_interval * penalty}
+        return Losses({**losses.terms, **terms}, {**losses.logs, "length": mean})
+
+    def path_lengths(self, batch: Batch, noise: RandomStream) -> Tensor:
+        """Returns ‖Jᵀy‖ of new images with respect to their styles (n,), for random images y; differentiable."""
+        n = max(1, len(batch["image"]) // self.path_length_share)
+        with in_float32(batch["image"]):
+            styles = self.styles(batch, n, noise)
+            images = cast(Generator, self.generator).synthesis(styles, self.layer_noise(n, noise))
+            y = noise.normal(*images.shape) / images[0, 0].numel() ** 0.5
+            (slopes,) = torch.autograd.grad((images * y).sum(), styles, create_graph=True)
+        return slopes.square().sum(2).mean(1).sqrt()
+
+    def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: Label = None) -> Tensor:
+        """Returns latents (n, Z) of samples start … start + n - 1 of the seed; styles are truncated instead."""
+        return super().latents(n, seed, start)
+
+    def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
+        """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
+        labels = self.labels.of_samples(label, n, start, self.device)
+        generator = cast(Generator, self.averaged("generator"))
+        with self.inference_mode():
+            return generator(self.latents(n, seed, start), *labels, truncation=truncation).float().clamp(-1, 1)
