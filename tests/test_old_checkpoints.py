@@ -67,6 +67,7 @@ LATER = (
     "srgan",
     "esrgan",
     "inpaint",
+    "inpaint_small",
     "fast_style",
     "adain",
     "cartoon",

@@ -552,8 +552,6 @@ ADDED: dict[str, dict[str, object]] = {
     )
 }
 """Arguments that classes have got, by their dotted paths, with values that do what was done before, within rounding."""
-ADDED["gan_lab.networks.fourier.Generator"]["smooth_fill"] = False
-ADDED["gan_lab.networks.completion.Completer"] = {"smooth_fill": False}
 ADDED["gan_lab.losses.objective.AdversarialObjective"] = {"one_pass": None}
 ADDED["gan_lab.networks.unet_discriminator.Discriminator"] = {"spectral": False}
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.networks.layers import init_zero, make_norm, upsampling
+from gan_lab.networks.denoising import Denoiser
+from gan_lab.networks.layers import make_norm, upsampling
 from gan_lab.networks.smooth_fill import smooth_fill
 
 DILATIONS = (2, 4, 8, 16)
@@ -29,7 +30,6 @@ class Completer(nn.Module):
         maps: feature maps at full size; two and four times as many at a half and a quarter.
         norm: see ``make_norm``.
         upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
-        smooth_fill: the network learns what to add to a smooth fill, and its images may leave [-1, 1].
     """
 
     multiple = 4
@@ -41,7 +41,6 @@ class Completer(nn.Module):
         maps: PositiveInt = 64,
         norm: str = "batch",
         upsample: str = "transposed",
-        smooth_fill: bool = False,
     ) -> None:
         super().__init__()
         a, b, c = maps, 2 * maps, 4 * maps
@@ -54,10 +53,7 @@ class Completer(nn.Module):
             layers += upsampling(upsample, nn.ConvTranspose2d(wide, narrow, 4, 2, 1))
             layers += [make_norm(norm, narrow), nn.ReLU()]
             layers += [nn.Conv2d(narrow, out, 3, 1, 1), make_norm(norm, out), nn.ReLU()]
-        self.smooth_fill, last = smooth_fill, nn.Conv2d(half, channels, 3, 1, 1)
-        if smooth_fill:
-            init_zero(last)
-        self.layers = nn.Sequential(*layers, last, nn.Identity() if smooth_fill else nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.Conv2d(half, channels, 3, 1, 1), nn.Tanh())
 
     @staticmethod
     def check_data(data: Mapping[str, Any], **_: object) -> None:
@@ -75,9 +71,52 @@ class Completer(nn.Module):
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         """Returns the images; unknown pixels have no effect."""
         known = known.to(image.dtype)
-        start = smooth_fill(image, known) if self.smooth_fill else image * known
-        made: Tensor = self.layers(torch.cat([start, 1 - known], 1))
-        return start + made if self.smooth_fill else made
+        filled: Tensor = self.layers(torch.cat([image * known, 1 - known], 1))
+        return filled
+
+
+class Refiner(nn.Module):
+    """Adds to a smooth fill, by residual blocks: images (N, C, H, W) in [-1, 1] and known pixels (N, 1, H, W) → images.
+
+    It starts with the smooth fill, and learns edges and textures from there, within minutes on a CPU. The images may
+    leave [-1, 1].
+
+    Args:
+        channels: C.
+        maps: feature maps.
+        blocks: residual blocks.
+        patch: side of the squares of pixels that become the channels of one position; see ``Denoiser``.
+    """
+
+    def __init__(
+        self, channels: PositiveInt = 3, maps: PositiveInt = 64, blocks: PositiveInt = 16, patch: PositiveInt = 2
+    ) -> None:
+        super().__init__()
+        self.layers = Denoiser(channels, maps, blocks, patch, conditions=1)
+
+    @property
+    def multiple(self) -> int:
+        """Sides of the images must be multiples of it."""
+        return self.layers.multiple
+
+    @staticmethod
+    def check_data(data: Mapping[str, Any], patch: int = 2, **_: object) -> None:
+        """Checks the size of the images, see ``ChecksData``.
+
+        Raises:
+            UserError: if its sides are not multiples of ``patch``.
+        """
+        height, width = height_and_width(data["size"])
+        if height % patch or width % patch:
+            raise UserError(
+                f"This network takes images with sides in steps of {patch}, not {height}×{width}: give data.size."
+            )
+
+    def forward(self, image: Tensor, known: Tensor) -> Tensor:
+        """Returns the images; unknown pixels have no effect."""
+        known = known.to(image.dtype)
+        filled: Tensor = self.layers(smooth_fill(image, known), 1 - known)
+        return filled
 
 
 class GlobalLocal(nn.Module):

@@ -15,11 +15,8 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.networks.layers import init_zero, upsampling
-from gan_lab.networks.smooth_fill import smooth_fill
+from gan_lab.networks.layers import upsampling
 
-RESIDUAL_SCALE = 0.1
-"""Of what is added to a smooth fill: Adam's first steps would change it by half of the range of values without."""
 Pair = tuple[Tensor, Tensor | None]
 """Local maps (N, L, H, W) and global ones (N, G, H, W), or None if there are none."""
 
@@ -102,9 +99,6 @@ class FourierBlock(nn.Module):
 class Generator(nn.Module):
     """LaMa's network: images (N, C, H, W) in [-1, 1] and known pixels (N, 1, H, W) → images, in [-1, 1].
 
-    With ``smooth_fill`` it learns what to add to a smooth fill, which is what it begins with, and its images may leave
-    [-1, 1]. The paper's starts from zero instead, and has to learn the colours of the surroundings first.
-
     Args:
         channels: C.
         maps: feature maps at full size, doubled at each halving.
@@ -113,7 +107,6 @@ class Generator(nn.Module):
         share: of the maps that are global, in the blocks, below 1.
         most: the largest number of maps.
         upsample: "transposed", the paper's, or "resize"; see ``upsampling``.
-        smooth_fill: see above.
 
     Raises:
         ValueError: for a share of 1, or another upsampling.
@@ -128,7 +121,6 @@ class Generator(nn.Module):
         share: Probability = 0.75,
         most: PositiveInt = 1024,
         upsample: str = "transposed",
-        smooth_fill: bool = False,
     ) -> None:
         super().__init__()
         widths = [min(most, maps << level) for level in range(num_downsamplings + 1)]
@@ -146,9 +138,6 @@ class Generator(nn.Module):
             up += [nn.BatchNorm2d(narrow), nn.ReLU()]
         self.up = nn.Sequential(*up)
         self.last = nn.Conv2d(maps, channels, 7, 1, 3, padding_mode="reflect")
-        self.smooth_fill = smooth_fill
-        if smooth_fill:
-            init_zero(self.last)
         self.multiple = 1 << num_downsamplings
 
     @staticmethod
@@ -172,14 +161,12 @@ class Generator(nn.Module):
         Sides must be multiples of ``multiple``, and at least twice that.
         """
         known = known.to(image.dtype)
-        start = smooth_fill(image, known) if self.smooth_fill else image * known
-        x: Pair = self.first((torch.cat([start, 1 - known], 1), None))
+        x: Pair = self.first((torch.cat([image * known, 1 - known], 1), None))
         for layer in (*self.down, *self.blocks):
             x = layer(x)
         local, spread = x
         joined = local if spread is None else torch.cat([local, spread], 1)
-        made: Tensor = self.last(self.up(joined))
-        return start + RESIDUAL_SCALE * made if self.smooth_fill else torch.tanh(made)
+        return torch.tanh(self.last(self.up(joined)))
 
 
 def _sum(x: Pair, layers: tuple[nn.Module | None, nn.Module | None]) -> Tensor | None:

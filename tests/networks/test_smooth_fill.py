@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gan_lab.networks.completion import Completer
-from gan_lab.networks.fourier import Generator
+from gan_lab.common.errors import UserError
+from gan_lab.networks.completion import Refiner
 from gan_lab.networks.smooth_fill import smooth_fill
 
 
@@ -28,8 +28,9 @@ def test_known_pixels_stay_and_others_are_within_their_range(size):
         assert made[0, channel].min() > within.min() - 1e-6 and made[0, channel].max() < within.max() + 1e-6
 
 
-@pytest.mark.parametrize("network", [Generator(3, 4, 2, 1, smooth_fill=True), Completer(3, 4, smooth_fill=True)])
-def test_a_network_with_a_smooth_fill_begins_with_it(network):
-    image, known = torch.rand(1, 3, 32, 32) * 2 - 1, torch.ones(1, 1, 32, 32)
-    known[..., 8:24, 8:24] = 0
-    torch.testing.assert_close(network(image, known), smooth_fill(image, known))
+def test_a_refiner_begins_with_the_smooth_fill():
+    image, known = torch.rand(1, 3, 32, 24) * 2 - 1, torch.ones(1, 1, 32, 24)
+    known[..., 8:24, 8:20] = 0
+    torch.testing.assert_close(Refiner(3, 4, 1)(image, known), smooth_fill(image, known))
+    with pytest.raises(UserError, match="sides in steps of 2, not 31×31"):
+        Refiner.check_data({"size": 31})
