@@ -26,7 +26,7 @@ _END_BYTES = 22
 def checksum(path: Path, count: int | None = None) -> str:
     """Returns the checksum of a file, or of its first ``count`` bytes, as hexadecimal digits."""
     size, lock = path.stat().st_size if count is None else count, Lock()
-    with path.open("rb", buffering=0) as stream:
+    with path.open("rb") as stream:
 
         def chunk(start: int) -> bytes:
             with lock:  # a mapped file would be faster, but counts as this process's memory

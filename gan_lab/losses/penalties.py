@@ -62,6 +62,27 @@ class R1:
         return input_gradient(logits["real"], real).square().sum(1) / 2
 
 
+class R1BySize(R1):
+    """R1 with StyleGAN2-ADA's weight by the size of images and batch, 0.0002 · H · W / N (Karras et al. 2020b).
+
+    Args:
+        weight: multiplies the rule's weight.
+        interval: iterations between two evaluations.
+        batch_size: N, over all devices.
+    """
+
+    def __init__(self, weight: NonNegative = 1.0, interval: PositiveInt = 16, batch_size: PositiveInt = 32) -> None:
+        super().__init__(weight, interval)
+        self.batch_size = batch_size
+
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns values (N,), given real and generated images, both (N, C, H, W)."""
+        rule = 2e-4 * real.shape[2] * real.shape[3] / self.batch_size
+        return rule * super().__call__(discriminator, real, fake, logits, noise)
+
+
 class R2(R1):
     """½‖∇D(x)‖² at generated images (Mescheder et al. 2018, eq. 10)."""
 

@@ -19,24 +19,27 @@ from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.options import EngineOptions
 
-AVERAGE_DECAY = 0.998
-"""Of the average style, per iteration, as in the published code."""
+AVERAGE_DECAY = 0.995
+"""Decay of the average style in an iteration, as in the published code."""
 LENGTH_DECAY = 0.99
-"""Of the average path length, per evaluation (appendix B)."""
+"""Decay of the average path length in an evaluation (appendix B)."""
 
 
 class StyleGAN2(GANModule):
-    """A generator of styles. Samples have its constant noise; ``truncation`` moves styles to their average.
+    """A style-based generator. Samples have its constant noise; ``truncation`` moves styles to their average.
+
+    Penalties are parts of a step here. In the published code they are steps of their own, for which it reduces learning
+    rates and Adam's betas.
 
     Args:
         generator: a ``gan_lab.networks.stylegan2.Generator``.
         discriminator, prior, objective, g_optimizer, d_optimizer: see ``GANModule``.
         classes, augment, wrappers, replay_pool, new_batch_for_generator, engine: see ``GANModule``.
-        mixing: probability that an image has the styles of two latents, exchanged at a random layer (Karras et al.
-            2019, section 3.1).
+        mixing: probability that the styles of an image change at a random layer from those of one latent to those of
+            another (Karras et al. 2019, section 3.1).
         path_length: weight of the path length penalty (section 3.2, eq. 4); 0 leaves it out.
-        path_length_interval: iterations between two evaluations of the penalty, whose weight is multiplied by it.
-        path_length_share: the penalty is taken of one in so many images of the batch.
+        path_length_interval: iterations between two evaluations of the penalty; it multiplies the weight.
+        path_length_share: the penalty is computed for 1 / ``path_length_share`` of the batch.
 
     Raises:
         UserError: for another generator.
@@ -75,13 +78,13 @@ class StyleGAN2(GANModule):
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         generator, styles = cast(Generator, self.generator), self.styles(batch, len(batch["image"]), noise)
-        with torch.no_grad():
-            generator.average_style.lerp_(styles[:, 0].float().mean(0), 1 - AVERAGE_DECAY)
-        return {"fake": generator.synthesis(styles, self.layer_noise(len(styles), noise))}
+        fake = generator.synthesis(styles, self.layer_noise(len(styles), noise))
+        return {"fake": fake, "style": styles[:, 0].detach().float().mean(0)}
 
     def styles(self, batch: Batch, n: int, noise: RandomStream) -> Tensor:
-        """Returns the styles of all layers (n, L, W), with the labels of the first images of the batch."""
-        generator, labels = cast(Generator, self.generator), [each[:n] for each in self.condition(batch)]
+        """Returns the styles of all layers (n, L, W), with the labels of every (N / n)-th image of the batch."""
+        generator = cast(Generator, self.generator)
+        labels = [each[:: len(each) // n][:n] for each in self.condition(batch)]
         own, other = (generator.mapping(self.prior(noise, n), *labels)[:, None] for _ in range(2))
         layers, mixes = generator.num_styles, noise.uniform(n) < self.mixing
         begin = torch.where(mixes, 1 + noise.integers(n, layers - 1), layers)
@@ -94,16 +97,22 @@ class StyleGAN2(GANModule):
     def g_losses(self, batch: Batch, shared: Shared, noise: RandomStream) -> Losses:
         """Returns the adversarial loss and, where it is due, the path length penalty."""
         losses = super().g_losses(batch, shared, noise)
+        self._follow(cast(Generator, self.generator).average_style, shared["style"], AVERAGE_DECAY)
         steps = self.iteration // self.objective.n_critic
         if not self.path_length or steps % self.path_length_interval:
             return losses
         lengths = self.path_lengths(batch, noise)
-        with torch.no_grad():
-            mean = all_reduce_mean(lengths.mean().detach())
-            self.average_length.lerp_(mean, 1 - LENGTH_DECAY)
+        mean = self._follow(self.average_length, lengths.mean(), LENGTH_DECAY)
         penalty = (lengths - self.average_length).square().mean()
         terms = {"path_length": self.path_length * self.path_length_interval * penalty}
         return Losses({**losses.terms, **terms}, {**losses.logs, "length": mean})
+
+    @torch.no_grad()
+    def _follow(self, average: Tensor, value: Tensor, decay: float) -> Tensor:
+        """Moves an average towards the mean of a value over ranks, by a part for each micro-batch; returns the mean."""
+        mean = all_reduce_mean(value.detach())
+        average.lerp_(mean, (1 - decay) / self.engine.micro_batches)
+        return mean
 
     def path_lengths(self, batch: Batch, noise: RandomStream) -> Tensor:
         """Returns ‖Jᵀy‖ of new images with respect to their styles (n,), for random images y; differentiable."""
@@ -115,8 +124,18 @@ class StyleGAN2(GANModule):
             (slopes,) = torch.autograd.grad((images * y).sum(), styles, create_graph=True)
         return slopes.square().sum(2).mean(1).sqrt()
 
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        """Returns the discriminator: the generator is differentiated twice, and in parts."""
+        return [self.discriminator]
+
     def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: Label = None) -> Tensor:
-        """Returns latents (n, Z) of samples start … start + n - 1 of the seed; styles are truncated instead."""
+        """Returns latents (n, Z) of samples start … start + n - 1 of the seed; the label is not used.
+
+        Raises:
+            UserError: for a truncation, which is one of styles here.
+        """
+        if truncation != 1:
+            raise UserError("StyleGAN2 truncates the styles of samples, not latents: leave truncation= out.")
         return super().latents(n, seed, start)
 
     def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:

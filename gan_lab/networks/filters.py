@@ -24,7 +24,7 @@ class Filter(nn.Module):
         return F.conv2d(x, self._kernels(x), stride=2, padding=1, groups=x.shape[1])
 
     def smoothed(self, x: Tensor, border: int) -> Tensor:
-        """Maps (N, C, H, W), with a border of zeros, to (N, C, H + 2 · border - 3, W + 2 · border - 3)."""
+        """Filters maps (N, C, H, W) with a border of zeros; returns (N, C, H + 2 · border - 3, W + 2 · border - 3)."""
         return F.conv2d(x, self._kernels(x), padding=border, groups=x.shape[1])
 
     def _kernels(self, x: Tensor) -> Tensor:

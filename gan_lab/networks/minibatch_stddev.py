@@ -35,9 +35,11 @@ def minibatch_stddev(network: nn.Module, group: PositiveInt = 4) -> nn.Module:
         group: samples in a group.
 
     Raises:
-        TypeError: if ``out`` is neither a convolution nor a linear layer.
+        TypeError: if ``out`` is neither a convolution nor a linear layer, or the network has such a layer already.
     """
     out = network.out
+    if any(isinstance(layer, MinibatchStddev) for layer in network.modules()):
+        raise TypeError("This discriminator has a minibatch standard deviation of its own: leave the remedy out.")
     if not isinstance(out, nn.Conv2d | nn.Linear):
         raise TypeError(
             f"The layer out of {type(network).__name__} is a {type(out).__name__}: it must be a Conv2d or Linear."

@@ -53,15 +53,20 @@ def spectral_norm(network: nn.Module) -> nn.Module:
     """Normalises every weight of convolutions, linear layers and embeddings in the network, which it returns.
 
     Raises:
-        ValueError: for a layer with zero weights, which has no singular vectors.
+        ValueError: for a layer with zero weights, which has no singular vectors, and for a network with no such layer.
     """
-    for layer in [*network.modules()]:
-        if isinstance(layer, LAYERS):
-            if not layer.weight.any():
-                raise ValueError(
-                    "Spectral normalisation needs layers that do not start at zero, as R3GAN's do: "
-                    "choose network=resnet or dcgan, or remove it."
-                )
-            norm = SpectralNorm(layer.weight.detach(), dim=int(isinstance(layer, nn.ConvTranspose2d)))
-            parametrize.register_parametrization(layer, "weight", norm)
+    layers = [layer for layer in network.modules() if isinstance(layer, LAYERS)]
+    if not layers:
+        raise ValueError(
+            "Spectral normalisation needs torch's own layers, which StyleGAN2's networks do not have: "
+            "choose network=resnet or dcgan, or remove it."
+        )
+    for layer in layers:
+        if not layer.weight.any():
+            raise ValueError(
+                "Spectral normalisation needs layers that do not start at zero, as R3GAN's do: "
+                "choose network=resnet or dcgan, or remove it."
+            )
+        norm = SpectralNorm(layer.weight.detach(), dim=int(isinstance(layer, nn.ConvTranspose2d)))
+        parametrize.register_parametrization(layer, "weight", norm)
     return network

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.common.bounds import Natural, PositiveFloat, PositiveInt
+from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.filters import Filter
 from gan_lab.networks.layers import num_downsamplings
 from gan_lab.networks.minibatch_stddev import MinibatchStddev
@@ -98,7 +98,7 @@ def normalised(x: Tensor) -> Tensor:
 
 
 class Modulated(nn.Module):
-    """A convolution whose kernels are scaled by a style for each sample, and normalised (section 2.2, eq. 1 and 3).
+    """A convolution with kernels that a style scales for each sample, normalised (section 2.2, eq. 1 and 3).
 
     Scaling the maps before and after one convolution is the same as a convolution with other kernels for each sample,
     which grouped convolutions are slower at.
@@ -186,7 +186,10 @@ class Block(nn.Module):
         for layer, style, own in zip(self.layers, styles, noise, strict=False):
             x = layer(x, style, own)
         added = (self.image(x, styles[-1]) + self.bias.to(x.dtype)[:, None, None]).float()
-        return x, added if image is None or self.filter is None else added + self.filter.doubled(image)
+        if image is None or self.filter is None:
+            return x, added
+        with torch.autocast(x.device.type, enabled=False):  # the image is a sum over sizes
+            return x, added + self.filter.doubled(image)
 
 
 class Generator(nn.Module):
@@ -196,7 +199,7 @@ class Generator(nn.Module):
 
     Args:
         latent: Z.
-        channels, height, width: size of the images, whose sides halve down to 4 to 7 px.
+        channels, height, width: size of the images; their sides halve down to 4 to 7 px.
         base: feature maps times shorter side of the maps, until there are ``most``.
         most: the largest number of feature maps.
         style: W.
@@ -241,22 +244,19 @@ class Generator(nn.Module):
         self,
         latents: Tensor,
         labels: Tensor | None = None,
-        truncation: PositiveFloat = 1.0,
-        truncated: int | None = None,
+        truncation: float = 1.0,
     ) -> Tensor:
         """Returns images with the constant noise.
 
         Args:
             latents: (N, Z).
             labels: (N,) of a conditional generator.
-            truncation: ψ; styles are moved to the average style, at 0 all the way (section 2, "truncation trick").
-            truncated: number of styles, from the coarsest, that are truncated; None: all.
+            truncation: ψ in [0, 1]; styles are moved to the average style, at 0 all the way (Karras et al. 2019,
+                appendix B).
         """
         styles = self.mapping(latents, labels)[:, None].expand(-1, self.num_styles, -1)
         if truncation != 1:
-            share = torch.ones(self.num_styles, 1, device=styles.device)
-            share[:truncated] = truncation
-            styles = self.average_style + share * (styles - self.average_style)
+            styles = self.average_style.lerp(styles, truncation)
         return self.synthesis(styles)
 
     def synthesis(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
@@ -323,7 +323,7 @@ class Discriminator(nn.Module):
         outputs = self.out(features)
         if self.classes is None:
             return outputs.squeeze(1)
-        return (outputs * normalised(self.classes(None, labels))).sum(1) / math.sqrt(self.width)
+        return (outputs * self.classes(None, labels)).sum(1) / math.sqrt(self.width)
 
 
 class Down(nn.Module):

@@ -76,6 +76,7 @@ class AlternatingModule(LightningModule):
         self.budget, self.clip, self.ema = self.engine.budget, self.engine.clip, self.engine.average(averages or {})
         self.iteration, self.images_seen, self.seconds = 0, 0, 0.0
         self.grad_norm: Tensor | None = None
+        self.recent: Outputs = {}
         self.clock = time.monotonic()
         self.early_stops: EarlyStops | None = None
 
@@ -141,9 +142,11 @@ class AlternatingModule(LightningModule):
         due = [phase for phase in self.phases() if phase.due(self.iteration, progress)]
         self.scheduled.apply(self, self.phase_optimizers(), progress)
         outputs = Turns(self, batch).run(due)
+        for phase, losses in outputs.items():  # a lazy penalty may never be due when rows are written
+            self.recent[phase] = self.recent.get(phase, {}) | losses
         self._count(batch)
         if self.iteration % self.engine.log_every == 0:
-            log_losses(self, outputs)
+            log_losses(self, {phase: self.recent[phase] for phase in outputs})
         return outputs
 
     @property

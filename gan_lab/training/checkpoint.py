@@ -1,5 +1,6 @@
 """Checkpoints: written atomically, read without running code, rebuilt into models."""
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,7 +59,7 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu", mapped: bool = Tr
     """Returns the plain containers and tensors of a checkpoint file, or of a run's last one, in the present format.
 
     A file of weights alone (.safetensors) has the model and no state of training. ``mapped`` reads tensors from
-    the file when they are used: a model takes a third of a checkpoint at most, and optimizers the rest.
+    the file when they are used: half of a checkpoint are the optimizers' states, which no model needs.
 
     Raises:
         UserError: if the file does not exist, is damaged, or is not a checkpoint of gan_lab.
@@ -69,6 +70,7 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu", mapped: bool = Tr
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
     if path.suffix == SUFFIX:
         return upgrade(read_weights(path))
+    mapped = mapped and os.fsencode(path) == str(path).encode(errors="replace")  # torch maps files with names in UTF-8
     checkpoint = _verified(path, map_location, mapped)
     if isinstance(checkpoint, Mapping) and "gan_lab" not in checkpoint and "counters" in checkpoint:
         raise UserError(

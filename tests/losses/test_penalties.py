@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClip
+from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, R1BySize, WeightClip
 from gan_lab.training.noise import KeyedStream
 
 N, SHAPE = 4, (3, 5, 5)
@@ -83,6 +83,14 @@ def test_consistency_is_the_squared_change_of_the_logits(balanced, expected):
     penalty = Consistency(lambda images, noise: images + noise * images.sign(), balanced=balanced)
     logits = {"real": discriminator(real), "fake": discriminator(fake)}
     assert penalty(discriminator, real, fake, logits, 1.0).item() == pytest.approx(expected)
+
+
+def test_the_weight_by_size_is_stylegan2_adas():
+    """0.0002 · H · W / N: γ = 0.0128 at 32 px in batches of 16."""
+    real, noise = torch.randn(4, 3, 32, 32, requires_grad=True), KeyedStream(0)
+    logits = {"real": real.square().flatten(1).sum(1)}
+    plain, ruled = (penalty(None, real, real, logits, noise) for penalty in (R1(), R1BySize(batch_size=16)))
+    torch.testing.assert_close(ruled, 0.0128 * plain)
 
 
 @pytest.mark.parametrize(("penalty", "which"), [(R1(), 0), (R2(), 1)])

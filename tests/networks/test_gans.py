@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_lab.cli.config.resolvers import attention_size
-from gan_lab.networks import dcgan, mlp, r3gan, sngan
+from gan_lab.networks import dcgan, mlp, r3gan, sngan, stylegan2
 from gan_lab.networks.minibatch_stddev import MinibatchStddev, minibatch_stddev
 from gan_lab.networks.spectral import spectral_norm
 from gan_lab.training.ema import EMA
@@ -18,6 +18,7 @@ FAMILIES = {
     "mlp": (mlp, {"widths": (8, 8)}),
     "resnet": (sngan, {"base": 4}),
     "r3gan": (r3gan, {"widths": 16}),
+    "stylegan2": (stylegan2, {"base": 64, "most": 8}),
 }
 
 
@@ -81,7 +82,7 @@ def test_both_networks_depend_on_the_label(family):
     generator = networks.Generator(10, 3, 16, 16, classes=3, **narrow)
     discriminator = networks.Discriminator(3, 16, 16, classes=3, **narrow)
     for network in (generator, discriminator):  # some parameters of which start at zero
-        for parameter in network.parameters():
+        for parameter in (each for each in network.parameters() if not each.any()):
             nn.init.normal_(parameter, 0, 0.3)
     latents, labels = torch.randn(3, 10), torch.arange(3)
     images = generator(latents, labels)
@@ -184,7 +185,15 @@ def test_each_sample_gets_the_standard_deviation_of_its_group():
     assert MinibatchStddev(3)(features.view(4, 2, 1, 1)).shape == (4, 3, 1, 1)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def test_wrappers_that_have_nothing_to_do_are_refused():
+    discriminator = stylegan2.Discriminator(3, 16, 16, 64, 8)
+    with pytest.raises(ValueError, match="torch's own layers"):
+        spectral_norm(discriminator)
+    with pytest.raises(TypeError, match="of its own"):
+        minibatch_stddev(discriminator)
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "stylegan2"])
 def test_any_discriminator_takes_both_wrappers(family):
     networks, narrow = FAMILIES[family]
     discriminator = minibatch_stddev(networks.Discriminator(3, 16, 16, **narrow), group=2)

@@ -105,6 +105,13 @@ def test_a_lazy_penalty_has_the_same_weight_on_average(monkeypatch):
     assert seen[0].terms["r1"].item() == pytest.approx(4 * 2.0 * r1, rel=1e-5)
 
 
+def test_a_lazy_penalty_that_is_not_due_when_a_row_is_written_is_in_it(monkeypatch):
+    rows = []
+    monkeypatch.setattr("gan_lab.training.alternating.log_losses", lambda _, outputs: rows.append(outputs))
+    fit(make(4, penalties={"r1": R1(interval=2)}, log_every=2))
+    assert [row["discriminator"].keys() - row["generator"].keys() >= {"r1"} for row in rows] == [True, True]
+
+
 def test_clipping_bounds_a_phases_step():
     before, after = make(), fit(make(rate=1.0, clip=1e-3))
     for name in ("generator", "discriminator"):

@@ -116,31 +116,6 @@ def decoder_channels(channels: int, likelihood: Mapping[str, Any] | None) -> int
     return channels * (2 if predicts_scale else 1)
 
 
-# Training.
-
-
-def lazy_lr(asked: float | None, default: float, interval: int | None) -> float:
-    """Returns the learning rate of steps of which one in ``interval`` has a penalty that was a step of its own.
-
-    StyleGAN2, appendix B: with c = interval / (interval + 1), the rate is c · λ and the betas are β^c.
-
-    Args:
-        asked: λ; null: the default.
-        default: λ of the paper.
-        interval: iterations between two penalties; null or 1: no lazy one.
-    """
-    return (default if asked is None else asked) * _share(interval)
-
-
-def lazy_betas(asked: Sequence[float] | None, default: Sequence[float], interval: int | None) -> ListConfig:
-    """Returns Adam's betas for such steps; see ``lazy_lr``."""
-    return OmegaConf.create([beta ** _share(interval) for beta in (default if asked is None else asked)])
-
-
-def _share(interval: int | None) -> float:
-    return interval / (interval + 1) if interval and interval > 1 else 1.0
-
-
 # The machine.
 
 
@@ -190,7 +165,6 @@ def wandb_tags(method: str, data: str) -> ListConfig | str:
 RESOLVERS = (
     *(first, total, default_epochs),
     *(height, width, shorter_side, downsampled, channels, num_classes, levels),
-    *(lazy_lr, lazy_betas),
     *(attention_size, translator, discriminator_norm, decoder_channels),
     *(fused, own, preset),
     *(wandb_name, wandb_group, wandb_tags),

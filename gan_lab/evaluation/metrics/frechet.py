@@ -29,7 +29,7 @@ class Moments:
 
 
 def covariance_factor(covariance: Tensor) -> Tensor:
-    """Returns F (r, d) with FᵀF the covariance (d, d), where r is its numerical rank."""
+    """Returns F (r, d) with FᵀF the covariance (d, d); r is d, or the numerical rank of one that is not definite."""
     triangle, failed = torch.linalg.cholesky_ex(covariance)
     if not failed:  # positive definite, and a tenth of the time of eigenvectors
         return triangle.mT

@@ -80,7 +80,7 @@ class GaussianImages(ImageSet):
     def __init__(self, data: RealImages, n: int, batch_size: int = 256, device: torch.device | str = "cpu") -> None:
         self.data, self.n, self.batch_size, self.device = data, n, batch_size, device
         self.shape = (data.channels, data.height, data.width)
-        self.key = ["gaussian", data.fingerprint("train"), n]
+        self.key = ["gaussian 2", data.fingerprint("train"), n]
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields this rank's share: numbers (m,) and uint8 images (m, C, H, W)."""
