@@ -20,7 +20,7 @@ SLOPE, GAIN = 0.2, math.sqrt(2)
 
 
 def activate(x: Tensor) -> Tensor:
-    """Returns √2 · leaky ReLU, which keeps the mean square of values around zero, nearly."""
+    """Returns √2 · leaky ReLU of values of any shape, which nearly keeps their mean square where it is around zero."""
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
