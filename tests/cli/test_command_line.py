@@ -36,7 +36,7 @@ def logging_as_before():
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
-        ("--help", None, "dragan, hinge, lsgan"),
+        ("--help", None, "dragan, hinge, lazy_r1, lsgan"),
         ("--info", None, "Installed Hydra Plugins"),
         ("loss=wgna", 2, "did you mean wgan?"),
         ("los=wgan", 2, "did you mean loss?"),
