@@ -22,6 +22,19 @@ from gan_lab.networks.smooth_fill import smooth_fill
 DILATIONS = (2, 4, 8, 16)
 
 
+def check_steps(data: Mapping[str, Any], step: int) -> None:
+    """Checks that the sides of the images are multiples of ``step``, see ``ChecksData``.
+
+    Raises:
+        UserError: if they are not.
+    """
+    height, width = height_and_width(data["size"])
+    if height % step or width % step:
+        raise UserError(
+            f"This network takes images with sides in steps of {step}, not {height}×{width}: give data.size."
+        )
+
+
 class Completer(nn.Module):
     """Table 1 of the paper: images (N, C, H, W) in [-1, 1] and known pixels (N, 1, H, W) → images, in [-1, 1].
 
@@ -62,11 +75,7 @@ class Completer(nn.Module):
         Raises:
             UserError: if its sides are not multiples of 4.
         """
-        height, width = height_and_width(data["size"])
-        if height % 4 or width % 4:
-            raise UserError(
-                f"This network takes images with sides in steps of 4, not {height}×{width}: give data.size."
-            )
+        check_steps(data, Completer.multiple)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         """Returns the images; unknown pixels have no effect."""
@@ -106,11 +115,7 @@ class Refiner(nn.Module):
         Raises:
             UserError: if its sides are not multiples of ``patch``.
         """
-        height, width = height_and_width(data["size"])
-        if height % patch or width % patch:
-            raise UserError(
-                f"This network takes images with sides in steps of {patch}, not {height}×{width}: give data.size."
-            )
+        check_steps(data, patch)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         """Returns the images; unknown pixels have no effect."""
