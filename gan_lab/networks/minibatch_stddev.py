@@ -22,7 +22,7 @@ class MinibatchStddev(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         n = len(features)
         groups = features.float().unflatten(0, (self.group if n % self.group == 0 else n, -1))
-        stddev = (groups.var(0, correction=0) + 1e-8).sqrt().flatten(1).mean(1)
+        stddev = ((groups - groups.mean(0)).square().mean(0) + 1e-8).sqrt().flatten(1).mean(1)
         column = stddev.repeat(len(groups)).to(features).view(n, *(1,) * (features.ndim - 1))
         return torch.cat([features, column.expand(-1, -1, *features.shape[2:])], 1)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_lab.common.bounds import Natural, PositiveInt, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
+from gan_lab.networks.filters import doubled, halved
 from gan_lab.networks.layers import Dropout, init_weights, make_norm, upsampling
 
 
@@ -166,7 +167,7 @@ class BlurDown(Blur):
         super().__init__(maps, (1, 2, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.kernel, stride=2, groups=x.shape[1])
+        return halved(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.kernel, padding=0)
 
 
 class BlurUp(Blur):
@@ -176,5 +177,4 @@ class BlurUp(Blur):
         super().__init__(maps, (1, 3, 3, 1), gain=4)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        return F.conv_transpose2d(x, self.kernel, stride=2, padding=3, groups=x.shape[1])
+        return doubled(F.pad(x, (1, 1, 1, 1), mode="replicate"), self.kernel, padding=3)
