@@ -202,13 +202,16 @@ class AdversarialObjective:
         return self.loss.d(real, other).mean() + self.loss.d(one, fake).mean() - self.loss.d(one, other).mean()
 
     def _logs(self, real_logits: Tensor, fake_logits: Tensor, generated: Tensor | None = None) -> dict[str, Tensor]:
-        """Returns mean logits, and the discriminator's accuracy if the loss has a decision threshold.
+        """Returns mean logits, the mean sign of real ones, and the discriminator's accuracy.
 
-        Copied patches are left out.
+        The sign is that of the distance from the decision threshold. A loss without one has no accuracy, and signs are
+        those of the distance from the mean of the fake ones. Copied patches are left out.
         """
         share = torch.ones_like(fake_logits) if generated is None else generated.to(fake_logits)
         share = share / share.sum().clamp(min=1)
         means = {"real": real_logits.mean(), "fake": (fake_logits * share).sum()}
+        threshold = means["fake"] if self.loss.decision_threshold is None else self.loss.decision_threshold
+        means["sign"] = (real_logits - threshold).sign().mean()
         if self.loss.decision_threshold is None:
             return means
         correct = (real_logits > self.loss.decision_threshold).float().mean()

@@ -105,6 +105,9 @@ class AlternatingModule(LightningModule):
     def after_step(self, phase: str) -> None:
         """Runs after each step of the phase's optimizer: for projections such as weight clipping."""
 
+    def after_iteration(self, outputs: Outputs, images: int) -> None:
+        """Runs after each iteration, for what follows its losses; ``images`` it had over all ranks."""
+
     def extra_state(self) -> Mapping[str, Stateful]:
         """Returns further state that an exact resume needs, such as image pools; equal on all ranks."""
         return {}
@@ -144,7 +147,9 @@ class AlternatingModule(LightningModule):
         outputs = Turns(self, batch).run(due)
         for phase, losses in outputs.items():  # a lazy penalty may never be due when rows are written
             self.recent[phase] = self.recent.get(phase, {}) | losses
+        seen = self.images_seen
         self._count(batch)
+        self.after_iteration(outputs, self.images_seen - seen)
         if self.iteration % self.engine.log_every == 0:
             log_losses(self, {phase: self.recent[phase] for phase in outputs})
         return outputs

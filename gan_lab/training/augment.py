@@ -5,7 +5,7 @@ twice differentiable, so that gradients reach the generator and penalties pass t
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,19 @@ from torch import Tensor
 from gan_lab.common.bounds import NonNegative, Probability
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
-from gan_lab.common.types import RandomStream
+from gan_lab.common.types import RandomStream, Stateful
 
 Augmentation = Callable[[Tensor, RandomStream], Tensor]
+
+
+@runtime_checkable
+class Adaptive(Stateful, Protocol):
+    """An augmentation with a probability that follows the discriminator."""
+
+    p: float
+
+    def follow(self, sign: Tensor, images: int) -> None:
+        """Counts an iteration of so many images, given the mean sign of the logits of real ones, a scalar."""
 
 
 def apply_in_order(augmentations: Iterable[Augmentation], images: Tensor, noise: RandomStream) -> Tensor:

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural
 from gan_lab.common.deprecation import accept_old_attributes
+from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import Prior, sample_latents
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
-from gan_lab.training.augment import Augmentation, apply_in_order
+from gan_lab.training.augment import Adaptive, Augmentation, apply_in_order
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.options import EngineOptions
+from gan_lab.training.turns import Outputs
 
 Augmentations = Mapping[str, Augmentation | None]
 Wrappers = Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module] | None]]
@@ -124,9 +126,16 @@ class GANModule(AlternatingModule):
         if phase == "discriminator":
             self.objective.project(self.discriminator)
 
+    def after_iteration(self, outputs: Outputs, images: int) -> None:
+        for name, augmentation in self.augment.items():
+            if isinstance(augmentation, Adaptive):
+                augmentation.follow(all_reduce_mean(outputs["discriminator"]["sign"]), images)
+                self.recent["discriminator"][f"{name}_p"] = torch.tensor(augmentation.p)
+
     def extra_state(self) -> Mapping[str, Stateful]:
         pool: dict[str, Stateful] = {} if self.replay_pool is None else {"replay_pool": self.replay_pool}
-        return {**self.objective.extra_state(), **pool}
+        adaptive = {name: change for name, change in self.augment.items() if isinstance(change, Adaptive)}
+        return {**self.objective.extra_state(), **adaptive, **pool}
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.generator, self.discriminator]
