@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Filter(nn.Module):
-    """Filters each feature map alone, with [1 3 3 1] / 8 along both axes (Karras et al. 2020, "StyleGAN2", appendix B)."""
+    """Filters each feature map alone, by [1 3 3 1] / 8 along both axes (Karras et al. 2020, StyleGAN2, appendix B)."""
 
     kernel: Tensor
 
@@ -29,7 +29,7 @@ class Filter(nn.Module):
 
 
 def halved(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
-    """Returns every second pixel of maps (N, C, H, W) filtered by a kernel (1 or C, 1, k, k), in the maps' precision."""
+    """Returns every second pixel of maps (N, C, H, W) filtered by a kernel (1 or C, 1, k, k)."""
     with torch.autocast(x.device.type, enabled=False):
         own = _quick(x)
         kernels = kernel.to(own.dtype).expand(x.shape[1], -1, -1, -1)

@@ -28,7 +28,7 @@ def activate(x: Tensor) -> Tensor:
 
 
 class Linear(nn.Module):
-    """``gain`` times a linear map (N, inputs) → (N, outputs) with an equalised learning rate, ``rate`` times others'."""
+    """``gain`` times a linear map (N, inputs) → (N, outputs), with ``rate`` times other layers' equalised rate."""
 
     def __init__(self, inputs: int, outputs: int, bias: float = 0.0, rate: float = 1.0, gain: float = 1.0) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ def warped(images: Tensor, matrices: Tensor) -> Tensor:
     points = place(_points, height, width) @ back.mT.to(images)  # (N, H' · W', 2), pixels from the centre
     if (reach > halves + BORDER - 1).any():
         points = folded(points, halves.to(images) - 0.5)
-    grid = (points / (halves.to(images) + BORDER)).view(n, down[0].shape[1], down[1].shape[1], 2)
+    grid = ((points - wavelets.LEAD / 2) / (halves.to(images) + BORDER)).view(n, down[0].shape[1], down[1].shape[1], 2)
     doubled = bilinear(up[0] @ images @ up[1].T, grid)
     return down[0] @ doubled @ down[1].T
 
@@ -106,7 +106,10 @@ def _twice_differentiable(device: torch.device) -> bool:
 
 def _points(height: int, width: int) -> Tensor:
     """Returns the points (x, y, 1), (H' · W', 3), that ``wavelets.halving`` needs, in pixels from the centre."""
-    y, x = ((torch.arange(2 * (side + wavelets.BEFORE)) - wavelets.BEFORE + 0.5 - side) / 2 for side in (height, width))
+    y, x = (
+        (torch.arange(2 * (side + wavelets.BEFORE)) - wavelets.BEFORE + 0.5 + wavelets.LEAD - side) / 2
+        for side in (height, width)
+    )
     return torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x)), torch.ones(len(y), len(x))], 2).flatten(
         0, 1
     )

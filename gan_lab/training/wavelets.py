@@ -22,6 +22,8 @@ orthogonal.
 """
 BEFORE = len(SYM6) // 2 - 1
 """Samples of the doubled side that the first pixel is computed from, before its own two."""
+LEAD = (len(SYM6) - 1) / 2 - sum(place * tap for place, tap in enumerate(SYM6)) / sum(SYM6)
+"""Samples by which a doubled side is ahead, as the filter is not symmetric; without it, flips would shift images."""
 BANDS = 4
 
 

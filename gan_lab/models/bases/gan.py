@@ -134,7 +134,7 @@ class GANModule(AlternatingModule):
 
     def extra_state(self) -> Mapping[str, Stateful]:
         pool: dict[str, Stateful] = {} if self.replay_pool is None else {"replay_pool": self.replay_pool}
-        adaptive = {name: change for name, change in self.augment.items() if isinstance(change, Adaptive)}
+        adaptive = {name: cast(Stateful, each) for name, each in self.augment.items() if isinstance(each, Adaptive)}
         return {**self.objective.extra_state(), **adaptive, **pool}
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
