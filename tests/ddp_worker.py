@@ -26,9 +26,10 @@ from gan_lab.models.fast_style import FastStyle
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.mocogan import MoCoGAN
+from gan_lab.models.stylegan2 import StyleGAN2
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.networks import vqvae
+from gan_lab.networks import stylegan2, vqvae
 from gan_lab.networks.adain import Decoder
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.networks.mocogan import Generator
@@ -36,6 +37,7 @@ from gan_lab.networks.pixelcnn import PixelCNN
 from gan_lab.networks.quantizer import Quantizer
 from gan_lab.networks.random_filters import RandomFilters
 from gan_lab.networks.vae import MLPDecoder, MLPEncoder
+from gan_lab.training.ada import ADA
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.training.budget import Budget
@@ -62,9 +64,19 @@ def free_of_batch_statistics(parts: dict) -> GANModule:
 PENALTIES = [R1(1.0), R2(1.0), GradientPenalty(1.0), DRAGAN(1.0), LeCam(), Consistency(Mirror())]
 GANS = {
     **{type(penalty).__name__: {"penalties": {"penalty": penalty}} for penalty in PENALTIES},
+    "ada": {"augment": {"ada": ADA("bgcfnk", p=0.5, images=50, interval=2)}},
     "augment": {"augment": {"diff": DiffAugment(probability=0.7), "noise": InstanceNoise()}},
     "replay": {"replay_pool": ImagePool(3)},
 }
+
+
+def stylegan() -> StyleGAN2:
+    """Returns a StyleGAN2, whose path lengths follow the mean over all processes."""
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 1))
+    sgd, objective = partial(torch.optim.SGD, lr=0.01), AdversarialObjective(NonSaturating())
+    generator = stylegan2.Generator(4, 3, 16, 16, base=32, most=4, style=4, mapping_layers=1)
+    lengths = {"path_length_interval": 1, "path_length_share": 1}
+    return StyleGAN2(generator, discriminator, Normal(4), objective, sgd, sgd, **lengths, engine=ENGINE)
 
 
 def autoencoder(method: type[VAE] = VAE, **how: float) -> VAE:
@@ -107,6 +119,7 @@ def stylist(any_style: bool) -> AlternatingModule:
 
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
+    "styles": stylegan,
     "free bits": partial(autoencoder, free_bits=0.02),
     "importance weights": partial(autoencoder, IWAE, samples=3),
     "codebook": codebook,
@@ -161,7 +174,8 @@ def fit(configuration: dict, module: AlternatingModule | None, folder: Path, nam
     trainer.fit(module, datamodule=instantiate(configuration["data"]))
     state = {key: value.clone() for key, value in module.state_dict().items()}
     for key, memory in module.extra_state().items():
-        state[key] = torch.stack([*next(iter(memory.state_dict().values()))])  # a list of images, or anchors
+        values = next(iter(memory.state_dict().values()))  # a list of images, anchors, or a probability
+        state[key] = torch.tensor(values) if isinstance(values, float) else torch.stack([*values])
     torch.save(state, folder / f"{devices}-{trainer.global_rank}-{name}.pt")
 
 

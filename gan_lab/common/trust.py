@@ -205,6 +205,7 @@ MODEL_PARTS = Trust(
         "gan_lab.losses",
         "gan_lab.models",
         "gan_lab.networks",
+        "gan_lab.training.ada",
         "gan_lab.training.augment",
         "gan_lab.training.budget",
         "gan_lab.training.image_pool",

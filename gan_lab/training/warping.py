@@ -27,10 +27,10 @@ def warped(images: Tensor, matrices: Tensor) -> Tensor:
     corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 2) * (halves + wavelets.BEFORE / 2)
     reach = (corners @ back[:, :, :2].mT + back[:, None, :, 2]).abs().amax((0, 1))
     points = place(_points, height, width) @ back.mT.to(images)  # (N, H' · W', 2), pixels from the centre
-    if (reach > halves + BORDER - 1).any():
+    if (reach > halves - 0.5 + BORDER - 1).any():
         points = folded(points, halves.to(images) - 0.5)
-    grid = ((points - wavelets.LEAD / 2) / (halves.to(images) + BORDER)).view(n, down[0].shape[1], down[1].shape[1], 2)
-    doubled = bilinear(up[0] @ images @ up[1].T, grid)
+    grid = (points - wavelets.LEAD / 2) / (halves.to(images) + BORDER)
+    doubled = bilinear(up[0] @ images @ up[1].T, grid.view(n, down[0].shape[1], down[1].shape[1], 2))
     return down[0] @ doubled @ down[1].T
 
 
