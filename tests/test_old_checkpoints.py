@@ -74,6 +74,8 @@ LATER = (
     "colorize",
     "context_encoder",
     "stylegan2",
+    "biggan",
+    "biggan_deep",
 )
 """Methods that no earlier version had."""
 

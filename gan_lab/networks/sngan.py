@@ -1,6 +1,6 @@
 """Residual generator and discriminator of Gulrajani et al. 2017 and Miyato et al. 2018, with SAGAN's attention."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -49,7 +49,7 @@ class Generator(nn.Module):
                 blocks.append(UpBlock(maps[i - 1], maps[i], classes))
             if attention == min(height, width) >> (times - i):
                 blocks.append(Attention(maps[i]))
-        _check_attention(attention, blocks)
+        check_attention(attention, blocks)
         self.blocks = nn.ModuleList(blocks)
         self.norm, self.out = nn.BatchNorm2d(maps[-1]), nn.Conv2d(maps[-1], channels, 3, padding=1)
         init_residual(self)
@@ -101,7 +101,7 @@ class Discriminator(nn.Module):
             if attention == min(height, width) >> i and i <= halved:
                 blocks.append(Attention(before))
             blocks.append(DownBlock(before, after, norm, halve=i < halved))
-        _check_attention(attention, blocks)
+        check_attention(attention, blocks)
         self.blocks = nn.Sequential(*blocks)
         self.width, self.out = maps[-1], nn.Linear(maps[-1], 1)
         self.projection = nn.Embedding(classes, maps[-1]) if classes else None
@@ -120,7 +120,12 @@ class Discriminator(nn.Module):
         return logits if self.projection is None else logits + (self.projection(labels) * features).sum(1)
 
 
-def _check_attention(attention: int | None, blocks: Sequence[nn.Module]) -> None:
+def check_attention(attention: int | None, blocks: Iterable[nn.Module]) -> None:
+    """Checks that one of the blocks is attention if it is asked for.
+
+    Raises:
+        ValueError: if none is.
+    """
     if attention is not None and not any(isinstance(block, Attention) for block in blocks):
         raise ValueError(
             f"self_attention={attention} is not valid, because no maps between blocks have this size: give "

@@ -1,4 +1,4 @@
-"""The networks of SNGAN, SAGAN and R3GAN, and wrappers of a discriminator: sizes, published counts, closed forms."""
+"""The networks of GANs, and wrappers of a discriminator: sizes, published counts, closed forms."""
 
 import math
 from itertools import pairwise
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_lab.cli.config.resolvers import attention_size
-from gan_lab.networks import dcgan, mlp, r3gan, sngan, stylegan2
+from gan_lab.networks import biggan, dcgan, mlp, r3gan, sngan, stylegan2
 from gan_lab.networks.minibatch_stddev import MinibatchStddev, minibatch_stddev
 from gan_lab.networks.spectral import spectral_norm
 from gan_lab.training.ema import EMA
@@ -18,6 +18,7 @@ FAMILIES = {
     "mlp": (mlp, {"widths": (8, 8)}),
     "resnet": (sngan, {"base": 4}),
     "r3gan": (r3gan, {"widths": 16}),
+    "biggan": (biggan, {"base": 4}),
     "stylegan2": (stylegan2, {"base": 64, "most": 8}),
 }
 

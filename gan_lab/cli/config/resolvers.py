@@ -73,11 +73,11 @@ def levels(binarize: str | None) -> int:
 # Networks.
 
 
-def attention_size(asked: int | str | None, size: Size) -> int | str | None:
-    """Returns the side of maps with self-attention; auto: SAGAN's 32 px, or a quarter of small images (at least 4)."""
-    if asked != "auto":
-        return asked
-    return 32 if shorter_side(size) >= 128 else max(shorter_side(size) // 4, 4)
+def attention_size(asked: int | str | None, size: Size, part: int = 4) -> int | str | None:
+    """Returns the side of maps with self-attention; auto: that of images of 128 px or a smaller side, divided by
+    ``part``, but at least 4: SAGAN's 32 px, BigGAN's 64.
+    """
+    return max(min(shorter_side(size), 128) // part, 4) if asked == "auto" else asked
 
 
 def residual_blocks(size: Size) -> int:
