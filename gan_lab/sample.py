@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from gan_lab.cli.artifacts import Artifact, Output, clip_artifacts, walk_artifacts
 from gan_lab.cli.command import command
 from gan_lab.cli.requests import InferenceRequest
 from gan_lab.cli.session import Session
 from gan_lab.common.bounds import Natural, PositiveFloat, PositiveInt, Share
-from gan_lab.common.capabilities import Samples, SamplesClips
+from gan_lab.common.capabilities import Samples, SamplesClips, Styles
 from gan_lab.common.errors import UserError
 
 
@@ -23,11 +23,17 @@ class SampleRequest(InferenceRequest):
     start: Natural
     label: Annotated[str, Path] | int | None
     truncation: Share
+    truncation_cutoff: PositiveInt | None
+    space: Literal["z", "w"]
+    layer_noise: Literal["constant", "random", "none"]
+    mix: Natural
+    mix_layers: PositiveInt | None
     grid: bool
     single: bool
     columns: PositiveInt | None
     interpolate: Natural
     steps: PositiveInt
+    loop: bool
     fps: PositiveFloat
     traverse: Natural
     frames: PositiveInt
@@ -48,7 +54,7 @@ class SampleRequest(InferenceRequest):
 
 def parts(request: SampleRequest) -> int:
     """The number of batches of images; everything else is the work of one device."""
-    alone = request.canvases or request.traverse or request.walks or request.exchange
+    alone = request.canvases or request.traverse or request.walks or request.exchange or request.mix
     return 1 if alone else ceil(request.n / request.batch_size)
 
 
@@ -60,8 +66,12 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
 
     model, label = session.model, session.label(request.label)
     keys: dict[str, Any] = {key: getattr(request, key) for key in ("seed", "start", "batch_size")} | {"label": label}
+    samples = _view(session, request)
     if request.packs:
-        yield _packed(session, request, label)
+        yield _packed(session, samples, request, label)
+        return
+    if request.mix:
+        yield _mixed(samples, request, label)
         return
     if request.canvases:
         request.without("canvases=true shows how images are drawn", interpolate=0, traverse=0)
@@ -85,18 +95,58 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
         yield from clip_artifacts("canvases", sampling.sample_canvases(model, request.n, **keys), None, request.fps)
     elif request.traverse:
         yield from traversal_artifacts(
-            *sampling.sample_traversal(model, request.traverse, truncation=request.truncation, **keys)
+            *sampling.sample_traversal(samples, request.traverse, truncation=request.truncation, **keys)
         )
     elif request.walks:
         points = request.interpolate or 4
-        frames = sampling.sample_walk(model, points, request.steps, truncation=request.truncation, **keys)
+        frames = sampling.sample_walk(
+            samples, points, request.steps, truncation=request.truncation, loop=request.loop, **keys
+        )
         yield from walk_artifacts(frames, request.fps)
     else:
+        request.without("interpolate= is not given", loop=False)
         how = request.truncation, request.batch_size, request.single, request.grid, request.columns
-        yield from image_artifacts(session, request.n, request.seed, request.start, label, *how)
+        yield from image_artifacts(session, samples, request.n, request.seed, request.start, label, *how)
 
 
-def _packed(session: Session, request: SampleRequest, label: int | None) -> Artifact:
+def _view(session: Session, request: SampleRequest) -> Any:
+    """Returns the model, or its samples by styles if one of their keys is given.
+
+    Raises:
+        UserError: for these keys of a model without styles, and for the space of samples that are not walked through.
+    """
+    from gan_lab.inference.styles import StyledSamples
+
+    usual = {"truncation_cutoff": None, "space": "z", "layer_noise": "constant", "mix": 0, "mix_layers": None}
+    if all(getattr(request, key) == value for key, value in usual.items()):
+        return session.model
+    if not isinstance(session.model, Styles):
+        request.without(f"{session.name} has no styles", **usual)
+    if request.traverse:
+        request.without("traverse= moves latents", **usual)
+    if request.walks and request.space == "z":
+        request.without("Walks take them in space=w only", truncation_cutoff=None, layer_noise="constant")
+    if not request.walks:
+        request.without("interpolate= is not given", space="z")
+    return StyledSamples(session.model, request.truncation_cutoff, request.layer_noise)
+
+
+def _mixed(samples: Any, request: SampleRequest, label: int | None) -> Artifact:
+    """Returns the sheet of mixed styles.
+
+    Raises:
+        UserError: for keys of other artefacts.
+    """
+    from gan_lab.cli.artifacts import Sheet
+    from gan_lab.common.images import grid
+    from gan_lab.inference.styles import mix_styles
+
+    request.without("mix= writes one sheet", interpolate=0, single=False, canvases=False, exchange=0)
+    how = request.mix_layers, request.seed, request.start, label, request.truncation
+    return Sheet("mixed", grid(mix_styles(samples, request.mix, *how).flatten(0, 1), request.mix + 1))
+
+
+def _packed(session: Session, samples: Any, request: SampleRequest, label: int | None) -> Artifact:
     """Returns all samples as one file.
 
     Raises:
@@ -108,7 +158,7 @@ def _packed(session: Session, request: SampleRequest, label: int | None) -> Arti
     if isinstance(session.model, SamplesClips):
         raise UserError(f"{session.name} samples clips, and a .npz file holds images: give a folder as output=….")
     keys = (request.n, request.seed, request.start, label, request.truncation, request.batch_size)
-    return packed_samples(session, *keys)
+    return packed_samples(session, samples, *keys)
 
 
 if __name__ == "__main__":

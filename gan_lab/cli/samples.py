@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_lab.cli.artifacts import Artifact, Images, Message, Output, Sheet
 from gan_lab.cli.session import Session
+from gan_lab.common.capabilities import Samples
 from gan_lab.common.class_names import class_names
 from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.images import grid, grid_by_label, to_uint8
@@ -21,6 +22,7 @@ from gan_lab.inference.sampling import num_labels, sample_batches
 
 def image_artifacts(
     session: Session,
+    model: Samples,
     n: int,
     seed: int,
     start: int,
@@ -34,13 +36,14 @@ def image_artifacts(
     """Yields a grid of samples, a class in each row if no label is asked for, and each sample on its own.
 
     Args:
+        model: what samples: the session's model, or a view of it.
         single: yield each sample.
         sheet: yield the grid.
         columns: of the grid; None for a class in each row, or a nearly square grid.
     """
     rank, world = rank_and_world_size()
     kept: list[Tensor] = []
-    batches = sample_batches(session.model, n, seed, start, label, truncation, batch_size, rank, world)
+    batches = sample_batches(model, n, seed, start, label, truncation, batch_size, rank, world)
     for first, batch in session.track(batches, "Sampling", ceil(n / batch_size / world)):
         if single:
             yield Images(batch, first)
@@ -90,13 +93,20 @@ class Packed(Artifact):
 
 
 def packed_samples(
-    session: Session, n: int, seed: int, start: int, label: int | None, truncation: float, batch_size: int
+    session: Session,
+    model: Samples,
+    n: int,
+    seed: int,
+    start: int,
+    label: int | None,
+    truncation: float,
+    batch_size: int,
 ) -> Packed:
     """Returns samples for one .npz file, with the labels that a conditional model is given."""
     rank, world = rank_and_world_size()
-    batches = sample_batches(session.model, n, seed, start, label, truncation, batch_size, rank, world)
+    batches = sample_batches(model, n, seed, start, label, truncation, batch_size, rank, world)
     shown = session.track(batches, "Sampling", ceil(n / batch_size / world))
-    classes, labels = num_labels(session.model), None
+    classes, labels = num_labels(model), None
     if classes:
         labels = torch.arange(start, start + n) % classes if label is None else torch.full((n,), label)
     return Packed((batch for _, batch in shown), n, labels)

@@ -7,13 +7,16 @@ Shapes are written as in ``gan_lab.common.types``. If a method uses random numbe
 from __future__ import annotations  # commands name capabilities before they need torch
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gan_lab.common.domains import Domain
 
+
+LayerNoise = Literal["constant", "random", "none"]
+"""Noise of the layers of a generator with styles."""
 
 Identity = dict[str, int | str]
 """What a split of a data set is known again by: ``count``, its number of examples, ``hash``, of their contents, and, if
@@ -67,6 +70,39 @@ class Traverses(Decodes, Protocol):
 
     def latent_range(self) -> Tensor:
         """Returns the half-range r of each latent, (Z,): useful values lie in [-r, r]; 0 marks an inactive latent."""
+
+
+@runtime_checkable
+class Styles(Decodes, Protocol):
+    """Generates images from a style for each of its layers."""
+
+    num_styles: int
+    """L."""
+
+    def map_styles(
+        self,
+        latents: Tensor,
+        label: int | Tensor | None = None,
+        truncation: float = 1.0,
+        cutoff: int | None = None,
+    ) -> Tensor:
+        """Maps latents (n, Z) to styles (n, L, W).
+
+        Args:
+            latents: (n, Z).
+            label: a class for all, or int64 (n,).
+            truncation: in (0, 1], moves styles towards their average.
+            cutoff: number of layers, from the first, that truncation changes; None for all.
+        """
+
+    def synthesize(self, styles: Tensor, noise: LayerNoise = "constant", seed: int = 0, start: int = 0) -> Tensor:
+        """Maps styles (n, L, W) to images (n, C, H, W) in [-1, 1], float32.
+
+        Args:
+            styles: of samples start … start + n - 1 of the seed.
+            noise: of the layers: ``constant``, ``random`` for each sample, or ``none``.
+            seed, start: of the random noise.
+        """
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from torch import Tensor
 from gan_lab.common.capabilities import Decodes, DrawsStepwise, Quantizes, Samples, SamplesClips, Traverses
 from gan_lab.common.errors import UserError
 from gan_lab.inference.interpolation import interpolate, lerp, slerp
+from gan_lab.inference.styles import StyledSamples
 from gan_lab.inference.traversal import rank_latents, traverse
 
 
@@ -66,8 +67,11 @@ def sample_walk(
     label: int | None = None,
     truncation: float = 1.0,
     batch_size: int = 64,
+    loop: bool = False,
 ) -> Tensor:
     """Returns images (T, C, H, W) in [-1, 1] on a walk through samples start … start + points - 1 of a seed.
+
+    With ``loop`` it returns to the first, so that an animation of it has no end.
 
     Raises:
         UserError: if the model has no latent space, or there are fewer than two points.
@@ -76,8 +80,9 @@ def sample_walk(
         raise UserError(f"{type(model).__name__} has no latent space to walk through: leave out interpolate=….")
     if points < 2:
         raise UserError(f"interpolate={points} is not valid: a walk needs at least 2 latents.")
-    between = lerp if isinstance(model, Quantizes) else slerp  # the entries of a codebook lie on no sphere
-    return viewable(interpolate(model, seed, points, steps, label, False, between, batch_size, start, truncation))
+    # Neither the entries of a codebook nor styles lie on a sphere.
+    between = lerp if isinstance(model, Quantizes | StyledSamples) else slerp
+    return viewable(interpolate(model, seed, points, steps, label, loop, between, batch_size, start, truncation))
 
 
 def sample_traversal(

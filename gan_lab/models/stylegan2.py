@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
+from gan_lab.common.capabilities import LayerNoise
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective, in_float32
 from gan_lab.models.bases.gan import Augmentations, GANModule, Wrappers
 from gan_lab.models.bases.labels import Label
-from gan_lab.models.bases.latents import Prior
+from gan_lab.models.bases.latents import Prior, draw_per_sample
 from gan_lab.networks.stylegan2 import Generator
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.image_pool import ImagePool
@@ -77,11 +78,11 @@ class StyleGAN2(GANModule):
         self.register_buffer("average_length", torch.zeros(()))
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
-        generator, styles = cast(Generator, self.generator), self.styles(batch, len(batch["image"]), noise)
+        generator, styles = cast(Generator, self.generator), self.draw_styles(batch, len(batch["image"]), noise)
         fake = generator.synthesis(styles, self.layer_noise(len(styles), noise))
         return {"fake": fake, "style": styles[:, 0].detach().float().mean(0)}
 
-    def styles(self, batch: Batch, n: int, noise: RandomStream) -> Tensor:
+    def draw_styles(self, batch: Batch, n: int, noise: RandomStream) -> Tensor:
         """Returns the styles of all layers (n, L, W), with the labels of every (N / n)-th image of the batch."""
         generator = cast(Generator, self.generator)
         labels = [each[:: len(each) // n][:n] for each in self.condition(batch)]
@@ -118,7 +119,7 @@ class StyleGAN2(GANModule):
         """Returns ‖Jᵀy‖ of new images with respect to their styles (n,), for random images y; differentiable."""
         n = max(1, len(batch["image"]) // self.path_length_share)
         with in_float32(batch["image"]):
-            styles = self.styles(batch, n, noise)
+            styles = self.draw_styles(batch, n, noise)
             images = cast(Generator, self.generator).synthesis(styles, self.layer_noise(n, noise))
             y = noise.normal(*images.shape) / images[0, 0].numel() ** 0.5
             (slopes,) = torch.autograd.grad((images * y).sum(), styles, create_graph=True)
@@ -128,6 +129,13 @@ class StyleGAN2(GANModule):
         """Returns the discriminator: the generator is differentiated twice, and in parts."""
         return [self.discriminator]
 
+    # Capabilities.
+
+    @property
+    def num_styles(self) -> int:
+        """Number of styles of an image."""
+        return cast(Generator, self.generator).num_styles
+
     def latents(self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: Label = None) -> Tensor:
         """Returns latents (n, Z) of samples start … start + n - 1 of the seed; the label is not used.
 
@@ -135,12 +143,51 @@ class StyleGAN2(GANModule):
             UserError: for a truncation, which is one of styles here.
         """
         if truncation != 1:
-            raise UserError("StyleGAN2 truncates the styles of samples, not latents: leave truncation= out.")
+            raise UserError("StyleGAN2 truncates styles, not latents: give space=w, or leave truncation= out.")
         return super().latents(n, seed, start)
+
+    def map_styles(
+        self, latents: Tensor, label: Label = None, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        """Maps latents (n, Z) to styles (n, L, W); of class 0 if the label is None (see ``Styles``).
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        generator, labels = self._generator, self.labels.expand(label, len(latents), self.device)
+        with self.inference_mode():
+            styles: Tensor = generator.mapping(latents.to(self.device), *labels)[:, None].repeat(1, self.num_styles, 1)
+            if truncation != 1:
+                styles[:, :cutoff] = generator.average_style.lerp(styles[:, :cutoff], truncation)
+        return styles
+
+    def synthesize(self, styles: Tensor, noise: LayerNoise = "constant", seed: int = 0, start: int = 0) -> Tensor:
+        """Maps styles (n, L, W) to images (n, C, H, W) in [-1, 1], float32 (see ``Styles``)."""
+        generator, n, maps = self._generator, len(styles), None
+        if noise == "none":
+            maps = [torch.zeros(1, 1, *size, device=self.device) for size in generator.noise_sizes]
+        elif noise == "random":
+            rows = draw_per_sample(lambda stream: self._flat_noise(generator, stream), n, seed, start, "layer noise")
+            parts = rows.to(self.device).split([h * w for h, w in generator.noise_sizes], 1)
+            maps = [part.view(n, 1, *size) for part, size in zip(parts, generator.noise_sizes, strict=True)]
+        with self.inference_mode():
+            return generator.synthesis(styles.to(self.device), maps).float().clamp(-1, 1)
+
+    def decode(self, latents: Tensor, label: Label = None) -> Tensor:
+        """Returns images (n, C, H, W) in [-1, 1], float32, given latents (n, Z); of class 0 if the label is None."""
+        return self.synthesize(self.map_styles(latents, label))
 
     def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
         """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""
-        labels = self.labels.of_samples(label, n, start, self.device)
-        generator = cast(Generator, self.averaged("generator"))
-        with self.inference_mode():
-            return generator(self.latents(n, seed, start), *labels, truncation=truncation).float().clamp(-1, 1)
+        labels = self.labels.cyclic(label, n, start)
+        return self.synthesize(self.map_styles(self.latents(n, seed, start), labels, truncation))
+
+    @property
+    def _generator(self) -> Generator:
+        """The generator that samples come from."""
+        return cast(Generator, self.averaged("generator"))
+
+    @staticmethod
+    def _flat_noise(generator: Generator, noise: RandomStream) -> Tensor:
+        """Returns the noise of all layers of a sample, (1, numbers)."""
+        return torch.cat([noise.normal(1, h * w) for h, w in generator.noise_sizes], 1)

@@ -249,24 +249,8 @@ class Generator(nn.Module):
     def _layers(self) -> list[Layer]:
         return [layer for block in self.blocks for layer in block.layers]  # type: ignore[operator,union-attr]
 
-    def forward(
-        self,
-        latents: Tensor,
-        labels: Tensor | None = None,
-        truncation: float = 1.0,
-    ) -> Tensor:
-        """Returns images with the constant noise.
-
-        Args:
-            latents: (N, Z).
-            labels: (N,) of a conditional generator.
-            truncation: ψ in [0, 1]; styles are moved to the average style, at 0 all the way (Karras et al. 2019,
-                appendix B).
-        """
-        styles = self.mapping(latents, labels)[:, None].expand(-1, self.num_styles, -1)
-        if truncation != 1:
-            styles = self.average_style.lerp(styles, truncation)
-        return self.synthesis(styles)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.synthesis(self.mapping(latents, labels)[:, None].expand(-1, self.num_styles, -1))
 
     def synthesis(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Returns images (N, C, H, W).

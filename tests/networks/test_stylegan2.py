@@ -100,19 +100,14 @@ def test_styles_do_not_depend_on_the_length_of_latents_but_on_labels():
     assert not torch.allclose(mapping(z, label), mapping(z, label.flip(0)))
 
 
-def test_truncation_ends_in_the_average_style():
-    generator, z = narrow(), torch.randn(3, 5)
-    generator.average_style.normal_()
-    at_zero = generator(z, truncation=0.0)
-    torch.testing.assert_close(at_zero[0], at_zero[1])
-    assert not torch.allclose(generator(z, truncation=0.5)[0], at_zero[0])
-    with pytest.raises(UserError, match="truncates the styles of samples"):
+def test_latents_are_not_truncated():
+    with pytest.raises(UserError, match="styles"):
         model().latents(1, truncation=0.5)
 
 
 @pytest.mark.parametrize(("mixing", "kinds"), [(0.0, {1}), (1.0, {2})])
 def test_mixed_images_have_two_styles(mixing, kinds):
-    styles = model(mixing=mixing).styles({}, 8, KeyedStream(0, "draw"))
+    styles = model(mixing=mixing).draw_styles({}, 8, KeyedStream(0, "draw"))
     assert {len(own.unique(dim=0)) for own in styles} == kinds
 
 
@@ -123,7 +118,7 @@ def test_path_lengths_are_those_of_the_jacobian():
     for strength in (each for name, each in gan.generator.named_parameters() if name.endswith("strength")):
         nn.init.ones_(strength)
     found, noise = gan.path_lengths(batch, KeyedStream(*key)), KeyedStream(*key)
-    styles = gan.styles(batch, 2, noise).detach()
+    styles = gan.draw_styles(batch, 2, noise).detach()
     maps = gan.layer_noise(2, noise)
     y = noise.normal(2, *SIZE) / (SIZE[1] * SIZE[2]) ** 0.5
     for i in range(2):
