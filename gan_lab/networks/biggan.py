@@ -87,7 +87,12 @@ class Generator(nn.Module):
         return UpBlock(before, after, condition)
 
     def conditions(self, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
-        """Returns the input of the first layer, and the condition of each block, (N, …)."""
+        """Returns the input of the first layer, and the condition of each block, all (N, …).
+
+        Args:
+            latents: (N, Z).
+            labels: (N,) of a conditional generator.
+        """
         part = latents.shape[1] // self.parts
         first, *others = latents.split([latents.shape[1] - (self.parts - 1) * part, *[part] * (self.parts - 1)], 1)
         if self.classes is None:
