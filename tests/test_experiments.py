@@ -170,6 +170,8 @@ def jobs(name):
 def test_every_sweep_composes(name):
     for job in jobs(name):
         config = compose([f"sweep={name}", "runs=/nowhere", "run_dir=/nowhere", *job])
+        if OmegaConf.is_missing(config.data, "root"):
+            config.data.root = "nowhere"
         validate(config)
         plain = resolve(config)
         instantiate(plain["model"])
