@@ -294,7 +294,8 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = maps_per_size(height, width, base, most)[::-1]
         self.first = Conv(channels, sizes[0][1], 1, GAIN)
-        self.blocks = nn.ModuleList(Down(a, b) for (_, a), (_, b) in pairwise(sizes))
+        # Named by size, so that networks for other images take their weights.
+        self.blocks = nn.ModuleDict({f"{h}x{w}": Down(a, b) for ((h, w), a), (_, b) in pairwise(sizes)})
         (rows, columns), self.width = sizes[-1]
         self.stddev, self.last = MinibatchStddev(group), Conv(self.width + 1, self.width, 3, GAIN)
         self.hidden = Linear(self.width * rows * columns, self.width, gain=GAIN)
@@ -304,7 +305,7 @@ class Discriminator(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to the last features (N, width)."""
         x = activate(self.first(images))
-        for block in self.blocks:
+        for block in self.blocks.values():
             x = block(x)
         return activate(self.hidden(activate(self.last(self.stddev(x))).flatten(1)))
 
