@@ -209,7 +209,8 @@ class Generator(nn.Module):
     Args:
         latent: Z.
         channels, height, width: size of the images; their sides halve down to 4 to 7 px.
-        base: feature maps times shorter side of the maps, until there are ``most``.
+        base: feature maps times shorter side of the maps, until there are ``most``; None for 16,384, or 32,768 from
+            512 px on (Karras et al. 2020b).
         most: the largest number of feature maps.
         style: W.
         mapping_layers: layers of the mapping network.
@@ -224,7 +225,7 @@ class Generator(nn.Module):
         channels: PositiveInt,
         height: PositiveInt,
         width: PositiveInt,
-        base: PositiveInt = 16384,
+        base: PositiveInt | None = None,
         most: PositiveInt = 512,
         style: PositiveInt = 512,
         mapping_layers: PositiveInt = 8,
@@ -285,7 +286,7 @@ class Discriminator(nn.Module):
         channels: PositiveInt,
         height: PositiveInt,
         width: PositiveInt,
-        base: PositiveInt = 16384,
+        base: PositiveInt | None = None,
         most: PositiveInt = 512,
         classes: Natural = 0,
         group: PositiveInt = 4,
@@ -332,8 +333,9 @@ class Down(nn.Module):
         return activate(self.second(activate(self.first(x)))) + self.skip(x)
 
 
-def maps_per_size(height: int, width: int, base: int, most: int) -> list[tuple[tuple[int, int], int]]:
-    """Returns height, width and number of feature maps at each size, from the smallest."""
+def maps_per_size(height: int, width: int, base: int | None, most: int) -> list[tuple[tuple[int, int], int]]:
+    """Returns height, width and number of feature maps at each size, from the smallest; see ``Generator``."""
     times = num_downsamplings(height, width)
+    base = base or (32768 if min(height, width) >= 512 else 16384)
     sizes = [(height >> level, width >> level) for level in range(times, -1, -1)]
     return [(size, max(1, min(most, base // min(size)))) for size in sizes]

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.latents import Normal
 from gan_lab.models.stylegan2 import StyleGAN2
 from gan_lab.networks.filters import Filter
-from gan_lab.networks.stylegan2 import Conv, Discriminator, Down, Generator, Mapping, Modulated
+from gan_lab.networks.stylegan2 import Conv, Discriminator, Down, Generator, Mapping, Modulated, maps_per_size
 from gan_lab.training.noise import KeyedStream
 
 SIZE = 3, 16, 8
@@ -132,3 +133,21 @@ def test_path_lengths_are_those_of_the_jacobian():
 def test_another_generator_is_refused():
     with pytest.raises(UserError, match="mixes the styles of its own generator"):
         StyleGAN2(nn.Linear(1, 1), *[None] * 5)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ([], (8, 0.0025, 10_000)),
+        (["config=auto", "batch_size=64"], (2, 0.0025, 20_000)),
+        (["config=auto", "image_size=512", "batch_size=8"], (2, 0.0025, 2_500)),
+        (["config=auto", "image_size=1024"], (2, 0.002, 10_000)),
+    ],
+)
+def test_automatic_settings_are_stylegan2_adas(keys, expected):
+    """Its "auto": two mapping layers, learning rate by size, a half-life of 10,000 images for a batch of 32."""
+    model = resolve(compose(["model=stylegan2", "data=folder", "data.root=nowhere", "scale=paper", *keys]))["model"]
+    found = model["generator"]["mapping_layers"], model["g_optimizer"]["lr"], model["engine"]["ema_half_life"]
+    assert found == expected
+    assert maps_per_size(512, 512, None, 512)[-1] == ((512, 512), 64)
+    assert maps_per_size(256, 256, None, 512)[-1] == ((256, 256), 64)

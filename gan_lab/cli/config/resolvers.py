@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_lab.cli.config.hydra_versions import register_resolver
 from gan_lab.cli.config.own_data import own, preset
+from gan_lab.common.errors import UserError
 
 Size = int | Sequence[int]
 """``data.size``: a side in pixels, or [height, width]."""
@@ -78,6 +79,29 @@ def attention_size(asked: int | str | None, size: Size, part: int = 4) -> int | 
     ``part``, but at least 4: SAGAN's 32 px, BigGAN's 64.
     """
     return max(min(shorter_side(size), 128) // part, 4) if asked == "auto" else asked
+
+
+def stylegan2(
+    what: str, config: str | None, size: Size = 256, batch_size: int = 32, given: float | None = None
+) -> float:
+    """Returns a setting of StyleGAN2: StyleGAN2-ADA's automatic choice if ``config`` is "auto", else the paper's.
+
+    Args:
+        what: mapping_layers, lr or ema_half_life (in images).
+        config: auto, or null.
+        size: of the images.
+        batch_size: over all devices.
+        given: what is taken in any case, if it is not null.
+
+    Raises:
+        UserError: for another configuration.
+    """
+    if config not in (None, "auto"):
+        raise UserError(f"config={config} is not valid: give auto, or null.")
+    paper = {"mapping_layers": 8, "lr": 0.0025, "ema_half_life": 10_000}
+    rate = 0.002 if shorter_side(size) >= 1024 else 0.0025
+    auto = {"mapping_layers": 2, "lr": rate, "ema_half_life": round(batch_size * 10_000 / 32)}
+    return (auto if config else paper)[what] if given is None else given
 
 
 def residual_blocks(size: Size) -> int:
@@ -165,7 +189,7 @@ def wandb_tags(method: str, data: str) -> ListConfig | str:
 RESOLVERS = (
     *(first, total, default_epochs),
     *(height, width, shorter_side, downsampled, channels, num_classes, levels),
-    *(attention_size, translator, discriminator_norm, decoder_channels),
+    *(attention_size, stylegan2, translator, discriminator_norm, decoder_channels),
     *(fused, own, preset),
     *(wandb_name, wandb_group, wandb_tags),
 )
