@@ -54,6 +54,7 @@ CASES = [
     ["model=acgan", "network=r3gan"],
     *([f"model={model}", "network=dcgan"] for model in ("sngan", "r3gan")),
     *([f"model={model}", "conditional=true"] for model in ("sngan", "stylegan2")),
+    ["model=dcgan", "model.engine.ema_widths=[0.05,0.1]"],
     ["model=stylegan2", "remedy=ada", "model.augment.ada.p=0.5", "model.augment.ada.images=100"],
     ["model=cyclegan", "generator=unet"],
     *([f"model={model}", "remedy=diffaugment"] for model in ("cyclegan", "cut")),

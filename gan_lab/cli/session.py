@@ -163,6 +163,17 @@ class Session:
         return track(items, description, total, show=rank_and_world_size()[0] == 0)
 
 
+def use_width(model: Any, width: float) -> None:
+    """Uses the average of a relative width.
+
+    Raises:
+        UserError: if the model keeps no averages that it can be made of.
+    """
+    if getattr(model, "ema", None) is None:
+        raise UserError(f"{type(model).__name__} keeps no averages here: give ema=true or false.")
+    model.ema.reconstruct(width)
+
+
 def apply_options(model: Any, request: ModelRequest) -> None:
     """Sets whether the model's averages are used, and the inference options that the request asks for.
 
@@ -170,6 +181,8 @@ def apply_options(model: Any, request: ModelRequest) -> None:
         UserError: if the model does not have an option.
     """
     model.use_live_weights = not request.ema
+    if not isinstance(request.ema, bool):
+        use_width(model, request.ema)
     asked = {name: value for name in OPTIONS if (value := getattr(request, name)) is not None}
     has_options = hasattr(model, "set_inference_options")
     accepts = inspect.signature(model.set_inference_options).parameters if has_options else {}

@@ -51,7 +51,7 @@ def environment_info(model: object, data: Mapping[str, object], extractors: Sequ
         extractors: the feature extractors used.
     """
     return {
-        "ema": getattr(model, "uses_ema", None),
+        "ema": getattr(model, "averaging", None),
         "trained_on": trained_on(model),
         "extractors": {extractor.name: _extractor_info(extractor) for extractor in extractors},
         "data": data,

@@ -123,6 +123,11 @@ class AlternatingModule(LightningModule):
         """True if samples come from averaged networks."""
         return self.ema is not None and not self.use_live_weights
 
+    @property
+    def averaging(self) -> bool | float:
+        """Says how samples are averaged, for protocols: ``uses_ema``, or the relative width if one is asked for."""
+        return (self.ema.width if self.ema is not None and self.uses_ema else None) or self.uses_ema
+
     def averaged(self, name: str) -> nn.Module:
         """Returns the network that samples come from: the average if ``uses_ema``, else the live one."""
         network: nn.Module = self.ema.networks[name] if self.ema is not None and self.uses_ema else getattr(self, name)

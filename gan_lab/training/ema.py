@@ -1,11 +1,14 @@
 """Exponential moving average of the networks that samples come from."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
+
+from gan_lab.common.errors import UserError
+from gan_lab.training.power_average import PowerAverages
 
 Slot = tuple[dict[str, Tensor | None], str]
 """A module's dictionary of parameters or buffers, and a name in it: ``Module.to`` exchanges what is kept there."""
@@ -24,12 +27,23 @@ class EMA(nn.Module):
         networks: the live networks by name.
         half_life: images after which a past state has half its weight; 0 makes the copy follow at once.
         ramp: upper bound of the half-life as a share of the images seen; None sets none.
+        widths: relative widths of further averages (``gan_lab.training.power_average``).
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], half_life: float, ramp: float | None = 0.05) -> None:
+    width: float | None = None
+    """Relative width that ``networks`` were reconstructed with."""
+
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        half_life: float,
+        ramp: float | None = 0.05,
+        widths: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.networks = nn.ModuleDict({name: copy.deepcopy(network) for name, network in networks.items()})
         self.half_life, self.ramp = half_life, ramp
+        self.powers = PowerAverages(networks, widths) if widths else None
         self.slots: dict[str, Slots] = {}
         self.requires_grad_(False).eval()
 
@@ -59,6 +73,8 @@ class EMA(nn.Module):
     @torch.no_grad()
     def update(self, live: Mapping[str, nn.Module], images: int, images_seen: int) -> None:
         """Moves the averages towards the live networks by one iteration of ``images`` images."""
+        if self.powers is not None:
+            self.powers.update(live, images, images_seen)
         weight = 1 - self.decay(images, images_seen)
         for name, network in self.networks.items():
             pairs = self._pairs(name, network, live[name])
@@ -68,6 +84,20 @@ class EMA(nn.Module):
             for average, current in pairs:
                 if not average.is_floating_point():
                     average.copy_(current)
+
+    def reconstruct(self, width: float) -> None:
+        """Sets the averages to those of a relative width.
+
+        Raises:
+            UserError: if no power functions were averaged, and for a width out of range.
+        """
+        if self.powers is None:
+            raise UserError(
+                f"ema={width} needs averages of several widths: give true or false, or train with "
+                "model.engine.ema_widths=[0.05,0.1,0.15]."
+            )
+        self.powers.reconstruct(width, dict(self.networks.items()))
+        self.width = width
 
     def _pairs(self, name: str, average: nn.Module, live: nn.Module) -> list[tuple[Tensor, Tensor]]:
         """Returns the tensors of an average with those of the live network.

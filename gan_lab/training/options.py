@@ -1,6 +1,6 @@
 """Options of a training run that every method takes, in one object."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -29,6 +29,8 @@ class EngineOptions:
         log_every: iterations between two rows of losses.
         ema_half_life: half-life, in images, of the averaged networks; None keeps no average.
         ema_ramp: upper bound of the half-life as a share of the images seen; None sets none.
+        ema_widths: relative widths of further averages, from which one of any width can be made afterwards; see
+            ``gan_lab.training.power_average``. Each costs the memory of the averaged networks.
     """
 
     budget: Budget | None = None
@@ -42,6 +44,7 @@ class EngineOptions:
     log_every: PositiveInt = 50
     ema_half_life: NonNegative | None = 10_000
     ema_ramp: NonNegative | None = 0.05
+    ema_widths: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -63,4 +66,4 @@ class EngineOptions:
         """Returns moving averages of the networks; None if there are none, or no half-life is set."""
         if self.ema_half_life is None or not networks:
             return None
-        return EMA(networks, self.ema_half_life, self.ema_ramp)
+        return EMA(networks, self.ema_half_life, self.ema_ramp, self.ema_widths or ())

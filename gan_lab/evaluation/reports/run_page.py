@@ -156,7 +156,8 @@ def _evaluated(title: str, record: EvaluationRecord) -> _Evaluated:
 
 def _conditions(protocol: Protocol) -> list[tuple[str, str]]:
     """Returns the protocol in short."""
-    weights = {"True": "EMA", "False": "live"}.get(str(protocol.get("ema")))
+    ema = protocol.get("ema")
+    weights = {"True": "EMA", "False": "live", "None": None}.get(str(ema), f"EMA of width {ema}")
     found = {"N generated / real": counts(protocol), "weights": weights}
     found |= {
         key: setting_text(protocol[key]) for key in ("split", "seed", "truncation", "precision") if key in protocol
