@@ -76,6 +76,7 @@ LATER = (
     "stylegan2",
     "biggan",
     "biggan_deep",
+    "fastgan",
 )
 """Methods that no earlier version had."""
 
