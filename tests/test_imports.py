@@ -20,7 +20,17 @@ ROOMS = {
 }
 ENGINE = (
     *("alternating", "augment", "budget", "checkpoint", "collectives", "ema", "image_pool", "noise", "options"),
-    *("optimizers", "schedules", "trainer_checks", "turns", "weights_file"),
+    *(
+        "ada",
+        "optimizers",
+        "power_average",
+        "schedules",
+        "trainer_checks",
+        "turns",
+        "warping",
+        "wavelets",
+        "weights_file",
+    ),
 )
 """Modules of training that depend on common alone: all that models may import of it."""
 FILES = sorted(PACKAGE.rglob("*.py"))
