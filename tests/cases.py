@@ -49,7 +49,8 @@ def names(folder: str) -> list[str]:
 CASES = [
     *([f"model={model}"] for model in names("model")),
     *(["model=dcgan", f"loss={loss}"] for loss in names("loss")),
-    *(["model=dcgan", f"remedy={remedy}"] for remedy in names("remedy")),
+    *(["model=dcgan", f"remedy={remedy}"] for remedy in names("remedy") if remedy != "recompute"),
+    ["model=stylegan2", "remedy=recompute"],
     *([f"model={model}", "network=resnet"] for model in ("lsgan", "wgan", "wgan_gp", "dragan")),
     ["model=acgan", "network=r3gan"],
     *([f"model={model}", "network=dcgan"] for model in ("sngan", "r3gan")),

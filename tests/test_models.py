@@ -231,6 +231,16 @@ def test_compiled_networks_train(tmp_path):
     assert model.generator.layers[0].weight.grad.isfinite().all()
 
 
+def test_a_compiled_stylegan2_trains_as_it_is(tmp_path):
+    """Penalised iterations run uncompiled: of R1 in the first of four, of path lengths in every second."""
+    how = [*limited(4 * BATCH), "precision=32-true", "data.size=8", "loss.penalties.r1.interval=4"]
+    how += ["model.path_length_interval=2", "model.engine.ema_half_life=0"]
+    one, two = (fit(plain(["model=stylegan2"], tmp_path, *how, f"compile={on}"))[1] for on in ("false", "true"))
+    assert two.generator.synthesis._compiled_call_impl is not None
+    for name, value in live(one).items():
+        torch.testing.assert_close(live(two)[name], value, atol=1e-3, rtol=1e-2, msg=name)
+
+
 class SaveAt(Callback):
     """Saves at the end of an iteration, as the program's own callback does, and ends the run."""
 

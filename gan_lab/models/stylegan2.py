@@ -11,7 +11,7 @@ from gan_lab.common.capabilities import LayerNoise
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
-from gan_lab.losses.objective import AdversarialObjective, in_float32
+from gan_lab.losses.objective import AdversarialObjective, in_float32, uncompiled
 from gan_lab.models.bases.gan import Augmentations, GANModule, Wrappers
 from gan_lab.models.bases.labels import Label
 from gan_lab.models.bases.latents import Prior, draw_per_sample
@@ -118,7 +118,7 @@ class StyleGAN2(GANModule):
     def path_lengths(self, batch: Batch, noise: RandomStream) -> Tensor:
         """Returns ‖Jᵀy‖ of new images with respect to their styles (n,), for random images y; differentiable."""
         n = max(1, len(batch["image"]) // self.path_length_share)
-        with in_float32(batch["image"]):
+        with uncompiled(), in_float32(batch["image"]):
             styles = self.draw_styles(batch, n, noise)
             images = cast(Generator, self.generator).synthesis(styles, self.layer_noise(n, noise))
             y = noise.normal(*images.shape) / images[0, 0].numel() ** 0.5
@@ -126,8 +126,8 @@ class StyleGAN2(GANModule):
         return slopes.square().sum(2).mean(1).sqrt()
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
-        """Returns the discriminator: the generator is differentiated twice, and in parts."""
-        return [self.discriminator]
+        """Returns the networks; where path lengths are differentiated, the generator runs as it is."""
+        return [cast(Generator, self.generator).synthesis, self.discriminator]
 
     # Capabilities.
 

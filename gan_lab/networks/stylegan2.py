@@ -201,6 +201,45 @@ class Block(nn.Module):
             return x, added + self.filter.doubled(image)
 
 
+class Synthesis(nn.Module):
+    """Maps styles, one for each layer, (N, ``num_styles``, W) to images (N, C, H, W): the blocks, from the smallest.
+
+    Args:
+        channels: C.
+        sizes: height, width and feature maps of each block; see ``maps_per_size``.
+        style: W.
+    """
+
+    def __init__(self, channels: int, sizes: Sequence[tuple[tuple[int, int], int]], style: int) -> None:
+        super().__init__()
+        self.start = nn.Parameter(torch.randn(1, sizes[0][1], *sizes[0][0]))
+        before = [0, *(maps for _, maps in sizes)]
+        self.blocks = nn.ModuleList(
+            Block(inputs, maps, style, size, channels) for inputs, (size, maps) in zip(before, sizes, strict=False)
+        )
+        self.num_styles = 2 * len(sizes)
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [layer for block in self.blocks for layer in block.layers]  # type: ignore[operator,union-attr]
+
+    def forward(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Returns images.
+
+        Args:
+            styles: (N, ``num_styles``, W).
+            noise: of each layer, (N, 1, h, w); None for the constant noise.
+        """
+        x, image, place = self.start.expand(len(styles), -1, -1, -1), None, 0
+        each, maps = styles.unbind(1), iter([None] * len(self.layers) if noise is None else noise)
+        for block in self.blocks:
+            count = len(block.layers)  # type: ignore[arg-type]
+            x, image = block(x, image, each[place : place + count + 1], [next(maps) for _ in range(count)])
+            place += count
+        assert image is not None
+        return image
+
+
 class Generator(nn.Module):
     """Maps latents (N, Z) and, if conditional, labels (N,) to images (N, C, H, W), about [-1, 1] but not bounded.
 
@@ -232,42 +271,24 @@ class Generator(nn.Module):
         classes: Natural = 0,
     ) -> None:
         super().__init__()
-        sizes = maps_per_size(height, width, base, most)
         self.mapping = Mapping(latent, style, mapping_layers, classes)
-        self.start = nn.Parameter(torch.randn(1, sizes[0][1], *sizes[0][0]))
-        before = [0, *(maps for _, maps in sizes)]
-        self.blocks = nn.ModuleList(
-            Block(inputs, maps, style, size, channels) for inputs, (size, maps) in zip(before, sizes, strict=False)
-        )
-        self.num_styles = 2 * len(sizes)
+        self.synthesis = Synthesis(channels, maps_per_size(height, width, base, most), style)
         self.register_buffer("average_style", torch.zeros(style))
+
+    @property
+    def num_styles(self) -> int:
+        """Number of styles of an image."""
+        return self.synthesis.num_styles
 
     @property
     def noise_sizes(self) -> list[tuple[int, int]]:
         """Height and width of each layer's noise."""
-        return [(int(n.shape[2]), int(n.shape[3])) for n in (layer.noise for layer in self._layers())]
-
-    def _layers(self) -> list[Layer]:
-        return [layer for block in self.blocks for layer in block.layers]  # type: ignore[operator,union-attr]
+        return [(int(n.shape[2]), int(n.shape[3])) for n in (layer.noise for layer in self.synthesis.layers)]
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.synthesis(self.mapping(latents, labels)[:, None].expand(-1, self.num_styles, -1))
-
-    def synthesis(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Returns images (N, C, H, W).
-
-        Args:
-            styles: one for each layer, (N, ``num_styles``, W).
-            noise: of each layer, (N, 1, h, w) by ``noise_sizes``; None for the constant noise.
-        """
-        x, image, place = self.start.expand(len(styles), -1, -1, -1), None, 0
-        each, maps = styles.unbind(1), iter([None] * len(self._layers()) if noise is None else noise)
-        for block in self.blocks:
-            count = len(block.layers)  # type: ignore[arg-type]
-            x, image = block(x, image, each[place : place + count + 1], [next(maps) for _ in range(count)])
-            place += count
-        assert image is not None
-        return image
+        """Returns images with the constant noise, all layers of an image in one style."""
+        images: Tensor = self.synthesis(self.mapping(latents, labels)[:, None].expand(-1, self.num_styles, -1))
+        return images
 
 
 class Discriminator(nn.Module):

@@ -21,7 +21,7 @@ from gan_lab.networks.stylegan2 import Generator
 def model(request):
     torch.manual_seed(0)
     generator = Generator(4, 3, 16, 16, base=64, most=8, style=6, mapping_layers=2, classes=request.param)
-    for layer in generator._layers():
+    for layer in generator.synthesis.layers:
         layer.strength.data.fill_(0.5)
     generator.average_style.normal_()
     sgd, objective = partial(torch.optim.SGD, lr=0.1), AdversarialObjective(NonSaturating())
