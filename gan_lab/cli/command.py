@@ -52,6 +52,7 @@ COMMANDS = (
     "report",
     "fetch",
     "cache",
+    "pack",
     "dashboard",
 )
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.run.dir=.",

@@ -73,6 +73,7 @@ LINES = [
         "cache claer=all",
         "cache clear=most",
         "fetch incepton",
+        "pack format=tar",
         "dashboard projct=x",
         "sample checkpoint=x n=0",
         "sample checkpoint=nowhere",

@@ -1,7 +1,7 @@
 """Facts of the user's own images that no key states: their size and channels, found from the headers of the files."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,11 +21,12 @@ from gan_lab.data.sources.recordings import Recordings
 SIZE, CHANNELS = "${image_size}", "${image_channels}"
 """Values in conf/data that stand for what is not given."""
 PRESETS = "gan_lab.data.presets."
+UseSize = Callable[[DictConfig, tuple[int, int] | None], None]
 KEYS = {"channels": "image", "domains.a.channels": "a", "domains.b.channels": "b"}
 """Keys of channels within the data, and the sets of images that they are for."""
 
 
-def use_found_formats(config: DictConfig) -> None:
+def use_found_formats(config: DictConfig, use_size: UseSize | None = None) -> None:
     """Sets the size and the channels that are not given to those of the user's images, and says so.
 
     The size is theirs if all images have one, it is no larger than the model's default, and the model can be built for
@@ -33,6 +34,7 @@ def use_found_formats(config: DictConfig) -> None:
 
     Args:
         config: the composed configuration, valid with its defaults; ``data.size`` and channels may change.
+        use_size: sets ``data.size``, given the (H, W) of all images, or None if they differ; by default as above.
 
     Raises:
         UserError: if the data are missing.
@@ -44,7 +46,7 @@ def use_found_formats(config: DictConfig) -> None:
     if not formats:
         return
     if "size" in open_keys:
-        _use_size(config, common_size(formats.values()))
+        (use_size or _use_size)(config, common_size(formats.values()))
     for key, name in KEYS.items():
         if key in open_keys and name in formats and not _get(data, f"domains.{name}.labels"):
             OmegaConf.update(config, f"data.{key}", formats[name].channels)
@@ -131,9 +133,14 @@ def _use_size(config: DictConfig, size: tuple[int, int] | None) -> None:
     default = config.image_size
     if size is None or max(size) > default or size == (default, default):
         return
-    config.data.size = size[0] if size[0] == size[1] else list(size)
+    config.data.size = shortest(size)
     if not _can_be_built(config):
         OmegaConf.update(config, "data.size", default)
+
+
+def shortest(size: tuple[int, int]) -> int | list[int]:
+    """Returns (H, W) as ``data.size`` is given: a side, or a pair."""
+    return size[0] if size[0] == size[1] else list(size)
 
 
 def _can_be_built(config: DictConfig) -> bool:

@@ -203,13 +203,21 @@ def _checked(found: Portion, images: ImageSet, spec: ResizeSpec) -> Portion:
         UserError: if more than 1 % of the images cannot be read.
     """
     found.scan.transform = images.describe_transform(spec)
-    unreadable = found.scan.unreadable
-    if len(unreadable) > MAX_UNREADABLE * len(images):
-        raise UserError(
-            f"{len(unreadable)} of {len(images)} images cannot be read, more than 1 %: "
-            f"remove or repair {found.scan.list_unreadable(5)}."
-        )
+    check_readable(found.scan, len(images))
     return found
+
+
+def check_readable(scan: Scan, count: int) -> None:
+    """Checks that at most 1 % of a set's images cannot be read.
+
+    Raises:
+        UserError: if there are more.
+    """
+    if len(scan.unreadable) > MAX_UNREADABLE * count:
+        raise UserError(
+            f"{len(scan.unreadable)} of {count} images cannot be read, more than 1 %: "
+            f"remove or repair {scan.list_unreadable(5)}."
+        )
 
 
 def _labels(images: ImageSet, scan: Scan) -> Int64Array | None:

@@ -30,6 +30,7 @@ from gan_lab.data.loading.splits import (
     with_crop_margin,
     with_labels,
 )
+from gan_lab.data.loading.stream import ImageStream
 from gan_lab.data.reading.files import same_format
 from gan_lab.data.reading.image_sets import ImageSet, ImageSource, class_names
 from gan_lab.data.reading.resize import ResizeSpec
@@ -212,6 +213,11 @@ class ImageDataModule(LightningDataModule):
     def images(self, split: str, limit: int | None = None) -> Iterator[Tensor]:
         """Yields batches uint8 (n, C, H, W) of at most ``limit`` images in a fixed order, without random transforms."""
         return self._view.images(split, limit)
+
+    def stream(self, split: str) -> ImageStream:
+        """Returns what ``images`` yields before ``binarize``, one by one and with classes, decoded without a cache."""
+        check_choice("split", split, (*SPLITS, WHOLE))
+        return ImageStream(self._splits[split], self._decoding_spec, labelled=self.classes > 0)
 
     def count(self, split: str) -> int:
         """Returns the number of images in a split."""

@@ -1,14 +1,15 @@
 """Labels in ``dataset.json``, as the data sets of StyleGAN, EDM and R3GAN have them.
 
 The file lies beside the images, which are in numbered folders, and holds
-``{"labels": [["00000/img00000000.png", 6], …]}``, or null in place of the list.
+``{"labels": [["00000/img00000000.png", 6], …]}``, or null in place of the list. ``gan_lab.pack`` adds ``class_names``,
+the names of the classes in the order of their numbers; other programs read the labels alone.
 """
 
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,20 @@ from gan_lab.common.errors import UserError
 from gan_lab.data.reading.layout import Classes
 from gan_lab.data.reading.listing import LABELS_FILE, MAX_MEMBER_BYTES, Entry, member_parts
 
-Labels = dict[tuple[Path, str | None], int]
-"""The class of an image by its file and its name in a zip."""
+NAMES = "class_names"
+"""The key of the names of the classes."""
+
+
+class Labels(NamedTuple):
+    """Labels of images.
+
+    Args:
+        classes: of each image, by its file and its name in a zip.
+        names: of the classes, in the order of their numbers; empty if they are not known.
+    """
+
+    classes: dict[tuple[Path, str | None], int]
+    names: tuple[str, ...] = ()
 
 
 def read_dataset_json(root: Path, entries: Sequence[Entry]) -> Labels | None:
@@ -37,18 +50,28 @@ def read_dataset_json(root: Path, entries: Sequence[Entry]) -> Labels | None:
     """
     zips = {root} if root.is_file() else {entry.file for entry in entries if entry.member is not None}
     found = [each for place in (root, *sorted(zips - {root})) if (each := _labels_in(place, entries)) is not None]
-    return {key: label for labels in found for key, label in labels.items()} if found else None
+    if not found:
+        return None
+    names = {each.names for each in found}
+    return Labels(
+        {key: label for each in found for key, label in each.classes.items()}, names.pop() if len(names) == 1 else ()
+    )
 
 
 def classes_of(labels: Labels, splits: Mapping[str, Sequence[Entry]]) -> Classes | None:
-    """Returns the classes of every split's images, named by their numbers; None if there are fewer than two."""
-    if not any(labels.values()):
+    """Returns the classes of every split's images; None if there are fewer than two.
+
+    They have the names that the file gives, if there is one for each, else their numbers.
+    """
+    count = max(labels.classes.values(), default=-1) + 1
+    names = labels.names if len(labels.names) >= count > 0 else [str(number) for number in range(count)]
+    if len(names) < 2:
         return None
     numbers = {
-        split: np.array([labels.get((e.file, e.member), -1) for e in entries], np.int64)
+        split: np.array([labels.classes.get((e.file, e.member), -1) for e in entries], np.int64)
         for split, entries in splits.items()
     }
-    return Classes([str(number) for number in range(max(labels.values()) + 1)], numbers, f" by {LABELS_FILE}")
+    return Classes([*names], numbers, f" by {LABELS_FILE}")
 
 
 def _labels_in(place: Path, entries: Sequence[Entry]) -> Labels | None:
@@ -63,7 +86,14 @@ def _labels_in(place: Path, entries: Sequence[Entry]) -> Labels | None:
         raise UserError(f"{stated} cannot be read ({error}): make the data set again, or remove the file.") from error
     if not isinstance(content, Mapping) or "labels" not in content:
         return None
-    return _matched(_checked(content["labels"], stated), entries, place, prefix, stated)
+    classes = _matched(_checked(content["labels"], stated), entries, place, prefix, stated)
+    return Labels(classes, _names(content.get(NAMES)))
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    """Returns the names of the classes; none of what is no list of different names."""
+    valid = isinstance(names, list) and all(isinstance(each, str) for each in names) and len({*names}) == len(names)
+    return tuple(names) if valid else ()
 
 
 def _text_in_folder(root: Path) -> tuple[bytes | None, tuple[str, ...]]:
@@ -117,9 +147,9 @@ def _is_class(label: Any) -> bool:
 
 def _matched(
     classes: Mapping[tuple[str, ...], int], entries: Sequence[Entry], place: Path, prefix: tuple[str, ...], stated: str
-) -> Labels:
+) -> dict[tuple[Path, str | None], int]:
     """Returns the labels by file, for the images that the place holds."""
-    found: Labels = {}
+    found: dict[tuple[Path, str | None], int] = {}
     for entry in entries:
         parts = _parts_below(entry, place)
         if parts is not None and parts[: len(prefix)] == prefix and parts[len(prefix) :] in classes:

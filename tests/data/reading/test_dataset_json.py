@@ -85,3 +85,27 @@ def test_a_damaged_file_is_refused_and_a_foreign_one_is_ignored(make_folder):
     (root / "dataset.json").write_text('{"labels": [')
     with pytest.raises(UserError, match=r"dataset\.json cannot be read"):
         ImageFolder(str(root)).splits()
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ([f"class {k}" for k in range(12)], [f"class {k}" for k in range(12)]),
+        ([f"class {k}" for k in range(13)], [f"class {k}" for k in range(13)]),
+        (["too", "few"], [str(k) for k in range(12)]),
+        (["twice"] * 12, [str(k) for k in range(12)]),
+        ([*range(12)], [str(k) for k in range(12)]),
+        ({"a": 0}, [str(k) for k in range(12)]),
+    ],
+)
+def test_names_of_the_classes_are_read_if_there_is_one_for_each(make_folder, names, found):
+    folder = ImageFolder(str(shared(make_folder, pairs(), class_names=names)))
+    assert folder.class_names() == found and folder.splits()["all"].classes == len(found)
+
+
+def test_names_that_differ_between_splits_are_not_used(make_folder, tmp_path):
+    (tmp_path / "sets").mkdir()
+    for split in ("train", "test"):
+        root = shared(make_folder, pairs(), class_names=[f"{split} {k}" for k in range(12)])
+        packed(root, tmp_path / "sets" / f"{split}.zip")
+    assert ImageFolder(str(tmp_path / "sets")).class_names() == [str(k) for k in range(12)]
