@@ -112,16 +112,21 @@ def command_keys(command):
     return fields | {keyword.arg for node in nodes if isinstance(node, ast.Call) for keyword in node.keywords}
 
 
+GROUPS = {"evaluate": ("extractor", "metrics"), "pack": ("data",)}
+"""The groups of commands other than train."""
+
+
 def is_known(key, value, command="train"):
     """Whether the command takes ``key=value``; of a value only a choice in a group is looked at."""
     group = key.split("@")[0]
-    if choices(group) and (command == "train" or (command == "evaluate" and group in ("extractor", "metrics"))):
+    groups = GROUPS.get(command, ())
+    if choices(group) and (command == "train" or group in groups):
         named = re.split(r"[, ]+", value.strip("[]"))
         return all(f"{group}={each}" in ANYWHERE or each in {*choices(group), *ANYWHERE} for each in named)
     keys = train_keys() if command == "train" else command_keys(command)
     if key.startswith("+"):
         return key[1:].rpartition(".")[0] in keys
-    return key in keys or (command == "evaluate" and key in train_keys() and key.startswith(("extractor.", "metrics.")))
+    return key in keys or (key in train_keys() and key.startswith(tuple(f"{each}." for each in groups)))
 
 
 def commands(text):
