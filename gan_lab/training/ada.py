@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gan_lab.common.bounds import PositiveInt, Probability, Signed
+from gan_lab.common.bounds import PositiveInt, Probability
 from gan_lab.common.constraints import has_single_images, height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import RandomStream
@@ -46,7 +46,7 @@ class ADA:
         self,
         pipeline: Pipeline = "bgc",
         p: Probability = 0.0,
-        target: Signed | None = 0.6,
+        target: Probability | None = 0.6,
         images: PositiveInt = 500_000,
         interval: PositiveInt = 4,
     ) -> None:
