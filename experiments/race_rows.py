@@ -1,6 +1,7 @@
 """The rows of race.py: a script of another project, as published, and gan_lab's command for the same work."""
 
 import gzip
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +105,10 @@ def clips(folder: Path) -> None:
 TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL, BASICSR, REALESRGAN = (
     "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL", "BasicSR", "Real-ESRGAN",
 )  # fmt: skip
-"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907, XPixelGroup, xinntao."""
+LUCIDRAINS, ROSINALITY, LIGHTWEIGHT = "lucidrains-stylegan2", "stylegan2-pytorch", "lightweight-gan"
+"""Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907, XPixelGroup, xinntao, lucidrains (of
+stylegan2-pytorch, in a folder of another name, and of lightweight-gan) and rosinality.
+"""
 
 FOLDER = ["data=folder", "data.root={data}"]
 MNIST = ["data=mnist", "data.root={data}", "data.size=28"]
@@ -182,6 +186,83 @@ dist_params: {backend: nccl, port: 29500}
 """
 """BasicSR's train_MSRResNet_x4.yml, with these data, without a GPU and without validation."""
 
+ON_THE_CPU = """import inspect, json, sys, textwrap
+from importlib import import_module
+import torch
+
+torch.Tensor.cuda = torch.nn.Module.cuda = lambda self, *_, **__: self
+name, keys = sys.argv[1:]
+available, torch.cuda.is_available = torch.cuda.is_available, lambda: True
+program = import_module(name + ".cli")
+torch.cuda.is_available = available
+trainer = sys.modules[name + "." + name]
+train = textwrap.dedent(inspect.getsource(trainer.Trainer.train)).replace("f'cuda:{self.rank}'", "'cpu'")
+exec(train, trainer.__dict__)
+trainer.Trainer.train = trainer.train
+program.train_from_folder(**json.loads(keys))
+"""
+"""Runs programs that need a GPU without one: they assert that there is one, and move everything there."""
+
+NARROW_ON_THE_CPU = """import sys, types
+from pathlib import Path
+import torch
+import torch.utils.cpp_extension
+from torchvision.datasets import ImageFolder
+
+torch.utils.cpp_extension.load = lambda *_, **__: None  # their own operators for GPUs; the CPU's are in Python
+place, data, *arguments = sys.argv[1:]
+sys.path.insert(0, place)
+
+class Images(ImageFolder):
+    def __init__(self, path, transform, size):
+        super().__init__(path, lambda image: transform(image.resize((size, size))))
+    def __getitem__(self, index):
+        return super().__getitem__(index)[0]
+
+sys.modules["dataset"] = types.SimpleNamespace(MultiResolutionDataset=Images)
+model = types.ModuleType("model")
+narrow = Path(place, "model.py").read_text().replace(": 512,", ": 64,").replace("64: 256 *", "64: 32 *")
+exec(compile(narrow.replace("128: 128 *", "128: 16 *"), "model.py", "exec"), model.__dict__)
+sys.modules["model"] = model
+sys.argv = ["train.py", data, *arguments]
+train = Path(place, "train.py").read_text().replace('device = "cuda"', 'device = "cpu"')
+train = train.replace(" range=(", " value_range=(")
+exec(compile(train, "train.py", "exec"), {"__name__": "__main__"})
+"""
+"""Runs rosinality's training without a GPU, on a folder, with an eighth of the maps: 64 up to 64 px, 32 at 128 px."""
+
+
+def _lucidrains(side: int) -> Row:
+    """The widths of capacity 8; gradient penalties at real and generated images every four iterations."""
+    settings = {"image_size": side, "network_capacity": 8, "batch_size": 8, "gradient_accumulate_every": 1}
+    keys = json.dumps({"data": "{data}", "num_workers": 1, "num_image_tiles": 1, **settings})
+    ours = ["model=stylegan2", *FOLDER, f"data.size={side}", "batch_size=8", "model.path_length=0"]
+    ours += [f"model.generator.base={16 * side}", f"model.discriminator.base={32 * side}"]
+    ours += ["loss.penalties.r1.interval=4", "+loss.penalties.r2._target_=gan_lab.losses.penalties.R2"]
+    ours += ["+loss.penalties.r2.interval=4"]
+    peer = ["on_the_cpu.py", "stylegan2_pytorch", keys]
+    return Row(peer, ours, 8, photographs, path=LUCIDRAINS, files={"on_the_cpu.py": ON_THE_CPU})
+
+
+def _rosinality(side: int) -> Row:
+    arguments = ["--size", str(side), "--batch", "8", "--n_sample", "4"]
+    base = 64 * 64
+    ours = ["model=stylegan2", *FOLDER, f"data.size={side}", "batch_size=8", f"model.generator.base={base}"]
+    peer = ["narrow_on_the_cpu.py", f"{{peers}}/{ROSINALITY}", "{data}", *arguments]
+    files = {"narrow_on_the_cpu.py": NARROW_ON_THE_CPU, "sample/.gitignore": "*", "checkpoint/.gitignore": "*"}
+    return Row(peer, [*ours, "model.generator.most=64"], 8, photographs, files=files)
+
+
+def _lightweight(side: int) -> Row:
+    """No attention; widths of the generator as FastGAN's of base 32, but for the last one, which is half as wide."""
+    settings = {"image_size": side, "batch_size": 8, "gradient_accumulate_every": 1, "attn_res_layers": []}
+    keys = json.dumps({"data": "{data}", "num_workers": 1, "num_image_tiles": 3, "aug_prob": 0, **settings})
+    ours = ["model=fastgan", *FOLDER, f"data.size={side}", "batch_size=8", "model.augment.diff=null"]
+    ours += ["model.perceptual=null", "suggested.base=32", "suggested.discriminator_base=32"]
+    peer = ["on_the_cpu.py", "lightweight_gan", keys]
+    return Row(peer, ours, 8, photographs, path=LIGHTWEIGHT, files={"on_the_cpu.py": ON_THE_CPU})
+
+
 ROWS: dict[str, Row] = {
     "dcgan": Row(
         [f"{TORCH_EXAMPLES}/dcgan/main.py", "--dataset", "folder", "--dataroot", "{data}"],
@@ -216,6 +297,9 @@ ROWS: dict[str, Row] = {
         ["model=srresnet", "damage.factor=4", "data.root={data}/HR", "data.size=128", "batch_size=16"], 16,
         enlargements, link="data", path=BASICSR, files={"options.yml": ENLARGEMENT},
     ),
+    **{f"stylegan2_{side}_lucidrains": _lucidrains(side) for side in (64, 128)},
+    **{f"stylegan2_{side}_rosinality": _rosinality(side) for side in (64, 128)},
+    **{f"fastgan_{side}": _lightweight(side) for side in (64, 128)},
     "convlstm": _forecast("ConvLSTM"),
     "predrnn": _forecast("PredRNN"),
 }  # fmt: skip

@@ -44,7 +44,7 @@ class EngineOptions:
     log_every: PositiveInt = 50
     ema_half_life: NonNegative | None = 10_000
     ema_ramp: NonNegative | None = 0.05
-    ema_widths: Sequence[float] | None = None
+    ema_widths: Sequence[PositiveFloat] | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers.
