@@ -84,6 +84,13 @@ def num_downsamplings(height: int, width: int) -> int:
     return times
 
 
+def maps_per_size(height: int, width: int, base: int, most: int) -> list[tuple[tuple[int, int], int]]:
+    """Returns height, width and number of feature maps at each size, from the smallest."""
+    times = num_downsamplings(height, width)
+    sizes = [(height >> level, width >> level) for level in range(times, -1, -1)]
+    return [(size, max(1, min(most, base // min(size)))) for size in sizes]
+
+
 def concat_labels(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
     """Concatenates one-hot labels to latents or feature maps along the channels (Mirza and Osindero 2014).
 

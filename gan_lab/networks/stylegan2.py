@@ -1,7 +1,4 @@
-"""The networks of StyleGAN2 (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN").
-
-Weights are drawn from N(0, 1) and scaled in every pass (equalised learning rates, Karras et al. 2018, section 4.1).
-"""
+"""The networks of StyleGAN2 (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN")."""
 
 import math
 from collections.abc import Sequence
@@ -12,57 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
+from gan_lab.networks.equalised import GAIN, Conv, Linear, activate
 from gan_lab.networks.filters import Filter
-from gan_lab.networks.layers import num_downsamplings
+from gan_lab.networks.layers import maps_per_size
 from gan_lab.networks.minibatch_stddev import MinibatchStddev
-
-SLOPE, GAIN = 0.2, math.sqrt(2)
-
-
-def activate(x: Tensor) -> Tensor:
-    """Returns leaky ReLU of values of any shape, in their place.
-
-    What comes before it scales by √2 = ``GAIN``, so that it nearly keeps their mean square.
-    """
-    return F.leaky_relu(x, SLOPE, inplace=True)
-
-
-class Linear(nn.Module):
-    """``gain`` times a linear map (N, inputs) → (N, outputs), with ``rate`` times other layers' equalised rate."""
-
-    def __init__(self, inputs: int, outputs: int, bias: float = 0.0, rate: float = 1.0, gain: float = 1.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
-        self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
-        self.gain, self.bias_gain = gain * rate / math.sqrt(inputs), gain * rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.gain, self.bias * self.bias_gain)
-
-
-class Conv(nn.Module):
-    """``gain`` times a convolution with an equalised learning rate: (N, inputs, H, W) → (N, outputs, H, W).
-
-    If it halves the sides, it filters first, with [1 3 3 1].
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, side: int, gain: float = 1.0, bias: bool = True, halve: bool = False
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, side, side))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.filter = Filter() if halve else None
-        self.gain, self.bias_gain = gain / math.sqrt(self.weight[0].numel()), gain
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight, side = self.weight * self.gain, self.weight.shape[-1]
-        bias = None if self.bias is None else self.bias * self.bias_gain
-        if self.filter is None:
-            return F.conv2d(x, weight, bias, padding=side // 2)
-        if side == 1:
-            return F.conv2d(self.filter.halved(x), weight, bias)
-        return F.conv2d(self.filter.smoothed(x, 2), weight, bias, stride=2)
 
 
 class Mapping(nn.Module):
@@ -272,7 +222,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.mapping = Mapping(latent, style, mapping_layers, classes)
-        self.synthesis = Synthesis(channels, maps_per_size(height, width, base, most), style)
+        self.synthesis = Synthesis(channels, maps_per_size(height, width, base or usual_base(height, width), most), style)
         self.register_buffer("average_style", torch.zeros(style))
 
     @property
@@ -314,7 +264,7 @@ class Discriminator(nn.Module):
         mapping_layers: PositiveInt = 8,
     ) -> None:
         super().__init__()
-        sizes = maps_per_size(height, width, base, most)[::-1]
+        sizes = maps_per_size(height, width, base or usual_base(height, width), most)[::-1]
         self.first = Conv(channels, sizes[0][1], 1, GAIN)
         # Named by size, so that networks for other images take their weights.
         self.blocks = nn.ModuleDict({f"{h}x{w}": Down(a, b) for ((h, w), a), (_, b) in pairwise(sizes)})
@@ -354,9 +304,6 @@ class Down(nn.Module):
         return activate(self.second(activate(self.first(x)))) + self.skip(x)
 
 
-def maps_per_size(height: int, width: int, base: int | None, most: int) -> list[tuple[tuple[int, int], int]]:
-    """Returns height, width and number of feature maps at each size, from the smallest; see ``Generator``."""
-    times = num_downsamplings(height, width)
-    base = base or (32768 if min(height, width) >= 512 else 16384)
-    sizes = [(height >> level, width >> level) for level in range(times, -1, -1)]
-    return [(size, max(1, min(most, base // min(size)))) for size in sizes]
+def usual_base(height: int, width: int) -> int:
+    """Returns the base by the size of images (Karras et al. 2020b)."""
+    return 32768 if min(height, width) >= 512 else 16384

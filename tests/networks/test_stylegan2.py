@@ -14,8 +14,9 @@ from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.latents import Normal
 from gan_lab.models.stylegan2 import StyleGAN2
+from gan_lab.networks.equalised import Conv
 from gan_lab.networks.filters import Filter
-from gan_lab.networks.stylegan2 import Conv, Discriminator, Down, Generator, Mapping, Modulated, maps_per_size
+from gan_lab.networks.stylegan2 import Discriminator, Down, Generator, Mapping, Modulated, usual_base
 from gan_lab.training.noise import KeyedStream
 
 SIZE = 3, 16, 8
@@ -149,5 +150,4 @@ def test_automatic_settings_are_stylegan2_adas(keys, expected):
     model = resolve(compose(["model=stylegan2", "data=folder", "data.root=nowhere", "scale=paper", *keys]))["model"]
     found = model["generator"]["mapping_layers"], model["g_optimizer"]["lr"], model["engine"]["ema_half_life"]
     assert found == expected
-    assert maps_per_size(512, 512, None, 512)[-1] == ((512, 512), 64)
-    assert maps_per_size(256, 256, None, 512)[-1] == ((256, 256), 64)
+    assert [usual_base(side, 2 * side) for side in (256, 512)] == [16384, 32768]
