@@ -97,21 +97,32 @@ class R2(R1):
 
 @accept_old_arguments(ARGUMENTS["losses.penalties"])
 class GradientPenalty:
-    """(‖∇D(x̂)‖ - 1)² at random points x̂ = εx + (1 - ε)G(z) between real and fake (Gulrajani et al. 2017, eq. 3)."""
+    """(‖∇D(x̂)‖ - 1)² at random points x̂ = εx + (1 - ε)G(z) between real and fake (Gulrajani et al. 2017, eq. 3).
+
+    Args:
+        weight: λ.
+        interval: iterations between two evaluations.
+        target: γ of (‖∇D(x̂)‖ - γ)² / γ²; 750 on CIFAR-10 in Karras et al. 2018 (appendix D).
+    """
 
     points = frozenset[str]()
     per_sample = True
 
-    def __init__(self, weight: NonNegative = 10.0, interval: PositiveInt = 1) -> None:
-        self.weight, self.interval = weight, interval
+    def __init__(self, weight: NonNegative = 10.0, interval: PositiveInt = 1, target: PositiveFloat = 1.0) -> None:
+        self.weight, self.interval, self.target = weight, interval, target
 
     def __call__(
         self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
     ) -> Tensor:
         """Returns values (N,), given real and generated images, both (N, C, H, W), or clips of one shape."""
         epsilon = one_per_sample(real, noise)
-        between = (epsilon * real + (1 - epsilon) * fake).detach().float().requires_grad_()
-        return (input_gradient(discriminator(between), between).norm(dim=1) - 1).square()
+        return self._at(epsilon * real + (1 - epsilon) * fake, discriminator)
+
+    def _at(self, points: Tensor, discriminator: Discriminator) -> Tensor:
+        """Returns the penalty at points (N, …)."""
+        points = points.detach().float().requires_grad_()
+        norms = input_gradient(discriminator(points), points).norm(dim=1)
+        return ((norms - self.target) / self.target).square()
 
 
 class DRAGAN(GradientPenalty):
@@ -128,8 +139,23 @@ class DRAGAN(GradientPenalty):
         mean, square = all_reduce_mean(torch.stack([real.mean(), real.square().mean()]).detach())
         std = (square - mean.square()).clamp(min=0).sqrt()
         distance = 0.5 * std * one_per_sample(real, noise)
-        near = (real + distance * noise.uniform(*real.shape)).detach().float().requires_grad_()
-        return (input_gradient(discriminator(near), near).norm(dim=1) - 1).square()
+        return self._at(real + distance * noise.uniform(*real.shape), discriminator)
+
+
+class Drift:
+    """D(x)² of real images, which keeps logits near 0 (Karras et al. 2018, appendix A.1)."""
+
+    points = frozenset[str]()
+    per_sample = False
+
+    def __init__(self, weight: NonNegative = 0.001, interval: PositiveInt = 1) -> None:
+        self.weight, self.interval = weight, interval
+
+    def __call__(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, logits: Logits, noise: RandomStream
+    ) -> Tensor:
+        """Returns the square of each real logit, of any shape; the images, both (N, C, H, W), are not used."""
+        return logits["real"].square()
 
 
 @accept_old_arguments(ARGUMENTS["losses.penalties"])

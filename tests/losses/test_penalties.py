@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, R1BySize, WeightClip
+from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, Drift, GradientPenalty, LeCam, R1BySize, WeightClip
 from gan_lab.training.noise import KeyedStream
 
 N, SHAPE = 4, (3, 5, 5)
@@ -33,6 +33,16 @@ def test_gradient_penalty_of_a_linear_discriminator():
     value = call(GradientPenalty(), linear, points(1), points(2))
     assert value.shape == (N,)
     assert value.detach().numpy() == pytest.approx((WEIGHT.norm().item() - 1) ** 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [GradientPenalty(target=3.0), DRAGAN(target=3.0)])
+def test_another_target_is_relative(penalty):
+    value = call(penalty, linear, points(1), points(2))
+    assert value.detach().numpy() == pytest.approx((WEIGHT.norm().item() / 3 - 1) ** 2, rel=1e-6)
+
+
+def test_drift_is_the_square_of_real_logits():
+    assert Drift()(None, None, None, {"real": torch.tensor([2.0, -3.0])}, None).tolist() == [4, 9]
 
 
 def test_gradient_penalty_is_taken_between_real_and_fake():
