@@ -222,7 +222,8 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.mapping = Mapping(latent, style, mapping_layers, classes)
-        self.synthesis = Synthesis(channels, maps_per_size(height, width, base or usual_base(height, width), most), style)
+        sizes = maps_per_size(height, width, base or usual_base(height, width), most)
+        self.synthesis = Synthesis(channels, sizes, style)
         self.register_buffer("average_style", torch.zeros(style))
 
     @property
