@@ -99,7 +99,10 @@ def _thin_parts(config: DictConfig) -> list[str]:
         own = {key for key, value in stated.items() if not _refers(value, part)} if isinstance(stated, dict) else set()
         made += [f"model.{part}.{key}={value}" for key, value in values.items() if key in own]
     wider = {"r3gan": ["model.generator.widths=16"], "stylegan2": [f"model.{part}.base=16" for part in PLAYERS]}
-    return made + wider.get(config.get("network"), [])
+    # Normalising vectors of very few maps, which may be near 0, would magnify rounding.
+    sizes = ["model.generator.base=256", "model.generator.most=16"]
+    wider["progressive"] = [*sizes, "model.growth.until=0.666", "model.growth.fading=1"]
+    return made + wider.get(config.get("network") or config.method, [])
 
 
 def _refers(value: Any, part: str) -> bool:

@@ -26,10 +26,11 @@ from gan_lab.models.fast_style import FastStyle
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.mocogan import MoCoGAN
+from gan_lab.models.progressive import Progressive
 from gan_lab.models.stylegan2 import StyleGAN2
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.networks import stylegan2, vqvae
+from gan_lab.networks import progressive, stylegan2, vqvae
 from gan_lab.networks.adain import Decoder
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.networks.mocogan import Generator
@@ -41,6 +42,7 @@ from gan_lab.training.ada import ADA
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.augment import DiffAugment, InstanceNoise, Mirror
 from gan_lab.training.budget import Budget
+from gan_lab.training.growth import Growth
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.options import EngineOptions
 from gan_lab.training.run_config import RunConfig
@@ -77,6 +79,16 @@ def stylegan() -> StyleGAN2:
     generator = stylegan2.Generator(4, 3, 16, 16, base=32, most=4, style=4, mapping_layers=1)
     lengths = {"path_length_interval": 1, "path_length_share": 1}
     return StyleGAN2(generator, discriminator, Normal(4), objective, sgd, sgd, **lengths, engine=ENGINE)
+
+
+def growing() -> Progressive:
+    """Returns a GAN that grows, on parts of its batches from 8 px on; its groups of one image are the same for all."""
+    generator = progressive.Generator(4, 3, 16, 16, base=32, most=4)
+    discriminator = progressive.Discriminator(3, 16, 16, base=32, most=4, group=1)
+    sgd, growth = partial(torch.optim.SGD, lr=0.01), Growth(images=8, fading=0.75)
+    objective = AdversarialObjective(NonSaturating(), {"penalty": GradientPenalty(1.0)})
+    networks = generator, discriminator, Normal(4)
+    return Progressive(*networks, objective, sgd, sgd, growth, {"8": 2}, engine=ENGINE)
 
 
 def autoencoder(method: type[VAE] = VAE, **how: float) -> VAE:
@@ -120,6 +132,7 @@ def stylist(any_style: bool) -> AlternatingModule:
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
     "styles": stylegan,
+    "growth": growing,
     "free bits": partial(autoencoder, free_bits=0.02),
     "importance weights": partial(autoencoder, IWAE, samples=3),
     "codebook": codebook,

@@ -19,18 +19,25 @@ ROOMS = {
     "cli": {"common", "networks", "losses", "data", "inference", "evaluation", "training"},
 }
 ENGINE = (
-    *("alternating", "augment", "budget", "checkpoint", "collectives", "ema", "image_pool", "noise", "options"),
-    *(
-        "ada",
-        "optimizers",
-        "power_average",
-        "schedules",
-        "trainer_checks",
-        "turns",
-        "warping",
-        "wavelets",
-        "weights_file",
-    ),
+    "ada",
+    "alternating",
+    "augment",
+    "budget",
+    "checkpoint",
+    "collectives",
+    "ema",
+    "growth",
+    "image_pool",
+    "noise",
+    "optimizers",
+    "options",
+    "power_average",
+    "schedules",
+    "trainer_checks",
+    "turns",
+    "warping",
+    "wavelets",
+    "weights_file",
 )
 """Modules of training that depend on common alone: all that models may import of it."""
 FILES = sorted(PACKAGE.rglob("*.py"))

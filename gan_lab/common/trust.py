@@ -208,6 +208,7 @@ MODEL_PARTS = Trust(
         "gan_lab.training.ada",
         "gan_lab.training.augment",
         "gan_lab.training.budget",
+        "gan_lab.training.growth",
         "gan_lab.training.image_pool",
         "gan_lab.training.options",
         "gan_lab.training.schedules",

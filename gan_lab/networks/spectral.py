@@ -58,8 +58,8 @@ def spectral_norm(network: nn.Module) -> nn.Module:
     layers = [layer for layer in network.modules() if isinstance(layer, LAYERS)]
     if not layers:
         raise ValueError(
-            "Spectral normalisation needs torch's own layers, which StyleGAN2's networks do not have: "
-            "choose network=resnet or dcgan, or remove it."
+            "Spectral normalisation needs torch's own layers, which the networks of StyleGAN2 and progressive growing "
+            "do not have: choose network=resnet or dcgan, or remove it."
         )
     for layer in layers:
         if not layer.weight.any():

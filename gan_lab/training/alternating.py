@@ -98,6 +98,14 @@ class AlternatingModule(LightningModule):
         """
         raise UserError(f"{type(self).__name__} trains nothing in phase {phase}: return networks from trainable().")
 
+    def prepare(self, batch: Batch) -> Batch:
+        """Returns what an iteration trains on, given the loader's batch: a part of it, or other sizes of its images.
+
+        Every rank must return an equal share, and only its images count. If the iteration takes several batches, these
+        lie one after the other.
+        """
+        return batch
+
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         """Computes what several phases share, once an iteration (the generator's forward)."""
         return {}
@@ -149,6 +157,7 @@ class AlternatingModule(LightningModule):
             self.early_stops.consult(self.trainer)
         due = [phase for phase in self.phases() if phase.due(self.iteration, progress)]
         self.scheduled.apply(self, self.phase_optimizers(), progress)
+        batch = self.prepare(batch)
         outputs = Turns(self, batch).run(due)
         for phase, losses in outputs.items():  # a lazy penalty may never be due when rows are written
             self.recent[phase] = self.recent.get(phase, {}) | losses
