@@ -554,6 +554,7 @@ ADDED: dict[str, dict[str, object]] = {
 """Arguments that classes have got, by their dotted paths, with values that do what was done before, within rounding."""
 ADDED["gan_lab.losses.objective.AdversarialObjective"] = {"one_pass": None}
 ADDED["gan_lab.networks.unet_discriminator.Discriminator"] = {"spectral": False}
+ADDED["gan_lab.training.options.EngineOptions"] = {"ema_widths": None}
 
 SCHEDULED = {
     "adversary.penalties": "objective.penalties",
