@@ -76,7 +76,9 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
     if request.canvases:
         request.without("canvases=true shows how images are drawn", interpolate=0, traverse=0)
     if request.traverse:
-        request.without("traverse= writes one sheet", interpolate=0)
+        request.without("traverse= writes one sheet", interpolate=0, loop=False)
+        if isinstance(model, Styles):
+            request.without("traverse= moves latents, and truncation is one of styles", truncation=1)
         if request.walks:
             raise UserError("traverse= writes one sheet and no animation: give a folder or a .png as output=….")
     if isinstance(model, SamplesClips):
@@ -128,6 +130,10 @@ def _view(session: Session, request: SampleRequest) -> Any:
         request.without("Walks take them in space=w only", truncation_cutoff=None, layer_noise="constant")
     if not request.walks:
         request.without("interpolate= is not given", space="z")
+    if not request.mix:
+        request.without("mix= is not given", mix_layers=None)
+    if request.truncation == 1:
+        request.without("truncation= is not given", truncation_cutoff=None)
     return StyledSamples(session.model, request.truncation_cutoff, request.layer_noise)
 
 
@@ -141,8 +147,10 @@ def _mixed(samples: Any, request: SampleRequest, label: int | None) -> Artifact:
     from gan_lab.common.images import grid
     from gan_lab.inference.styles import mix_styles
 
-    request.without("mix= writes one sheet", interpolate=0, single=False, canvases=False, exchange=0)
-    how = request.mix_layers, request.seed, request.start, label, request.truncation
+    request.without("mix= writes one sheet", interpolate=0, single=False, canvases=False, exchange=0, loop=False)
+    if request.walks:
+        raise UserError("mix= writes one sheet and no animation: give a folder or a .png as output=….")
+    how = request.mix_layers, request.seed, request.start, label, request.truncation, request.batch_size
     return Sheet("mixed", grid(mix_styles(samples, request.mix, *how).flatten(0, 1), request.mix + 1))
 
 
@@ -154,7 +162,8 @@ def _packed(session: Session, samples: Any, request: SampleRequest, label: int |
     """
     from gan_lab.cli.samples import packed_samples
 
-    request.without("A .npz file holds samples", interpolate=0, traverse=0, canvases=False, single=False, exchange=0)
+    request.without("A .npz file holds samples", interpolate=0, traverse=0, canvases=False, single=False, exchange=0,
+                    mix=0, loop=False)  # fmt: skip
     if isinstance(session.model, SamplesClips):
         raise UserError(f"{session.name} samples clips, and a .npz file holds images: give a folder as output=….")
     keys = (request.n, request.seed, request.start, label, request.truncation, request.batch_size)

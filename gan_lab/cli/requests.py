@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type
 
 from gan_lab.cli.artifacts import Output
 from gan_lab.cli.values import convert
-from gan_lab.common.bounds import Bounds, PositiveFloat, PositiveInt, Seed, Share
+from gan_lab.common.bounds import Bounds, PositiveInt, Seed, Share
 from gan_lab.common.errors import UserError
 
 
@@ -85,7 +85,7 @@ class ModelRequest(Request):
 
     checkpoint: Path
     output: Path | None
-    ema: bool | PositiveFloat
+    ema: bool | Annotated[float, Bounds(0.01, 0.28)]
     seed: Seed
     device: str
     devices: Literal["auto"] | PositiveInt = 1

@@ -172,6 +172,7 @@ def use_width(model: Any, width: float) -> None:
     if getattr(model, "ema", None) is None:
         raise UserError(f"{type(model).__name__} keeps no averages here: give ema=true or false.")
     model.ema.reconstruct(width)
+    model.sync_buffers()  # some models measure batch statistics for their averages
 
 
 def apply_options(model: Any, request: ModelRequest) -> None:

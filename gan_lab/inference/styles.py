@@ -13,7 +13,7 @@ class StyledSamples:
     Args:
         model: the model.
         cutoff: number of layers, from the first, that truncation changes; None for all.
-        noise: of the layers; for images on a walk, ``random`` is that of the first sample.
+        noise: of the layers; ``decode`` has no random noise, because its images are no numbered samples.
 
     Raises:
         UserError: for a cutoff beyond the layers.
@@ -33,9 +33,14 @@ class StyledSamples:
         return self.model.map_styles(latents, label, truncation, self.cutoff).flatten(1)
 
     def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
-        """Maps styles (n, L · W) to images (n, C, H, W) in [-1, 1]; the label is not used."""
-        noise: LayerNoise = "constant" if self.noise == "random" else self.noise
-        return self.model.synthesize(latents.unflatten(1, (self.model.num_styles, -1)), noise)
+        """Maps styles (n, L · W) to images (n, C, H, W) in [-1, 1]; the label is not used.
+
+        Raises:
+            UserError: for random noise.
+        """
+        if self.noise == "random":
+            raise UserError("layer_noise=random is that of samples: give constant or none for walks and mixed styles.")
+        return self.model.synthesize(latents.unflatten(1, (self.model.num_styles, -1)), self.noise)
 
     def sample(
         self, n: int, seed: int = 0, start: int = 0, label: int | Tensor | None = None, truncation: float = 1.0
@@ -55,6 +60,7 @@ def mix_styles(
     start: int = 0,
     label: int | None = None,
     truncation: float = 1.0,
+    batch_size: int = 64,
 ) -> Tensor:
     """Returns a table of samples, each with the first styles of its row and the last of its column
     (Karras et al. 2019, figure 3).
@@ -66,6 +72,7 @@ def mix_styles(
         seed, start: see above.
         label: class of all samples.
         truncation: in (0, 1], moves styles towards their average.
+        batch_size: images generated at once.
 
     Returns:
         images (K + 1, K + 1, C, H, W) in [-1, 1] on the CPU: the first row has the samples of the columns, the first
@@ -80,9 +87,11 @@ def mix_styles(
         raise UserError(f"mix_layers={first} is not valid: give an integer from 1 to {total - 1}.")
     styles = samples.latents(2 * count, seed, start, truncation, label).unflatten(1, (total, -1))
     rows, columns = styles.chunk(2)
-    sources = samples.decode(styles.flatten(1)).cpu()
-    table = [torch.cat([torch.ones_like(sources[:1]), sources[count:]])]
-    for row, source in zip(rows, sources, strict=False):
-        mixed = torch.cat([row[:first].expand(count, -1, -1), columns[:, first:]], 1)
-        table.append(torch.cat([source[None], samples.decode(mixed.flatten(1)).cpu()]))
-    return torch.stack(table)
+    mixed = torch.cat(
+        [rows[:, None, :first].expand(-1, count, -1, -1), columns[None, :, first:].expand(count, -1, -1, -1)], 2
+    )
+    parts = torch.cat([styles, mixed.flatten(0, 1)]).flatten(1).split(batch_size)
+    images = torch.cat([samples.decode(part).cpu() for part in parts])
+    sources, table = images[: 2 * count], images[2 * count :].unflatten(0, (count, count))
+    top = torch.cat([torch.ones_like(sources[:1]), sources[count:]])
+    return torch.cat([top[None], torch.cat([sources[:count, None], table], 1)])

@@ -19,7 +19,7 @@ from gan_lab.training.noise import KeyedStream
 from gan_lab.training.options import EngineOptions
 
 STANDING_BATCH = 64
-"""Samples of a batch whose statistics are averaged."""
+"""Samples in each of the batches that statistics are measured in."""
 
 
 class BigGAN(GANModule):

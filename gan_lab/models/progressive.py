@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,8 @@ class Progressive(GANModule):
         UserError: for other networks, for a model with classes, and for a replay pool.
     """
 
+    level: Tensor
+
     def __init__(
         self,
         generator: nn.Module,
@@ -66,7 +69,10 @@ class Progressive(GANModule):
             generator, discriminator, prior, objective, g_optimizer, d_optimizer, 0, augment, wrappers, None,
             new_batch_for_generator, engine,
         )  # fmt: skip
+        if engine is not None and engine.compile:
+            raise UserError("Growing networks change from level to level: leave compile=true out.")
         self.growth, self.size, self.top = growth, generator.size, generator.top
+        self.register_buffer("level", torch.zeros((), dtype=torch.float64))  # weights files keep no other state
         self.batch_sizes = sorted((int(side), size) for side, size in (batch_sizes or {}).items())
 
     def prepare(self, batch: Batch) -> Batch:
@@ -104,10 +110,18 @@ class Progressive(GANModule):
     def after_iteration(self, outputs: Outputs, images: int) -> None:
         super().after_iteration(outputs, images)
         self._grow()
-        self.recent["discriminator"]["level"] = torch.tensor(self.growth.level)
+        self.recent["discriminator"]["level"] = torch.tensor(self.growth.level, device=self.device)
 
     def _grow(self) -> None:
-        self.growth.level = self.growth.at(self.top, self.images_seen, self.progress)
+        """Moves to the level of the images seen; a run that goes on with a larger budget keeps its own."""
+        level = self.growth.at(self.top, self.images_seen, self.progress)
+        self.growth.level = max(self.growth.level, level)
+        self.level.fill_(self.growth.level)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        if checkpoint["extra_state"] is None:
+            self.growth.level = float(self.level)
 
     def extra_state(self) -> Mapping[str, Stateful]:
         return {**super().extra_state(), "growth": self.growth}

@@ -17,7 +17,7 @@ SLOPE, GAIN = 0.2, math.sqrt(2)
 def activate(x: Tensor) -> Tensor:
     """Returns leaky ReLU of values of any shape, in their place.
 
-    What comes before it scales by √2 = ``GAIN``, so that it nearly keeps their mean square.
+    The layer before it scales by √2 = ``GAIN``, so that it nearly keeps their mean square.
     """
     return F.leaky_relu(x, SLOPE, inplace=True)
 

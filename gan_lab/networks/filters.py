@@ -47,5 +47,5 @@ def doubled(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
 
 
 def _quick(x: Tensor) -> Tensor:
-    """Returns maps in float32 on a CPU, whose strided depthwise kernels for bfloat16 take 10 to 60 times as long."""
+    """Returns maps in float32 on a CPU: its strided depthwise kernels for bfloat16 take 10 to 60 times as long."""
     return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x

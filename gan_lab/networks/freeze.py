@@ -1,5 +1,7 @@
 """Freezing the first layers of a discriminator (Mo, Cho and Shin 2020, FreezeD)."""
 
+from typing import Protocol, runtime_checkable
+
 from torch import nn
 
 from gan_lab.common.bounds import PositiveInt
@@ -8,11 +10,19 @@ NORMS = nn.modules.batchnorm._BatchNorm | nn.GroupNorm | nn.modules.instancenorm
 CONTAINERS = nn.Sequential | nn.ModuleList | nn.ModuleDict
 
 
+@runtime_checkable
+class OrdersStages(Protocol):
+    """A network that does not list its layers in the order of a pass."""
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Returns the stages, near the image first."""
+
+
 def freeze(network: nn.Module, stages: PositiveInt = 4) -> nn.Module:
     """Keeps the parameters of the first stages of a network as they are.
 
     A stage is a layer or block with parameters, and the norm after it, in the order in which the network lists them:
-    near the image first, in a discriminator.
+    near the image first, in a discriminator. A network with another order has a method ``stages`` that returns them.
 
     Args:
         network: a network, which is changed and returned.
@@ -34,6 +44,8 @@ def freeze(network: nn.Module, stages: PositiveInt = 4) -> nn.Module:
 
 def stages_of(network: nn.Module) -> list[list[nn.Module]]:
     """Returns the layers and blocks of a network that have parameters, each with the norm after it."""
+    if isinstance(network, OrdersStages):
+        return network.stages()
     stages: list[list[nn.Module]] = []
     for part in _parts(network):
         if stages and isinstance(part, NORMS):

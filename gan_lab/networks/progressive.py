@@ -154,6 +154,11 @@ class Discriminator(nn.Module):
         self.hidden = Linear(self.width * math.prod(smallest), self.width, gain=GAIN, scale_bias=False)
         self.out = Linear(self.width, 1)
 
+    def stages(self) -> list[list[nn.Module]]:
+        """Returns the layers and blocks, near the largest images first; see ``gan_lab.networks.freeze``."""
+        blocks = [[self.enter[-1]], *([block] for block in reversed(self.blocks))]
+        return [*blocks, [self.last], [self.hidden], [self.out]]
+
     def forward(self, images: Tensor, level: float | None = None) -> Tensor:
         """Returns the logits of images (N, C, h, w) of the sides of a level in [0, ``top``]; None: the highest."""
         whole, share = _parts(self.top if level is None else level)

@@ -86,7 +86,7 @@ class ADA:
                 x = filtered(x, band_gains(maybe))
             if "noise" in self.transformations:
                 deviation = maybe(0.1 * host.normal(len(x)).abs(), 0.0)
-                x = x + noise.normal(*x.shape).to(x.dtype) * deviation.to(x)[:, None, None, None]
+                x = x + noise.normal(*x.shape).to(x.dtype) * deviation.to(x, non_blocking=True)[:, None, None, None]
             if "cutout" in self.transformations:
                 x = cut_out(x, maybe(torch.full((len(x),), 0.5), 0.0), host.uniform(len(x), 2))
         return x
@@ -104,7 +104,7 @@ class ADA:
         self.seen += images
         if len(self.signs) < self.interval:
             return
-        mean = float(torch.stack(self.signs).mean())
+        mean = float(torch.stack([each.to(sign.device) for each in self.signs]).mean())
         step = (mean > self.target) - (mean < self.target)
         self.p = min(1.0, max(0.0, self.p + step * self.seen / self.images))
         self.signs, self.seen = [], 0
@@ -172,7 +172,7 @@ def colours(maybe: Maybe, grey: bool) -> Tensor:
 
 
 def band_gains(maybe: Maybe) -> Tensor:
-    """Returns factors (N, bands) of octave bands, which keep the expected power of natural images."""
+    """Returns factors (N, bands) of octave bands, each of which keeps the expected power of natural images."""
     gains = torch.ones(maybe.n, wavelets.BANDS)
     for band in range(wavelets.BANDS):
         own = torch.ones_like(gains)
@@ -183,7 +183,7 @@ def band_gains(maybe: Maybe) -> Tensor:
 
 def recoloured(images: Tensor, matrices: Tensor) -> Tensor:
     """Returns images (N, C, H, W) with colours mapped by matrices (N, 4, 4); of grey ones, by the mean of the rows."""
-    matrices = matrices[:, :3].to(images)
+    matrices = matrices[:, :3].to(images, non_blocking=True)
     if images.shape[1] == 1:
         mean = matrices.mean(1)
         return images * mean[:, :3].sum(1)[:, None, None, None] + mean[:, 3, None, None, None]
@@ -195,7 +195,7 @@ def filtered(images: Tensor, gains: Tensor) -> Tensor:
     rows, columns = (
         torch.einsum(
             "nb,bij->nij",
-            gains.to(images),
+            gains.to(images, non_blocking=True),
             wavelets.placed(wavelets.bands, side, device=images.device, dtype=images.dtype),
         )[:, None]
         for side in images.shape[2:]
@@ -210,7 +210,7 @@ def cut_out(images: Tensor, sizes: Tensor, centres: Tensor) -> Tensor:
         pixels = (torch.arange(side) + 0.5) / side
         outside.append((pixels - centre[:, None]).abs() >= sizes[:, None] / 2)
     kept = outside[0][:, :, None] | outside[1][:, None, :]
-    return images * kept[:, None].to(images)
+    return images * kept[:, None].to(images, non_blocking=True)
 
 
 def hue_rotation(angle: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Adaptive(Stateful, Protocol):
     p: float
 
     def follow(self, sign: Tensor, images: int) -> None:
-        """Counts an iteration of so many images, given the mean sign of the logits of real ones, a scalar."""
+        """Counts an iteration and its images, given the mean sign of the logits of real ones, a scalar."""
 
 
 def apply_in_order(augmentations: Iterable[Augmentation], images: Tensor, noise: RandomStream) -> Tensor:

@@ -13,8 +13,9 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import nn
 
 from gan_lab.common import runs
 from gan_lab.common.capabilities import Reconstructs, Restores
@@ -25,6 +26,7 @@ from gan_lab.common.launch import is_requeued, join_process_group, process_count
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS, trust_argument
 from gan_lab.evaluation.kinds import task_of
+from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.early_stop import early_end
 from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
@@ -98,7 +100,17 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
         if taken.left_out:
             more = f" and {len(taken.left_out) - LISTED} more" if len(taken.left_out) > LISTED else ""
             rank_zero_info(f"Without a match: {', '.join(taken.left_out[:LISTED])}{more}.")
+    elif not config.resumes_a_path and any(
+        not each.requires_grad for part in trained_parts(model) for each in part.parameters()
+    ):
+        rank_zero_warn("Frozen layers keep the weights that were drawn: give init_from=… a run to take others from.")
     return data, model
+
+
+def trained_parts(model: Any) -> list[nn.Module]:
+    """Returns the networks that a method trains."""
+    phases = model.phases() if isinstance(model, AlternatingModule) else []
+    return [part for phase in phases for part in model.trainable(phase.name)]
 
 
 def check_parts_made(data: Any, model: Any) -> None:

@@ -23,7 +23,7 @@ class Growth:
         self.images, self.fading, self.until, self.level = images, fading, until, 0.0
 
     def at(self, top: int, images: int, progress: float) -> float:
-        """Returns the level in [0, top], after so many images and a share of the budget."""
+        """Returns the level in [0, top], given the images seen and the share of the budget that is used."""
         if self.images is not None:
             passed = images / self.images
         else:

@@ -65,5 +65,7 @@ class EngineOptions:
     def average(self, networks: Mapping[str, nn.Module]) -> EMA | None:
         """Returns moving averages of the networks; None if there are none, or no half-life is set."""
         if self.ema_half_life is None or not networks:
+            if self.ema_widths:
+                raise UserError("ema_widths are those of averages: give model.engine.ema_half_life=10000 too.")
             return None
         return EMA(networks, self.ema_half_life, self.ema_ramp, self.ema_widths or ())

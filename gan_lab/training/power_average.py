@@ -62,7 +62,7 @@ class PowerAverages(nn.Module):
         for gamma, average in zip(self.exponents, self.averages, strict=True):
             past = (1 - images / images_seen) ** (gamma + 1)
             for name, network in average.items():  # type: ignore[operator]
-                blend(network, [live[name]], [1 - past], past)
+                follow(network, live[name], 1 - past)
 
     @torch.no_grad()
     def reconstruct(self, width: float, networks: Mapping[str, nn.Module]) -> None:
@@ -78,7 +78,7 @@ class PowerAverages(nn.Module):
             )
         shares = self.shares(exponent(width))
         for name, network in networks.items():
-            blend(network, [average[name] for average in self.averages], shares, 0.0)  # type: ignore[index]
+            blend(network, [average[name] for average in self.averages], shares)  # type: ignore[index]
 
     def shares(self, gamma: float) -> list[float]:
         """Returns the factors of the averages with the least squared distance from τ^γ, which add up to 1."""
@@ -88,18 +88,30 @@ class PowerAverages(nn.Module):
         return [float(share) for share in shares / shares.sum()]
 
 
-def blend(target: nn.Module, sources: Sequence[nn.Module], shares: Sequence[float], kept: float) -> None:
-    """Sets floating-point weights and buffers to ``kept`` times themselves plus shares of others; integers are copied
-    from the last of these.
-    """
-    states = [source.state_dict(keep_vars=True) for source in sources]
-    for name, value in target.state_dict(keep_vars=True).items():
+def follow(average: nn.Module, live: nn.Module, share: float) -> None:
+    """Moves floating-point weights and buffers by a share towards those of a live network; copies integers."""
+    pairs = [*zip(_tensors(average), _tensors(live), strict=True)]
+    floats = [(own, current) for own, current in pairs if own.is_floating_point()]
+    torch._foreach_lerp_([own for own, _ in floats], [current for _, current in floats], share)
+    for own, current in pairs:
+        if not own.is_floating_point():
+            own.copy_(current)
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    return [each.data for each in (*network.parameters(), *network.buffers())]
+
+
+def blend(target: nn.Module, sources: Sequence[nn.Module], shares: Sequence[float]) -> None:
+    """Sets floating-point weights and buffers to shares of others; integers are copied from the last of these."""
+    states = [source.state_dict() for source in sources]
+    for name, value in target.state_dict().items():
         if not value.is_floating_point():
-            value.data.copy_(states[-1][name])
+            value.copy_(states[-1][name])
             continue
-        value.data.mul_(kept)
-        for state, share in zip(states, shares, strict=True):
-            value.data.add_(state[name].detach(), alpha=share)
+        value.copy_(torch.stack([share * state[name] for state, share in zip(states, shares, strict=True)]).sum(0))
+        if name.endswith("running_var"):
+            value.clamp_(min=0)  # shares may be negative
 
 
 def _product(a: float, b: float) -> float:

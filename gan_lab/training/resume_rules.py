@@ -20,6 +20,7 @@ RULES = {
     "precision": MAY_CHANGE,
     "trainer.*": MAY_CHANGE,
     "model.engine.seed": "its random numbers depend on it",
+    "model.engine.ema_widths": "these averages are taken from the beginning of a run",
     "model.engine.*": MAY_CHANGE,
     "model.*optimizer*._target_": "the state of one optimizer is none of another",
     **{f"model.*optimizer*.{name}": MAY_CHANGE for name in ("lr", "betas*", "eps", "weight_decay", "alpha", "fused")},

@@ -26,16 +26,18 @@ def warped(images: Tensor, matrices: Tensor) -> Tensor:
     back = torch.linalg.inv(matrices)[:, :2]
     corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 2) * (halves + wavelets.BEFORE / 2)
     reach = (corners @ back[:, :, :2].mT + back[:, None, :, 2]).abs().amax((0, 1))
-    points = place(_points, height, width) @ back.mT.to(images)  # (N, H' · W', 2), pixels from the centre
+    points = place(_points, height, width) @ back.mT.to(
+        images, non_blocking=True
+    )  # (N, H' · W', 2), pixels from the centre
     if (reach > halves - 0.5 + BORDER - 1).any():
-        points = folded(points, halves.to(images) - 0.5)
-    grid = (points - wavelets.LEAD / 2) / (halves.to(images) + BORDER)
+        points = folded(points, halves.to(images, non_blocking=True) - 0.5)
+    grid = (points - wavelets.LEAD / 2) / (halves.to(images, non_blocking=True) + BORDER)
     doubled = bilinear(up[0] @ images @ up[1].T, grid.view(n, down[0].shape[1], down[1].shape[1], 2))
     return down[0] @ doubled @ down[1].T
 
 
 def folded(points: Tensor, edges: Tensor) -> Tensor:
-    """Returns points (…, 2) between -edges and edges, (2,), whose mirror images in the edges the given ones are.
+    """Mirrors points (…, 2) at -edges and edges, (2,), until they lie in between.
 
     Points less than ``BORDER`` - 1 pixels beyond an edge stay, because images are continued so far.
     """

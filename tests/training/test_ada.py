@@ -179,11 +179,20 @@ def test_colours_of_a_grey_image_are_the_mean_of_the_rows():
 
 
 def test_band_gains_keep_the_expected_power():
-    gains = band_gains(Maybe(1.0, 100, KeyedStream(0)))
+    class OnlyOne(Maybe):
+        """Changes one band."""
+
+        bands = iter(range(4))
+
+        def __call__(self, values, neutral, p=None):
+            return values if next(self.bands) == 2 else torch.full_like(values, neutral)
+
+    gains = band_gains(OnlyOne(1.0, 100, KeyedStream(0)))
     assert gains.std() > 0.2
+    torch.testing.assert_close(gains.square() @ POWERS, torch.ones(100))
+    torch.testing.assert_close(gains[:, 0], gains[:, 3])
     only_last = torch.ones(1, 4)
     only_last[0, 3] = 2.0
-    torch.testing.assert_close(POWERS.sum(), torch.tensor(1.0))
     images = make_images(1)
     torch.testing.assert_close(filtered(images, torch.ones(1, 4)), images, atol=1e-5, rtol=0)
     sharper = filtered(images, only_last)

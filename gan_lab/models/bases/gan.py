@@ -130,7 +130,7 @@ class GANModule(AlternatingModule):
         for name, augmentation in self.augment.items():
             if isinstance(augmentation, Adaptive):
                 augmentation.follow(all_reduce_mean(outputs["discriminator"]["sign"]), images)
-                self.recent["discriminator"][f"{name}_p"] = torch.tensor(augmentation.p)
+                self.recent["discriminator"][f"{name}_p"] = torch.tensor(augmentation.p, device=self.device)
 
     def extra_state(self) -> Mapping[str, Stateful]:
         pool: dict[str, Stateful] = {} if self.replay_pool is None else {"replay_pool": self.replay_pool}
