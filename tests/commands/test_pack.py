@@ -113,7 +113,7 @@ def test_what_is_read_is_not_written_over(photos, monkeypatch, capsys):
 
 
 def test_ctrl_c_leaves_nothing():
-    keys = ["data=fake", "data.count=500000", "output=sets/x.zip"]
+    keys = ["data=fake", "data.count=100000", "output=sets/x.zip"]
     job = subprocess.Popen([sys.executable, "-m", "gan_lab.pack", *keys], stderr=subprocess.PIPE, text=True)
     for _ in range(600):
         if any(path.stat().st_size > 1 << 16 for path in Path().glob("sets/.x.*")):

@@ -76,5 +76,8 @@ def test_mixed_samples_have_the_first_styles_of_their_row(model):
     torch.testing.assert_close(table[0, 1:], model.synthesize(styles[2:]), atol=1e-5, rtol=0)
     mixed = torch.cat([styles[1:2, :4], styles[2:3, 4:]], 1)
     torch.testing.assert_close(table[2, 1], model.synthesize(mixed)[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(mix_styles(view, 2, 4, 1, label=label, batch_size=3), table, atol=1e-5, rtol=0)
     with pytest.raises(UserError, match="mix_layers=6"):
         mix_styles(view, 2, layers=6)
+    with pytest.raises(UserError, match="layer_noise=random"):
+        mix_styles(StyledSamples(model, noise="random"), 2)

@@ -16,9 +16,11 @@ from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.latents import Normal
 from gan_lab.models.progressive import Progressive
 from gan_lab.networks.progressive import Discriminator, Generator, doubled, halved
+from gan_lab.training.checkpoint import read
 from gan_lab.training.growth import Growth
 from gan_lab.training.image_pool import ImagePool
 from gan_lab.training.noise import KeyedStream
+from gan_lab.training.weights_file import write_weights
 
 SIZE = 3, 16, 24
 IMAGES = torch.rand(8, *SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -113,3 +115,19 @@ def test_a_run_resumes_in_a_fade_and_counts_the_images_that_it_trains_on(tmp_pat
 def test_what_does_not_grow_is_refused(options, message):
     with pytest.raises(UserError, match=message):
         make(**options)
+
+
+def test_a_run_that_goes_on_with_a_larger_budget_keeps_its_level(monkeypatch):
+    model = make(2.0)
+    monkeypatch.setattr(Progressive, "progress", 0.2)
+    model._grow()
+    assert model.growth.level == 2.0 == float(model.level)
+
+
+def test_a_file_of_weights_alone_has_the_level(tmp_path):
+    trainer, model = fit(plain(["model=progressive"], tmp_path, *limited(12)))
+    trainer.save_checkpoint(tmp_path / "whole.ckpt")
+    write_weights(read(tmp_path / "whole.ckpt"), tmp_path / "weights.safetensors")
+    loaded = gan_lab.load(tmp_path / "weights.safetensors")
+    assert loaded.growth.level == model.growth.level > 0
+    torch.testing.assert_close(loaded.sample(2), model.eval().sample(2), atol=1e-5, rtol=0)

@@ -111,6 +111,10 @@ def test_non_orthogonality_by_hand():
     """Rows (1, 1), (1, 0): their product is 1, twice; a bias and orthogonal rows of any length cost nothing."""
     weights = [torch.tensor([[1.0, 1.0], [1.0, 0.0]]), torch.tensor([1.0, 1.0]), 3 * torch.eye(3)]
     assert float(non_orthogonality(weights)) == pytest.approx(2.0)
+    for matrix in (torch.randn(7, 3), torch.randn(3, 7)):
+        product = matrix @ matrix.T
+        expected = (product - product.diag().diag()).square().sum()
+        torch.testing.assert_close(non_orthogonality([matrix]), expected)
     kernel = torch.ones(2, 1, 2, 2)
     assert float(non_orthogonality([kernel])) == pytest.approx(2 * 16.0)
 

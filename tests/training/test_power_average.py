@@ -6,6 +6,7 @@ from torch import nn
 
 from gan_lab.common.errors import UserError
 from gan_lab.training.ema import EMA
+from gan_lab.training.options import EngineOptions
 from gan_lab.training.power_average import PowerAverages, exponent, relative_width
 
 STEPS, DIM = 2000, 256
@@ -74,3 +75,5 @@ def test_other_widths_are_refused(walk):
         walk[1].reconstruct(0.2, {})
     with pytest.raises(UserError, match=r"model\.engine\.ema_widths"):
         EMA({"g": nn.Linear(1, 1)}, 10).reconstruct(0.07)
+    with pytest.raises(UserError, match="ema_half_life"):
+        EngineOptions(ema_half_life=None, ema_widths=[0.05, 0.1]).average({"g": nn.Linear(1, 1)})
