@@ -4,8 +4,8 @@
 #
 # One would guess that bfloat16 is as quick as float32, or quicker, as it is for other convolutions and for the same filter
 # with stride 1. Seen on x86-64 with AVX512-BF16, one thread, maps of 16×128×8×8: backward of the strided filter 10 ms
-# against 0.2 ms, and the transposed one forward 20 ms against 0.4 ms. With fewer and larger maps the ratio is 10 to 30. So a
-# low-pass filter between resolutions, which has hardly any work to do, took a quarter of a StyleGAN2's step under
+# against 0.2 ms, and the transposed one forward 20 ms against 0.4 ms. With fewer and larger maps the ratio is 10 to 30.
+# So a low-pass filter between resolutions, which has hardly any work to do, took a quarter of a StyleGAN2's step under
 # autocast; computing it in float32 and converting the maps costs nothing by comparison.
 #
 # Source: both are oneDNN's backward-data pass of a depthwise convolution. ONEDNN_VERBOSE=1 shows jit_dw, a kernel for
