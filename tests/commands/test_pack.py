@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,9 @@ def test_what_is_read_is_not_written_over(photos, monkeypatch, capsys):
 
 def test_ctrl_c_leaves_nothing():
     keys = ["data=fake", "data.count=100000", "output=sets/x.zip"]
-    job = subprocess.Popen([sys.executable, "-m", "gan_lab.pack", *keys], stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    command = [sys.executable, "-m", "gan_lab.pack", *keys]
+    job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     for _ in range(600):
         if any(path.stat().st_size > 1 << 16 for path in Path().glob("sets/.x.*")):
             break

@@ -48,6 +48,7 @@ def test_everything_has_its_present_name():
                 },
                 "ema_half_life": None,
                 "ema_ramp": 0.05,
+                "ema_widths": None,
                 "lr_schedule": None,
             },
             "objective": {
@@ -88,6 +89,7 @@ def test_networks_and_phases_named_after_critics_have_their_present_names():
             "schedules": {"discriminator.lr": None},
             "budget": {"_target_": "gan_lab.training.budget.Budget", "images": 8},
             "ema_ramp": 0.05,
+            "ema_widths": None,
         },
     }
 
@@ -170,6 +172,7 @@ def test_a_runs_configuration_has_its_present_names():
                 "_target_": "gan_lab.training.options.EngineOptions",
                 "schedules": {"teacher_forcing": None, "objective.penalties.r1.weight": None},
                 "ema_ramp": 0.05,
+                "ema_widths": None,
                 "lr_schedule": None,
             },
         },
