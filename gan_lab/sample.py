@@ -82,14 +82,7 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
         if request.walks:
             raise UserError("traverse= writes one sheet and no animation: give a folder or a .png as output=….")
     if isinstance(model, SamplesClips):
-        request.without(f"{session.name} samples clips", interpolate=0, traverse=0, canvases=False, truncation=1,
-                        single=False)  # fmt: skip
-        if request.exchange:
-            keys.pop("batch_size")
-            clips = sampling.exchange_motions(model, request.exchange, request.frames, **keys)
-        else:
-            clips = sampling.sample_clips(model, request.n, request.frames, **keys)
-        yield from clip_artifacts("sequences", clips, request.exchange or None, request.fps)
+        yield from _clips(session, request, keys)
         return
     request.without(f"{session.name} samples no clips", exchange=0)
     if request.canvases:
@@ -109,6 +102,24 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
         request.without("interpolate= is not given", loop=False)
         how = request.truncation, request.batch_size, request.single, request.grid, request.columns
         yield from image_artifacts(session, samples, request.n, request.seed, request.start, label, *how)
+
+
+def _clips(session: Session, request: SampleRequest, keys: dict[str, Any]) -> Iterator[Artifact]:
+    """Yields sequences, or contents with the motions of others.
+
+    Raises:
+        UserError: for keys of images.
+    """
+    from gan_lab.inference import sampling
+
+    request.without(f"{session.name} samples clips", interpolate=0, traverse=0, canvases=False, truncation=1,
+                    single=False)  # fmt: skip
+    if request.exchange:
+        keys.pop("batch_size")
+        clips = sampling.exchange_motions(session.model, request.exchange, request.frames, **keys)
+    else:
+        clips = sampling.sample_clips(session.model, request.n, request.frames, **keys)
+    yield from clip_artifacts("sequences", clips, request.exchange or None, request.fps)
 
 
 def _view(session: Session, request: SampleRequest) -> Any:

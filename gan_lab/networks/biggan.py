@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, embedding, interpolate, relu
 
 from gan_lab.common.bounds import Natural, PositiveInt
+from gan_lab.networks import sngan
 from gan_lab.networks.layers import num_downsamplings
-from gan_lab.networks.sngan import Attention, check_attention
+from gan_lab.networks.sngan import Attention, DownBlock, FirstBlock, check_attention
 
 GENERATOR_MAPS = {4: [16, 16, 8, 4, 2], 5: [16, 16, 8, 4, 2, 1], 6: [16, 16, 8, 8, 4, 2, 1]}
 GENERATOR_MAPS[7] = [*GENERATOR_MAPS[6], 1]
@@ -181,7 +182,7 @@ class Discriminator(nn.Module):
 
     def level(self, before: int, after: int, halve: bool, first: bool) -> nn.Module:
         """Returns the blocks of one size."""
-        return DownBlock(before, after, halve, activate=not first)
+        return FirstBlock(before, after) if first else DownBlock(before, after, "none", halve)
 
     def entrance(self, channels: int, maps: int) -> nn.Module:
         """Returns what comes before the blocks."""
@@ -238,19 +239,12 @@ class ConditionalNorm(nn.Module):
         return self.norm(x) * (1 + gain) + bias
 
 
-class UpBlock(nn.Module):
+class UpBlock(sngan.UpBlock):
     """Doubles the sides of maps (N, before, H, W), given a condition (N, …) → (N, after, 2 H, 2 W) (figure 15)."""
 
     def __init__(self, before: int, after: int, condition: int) -> None:
-        super().__init__()
+        super().__init__(before, after, classes=0)
         self.norms = nn.ModuleList([ConditionalNorm(maps, condition) for maps in (before, after)])
-        self.convs = nn.ModuleList([nn.Conv2d(maps, after, 3, padding=1) for maps in (before, after)])
-        self.skip = nn.Conv2d(before, after, 1)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        y = interpolate(relu(self.norms[0](x, condition)), scale_factor=2)
-        y = relu(self.norms[1](self.convs[0](y), condition))
-        return self.convs[1](y) + interpolate(self.skip(x), scale_factor=2)
 
 
 class DeepUpBlock(nn.Module):
@@ -271,30 +265,6 @@ class DeepUpBlock(nn.Module):
             y = relu(norm(y, condition))
             y = conv(interpolate(y, scale_factor=2) if self.doubles and i == 1 else y)
         return y + (interpolate(x, scale_factor=2) if self.doubles else x)
-
-
-class DownBlock(nn.Module):
-    """Maps (N, before, H, W) → (N, after, H, W), or half the sides (figure 15).
-
-    Args:
-        before, after: feature maps.
-        halve: whether to halve the sides.
-        activate: whether the input passes a ReLU; that of the first block is the image.
-    """
-
-    def __init__(self, before: int, after: int, halve: bool, activate: bool) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList([nn.Conv2d(maps, after, 3, padding=1) for maps in (before, after)])
-        self.skip: nn.Module = nn.Conv2d(before, after, 1) if halve or before != after else nn.Identity()
-        self.halve, self.activate = halve, activate
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.convs[1](relu(self.convs[0](relu(x) if self.activate else x)))
-        if not self.halve:
-            return y + self.skip(x)
-        if self.activate:
-            return avg_pool2d(y + self.skip(x), 2)
-        return avg_pool2d(y, 2) + self.skip(avg_pool2d(x, 2))  # fewer operations where the image has few channels
 
 
 class DeepDownBlock(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from gan_lab.common.errors import UserError
-from gan_lab.training.power_average import PowerAverages
+from gan_lab.training.power_average import PowerAverages, follow
 
 Slot = tuple[dict[str, Tensor | None], str]
 """A module's dictionary of parameters or buffers, and a name in it: ``Module.to`` exchanges what is kept there."""
@@ -77,13 +77,7 @@ class EMA(nn.Module):
             self.powers.update(live, images, images_seen)
         weight = 1 - self.decay(images, images_seen)
         for name, network in self.networks.items():
-            pairs = self._pairs(name, network, live[name])
-            floats = [(average, current) for average, current in pairs if average.is_floating_point()]
-            if floats:  # a network may have no parameters
-                torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], weight)
-            for average, current in pairs:
-                if not average.is_floating_point():
-                    average.copy_(current)
+            follow(self._pairs(name, network, live[name]), weight)
 
     def reconstruct(self, width: float) -> None:
         """Sets the averages to those of a relative width.

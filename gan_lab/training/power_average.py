@@ -62,7 +62,7 @@ class PowerAverages(nn.Module):
         for gamma, average in zip(self.exponents, self.averages, strict=True):
             past = (1 - images / images_seen) ** (gamma + 1)
             for name, network in average.items():  # type: ignore[operator]
-                follow(network, live[name], 1 - past)
+                follow([*zip(_tensors(network), _tensors(live[name]), strict=True)], 1 - past)
 
     @torch.no_grad()
     def reconstruct(self, width: float, networks: Mapping[str, nn.Module]) -> None:
@@ -88,11 +88,11 @@ class PowerAverages(nn.Module):
         return [float(share) for share in shares / shares.sum()]
 
 
-def follow(average: nn.Module, live: nn.Module, share: float) -> None:
-    """Moves floating-point weights and buffers by a share towards those of a live network; copies integers."""
-    pairs = [*zip(_tensors(average), _tensors(live), strict=True)]
+def follow(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]], share: float) -> None:
+    """Moves the first of each pair of tensors, of any one shape, by a share towards the second; copies integers."""
     floats = [(own, current) for own, current in pairs if own.is_floating_point()]
-    torch._foreach_lerp_([own for own, _ in floats], [current for _, current in floats], share)
+    if floats:  # a network may have no parameters
+        torch._foreach_lerp_([own for own, _ in floats], [current for _, current in floats], share)
     for own, current in pairs:
         if not own.is_floating_point():
             own.copy_(current)
