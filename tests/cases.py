@@ -102,6 +102,11 @@ def _thin_parts(config: DictConfig) -> list[str]:
     # Normalising vectors of very few maps, which may be near 0, would magnify rounding.
     sizes = ["model.generator.base=256", "model.generator.most=16"]
     wider["progressive"] = [*sizes, "model.growth.until=0.666", "model.growth.fading=1"]
+    heads = {"features.taps": "[0,1,2,3]", "inputs": "[16,24,40,80]", "mixed": "2", "maps": "4"}
+    wider["projected"] = [
+        "model.generator.base=4",
+        *(f"model.discriminator.{key}={each}" for key, each in heads.items()),
+    ]
     return made + wider.get(config.get("network") or config.method, [])
 
 

@@ -77,6 +77,7 @@ LATER = (
     "biggan",
     "biggan_deep",
     "fastgan",
+    "projected_gan",
     "progressive",
 )
 """Methods that no earlier version had."""

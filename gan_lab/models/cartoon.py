@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import NonNegative, Probability
 from gan_lab.common.constraints import check_colour
+from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.losses.edges import with_smooth_edges
-from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.translation import TranslationModule
 from gan_lab.training.alternating import MakeOptimizer

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import NonNegative
 from gan_lab.common.constraints import check_colour
+from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
-from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.style import content_loss, gram, style_loss, total_variation
 from gan_lab.models.bases.translation import eval_mode
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer

@@ -9,8 +9,8 @@ from torch.nn.functional import interpolate, l1_loss
 
 from gan_lab.common.bounds import Natural, NonNegative
 from gan_lab.common.errors import UserError
+from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
-from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.gan import Augmentations, GANModule, Wrappers
 from gan_lab.models.bases.latents import Prior

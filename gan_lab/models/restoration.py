@@ -13,8 +13,8 @@ from torch.nn.functional import l1_loss, mse_loss
 
 from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
+from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
-from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.options import EngineOptions

@@ -10,8 +10,8 @@ from torch.nn.functional import l1_loss
 from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
+from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
-from gan_lab.losses.fixed_network import FixedNetwork
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks.quantizer import Quantizer

@@ -34,6 +34,7 @@ def general(taps: Sequence[Natural] = (0, 1, 2, 3)) -> GeneralMaps:
     _, state, _ = read_packaged("general")
     network = GeneralMaps(taps)
     network.load_state_dict({name: state[name] for name in network.state_dict()})
+    network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
     return network.requires_grad_(False).eval()
 
 

@@ -1,4 +1,4 @@
-"""Networks that losses look through, and that no method trains."""
+"""Networks that losses and discriminators look through, and that no method trains."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
