@@ -217,6 +217,7 @@ MODEL_PARTS = Trust(
     deferred={
         "gan_lab.evaluation.features.perceptual.perceptual_distance": ("networks", "shortest"),
         "gan_lab.evaluation.features.maps.general": ("taps",),
+        "gan_lab.evaluation.features.maps.timm_maps": ("network", "taps"),
         "gan_lab.evaluation.features.maps.vgg19": ("taps",),
     },
 )

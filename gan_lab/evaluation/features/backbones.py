@@ -56,7 +56,7 @@ class Backbone(Extractor):
         adapt: Adapt | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.size, self.sha256 = name, size, _load_weights(network, weights, adapt)
+        self.name, self.size, self.sha256 = name, size, load_weights(network, weights, adapt)
         self.settings = {"layer": layer, "size": size, "mean": list(mean), "std": list(std)}
         self.resizer = f"bicubic-antialias {size}"
         self.network = network.requires_grad_(False).eval()
@@ -88,8 +88,12 @@ class Backbone(Extractor):
         return features.float(), features.new_zeros(len(features), 0)
 
 
-def _load_weights(network: nn.Module, weights: str | Path, adapt: Adapt | None) -> str:
-    """Loads a network's state, and returns the file's SHA-256."""
+def load_weights(network: nn.Module, weights: str | Path, adapt: Adapt | None = None) -> str:
+    """Loads a network's state, and returns the file's SHA-256.
+
+    Raises:
+        UserError: if the file cannot be read, or holds another state.
+    """
     path = Path(weights).expanduser()
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.bounds import Natural
+from gan_lab.common.bounds import Natural, PositiveFloat, Signed
 from gan_lab.common.errors import UserError
+from gan_lab.evaluation.features.backbones import load_weights
 from gan_lab.evaluation.features.extractors import WEIGHTS, Colour, read_packaged, sha256
 from gan_lab.networks.efficientnet import EfficientNetLite
 from gan_lab.networks.vgg import VGG
@@ -70,3 +71,58 @@ def vgg19(weights: str | None = None, taps: Sequence[Natural] = (1, 6, 11, 20, 2
     state = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict({name: state[name] for name in network.state_dict()})
     return network.requires_grad_(False).eval()
+
+
+class TimmMaps(nn.Module):
+    """A network of timm that returns maps of some of its stages.
+
+    Args:
+        network: with timm's method ``forward_intermediates``.
+        taps: numbers of the stages.
+        mean, std: of its input's channels, for images in [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, network: nn.Module, taps: Sequence[Natural], mean: Sequence[Signed], std: Sequence[PositiveFloat]
+    ) -> None:
+        super().__init__()
+        self.network, self.taps = network, [*taps]
+        self.register_buffer("mean", torch.tensor([*mean]).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor([*std]).view(3, 1, 1))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        inputs = ((images + 1) / 2 - self.mean) / self.std
+        maps: list[Tensor] = self.network.forward_intermediates(inputs, self.taps, intermediates_only=True)  # type: ignore[operator]
+        return maps
+
+
+def timm_maps(
+    network: str,
+    weights: str | Path,
+    taps: Sequence[Natural] = (1, 2, 3, 4),
+    mean: Sequence[Signed] = (0.485, 0.456, 0.406),
+    std: Sequence[PositiveFloat] = (0.229, 0.224, 0.225),
+) -> TimmMaps:
+    """Returns a network of timm, which is not part of the package: pip install "gan_lab[backbones]".
+
+    Args:
+        network: timm's name for it.
+        weights: its state, as safetensors, or a file of torch's that unpickles nothing but tensors.
+        taps: numbers of the stages that return maps.
+        mean, std: of its input's channels, for images in [0, 1]; ImageNet's by default.
+
+    Raises:
+        UserError: without timm, for a name that it does not know, and if the weights do not fit.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise UserError('Maps of timm\'s networks need timm: pip install "gan_lab[backbones]".') from error
+    if not timm.is_model(network):
+        raise UserError(f"timm has no network {network}: timm.list_models() lists all.")
+    built = timm.create_model(network, pretrained=False)
+    load_weights(built, weights)
+    return TimmMaps(built.requires_grad_(False), taps, mean, std).eval()
