@@ -1,7 +1,7 @@
 """The scale of a run: sizes, widths, batches, rates and a length that suit the machine and the user's own images.
 
 What a scale changes is stated in ``conf``: its length in ``conf/scale``, the rest by each model under ``scales``. It is
-set after composing, where nothing else was typed.
+set after composing, where neither the command line nor a recipe has a value.
 """
 
 import os
@@ -54,8 +54,18 @@ def typed_keys(overrides: Iterable[str]) -> list[str]:
     return [key for key in keys if key not in groups and "/" not in key]
 
 
+def experiment_keys(overrides: Iterable[str]) -> list[str]:
+    """Returns the dotted keys that the chosen recipe or other experiments state themselves."""
+    given = (each.partition("=") for each in present_overrides(list(overrides)))
+    files = [home("experiments") / group / f"{name}.yaml" for group, _, name in given if group in EXPERIMENTS]
+    stated = [OmegaConf.to_container(OmegaConf.load(file)) for file in files if file.is_file()]
+    return [
+        ".".join(path) for each in stated if isinstance(each, dict) for path, _ in leaves(each) if path[0] != "defaults"
+    ]  # type: ignore[arg-type]
+
+
 def use_scale(config: DictConfig, overrides: Sequence[str]) -> Scaled | None:
-    """Sets what the run's scale states, and ``scale`` itself to what was chosen; what is typed stays.
+    """Sets what the run's scale states, and ``scale`` itself to what was chosen; what is typed or a recipe's own stays.
 
     Args:
         config: the composed configuration, valid with its defaults. It is left as it is for ``scale=paper``.
@@ -75,7 +85,7 @@ def use_scale(config: DictConfig, overrides: Sequence[str]) -> Scaled | None:
     if name in (None, PAPER):  # a configuration of the user's own may have no scale
         return None
     scaled, typed = Scaled(name, str(asked), find_facts(config)), typed_keys(overrides)
-    _set(config, scaled, typed, _stated(config, name))
+    _set(config, scaled, [*typed, *experiment_keys(overrides)], _stated(config, name))
     _set(config, scaled, typed, _batch(config, scaled.facts))
     _set(config, scaled, typed, _augmentation(config, scaled.facts))
     if not any(key.split(".")[0] == "budget" for key in typed):

@@ -84,6 +84,13 @@ def resolve_loosely(config):
     return OmegaConf.to_container(config, resolve=False)
 
 
+def test_what_a_recipe_states_stays(monkeypatch):
+    """The laptop scale of BigGAN has images of 32 px, and batches of 32; the sweep states the size alone."""
+    config, found = scaled(monkeypatch, Facts(1658), "sweep=emoji", "model=biggan")
+    assert config.image_size == 64 and config.batch_size == 32
+    assert "image_size" not in found.applied
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
