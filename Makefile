@@ -14,7 +14,7 @@ PARTS := $(addprefix tests/, networks losses common cli/config evaluation/metric
 COMPOSING := tests/cli/config tests/cli/sweeps/test_search.py tests/test_experiments.py \
 	$(SWEEPS)::test_a_sweep_that_is_cut_short_has_a_table_too $(SWEEPS)::test_every_job_has_a_row_and_one_that_fails_stops_no_other
 
-.PHONY: help demo test quick test-next browser test-kill lint types bench race results clean
+.PHONY: help demo test quick test-next browser test-kill lint types bench gpu race results clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -45,6 +45,9 @@ types: .venv/develop  ## check types
 bench: .venv/runtime  ## compare the speed with bare PyTorch loops in interleaved runs, and measure the memory of checkpointing
 	$(BIN)/python experiments/bench.py
 	$(BIN)/python experiments/bench_memory.py
+
+gpu: .venv/runtime  ## measure the training of StyleGAN2 at 256 px on a GPU: speed, memory, use of the device (under eight minutes)
+	$(BIN)/python experiments/bench_gpu.py --output experiments/results/bench_gpu.json
 
 race: .venv/runtime  ## compare the speed with other projects' scripts, from checkouts in the folder PEERS, for an hour
 	$(BIN)/python experiments/race.py $(PEERS) --output experiments/results/race.json

@@ -56,6 +56,21 @@ def memory_table(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+def gpu_table(results: dict[str, Any]) -> list[str]:
+    """Returns speed, memory and use of a GPU by StyleGAN2's training."""
+    header = ["result", "px", "batch", "setting", "images/s", "over the published speed", "GiB", "use of the device",
+              "hardware"]  # fmt: skip
+    lines = []
+    for name, result in results.items():
+        for setting, found in result["gpu"].items():
+            speed = found.get("images_per_second")
+            cells = [f"{speed:.1f}", f"{speed / result['published']:.2f}"] if speed else [found["failed"], ""]
+            cells += [f"{found['peak_gib']:.1f}"] if "peak_gib" in found else [""]
+            cells += [f"{found['use_of_the_device']:.0%}"] if "use_of_the_device" in found else [""]
+            lines.append(line(name, str(result["size"]), str(result["batch"]), setting, *cells, result["hardware"]))
+    return [*heading(header), *lines, ""]
+
+
 def race_table(results: dict[str, Any]) -> list[str]:
     """Returns speeds, first steps and peaks of memory beside those of other projects' scripts."""
     header = ["of", "precision", "images/s: peer", "ours", "ours / peer", "quartiles", "limit of the core",

@@ -6,6 +6,7 @@ from pathlib import Path
 import tables
 from benches import (
     command_table,
+    gpu_table,
     growth_table,
     memory_table,
     quality_table,
@@ -145,6 +146,7 @@ def tables_of_benches(results: Records) -> list[str]:
                 ("Search", tables.searches, "jobs"),
                 ("Two processes", scaling_table, "scaling"),
                 ("Memory of checkpointing", memory_table, "memory"),
+                ("StyleGAN2 on a GPU", gpu_table, "gpu"),
             )
         ),
     )

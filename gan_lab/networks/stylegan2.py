@@ -251,6 +251,7 @@ class Discriminator(nn.Module):
         channels, height, width, base, most, classes: see ``Generator``.
         group: samples in a group of the minibatch standard deviation.
         mapping_layers: of the class embedding, as wide as the last features.
+        residual: whether blocks have shortcuts; StyleGAN2-ADA's for CIFAR-10 has none.
     """
 
     def __init__(
@@ -263,12 +264,13 @@ class Discriminator(nn.Module):
         classes: Natural = 0,
         group: PositiveInt = 4,
         mapping_layers: PositiveInt = 8,
+        residual: bool = True,
     ) -> None:
         super().__init__()
         sizes = maps_per_size(height, width, base or usual_base(height, width), most)[::-1]
         self.first = Conv(channels, sizes[0][1], 1, GAIN)
         # Named by size, so that networks for other images take their weights.
-        self.blocks = nn.ModuleDict({f"{h}x{w}": Down(a, b) for ((h, w), a), (_, b) in pairwise(sizes)})
+        self.blocks = nn.ModuleDict({f"{h}x{w}": Down(a, b, residual) for ((h, w), a), (_, b) in pairwise(sizes)})
         (rows, columns), self.width = sizes[-1]
         self.stddev, self.last = MinibatchStddev(group), Conv(self.width + 1, self.width, 3, GAIN)
         self.hidden = Linear(self.width * rows * columns, self.width, gain=GAIN)
@@ -294,15 +296,20 @@ class Discriminator(nn.Module):
 
 
 class Down(nn.Module):
-    """A residual block that halves the sides: (N, inputs, H, W) → (N, outputs, H / 2, W / 2)."""
+    """A block that halves the sides, with a shortcut or without: (N, inputs, H, W) → (N, outputs, H / 2, W / 2)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, residual: bool = True) -> None:
         super().__init__()
-        self.first, self.second = Conv(inputs, inputs, 3, GAIN), Conv(inputs, outputs, 3, halve=True)
-        self.skip = Conv(inputs, outputs, 1, 1 / GAIN, bias=False, halve=True)
+        # The sum of both branches is divided by √2.
+        self.first, self.second = (
+            Conv(inputs, inputs, 3, GAIN),
+            Conv(inputs, outputs, 3, 1 if residual else GAIN, halve=True),
+        )
+        self.skip = Conv(inputs, outputs, 1, 1 / GAIN, bias=False, halve=True) if residual else None
 
-    def forward(self, x: Tensor) -> Tensor:  # the sum of both branches is divided by √2
-        return activate(self.second(activate(self.first(x)))) + self.skip(x)
+    def forward(self, x: Tensor) -> Tensor:
+        maps = activate(self.second(activate(self.first(x))))
+        return maps if self.skip is None else maps + self.skip(x)
 
 
 def usual_base(height: int, width: int) -> int:

@@ -88,6 +88,13 @@ def test_a_halving_convolution_filters_first():
     torch.testing.assert_close(conv(x), expected)
 
 
+def test_a_block_without_a_shortcut_is_the_other_branch_at_full_weight():
+    residual, plain = Down(4, 6), Down(4, 6, residual=False)
+    plain.load_state_dict({name: each for name, each in residual.state_dict().items() if "skip" not in name})
+    x = torch.randn(2, 4, 8, 8)
+    torch.testing.assert_close(plain(x), 2**0.5 * (residual(x) - residual.skip(x)))
+
+
 @pytest.mark.parametrize("part", [Modulated(2, 3, 4, 3, double=True), Down(2, 3)])
 def test_second_derivatives_are_exact(part):
     part, x = part.double(), torch.randn(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)

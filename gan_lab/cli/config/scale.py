@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -58,10 +58,8 @@ def experiment_keys(overrides: Iterable[str]) -> list[str]:
     """Returns the dotted keys that the chosen recipe or other experiments state themselves."""
     given = (each.partition("=") for each in present_overrides(list(overrides)))
     files = [home("experiments") / group / f"{name}.yaml" for group, _, name in given if group in EXPERIMENTS]
-    stated = [OmegaConf.to_container(OmegaConf.load(file)) for file in files if file.is_file()]
-    return [
-        ".".join(path) for each in stated if isinstance(each, dict) for path, _ in leaves(each) if path[0] != "defaults"
-    ]  # type: ignore[arg-type]
+    stated = [cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(file))) for file in files if file.is_file()]
+    return [".".join(path) for each in stated for path, _ in leaves(each) if path[0] != "defaults"]
 
 
 def use_scale(config: DictConfig, overrides: Sequence[str]) -> Scaled | None:
