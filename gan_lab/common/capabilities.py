@@ -79,6 +79,9 @@ class Styles(Decodes, Protocol):
     num_styles: int
     """L."""
 
+    noise_sizes: Sequence[tuple[int, int]]
+    """Height and width of each layer's noise."""
+
     def map_styles(
         self,
         latents: Tensor,
@@ -95,12 +98,14 @@ class Styles(Decodes, Protocol):
             cutoff: number of layers, from the first, that truncation changes; None for all.
         """
 
-    def synthesize(self, styles: Tensor, noise: LayerNoise = "constant", seed: int = 0, start: int = 0) -> Tensor:
+    def synthesize(
+        self, styles: Tensor, noise: LayerNoise | Sequence[Tensor] = "constant", seed: int = 0, start: int = 0
+    ) -> Tensor:
         """Maps styles (n, L, W) to images (n, C, H, W) in [-1, 1], float32.
 
         Args:
             styles: of samples start … start + n - 1 of the seed.
-            noise: of the layers: ``constant``, ``random`` for each sample, or ``none``.
+            noise: of the layers: ``constant``, ``random`` for each sample, ``none``, or a map (n, 1, h, w) for each.
             seed, start: of the random noise.
         """
 

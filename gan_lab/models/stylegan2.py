@@ -10,6 +10,7 @@ from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
 from gan_lab.common.capabilities import LayerNoise
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import bounded
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
 from gan_lab.losses.objective import AdversarialObjective, in_float32, uncompiled
 from gan_lab.models.bases.gan import Augmentations, GANModule, Wrappers
@@ -158,20 +159,30 @@ class StyleGAN2(GANModule):
         with self.inference_mode():
             styles: Tensor = generator.mapping(latents.to(self.device), *labels)[:, None].repeat(1, self.num_styles, 1)
             if truncation != 1:
-                styles[:, :cutoff] = generator.average_style.lerp(styles[:, :cutoff], truncation)
+                moved = generator.average_style.lerp(styles[:, :cutoff], truncation)
+                styles = torch.cat([moved, styles[:, moved.shape[1] :]], 1)
         return styles
 
-    def synthesize(self, styles: Tensor, noise: LayerNoise = "constant", seed: int = 0, start: int = 0) -> Tensor:
+    @property
+    def noise_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each layer's noise."""
+        return self._generator.noise_sizes
+
+    def synthesize(
+        self, styles: Tensor, noise: LayerNoise | Sequence[Tensor] = "constant", seed: int = 0, start: int = 0
+    ) -> Tensor:
         """Maps styles (n, L, W) to images (n, C, H, W) in [-1, 1], float32 (see ``Styles``)."""
         generator, n, maps = self._generator, len(styles), None
-        if noise == "none":
+        if not isinstance(noise, str):
+            maps = [each.to(self.device) for each in noise]
+        elif noise == "none":
             maps = [torch.zeros(1, 1, *size, device=self.device) for size in generator.noise_sizes]
         elif noise == "random":
             rows = draw_per_sample(lambda stream: self._flat_noise(generator, stream), n, seed, start, "layer noise")
             parts = rows.to(self.device).split([h * w for h, w in generator.noise_sizes], 1)
             maps = [part.view(n, 1, *size) for part, size in zip(parts, generator.noise_sizes, strict=True)]
         with self.inference_mode():
-            return generator.synthesis(styles.to(self.device), maps).float().clamp(-1, 1)
+            return bounded(generator.synthesis(styles.to(self.device), maps))
 
     def decode(self, latents: Tensor, label: Label = None) -> Tensor:
         """Returns images (n, C, H, W) in [-1, 1], float32, given latents (n, Z); of class 0 if the label is None."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import bounded
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
 from gan_lab.models.bases.ancestral import ancestral_sampling, negative_log_likelihood
 from gan_lab.models.bases.labels import Label, Labels
@@ -137,7 +138,7 @@ class VQVAE(AlternatingModule):
         self.labels.expand(label, len(latents), self.device)
         with self.inference_mode():
             vectors = latents.to(self.device).unflatten(1, (-1, *self.size))
-            return self.averaged("decoder")(vectors).float().clamp(-1, 1)
+            return bounded(self.averaged("decoder")(vectors))
 
     def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
         """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""

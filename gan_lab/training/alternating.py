@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from gan_lab.common.deprecation import accept_old_methods, is_ours
 from gan_lab.common.device import versions
 from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import only_asked_gradients
 from gan_lab.common.old_arguments import accept_old_ema, accept_old_model_arguments
 from gan_lab.common.precision import at_inference
 from gan_lab.common.renames import FORMAT
@@ -143,8 +144,8 @@ class AlternatingModule(LightningModule):
 
     @contextlib.contextmanager
     def inference_mode(self) -> Iterator[None]:
-        """Disables gradients, autocast and TF32 while sampling and measuring; see ``at_inference``."""
-        with torch.no_grad(), at_inference(self.device):
+        """Disables autocast, TF32 and, unless they are asked for, gradients; see ``at_inference``, ``gradients``."""
+        with only_asked_gradients(), at_inference(self.device):
             yield
 
     # One iteration.

@@ -2,15 +2,11 @@
 
 import copy
 from collections.abc import Callable
-from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
-
-def seed_of(*key: int | str) -> int:
-    """Returns a 63-bit seed that depends on every part of the key: ``seed_of(seed, iteration, "generator")``."""
-    return int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest(), "little") >> 1
+from gan_lab.common.seeds import seed_of
 
 
 def seed_layers(seed: int, device: torch.device) -> None:

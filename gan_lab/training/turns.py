@@ -8,8 +8,9 @@ from torch import Tensor
 
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
+from gan_lab.common.seeds import seed_of
 from gan_lab.common.types import Batch, Phase, Shared
-from gan_lab.training.noise import KeyedStream, seed_layers, seed_of
+from gan_lab.training.noise import KeyedStream, seed_layers
 
 if TYPE_CHECKING:
     from gan_lab.training.alternating import AlternatingModule

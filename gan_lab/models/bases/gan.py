@@ -11,6 +11,7 @@ from gan_lab.common.bounds import Natural
 from gan_lab.common.deprecation import accept_old_attributes
 from gan_lab.common.distributed import all_reduce_mean
 from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import bounded
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.models.bases.labels import Label, Labels
@@ -167,7 +168,7 @@ class GANModule(AlternatingModule):
         """
         labels = self.labels.expand(label, len(latents), self.device)
         with self.inference_mode():
-            return self.generate(latents.to(self.device), *labels).float().clamp(-1, 1)
+            return bounded(self.generate(latents.to(self.device), *labels))
 
     def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
         """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""

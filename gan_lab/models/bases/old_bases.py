@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import bounded
 from gan_lab.common.types import Batch
 from gan_lab.models.bases.labels import Label, Labels
 from gan_lab.models.bases.latents import Prior, sample_latents
@@ -77,7 +78,7 @@ class LatentModule(SamplingModule):
         """Returns images (n, C, H, W) in [-1, 1], float32, given latents (n, Z); of class 0 if the label is None."""
         labels = self.labels.expand(label, len(latents), self.device)
         with self.inference_mode():
-            return self.generate(latents.to(self.device), *labels).float().clamp(-1, 1)
+            return bounded(self.generate(latents.to(self.device), *labels))
 
     def sample(self, n: int, seed: int = 0, start: int = 0, label: Label = None, truncation: float = 1.0) -> Tensor:
         """Returns samples (n, C, H, W); if the label is None, sample i of a conditional model has class i mod K."""

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import at_inference, full_precision
+from gan_lab.common.seeds import seed_of
 from gan_lab.common.types import RandomStream, Stateful
 from gan_lab.losses.objective import AdversarialObjective, OfImages
 from gan_lab.networks.layers import Dropout
 from gan_lab.training.alternating import AlternatingModule, MakeOptimizer
 from gan_lab.training.augment import Augmentation, apply_in_order
-from gan_lab.training.noise import seed_of
 from gan_lab.training.options import EngineOptions
 
 

@@ -1,0 +1,179 @@
+"""Inversion: the code from which a model generates an image, by optimisation.
+
+Karras et al. 2020, appendix D, for styles; Abdal et al. 2019 for a style for each layer; Creswell and Bharath 2018 for
+latents.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
+from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import gradients, learning
+from gan_lab.common.seeds import seed_of
+from gan_lab.inference.spaces import Space, Spread, spread_of
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Maps two batches of images (N, C, H, W) to their distances (N,)."""
+
+RAMP_UP, RAMP_DOWN = 0.05, 0.25
+"""Shares of the steps in which the learning rate rises from 0, and in which it falls to 0 (appendix D)."""
+WANDERING, WANDERS_UNTIL = 0.05, 0.75
+"""Deviation of the noise on codes at the start, in deviations of the space, and the share of steps that it lasts."""
+SMALLEST_NOISE = 8
+"""Sides of noise maps, in px, down to which the correlation of neighbours is measured."""
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Codes of images, and what the model makes of them.
+
+    Args:
+        codes: (N, …).
+        noise: a map (N, 1, h, w) for each layer that has noise; empty without.
+        images: (N, C, H, W) in [-1, 1].
+        losses: (N,), at the end.
+        from_prior: distance of each code from the mean of samples' codes, in deviations of the space, (N,).
+        usual: that distance, within which 99 of 100 samples lie.
+    """
+
+    codes: Tensor
+    noise: list[Tensor]
+    images: Tensor
+    losses: Tensor
+    from_prior: Tensor
+    usual: float
+
+
+def invert(
+    space: Space,
+    images: Tensor,
+    steps: PositiveInt = 500,
+    rate: PositiveFloat = 0.1,
+    starts: PositiveInt = 1,
+    distance: Distance | None = None,
+    pixel: NonNegative = 1.0,
+    perceptual: NonNegative = 1.0,
+    prior: NonNegative = 0.0,
+    noise_weight: NonNegative | None = None,
+    seed: int = 0,
+    start: int = 0,
+    spread: Spread | None = None,
+    seen: Callable[[int], None] | None = None,
+) -> Inversion:
+    """Returns the codes that minimise the distance of the model's images from these.
+
+    All images, and all starts of each, are one batch, which Adam treats one by one. What comes of image i depends on
+    (seed, start + i) and on the image alone, up to rounding.
+
+    Args:
+        space: the space of the codes.
+        images: (N, C, H, W) in [-1, 1].
+        steps: of Adam.
+        rate: its largest learning rate, in deviations of the space.
+        starts: for each image: the mean of the space, then samples. The one with the smallest loss is kept.
+        distance: perceptual distance of images, in addition to pixels.
+        pixel, perceptual: weights of the mean squared error and of that distance.
+        prior: weight of the mean squared distance of codes from the mean, in deviations of the space.
+        noise_weight: the noise of the layers is optimised too, and this is the weight of the correlation of its
+            neighbours (appendix D, which has 10⁵ for images in 8 bits); None keeps the constant noise.
+        seed, start: see above.
+        spread: of the space; None measures it.
+        seen: called with the number of steps done after each.
+
+    Raises:
+        UserError: for images of another size than the model's, and for noise of a model without.
+    """
+    spread = spread or spread_of(space)
+    _check(space, images, noise_weight)
+    wanted = images.repeat_interleave(starts, 0)
+    codes = _first_codes(space, spread, len(images), starts, seed, start)
+    noise = _first_noise(space, len(wanted), images.device) if noise_weight is not None else []
+    streams = [torch.Generator().manual_seed(seed_of(seed, "invert", start + i)) for i in range(len(images))]
+    optimizer = torch.optim.Adam([codes.requires_grad_(), *(each.requires_grad_() for each in noise)])
+
+    def losses(at: Tensor) -> Tensor:
+        found = space.images(at, noise or None)
+        loss = pixel * (found - wanted).square().mean((1, 2, 3))
+        if distance is not None and perceptual:
+            loss = loss + perceptual * distance(found, wanted)
+        if prior:
+            loss = loss + prior * _from_prior(space, at, spread).square()
+        return loss + (noise_weight or 0) * sum(map(correlation, noise)) if noise else loss
+
+    with gradients(), learning(space.network, False):
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = rate * spread.deviation * schedule(step / steps)
+            shift = WANDERING * max(0.0, 1 - step / steps / WANDERS_UNTIL) ** 2 * spread.deviation
+            wander = torch.stack([torch.randn(codes.shape[1:], generator=each) for each in streams])
+            optimizer.zero_grad()
+            losses(codes + shift * wander.to(codes.device).repeat_interleave(starts, 0)).sum().backward()
+            optimizer.step()
+            for each in noise:
+                each.data = normalised(each.data)
+            if seen is not None:
+                seen(step + 1)
+    with torch.no_grad():
+        loss = losses(codes).view(-1, starts)
+        best = loss.argmin(1) + torch.arange(len(images), device=loss.device) * starts
+        kept, maps = codes[best].detach(), [each[best].detach() for each in noise]
+        found = space.images(kept, maps or None).clamp(-1, 1)
+    return Inversion(kept, maps, found, loss.min(1).values, _from_prior(space, kept, spread), spread.farthest)
+
+
+def schedule(done: float) -> float:
+    """Returns the learning rate's factor after a share of the steps: a linear rise, and a cosine to 0 at the end."""
+    down = min(1.0, (1 - done) / RAMP_DOWN)
+    return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, (done + 1e-8) / RAMP_UP)
+
+
+def correlation(noise: Tensor) -> Tensor:
+    """Returns the squared correlations of neighbours in noise maps (N, 1, h, w), summed over sizes: (N,)."""
+    found = torch.zeros(len(noise), device=noise.device)
+    while True:
+        for axis in (2, 3):
+            found = found + (noise * noise.roll(1, axis)).mean((1, 2, 3)).square()
+        if min(noise.shape[2:]) <= SMALLEST_NOISE:
+            return found
+        noise = F.avg_pool2d(noise, 2) * 2  # of independent numbers, with the same deviation
+
+
+def normalised(noise: Tensor) -> Tensor:
+    """Returns noise maps (N, 1, h, w) with mean 0 and deviation 1."""
+    centred = noise - noise.mean((1, 2, 3), keepdim=True)
+    return centred * centred.square().mean((1, 2, 3), keepdim=True).clamp(min=1e-12).rsqrt()
+
+
+def _check(space: Space, images: Tensor, noise_weight: float | None) -> None:
+    with torch.no_grad():
+        own = space.images(space.of_samples(1)).shape[1:]
+    if images.shape[1:] != own:
+        raise UserError(f"The model generates images of {tuple(own)}, not of {tuple(images.shape[1:])}: resize them.")
+    if noise_weight is not None and not space.noise_sizes:
+        raise UserError("This model has no noise of layers: leave noise_weight= out.")
+
+
+def _first_codes(space: Space, spread: Spread, n: int, starts: int, seed: int, start: int) -> Tensor:
+    """Returns codes (n · starts, …): the mean, and samples that differ from image to image."""
+    rows = [space.repeated(spread.mean, 1)] * (starts > 0)
+    every = []
+    for i in range(n):
+        others = space.of_samples(starts - 1, seed_of(seed, "start", start + i) % 2**31) if starts > 1 else None
+        every += [*rows, *([] if others is None else [others])]
+    return torch.cat(every).detach().clone()
+
+
+def _first_noise(space: Space, n: int, device: torch.device) -> list[Tensor]:
+    stream = torch.Generator().manual_seed(0)
+    maps = [torch.randn(1, 1, *size, generator=stream) for size in space.noise_sizes]
+    return [normalised(each).repeat(n, 1, 1, 1).to(device) for each in maps]
+
+
+def _from_prior(space: Space, codes: Tensor, spread: Spread) -> Tensor:
+    """Returns the distances (N,) of codes (N, …) from the mean, in deviations of the space."""
+    return ((space.flat(codes) - spread.mean).square().mean((1, 2)) + 1e-12).sqrt() / spread.deviation

@@ -1,0 +1,169 @@
+"""Pivotal tuning: moves a generator's weights a little, so that it draws an image from its code exactly.
+
+Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Images".
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
+from gan_lab.common.errors import UserError
+from gan_lab.common.gradients import gradients, learning
+from gan_lab.common.seeds import seed_of
+from gan_lab.inference.inversion import Distance, Inversion
+from gan_lab.inference.spaces import Space
+
+Delta = Mapping[str, Tensor]
+"""Changes of a model's parameters, by name."""
+
+LOCAL = 30.0
+"""Distance from the pivot, on the way to a sample, at which the generator must draw what it drew (section 3.2, α)."""
+
+
+def tune(
+    space: Space,
+    images: Tensor,
+    pivots: Inversion,
+    steps: PositiveInt = 350,
+    rate: PositiveFloat = 3e-4,
+    distance: Distance | None = None,
+    pixel: NonNegative = 1.0,
+    perceptual: NonNegative = 1.0,
+    locality: NonNegative = 0.1,
+    seed: int = 0,
+    seen: Callable[[int], None] | None = None,
+) -> Delta:
+    """Returns the change of weights with which the model draws the images from their pivots.
+
+    The model is left as it was; ``tuned`` applies the change.
+
+    Args:
+        space: of the pivots.
+        images: (N, C, H, W) in [-1, 1].
+        pivots: what ``invert`` returned for them.
+        steps: of Adam.
+        rate: its learning rate.
+        distance: perceptual distance of images, in addition to pixels.
+        pixel, perceptual: weights of the mean squared error and of that distance.
+        locality: weight of the change of images near the pivots (section 3.2); 0 leaves it out.
+        seed: of the samples that locality is measured at.
+        seen: called with the number of steps done after each.
+    """
+    changing = drawing_parameters(space, pivots.codes[:1])
+    before = {name: parameter.detach().clone() for name, parameter in changing.items()}
+    optimizer = torch.optim.Adam(changing.values(), rate)
+    noise = pivots.noise or None
+
+    def loss(found: Tensor, wanted: Tensor) -> Tensor:
+        value = pixel * (found - wanted).square().mean((1, 2, 3))
+        if distance is not None and perceptual:
+            value = value + perceptual * distance(found, wanted)
+        return value.mean()
+
+    try:
+        with gradients(), learning(space.network, True):
+            for step in range(steps):
+                optimizer.zero_grad()
+                total = loss(space.images(pivots.codes, noise), images)
+                if locality:
+                    with torch.no_grad(), _replaced(changing, before):
+                        near = _near(space, pivots.codes, seed_of(seed, "near", step) % 2**31)
+                        wanted = space.images(near)
+                    total = total + locality * loss(space.images(near), wanted)
+                total.backward()
+                optimizer.step()
+                if seen is not None:
+                    seen(step + 1)
+        return {name: parameter.detach() - before[name] for name, parameter in changing.items()}
+    finally:
+        for name, parameter in changing.items():
+            parameter.grad = None
+            parameter.data = before[name]
+
+
+def drawing_parameters(space: Space, codes: Tensor | None = None) -> dict[str, nn.Parameter]:
+    """Returns the parameters, by name, that images from codes (n, …) depend on; those that samples do without codes."""
+    named = dict(space.network.named_parameters())
+    with gradients(), learning(space.network, True):
+        images = space.images(space.of_samples(1) if codes is None else codes)
+        found = torch.autograd.grad(images.sum(), list(named.values()), allow_unused=True)
+    return {name: named[name] for name, slope in zip(named, found, strict=True) if slope is not None}
+
+
+@contextmanager
+def tuned(network: nn.Module, delta: Delta, strength: float = 1.0) -> Iterator[None]:
+    """Adds a change of weights, times a strength, to a model's parameters.
+
+    Raises:
+        UserError: for a change of another model.
+    """
+    named = dict(network.named_parameters())
+    if any(name not in named or named[name].shape != change.shape for name, change in delta.items()):
+        raise UserError("These changed weights are those of another model: give the checkpoint that was tuned.")
+    own = {name: named[name] for name in delta}
+    with _replaced(
+        own, {name: own[name].data + strength * change.to(own[name].data) for name, change in delta.items()}
+    ):
+        yield
+
+
+@contextmanager
+def _replaced(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> Iterator[None]:
+    before = {name: parameter.data for name, parameter in parameters.items()}
+    try:
+        for name, parameter in parameters.items():
+            parameter.data = values[name]
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.data = before[name]
+
+
+def _near(space: Space, pivots: Tensor, seed: int) -> Tensor:
+    """Returns codes (N, …) on the ways from pivots to samples, at a distance of ``LOCAL``, or at the sample itself."""
+    ways = space.of_samples(len(pivots), seed) - pivots
+    lengths = space.flat(ways).norm(dim=2).mean(1).view(-1, *[1] * (ways.ndim - 1))
+    return pivots + ways * (LOCAL / lengths.clamp(min=1e-8)).clamp(max=1)
+
+
+def fingerprint(space: Space) -> str:
+    """Returns a hash of the parameters that samples are drawn with."""
+    digest = sha256()
+    for name, parameter in drawing_parameters(space).items():
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_delta(path: Path, delta: Delta, of: str) -> None:
+    """Writes a change of weights as safetensors.
+
+    Args:
+        path: the file.
+        delta: the change.
+        of: fingerprint of the model.
+    """
+    save_file({name: change.contiguous() for name, change in delta.items()}, path, {"fingerprint": of})
+
+
+def load_delta(path: Path, of: str) -> Delta:
+    """Returns a change of weights that ``save_delta`` wrote.
+
+    Raises:
+        UserError: if the file cannot be read, or belongs to another model.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata, delta = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read as changed weights ({error}): give a file that edit wrote.") from error
+    if metadata.get("fingerprint") != of:
+        raise UserError(f"{path} has changed weights of another model: give the checkpoint that was tuned.")
+    return delta

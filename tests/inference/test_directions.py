@@ -1,0 +1,111 @@
+"""Directions, against cases that can be solved by hand."""
+
+import pytest
+import torch
+from small_models import small_stylegan2
+
+from gan_lab.common.errors import UserError
+from gan_lab.inference.directions import (
+    Directions,
+    boundary,
+    conditional,
+    factorised,
+    leaks,
+    moved,
+    principal_components,
+)
+from gan_lab.inference.spaces import LatentSpace, space_of
+
+
+class Tilted:
+    """Latents (n, 3) of deviations 3, 1 and 2 in turned axes; images (n, 1, 1, 2) are their first two numbers."""
+
+    turn = torch.linalg.qr(torch.tensor([[1.0, 2, 0], [0, 1, 1], [1, 0, 1]])).Q
+
+    def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
+        numbers = torch.stack([torch.randn(3, generator=torch.Generator().manual_seed(start + i)) for i in range(n)])
+        return numbers * torch.tensor([3.0, 1, 2]) @ self.turn.T + 5
+
+    def decode(self, latents, label=None):
+        return latents[:, None, None, :2]
+
+
+def same_line(a, b):
+    return abs(float(torch.nn.functional.cosine_similarity(a, b, 0)))
+
+
+def test_factorised_weights_are_the_eigenvectors_of_the_product():
+    """A diagonal map: the axes, in the order of its squares."""
+    vectors, values = factorised(torch.diag(torch.tensor([2.0, 5.0, 3.0])))
+    assert vectors.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0]] and values.tolist() == [25, 9, 4]
+    turned, _ = factorised(torch.diag(torch.tensor([2.0, 5.0, 3.0])) @ Tilted.turn.T, count=2)
+    assert len(turned) == 2 and same_line(turned[0], Tilted.turn[:, 1]) == pytest.approx(1)
+
+
+def test_principal_components_are_those_of_the_codes():
+    vectors, variances = principal_components(LatentSpace(Tilted()), samples=2500)
+    assert same_line(vectors[0], Tilted.turn[:, 0]) > 0.999 and same_line(vectors[2], Tilted.turn[:, 1]) > 0.999
+    torch.testing.assert_close(variances, torch.tensor([9.0, 4.0, 1.0]), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("method", ["logistic", "svm", "mean"])
+def test_a_boundary_is_normal_to_the_plane_between_the_classes(method):
+    torch.manual_seed(0)
+    points = torch.randn(600, 4)
+    normal = torch.tensor([0.6, 0, -0.8, 0])
+    vector, accuracy = boundary(points, (points @ normal > 0).long(), method)
+    assert torch.nn.functional.cosine_similarity(vector, normal, 0) > 0.97 and accuracy > 0.94
+    assert vector.norm().item() == pytest.approx(1)
+
+
+def test_a_boundary_needs_both_classes():
+    with pytest.raises(UserError, match="five examples of either class"):
+        boundary(torch.randn(20, 2), torch.zeros(20))
+
+
+def test_a_conditional_direction_is_orthogonal_to_the_others():
+    a, b, c = torch.eye(3)
+    found = conditional(a + b + 2 * c, [b, b + c])
+    torch.testing.assert_close(found, a)
+    torch.testing.assert_close(conditional(2 * a, []), a)
+    with pytest.raises(UserError, match="lies within the others"):
+        conditional(b, [b, c])
+
+
+def test_the_leak_table_has_what_each_direction_changes():
+    """Images are the first two latents, so that the changes are twice the strength over their deviations."""
+    space, axes = LatentSpace(Tilted()), torch.eye(3)
+    measures = {"first": lambda images: images[:, 0, 0, 0], "second": lambda images: images[:, 0, 0, 1]}
+    space.images = lambda codes: codes[:, None, None, :2] / 100  # within [-1, 1]
+    deviation = (space.of_samples(200)[:, :2]).std(0)
+    found = leaks(space, {"a": axes[0], "c": axes[2], "both": (axes[0] + axes[1])}, measures, strength=1.5)
+    assert found["a"]["first"] == pytest.approx(3 / float(deviation[0]), rel=1e-3)
+    assert found["a"]["second"] == pytest.approx(0, abs=1e-6) and found["c"] == {"first": 0, "second": 0}
+    assert found["both"]["second"] == pytest.approx(3 / float(deviation[1]), rel=1e-3)
+
+
+def test_codes_move_in_some_layers_and_not_at_all_by_nothing():
+    space = space_of(small_stylegan2())
+    codes, vector = space.of_samples(2), torch.ones(6)
+    assert moved(space, codes, vector, 0.0) is codes
+    step = moved(space, codes, vector, 2.0, (1, 2)) - codes
+    assert step.abs().amax((0, 2)).tolist() == [0, 2, 2, 0, 0, 0]
+    with pytest.raises(UserError, match="layers 0 to 5"):
+        moved(space, codes, vector, 1.0, (3, 6))
+    with pytest.raises(UserError, match=r"give space=w\+"):
+        moved(LatentSpace(Tilted()), torch.zeros(1, 3), vector[:3], 1.0, (0, 0))
+
+
+def test_a_file_of_directions_belongs_to_one_model(tmp_path):
+    path = tmp_path / "directions.safetensors"
+    Directions(torch.eye(2), ["smile", "age"], torch.tensor([0.9, 0.8]), "svm", "w", "abc").save(path)
+    found = Directions.load(path, "abc")
+    assert found.names == ["smile", "age"] and (found.method, found.space) == ("svm", "w")
+    assert torch.equal(found.named("age"), torch.eye(2)[1]) and torch.equal(found.named("0"), torch.eye(2)[0])
+    with pytest.raises(UserError, match="no direction hair: the file has smile, age"):
+        found.named("hair")
+    with pytest.raises(UserError, match="directions of another model"):
+        Directions.load(path, "xyz")
+    (tmp_path / "other").write_bytes(b"no")
+    with pytest.raises(UserError, match="cannot be read as directions"):
+        Directions.load(tmp_path / "other")
