@@ -14,6 +14,7 @@ from gan_lab.inference.directions import (
     moved,
     principal_components,
 )
+from gan_lab.inference.first_maps import first_maps
 from gan_lab.inference.spaces import LatentSpace, space_of
 
 
@@ -109,3 +110,39 @@ def test_a_file_of_directions_belongs_to_one_model(tmp_path):
     (tmp_path / "other").write_bytes(b"no")
     with pytest.raises(UserError, match="cannot be read as directions"):
         Directions.load(tmp_path / "other")
+
+
+class Seen(torch.nn.Module):
+    """A model whose first layers read all latents, and the last two of them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.whole, self.part = torch.nn.Linear(4, 3), torch.nn.ConvTranspose2d(2, 2, 2)
+        self.later = torch.nn.Linear(3, 2)
+
+    def latents(self, n, seed=0, start=0, truncation=1.0, label=None):
+        return torch.ones(n, 4)
+
+    def decode(self, latents, label=None):
+        x = self.later(self.whole(latents).relu())
+        return x[:, :, None, None] + self.part(latents[:, 2:].view(-1, 2, 1, 1))
+
+
+def test_first_maps_are_those_of_the_layers_that_read_codes():
+    model = Seen()
+    rows = first_maps(LatentSpace(model))
+    part = torch.cat([torch.zeros(8, 2), model.part.weight.flatten(1).T], 1)
+    torch.testing.assert_close(rows, torch.cat([model.whole.weight, part]).detach())
+
+
+def test_first_maps_of_styles_are_those_of_all_layers():
+    model = small_stylegan2()
+    rows = first_maps(space_of(model, "w"))
+    synthesis = model.averaged("generator").synthesis
+    maps = [layer.conv.affine for layer in synthesis.layers] + [block.image.affine for block in synthesis.blocks]
+    expected = torch.cat([each.weight * each.gain for each in maps]).detach()
+    assert len(rows) == len(expected)
+    torch.testing.assert_close(rows.T @ rows, expected.T @ expected)
+    with pytest.raises(UserError, match="reads its z directly"):
+        first_maps(space_of(model, "z"))
