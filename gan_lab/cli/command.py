@@ -46,6 +46,7 @@ COMMANDS = (
     "predict",
     "translate",
     "restore",
+    "edit",
     "stylize",
     "evaluate",
     "compare",

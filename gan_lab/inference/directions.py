@@ -12,7 +12,8 @@ from torch import Tensor
 
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
-from gan_lab.inference.spaces import AT_ONCE, Space, SpaceName
+from gan_lab.common.images import grid
+from gan_lab.inference.spaces import AT_ONCE, Space, SpaceName, Spread
 
 Boundary = Literal["logistic", "svm", "mean"]
 """How two classes of codes are parted: by logistic regression, a linear support vector machine, or their means."""
@@ -230,6 +231,39 @@ def leaks(
         low, high = (measured(moved(space, codes, vector, sign * strength)) for sign in (-1, 1))
         found[name] = {each: float((high[each] - low[each]).mean() / spread[each]) for each in measures}
     return found
+
+
+@torch.no_grad()
+def strips(
+    space: Space,
+    directions: Directions,
+    spread: Spread,
+    strength: float,
+    samples: PositiveInt = 4,
+    seed: int = 0,
+    steps: PositiveInt = 7,
+) -> Tensor:
+    """Draws what directions change: a block of rows for each, and in it a row for each sample.
+
+    Args:
+        space: the space.
+        directions: in it.
+        spread: of the space.
+        strength: of the last image of a row, in deviations of the space; the first has its negative.
+        samples: rows of each block.
+        seed: of the samples.
+        steps: images of a row.
+
+    Returns:
+        a sheet, uint8 (1 or 3, H, W).
+    """
+    codes = space.of_samples(samples, seed)
+    rows = []
+    for vector in directions.vectors.to(codes):
+        lengths = torch.linspace(-strength, strength, steps) * spread.deviation
+        columns = [space.images(moved(space, codes, vector, float(length))).clamp(-1, 1).cpu() for length in lengths]
+        rows.append(torch.stack(columns, 1).flatten(0, 1))
+    return grid(torch.cat(rows), steps)
 
 
 def _plane(points: Tensor, labels: Tensor, method: Boundary) -> tuple[Tensor, float]:

@@ -1,0 +1,158 @@
+"""Recipes of edits: the steps with all their arguments, as a file that replays exactly."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gan_lab.cli.values import convert
+from gan_lab.common.atomic import atomic_write
+from gan_lab.common.bounds import PositiveFloat, PositiveInt
+from gan_lab.common.errors import UserError
+from gan_lab.common.version import __version__
+from gan_lab.inference.directions import Directions
+from gan_lab.inference.editing import Drag, Invert, Move, Step, Truncate, Tune
+from gan_lab.inference.spaces import SpaceName
+
+Values = Mapping[str, Any]
+"""Plain values by name."""
+
+
+@dataclass(frozen=True)
+class MoveArguments:
+    """A direction in a file.
+
+    Args:
+        directions: the file.
+        direction: the direction's name, or its number from 0.
+        strength: in deviations of the space.
+        layers: first and last layer; None for all.
+        digest: of the file's contents; None takes any.
+    """
+
+    directions: Path
+    direction: str | int
+    strength: float
+    layers: tuple[int, int] | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class DragArguments:
+    """Points of the model's images, in pixels.
+
+    Args:
+        points: row and column of each handle, and those of its target.
+        movable: left, top, right, bottom of the box that may change; None for everywhere.
+        steps, rate, reduction, layers: see ``gan_lab.inference.dragging.drag``.
+    """
+
+    points: tuple[tuple[float, float, float, float], ...]
+    movable: tuple[int, int, int, int] | None = None
+    steps: PositiveInt = 200
+    rate: PositiveFloat = 2e-3
+    reduction: PositiveInt = 4
+    layers: PositiveInt | None = None
+
+
+STEPS: Mapping[str, type] = {
+    "invert": Invert, "tune": Tune, "move": MoveArguments, "truncate": Truncate, "drag": DragArguments,
+}  # fmt: skip
+"""What each step of a recipe states."""
+
+
+@dataclass(frozen=True)
+class EditRecipe:
+    """An edit, written down.
+
+    Args:
+        steps: name and values of each.
+        space: of the codes; None for the model's richest.
+        seed: of random numbers.
+        fingerprint: of the model; empty for any.
+        label: class of the images, for conditional models.
+        version: of this package.
+    """
+
+    steps: Sequence[tuple[str, Values]]
+    space: SpaceName | None = None
+    seed: int = 0
+    fingerprint: str = ""
+    label: int | None = None
+    version: str = field(default=__version__)
+
+    def write(self, path: Path) -> None:
+        """Writes the recipe as YAML, whole or not at all."""
+        plain = {
+            "gan_lab": self.version, "fingerprint": self.fingerprint, "space": self.space, "label": self.label,
+            "seed": self.seed, "steps": [{name: dict(values)} for name, values in self.steps],
+        }  # fmt: skip
+        with atomic_write(path) as temporary:
+            temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "EditRecipe":
+        """Reads a recipe.
+
+        Raises:
+            UserError: if the file is none.
+        """
+        try:
+            plain: Any = OmegaConf.to_container(OmegaConf.load(path))
+            steps = [(str(name), values or {}) for step in plain["steps"] for name, values in step.items()]
+            facts = (plain["space"], int(plain["seed"]), str(plain["fingerprint"]), plain.get("label"))
+            return cls(steps, *facts, str(plain["gan_lab"]))
+        except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(f"{path} is no recipe of an edit: give a file edit.yaml that edit wrote.") from error
+
+    def built(self, fingerprint: str) -> list[Step]:
+        """Returns the steps.
+
+        Args:
+            fingerprint: of the model that they are for.
+
+        Raises:
+            UserError: for another model, an unknown step or value, and files that are missing or have changed.
+        """
+        if self.fingerprint not in ("", fingerprint):
+            raise UserError("The recipe is one of another model: give the checkpoint that it was written with.")
+        return [_built(name, values, fingerprint) for name, values in self.steps]
+
+
+def digest(path: Path) -> str:
+    """Returns the first digits of a file's SHA-256."""
+    return sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _built(name: str, values: Values, fingerprint: str) -> Step:
+    """Returns a step of a recipe."""
+    if name not in STEPS:
+        raise UserError(f"There is no step {name}: recipes have {', '.join(STEPS)}.")
+    found = convert(name, values, STEPS[name])
+    try:
+        stated = STEPS[name](**found)
+    except TypeError as error:
+        raise UserError(f"The step {name} lacks values ({error}): complete the recipe.") from error
+    if isinstance(stated, MoveArguments):
+        return _move(stated, fingerprint)
+    if isinstance(stated, DragArguments):
+        points = torch.tensor(stated.points).view(-1, 4)
+        return Drag(
+            points[:, :2], points[:, 2:], stated.movable, stated.steps, stated.rate, stated.reduction, stated.layers
+        )
+    step: Step = stated
+    return step
+
+
+def _move(stated: MoveArguments, fingerprint: str) -> Move:
+    path = stated.directions.expanduser()
+    if stated.digest is not None and path.is_file() and digest(path) != stated.digest:
+        raise UserError(f"{path} has changed since the recipe was written: put the file back, or write a new recipe.")
+    vector = Directions.load(path, fingerprint).named(str(stated.direction))
+    return Move(vector, stated.strength, stated.layers)

@@ -1,0 +1,88 @@
+"""Editing photographs, file by file, with a generator."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+from zipfile import ZipFile
+
+import torch
+from torch import Tensor
+
+from gan_lab.common.distributed import all_gather
+from gan_lab.common.domains import Domain
+from gan_lab.common.images import to_float, to_uint8
+from gan_lab.data.reading.images import LoadedImage, read_image
+from gan_lab.data.reading.listing import Entry
+from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
+from gan_lab.inference.editing import Edit, Editor, drawn
+from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.placing import part_of
+
+UNEXPLAINED = 0.5
+"""Share of the difference between an image and the model's mean one from which on the model cannot draw the image."""
+
+
+@dataclass
+class PhotoEdits(FilesJob):
+    """Edits one photograph after the other, and reports the outcome of each.
+
+    Args:
+        overwrite, compression: see ``FilesJob``.
+        editor: what edits them.
+        domain: how images are read and stored.
+        size: height and width of the model's images.
+        box: left, top, right, bottom of the part that is edited; None for the middle.
+        paste: puts the part back into the photograph; else results have the model's size.
+        max_pixels: larger images are left out.
+        measures: distances of the inverted image (1, C, H, W) from the given one, by name.
+    """
+
+    editor: Editor
+    domain: Domain
+    size: tuple[int, int]
+    box: tuple[int, int, int, int] | None
+    paste: bool
+    max_pixels: int
+    measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    figures: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
+
+    doing: ClassVar[str] = "Editing"
+    result: ClassVar[str] = "edit"
+
+    def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
+        return read_entry(entry, zips, partial(read_image, domain=self.domain, max_pixels=self.max_pixels))
+
+    def edit(self, job: Job, photo: LoadedImage, number: int) -> Edited:
+        part = part_of(photo.pixels.shape[1], photo.pixels.shape[2], self.size, self.box)
+        device = self.editor.tools.spread.mean.device
+        edit, result = self.editor(to_float(part.seen(photo.pixels, self.size)[None]).to(device))
+        pixels = to_uint8(result)[0].cpu()
+        notes = self._measured(job, edit)
+        if not self.paste:
+            return Edited(pixels, None, photo.exif, notes)
+        return Edited(part.put_back(photo.pixels, pixels), photo.alpha, photo.exif, notes)
+
+    @torch.no_grad()
+    def _measured(self, job: Job, edit: Edit) -> list[str]:
+        """Keeps the figures of an inversion, and returns notes on it."""
+        found, tools = edit.inverted, self.editor.tools
+        if found is None:
+            return []
+        drew = drawn(edit, tools.space, found.codes)
+        figures = {name: float(measure(drew, edit.given)) for name, measure in self.measures.items()}
+        self.figures[job.name] = {**figures, "from_prior": float(found.from_prior), "usual": found.usual}
+        mean = tools.space.images(tools.space.repeated(tools.spread.mean, 1)).clamp(-1, 1)
+        left = (found.images - edit.given).square().mean() / (mean - edit.given).square().mean().clamp(min=1e-12)
+        if left > UNEXPLAINED:
+            return ["this model does not know such images"]
+        return (
+            ["the code lies beyond those of samples, so edits may look odd"] if found.from_prior > found.usual else []
+        )
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Edits; every rank has the whole report and all figures afterwards (a collective)."""
+        super().run(jobs)
+        every = {name: row for part in all_gather(self.figures) for name, row in part.items()}
+        self.figures = {job.name: every[job.name] for job in jobs if job.name in every}

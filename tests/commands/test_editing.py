@@ -1,0 +1,141 @@
+"""The command edit, with a model with styles and one with latents."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_lab.cli.edit_recipes import EditRecipe
+from gan_lab.common.errors import UserError
+from gan_lab.edit import edit
+from gan_lab.inference.directions import Directions
+from gan_lab.train import train
+
+QUICK = ["steps=4", "device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Models of images of 16 px, trained for a moment."""
+    folder = tmp_path_factory.mktemp("runs")
+    short = ["data=fake", "data.channels=3", "data.size=16", "batch_size=4", "budget.images=8", "trainer=cpu"]
+    short += ["logger=none", "callbacks.fidelity=null", "callbacks.samples=null"]
+    narrow = [f"model.generator.{key}" for key in ("base=64", "most=8", "style=6", "mapping_layers=1")]
+    train.run("model=stylegan2", *narrow, "model.prior.dim=4", f"run_dir={folder / 'styles'}", *short)
+    train.run("model=vae", "model.prior.dim=3", f"run_dir={folder / 'vae'}", *short)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def directions(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("directions")
+    edit.run(f"checkpoint={runs / 'styles'}", "do=directions", f"output={folder}", "count=3", "samples=2", "device=cpu")
+    return folder / "directions.safetensors"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "a.png")
+    Image.fromarray(pixels[:16, :16]).convert("L").save(folder / "b.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def run(runs, photos, output, *more, model="styles"):
+    edit.run(f"checkpoint={runs / model}", f"input={photos}", f"output={output}", *QUICK, *more)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix == ".png"}
+
+
+def test_directions_are_those_of_the_styles_maps(directions):
+    found = Directions.load(directions)
+    assert (found.space, found.method, len(found.vectors)) == ("w", "sefa", 3) and found.vectors.shape[1] == 6
+    with Image.open(directions.with_name("directions.png")) as sheet:
+        assert sheet.width > 7 * 16 and sheet.height > 6 * 16
+
+
+def test_a_folder_is_edited_and_its_recipe_repeats_it(runs, photos, directions, tmp_path, capsys):
+    move = ["do=move", f"directions={directions}", "direction=sefa1", "strength=3", "layers=0-2"]
+    run(runs, photos, tmp_path / "one", *move, "tune=3")
+    said = capsys.readouterr().out
+    assert "left out broken.png" in said and "Edited 2 of 3 images" in said
+    figures = json.loads((tmp_path / "one" / "edits.json").read_text())["inversions"]
+    assert (
+        figures.keys() == {"a.png", "b.png"} and {"psnr", "ssim", "pd_colour", "from_prior"} <= figures["a.png"].keys()
+    )
+    recipe = tmp_path / "one" / "edit.yaml"
+    assert [name for name, _ in EditRecipe.read(recipe).steps] == ["invert", "tune", "move"]
+    run(runs, photos, tmp_path / "two", f"do={recipe}")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    (tmp_path / "two" / "a.png").unlink()  # as if it had been interrupted
+    capsys.readouterr()
+    run(runs, photos, tmp_path / "two", f"do={recipe}")
+    assert "Edited 1 of 3 images" in capsys.readouterr().out
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_an_edit_of_no_strength_is_the_inversion(runs, photos, directions, tmp_path):
+    run(runs, photos, tmp_path / "inverted", "paste=false")
+    none = ["do=move", f"directions={directions}", "paste=false"]
+    run(runs, photos, tmp_path / "none", *none, "strength=0")
+    run(runs, photos, tmp_path / "some", *none, "strength=5")
+    assert contents(tmp_path / "inverted") == contents(tmp_path / "none") != contents(tmp_path / "some")
+    with Image.open(tmp_path / "none" / "a.png") as image:
+        assert image.size == (16, 16)
+
+
+def test_only_the_box_changes(runs, photos, tmp_path):
+    run(runs, photos / "a.png", tmp_path / "a.png", "box=4,6,24,26")
+    before, after = (np.asarray(Image.open(path)) for path in (photos / "a.png", tmp_path / "a.png"))
+    changed = (before != after).any(2)
+    assert changed[6:26, 4:24].mean() > 0.5
+    changed[6:26, 4:24] = False
+    assert before.shape == after.shape and not changed.any()
+
+
+@pytest.mark.parametrize(
+    "do", [["do=truncate", "truncation=0.5"], ["do=drag", "points=8,8>8,12"]], ids=lambda do: do[0]
+)
+def test_codes_are_changed_in_other_ways(runs, photos, tmp_path, do):
+    run(runs, photos / "b.png", tmp_path / "plain", "paste=false")
+    run(runs, photos / "b.png", tmp_path / "changed", "paste=false", "noise=1", *do)
+    assert contents(tmp_path / "plain") != contents(tmp_path / "changed")
+
+
+def test_latents_are_edited_too(runs, photos, tmp_path):
+    edit.run(f"checkpoint={runs / 'vae'}", "do=directions", f"output={tmp_path}", "device=cpu", "samples=1")
+    file = tmp_path / "directions.safetensors"
+    assert Directions.load(file).space == "z"
+    run(runs, photos, tmp_path / "out", "do=move", f"directions={file}", model="vae")
+    assert len(contents(tmp_path / "out")) == 2
+    with pytest.raises(UserError, match="has no styles"):
+        run(runs, photos, tmp_path / "other", "space=w", model="vae")
+    with pytest.raises(UserError, match="directions of another model"):
+        run(runs, photos, tmp_path / "other", "do=move", f"directions={file}")
+    assert not (tmp_path / "other").exists()
+
+
+def test_recipes_are_checked(runs, photos, directions, tmp_path):
+    good = EditRecipe([("invert", {"steps": 2})])
+    for recipe, words in (
+        (EditRecipe([("paint", {})]), "no step paint: recipes have invert, tune, move"),
+        (EditRecipe([("invert", {"step": 2})]), "no key invert.step"),
+        (EditRecipe([("invert", {"steps": 0})]), "invert.steps=0 is not valid"),
+        (EditRecipe([("move", {"strength": 1.0})]), "lacks values"),
+        (EditRecipe([("truncate", {"psi": 0.5})]), "begin the steps with invert"),
+        (EditRecipe(good.steps, fingerprint="abc"), "one of another model"),
+        (EditRecipe([*good.steps, ("move", {"directions": str(directions), "direction": 0, "strength": 1.0,
+                                            "digest": "0"})]), "has changed since"),
+    ):  # fmt: skip
+        recipe.write(tmp_path / "recipe.yaml")
+        with pytest.raises(UserError, match=words):
+            run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}")
+    (tmp_path / "recipe.yaml").write_text("steps: 3")
+    with pytest.raises(UserError, match="is no recipe of an edit"):
+        run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}")
