@@ -121,7 +121,7 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
 
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.common.domains import Domain
-    from gan_lab.evaluation.features.perceptual import perceptual_distance, perceptual_name, ssim
+    from gan_lab.evaluation.features.perceptual import GeneralDistance, perceptual_distance, perceptual_name, ssim
     from gan_lab.evaluation.metrics.reconstruction import psnr
     from gan_lab.inference.edit_photos import PhotoEdits
     from gan_lab.inference.editing import Editor
@@ -135,13 +135,13 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     size, domain = spec.target_size, Domain(spec.channels)
     space = space_of(session.model, recipe.space, recipe.label)
     own = fingerprint(space)
-    distance = perceptual_distance(["vgg16"], min(size)).to(session.device)
-    editor = Editor(space, recipe.built(own), distance, recipe.seed)
+    editor = Editor(space, recipe.built(own), GeneralDistance().to(session.device), recipe.seed)
+    witness = perceptual_distance(["vgg16"], min(size)).to(session.device)  # of what was not optimised
     box = None if request.box is None else _box("box", request.box)
     files, others = plan(request.input, request.output, domain)
     job = PhotoEdits(
-        request.overwrite, request.compression, editor, domain, size, box, request.paste, request.max_pixels,
-        {"psnr": psnr, "ssim": ssim, perceptual_name(distance): distance},
+        request.overwrite, request.compression, editor, domain, size, box, request.paste, request.max_pixels, own,
+        {"psnr": psnr, "ssim": ssim, perceptual_name(witness): witness},
     )  # fmt: skip
     make_folder(folder_of(request.output))
     job.run(files)

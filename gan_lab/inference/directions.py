@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import grid
@@ -52,10 +53,11 @@ class Directions:
         raise UserError(f"There is no direction {name}: the file has {', '.join(self.names)}.")
 
     def save(self, path: Path) -> None:
-        """Writes the directions as safetensors."""
+        """Writes the directions as safetensors, whole or not at all."""
         facts = {"names": "\n".join(self.names), "method": self.method, "space": self.space}
         tensors = {"vectors": self.vectors.cpu().contiguous(), "values": self.values.cpu().contiguous()}
-        save_file(tensors, path, {**facts, "fingerprint": self.fingerprint})
+        with atomic_write(path) as temporary:
+            save_file(tensors, temporary, {**facts, "fingerprint": self.fingerprint})
 
     @classmethod
     def load(cls, path: Path, fingerprint: str | None = None) -> "Directions":

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
+from gan_lab.common.atomic import fitting_name
 from gan_lab.common.distributed import all_gather
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float, to_uint8
@@ -18,7 +19,9 @@ from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
 from gan_lab.inference.editing import Edit, Editor, drawn
 from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.inversion import editability
 from gan_lab.inference.placing import part_of
+from gan_lab.inference.tuning import save_delta
 
 UNEXPLAINED = 0.5
 """Share of the difference between an image and the model's mean one from which on the model cannot draw the image."""
@@ -36,6 +39,7 @@ class PhotoEdits(FilesJob):
         box: left, top, right, bottom of the part that is edited; None for the middle.
         paste: puts the part back into the photograph; else results have the model's size.
         max_pixels: larger images are left out.
+        fingerprint: of the model; where its weights are tuned, their change is written beside each result.
         measures: distances of the inverted image (1, C, H, W) from the given one, by name.
     """
 
@@ -45,6 +49,7 @@ class PhotoEdits(FilesJob):
     box: tuple[int, int, int, int] | None
     paste: bool
     max_pixels: int
+    fingerprint: str
     measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     figures: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
 
@@ -58,6 +63,9 @@ class PhotoEdits(FilesJob):
         part = part_of(photo.pixels.shape[1], photo.pixels.shape[2], self.size, self.box)
         device = self.editor.tools.spread.mean.device
         edit, result = self.editor(to_float(part.seen(photo.pixels, self.size)[None]).to(device))
+        if edit.delta:
+            weights = job.output.with_name(fitting_name(f"{job.output.name}.weights.safetensors"))
+            save_delta(weights, edit.delta, self.fingerprint)
         pixels = to_uint8(result)[0].cpu()
         notes = self._measured(job, edit)
         if not self.paste:
@@ -72,7 +80,9 @@ class PhotoEdits(FilesJob):
             return []
         drew = drawn(edit, tools.space, found.codes)
         figures = {name: float(measure(drew, edit.given)) for name, measure in self.measures.items()}
-        self.figures[job.name] = {**figures, "from_prior": float(found.from_prior), "usual": found.usual}
+        far = {"from_prior": float(found.from_prior), "usual": found.usual}
+        easy = {"editability": float(editability(tools.space, found.codes, tools.spread, seed=tools.seed))}
+        self.figures[job.name] = {**figures, **far, **easy}
         mean = tools.space.images(tools.space.repeated(tools.spread.mean, 1)).clamp(-1, 1)
         left = (found.images - edit.given).square().mean() / (mean - edit.given).square().mean().clamp(min=1e-12)
         if left > UNEXPLAINED:

@@ -126,6 +126,34 @@ def invert(
     return Inversion(kept, maps, found, loss.min(1).values, _from_prior(space, kept, spread), spread.farthest)
 
 
+@torch.no_grad()
+def editability(space: Space, codes: Tensor, spread: Spread, directions: PositiveInt = 8, seed: int = 0) -> Tensor:
+    """Returns how much images change when their codes move, over how much those of samples do: 1 for a sample's code.
+
+    Codes move along random directions by one deviation of the space in each number. A code far away from those of
+    samples often has an image that such moves hardly change, or destroy.
+
+    Args:
+        space: of the codes.
+        codes: (N, …).
+        spread: of the space.
+        directions: number of random directions.
+        seed: of the directions, and of the samples that codes are compared with, as many as directions.
+
+    Returns:
+        ratios of mean absolute changes, (N,).
+    """
+    stream = torch.Generator().manual_seed(seed_of(seed, "editability"))
+    moves = spread.deviation * torch.randn(directions, *spread.mean.shape, generator=stream).to(codes)
+
+    def change(at: Tensor) -> Tensor:
+        before = space.images(at).clamp(-1, 1)
+        moved = [space.images(at + move).clamp(-1, 1) for move in moves]
+        return torch.stack([(each - before).abs().mean((1, 2, 3)) for each in moved]).mean(0)
+
+    return change(codes) / change(space.of_samples(directions, seed)).mean().clamp(min=1e-12)
+
+
 def schedule(done: float) -> float:
     """Returns the learning rate's factor after a share of the steps: a linear rise, and a cosine to 0 at the end."""
     down = min(1.0, (1 - done) / RAMP_DOWN)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from gan_lab.common.atomic import atomic_write
 from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.gradients import gradients, learning
@@ -143,14 +144,15 @@ def fingerprint(space: Space) -> str:
 
 
 def save_delta(path: Path, delta: Delta, of: str) -> None:
-    """Writes a change of weights as safetensors.
+    """Writes a change of weights as safetensors, whole or not at all.
 
     Args:
         path: the file.
         delta: the change.
         of: fingerprint of the model.
     """
-    save_file({name: change.contiguous() for name, change in delta.items()}, path, {"fingerprint": of})
+    with atomic_write(path) as temporary:
+        save_file({name: change.contiguous() for name, change in delta.items()}, temporary, {"fingerprint": of})
 
 
 def load_delta(path: Path, of: str) -> Delta:

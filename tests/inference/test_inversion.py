@@ -6,7 +6,7 @@ from small_models import small_stylegan2
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.seeds import seed_of
-from gan_lab.inference.inversion import correlation, invert, normalised, schedule
+from gan_lab.inference.inversion import correlation, editability, invert, normalised, schedule
 from gan_lab.inference.spaces import LatentSpace, space_of, spread_of
 
 
@@ -54,6 +54,17 @@ def test_the_prior_pulls_codes_to_the_mean(space):
     free, pulled = (invert(space, images, steps=100, prior=prior) for prior in (0.0, 1.0))
     assert (pulled.from_prior < free.from_prior).all()
     assert 1 < free.usual < 3
+
+
+def test_codes_of_samples_are_as_easy_to_edit_as_samples():
+    """An image that is linear in its code changes alike everywhere; beyond its range it does not change at all."""
+    wide = LatentSpace(Linear())
+    wide.images = lambda codes: 0.1 * LatentSpace(Linear()).images(codes)
+    spread = spread_of(wide, 500)
+    codes = torch.cat([wide.of_samples(2, seed=4), torch.full((1, 4), 1000.0)])
+    found = editability(wide, codes, spread)
+    torch.testing.assert_close(found[:2], torch.ones(2), rtol=1e-3, atol=0)
+    assert found[2] < 0.1
 
 
 def test_the_rate_rises_and_falls_as_in_the_paper():

@@ -17,7 +17,8 @@ from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import console
-from gan_lab.evaluation.features.extractors import WEIGHTS, Colour, sha256
+from gan_lab.evaluation.features.extractors import WEIGHTS, Colour, read_packaged, sha256
+from gan_lab.evaluation.features.maps import general
 from gan_lab.networks.classifier import Classifier
 
 PairMetric = Callable[[Tensor, Tensor], Tensor]
@@ -77,6 +78,25 @@ class ColourDistance(PerceptualDistance):
         """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1]."""
         stages = [self.network.stages(images.float().expand(-1, 3, -1, -1)) for images in (a, b)]
         return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(*stages)]).mean(0)
+
+
+class GeneralDistance(PerceptualDistance):
+    """``pd_general``: LPIPS' formula without learned weights, in maps of EfficientNet-Lite0 at the images' size.
+
+    It is a multiple faster than ``ColourDistance``, for losses. It is between 0 and 4.
+    """
+
+    name = "general"
+
+    def __init__(self) -> None:
+        super().__init__()
+        _, _, self.sha256 = read_packaged("general")
+        self.network = general()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1]."""
+        maps = [self.network(images.float().expand(-1, 3, -1, -1)) for images in (a, b)]
+        return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(*maps)]).mean(0)
 
 
 class LPIPS(PerceptualDistance):

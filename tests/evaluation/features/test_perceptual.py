@@ -9,7 +9,16 @@ from scipy.ndimage import gaussian_filter
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation.features import perceptual
-from gan_lab.evaluation.features.perceptual import LPIPS, ColourDistance, l1, lpips, paired_metrics, pixel_error, ssim
+from gan_lab.evaluation.features.perceptual import (
+    LPIPS,
+    ColourDistance,
+    GeneralDistance,
+    l1,
+    lpips,
+    paired_metrics,
+    pixel_error,
+    ssim,
+)
 
 
 def noise(*shape, seed=0):
@@ -69,11 +78,13 @@ def test_weights_are_used_if_they_exist_and_are_the_published_ones(tmp_path, mon
     assert set(paired_metrics(10, {})) == {"l1", "pd_colour"}
 
 
-def test_the_colour_distance_is_its_formula():
-    distance = ColourDistance()
+@pytest.mark.parametrize("kind", [ColourDistance, GeneralDistance])
+def test_the_distances_of_the_package_are_their_formula(kind):
+    distance = kind()
+    maps_of = distance.network.stages if kind is ColourDistance else distance.network
     a, b = noise(3, 3, 20, 28, seed=1), noise(3, 3, 20, 28, seed=2)
     layers = []
-    for one, two in zip(*(distance.network.stages(x) for x in (a, b)), strict=True):
+    for one, two in zip(*(maps_of(x) for x in (a, b)), strict=True):
         cosine = torch.nn.functional.cosine_similarity(one, two, dim=1)  # |u - v|² = 2 - 2 u·v
         empty = (one.norm(dim=1) == 0) | (two.norm(dim=1) == 0)
         assert not empty.any()
@@ -85,10 +96,11 @@ def test_the_colour_distance_is_its_formula():
     torch.testing.assert_close(distance(grey, b), distance(grey.expand(-1, 3, -1, -1), b))
 
 
-def test_a_stronger_blur_has_a_larger_distance():
+@pytest.mark.parametrize("kind", [ColourDistance, GeneralDistance])
+def test_a_stronger_blur_has_a_larger_distance(kind):
     image = noise(1, 3, 32, 32)
     blurred = [torch.nn.functional.avg_pool2d(image, k, 1, k // 2, count_include_pad=False) for k in (1, 3, 5, 9)]
-    distances = [ColourDistance()(image, each).item() for each in blurred]
+    distances = [kind()(image, each).item() for each in blurred]
     assert distances == sorted(distances) and distances[0] == 0 < distances[1]
 
 
