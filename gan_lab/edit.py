@@ -18,6 +18,7 @@ from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
     from gan_lab.cli.edit_recipes import EditRecipe
+    from gan_lab.inference.directions import Directions
     from gan_lab.inference.spaces import Space
 
 Box = tuple[int, int, int, int]
@@ -47,7 +48,11 @@ class EditRequest(ModelRequest):
     truncation: Share
     points: Quoted | None
     movable: Quoted | None
-    method: Literal["sefa", "pca"] | None
+    method: Literal["sefa", "pca", "logistic", "svm", "mean"] | None
+    a: Path | None
+    b: Path | None
+    name: str | None
+    orthogonal_to: Path | None
     count: PositiveInt
     samples: PositiveInt
     overwrite: bool
@@ -76,7 +81,7 @@ def edit(session: Session, request: EditRequest) -> Iterator[Artifact]:
 
     label = session.label(request.label)
     if request.do == "directions":
-        yield from found_directions(request, space_of(session.model, request.space or _plain(session), label))
+        yield from found_directions(session, request, space_of(session.model, request.space or _plain(session), label))
     else:
         yield from edited_files(session, request, recipe_of(request, label))
 
@@ -156,14 +161,34 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
         yield Record("edits", {"inversions": job.figures})
 
 
-def found_directions(request: EditRequest, space: Space) -> Iterator[Artifact]:
+def found_directions(session: Session, request: EditRequest, space: Space) -> Iterator[Artifact]:
     """Finds directions, and yields their file and a sheet of what they change."""
-    from gan_lab.inference.directions import Directions, factorised, principal_components, strips
-    from gan_lab.inference.first_maps import first_maps
+    from gan_lab.inference.directions import strips
     from gan_lab.inference.spaces import spread_of
+
+    between = request.a is not None or request.b is not None
+    found = direction_between(session, request, space) if between else plain_directions(request, space)
+    make_folder(request.output)
+    found.save(request.output / "directions.safetensors")
+    if between:
+        yield Message(f"The boundary is right for {float(found.values[0]):.0%} of the codes that were kept apart.")
+    yield Written(request.output / "directions.safetensors")
+    yield Sheet("directions", strips(space, found, spread_of(space), request.strength, request.samples, request.seed))
+
+
+def plain_directions(request: EditRequest, space: Space) -> Directions:
+    """Returns directions that need no examples.
+
+    Raises:
+        UserError: for a method that needs them, and if no layer reads codes as they are.
+    """
+    from gan_lab.inference.directions import Directions, factorised, principal_components
+    from gan_lab.inference.first_maps import first_maps
     from gan_lab.inference.tuning import fingerprint
 
     method = request.method or "sefa"
+    if method not in ("sefa", "pca"):
+        raise UserError(f"method={method} parts two sets of images: give their folders, a= and b=.")
     if method == "sefa":
         try:
             vectors, values = factorised(first_maps(space), request.count)
@@ -174,12 +199,35 @@ def found_directions(request: EditRequest, space: Space) -> Iterator[Artifact]:
     if method == "pca":
         vectors, values = principal_components(space, request.count, seed=request.seed)
     names = [f"{method}{number}" for number in range(len(vectors))]
-    folder = request.output
-    make_folder(folder)
-    found = Directions(vectors, names, values, method, space.name, fingerprint(space))
-    found.save(folder / "directions.safetensors")
-    yield Written(folder / "directions.safetensors")
-    yield Sheet("directions", strips(space, found, spread_of(space), request.strength, request.samples, request.seed))
+    return Directions(vectors, names, values, method, space.name, fingerprint(space))
+
+
+def direction_between(session: Session, request: EditRequest, space: Space) -> Directions:
+    """Returns the direction from images like those of the folder ``a`` to images like those of ``b``.
+
+    Raises:
+        UserError: if a folder is missing, or the method needs no examples.
+    """
+    import torch
+
+    from gan_lab.evaluation.features.general import General
+    from gan_lab.evaluation.two_classes import score_of
+    from gan_lab.inference.directions import Directions, boundary, conditional, judged
+    from gan_lab.inference.edit_photos import pictures_in
+    from gan_lab.inference.tuning import fingerprint
+
+    if request.a is None or request.b is None:
+        raise UserError("A direction from images to others needs two folders: give both a= and b=.")
+    if request.method in ("sefa", "pca"):
+        raise UserError(f"method={request.method} needs no examples: leave out a= and b=, or give method=logistic.")
+    spec, method = session.resize_spec("images"), request.method or "logistic"
+    a, b = (pictures_in(folder, key, spec) for folder, key in ((request.a, "a"), (request.b, "b")))
+    score = score_of(General().to(session.device), a.to(session.device), b.to(session.device))
+    vector, accuracy = boundary(*judged(space, score, seed=request.seed), method)  # type: ignore[arg-type]
+    own = fingerprint(space)
+    if request.orthogonal_to is not None:
+        vector = conditional(vector, [*Directions.load(request.orthogonal_to, own).vectors])
+    return Directions(vector[None], [request.name or request.b.name], torch.tensor([accuracy]), method, space.name, own)
 
 
 def _plain(session: Session) -> Literal["z", "w"]:

@@ -11,13 +11,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
-from gan_lab.common.bounds import PositiveInt
+from gan_lab.common.bounds import PositiveInt, Share
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import grid
 from gan_lab.inference.spaces import AT_ONCE, Space, SpaceName, Spread
 
 Boundary = Literal["logistic", "svm", "mean"]
 """How two classes of codes are parted: by logistic regression, a linear support vector machine, or their means."""
+
+
+Measure = Callable[[Tensor], Tensor]
+"""Maps images (N, C, H, W) to an attribute of each, (N,)."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,37 @@ def boundary(points: Tensor, labels: Tensor, method: Boundary = "logistic", seed
     return (vector / vector.norm()).float(), float((said == (labels[apart] > 0)).double().mean())
 
 
+@torch.no_grad()
+def judged(
+    space: Space,
+    score: Measure,
+    samples: PositiveInt = 2000,
+    share: Share = 0.2,
+    seed: int = 0,
+    batch_size: PositiveInt = 50,
+) -> tuple[Tensor, Tensor]:
+    """Returns the codes of the samples with the lowest and the highest scores, and their labels 0 and 1.
+
+    Args:
+        space: of the codes.
+        score: of images.
+        samples: number of samples that are judged.
+        share: of the samples on either side that is kept (Shen et al. 2020, section 3.1).
+        seed: of the samples.
+        batch_size: images generated at once.
+
+    Returns:
+        points (N, Z), and labels, int64 (N,).
+    """
+    starts = range(0, samples, batch_size)
+    codes = [space.of_samples(min(batch_size, samples - begin), seed, begin) for begin in starts]
+    scores = torch.cat([score(space.images(each).clamp(-1, 1)).cpu() for each in codes])
+    order, count = scores.argsort(stable=True), max(1, round(share * samples))
+    chosen = torch.cat([order[:count], order[-count:]])
+    points = torch.cat([space.flat(each)[:, 0].cpu() for each in codes])
+    return points[chosen], torch.arange(2).repeat_interleave(count)
+
+
 def conditional(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
     """Returns the unit part of a direction (Z,) that is orthogonal to others (Shen et al. 2020, section 2.2).
 
@@ -190,10 +225,6 @@ def moved(
     move = torch.zeros_like(codes[0])
     move[first : last + 1] = step
     return codes + move
-
-
-Measure = Callable[[Tensor], Tensor]
-"""Maps images (N, C, H, W) to an attribute of each, (N,)."""
 
 
 @torch.no_grad()

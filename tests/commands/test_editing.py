@@ -60,6 +60,35 @@ def test_directions_are_those_of_the_styles_maps(directions):
         assert sheet.width > 7 * 16 and sheet.height > 6 * 16
 
 
+def test_a_direction_leads_from_one_folder_to_another(runs, directions, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    for name, shade in (("dark", 40), ("light", 200)):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            pixels = random.integers(shade - 30, shade + 30, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    folders = [f"a={tmp_path / 'dark'}", f"b={tmp_path / 'light'}"]
+    find = [f"checkpoint={runs / 'styles'}", "do=directions", "device=cpu", "samples=1"]
+    edit.run(*find, *folders, f"output={tmp_path / 'one'}")
+    assert "The boundary is right for" in capsys.readouterr().out
+    found = Directions.load(tmp_path / "one" / "directions.safetensors")
+    assert found.names == ["light"] and found.method == "logistic"
+    edit.run(
+        *find, *folders, "name=brighter", "method=mean", f"orthogonal_to={directions}", f"output={tmp_path / 'two'}"
+    )
+    other = Directions.load(tmp_path / "two" / "directions.safetensors")
+    assert other.names == ["brighter"]
+    assert (Directions.load(directions).vectors @ other.vectors[0]).abs().max() < 1e-4
+    for words, wrong in (
+        ("give both a= and b=", folders[:1]),
+        ("give their folders, a= and b=", ["method=svm"]),
+        ("needs no examples", [*folders, "method=pca"]),
+    ):
+        with pytest.raises(UserError, match=words):
+            edit.run(*find, *wrong, f"output={tmp_path / 'three'}")
+    assert not (tmp_path / "three").exists()
+
+
 def test_a_folder_is_edited_and_its_recipe_repeats_it(runs, photos, directions, tmp_path, capsys):
     move = ["do=move", f"directions={directions}", "direction=sefa1", "strength=3", "layers=0-2"]
     run(runs, photos, tmp_path / "one", *move, "tune=3")

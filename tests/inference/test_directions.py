@@ -10,6 +10,7 @@ from gan_lab.inference.directions import (
     boundary,
     conditional,
     factorised,
+    judged,
     leaks,
     moved,
     principal_components,
@@ -146,3 +147,12 @@ def test_first_maps_of_styles_are_those_of_all_layers():
     torch.testing.assert_close(rows.T @ rows, expected.T @ expected)
     with pytest.raises(UserError, match="reads its z directly"):
         first_maps(space_of(model, "z"))
+
+
+def test_the_codes_with_the_highest_and_lowest_scores_are_chosen():
+    space = LatentSpace(Tilted())
+    space.images = lambda codes: codes[:, None, None, :2] / 100
+    points, labels = judged(space, lambda images: images[:, 0, 0, 1], samples=100, share=0.1, batch_size=30)
+    ordered = space.of_samples(100)[:, 1].sort().values
+    assert labels.tolist() == [0] * 10 + [1] * 10
+    torch.testing.assert_close(points[:, 1], torch.cat([ordered[:10], ordered[-10:]]))
