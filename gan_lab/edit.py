@@ -12,7 +12,7 @@ from gan_lab.cli.command import command
 from gan_lab.cli.requests import ModelRequest
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
-from gan_lab.common.bounds import Bounds, Natural, NonNegative, PositiveInt, Share
+from gan_lab.common.bounds import Bounds, Natural, NonNegative, PositiveInt, Share, Signed
 from gan_lab.common.capabilities import Decodes
 from gan_lab.common.errors import UserError
 
@@ -42,8 +42,8 @@ class EditRequest(ModelRequest):
     noise: NonNegative | None
     tune: Natural
     directions: Path | None
-    direction: int | str
-    strength: float
+    direction: Natural | str
+    strength: Signed
     layers: Quoted | None
     truncation: Share
     points: Quoted | None

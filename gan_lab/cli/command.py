@@ -47,6 +47,7 @@ COMMANDS = (
     "translate",
     "restore",
     "edit",
+    "augment",
     "stylize",
     "evaluate",
     "compare",

@@ -8,7 +8,6 @@ FORMAT = 2
 
 MODULES = {
     "atomic": "common.atomic",
-    "augment": "training.augment",
     "build": "common.instantiate",
     "callbacks.checkpoint": "training.callbacks.checkpoint",
     "callbacks.collapse": "training.callbacks.collapse",
@@ -150,6 +149,13 @@ MODULES = {
 NAMES = {
     "atomic.leftovers": "common.atomic.temporary_files",
     "atomic.replacing": "common.atomic.atomic_write",
+    "augment.Chain": "training.augment.Chain",
+    "augment.DiffAugment": "training.augment.DiffAugment",
+    "augment.InstanceNoise": "training.augment.InstanceNoise",
+    "augment.Mirror": "training.augment.Mirror",
+    "augment.cut_out": "training.augment.cut_out",
+    "augment.recolour": "training.augment.recolour",
+    "augment.translate": "training.augment.translate",
     "build.build": "common.instantiate.instantiate",
     "build.resolve": "common.instantiate.resolve_target",
     "callbacks.checkpoint.StopOnSignal": "training.callbacks.stop.StopOnSignal",

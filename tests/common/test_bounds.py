@@ -31,8 +31,12 @@ SIGNED = {
     **dict.fromkeys(REFUSED, "no value is accepted"),
 }
 """Arguments that may be negative, or are checked elsewhere, and why."""
-LABEL = "label"
-"""A key of commands that is compared with the model's classes."""
+OF_COMMANDS = {
+    **dict.fromkeys(("label", "classes"), "compared with the model's classes"),
+    "direction": "compared with the file's directions",
+    "strength": "a direction leads both ways",
+}
+"""Keys of commands that take negative numbers, or are checked elsewhere."""
 
 
 def negative(kind):
@@ -64,7 +68,7 @@ def test_no_number_of_a_part_may_be_negative_unless_it_is_listed(name):
 @pytest.mark.parametrize("command", commands(), ids=lambda each: each.name)
 def test_no_number_of_a_command_may_be_negative(command):
     for key, kind in get_type_hints(command.request, include_extras=True).items():
-        if (value := negative(kind)) is not None and key != LABEL:
+        if (value := negative(kind)) is not None and key not in OF_COMMANDS:
             with pytest.raises(UserError, match=f"{key}=.*-1"):
                 convert(key, value, kind)
 
