@@ -11,6 +11,7 @@ from benches import (
     memory_table,
     quality_table,
     race_table,
+    round_trip_table,
     scaling_table,
     speed_table,
     suite_table,
@@ -147,6 +148,7 @@ def tables_of_benches(results: Records) -> list[str]:
                 ("Two processes", scaling_table, "scaling"),
                 ("Memory of checkpointing", memory_table, "memory"),
                 ("StyleGAN2 on a GPU", gpu_table, "gpu"),
+                ("Images found in generators again", round_trip_table, "round_trip"),
             )
         ),
     )
