@@ -29,7 +29,7 @@ Quoted = Annotated[str, Path]
 @dataclass(frozen=True, kw_only=True)
 class EditRequest(ModelRequest):
     output: Path
-    do: Literal["invert", "move", "truncate", "drag", "directions"] | Path
+    do: Literal["invert", "move", "mix", "truncate", "drag", "directions"] | Path
     input: Path | None
     label: str | int | None
     space: Literal["z", "w", "w+"] | None
@@ -45,6 +45,8 @@ class EditRequest(ModelRequest):
     direction: Natural | str
     strength: Signed
     layers: Quoted | None
+    other: Path | None
+    amount: Share
     truncation: Share
     points: Quoted | None
     movable: Quoted | None
@@ -103,12 +105,17 @@ def recipe_of(request: EditRequest, label: int | None) -> EditRecipe:
     steps: list[tuple[str, dict[str, Any]]] = [("invert", inversion)]
     if request.tune:
         steps.append(("tune", {"steps": request.tune, "perceptual": request.perceptual}))
+    layers = None if request.layers is None else _numbers("layers", request.layers, "-", 2)
     if request.do == "move":
         if request.directions is None or not request.directions.is_file():
             raise UserError("Moving needs directions=, a file that do=directions wrote.")
-        layers = None if request.layers is None else _numbers("layers", request.layers, "-", 2)
         own = {"directions": str(request.directions), "direction": request.direction, "strength": request.strength}
         steps.append(("move", {**own, "layers": layers, "digest": digest(request.directions)}))
+    elif request.do == "mix":
+        if request.other is None or not request.other.is_file():
+            raise UserError("Mixing needs other=, the image to mix with.")
+        own = {"image": str(request.other), "amount": request.amount}
+        steps.append(("mix", {**own, "layers": layers, "digest": digest(request.other)}))
     elif request.do == "truncate":
         steps.append(("truncate", {"psi": request.truncation}))
     elif request.do == "drag":
@@ -140,7 +147,7 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     size, domain = spec.target_size, Domain(spec.channels)
     space = space_of(session.model, recipe.space, recipe.label)
     own = fingerprint(space)
-    editor = Editor(space, recipe.built(own), GeneralDistance().to(session.device), recipe.seed)
+    editor = Editor(space, recipe.built(own, spec), GeneralDistance().to(session.device), recipe.seed)
     witness = perceptual_distance(["vgg16"], min(size)).to(session.device)  # of what was not optimised
     box = None if request.box is None else _box("box", request.box)
     files, others = plan(request.input, request.output, domain)

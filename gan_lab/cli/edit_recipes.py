@@ -13,11 +13,13 @@ from yaml import YAMLError
 
 from gan_lab.cli.values import convert
 from gan_lab.common.atomic import atomic_write
-from gan_lab.common.bounds import PositiveFloat, PositiveInt
+from gan_lab.common.bounds import PositiveFloat, PositiveInt, Share
 from gan_lab.common.errors import UserError
 from gan_lab.common.version import __version__
+from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.inference.directions import Directions
-from gan_lab.inference.editing import Drag, Invert, Move, Step, Truncate, Tune
+from gan_lab.inference.edit_photos import pictures_in
+from gan_lab.inference.editing import Drag, Invert, Mix, Move, Step, Truncate, Tune
 from gan_lab.inference.spaces import SpaceName
 
 Values = Mapping[str, Any]
@@ -44,6 +46,23 @@ class MoveArguments:
 
 
 @dataclass(frozen=True)
+class MixArguments:
+    """Another image.
+
+    Args:
+        image: its file.
+        amount: 1 takes its code, 0.5 is the middle.
+        layers: first and last layer; None for all.
+        digest: of the file's contents; None takes any.
+    """
+
+    image: Path
+    amount: Share = 1.0
+    layers: tuple[int, int] | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
 class DragArguments:
     """Points of the model's images, in pixels.
 
@@ -62,7 +81,8 @@ class DragArguments:
 
 
 STEPS: Mapping[str, type] = {
-    "invert": Invert, "tune": Tune, "move": MoveArguments, "truncate": Truncate, "drag": DragArguments,
+    "invert": Invert, "tune": Tune, "move": MoveArguments, "mix": MixArguments, "truncate": Truncate,
+    "drag": DragArguments,
 }  # fmt: skip
 """What each step of a recipe states."""
 
@@ -111,18 +131,27 @@ class EditRecipe:
         except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, AttributeError, ValueError) as error:
             raise UserError(f"{path} is no recipe of an edit: give a file edit.yaml that edit wrote.") from error
 
-    def built(self, fingerprint: str) -> list[Step]:
+    def built(self, fingerprint: str, spec: ResizeSpec) -> list[Step]:
         """Returns the steps.
 
         Args:
             fingerprint: of the model that they are for.
+            spec: size and channels of its images.
 
         Raises:
             UserError: for another model, an unknown step or value, and files that are missing or have changed.
         """
         if self.fingerprint not in ("", fingerprint):
             raise UserError("The recipe is one of another model: give the checkpoint that it was written with.")
-        return [_built(name, values, fingerprint) for name, values in self.steps]
+        steps: list[Step] = []
+        for name, values in self.steps:
+            stated = _stated(name, values)
+            if isinstance(stated, MixArguments):
+                inverts = [each for each in steps if isinstance(each, Invert)]
+                steps.append(_mix(stated, spec, *inverts[:1]))
+            else:
+                steps.append(_built(stated, fingerprint))
+        return steps
 
 
 def digest(path: Path) -> str:
@@ -130,15 +159,19 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _built(name: str, values: Values, fingerprint: str) -> Step:
-    """Returns a step of a recipe."""
+def _stated(name: str, values: Values) -> Any:
+    """Returns the arguments of a step, checked."""
     if name not in STEPS:
         raise UserError(f"There is no step {name}: recipes have {', '.join(STEPS)}.")
     found = convert(name, values, STEPS[name])
     try:
-        stated = STEPS[name](**found)
+        return STEPS[name](**found)
     except TypeError as error:
         raise UserError(f"The step {name} lacks values ({error}): complete the recipe.") from error
+
+
+def _built(stated: Any, fingerprint: str) -> Step:
+    """Returns a step, given its arguments."""
     if isinstance(stated, MoveArguments):
         return _move(stated, fingerprint)
     if isinstance(stated, DragArguments):
@@ -151,8 +184,26 @@ def _built(name: str, values: Values, fingerprint: str) -> Step:
 
 
 def _move(stated: MoveArguments, fingerprint: str) -> Move:
-    path = stated.directions.expanduser()
-    if stated.digest is not None and path.is_file() and digest(path) != stated.digest:
-        raise UserError(f"{path} has changed since the recipe was written: put the file back, or write a new recipe.")
+    path = _unchanged(stated.directions, stated.digest)
     vector = Directions.load(path, fingerprint).named(str(stated.direction))
     return Move(vector, stated.strength, stated.layers)
+
+
+def _mix(stated: MixArguments, spec: ResizeSpec, invert: Invert | None = None) -> Mix:
+    """Returns a mixture, whose other image is inverted as the edit's own."""
+    path = _unchanged(stated.image, stated.digest)
+    if not path.is_file():
+        raise UserError(f"There is no image {path} to mix with: give the path of one.")
+    return Mix(pictures_in(path, "other", spec)[:1], stated.amount, stated.layers, invert or Invert())
+
+
+def _unchanged(path: Path, wanted: str | None) -> Path:
+    """Returns the path of a file that a recipe names.
+
+    Raises:
+        UserError: if its contents have changed since.
+    """
+    path = path.expanduser()
+    if wanted is not None and path.is_file() and digest(path) != wanted:
+        raise UserError(f"{path} has changed since the recipe was written: put the file back, or write a new recipe.")
+    return path

@@ -216,15 +216,22 @@ def moved(
     step = strength * vector.to(codes)
     if layers is None:
         return codes + step
-    count = space.flat(codes[:1]).shape[1]
-    first, last = layers
+    return codes + torch.where(layer_mask(space, codes, layers), step, 0.0)
+
+
+def layer_mask(space: Space, codes: Tensor, layers: tuple[int, int]) -> Tensor:
+    """Returns True at the styles of the layers from the first to the last, bool (L, 1).
+
+    Raises:
+        UserError: for a space without a style for each layer, and for layers that there are not.
+    """
+    count, (first, last) = space.flat(codes[:1]).shape[1], layers
     if space.name != "w+":
-        raise UserError("Only a style for each layer can move in some layers: give space=w+, or leave layers= out.")
+        raise UserError("Only a style for each layer can change in some layers: give space=w+, or leave layers= out.")
     if not 0 <= first <= last < count:
         raise UserError(f"layers={first}-{last} is not valid: this model has layers 0 to {count - 1}.")
-    move = torch.zeros_like(codes[0])
-    move[first : last + 1] = step
-    return codes + move
+    numbers = torch.arange(count, device=codes.device)
+    return ((numbers >= first) & (numbers <= last))[:, None]
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from gan_lab.common.images import to_float, to_uint8
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.images import LoadedImage, read_image
-from gan_lab.data.reading.listing import Entry, list_images
+from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, list_images
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
 from gan_lab.inference.editing import Edit, Editor, drawn
@@ -106,14 +106,16 @@ def pictures_in(folder: Path, key: str, spec: ResizeSpec) -> Tensor:
     """Returns the images (N, C, H, W) in [-1, 1] of a folder or zip, in a model's size; damaged ones are left out.
 
     Args:
-        folder: the folder or zip.
+        folder: the folder or zip, or one image.
         key: the user's name for it, in errors.
         spec: size and channels.
 
     Raises:
         UserError: if there are none that can be read.
     """
-    found = list(ImageFiles(list_images(folder, key)).render(spec))
+    single = folder.is_file() and folder.suffix.lower() in IMAGE_SUFFIXES
+    entries = [Entry((folder.name,), str(folder))] if single else list_images(folder, key)
+    found = list(ImageFiles(entries).render(spec))
     pixels = [torch.from_numpy(each.pixels) for each in found if isinstance(each, DecodedImage)]
     if not pixels:
         raise UserError(f"No image of {key}={folder} can be read: give a folder or zip of images.")

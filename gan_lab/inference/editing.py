@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Share
 from gan_lab.common.errors import UserError
-from gan_lab.inference.directions import moved
+from gan_lab.inference.directions import layer_mask, moved
 from gan_lab.inference.dragging import drag
 from gan_lab.inference.inversion import Distance, Inversion, invert
 from gan_lab.inference.spaces import Space, Spread, spread_of
@@ -62,6 +62,13 @@ class Tools:
     spread: Spread
     distance: Distance | None = None
     seed: int = 0
+    known: dict[int, Edit] = field(default_factory=dict)
+
+    def remembered(self, image: Tensor, invert: "Invert") -> Edit:
+        """Returns the inversion of an image (1, C, H, W) that several edits need, which is done once."""
+        if id(image) not in self.known:
+            self.known[id(image)] = invert(Edit(image.to(self.spread.mean.device)), self)
+        return self.known[id(image)]
 
 
 class Step(Protocol):
@@ -133,6 +140,31 @@ class Truncate:
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
         mean = tools.space.repeated(tools.spread.mean, 1)
         return replace(edit, codes=mean.lerp(edit.code, self.psi))
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Moves the code towards that of another image: all of it, or the styles of some layers alone.
+
+    Args:
+        other: the other image (1, C, H, W) in [-1, 1].
+        amount: 1 takes the other's code, 0.5 is the middle.
+        layers: first and last layer, from 0, of a style for each layer; None for all.
+        invert: finds the other's code.
+    """
+
+    other: Tensor
+    amount: Share = 1.0
+    layers: tuple[int, int] | None = None
+    invert: Invert = field(default_factory=Invert)
+
+    def __call__(self, edit: Edit, tools: Tools) -> Edit:
+        theirs = tools.remembered(self.other, self.invert).code
+        mixed = edit.code.lerp(theirs, self.amount)
+        if self.layers is None:
+            return replace(edit, codes=mixed)
+        chosen = layer_mask(tools.space, edit.code, self.layers)
+        return replace(edit, codes=torch.where(chosen, mixed, edit.code))
 
 
 @dataclass(frozen=True)

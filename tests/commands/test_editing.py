@@ -137,6 +137,18 @@ def test_codes_are_changed_in_other_ways(runs, photos, tmp_path, do):
     assert contents(tmp_path / "plain") != contents(tmp_path / "changed")
 
 
+def test_images_are_mixed(runs, photos, tmp_path):
+    mix = ["paste=false", "do=mix", f"other={photos / 'b.png'}"]
+    run(runs, photos / "a.png", tmp_path / "all", *mix)
+    run(runs, photos / "b.png", tmp_path / "other", "paste=false")
+    assert contents(tmp_path / "all")["a.png"] == contents(tmp_path / "other")["b.png"]
+    for name, more in (("half", ["amount=0.5"]), ("some", ["layers=3-5"])):
+        run(runs, photos / "a.png", tmp_path / name, *mix, *more)
+        assert contents(tmp_path / name) != contents(tmp_path / "all")
+    with pytest.raises(UserError, match="Mixing needs other="):
+        run(runs, photos, tmp_path / "none", "do=mix")
+
+
 def test_latents_are_edited_too(runs, photos, tmp_path):
     edit.run(f"checkpoint={runs / 'vae'}", "do=directions", f"output={tmp_path}", "device=cpu", "samples=1")
     file = tmp_path / "directions.safetensors"
