@@ -1,6 +1,7 @@
 """Tables of recorded runs, as lines of Markdown. Each function takes records (JSON as dicts) by their names."""
 
 import re
+from collections.abc import Sequence
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
@@ -175,6 +176,31 @@ def losses(runs: Records) -> list[str]:
     header = [f"loss, {images_seen(first)} images", "fd_grey", "mean ± deviation", "samples"]
     gaussian = f"{values(first)['fd_grey_gaussian']:.2f}"
     return [*heading(header), *lines, line("pixel Gaussian", "", gaussian, ""), ""]
+
+
+def emoji(runs: Records) -> list[str]:
+    """Returns the generators of ``sweep=emoji``, the nearest in colour first, and what held-out drawings and a pixel
+    Gaussian have.
+    """
+    keys = ("fd_colour", "fd_general", "kd_general", "precision_general", "recall_general", "authenticity_general")
+
+    def row(name: str, group: Sequence[Record], suffix: str = "") -> list[str]:
+        found = [[values(run)[f"{key}{suffix}"] for run in group if f"{key}{suffix}" in values(run)] for key in keys]
+        return [name, *(f"{mean(each):.3g}" if each else "" for each in found)]
+
+    def of_colour(item: tuple[str, list[Record]]) -> float:
+        return mean(values(run)["fd_colour"] for run in item[1])
+
+    lines = []
+    for name, group in sorted(by_seedless_name(runs).items(), key=of_colour):
+        picture = f"![{name}](results/emoji/{name}_seed{group[0]['seed']}.png)"
+        lines.append(line(*row(name, group), str(len(group)), images_seen(group[0]), picture))
+    first = [next(iter(runs.values()))]
+    for name, suffix in (("held-out drawings", "_real"), ("pixel Gaussian", "_gaussian")):
+        lines.append(line(*row(name, first, suffix), "", "", ""))
+    names = ["fd_colour", "fd_general", "kd_general", "precision", "recall", "authenticity"]
+    header = ["emoji, 40 minutes of one core", *names, "seeds", "images seen", "samples"]
+    return [*heading(header), *lines, ""]
 
 
 def seeds(runs: Records) -> list[str]:
