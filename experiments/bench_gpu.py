@@ -93,7 +93,7 @@ class Periods(Callback):
 
 
 def worker(seconds: float, overrides: Sequence[str]) -> dict[str, Any]:
-    """Trains for about so many seconds."""
+    """Trains for at least some seconds, and returns what was measured."""
     with tempfile.TemporaryDirectory() as folder:
         without = ["logger=none", "callbacks=none", "budget.images=100000000", "budget.epochs=null"]
         run = gan_lab.compose("train", *overrides, *without, f"run_dir={folder}")

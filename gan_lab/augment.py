@@ -51,12 +51,17 @@ def augment(session: Session, request: AugmentRequest) -> Iterator[Artifact]:
     from gan_lab.evaluation.features.extractors import sha256
     from gan_lab.evaluation.features.general import General
 
-    total = int(getattr(session.model, "num_labels", 0))
+    total = session.num_classes
     if not total:
         raise UserError(f"{session.name} was trained without labels: give a checkpoint of a conditional model.")
     if request.output.is_dir() and any(request.output.iterdir()):
         raise UserError(f"output={request.output} has files already: give another folder.")
-    chosen = range(total) if request.classes is None else [_number(session, each) for each in request.classes]
+    if Output(request.output).is_image:
+        raise UserError(f"output={request.output} names an image: give a folder.")
+    given = range(total) if request.classes is None else request.classes
+    chosen = list(dict.fromkeys(_number(session, each) for each in given))
+    if not chosen:
+        raise UserError("classes=[] leaves nothing to sample: name some, or leave classes= out.")
     data = session.data(request.root, request.data)
     if not isinstance(data, LabelledImages):
         raise UserError(f"The data of {session.path} have no labels: give root=, a folder of folders named by class.")
@@ -69,7 +74,7 @@ def augment(session: Session, request: AugmentRequest) -> Iterator[Artifact]:
         few = " (tries= or confidence= can change that)" if len(rows) < request.per_class else ""
         yield Message(f"{name}: kept {len(rows)} of {drawn} samples{few}")
     facts = {"checkpoint": session.path.name, "sha256": sha256(session.path), "seed": request.seed,
-             "truncation": request.truncation, "confidence": request.confidence}  # fmt: skip
+             "ema": request.ema, "truncation": request.truncation, "confidence": request.confidence}  # fmt: skip
     yield Record("manifest", {**facts, "nearest_allowed": curator.too_near, "files": files})
 
 
@@ -100,9 +105,11 @@ def _folders(session: Session, labels: Sequence[int]) -> list[str]:
     from gan_lab.common.class_names import class_names
 
     names = class_names(session.model)
-    given = [names[label] if names else str(label) for label in labels]
+    digits = len(str(session.num_classes - 1))  # so that they sort as numbers do
+    numbers = [f"{label:0{digits}d}" for label in labels]
+    given = [names[label] if names else number for label, number in zip(labels, numbers, strict=True)]
     plain = [bool(name) and Path(name).name == name and not name.startswith(".") for name in given]
-    return [name if good else str(label) for label, name, good in zip(labels, given, plain, strict=True)]
+    return [name if good else number for name, number, good in zip(given, numbers, plain, strict=True)]
 
 
 def _number(session: Session, label: str | int) -> int:

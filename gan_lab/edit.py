@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Record, Sheet, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import ModelRequest
+from gan_lab.cli.edit_request import EditRequest, check_keys, recipe_of
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
-from gan_lab.common.bounds import Bounds, Natural, NonNegative, PositiveInt, Share, Signed
 from gan_lab.common.capabilities import Decodes
 from gan_lab.common.errors import UserError
 
@@ -20,49 +19,6 @@ if TYPE_CHECKING:
     from gan_lab.cli.edit_recipes import EditRecipe
     from gan_lab.inference.directions import Directions
     from gan_lab.inference.spaces import Space
-
-Box = tuple[int, int, int, int]
-Quoted = Annotated[str, Path]
-"""A text with commas."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EditRequest(ModelRequest):
-    output: Path
-    do: Literal["invert", "move", "mix", "truncate", "drag", "directions"] | Path
-    input: Path | None
-    label: str | int | None
-    space: Literal["z", "w", "w+"] | None
-    box: Quoted | None
-    paste: bool
-    steps: PositiveInt
-    starts: PositiveInt
-    perceptual: NonNegative
-    prior: NonNegative
-    noise: NonNegative | None
-    tune: Natural
-    directions: Path | None
-    direction: Natural | str
-    strength: Signed
-    layers: Quoted | None
-    other: Path | None
-    amount: Share
-    truncation: Share
-    points: Quoted | None
-    movable: Quoted | None
-    method: Literal["sefa", "pca", "logistic", "svm", "mean"] | None
-    a: Path | None
-    b: Path | None
-    name: str | None
-    orthogonal_to: Path | None
-    count: PositiveInt
-    samples: PositiveInt
-    overwrite: bool
-    max_pixels: PositiveInt
-    compression: Annotated[int, Bounds(0, 9)]
-
-    def destination(self) -> Output:
-        return Output.of_edited(self.output, self.compression)
 
 
 def parts(request: EditRequest) -> int | None:
@@ -81,59 +37,28 @@ def edit(session: Session, request: EditRequest) -> Iterator[Artifact]:
     """
     from gan_lab.inference.spaces import space_of
 
+    check_keys(request)
     label = session.label(request.label)
+    if label is None and session.num_classes and not isinstance(request.do, Path):
+        raise UserError(f"{session.name} is conditional: give label=, the class of the images.")
     if request.do == "directions":
         yield from found_directions(session, request, space_of(session.model, request.space or _plain(session), label))
     else:
         yield from edited_files(session, request, recipe_of(request, label))
 
 
-def recipe_of(request: EditRequest, label: int | None) -> EditRecipe:
-    """Returns the recipe that a request names, or spells out.
-
-    Raises:
-        UserError: for a recipe that cannot be read, and for values that are missing or have another form.
-    """
-    from gan_lab.cli.edit_recipes import EditRecipe, digest
-
-    if isinstance(request.do, Path):
-        return EditRecipe.read(request.do)
-    inversion: dict[str, Any] = {
-        "steps": request.steps, "starts": request.starts, "perceptual": request.perceptual, "prior": request.prior,
-        "noise": request.noise,
-    }  # fmt: skip
-    steps: list[tuple[str, dict[str, Any]]] = [("invert", inversion)]
-    if request.tune:
-        steps.append(("tune", {"steps": request.tune, "perceptual": request.perceptual}))
-    layers = None if request.layers is None else _numbers("layers", request.layers, "-", 2)
-    if request.do == "move":
-        if request.directions is None or not request.directions.is_file():
-            raise UserError("Moving needs directions=, a file that do=directions wrote.")
-        own = {"directions": str(request.directions), "direction": request.direction, "strength": request.strength}
-        steps.append(("move", {**own, "layers": layers, "digest": digest(request.directions)}))
-    elif request.do == "mix":
-        if request.other is None or not request.other.is_file():
-            raise UserError("Mixing needs other=, the image to mix with.")
-        own = {"image": str(request.other), "amount": request.amount}
-        steps.append(("mix", {**own, "layers": layers, "digest": digest(request.other)}))
-    elif request.do == "truncate":
-        steps.append(("truncate", {"psi": request.truncation}))
-    elif request.do == "drag":
-        if request.points is None:
-            raise UserError("Dragging needs points=row,column>row,column: where a point is, and where it shall be.")
-        points = [_numbers("points", each.replace(">", ","), ",", 4) for each in request.points.split("+")]
-        movable = None if request.movable is None else list(_box("movable", request.movable))
-        steps.append(("drag", {"points": points, "movable": movable}))
-    return EditRecipe(steps, request.space, request.seed, label=label)
-
-
 def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> Iterator[Artifact]:
     """Edits files, and yields messages, figures and the recipe."""
-    from dataclasses import replace
-
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.common.domains import Domain
-    from gan_lab.evaluation.features.perceptual import GeneralDistance, perceptual_distance, perceptual_name, ssim
+    from gan_lab.evaluation.features.perceptual import (
+        MIN_SIDE,
+        GeneralDistance,
+        PairMetric,
+        perceptual_distance,
+        perceptual_name,
+        ssim,
+    )
     from gan_lab.evaluation.metrics.reconstruction import psnr
     from gan_lab.inference.edit_photos import PhotoEdits
     from gan_lab.inference.editing import Editor
@@ -145,27 +70,52 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
         raise UserError("There is nothing to edit: give input=, an image, a folder or a zip.")
     spec = session.resize_spec("images")
     size, domain = spec.target_size, Domain(spec.channels)
-    space = space_of(session.model, recipe.space, recipe.label)
+    header = recipe.header
+    space = space_of(session.model, header.space, header.label)
     own = fingerprint(space)
-    editor = Editor(space, recipe.built(own, spec), GeneralDistance().to(session.device), recipe.seed)
+    editor = Editor(space, recipe.built(own, space.name, spec), GeneralDistance().to(session.device), header.seed)
     witness = perceptual_distance(["vgg16"], min(size)).to(session.device)  # of what was not optimised
-    box = None if request.box is None else _box("box", request.box)
+    recipe = replace(recipe, header=replace(header, fingerprint=own))
+    measures: dict[str, PairMetric] = {"psnr": psnr, perceptual_name(witness): witness}
+    measures |= {"ssim": ssim} if min(size) >= MIN_SIDE["ssim"] else {}
     files, others = plan(request.input, request.output, domain)
     job = PhotoEdits(
-        request.overwrite, request.compression, editor, domain, size, box, request.paste, request.max_pixels, own,
-        {"psnr": psnr, "ssim": ssim, perceptual_name(witness): witness},
+        request.overwrite, request.compression, editor, domain, size, header.box, header.paste, request.max_pixels, own,
+        measures,
     )  # fmt: skip
-    make_folder(folder_of(request.output))
+    folder = folder_of(request.output)
+    make_folder(folder)
+    earlier = figures_before(folder, recipe, request.overwrite or not any(each.output.exists() for each in files))
     job.run(files)
     if rank_and_world_size()[0]:
         return
     job.report.raise_if_none(len(files), request.input, "edited")
     yield Message("\n".join(job.report.lines(request.output, others, "edited", "edits")))
-    written = folder_of(request.output) / "edit.yaml"
-    replace(recipe, fingerprint=own).write(written)
-    yield Written(written)
-    if job.figures:
-        yield Record("edits", {"inversions": job.figures})
+    recipe.write(folder / "edit.yaml")
+    yield Written(folder / "edit.yaml")
+    rows = {name: job.figures.get(name, earlier.get(name)) for name in (each.name for each in files)}
+    if any(rows.values()):
+        yield Record("edits", {"inversions": {name: row for name, row in rows.items() if row}})
+
+
+def figures_before(folder: Path, recipe: EditRecipe, anew: bool) -> dict[str, Any]:
+    """Returns the figures of results that are there already, and stay.
+
+    Raises:
+        UserError: if they come from another edit.
+    """
+    import json
+
+    if anew or not (folder / "edit.yaml").is_file():
+        return {}
+    found = type(recipe).read(folder / "edit.yaml")
+    if found.stated() != recipe.stated() or replace(found.header, gan_lab="") != replace(recipe.header, gan_lab=""):
+        raise UserError(f"output={folder} has results of another edit: give another folder, or overwrite=true.")
+    try:
+        rows: dict[str, Any] = json.loads((folder / "edits.json").read_text(encoding="utf-8"))["inversions"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return rows
 
 
 def found_directions(session: Session, request: EditRequest, space: Space) -> Iterator[Artifact]:
@@ -233,7 +183,7 @@ def direction_between(session: Session, request: EditRequest, space: Space) -> D
     vector, accuracy = boundary(*judged(space, score, seed=request.seed), method)  # type: ignore[arg-type]
     own = fingerprint(space)
     if request.orthogonal_to is not None:
-        vector = conditional(vector, [*Directions.load(request.orthogonal_to, own).vectors])
+        vector = conditional(vector, [*Directions.load(request.orthogonal_to, own, space.name).vectors])
     return Directions(vector[None], [request.name or request.b.name], torch.tensor([accuracy]), method, space.name, own)
 
 
@@ -242,27 +192,6 @@ def _plain(session: Session) -> Literal["z", "w"]:
     from gan_lab.common.capabilities import Styles
 
     return "w" if isinstance(session.model, Styles) else "z"
-
-
-def _box(key: str, text: str) -> Box:
-    """Returns left, top, right, bottom that a user joined by commas."""
-    left, top, right, bottom = map(int, _numbers(key, text, ",", 4))
-    return left, top, right, bottom
-
-
-def _numbers(key: str, text: str, between: str, count: int) -> list[float]:
-    """Returns numbers that a user joined.
-
-    Raises:
-        UserError: for another number of them, and for what is no number.
-    """
-    try:
-        found = [float(each) for each in text.split(between)]
-    except ValueError:
-        found = []
-    if len(found) != count:
-        raise UserError(f"{key}={text} is not valid: give {count} numbers, joined by {between!r}.")
-    return [int(each) if each.is_integer() else each for each in found]
 
 
 if __name__ == "__main__":

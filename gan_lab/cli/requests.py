@@ -79,6 +79,13 @@ class Request:
         return Output(getattr(self, "output", None) or Path())
 
 
+def unusual(request: Request, usual: Mapping[str, Any]) -> list[str]:
+    """Returns the keys of a request that have another value than usual; keys that must be given are none."""
+    hints = get_type_hints(type(request), include_extras=True)
+    known = {key: convert(key, value, hints[key]) for key, value in usual.items() if key in hints and value != "???"}
+    return [key for key, value in known.items() if getattr(request, key) != value]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest(Request):
     """The keys of every command over a checkpoint."""

@@ -24,6 +24,10 @@ Measure = Callable[[Tensor], Tensor]
 """Maps images (N, C, H, W) to an attribute of each, (N,)."""
 
 
+NOTHING = 1e-6
+"""Share of the largest eigenvalue below which a direction changes nothing."""
+
+
 @dataclass(frozen=True)
 class Directions:
     """Unit vectors in a space of codes.
@@ -64,15 +68,16 @@ class Directions:
             save_file(tensors, temporary, {**facts, "fingerprint": self.fingerprint})
 
     @classmethod
-    def load(cls, path: Path, fingerprint: str | None = None) -> "Directions":
+    def load(cls, path: Path, fingerprint: str | None = None, space: SpaceName | None = None) -> "Directions":
         """Reads directions.
 
         Args:
             path: the file.
             fingerprint: of the model that they are for; None takes those of any model.
+            space: of the codes that they are for; None takes those of any space.
 
         Raises:
-            UserError: if the file cannot be read, or its directions are those of another model.
+            UserError: if the file cannot be read, or its directions are those of another model or space.
         """
         try:
             with safe_open(path, "pt") as file:
@@ -84,6 +89,8 @@ class Directions:
             raise UserError(f"{path} cannot be read as directions ({error}): give a file that edit wrote.") from error
         if fingerprint is not None and found.fingerprint != fingerprint:
             raise UserError(f"{path} has directions of another model: give its checkpoint, or find them for this one.")
+        if space is not None and (space == "z") != (found.space == "z"):
+            raise UserError(f"{path} has directions of space={found.space}, not of {space}: give space={found.space}.")
         return found
 
 
@@ -95,9 +102,12 @@ def factorised(weights: Tensor, count: PositiveInt = 20) -> tuple[Tensor, Tensor
         count: largest number of vectors.
 
     Returns:
-        eigenvectors of AᵀA (K, Z), and its eigenvalues (K,), the largest first.
+        eigenvectors of AᵀA (K, Z), and its eigenvalues (K,), the largest first; those of what changes nothing are left
+        out.
     """
-    return _largest(weights.double().T @ weights.double(), count)
+    vectors, values = _largest(weights.double().T @ weights.double(), count)
+    changing = values > NOTHING * values[0]
+    return vectors[changing], values[changing]
 
 
 @torch.no_grad()
@@ -140,9 +150,11 @@ def boundary(points: Tensor, labels: Tensor, method: Boundary = "logistic", seed
     """
     if min(int((labels == each).sum()) for each in (0, 1)) < 5:
         raise UserError("A boundary needs at least five examples of either class: give more images.")
-    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
-    apart, used = order[: len(order) // 5], order[len(order) // 5 :]
     points, labels = points.double().cpu(), labels.cpu()
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
+    classes = [order[labels[order] == each] for each in (0, 1)]
+    apart = torch.cat([rows[: len(rows) // 5] for rows in classes])
+    used = torch.cat([rows[len(rows) // 5 :] for rows in classes])
     middle, scale = points[used].mean(0), points[used].std(0).clamp(min=1e-12)
     normal, offset = _plane((points[used] - middle) / scale, labels[used], method)
     said = ((points[apart] - middle) / scale) @ normal + offset > 0

@@ -64,17 +64,20 @@ def drag(
         movable: 1 where the image may change, (1, 1, H, W); None for everywhere.
         steps: at most.
         rate: learning rate of Adam.
-        radius: of the neighbourhood whose features move, in pixels.
+        radius: of the neighbourhood in which features move, in pixels.
         search: of the square in which a handle is looked for, in pixels to each side.
         reduction: sides of the image in sides of the features.
-        layers: number of layers, from the first, whose styles change, of a style for each layer; None for all.
+        layers: number of layers, from the first, with styles that change, of a style for each layer; None for all.
         kept: weight of the change of features where nothing may move.
         noise: of the layers, (1, 1, h, w) each; None for the constant noise.
         seen: called after each step with its number and the handles.
 
     Raises:
-        UserError: for points outside of the image, and for a generator without features of that size.
+        UserError: for points outside of the image, for layers of a code without them, and for a generator without
+            features of that size.
     """
+    if layers is not None and space.name != "w+":
+        raise UserError("Only a style for each layer can change in some layers: give space=w+, or leave layers out.")
     start = codes.detach().clone()
     change = torch.zeros_like(start).requires_grad_()
     optimizer = torch.optim.Adam([change], rate)
@@ -86,7 +89,7 @@ def drag(
         _check(handles, targets, image)
         scale = torch.tensor(first.shape[2:]) / torch.tensor(image.shape[2:])
         wanted = sampled(first, handles[:, None], scale)
-        still = None if movable is None else 1 - F.interpolate(movable.float(), first.shape[2:], mode="area")
+        still = None if movable is None else 1 - F.interpolate(movable.to(first), first.shape[2:], mode="area")
         for step in range(steps):
             ways = targets - handles
             distances = ways.norm(dim=1, keepdim=True)
@@ -139,7 +142,9 @@ def features(space: Space, codes: Tensor, reduction: int, noise: list[Tensor] | 
             handle.remove()
     size = tuple(side // reduction for side in images.shape[2:])
     if size not in seen:
-        sizes = ", ".join(f"{height}×{width}" for height, width in sorted(seen)) or "none"
+        if not seen:
+            raise UserError("This generator has no feature maps: its images cannot be dragged.")
+        sizes = ", ".join(f"{height}×{width}" for height, width in sorted(seen))
         raise UserError(f"This generator has no maps of {size[0]}×{size[1]}, but {sizes}: give another reduction=.")
     return images, seen[size]
 
@@ -173,7 +178,7 @@ def _tracked(maps: Tensor, wanted: Tensor, handles: Tensor, search: int, scale: 
     offsets = torch.cartesian_prod(steps, steps)
     limit = torch.tensor([*size]) - 1.0
     around = torch.minimum((handles[:, None] + offsets).clamp(min=0), limit)
-    best = (sampled(maps, around, scale) - wanted).abs().sum(2).argmin(1)
+    best = (sampled(maps, around, scale) - wanted).abs().sum(2).argmin(1).cpu()
     return around[torch.arange(len(handles)), best]
 
 

@@ -64,14 +64,19 @@ class PhotoEdits(FilesJob):
         return read_entry(entry, zips, partial(read_image, domain=self.domain, max_pixels=self.max_pixels))
 
     def edit(self, job: Job, photo: LoadedImage, number: int) -> Edited:
-        part = part_of(photo.pixels.shape[1], photo.pixels.shape[2], self.size, self.box)
+        try:
+            part = part_of(photo.pixels.shape[1], photo.pixels.shape[2], self.size, self.box)
+        except UserError as error:
+            raise ValueError(str(error)) from error  # this image is left out
         device = self.editor.tools.spread.mean.device
         edit, result = self.editor(to_float(part.seen(photo.pixels, self.size)[None]).to(device))
+        weights = job.output.with_name(fitting_name(f"{job.output.name}.weights.safetensors"))
         if edit.delta:
-            weights = job.output.with_name(fitting_name(f"{job.output.name}.weights.safetensors"))
             save_delta(weights, edit.delta, self.fingerprint)
+        else:
+            weights.unlink(missing_ok=True)  # of an earlier edit
         pixels = to_uint8(result)[0].cpu()
-        notes = self._measured(job, edit)
+        notes = [*self._measured(job, edit), *edit.notes]
         if not self.paste:
             return Edited(pixels, None, photo.exif, notes)
         return Edited(part.put_back(photo.pixels, pixels), photo.alpha, photo.exif, notes)
@@ -116,7 +121,7 @@ def pictures_in(folder: Path, key: str, spec: ResizeSpec) -> Tensor:
     single = folder.is_file() and folder.suffix.lower() in IMAGE_SUFFIXES
     entries = [Entry((folder.name,), str(folder))] if single else list_images(folder, key)
     found = list(ImageFiles(entries).render(spec))
-    pixels = [torch.from_numpy(each.pixels) for each in found if isinstance(each, DecodedImage)]
+    pixels = [torch.tensor(each.pixels) for each in found if isinstance(each, DecodedImage)]
     if not pixels:
         raise UserError(f"No image of {key}={folder} can be read: give a folder or zip of images.")
     return to_float(torch.stack(pixels))

@@ -16,6 +16,9 @@ from gan_lab.inference.inversion import Distance, Inversion, invert
 from gan_lab.inference.spaces import Space, Spread, spread_of
 from gan_lab.inference.tuning import Delta, tune, tuned
 
+FAR = 2.0
+"""Distance from its target in pixels at which a dragged point has not arrived."""
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -27,6 +30,7 @@ class Edit:
         noise: a map (1, 1, h, w) for each layer that has noise; empty for the constant noise.
         delta: change of the generator's weights; empty without.
         inverted: what the inversion found.
+        notes: what is to be said of it.
     """
 
     given: Tensor
@@ -34,6 +38,7 @@ class Edit:
     noise: list[Tensor] = field(default_factory=list)
     delta: Delta = field(default_factory=dict)
     inverted: Inversion | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def code(self) -> Tensor:
@@ -192,7 +197,8 @@ class Drag:
                 tools.space, edit.code, self.handles, self.targets, movable, self.steps, self.rate,
                 reduction=self.reduction, layers=self.layers, noise=edit.noise or None,
             )  # fmt: skip
-        return replace(edit, codes=found.codes)
+        far = "a point did not arrive" if float(found.left.max()) > FAR else None
+        return replace(edit, codes=found.codes, notes=(*edit.notes, far) if far else edit.notes)
 
 
 class Editor:
@@ -231,6 +237,10 @@ def _tuned(edit: Edit, space: Space) -> AbstractContextManager[None]:
 def _box(box: Sequence[int], image: Tensor) -> Tensor:
     """Returns 1 within a box (left, top, right, bottom) of images (N, C, H, W), and 0 around it, (1, 1, H, W)."""
     left, top, right, bottom = box
+    height, width = image.shape[2:]
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        named = ",".join(map(str, box))
+        raise UserError(f"movable={named} does not lie in the model's images of {width}×{height} px.")
     inside = torch.zeros(1, 1, *image.shape[2:], device=image.device)
     inside[..., top:bottom, left:right] = 1
     return inside

@@ -1,5 +1,6 @@
 """The linear maps that a generator applies to codes first, found by watching a pass."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,16 +25,16 @@ class Reader:
     begin: int
     shape: tuple[int, ...]
 
-    def matrix(self, size: int) -> Tensor | None:
-        """Returns the layer's map as a matrix (R, size) of whole codes; None if it is not linear."""
-        width = self.shape[0]
-        basis = torch.eye(width).view(width, *self.shape)
+    def matrix(self, size: int, device: torch.device) -> Tensor | None:
+        """Returns the layer's map as a matrix (R, size) of whole codes, on the CPU; None if it is not linear."""
+        width = math.prod(self.shape)
+        basis = torch.eye(width, device=device).view(width, *self.shape)
         offset = self.layer(torch.zeros_like(basis[:1]))
         columns, twice = self.layer(basis) - offset, self.layer(2 * basis) - offset
         if not torch.allclose(twice, 2 * columns, rtol=1e-3, atol=1e-5):
             return None
         whole = torch.zeros(columns[0].numel(), size)
-        whole[:, self.begin : self.begin + width] = columns.flatten(1).T
+        whole[:, self.begin : self.begin + width] = columns.flatten(1).T.cpu()
         return whole
 
 
@@ -48,7 +49,7 @@ def first_maps(space: Space) -> Tensor:
     """
     codes = space.of_samples(1).clone()
     readers = _readers(space, codes)
-    matrices = [each.matrix(codes.shape[-1]) for each in readers]
+    matrices = [each.matrix(codes.shape[-1], codes.device) for each in readers]
     linear = [matrix for matrix in matrices if matrix is not None]
     if not linear:
         raise UserError(f"No layer of this model reads its {space.name} directly: give method=pca, or space=w.")

@@ -183,7 +183,7 @@ def _check(space: Space, images: Tensor, noise_weight: float | None) -> None:
     if images.shape[1:] != own:
         raise UserError(f"The model generates images of {tuple(own)}, not of {tuple(images.shape[1:])}: resize them.")
     if noise_weight is not None and not space.noise_sizes:
-        raise UserError("This model has no noise of layers: leave noise_weight= out.")
+        raise UserError("This model has no noise of layers, or space=z leaves it alone: leave noise out.")
 
 
 def _first_codes(space: Space, spread: Spread, n: int, starts: int, seed: int, start: int) -> Tensor:

@@ -74,9 +74,10 @@ def tune(
                 optimizer.zero_grad()
                 total = loss(space.images(pivots.codes, noise), images)
                 if locality:
-                    with torch.no_grad(), _replaced(changing, before):
+                    with torch.no_grad():
                         near = _near(space, pivots.codes, seed_of(seed, "near", step) % 2**31)
-                        wanted = space.images(near)
+                    with _replaced(changing, before):  # with gradients, as what it is compared with: not clamped
+                        wanted = space.images(near).detach()
                     total = total + locality * loss(space.images(near), wanted)
                 total.backward()
                 optimizer.step()

@@ -12,8 +12,6 @@ from gan_lab.edit import edit
 from gan_lab.inference.directions import Directions
 from gan_lab.train import train
 
-QUICK = ["steps=4", "device=cpu"]
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
@@ -45,8 +43,9 @@ def photos(tmp_path):
     return folder
 
 
-def run(runs, photos, output, *more, model="styles"):
-    edit.run(f"checkpoint={runs / model}", f"input={photos}", f"output={output}", *QUICK, *more)
+def run(runs, photos, output, *more, model="styles", steps=True):
+    quick = ["device=cpu", *(["steps=4"] if steps else [])]
+    edit.run(f"checkpoint={runs / model}", f"input={photos}", f"output={output}", *quick, *more)
 
 
 def contents(folder):
@@ -100,11 +99,11 @@ def test_a_folder_is_edited_and_its_recipe_repeats_it(runs, photos, directions, 
     )
     recipe = tmp_path / "one" / "edit.yaml"
     assert [name for name, _ in EditRecipe.read(recipe).steps] == ["invert", "tune", "move"]
-    run(runs, photos, tmp_path / "two", f"do={recipe}")
+    run(runs, photos, tmp_path / "two", f"do={recipe}", steps=False)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     (tmp_path / "two" / "a.png").unlink()  # as if it had been interrupted
     capsys.readouterr()
-    run(runs, photos, tmp_path / "two", f"do={recipe}")
+    run(runs, photos, tmp_path / "two", f"do={recipe}", steps=False)
     assert "Edited 1 of 3 images" in capsys.readouterr().out
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
@@ -129,10 +128,10 @@ def test_only_the_box_changes(runs, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "do", [["do=truncate", "truncation=0.5"], ["do=drag", "points=8,8>8,12"]], ids=lambda do: do[0]
+    "do", [["do=truncate", "truncation=0.5"], ["do=drag", "points=8,8:8,12"]], ids=lambda do: do[0]
 )
 def test_codes_are_changed_in_other_ways(runs, photos, tmp_path, do):
-    run(runs, photos / "b.png", tmp_path / "plain", "paste=false")
+    run(runs, photos / "b.png", tmp_path / "plain", "paste=false", "noise=1")
     run(runs, photos / "b.png", tmp_path / "changed", "paste=false", "noise=1", *do)
     assert contents(tmp_path / "plain") != contents(tmp_path / "changed")
 
@@ -163,20 +162,64 @@ def test_latents_are_edited_too(runs, photos, tmp_path):
 
 
 def test_recipes_are_checked(runs, photos, directions, tmp_path):
-    good = EditRecipe([("invert", {"steps": 2})])
-    for recipe, words in (
-        (EditRecipe([("paint", {})]), "no step paint: recipes have invert, tune, move"),
-        (EditRecipe([("invert", {"step": 2})]), "no key invert.step"),
-        (EditRecipe([("invert", {"steps": 0})]), "invert.steps=0 is not valid"),
-        (EditRecipe([("move", {"strength": 1.0})]), "lacks values"),
-        (EditRecipe([("truncate", {"psi": 0.5})]), "begin the steps with invert"),
-        (EditRecipe(good.steps, fingerprint="abc"), "one of another model"),
-        (EditRecipe([*good.steps, ("move", {"directions": str(directions), "direction": 0, "strength": 1.0,
-                                            "digest": "0"})]), "has changed since"),
-    ):  # fmt: skip
-        recipe.write(tmp_path / "recipe.yaml")
+    good = ("invert", {"steps": 2})
+    moved = {"directions": str(directions), "direction": 0, "strength": 1.0}
+    for steps, words in (
+        ([good, ("paint", {})], "no step paint: recipes have invert, tune, move"),
+        ([("invert", {"step": 2})], "no key invert.step"),
+        ([("invert", {"steps": 0})], "invert.steps=0 is not valid"),
+        ([good, ("move", {"strength": 1.0})], "The step move lacks directions and direction"),
+        ([("truncate", {"psi": 0.5})], "begin the steps with invert"),
+        ([good, ("move", {**moved, "digest": "0"})], "has changed since"),
+        ([good, ("drag", {"points": [[1, 1, 2, 2]], "movable": [9, 9, 3, 3]})], "movable=9,9,3,3 does not lie"),
+        ([], "has no steps"),
+    ):
+        plain = {"seed": 0, "steps": [{name: values} for name, values in steps]}
+        (tmp_path / "recipe.yaml").write_text(json.dumps(plain))
         with pytest.raises(UserError, match=words):
-            run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}")
-    (tmp_path / "recipe.yaml").write_text("steps: 3")
-    with pytest.raises(UserError, match="is no recipe of an edit"):
-        run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}")
+            run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}", steps=False)
+    for plain, words in (
+        ({"fingerprint": "abc", "steps": [{"invert": {}}]}, "one of another model"),
+        ({"space": "W++", "steps": [{"invert": {}}]}, "recipe.space=W\\+\\+ is not valid"),
+        ({"seed": -1, "steps": [{"invert": {}}]}, "recipe.seed=-1 is not valid"),
+        ({"steps": ["invert"]}, "is no recipe of an edit"),
+        ({"steps": 3}, "is no recipe of an edit"),
+    ):
+        (tmp_path / "recipe.yaml").write_text(json.dumps(plain))
+        with pytest.raises(UserError, match=words):
+            run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}", steps=False)
+
+
+def test_keys_that_are_not_read_are_refused(runs, photos, directions, tmp_path):
+    for wrong in (["do=invert", "strength=5"], ["do=truncate", f"directions={directions}"], ["orthogonal_to=x"]):
+        with pytest.raises(UserError, match="does not read"):
+            run(runs, photos, tmp_path / "out", *wrong)
+
+
+def test_results_of_another_edit_are_not_mixed_with_new_ones(runs, photos, tmp_path):
+    run(runs, photos, tmp_path / "out", "tune=2")
+    assert (tmp_path / "out" / "a.png.weights.safetensors").exists()
+    (tmp_path / "out" / "a.png").unlink()
+    run(runs, photos, tmp_path / "out", "tune=2")
+    assert json.loads((tmp_path / "out" / "edits.json").read_text())["inversions"].keys() == {"a.png", "b.png"}
+    with pytest.raises(UserError, match="results of another edit: give another folder, or overwrite=true"):
+        run(runs, photos, tmp_path / "out", "do=truncate")
+    run(runs, photos, tmp_path / "out", "do=truncate", "overwrite=true")
+    assert not (tmp_path / "out" / "a.png.weights.safetensors").exists()
+
+
+def test_an_image_that_has_no_such_box_is_left_out(runs, photos, tmp_path, capsys):
+    run(runs, photos, tmp_path / "out", "box=20,10,36,26")
+    assert "left out b.png: box=20,10,36,26 does not lie in an image of 16×16 px" in capsys.readouterr().out
+    run(runs, photos, tmp_path / "again", f"do={tmp_path / 'out' / 'edit.yaml'}", steps=False)
+    assert contents(tmp_path / "out") == contents(tmp_path / "again")
+
+
+def test_directions_belong_to_a_space(runs, photos, tmp_path):
+    edit.run(
+        f"checkpoint={runs / 'styles'}", "do=directions", "space=z", f"output={tmp_path}", "device=cpu", "samples=1"
+    )
+    file = tmp_path / "directions.safetensors"
+    assert Directions.load(file).method == "pca"  # no layer reads z as it is
+    with pytest.raises(UserError, match=r"directions of space=z, not of w\+"):
+        run(runs, photos, tmp_path / "out", "do=move", f"directions={file}")

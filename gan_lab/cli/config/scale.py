@@ -83,9 +83,10 @@ def use_scale(config: DictConfig, overrides: Sequence[str]) -> Scaled | None:
     if name in (None, PAPER):  # a configuration of the user's own may have no scale
         return None
     scaled, typed = Scaled(name, str(asked), find_facts(config)), typed_keys(overrides)
-    _set(config, scaled, [*typed, *experiment_keys(overrides)], _stated(config, name))
-    _set(config, scaled, typed, _batch(config, scaled.facts))
-    _set(config, scaled, typed, _augmentation(config, scaled.facts))
+    kept = [*typed, *experiment_keys(overrides)]
+    _set(config, scaled, kept, _stated(config, name))
+    _set(config, scaled, kept, _batch(config, scaled.facts))
+    _set(config, scaled, kept, _augmentation(config, scaled.facts))
     if not any(key.split(".")[0] == "budget" for key in typed):
         _set(config, scaled, typed, _budget(config, scaled.facts))
     return scaled

@@ -1,0 +1,183 @@
+"""The request of the command edit: its keys, and the recipe that they spell out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from gan_lab.cli.artifacts import Output
+from gan_lab.cli.requests import ModelRequest, unusual
+from gan_lab.common.bounds import Bounds, Natural, NonNegative, PositiveInt, Share, Signed
+from gan_lab.common.errors import UserError
+
+if TYPE_CHECKING:
+    from gan_lab.cli.edit_recipes import EditRecipe
+
+Box = tuple[int, int, int, int]
+GENERAL = ("checkpoint", "do", "output", "ema", "device", "devices", "trust")
+RECIPES = (*GENERAL, "input", "overwrite", "max_pixels", "compression")
+"""Keys that every edit reads, and those that a recipe leaves open."""
+INVERSION = (
+    *RECIPES,
+    "label",
+    "space",
+    "seed",
+    "box",
+    "paste",
+    "steps",
+    "starts",
+    "perceptual",
+    "prior",
+    "noise",
+    "tune",
+)
+READS = {
+    "invert": INVERSION,
+    "move": (*INVERSION, "directions", "direction", "strength", "layers"),
+    "mix": (*INVERSION, "other", "amount", "layers"),
+    "truncate": (*INVERSION, "truncation"),
+    "drag": (*INVERSION, "points", "movable"),
+    "directions": (
+        *GENERAL,
+        "label",
+        "space",
+        "seed",
+        "compression",
+        "method",
+        "a",
+        "b",
+        "count",
+        "samples",
+        "strength",
+    ),
+}
+"""Keys that each edit reads."""
+Quoted = Annotated[str, Path]
+"""A text with commas."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRequest(ModelRequest):
+    output: Path
+    do: Literal["invert", "move", "mix", "truncate", "drag", "directions"] | Path
+    input: Path | None
+    label: str | int | None
+    space: Literal["z", "w", "w+"] | None
+    box: Quoted | None
+    paste: bool
+    steps: PositiveInt
+    starts: PositiveInt
+    perceptual: NonNegative
+    prior: NonNegative
+    noise: NonNegative | None
+    tune: Natural
+    directions: Path | None
+    direction: Natural | str
+    strength: Signed
+    layers: Quoted | None
+    other: Path | None
+    amount: Share
+    truncation: Share
+    points: Quoted | None
+    movable: Quoted | None
+    method: Literal["sefa", "pca", "logistic", "svm", "mean"] | None
+    a: Path | None
+    b: Path | None
+    name: str | None
+    orthogonal_to: Path | None
+    count: PositiveInt
+    samples: PositiveInt
+    overwrite: bool
+    max_pixels: PositiveInt
+    compression: Annotated[int, Bounds(0, 9)]
+
+    def destination(self) -> Output:
+        return Output.of_edited(self.output, self.compression)
+
+
+def check_keys(request: EditRequest) -> None:
+    """Checks that keys which the edit does not read are left out.
+
+    Raises:
+        UserError: if one is given.
+    """
+    from omegaconf import OmegaConf
+
+    from gan_lab.cli.config.paths import home
+
+    reads = READS.get(str(request.do), GENERAL) if isinstance(request.do, str) else RECIPES
+    if request.do == "directions" and (request.a is not None or request.b is not None):
+        reads = (*reads, "name", "orthogonal_to")
+    usual = OmegaConf.to_container(OmegaConf.load(home("conf") / "edit.yaml"))
+    assert isinstance(usual, dict)
+    odd = [f"{key}=" for key in unusual(request, {str(key): value for key, value in usual.items()}) if key not in reads]
+    if odd:
+        raise UserError(f"do={request.do} does not read {' and '.join(odd)}: leave it out, or choose another do=.")
+
+
+def recipe_of(request: EditRequest, label: int | None) -> EditRecipe:
+    """Returns the recipe that a request names, or spells out.
+
+    Raises:
+        UserError: for a recipe that cannot be read, and for values that are missing or have another form.
+    """
+    from gan_lab.cli.edit_recipes import EditRecipe, Header, digest
+
+    if isinstance(request.do, Path):
+        if not request.do.is_file():
+            raise UserError(f"There is no do={request.do}: choose {', '.join(READS)}, or give the path of a recipe.")
+        return EditRecipe.read(request.do)
+    inversion: dict[str, Any] = {
+        "steps": request.steps, "starts": request.starts, "perceptual": request.perceptual, "prior": request.prior,
+        "noise": request.noise,
+    }  # fmt: skip
+    steps: list[tuple[str, dict[str, Any]]] = [("invert", inversion)]
+    if request.tune:
+        steps.append(("tune", {"steps": request.tune, "perceptual": request.perceptual}))
+    layers = None if request.layers is None else _numbers("layers", request.layers, "-", 2)
+    if request.do == "move":
+        if request.directions is None or not request.directions.is_file():
+            raise UserError("Moving needs directions=, a file that do=directions wrote.")
+        own = {"directions": str(request.directions), "direction": request.direction, "strength": request.strength}
+        steps.append(("move", {**own, "layers": layers, "digest": digest(request.directions)}))
+    elif request.do == "mix":
+        if request.other is None or not request.other.is_file():
+            raise UserError("Mixing needs other=, the image to mix with.")
+        own = {"image": str(request.other), "amount": request.amount}
+        steps.append(("mix", {**own, "layers": layers, "digest": digest(request.other)}))
+    elif request.do == "truncate":
+        steps.append(("truncate", {"psi": request.truncation}))
+    elif request.do == "drag":
+        if request.points is None:
+            raise UserError("Dragging needs points=row,column:row,column: where a point is, and where it shall be.")
+        points = [_numbers("points", each.replace(":", ","), ",", 4) for each in request.points.split("+")]
+        movable = None if request.movable is None else list(_box("movable", request.movable))
+        steps.append(("drag", {"points": points, "movable": movable}))
+    box = None if request.box is None else _box("box", request.box)
+    header = Header(space=request.space, label=label, seed=request.seed, box=box, paste=request.paste)
+    return EditRecipe(header, steps)
+
+
+def _box(key: str, text: str) -> Box:
+    """Returns left, top, right, bottom that a user joined by commas."""
+    left, top, right, bottom = _numbers(key, text, ",", 4)
+    if not all(isinstance(each, int) for each in (left, top, right, bottom)):
+        raise UserError(f"{key}={text} is not valid: give 4 integers, joined by ','.")
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _numbers(key: str, text: str, between: str, count: int) -> list[float]:
+    """Returns numbers that a user joined.
+
+    Raises:
+        UserError: for another number of them, and for what is no number.
+    """
+    try:
+        found = [each for each in map(float, text.split(between)) if isfinite(each)]
+    except ValueError:
+        found = []
+    if len(found) != count:
+        raise UserError(f"{key}={text} is not valid: give {count} numbers, joined by {between!r}.")
+    return [int(each) if each.is_integer() else each for each in found]
