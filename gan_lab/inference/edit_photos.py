@@ -64,6 +64,11 @@ class PhotoEdits(FilesJob):
         return read_entry(entry, zips, partial(read_image, domain=self.domain, max_pixels=self.max_pixels))
 
     def edit(self, job: Job, photo: LoadedImage, number: int) -> Edited:
+        """Edits the part of a photograph that the model sees.
+
+        Raises:
+            ValueError: if the photograph has no such part.
+        """
         try:
             part = part_of(photo.pixels.shape[1], photo.pixels.shape[2], self.size, self.box)
         except UserError as error:
