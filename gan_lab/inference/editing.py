@@ -108,7 +108,7 @@ class Tune:
     """Moves the generator's weights around the code; see ``gan_lab.inference.tuning.tune``."""
 
     steps: PositiveInt = 350
-    rate: PositiveFloat = 3e-4
+    rate: PositiveFloat = 5e-3
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 1.0
     locality: NonNegative = 0.1
