@@ -27,8 +27,7 @@ from typing import Any
 import torch
 from benches import gpu_table
 from lightning.pytorch import Callback, Trainer
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from race_limit import Operations
 
 import gan_lab
 from gan_lab.common.device import describe_hardware, versions
@@ -48,21 +47,6 @@ SETTINGS: dict[str, list[str]] = {
 }
 PUBLISHED = 80.0
 """Images a second of NVIDIA's StyleGAN2-ADA (PyTorch) at 256 px on one A100, as published."""
-
-
-class Operations(TorchDispatchMode):
-    """Counts the arithmetic of convolutions and matrix products, forward and backward, as ``total``.
-
-    PyTorch's own counter follows modules by hooks, with which a gradient penalty raises.
-    """
-
-    total = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
-        result = function(*arguments, **(named or {}))
-        if function.overloadpacket in flop_registry:
-            self.total += flop_registry[function.overloadpacket](*arguments, **(named or {}), out_val=result)
-        return result
 
 
 class Periods(Callback):

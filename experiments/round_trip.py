@@ -26,7 +26,7 @@ from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.evaluation.features.perceptual import ColourDistance, GeneralDistance, ssim
 from gan_lab.evaluation.metrics.reconstruction import psnr
 from gan_lab.inference.edit_photos import pictures_in
-from gan_lab.inference.inversion import Inversion, invert
+from gan_lab.inference.inversion import Inversion, Likeness, invert
 from gan_lab.inference.spaces import SpaceName, space_of, spread_of
 from gan_lab.inference.tuning import tune, tuned
 
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="of the comparison of speeds (default 3)")
     parser.add_argument("--output", type=Path, help="also write the result as JSON")
     arguments = parser.parse_args()
-    model, distance = gan_lab.load(arguments.checkpoint), GeneralDistance()
+    model, likeness = gan_lab.load(arguments.checkpoint), Likeness(GeneralDistance())
     own = model.sample(arguments.samples, seed=1000)
     spec = ResizeSpec(tuple(own.shape[2:]), tuple(own.shape[2:]), own.shape[1], shortcut=False)
     held_out = pictures_in(arguments.held_out, "held_out", spec)
@@ -78,13 +78,13 @@ def main() -> None:
     names: tuple[SpaceName, ...] = ("w", "w+")
     for name in names:
         space = space_of(model, name)
-        of = partial(invert, space, steps=arguments.steps, distance=distance, spread=spread_of(space))
+        of = partial(invert, space, steps=arguments.steps, likeness=likeness, spread=spread_of(space))
         report["samples"][name] = measured(joined([of(images=each) for each in own.split(BATCH)]), own)
         pivots = [of(images=each) for each in held_out.split(1)]
         report["held_out"][name] = measured(joined(pivots), held_out)
         results = []
         for image, pivot in zip(held_out.split(1), pivots, strict=True):
-            with tuned(model, tune(space, image, pivot, arguments.tuning, distance=distance)), torch.no_grad():
+            with tuned(model, tune(space, image, pivot, arguments.tuning, likeness=likeness)), torch.no_grad():
                 results.append(space.images(pivot.codes, pivot.noise or None).clamp(-1, 1))
         report["held_out"][f"{name}, tuned"] = measured(torch.cat(results), held_out)
         print(json.dumps(report), flush=True)

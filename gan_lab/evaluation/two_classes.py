@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_uint8
+from gan_lab.evaluation.feature_classifier import FeatureClassifier, features_of
 from gan_lab.evaluation.features.extractors import Extractor
 
 FEWEST = 5
@@ -23,19 +24,9 @@ def score_of(extractor: Extractor, a: Tensor, b: Tensor) -> Callable[[Tensor], T
     Raises:
         UserError: for fewer than ``FEWEST`` examples of a set.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     if min(len(a), len(b)) < FEWEST:
         raise UserError(f"Two sets of examples need at least {FEWEST} images each: give more in a= and b=.")
-
-    @torch.no_grad()
-    def features(images: Tensor) -> Tensor:
-        parts = [extractor.extract(to_uint8(part))[0].cpu() for part in images.split(64)]
-        return torch.cat(parts)
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, C=0.1))
     labels = torch.arange(2).repeat_interleave(torch.tensor([len(a), len(b)]))
-    model.fit(torch.cat([features(a), features(b)]).numpy(), labels.numpy())
-    return lambda images: torch.from_numpy(model.decision_function(features(images).numpy()))
+    examples = features_of(extractor, to_uint8(torch.cat([a, b])))
+    classifier = FeatureClassifier.of(extractor, examples, labels)
+    return lambda images: classifier.scores(features_of(extractor, to_uint8(images)))

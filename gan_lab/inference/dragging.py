@@ -1,6 +1,6 @@
 """Dragging: moves points of a generated image to where they are wanted (Pan et al. 2023, "Drag Your GAN")."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,6 @@ def drag(
     layers: PositiveInt | None = None,
     kept: NonNegative = 20.0,
     noise: list[Tensor] | None = None,
-    seen: Callable[[int, Tensor], None] | None = None,
 ) -> Dragged:
     """Changes a code so that handles, points of its image, move to their targets.
 
@@ -70,7 +69,6 @@ def drag(
         layers: number of layers, from the first, with styles that change, of a style for each layer; None for all.
         kept: weight of the change of features where nothing may move.
         noise: of the layers, (1, 1, h, w) each; None for the constant noise.
-        seen: called after each step with its number and the handles.
 
     Raises:
         UserError: for points outside of the image, for layers of a code without them, and for a generator without
@@ -90,7 +88,7 @@ def drag(
         scale = torch.tensor(first.shape[2:]) / torch.tensor(image.shape[2:])
         wanted = sampled(first, handles[:, None], scale)
         still = None if movable is None else 1 - F.interpolate(movable.to(first), first.shape[2:], mode="area")
-        for step in range(steps):
+        for _ in range(steps):
             ways = targets - handles
             distances = ways.norm(dim=1, keepdim=True)
             if bool((distances <= NEAR).all()):
@@ -108,8 +106,6 @@ def drag(
                 _, maps = features(space, start + change, reduction, noise)
                 handles = _tracked(maps, wanted, handles, search, scale, image.shape[2:])
             paths.append(handles)
-            if seen is not None:
-                seen(step + 1, handles)
     with torch.no_grad():
         final = start + change.detach()
         found = space.images(final, noise).clamp(-1, 1)

@@ -12,7 +12,7 @@ from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Share
 from gan_lab.common.errors import UserError
 from gan_lab.inference.directions import layer_mask, moved
 from gan_lab.inference.dragging import drag
-from gan_lab.inference.inversion import Distance, Inversion, invert
+from gan_lab.inference.inversion import Distance, Inversion, Likeness, invert
 from gan_lab.inference.spaces import Space, Spread, spread_of
 from gan_lab.inference.tuning import Delta, tune, tuned
 
@@ -97,8 +97,9 @@ class Invert:
 
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
         found = invert(
-            tools.space, edit.given, self.steps, self.rate, self.starts, tools.distance, self.pixel, self.perceptual,
-            self.prior, self.noise, tools.seed, spread=tools.spread,
+            tools.space, edit.given, self.steps, self.rate, self.starts,
+            Likeness(tools.distance, self.pixel, self.perceptual), self.prior, self.noise, tools.seed,
+            spread=tools.spread,
         )  # fmt: skip
         return replace(edit, codes=found.codes, noise=found.noise, inverted=found)
 
@@ -114,11 +115,12 @@ class Tune:
     locality: NonNegative = 0.1
 
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        assert edit.code is not None and edit.inverted is not None
-        pivot = replace(edit.inverted, codes=edit.code)
+        codes = edit.code
+        assert edit.inverted is not None
+        pivot = replace(edit.inverted, codes=codes)
         delta = tune(
-            tools.space, edit.given, pivot, self.steps, self.rate, tools.distance, self.pixel, self.perceptual,
-            self.locality, tools.seed,
+            tools.space, edit.given, pivot, self.steps, self.rate,
+            Likeness(tools.distance, self.pixel, self.perceptual), self.locality, tools.seed,
         )  # fmt: skip
         return replace(edit, delta=delta)
 

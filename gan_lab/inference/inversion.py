@@ -21,6 +21,30 @@ from gan_lab.inference.spaces import Space, Spread, spread_of
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Maps two batches of images (N, C, H, W) to their distances (N,)."""
 
+
+@dataclass(frozen=True)
+class Likeness:
+    """The distance that inversion and tuning minimise.
+
+    Args:
+        distance: perceptual distance of images; None for pixels alone.
+        pixel, perceptual: weights of the mean squared error and of that distance.
+    """
+
+    distance: Distance | None = None
+    pixel: NonNegative = 1.0
+    perceptual: NonNegative = 1.0
+
+    def __call__(self, found: Tensor, wanted: Tensor) -> Tensor:
+        """Returns the distances (N,) of images (N, C, H, W) from others (N, C, H, W)."""
+        loss = self.pixel * (found - wanted).square().mean((1, 2, 3))
+        if self.distance is None or not self.perceptual:
+            return loss
+        return loss + self.perceptual * self.distance(found, wanted)
+
+
+PIXELS = Likeness()
+
 RAMP_UP, RAMP_DOWN = 0.05, 0.25
 """Shares of the steps in which the learning rate rises from 0, and in which it falls to 0 (appendix D)."""
 WANDERING, WANDERS_UNTIL = 0.05, 0.75
@@ -56,15 +80,12 @@ def invert(
     steps: PositiveInt = 500,
     rate: PositiveFloat = 0.1,
     starts: PositiveInt = 1,
-    distance: Distance | None = None,
-    pixel: NonNegative = 1.0,
-    perceptual: NonNegative = 1.0,
+    likeness: Likeness = PIXELS,
     prior: NonNegative = 0.0,
     noise_weight: NonNegative | None = None,
     seed: int = 0,
     start: int = 0,
     spread: Spread | None = None,
-    seen: Callable[[int], None] | None = None,
 ) -> Inversion:
     """Returns the codes that minimise the distance of the model's images from these.
 
@@ -77,14 +98,12 @@ def invert(
         steps: of Adam.
         rate: its largest learning rate, in deviations of the space.
         starts: for each image: the mean of the space, then samples. The one with the smallest loss is kept.
-        distance: perceptual distance of images, in addition to pixels.
-        pixel, perceptual: weights of the mean squared error and of that distance.
+        likeness: of the model's images to these.
         prior: weight of the mean squared distance of codes from the mean, in deviations of the space.
         noise_weight: the noise of the layers is optimised too, and this is the weight of the correlation of its
             neighbours (appendix D, which has 10⁵ for images in 8 bits); None keeps the constant noise.
         seed, start: see above.
         spread: of the space; None measures it.
-        seen: called with the number of steps done after each.
 
     Raises:
         UserError: for images of another size than the model's, and for noise of a model without.
@@ -99,9 +118,7 @@ def invert(
 
     def losses(at: Tensor) -> Tensor:
         found = space.images(at, noise or None)
-        loss = pixel * (found - wanted).square().mean((1, 2, 3))
-        if distance is not None and perceptual:
-            loss = loss + perceptual * distance(found, wanted)
+        loss = likeness(found, wanted)
         if prior:
             loss = loss + prior * _from_prior(space, at, spread).square()
         return loss + (noise_weight or 0) * sum(map(correlation, noise)) if noise else loss
@@ -116,8 +133,6 @@ def invert(
             optimizer.step()
             for each in noise:
                 each.data = normalised(each.data)
-            if seen is not None:
-                seen(step + 1)
     with torch.no_grad():
         loss = losses(codes).view(-1, starts)
         best = loss.argmin(1) + torch.arange(len(images), device=loss.device) * starts
@@ -188,11 +203,11 @@ def _check(space: Space, images: Tensor, noise_weight: float | None) -> None:
 
 def _first_codes(space: Space, spread: Spread, n: int, starts: int, seed: int, start: int) -> Tensor:
     """Returns codes (n · starts, …): the mean, and samples that differ from image to image."""
-    rows = [space.repeated(spread.mean, 1)] * (starts > 0)
     every = []
     for i in range(n):
-        others = space.of_samples(starts - 1, seed_of(seed, "start", start + i) % 2**31) if starts > 1 else None
-        every += [*rows, *([] if others is None else [others])]
+        every.append(space.repeated(spread.mean, 1))
+        if starts > 1:
+            every.append(space.of_samples(starts - 1, seed_of(seed, "start", start + i) % 2**31))
     return torch.cat(every).detach().clone()
 
 

@@ -3,7 +3,7 @@
 Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Images".
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.gradients import gradients, learning
 from gan_lab.common.seeds import seed_of
-from gan_lab.inference.inversion import Distance, Inversion
+from gan_lab.inference.inversion import PIXELS, Inversion, Likeness
 from gan_lab.inference.spaces import Space
 
 Delta = Mapping[str, Tensor]
@@ -36,12 +36,9 @@ def tune(
     pivots: Inversion,
     steps: PositiveInt = 350,
     rate: PositiveFloat = 5e-3,
-    distance: Distance | None = None,
-    pixel: NonNegative = 1.0,
-    perceptual: NonNegative = 1.0,
+    likeness: Likeness = PIXELS,
     locality: NonNegative = 0.1,
     seed: int = 0,
-    seen: Callable[[int], None] | None = None,
 ) -> Delta:
     """Returns the change of weights with which the model draws the images from their pivots.
 
@@ -54,11 +51,9 @@ def tune(
         steps: of Adam.
         rate: its learning rate, in shares of each parameter's root mean square: the paper's 3 · 10⁻⁴ is for parameters
             of about 1 in a wide network.
-        distance: perceptual distance of images, in addition to pixels.
-        pixel, perceptual: weights of the mean squared error and of that distance.
+        likeness: of the tuned model's images to these.
         locality: weight of the change of images near the pivots (section 3.2); 0 leaves it out.
         seed: of the samples that locality is measured at.
-        seen: called with the number of steps done after each.
     """
     changing = drawing_parameters(space, pivots.codes[:1])
     before = {name: parameter.detach().clone() for name, parameter in changing.items()}
@@ -66,27 +61,19 @@ def tune(
     optimizer = torch.optim.Adam([{"params": [each], "lr": rates[name]} for name, each in changing.items()])
     noise = pivots.noise or None
 
-    def loss(found: Tensor, wanted: Tensor) -> Tensor:
-        value = pixel * (found - wanted).square().mean((1, 2, 3))
-        if distance is not None and perceptual:
-            value = value + perceptual * distance(found, wanted)
-        return value.mean()
-
     try:
         with gradients(), learning(space.network, True):
             for step in range(steps):
                 optimizer.zero_grad()
-                total = loss(space.images(pivots.codes, noise), images)
+                total = likeness(space.images(pivots.codes, noise), images).mean()
                 if locality:
                     with torch.no_grad():
                         near = _near(space, pivots.codes, seed_of(seed, "near", step) % 2**31)
                     with _replaced(changing, before):  # with gradients, as what it is compared with: not clamped
                         wanted = space.images(near).detach()
-                    total = total + locality * loss(space.images(near), wanted)
+                    total = total + locality * likeness(space.images(near), wanted).mean()
                 total.backward()
                 optimizer.step()
-                if seen is not None:
-                    seen(step + 1)
         return {name: parameter.detach() - before[name] for name, parameter in changing.items()}
     finally:
         for name, parameter in changing.items():
