@@ -16,7 +16,10 @@ from gan_lab.common.capabilities import Decodes
 from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
+
     from gan_lab.cli.edit_recipes import EditRecipe
+    from gan_lab.evaluation.features.perceptual import PairMetric
     from gan_lab.inference.directions import Directions
     from gan_lab.inference.spaces import Space
 
@@ -51,15 +54,7 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     """Edits files, and yields messages, figures and the recipe."""
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.common.domains import Domain
-    from gan_lab.evaluation.features.perceptual import (
-        MIN_SIDE,
-        GeneralDistance,
-        PairMetric,
-        perceptual_distance,
-        perceptual_name,
-        ssim,
-    )
-    from gan_lab.evaluation.metrics.reconstruction import psnr
+    from gan_lab.evaluation.features.perceptual import GeneralDistance
     from gan_lab.inference.edit_photos import PhotoEdits
     from gan_lab.inference.editing import Editor
     from gan_lab.inference.file_jobs import folder_of, plan
@@ -74,28 +69,37 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     space = space_of(session.model, header.space, header.label)
     own = fingerprint(space)
     editor = Editor(space, recipe.built(own, space.name, spec), GeneralDistance().to(session.device), header.seed)
-    witness = perceptual_distance(["vgg16"], min(size)).to(session.device)  # of what was not optimised
     recipe = replace(recipe, header=replace(header, fingerprint=own))
-    measures: dict[str, PairMetric] = {"psnr": psnr, perceptual_name(witness): witness}
-    measures |= {"ssim": ssim} if min(size) >= MIN_SIDE["ssim"] else {}
     files, others = plan(request.input, request.output, domain)
     job = PhotoEdits(
         request.overwrite, request.compression, editor, domain, size, header.box, header.paste, request.max_pixels, own,
-        measures,
+        measures(size, session.device),
     )  # fmt: skip
     folder = folder_of(request.output)
     make_folder(folder)
     earlier = figures_before(folder, recipe, request.overwrite or not any(each.output.exists() for each in files))
+    first = rank_and_world_size()[0] == 0
+    if first:
+        recipe.write(folder / "edit.yaml")  # first, so that an interrupted folder goes on with nothing else
     job.run(files)
-    if rank_and_world_size()[0]:
+    if not first:
         return
     job.report.raise_if_none(len(files), request.input, "edited")
     yield Message("\n".join(job.report.lines(request.output, others, "edited", "edits")))
-    recipe.write(folder / "edit.yaml")
     yield Written(folder / "edit.yaml")
     rows = {name: job.figures.get(name, earlier.get(name)) for name in (each.name for each in files)}
     if any(rows.values()):
         yield Record("edits", {"inversions": {name: row for name, row in rows.items() if row}})
+
+
+def measures(size: tuple[int, int], device: torch.device) -> dict[str, PairMetric]:
+    """Returns distances of images of a size, none of which edits minimise."""
+    from gan_lab.evaluation.features.perceptual import MIN_SIDE, perceptual_distance, perceptual_name, ssim
+    from gan_lab.evaluation.metrics.reconstruction import psnr
+
+    witness = perceptual_distance(["vgg16"], min(size)).to(device)
+    found: dict[str, PairMetric] = {"psnr": psnr, perceptual_name(witness): witness}
+    return found | ({"ssim": ssim} if min(size) >= MIN_SIDE["ssim"] else {})
 
 
 def figures_before(folder: Path, recipe: EditRecipe, anew: bool) -> dict[str, Any]:
@@ -139,7 +143,8 @@ def plain_directions(request: EditRequest, space: Space) -> Directions:
     Raises:
         UserError: for a method that needs them, and if no layer reads codes as they are.
     """
-    from gan_lab.inference.directions import Directions, factorised, principal_components
+    from gan_lab.inference.direction_search import factorised, principal_components
+    from gan_lab.inference.directions import Directions
     from gan_lab.inference.first_maps import first_maps
     from gan_lab.inference.tuning import fingerprint
 
@@ -169,7 +174,8 @@ def direction_between(session: Session, request: EditRequest, space: Space) -> D
 
     from gan_lab.evaluation.features.general import General
     from gan_lab.evaluation.two_classes import score_of
-    from gan_lab.inference.directions import Directions, boundary, conditional, judged
+    from gan_lab.inference.direction_search import boundary, conditional, judged
+    from gan_lab.inference.directions import Directions
     from gan_lab.inference.edit_photos import pictures_in
     from gan_lab.inference.tuning import fingerprint
 

@@ -54,6 +54,7 @@ READS = {
     ),
 }
 """Keys that each edit reads."""
+StepValues = tuple[str, dict[str, Any]]
 Quoted = Annotated[str, Path]
 """A text with commas."""
 
@@ -123,41 +124,55 @@ def recipe_of(request: EditRequest, label: int | None) -> EditRecipe:
     Raises:
         UserError: for a recipe that cannot be read, and for values that are missing or have another form.
     """
-    from gan_lab.cli.edit_recipes import EditRecipe, Header, digest
+    from gan_lab.cli.edit_recipes import EditRecipe, Header
 
     if isinstance(request.do, Path):
         if not request.do.is_file():
             raise UserError(f"There is no do={request.do}: choose {', '.join(READS)}, or give the path of a recipe.")
         return EditRecipe.read(request.do)
+    box = None if request.box is None else _box("box", request.box)
+    header = Header(space=request.space, label=label, seed=request.seed, box=box, paste=request.paste)
+    return EditRecipe(header, [*_inversion(request), *_change(request)])
+
+
+def _inversion(request: EditRequest) -> list[StepValues]:
+    """Returns the steps that every edit begins with."""
     inversion: dict[str, Any] = {
         "steps": request.steps, "starts": request.starts, "perceptual": request.perceptual, "prior": request.prior,
         "noise": request.noise,
     }  # fmt: skip
-    steps: list[tuple[str, dict[str, Any]]] = [("invert", inversion)]
-    if request.tune:
-        steps.append(("tune", {"steps": request.tune, "perceptual": request.perceptual}))
+    tuning = {"steps": request.tune, "perceptual": request.perceptual}
+    return [("invert", inversion), *([("tune", tuning)] if request.tune else [])]
+
+
+def _change(request: EditRequest) -> list[StepValues]:
+    """Returns the step that changes the code, if there is one.
+
+    Raises:
+        UserError: for values that are missing or have another form.
+    """
+    from gan_lab.cli.edit_recipes import digest
+
     layers = None if request.layers is None else _numbers("layers", request.layers, "-", 2)
     if request.do == "move":
         if request.directions is None or not request.directions.is_file():
             raise UserError("Moving needs directions=, a file that do=directions wrote.")
         own = {"directions": str(request.directions), "direction": request.direction, "strength": request.strength}
-        steps.append(("move", {**own, "layers": layers, "digest": digest(request.directions)}))
-    elif request.do == "mix":
+        return [("move", {**own, "layers": layers, "digest": digest(request.directions)})]
+    if request.do == "mix":
         if request.other is None or not request.other.is_file():
             raise UserError("Mixing needs other=, the image to mix with.")
         own = {"image": str(request.other), "amount": request.amount}
-        steps.append(("mix", {**own, "layers": layers, "digest": digest(request.other)}))
-    elif request.do == "truncate":
-        steps.append(("truncate", {"psi": request.truncation}))
-    elif request.do == "drag":
+        return [("mix", {**own, "layers": layers, "digest": digest(request.other)})]
+    if request.do == "truncate":
+        return [("truncate", {"psi": request.truncation})]
+    if request.do == "drag":
         if request.points is None:
             raise UserError("Dragging needs points=row,column:row,column: where a point is, and where it shall be.")
         points = [_numbers("points", each.replace(":", ","), ",", 4) for each in request.points.split("+")]
         movable = None if request.movable is None else list(_box("movable", request.movable))
-        steps.append(("drag", {"points": points, "movable": movable}))
-    box = None if request.box is None else _box("box", request.box)
-    header = Header(space=request.space, label=label, seed=request.seed, box=box, paste=request.paste)
-    return EditRecipe(header, steps)
+        return [("drag", {"points": points, "movable": movable})]
+    return []
 
 
 def _box(key: str, text: str) -> Box:

@@ -5,16 +5,8 @@ import torch
 from small_models import small_stylegan2
 
 from gan_lab.common.errors import UserError
-from gan_lab.inference.directions import (
-    Directions,
-    boundary,
-    conditional,
-    factorised,
-    judged,
-    leaks,
-    moved,
-    principal_components,
-)
+from gan_lab.inference.direction_search import boundary, conditional, factorised, judged, principal_components
+from gan_lab.inference.directions import Directions, leaks, moved
 from gan_lab.inference.first_maps import first_maps
 from gan_lab.inference.spaces import LatentSpace, space_of
 
