@@ -48,7 +48,7 @@ def _images(facts: Facts) -> str:
 def _networks(applied: Mapping[str, Any]) -> str:
     keys = {key: value for key, value in applied.items() if not key.startswith(ELSEWHERE) and key != AUGMENT}
     values = " ".join(f"{key}={_shown(value)}" for key, value in keys.items()) or "as in the paper"
-    why = "; DiffAugment (model.augment.diff), because a discriminator memorises so few images"
+    why = f"; DiffAugment, because a discriminator memorises so few images (+{AUGMENT}=null leaves it out)"
     return values + (why if AUGMENT in applied else "")
 
 
