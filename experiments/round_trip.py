@@ -22,10 +22,10 @@ from torch import Tensor
 
 import gan_lab
 from gan_lab.common.device import describe_hardware, versions
+from gan_lab.data.reading.examples import pictures_in
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.evaluation.features.perceptual import ColourDistance, GeneralDistance, ssim
 from gan_lab.evaluation.metrics.reconstruction import psnr
-from gan_lab.inference.edit_photos import pictures_in
 from gan_lab.inference.inversion import Inversion, Likeness, invert
 from gan_lab.inference.spaces import SpaceName, space_of, spread_of
 from gan_lab.inference.tuning import tune, tuned

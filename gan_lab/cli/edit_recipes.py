@@ -15,9 +15,9 @@ from gan_lab.common.atomic import atomic_write
 from gan_lab.common.bounds import Natural, PositiveFloat, PositiveInt, Seed, Share
 from gan_lab.common.errors import UserError
 from gan_lab.common.version import __version__
+from gan_lab.data.reading.examples import pictures_in
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.inference.directions import Directions
-from gan_lab.inference.edit_photos import pictures_in
 from gan_lab.inference.editing import Drag, Invert, Mix, Move, Step, Truncate, Tune
 from gan_lab.inference.spaces import SpaceName
 

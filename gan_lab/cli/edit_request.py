@@ -46,6 +46,7 @@ READS = {
         "seed",
         "compression",
         "method",
+        "examples",
         "a",
         "b",
         "count",
@@ -83,7 +84,8 @@ class EditRequest(ModelRequest):
     truncation: Share
     points: Quoted | None
     movable: Quoted | None
-    method: Literal["sefa", "pca", "logistic", "svm", "mean"] | None
+    method: Literal["sefa", "pca", "regression", "logistic", "svm", "mean"] | None
+    examples: Path | None
     a: Path | None
     b: Path | None
     name: str | None
@@ -111,6 +113,8 @@ def check_keys(request: EditRequest) -> None:
     reads = READS.get(str(request.do), GENERAL) if isinstance(request.do, str) else RECIPES
     if request.do == "directions" and (request.a is not None or request.b is not None):
         reads = (*reads, "name", "orthogonal_to")
+    if request.do == "directions" and request.examples is not None:
+        reads = (*reads, "orthogonal_to")
     usual = OmegaConf.to_container(OmegaConf.load(home("conf") / "edit.yaml"))
     assert isinstance(usual, dict)
     odd = [f"{key}=" for key in unusual(request, {str(key): value for key, value in usual.items()}) if key not in reads]

@@ -1,20 +1,25 @@
 """Directions in a space of codes that change one thing in images: found in weights, in codes, or from labels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gan_lab.common.bounds import PositiveInt, Share
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
-from gan_lab.inference.directions import Measure
+from gan_lab.inference.attributes import Attributes, extremes, of_samples
 from gan_lab.inference.spaces import AT_ONCE, Space
 
 Boundary = Literal["logistic", "svm", "mean"]
 """How two classes of codes are parted: by logistic regression, a linear support vector machine, or their means."""
+Method = Literal["regression", "logistic", "svm", "mean"]
+"""How directions are learnt: by least squares of the attribute on all codes, or as the normal of a ``Boundary``."""
 
 
+LEAST_SQUARES = 1e-4
+"""Weight of the squared weights, for codes that do not span their space."""
 NOTHING = 1e-6
 """Share of the largest eigenvalue below which a direction changes nothing."""
 
@@ -87,35 +92,78 @@ def boundary(points: Tensor, labels: Tensor, method: Boundary = "logistic", seed
     return (vector / vector.norm()).float(), float((said == (labels[apart] > 0)).double().mean())
 
 
-@torch.no_grad()
-def judged(
+@dataclass(frozen=True)
+class Learnt:
+    """Directions that change attributes.
+
+    Args:
+        vectors: unit vectors (Z,) by name. Of several attributes, "NAME only" is the part of NAME's direction that is
+            orthogonal to those of the others.
+        accuracies: of each attribute's boundary, or the share of its variance that least squares explain, both on codes
+            kept apart.
+    """
+
+    vectors: dict[str, Tensor]
+    accuracies: dict[str, float]
+
+
+def learnt(
     space: Space,
-    score: Measure,
+    attributes: Attributes,
+    method: Method = "regression",
+    kept: Sequence[Tensor] = (),
     samples: PositiveInt = 2000,
-    share: Share = 0.2,
     seed: int = 0,
-    batch_size: PositiveInt = 50,
-) -> tuple[Tensor, Tensor]:
-    """Returns the codes of the samples with the lowest and the highest scores, and their labels 0 and 1.
+) -> Learnt:
+    """Returns the directions that change attributes of images (Shen et al. 2020, InterFaceGAN).
 
     Args:
         space: of the codes.
-        score: of images.
-        samples: number of samples that are judged.
-        share: of the samples on either side that is kept (Shen et al. 2020, section 3.1).
+        attributes: of images.
+        method: see ``Method``. A boundary parts the codes of samples with low values from those with high ones.
+        kept: directions (Z,) that all of these must be orthogonal to.
+        samples: number of samples that the attributes are measured of.
         seed: of the samples.
-        batch_size: images generated at once.
 
-    Returns:
-        points (N, Z), and labels, int64 (N,).
+    Raises:
+        UserError: if nothing is left of a direction.
     """
-    starts = range(0, samples, batch_size)
-    codes = [space.of_samples(min(batch_size, samples - begin), seed, begin) for begin in starts]
-    scores = torch.cat([score(space.images(each).clamp(-1, 1)).cpu() for each in codes])
-    order, count = scores.argsort(stable=True), max(1, round(share * samples))
-    chosen = torch.cat([order[:count], order[-count:]])
-    points = torch.cat([space.flat(each)[:, 0].cpu() for each in codes])
-    return points[chosen], torch.arange(2).repeat_interleave(count)
+    points, values = of_samples(space, attributes, samples, seed)
+    found = {
+        name: slope(points, own, seed) if method == "regression" else boundary(*extremes(points, own), method, seed)
+        for name, own in values.items()
+    }
+    vectors = {name: conditional(vector, kept) for name, (vector, _) in found.items()}
+    for name, (vector, _) in [*found.items()] if len(found) > 1 else []:
+        others = [other for each, (other, _) in found.items() if each != name]
+        vectors[f"{name} only"] = conditional(vector, [*others, *kept])
+    return Learnt(vectors, {name: accuracy for name, (_, accuracy) in found.items()})
+
+
+def slope(points: Tensor, values: Tensor, seed: int = 0) -> tuple[Tensor, float]:
+    """Returns the unit slope of values on codes by least squares, and the share of the variance that it explains.
+
+    Args:
+        points: (N, Z).
+        values: (N,).
+        seed: of the choice of the fifth that is kept apart, of which the share is.
+
+    Raises:
+        UserError: for values that are all alike.
+    """
+    points, values = points.double().cpu(), values.double().cpu()
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
+    apart, used = order[: len(order) // 5], order[len(order) // 5 :]
+    columns = torch.cat([points, torch.ones(len(points), 1)], 1)
+    scale = columns[used].square().mean(0).sqrt().clamp(min=1e-12)
+    ridge = LEAST_SQUARES * len(used) * torch.eye(columns.shape[1], dtype=torch.float64)
+    design = columns[used] / scale
+    weights = torch.linalg.solve(design.T @ design + ridge, design.T @ values[used]) / scale
+    if not values.std() or not weights[:-1].norm():
+        raise UserError("This attribute is the same in all samples: give another, or a model that draws it.")
+    missed = (columns[apart] @ weights - values[apart]).square().mean()
+    explained = 1 - missed / (values[apart] - values[used].mean()).square().mean().clamp(min=1e-12)
+    return (weights[:-1] / weights[:-1].norm()).float(), float(explained)
 
 
 def conditional(vector: Tensor, others: Sequence[Tensor]) -> Tensor:

@@ -1,6 +1,6 @@
 """Directions in a space of codes: their files, moves along them, and what they change."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,7 @@ from torch import Tensor
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import grid
 from gan_lab.inference.spaces import Space, SpaceName, Spread
-
-Measure = Callable[[Tensor], Tensor]
-"""Maps images (N, C, H, W) to an attribute of each, (N,)."""
 
 
 @dataclass(frozen=True)
@@ -124,45 +120,6 @@ def layer_mask(space: Space, codes: Tensor, layers: tuple[int, int]) -> Tensor:
 
 
 @torch.no_grad()
-def leaks(
-    space: Space,
-    directions: Mapping[str, Tensor],
-    measures: Mapping[str, Measure],
-    strength: float,
-    samples: PositiveInt = 200,
-    seed: int = 0,
-    batch_size: PositiveInt = 50,
-) -> dict[str, dict[str, float]]:
-    """Measures what each direction changes besides what it is named for.
-
-    Args:
-        space: the space.
-        directions: by name.
-        measures: of attributes, by name.
-        strength: codes move by minus and plus this distance.
-        samples: number of samples that are moved.
-        seed: of the samples.
-        batch_size: images generated at once.
-
-    Returns:
-        for each direction the mean change of each attribute from one end to the other, in deviations of the attribute
-        over the samples as they are.
-    """
-    codes = space.of_samples(samples, seed)
-
-    def measured(at: Tensor) -> dict[str, Tensor]:
-        images = [space.images(part).clamp(-1, 1) for part in at.split(batch_size)]
-        return {name: torch.cat([measure(each) for each in images]).double() for name, measure in measures.items()}
-
-    spread = {name: values.std().clamp(min=1e-12) for name, values in measured(codes).items()}
-    found = {}
-    for name, vector in directions.items():
-        low, high = (measured(moved(space, codes, vector, sign * strength)) for sign in (-1, 1))
-        found[name] = {each: float((high[each] - low[each]).mean() / spread[each]) for each in measures}
-    return found
-
-
-@torch.no_grad()
 def strips(
     space: Space,
     directions: Directions,
@@ -170,26 +127,24 @@ def strips(
     strength: float,
     samples: PositiveInt = 4,
     seed: int = 0,
-    steps: PositiveInt = 7,
+    steps: PositiveInt = 9,
 ) -> Tensor:
-    """Draws what directions change: a block of rows for each, and in it a row for each sample.
+    """Generates what directions change, (K, n, T, C, H, W) in [-1, 1], on the CPU.
 
     Args:
         space: the space.
-        directions: in it.
+        directions: K in it.
         spread: of the space.
-        strength: of the last image of a row, in deviations of the space; the first has its negative.
-        samples: rows of each block.
+        strength: of the last of T images, in deviations of the space; the first has its negative.
+        samples: n, of a seed.
         seed: of the samples.
-        steps: images of a row.
-
-    Returns:
-        a sheet, uint8 (1 or 3, H, W).
+        steps: T.
     """
     codes = space.of_samples(samples, seed)
-    rows = []
-    for vector in directions.vectors.to(codes):
-        lengths = torch.linspace(-strength, strength, steps) * spread.deviation
-        columns = [space.images(moved(space, codes, vector, float(length))).clamp(-1, 1).cpu() for length in lengths]
-        rows.append(torch.stack(columns, 1).flatten(0, 1))
-    return grid(torch.cat(rows), steps)
+    lengths = [float(each) * spread.deviation for each in torch.linspace(-strength, strength, steps)]
+
+    def strip(vector: Tensor) -> Tensor:
+        images = [space.images(moved(space, codes, vector, length)).clamp(-1, 1).cpu() for length in lengths]
+        return torch.stack(images, 1)
+
+    return torch.stack([strip(vector) for vector in directions.vectors.to(codes)])

@@ -15,11 +15,8 @@ from gan_lab.common.distributed import all_gather
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
-from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.images import LoadedImage, read_image
-from gan_lab.data.reading.listing import IMAGE_SUFFIXES, Entry, list_images
-from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
 from gan_lab.inference.editing import Edit, Editor, drawn
 from gan_lab.inference.file_jobs import Job
@@ -110,23 +107,3 @@ class PhotoEdits(FilesJob):
         super().run(jobs)
         every = {name: row for part in all_gather(self.figures) for name, row in part.items()}
         self.figures = {job.name: every[job.name] for job in jobs if job.name in every}
-
-
-def pictures_in(folder: Path, key: str, spec: ResizeSpec) -> Tensor:
-    """Returns the images (N, C, H, W) in [-1, 1] of a folder or zip, in a model's size; damaged ones are left out.
-
-    Args:
-        folder: the folder or zip, or one image.
-        key: the user's name for it, in errors.
-        spec: size and channels.
-
-    Raises:
-        UserError: if there are none that can be read.
-    """
-    single = folder.is_file() and folder.suffix.lower() in IMAGE_SUFFIXES
-    entries = [Entry((folder.name,), str(folder))] if single else list_images(folder, key)
-    found = list(ImageFiles(entries).render(spec))
-    pixels = [torch.tensor(each.pixels) for each in found if isinstance(each, DecodedImage)]
-    if not pixels:
-        raise UserError(f"No image of {key}={folder} can be read: give a folder or zip of images.")
-    return to_float(torch.stack(pixels))

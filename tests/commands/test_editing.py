@@ -69,9 +69,9 @@ def test_a_direction_leads_from_one_folder_to_another(runs, directions, tmp_path
     folders = [f"a={tmp_path / 'dark'}", f"b={tmp_path / 'light'}"]
     find = [f"checkpoint={runs / 'styles'}", "do=directions", "device=cpu", "samples=1"]
     edit.run(*find, *folders, f"output={tmp_path / 'one'}")
-    assert "The boundary is right for" in capsys.readouterr().out
+    assert "explain these shares of each attribute's variance: light" in capsys.readouterr().out
     found = Directions.load(tmp_path / "one" / "directions.safetensors")
-    assert found.names == ["light"] and found.method == "logistic"
+    assert found.names == ["light"] and found.method == "regression"
     edit.run(
         *find, *folders, "name=brighter", "method=mean", f"orthogonal_to={directions}", f"output={tmp_path / 'two'}"
     )
@@ -80,12 +80,33 @@ def test_a_direction_leads_from_one_folder_to_another(runs, directions, tmp_path
     assert (Directions.load(directions).vectors @ other.vectors[0]).abs().max() < 1e-4
     for words, wrong in (
         ("give both a= and b=", folders[:1]),
-        ("give their folders, a= and b=", ["method=svm"]),
+        ("needs examples: give examples=", ["method=svm"]),
         ("needs no examples", [*folders, "method=pca"]),
     ):
         with pytest.raises(UserError, match=words):
             edit.run(*find, *wrong, f"output={tmp_path / 'three'}")
     assert not (tmp_path / "three").exists()
+
+
+def test_directions_of_several_attributes_come_with_their_leaks(runs, tmp_path):
+    random = np.random.default_rng(0)
+    rows = ["file,bright,red"]
+    for number in range(24):
+        bright, red = number % 2, number // 2 % 2
+        pixels = random.integers(0, 60, (16, 16, 3)) + 100 * bright + np.array([90, 0, 0]) * red
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{bright},{red}")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    find = [f"checkpoint={runs / 'vae'}", "do=directions", "device=cpu", "samples=2"]
+    edit.run(*find, f"examples={tmp_path / 'table.csv'}", f"output={tmp_path / 'out'}")
+    found = Directions.load(tmp_path / "out" / "directions.safetensors")
+    assert found.names == ["bright", "red", "bright only", "red only"] and found.space == "z"
+    table = json.loads((tmp_path / "out" / "leaks.json").read_text())
+    assert [*table] == found.names and all(row.keys() == {"bright", "red"} for row in table.values())
+    page = (tmp_path / "out" / "directions.html").read_text()
+    assert page.count('type="range"') == 4 and page.count("data:image/webp") == 4 and "<h2>Leaks</h2>" in page
+    with pytest.raises(UserError, match="leave out a= and b="):
+        edit.run(*find, f"examples={tmp_path / 'table.csv'}", f"a={tmp_path}", f"output={tmp_path / 'no'}")
 
 
 def test_a_folder_is_edited_and_its_recipe_repeats_it(runs, photos, directions, tmp_path, capsys):

@@ -5,8 +5,8 @@ import torch
 from small_models import small_stylegan2
 
 from gan_lab.common.errors import UserError
-from gan_lab.inference.direction_search import boundary, conditional, factorised, judged, principal_components
-from gan_lab.inference.directions import Directions, leaks, moved
+from gan_lab.inference.direction_search import boundary, conditional, factorised, learnt, principal_components, slope
+from gan_lab.inference.directions import Directions, moved
 from gan_lab.inference.first_maps import first_maps
 from gan_lab.inference.spaces import LatentSpace, space_of
 
@@ -52,6 +52,17 @@ def test_a_boundary_is_normal_to_the_plane_between_the_classes(method):
     assert vector.norm().item() == pytest.approx(1)
 
 
+def test_least_squares_find_the_slope_of_an_attribute():
+    points = LatentSpace(Tilted()).of_samples(500)
+    slope_found, explained = slope(points, points @ torch.tensor([3.0, -4, 0]) + 7)
+    torch.testing.assert_close(slope_found, torch.tensor([0.6, -0.8, 0]), atol=1e-3, rtol=0)
+    assert explained > 0.999
+    noise = torch.randn(500, generator=torch.Generator().manual_seed(1))
+    assert abs(slope(points, noise)[1]) < 0.1
+    with pytest.raises(UserError, match="the same in all samples"):
+        slope(points, torch.ones(500))
+
+
 def test_a_boundary_needs_both_classes():
     with pytest.raises(UserError, match="five examples of either class"):
         boundary(torch.randn(20, 2), torch.zeros(20))
@@ -64,18 +75,6 @@ def test_a_conditional_direction_is_orthogonal_to_the_others():
     torch.testing.assert_close(conditional(2 * a, []), a)
     with pytest.raises(UserError, match="lies within the others"):
         conditional(b, [b, c])
-
-
-def test_the_leak_table_has_what_each_direction_changes():
-    """Images are the first two latents, so that the changes are twice the strength over their deviations."""
-    space, axes = LatentSpace(Tilted()), torch.eye(3)
-    measures = {"first": lambda images: images[:, 0, 0, 0], "second": lambda images: images[:, 0, 0, 1]}
-    space.images = lambda codes: codes[:, None, None, :2] / 100  # within [-1, 1]
-    deviation = (space.of_samples(200)[:, :2]).std(0)
-    found = leaks(space, {"a": axes[0], "c": axes[2], "both": (axes[0] + axes[1])}, measures, strength=1.5)
-    assert found["a"]["first"] == pytest.approx(3 / float(deviation[0]), rel=1e-3)
-    assert found["a"]["second"] == pytest.approx(0, abs=1e-6) and found["c"] == {"first": 0, "second": 0}
-    assert found["both"]["second"] == pytest.approx(3 / float(deviation[1]), rel=1e-3)
 
 
 def test_codes_move_in_some_layers_and_not_at_all_by_nothing():
@@ -141,10 +140,15 @@ def test_first_maps_of_styles_are_those_of_all_layers():
         first_maps(space_of(model, "z"))
 
 
-def test_the_codes_with_the_highest_and_lowest_scores_are_chosen():
-    space = LatentSpace(Tilted())
+def test_directions_learnt_together_are_also_given_without_what_the_others_change():
+    """The two attributes are (1, 0) and (1, 1) of the first two latents."""
+    space, axes = LatentSpace(Tilted()), torch.eye(3)
     space.images = lambda codes: codes[:, None, None, :2] / 100
-    points, labels = judged(space, lambda images: images[:, 0, 0, 1], samples=100, share=0.1, batch_size=30)
-    ordered = space.of_samples(100)[:, 1].sort().values
-    assert labels.tolist() == [0] * 10 + [1] * 10
-    torch.testing.assert_close(points[:, 1], torch.cat([ordered[:10], ordered[-10:]]))
+    found = learnt(
+        space, lambda images: {"a": images[:, 0, 0, 0], "ab": images[:, 0, 0].sum(1)}, samples=2000, kept=[axes[2]]
+    )
+    assert [*found.vectors] == ["a", "ab", "a only", "ab only"] and min(found.accuracies.values()) > 0.95
+    assert found.vectors["a"][0] > 0.98 and abs(float(found.vectors["ab only"][0])) < 0.2
+    assert all(abs(float(vector[2])) < 1e-6 for vector in found.vectors.values())
+    alone = learnt(space, lambda images: {"a": images[:, 0, 0, 0]}, samples=500)
+    assert [*alone.vectors] == ["a"]

@@ -1,0 +1,129 @@
+"""``do=directions`` of the command edit: finds what codes can be moved along, and shows what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import torch
+
+from gan_lab.cli.artifacts import Artifact, Message, Record, Sheet, Written
+from gan_lab.cli.edit_request import EditRequest
+from gan_lab.cli.session import Session
+from gan_lab.common.atomic import make_folder
+from gan_lab.common.capabilities import Styles
+from gan_lab.common.errors import UserError
+from gan_lab.common.images import grid
+from gan_lab.data.reading.examples import Examples, pictures_in, read_examples, two_sets
+from gan_lab.evaluation.attribute_scores import scores_of
+from gan_lab.evaluation.features.general import General
+from gan_lab.evaluation.reports.directions_page import write_directions_page
+from gan_lab.inference.attributes import Attributes, leaks
+from gan_lab.inference.direction_search import factorised, learnt, principal_components
+from gan_lab.inference.directions import Directions, strips
+from gan_lab.inference.first_maps import first_maps
+from gan_lab.inference.spaces import Space, space_of, spread_of
+from gan_lab.inference.tuning import fingerprint
+
+WITHOUT_EXAMPLES = ("sefa", "pca")
+EVIDENCE = {"regression": "codes, which explain these shares of each attribute's variance"}
+BOUNDARIES = "boundaries, which are right for these shares of the codes that were kept apart"
+
+
+def found_directions(session: Session, request: EditRequest, label: int | None) -> Iterator[Artifact]:
+    """Finds directions, and yields their file, a sheet and a page of what they change, and what they leak."""
+    plain: Literal["z", "w"] = "w" if isinstance(session.model, Styles) else "z"  # directions serve w+ too
+    space = space_of(session.model, request.space or plain, label)
+    spread = spread_of(space)
+    examples = examples_of(session, request)
+    leaking: Mapping[str, Mapping[str, float]] = {}
+    if examples is None:
+        found = plain_directions(request, space)
+    else:
+        scores = scores_of(General().to(session.device), examples)
+        found = learnt_directions(request, space, scores)
+        named = dict(zip(found.names, found.vectors, strict=True))
+        leaking = leaks(space, named, scores, request.strength * spread.deviation, seed=request.seed)
+    make_folder(request.output)
+    found.save(request.output / "directions.safetensors")
+    yield Written(request.output / "directions.safetensors")
+    yield from _shown(
+        session, request, found, strips(space, found, spread, request.strength, request.samples, request.seed), leaking
+    )
+
+
+def _shown(
+    session: Session,
+    request: EditRequest,
+    found: Directions,
+    images: torch.Tensor,
+    leaking: Mapping[str, Mapping[str, float]],
+) -> Iterator[Artifact]:
+    """Yields the sheet and the page of directions' images (K, n, T, C, H, W), and the table of leaks."""
+    if leaking:
+        good = ", ".join(
+            f"{name} {each:.0%}" for name, each in zip(found.names, found.values, strict=True) if each == each
+        )
+        yield Message(f"Found from {EVIDENCE.get(found.method, BOUNDARIES)}: {good}.")
+        yield Record("leaks", leaking)
+    yield Sheet("directions", grid(images.flatten(0, 2), images.shape[2]))
+    title = f"Directions of {session.title}"
+    yield Written(
+        write_directions_page(request.output / "directions.html", title, found, images, request.strength, leaking)
+    )
+
+
+def plain_directions(request: EditRequest, space: Space) -> Directions:
+    """Returns directions that need no examples.
+
+    Raises:
+        UserError: for a method that needs them, and if no layer reads codes as they are.
+    """
+    method = request.method or "sefa"
+    if method not in WITHOUT_EXAMPLES:
+        raise UserError(f"method={method} needs examples: give examples=, or two folders, a= and b=.")
+    if method == "sefa":
+        try:
+            vectors, values = factorised(first_maps(space), request.count)
+        except UserError:
+            if request.method is not None:
+                raise
+            method = "pca"
+    if method == "pca":
+        vectors, values = principal_components(space, request.count, seed=request.seed)
+    names = [f"{method}{number}" for number in range(len(vectors))]
+    return Directions(vectors, names, values, method, space.name, fingerprint(space))
+
+
+def examples_of(session: Session, request: EditRequest) -> Examples | None:
+    """Returns the examples that directions shall lead from and to; None if none are given.
+
+    Raises:
+        UserError: if a folder is missing, or the method needs no examples.
+    """
+    if request.a is None and request.b is None and request.examples is None:
+        return None
+    if request.method in WITHOUT_EXAMPLES:
+        raise UserError(f"method={request.method} needs no examples: leave them out, or give method=regression.")
+    spec = session.resize_spec("images")
+    if request.examples is not None:
+        if request.a is not None or request.b is not None:
+            raise UserError("examples= has images with and without each attribute: leave out a= and b=.")
+        return read_examples(request.examples, spec)
+    if request.a is None or request.b is None:
+        raise UserError("A direction from images to others needs two folders: give both a= and b=.")
+    a, b = (pictures_in(folder, key, spec) for folder, key in ((request.a, "a"), (request.b, "b")))
+    return two_sets(a, b, request.name or request.b.name)
+
+
+def learnt_directions(request: EditRequest, space: Space, scores: Attributes) -> Directions:
+    """Returns directions along which scores of images change.
+
+    Raises:
+        UserError: if nothing is left of a direction beside those that it must not change.
+    """
+    own, method = fingerprint(space), request.method or "regression"
+    kept = [] if request.orthogonal_to is None else [*Directions.load(request.orthogonal_to, own, space.name).vectors]
+    found = learnt(space, scores, method, kept, seed=request.seed)  # type: ignore[arg-type]
+    accuracies = torch.tensor([found.accuracies.get(name, float("nan")) for name in found.vectors])
+    return Directions(torch.stack([*found.vectors.values()]), [*found.vectors], accuracies, method, space.name, own)
