@@ -50,6 +50,7 @@ def edit(session: Session, request: EditRequest) -> Iterator[Artifact]:
 
 def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> Iterator[Artifact]:
     """Edits files, and yields messages, figures and the recipe."""
+    from gan_lab.cli.edit_building import Target
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.common.domains import Domain
     from gan_lab.evaluation.features.perceptual import GeneralDistance
@@ -66,12 +67,13 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     header = recipe.header
     space = space_of(session.model, header.space, header.label)
     own = fingerprint(space)
-    editor = Editor(space, recipe.built(own, space.name, spec), GeneralDistance().to(session.device), header.seed)
+    target = Target(own, space.name, spec, session.device, session.trust)
+    editor = Editor(space, recipe.built(target), GeneralDistance().to(session.device), header.seed)
     recipe = replace(recipe, header=replace(header, fingerprint=own))
     files, others = plan(request.input, request.output, domain)
     job = PhotoEdits(
-        request.overwrite, request.compression, editor, domain, size, header.box, header.paste, request.max_pixels, own,
-        measures(size, session.device),
+        request.overwrite, request.compression, editor, domain, size, header.box, header.paste, header.frames,
+        request.max_pixels, own, measures(size, session.device),
     )  # fmt: skip
     folder = folder_of(request.output)
     make_folder(folder)

@@ -32,12 +32,15 @@ INVERSION = (
     "prior",
     "noise",
     "tune",
+    "region",
+    "restore",
 )
 READS = {
     "invert": INVERSION,
-    "move": (*INVERSION, "directions", "direction", "strength", "layers"),
-    "mix": (*INVERSION, "other", "amount", "layers"),
-    "truncate": (*INVERSION, "truncation"),
+    "move": (*INVERSION, "directions", "direction", "strength", "layers", "frames"),
+    "mix": (*INVERSION, "other", "amount", "layers", "interpolation", "frames"),
+    "truncate": (*INVERSION, "truncation", "frames"),
+    "swap": (*INVERSION, "other", "reduction", "frames"),
     "drag": (*INVERSION, "points", "movable"),
     "directions": (
         *GENERAL,
@@ -63,7 +66,7 @@ Quoted = Annotated[str, Path]
 @dataclass(frozen=True, kw_only=True)
 class EditRequest(ModelRequest):
     output: Path
-    do: Literal["invert", "move", "mix", "truncate", "drag", "directions"] | Path
+    do: Literal["invert", "move", "mix", "truncate", "swap", "drag", "directions"] | Path
     input: Path | None
     label: str | int | None
     space: Literal["z", "w", "w+"] | None
@@ -81,6 +84,11 @@ class EditRequest(ModelRequest):
     layers: Quoted | None
     other: Path | None
     amount: Share
+    interpolation: Literal["linear", "spherical"]
+    region: Annotated[str, Path] | None
+    reduction: PositiveInt
+    restore: Path | None
+    frames: Natural
     truncation: Share
     points: Quoted | None
     movable: Quoted | None
@@ -135,8 +143,10 @@ def recipe_of(request: EditRequest, label: int | None) -> EditRecipe:
             raise UserError(f"There is no do={request.do}: choose {', '.join(READS)}, or give the path of a recipe.")
         return EditRecipe.read(request.do)
     box = None if request.box is None else _box("box", request.box)
-    header = Header(space=request.space, label=label, seed=request.seed, box=box, paste=request.paste)
-    return EditRecipe(header, [*_inversion(request), *_change(request)])
+    header = Header(
+        space=request.space, label=label, seed=request.seed, box=box, paste=request.paste, frames=request.frames
+    )
+    return EditRecipe(header, [*_inversion(request), *_change(request), *_finishes(request)])
 
 
 def _inversion(request: EditRequest) -> list[StepValues]:
@@ -150,33 +160,76 @@ def _inversion(request: EditRequest) -> list[StepValues]:
 
 
 def _change(request: EditRequest) -> list[StepValues]:
-    """Returns the step that changes the code, if there is one.
+    """Returns the step that changes the code, if there is one."""
+    changes = {"move": _move, "mix": _mix, "swap": _swap, "truncate": _truncate, "drag": _drag}
+    change = changes.get(str(request.do))
+    return [(str(request.do), change(request))] if change else []
 
-    Raises:
-        UserError: for values that are missing or have another form.
-    """
-    from gan_lab.cli.edit_recipes import digest
 
-    layers = None if request.layers is None else _numbers("layers", request.layers, "-", 2)
-    if request.do == "move":
-        if request.directions is None or not request.directions.is_file():
-            raise UserError("Moving needs directions=, a file that do=directions wrote.")
-        own = {"directions": str(request.directions), "direction": request.direction, "strength": request.strength}
-        return [("move", {**own, "layers": layers, "digest": digest(request.directions)})]
-    if request.do == "mix":
-        if request.other is None or not request.other.is_file():
-            raise UserError("Mixing needs other=, the image to mix with.")
-        own = {"image": str(request.other), "amount": request.amount}
-        return [("mix", {**own, "layers": layers, "digest": digest(request.other)})]
-    if request.do == "truncate":
-        return [("truncate", {"psi": request.truncation})]
-    if request.do == "drag":
-        if request.points is None:
-            raise UserError("Dragging needs points=row,column:row,column: where a point is, and where it shall be.")
-        points = [_numbers("points", each.replace(":", ","), ",", 4) for each in request.points.split("+")]
-        movable = None if request.movable is None else list(_box("movable", request.movable))
-        return [("drag", {"points": points, "movable": movable})]
-    return []
+def _move(request: EditRequest) -> dict[str, Any]:
+    if request.directions is None or not request.directions.is_file():
+        raise UserError("Moving needs directions=, a file that do=directions wrote.")
+    own = {"directions": str(request.directions), "direction": request.direction, "strength": request.strength}
+    return {**own, "layers": _layers(request), "digest": _digest(request.directions)}
+
+
+def _mix(request: EditRequest) -> dict[str, Any]:
+    if request.other is None or not request.other.exists():
+        raise UserError("Mixing needs other=, the image to mix with, or a folder of them.")
+    own = {"image": str(request.other), "amount": request.amount, "interpolation": request.interpolation}
+    return {**own, "layers": _layers(request), "digest": _digest(request.other)}
+
+
+def _swap(request: EditRequest) -> dict[str, Any]:
+    if request.other is None or not request.other.is_file():
+        raise UserError("Swapping needs other=, the image that the region is taken from.")
+    if request.region is None:
+        raise UserError("Swapping needs region=left,top,right,bottom, or a picture that is white in the region.")
+    own = {"image": str(request.other), "reduction": request.reduction, "digest": _digest(request.other)}
+    return {**own, **_region(request.region)}
+
+
+def _truncate(request: EditRequest) -> dict[str, Any]:
+    return {"psi": request.truncation}
+
+
+def _drag(request: EditRequest) -> dict[str, Any]:
+    if request.points is None:
+        raise UserError("Dragging needs points=row,column:row,column: where a point is, and where it shall be.")
+    points = [_numbers("points", each.replace(":", ","), ",", 4) for each in request.points.split("+")]
+    movable = None if request.movable is None else list(_box("movable", request.movable))
+    return {"points": points, "movable": movable}
+
+
+def _finishes(request: EditRequest) -> list[StepValues]:
+    """Returns the steps after the change: what is around the region is kept, and the result is restored."""
+    masked = request.region is not None and request.do != "swap"
+    mask = [("mask", _region(str(request.region)))] if masked else []
+    if request.restore is None:
+        return mask
+    if not request.restore.is_file():
+        raise UserError(f"There is no restore={request.restore}: give the checkpoint of a model that restores.")
+    return [("restore", {"checkpoint": str(request.restore), "digest": _digest(request.restore)}), *mask]
+
+
+def _region(text: str) -> dict[str, Any]:
+    """Returns a region that a user stated as a box or as the path of a picture."""
+    path = Path(text).expanduser()
+    if path.is_file():
+        return {"region": str(path), "region_digest": _digest(path)}
+    if text.strip("0123456789,- "):
+        raise UserError(f"There is no region={text}: give left,top,right,bottom in pixels, or a picture's path.")
+    return {"region": list(_box("region", text))}
+
+
+def _digest(path: Path) -> str:
+    from gan_lab.cli.edit_arguments import digest
+
+    return digest(path)
+
+
+def _layers(request: EditRequest) -> list[float] | None:
+    return None if request.layers is None else _numbers("layers", request.layers, "-", 2)
 
 
 def _box(key: str, text: str) -> Box:

@@ -14,7 +14,7 @@ from gan_lab.common.atomic import fitting_name
 from gan_lab.common.distributed import all_gather
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import to_float, to_uint8
+from gan_lab.common.images import grid, save_png, to_float, to_uint8
 from gan_lab.data.reading.images import LoadedImage, read_image
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
@@ -39,6 +39,8 @@ class PhotoEdits(FilesJob):
         size: height and width of the model's images.
         box: left, top, right, bottom of the part that is edited; None for the middle.
         paste: puts the part back into the photograph; else results have the model's size.
+        frames: number of images of the row that is written beside each result, from nothing to the whole edit; 0 for
+            none.
         max_pixels: larger images are left out.
         fingerprint: of the model; where its weights are tuned, their change is written beside each result.
         measures: distances of the inverted image (1, C, H, W) from the given one, by name.
@@ -49,6 +51,7 @@ class PhotoEdits(FilesJob):
     size: tuple[int, int]
     box: tuple[int, int, int, int] | None
     paste: bool
+    frames: int
     max_pixels: int
     fingerprint: str
     measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
@@ -71,8 +74,12 @@ class PhotoEdits(FilesJob):
         except UserError as error:
             raise ValueError(str(error)) from error  # this image is left out
         device = self.editor.tools.spread.mean.device
-        edit, result = self.editor(to_float(part.seen(photo.pixels, self.size)[None]).to(device))
-        weights = job.output.with_name(fitting_name(f"{job.output.name}.weights.safetensors"))
+        seen = to_float(part.seen(photo.pixels, self.size)[None]).to(device)
+        edit, results = self.editor(seen, max(1, self.frames))
+        if self.frames:
+            save_png(_beside(job, "frames.png"), grid(results, len(results)), self.compression)
+        result = results[-1:]
+        weights = _beside(job, "weights.safetensors")
         if edit.delta:
             save_delta(weights, edit.delta, self.fingerprint)
         else:
@@ -107,3 +114,8 @@ class PhotoEdits(FilesJob):
         super().run(jobs)
         every = {name: row for part in all_gather(self.figures) for name, row in part.items()}
         self.figures = {job.name: every[job.name] for job in jobs if job.name in every}
+
+
+def _beside(job: Job, ending: str) -> Path:
+    """Returns the path of a file beside a result."""
+    return job.output.with_name(fitting_name(f"{job.output.name}.{ending}"))

@@ -1,23 +1,34 @@
-"""Editing an image with a generator: it is inverted, its code is changed, and the result takes its place."""
+"""Editing an image with a generator: it is inverted, its code is changed, and the result takes its place.
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+The steps are in ``gan_lab.inference.edit_steps``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Share
+from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
-from gan_lab.inference.directions import layer_mask, moved
-from gan_lab.inference.dragging import drag
-from gan_lab.inference.inversion import Distance, Inversion, Likeness, invert
+from gan_lab.inference.inversion import Distance, Inversion
+from gan_lab.inference.regions import swapped
 from gan_lab.inference.spaces import Space, Spread, spread_of
-from gan_lab.inference.tuning import Delta, tune, tuned
+from gan_lab.inference.tuning import Delta, tuned
 
-FAR = 2.0
-"""Distance from its target in pixels at which a dragged point has not arrived."""
+Finish = Callable[[Tensor, Tensor], Tensor]
+"""Changes an image (N, C, H, W) in [-1, 1] that a code gives, of the image (1, C, H, W) that is edited."""
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """A region with the maps of another code; see ``gan_lab.inference.regions.swapped``."""
+
+    code: Tensor
+    region: Tensor
+    reduction: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class Edit:
         noise: a map (1, 1, h, w) for each layer that has noise; empty for the constant noise.
         delta: change of the generator's weights; empty without.
         inverted: what the inversion found.
+        swaps: regions with the maps of other codes.
+        finishes: what is done to the image that the code gives, in their order.
         notes: what is to be said of it.
     """
 
@@ -38,6 +51,8 @@ class Edit:
     noise: list[Tensor] = field(default_factory=list)
     delta: Delta = field(default_factory=dict)
     inverted: Inversion | None = None
+    swaps: tuple["Swapped", ...] = ()
+    finishes: tuple["Finish", ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -69,11 +84,15 @@ class Tools:
     seed: int = 0
     known: dict[int, Edit] = field(default_factory=dict)
 
-    def remembered(self, image: Tensor, invert: "Invert") -> Edit:
-        """Returns the inversion of an image (1, C, H, W) that several edits need, which is done once."""
-        if id(image) not in self.known:
-            self.known[id(image)] = invert(Edit(image.to(self.spread.mean.device)), self)
-        return self.known[id(image)]
+    def remembered(self, image: Tensor, invert: "Step") -> Edit:
+        """Returns the inversion of an image (1, C, H, W) that several edits need, which is done once.
+
+        The image must live as long as the tools do.
+        """
+        place = image.data_ptr()
+        if place not in self.known:
+            self.known[place] = invert(Edit(image.to(self.spread.mean.device)), self)
+        return self.known[place]
 
 
 class Step(Protocol):
@@ -83,124 +102,12 @@ class Step(Protocol):
         """Returns the edit after the step."""
 
 
-@dataclass(frozen=True)
-class Invert:
-    """Finds the code of the image; see ``gan_lab.inference.inversion.invert``."""
+@runtime_checkable
+class Gradual(Protocol):
+    """A step that can be done in part."""
 
-    steps: PositiveInt = 500
-    rate: PositiveFloat = 0.1
-    starts: PositiveInt = 1
-    pixel: NonNegative = 1.0
-    perceptual: NonNegative = 1.0
-    prior: NonNegative = 0.0
-    noise: NonNegative | None = None
-
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        found = invert(
-            tools.space, edit.given, self.steps, self.rate, self.starts,
-            Likeness(tools.distance, self.pixel, self.perceptual), self.prior, self.noise, tools.seed,
-            spread=tools.spread,
-        )  # fmt: skip
-        return replace(edit, codes=found.codes, noise=found.noise, inverted=found)
-
-
-@dataclass(frozen=True)
-class Tune:
-    """Moves the generator's weights around the code; see ``gan_lab.inference.tuning.tune``."""
-
-    steps: PositiveInt = 350
-    rate: PositiveFloat = 5e-3
-    pixel: NonNegative = 1.0
-    perceptual: NonNegative = 1.0
-    locality: NonNegative = 0.1
-
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        codes = edit.code
-        assert edit.inverted is not None
-        pivot = replace(edit.inverted, codes=codes)
-        delta = tune(
-            tools.space, edit.given, pivot, self.steps, self.rate,
-            Likeness(tools.distance, self.pixel, self.perceptual), self.locality, tools.seed,
-        )  # fmt: skip
-        return replace(edit, delta=delta)
-
-
-@dataclass(frozen=True)
-class Move:
-    """Moves the code along a direction, in deviations of the space; see ``gan_lab.inference.directions.moved``."""
-
-    vector: Tensor
-    strength: float
-    layers: tuple[int, int] | None = None
-
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        length = self.strength * tools.spread.deviation
-        return replace(edit, codes=moved(tools.space, edit.code, self.vector, length, self.layers))
-
-
-@dataclass(frozen=True)
-class Truncate:
-    """Moves the code towards the mean of the space: 1 keeps it, 0 is the mean."""
-
-    psi: Share
-
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        mean = tools.space.repeated(tools.spread.mean, 1)
-        return replace(edit, codes=mean.lerp(edit.code, self.psi))
-
-
-@dataclass(frozen=True)
-class Mix:
-    """Moves the code towards that of another image: all of it, or the styles of some layers alone.
-
-    Args:
-        other: the other image (1, C, H, W) in [-1, 1].
-        amount: 1 takes the other's code, 0.5 is the middle.
-        layers: first and last layer, from 0, of a style for each layer; None for all.
-        invert: finds the other's code.
-    """
-
-    other: Tensor
-    amount: Share = 1.0
-    layers: tuple[int, int] | None = None
-    invert: Invert = field(default_factory=Invert)
-
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        theirs = tools.remembered(self.other, self.invert).code
-        mixed = edit.code.lerp(theirs, self.amount)
-        if self.layers is None:
-            return replace(edit, codes=mixed)
-        chosen = layer_mask(tools.space, edit.code, self.layers)
-        return replace(edit, codes=torch.where(chosen, mixed, edit.code))
-
-
-@dataclass(frozen=True)
-class Drag:
-    """Drags points of the image; see ``gan_lab.inference.dragging.drag``.
-
-    Args:
-        handles, targets: rows and columns in pixels of the model's images, (K, 2).
-        movable: left, top, right, bottom of the box that may change; None for everywhere.
-        steps, rate, reduction, layers: see there.
-    """
-
-    handles: Tensor
-    targets: Tensor
-    movable: Sequence[int] | None = None
-    steps: PositiveInt = 200
-    rate: PositiveFloat = 2e-3
-    reduction: PositiveInt = 4
-    layers: PositiveInt | None = None
-
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        movable = None if self.movable is None else _box(self.movable, edit.given)
-        with _tuned(edit, tools.space):
-            found = drag(
-                tools.space, edit.code, self.handles, self.targets, movable, self.steps, self.rate,
-                reduction=self.reduction, layers=self.layers, noise=edit.noise or None,
-            )  # fmt: skip
-        far = "a point did not arrive" if float(found.left.max()) > FAR else None
-        return replace(edit, codes=found.codes, notes=(*edit.notes, far) if far else edit.notes)
+    def scaled(self, share: float) -> Step:
+        """Returns a share of the step: 0 changes nothing, 1 is the step itself."""
 
 
 class Editor:
@@ -216,33 +123,50 @@ class Editor:
     def __init__(self, space: Space, steps: Sequence[Step], distance: Distance | None = None, seed: int = 0) -> None:
         self.tools, self.steps = Tools(space, spread_of(space), distance, seed), steps
 
-    def __call__(self, image: Tensor) -> tuple[Edit, Tensor]:
-        """Returns the edit of an image (1, C, H, W) in [-1, 1], and its result (1, C, H, W) in [-1, 1]."""
-        edit = Edit(image)
-        for step in self.steps:
+    def __call__(self, image: Tensor, frames: PositiveInt = 1) -> tuple[Edit, Tensor]:
+        """Returns the edit of an image (1, C, H, W) in [-1, 1], and its result (1, C', H', W') in [-1, 1].
+
+        Args:
+            image: the image.
+            frames: number of results, from the image before the first gradual step to the whole edit, the last.
+        """
+        first = next((i for i, step in enumerate(self.steps) if isinstance(step, Gradual)), len(self.steps))
+        before = self._taken(Edit(image), self.steps[:first])
+        edit, found = before, []
+        for share in torch.linspace(1 if frames == 1 else 0, 1, frames).tolist():
+            steps = [step.scaled(share) if isinstance(step, Gradual) else step for step in self.steps[first:]]
+            edit = self._taken(before, steps if share < 1 else self.steps[first:])
+            found.append(finished(edit, self.tools.space))
+        return edit, torch.cat(found)
+
+    def _taken(self, edit: Edit, steps: Sequence[Step]) -> Edit:
+        for step in steps:
             edit = step(edit, self.tools)
-        return edit, drawn(edit, self.tools.space)
+        return edit
+
+
+def finished(edit: Edit, space: Space) -> Tensor:
+    """Returns the result of an edit, (1, C, H, W) in [-1, 1]."""
+    found = drawn(edit, space)
+    for finish in edit.finishes:
+        found = finish(found, edit.given).clamp(-1, 1)
+    return found
 
 
 @torch.no_grad()
 def drawn(edit: Edit, space: Space, codes: Tensor | None = None) -> Tensor:
-    """Returns the image (N, C, H, W) in [-1, 1] of an edit's code, or of other codes (N, …), by the tuned generator."""
+    """Returns images (N, C, H, W) in [-1, 1] of an edit's code, or of other codes (N, …), by the changed generator."""
     codes = edit.code if codes is None else codes
-    with _tuned(edit, space):
+    with changed(edit, space):
         return space.images(codes, [each.expand(len(codes), -1, -1, -1) for each in edit.noise] or None).clamp(-1, 1)
 
 
-def _tuned(edit: Edit, space: Space) -> AbstractContextManager[None]:
-    return tuned(space.network, edit.delta) if edit.delta else nullcontext()
-
-
-def _box(box: Sequence[int], image: Tensor) -> Tensor:
-    """Returns 1 within a box (left, top, right, bottom) of images (N, C, H, W), and 0 around it, (1, 1, H, W)."""
-    left, top, right, bottom = box
-    height, width = image.shape[2:]
-    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        named = ",".join(map(str, box))
-        raise UserError(f"movable={named} does not lie in the model's images of {width}×{height} px.")
-    inside = torch.zeros(1, 1, *image.shape[2:], device=image.device)
-    inside[..., top:bottom, left:right] = 1
-    return inside
+@contextmanager
+def changed(edit: Edit, space: Space) -> Iterator[None]:
+    """Lets the generator have the edit's weights and swapped regions."""
+    with ExitStack() as changes:
+        if edit.delta:
+            changes.enter_context(tuned(space.network, edit.delta))
+        for each in edit.swaps:
+            changes.enter_context(swapped(space, each.code, each.region, each.reduction, edit.noise or None))
+        yield

@@ -157,14 +157,81 @@ def test_codes_are_changed_in_other_ways(runs, photos, tmp_path, do):
     assert contents(tmp_path / "plain") != contents(tmp_path / "changed")
 
 
+def test_an_edit_stays_within_its_region(runs, photos, directions, tmp_path):
+    picture = tmp_path / "mask.png"
+    Image.fromarray(np.uint8([[0] * 8 + [255] * 8] * 16)).save(picture)
+    move = ["do=move", f"directions={directions}", "strength=4"]
+    for name, region in (("box", "region=8,0,16,16"), ("picture", f"region={picture}")):
+        run(runs, photos / "b.png", tmp_path / name, *move, region)
+        before, after = (
+            np.asarray(Image.open(path).convert("RGB")) for path in (photos / "b.png", tmp_path / name / "b.png")
+        )
+        changed = (before != after).any(2)
+        assert not changed[:, :8].any() and changed[:, 8:].mean() > 0.5
+    assert contents(tmp_path / "box") == contents(tmp_path / "picture")
+    run(runs, photos / "b.png", tmp_path / "again", f"do={tmp_path / 'picture' / 'edit.yaml'}", steps=False)
+    assert contents(tmp_path / "again") == contents(tmp_path / "box")
+    Image.new("L", (16, 16)).save(picture)
+    with pytest.raises(UserError, match="has changed since the recipe was written"):
+        run(runs, photos / "b.png", tmp_path / "not", f"do={tmp_path / 'picture' / 'edit.yaml'}", steps=False)
+
+
+def test_a_region_is_taken_from_another_image(runs, photos, tmp_path):
+    swap = ["do=swap", f"other={photos / 'b.png'}", "paste=false", "reduction=1"]
+    run(runs, photos / "a.png", tmp_path / "own", "paste=false")
+    run(runs, photos / "b.png", tmp_path / "other", "paste=false")
+    run(runs, photos / "a.png", tmp_path / "swapped", *swap, "region=0,0,8,16", "frames=3")
+    own, other, found = (np.asarray(Image.open(tmp_path / name)).astype(int)
+                         for name in ("own/a.png", "other/b.png", "swapped/a.png"))  # fmt: skip
+    assert np.abs(found - other)[:, :8].max() <= 1  # around the region only what filters carry across its border
+    assert np.abs(found - own)[:, 8:].mean() < np.abs(found - other)[:, 8:].mean() / 4
+    with Image.open(tmp_path / "swapped" / "a.png.frames.png") as row:
+        assert row.width > 3 * 16 and row.width > 2 * row.height
+    for words, wrong in (("needs other=", ["region=0,0,8,8"]), ("needs region=", swap[1:2]),
+                         ("There is no region=here", [*swap[1:2], "region=here"])):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            run(runs, photos / "a.png", tmp_path / "none", "do=swap", *wrong)
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_frames_lead_from_the_inversion_to_the_edit(runs, photos, directions, tmp_path):
+    move = ["do=move", f"directions={directions}", "strength=4", "frames=3", "paste=false"]
+    run(runs, photos / "b.png", tmp_path / "moved", *move)
+    run(runs, photos / "b.png", tmp_path / "plain", "paste=false")
+    row = np.asarray(Image.open(tmp_path / "moved" / "b.png.frames.png"))
+    scale = (row.shape[0] - 4) // 16
+    first, last = (
+        row[2 : 2 + 16 * scale : scale, at : at + 16 * scale : scale] for at in (2, row.shape[1] - 2 - 16 * scale)
+    )
+    assert np.array_equal(first, np.asarray(Image.open(tmp_path / "plain" / "b.png")))
+    assert np.array_equal(last, np.asarray(Image.open(tmp_path / "moved" / "b.png")))
+
+
+def test_a_result_is_restored(runs, photos, tmp_path_factory, tmp_path):
+    folder = tmp_path_factory.mktemp("restorer")
+    train.run("model=srresnet", "model.network.blocks=1", "model.network.maps=8", "data.count=24", "data.test_count=4",
+              "data.size=16", "batch_size=4", "budget.images=4", "trainer=cpu", "logger=none",
+              "callbacks.fidelity=null", "callbacks.samples=null", f"run_dir={folder}")  # fmt: skip
+    run(runs, photos / "b.png", tmp_path / "out", f"restore={folder / 'last.ckpt'}", "paste=false")
+    with Image.open(tmp_path / "out" / "b.png") as image:
+        assert image.size == (32, 32)
+    assert [name for name, _ in EditRecipe.read(tmp_path / "out" / "edit.yaml").steps] == ["invert", "restore"]
+    for words, wrong in (("There is no restore=", "none.ckpt"), ("restores nothing", runs / "vae" / "last.ckpt")):
+        with pytest.raises(UserError, match=words):
+            run(runs, photos / "b.png", tmp_path / "no", f"restore={wrong}")
+
+
 def test_images_are_mixed(runs, photos, tmp_path):
     mix = ["paste=false", "do=mix", f"other={photos / 'b.png'}"]
     run(runs, photos / "a.png", tmp_path / "all", *mix)
     run(runs, photos / "b.png", tmp_path / "other", "paste=false")
     assert contents(tmp_path / "all")["a.png"] == contents(tmp_path / "other")["b.png"]
-    for name, more in (("half", ["amount=0.5"]), ("some", ["layers=3-5"])):
+    for name, more in (("half", ["amount=0.5"]), ("some", ["layers=3-5"]), ("mean", [f"other={photos}"])):
         run(runs, photos / "a.png", tmp_path / name, *mix, *more)
         assert contents(tmp_path / name) != contents(tmp_path / "all")
+    with pytest.raises(UserError, match="Only latents lie on a sphere"):
+        run(runs, photos / "a.png", tmp_path / "none", *mix, "interpolation=spherical")
+    run(runs, photos / "a.png", tmp_path / "sphere", *mix, "interpolation=spherical", model="vae")
     with pytest.raises(UserError, match="Mixing needs other="):
         run(runs, photos, tmp_path / "none", "do=mix")
 
