@@ -18,6 +18,7 @@ from gan_lab.data.reading.examples import Examples, pictures_in, read_examples, 
 from gan_lab.evaluation.attribute_scores import scores_of
 from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.reports.directions_page import write_directions_page
+from gan_lab.evaluation.text_scores import text_scores
 from gan_lab.inference.attributes import Attributes, leaks
 from gan_lab.inference.direction_search import factorised, learnt, principal_components
 from gan_lab.inference.directions import Directions, strips
@@ -35,12 +36,11 @@ def found_directions(session: Session, request: EditRequest, label: int | None) 
     plain: Literal["z", "w"] = "w" if isinstance(session.model, Styles) else "z"  # directions serve w+ too
     space = space_of(session.model, request.space or plain, label)
     spread = spread_of(space)
-    examples = examples_of(session, request)
+    scores = scores_asked_for(session, request)
     leaking: Mapping[str, Mapping[str, float]] = {}
-    if examples is None:
+    if scores is None:
         found = plain_directions(request, space)
     else:
-        scores = scores_of(General().to(session.device), examples)
         found = learnt_directions(request, space, scores)
         named = dict(zip(found.names, found.vectors, strict=True))
         leaking = leaks(space, named, scores, request.strength * spread.deviation, seed=request.seed)
@@ -81,7 +81,7 @@ def plain_directions(request: EditRequest, space: Space) -> Directions:
     """
     method = request.method or "sefa"
     if method not in WITHOUT_EXAMPLES:
-        raise UserError(f"method={method} needs examples: give examples=, or two folders, a= and b=.")
+        raise UserError(f"method={method} needs examples: give examples=, or two folders, a= and b=, or a text=.")
     if method == "sefa":
         try:
             vectors, values = factorised(first_maps(space), request.count)
@@ -95,20 +95,35 @@ def plain_directions(request: EditRequest, space: Space) -> Directions:
     return Directions(vectors, names, values, method, space.name, fingerprint(space))
 
 
-def examples_of(session: Session, request: EditRequest) -> Examples | None:
-    """Returns the examples that directions shall lead from and to; None if none are given.
+def scores_asked_for(session: Session, request: EditRequest) -> Attributes | None:
+    """Returns scores of what directions shall change: by a text, or by examples; None if neither is given.
 
     Raises:
-        UserError: if a folder is missing, or the method needs no examples.
+        UserError: if several are given, or a part of one is missing.
     """
-    if request.a is None and request.b is None and request.examples is None:
+    ways = [request.text is not None, request.examples is not None, request.a is not None or request.b is not None]
+    if not any(ways):
         return None
+    if sum(ways) > 1:
+        raise UserError("Directions come from one thing at a time: give text=, or examples=, or the folders a= and b=.")
     if request.method in WITHOUT_EXAMPLES:
         raise UserError(f"method={request.method} needs no examples: leave them out, or give method=regression.")
+    if request.text is None:
+        return scores_of(General().to(session.device), examples_of(session, request))
+    if request.clip is None:
+        raise UserError("A direction of a text needs clip=, the folder of a CLIP model of transformers.")
+    texts = {request.name or request.text: (request.against, request.text)}
+    return text_scores(request.clip, texts, session.device)
+
+
+def examples_of(session: Session, request: EditRequest) -> Examples:
+    """Returns the examples of attributes.
+
+    Raises:
+        UserError: if one of two folders is missing.
+    """
     spec = session.resize_spec("images")
     if request.examples is not None:
-        if request.a is not None or request.b is not None:
-            raise UserError("examples= has images with and without each attribute: leave out a= and b=.")
         return read_examples(request.examples, spec)
     if request.a is None or request.b is None:
         raise UserError("A direction from images to others needs two folders: give both a= and b=.")

@@ -50,6 +50,7 @@ READS = {
         "compression",
         "method",
         "examples",
+        "text",
         "a",
         "b",
         "count",
@@ -94,6 +95,9 @@ class EditRequest(ModelRequest):
     movable: Quoted | None
     method: Literal["sefa", "pca", "regression", "logistic", "svm", "mean"] | None
     examples: Path | None
+    text: Quoted | None
+    against: Quoted
+    clip: Path | None
     a: Path | None
     b: Path | None
     name: str | None
@@ -123,6 +127,8 @@ def check_keys(request: EditRequest) -> None:
         reads = (*reads, "name", "orthogonal_to")
     if request.do == "directions" and request.examples is not None:
         reads = (*reads, "orthogonal_to")
+    if request.do == "directions" and request.text is not None:
+        reads = (*reads, "name", "orthogonal_to", "against", "clip")
     usual = OmegaConf.to_container(OmegaConf.load(home("conf") / "edit.yaml"))
     assert isinstance(usual, dict)
     odd = [f"{key}=" for key in unusual(request, {str(key): value for key, value in usual.items()}) if key not in reads]

@@ -106,6 +106,9 @@ class Mix:
         layers: first and last layer, from 0, of a style for each layer; None for all.
         interpolation: on the straight line, or spherically, for latents.
         invert: finds the others' codes.
+
+    Raises:
+        UserError: when it is called, for a spherical mixture of styles.
     """
 
     others: Tensor
@@ -173,7 +176,11 @@ class Mask:
 
 @dataclass(frozen=True)
 class Restore:
-    """Restores the image that the code gives: less noise, or a higher resolution."""
+    """Restores the image that the code gives: less noise, or a higher resolution.
+
+    Raises:
+        UserError: when it is called, for a model of other images.
+    """
 
     model: Repairs
 

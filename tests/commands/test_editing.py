@@ -105,7 +105,7 @@ def test_directions_of_several_attributes_come_with_their_leaks(runs, tmp_path):
     assert [*table] == found.names and all(row.keys() == {"bright", "red"} for row in table.values())
     page = (tmp_path / "out" / "directions.html").read_text()
     assert page.count('type="range"') == 4 and page.count("data:image/webp") == 4 and "<h2>Leaks</h2>" in page
-    with pytest.raises(UserError, match="leave out a= and b="):
+    with pytest.raises(UserError, match="one thing at a time"):
         edit.run(*find, f"examples={tmp_path / 'table.csv'}", f"a={tmp_path}", f"output={tmp_path / 'no'}")
 
 

@@ -53,7 +53,7 @@ def pictures_in(folder: Path, key: str, spec: ResizeSpec) -> Tensor:
 
 
 def two_sets(a: Tensor, b: Tensor, name: str) -> Examples:
-    """Returns images (N, C, H, W) without an attribute, and with it, as examples."""
+    """Returns images ``a`` (N, C, H, W) without an attribute, and ``b`` (M, C, H, W) with it, as examples."""
     return Examples(torch.cat([a, b]), {name: (range(len(a)), range(len(a), len(a) + len(b)))})
 
 
