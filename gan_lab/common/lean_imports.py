@@ -1,7 +1,8 @@
 """Puts off what Lightning and torchmetrics import for parts that few programs use, until one of these is used.
 
-torchmetrics imports torchvision's models for metrics such as DISTS, and scipy.signal for a patch; Lightning imports
-torch._dynamo, and with it sympy, for a question about types. They take two thirds of the time until a command begins.
+torchmetrics imports torchvision's models for metrics such as DISTS, scipy.signal for a patch, and transformers, where
+that is installed, for metrics of texts; Lightning imports torch._dynamo, and with it sympy, for a question about types.
+They take two thirds of the time until a command begins.
 Stand-ins take their place while Lightning is imported, and import the real ones when they are used. If a version of
 Lightning does not work with them, it is imported as usual.
 """
@@ -24,6 +25,7 @@ PUT_OFF = {
     "torch": ("torch._dynamo",),
     "torchvision": ("torchvision", "torchvision.models", "torchvision.ops", "torchvision.transforms"),
     "scipy": ("scipy.signal",),
+    "transformers": ("transformers",),
 }
 """By package, the modules that are imported when they are used."""
 BARE = "torch_fidelity"

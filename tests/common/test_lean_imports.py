@@ -22,7 +22,7 @@ from gan_lab.common.lean_imports import put_off_imports
 put_off_imports()
 import lightning.pytorch, torchmetrics, torch
 from lightning.fabric.wrappers import _unwrap_compiled
-heavy = ["torchvision", "scipy.signal", "torch._dynamo", "torch_fidelity", "sympy"]
+heavy = ["torchvision", "scipy.signal", "torch._dynamo", "torch_fidelity", "sympy", "transformers"]
 layer = torch.nn.Linear(2, 2)
 print([name for name in heavy if name in sys.modules], _unwrap_compiled(layer)[0] is layer)
 from torchmetrics.functional.detection import intersection_over_union
@@ -73,6 +73,7 @@ gan_lab.load
 from gan_lab.cli import session, samples, inputs
 from gan_lab.inference import sampling, translate_files, reconstruction, prediction
 import gan_lab.models.bases.gan, gan_lab.models.bases.translation, gan_lab.models.vae, gan_lab.models.forecasting
-print([name for name in ("torchvision", "scipy.signal", "torch._dynamo", "sympy") if name in sys.modules])
+heavy = ("torchvision", "scipy.signal", "torch._dynamo", "sympy", "transformers")
+print([name for name in heavy if name in sys.modules])
 """)
     assert out.strip() == "[]"
