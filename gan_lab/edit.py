@@ -54,7 +54,7 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.common.domains import Domain
     from gan_lab.evaluation.features.perceptual import GeneralDistance
-    from gan_lab.inference.edit_photos import PhotoEdits
+    from gan_lab.inference.edit_photos import PhotoEdits, forget_figures
     from gan_lab.inference.editing import Editor
     from gan_lab.inference.file_jobs import folder_of, plan
     from gan_lab.inference.spaces import space_of
@@ -71,15 +71,17 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     editor = Editor(space, recipe.built(target), GeneralDistance().to(session.device), header.seed)
     recipe = replace(recipe, header=replace(header, fingerprint=own))
     files, others = plan(request.input, request.output, domain)
+    folder = folder_of(request.output)
     job = PhotoEdits(
         request.overwrite, request.compression, editor, domain, size, header.box, header.paste, header.frames,
-        request.max_pixels, own, measures(size, session.device),
+        request.max_pixels, own, folder, measures(size, session.device),
     )  # fmt: skip
-    folder = folder_of(request.output)
     make_folder(folder)
     earlier = figures_before(folder, recipe, request.overwrite or not any(each.output.exists() for each in files))
     first = rank_and_world_size()[0] == 0
     if first:
+        if not earlier:
+            forget_figures(folder)  # of another edit
         recipe.write(folder / "edit.yaml")  # first, so that an interrupted folder goes on with nothing else
     job.run(files)
     if not first:
@@ -90,6 +92,7 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     rows = {name: job.figures.get(name, earlier.get(name)) for name in (each.name for each in files)}
     if any(rows.values()):
         yield Record("edits", {"inversions": {name: row for name, row in rows.items() if row}})
+    forget_figures(folder)
 
 
 def measures(size: tuple[int, int], device: torch.device) -> dict[str, PairMetric]:
@@ -110,6 +113,8 @@ def figures_before(folder: Path, recipe: EditRecipe, anew: bool) -> dict[str, An
     """
     import json
 
+    from gan_lab.inference.edit_photos import kept_figures
+
     if anew or not (folder / "edit.yaml").is_file():
         return {}
     found = type(recipe).read(folder / "edit.yaml")
@@ -118,8 +123,8 @@ def figures_before(folder: Path, recipe: EditRecipe, anew: bool) -> dict[str, An
     try:
         rows: dict[str, Any] = json.loads((folder / "edits.json").read_text(encoding="utf-8"))["inversions"]
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return rows
+        rows = {}
+    return {**rows, **kept_figures(folder)}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Editing photographs, file by file, with a generator."""
 
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from gan_lab.common.distributed import all_gather
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import grid, save_png, to_float, to_uint8
+from gan_lab.common.runs import write_json
 from gan_lab.data.reading.images import LoadedImage, read_image
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
@@ -24,6 +28,8 @@ from gan_lab.inference.inversion import editability
 from gan_lab.inference.placing import part_of
 from gan_lab.inference.tuning import save_delta
 
+UNFINISHED = ".edits.{}.json"
+"""Name of the file in which a process keeps figures until all images are done."""
 UNEXPLAINED = 0.5
 """Share of the difference between an image and the model's mean one from which on the model cannot draw the image."""
 
@@ -43,6 +49,7 @@ class PhotoEdits(FilesJob):
             none.
         max_pixels: larger images are left out.
         fingerprint: of the model; where its weights are tuned, their change is written beside each result.
+        folder: of the results, where figures are kept until all are done.
         measures: distances of the inverted image (1, C, H, W) from the given one, by name.
     """
 
@@ -54,6 +61,7 @@ class PhotoEdits(FilesJob):
     frames: int
     max_pixels: int
     fingerprint: str
+    folder: Path
     measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     figures: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
 
@@ -101,6 +109,7 @@ class PhotoEdits(FilesJob):
         far = {"from_prior": float(found.from_prior), "usual": found.usual}
         easy = {"editability": float(editability(tools.space, found.codes, tools.spread, seed=tools.seed))}
         self.figures[job.name] = {**figures, **far, **easy}
+        write_json(self.folder / UNFINISHED.format(os.getpid()), self.figures)
         mean = tools.space.images(tools.space.repeated(tools.spread.mean, 1)).clamp(-1, 1)
         left = (found.images - edit.given).square().mean() / (mean - edit.given).square().mean().clamp(min=1e-12)
         if left > UNEXPLAINED:
@@ -114,6 +123,21 @@ class PhotoEdits(FilesJob):
         super().run(jobs)
         every = {name: row for part in all_gather(self.figures) for name, row in part.items()}
         self.figures = {job.name: every[job.name] for job in jobs if job.name in every}
+
+
+def kept_figures(folder: Path) -> dict[str, dict[str, float]]:
+    """Returns the figures that an interrupted run kept in a folder, by image."""
+    rows: dict[str, dict[str, float]] = {}
+    for path in sorted(folder.glob(UNFINISHED.format("*"))):
+        with suppress(OSError, ValueError):
+            rows |= json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+def forget_figures(folder: Path) -> None:
+    """Removes what ``kept_figures`` reads."""
+    for path in folder.glob(UNFINISHED.format("*")):
+        path.unlink(missing_ok=True)
 
 
 def _beside(job: Job, ending: str) -> Path:

@@ -122,11 +122,16 @@ def test_a_folder_is_edited_and_its_recipe_repeats_it(runs, photos, directions, 
     assert [name for name, _ in EditRecipe.read(recipe).steps] == ["invert", "tune", "move"]
     run(runs, photos, tmp_path / "two", f"do={recipe}", steps=False)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    (tmp_path / "two" / "a.png").unlink()  # as if it had been interrupted
+    (tmp_path / "two" / "a.png").unlink()  # as if it had been interrupted: figures of what is done are kept aside
+    kept = {"b.png": json.loads((tmp_path / "two" / "edits.json").read_text())["inversions"]["b.png"]}
+    (tmp_path / "two" / ".edits.7.json").write_text(json.dumps(kept))
+    (tmp_path / "two" / "edits.json").unlink()
     capsys.readouterr()
     run(runs, photos, tmp_path / "two", f"do={recipe}", steps=False)
     assert "Edited 1 of 3 images" in capsys.readouterr().out
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert json.loads((tmp_path / "two" / "edits.json").read_text())["inversions"] == figures
+    assert not [*(tmp_path / "two").glob(".edits*")]
 
 
 def test_an_edit_of_no_strength_is_the_inversion(runs, photos, directions, tmp_path):
