@@ -4,8 +4,8 @@
     python experiments/directions.py …/attributes.csv runs/fastgan-folder/last.ckpt
 
 Attributes of digits are measured from pixels: slant, thickness, height and width. Those of other images are scores of
-classifiers that are fitted to a table of examples. Each direction is found by each method, on samples of one seed, and
-measured on samples of another; "only" is the part that is orthogonal to the directions of all other attributes.
+classifiers that are fitted to a table of examples. Each direction is found on samples of one seed, and
+measured on samples of another; "only" is the sum of directions that changes no other attribute.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def measured(
     space: Space, attributes: Attributes, method: str, samples: int, strengths: tuple[int, ...]
 ) -> dict[str, Any]:
     """Returns accuracies, the answers to each strength, and the leaks of directions."""
-    found = learnt(space, attributes, method, samples=samples)  # type: ignore[arg-type]
     deviation = spread_of(space).deviation
+    found = learnt(space, attributes, 2 * deviation, method, samples=samples)  # type: ignore[arg-type]
     answers = {
         name: responses(space, found.vectors[name], attributes, [each * deviation for each in strengths], seed=1)[name]
         for name in found.accuracies
@@ -62,7 +62,7 @@ def measured(
         "evidence": found.accuracies,
         "answers": {name: [round(float(each), 3) for each in values] for name, values in answers.items()},
         "monotone": {name: bool((values.diff() > 0).all()) for name, values in answers.items()},
-        "leaks": leaks(space, found.vectors, attributes, 2 * deviation, samples=1000, seed=1),
+        "leaks": leaks(space, found.vectors, attributes, 2 * deviation, samples=500, seed=1),
     }
 
 
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("attributes", help="digits, or a table of attributes beside images (.csv)")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--space", default=None, help="z or w")
+    parser.add_argument("--methods", nargs="+", choices=get_args(Method), default=["regression", "logistic"])
     parser.add_argument("--samples", type=int, default=2000, help="that directions are found from")
     parser.add_argument("--record", type=Path, default=None)
     arguments = parser.parse_args()
@@ -96,10 +97,10 @@ def main() -> None:
         "attributes": Path(arguments.attributes).name, "samples": arguments.samples, "strengths": STRENGTHS,
         "date": str(date.today()), "hardware": describe_hardware(torch.device("cpu")), "versions": versions(),
     }  # fmt: skip
-    for method in get_args(Method):
+    for method in arguments.methods:
         own = measured(space, attributes, method, arguments.samples, STRENGTHS)
         record[method] = {**own, "leaked_by_only": shares(own["leaks"])}
-        print(method, json.dumps(record[method], indent=1))
+        print(method, json.dumps(record[method], indent=1), flush=True)
     if arguments.record:
         arguments.record.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -41,7 +41,7 @@ def found_directions(session: Session, request: EditRequest, label: int | None) 
     if scores is None:
         found = plain_directions(request, space)
     else:
-        found = learnt_directions(request, space, scores)
+        found = learnt_directions(request, space, scores, request.strength * spread.deviation)
         named = dict(zip(found.names, found.vectors, strict=True))
         leaking = leaks(space, named, scores, request.strength * spread.deviation, seed=request.seed)
     make_folder(request.output)
@@ -131,7 +131,7 @@ def examples_of(session: Session, request: EditRequest) -> Examples:
     return two_sets(a, b, request.name or request.b.name)
 
 
-def learnt_directions(request: EditRequest, space: Space, scores: Attributes) -> Directions:
+def learnt_directions(request: EditRequest, space: Space, scores: Attributes, length: float) -> Directions:
     """Returns directions along which scores of images change.
 
     Raises:
@@ -139,6 +139,6 @@ def learnt_directions(request: EditRequest, space: Space, scores: Attributes) ->
     """
     own, method = fingerprint(space), request.method or "regression"
     kept = [] if request.orthogonal_to is None else [*Directions.load(request.orthogonal_to, own, space.name).vectors]
-    found = learnt(space, scores, method, kept, seed=request.seed)  # type: ignore[arg-type]
+    found = learnt(space, scores, length, method, kept, seed=request.seed)  # type: ignore[arg-type]
     accuracies = torch.tensor([found.accuracies.get(name, float("nan")) for name in found.vectors])
     return Directions(torch.stack([*found.vectors.values()]), [*found.vectors], accuracies, method, space.name, own)

@@ -81,6 +81,7 @@ def responses(
     }
 
 
+@torch.no_grad()
 def leaks(
     space: Space,
     directions: Mapping[str, Tensor],
@@ -105,11 +106,17 @@ def leaks(
         for each direction the mean change of each attribute from one end to the other, in deviations of the attribute
         over the samples as they are.
     """
-    found = {}
-    for name, vector in directions.items():
-        ends = responses(space, vector, attributes, (-strength, strength), samples, seed, batch_size)
-        found[name] = {each: float(values[1] - values[0]) for each, values in ends.items()}
-    return found
+    parts = space.of_samples(samples, seed).split(batch_size)
+    spread = {name: own.std().clamp(min=1e-12) for name, own in _of_codes(space, attributes, parts).items()}
+
+    def changes(vector: Tensor) -> dict[str, float]:
+        low, high = (
+            _of_codes(space, attributes, [moved(space, part, vector, end) for part in parts])
+            for end in (-strength, strength)
+        )
+        return {name: float((high[name] - low[name]).mean() / own) for name, own in spread.items()}
+
+    return {name: changes(vector) for name, vector in directions.items()}
 
 
 def _of_codes(space: Space, attributes: Attributes, parts: Sequence[Tensor]) -> dict[str, Tensor]:

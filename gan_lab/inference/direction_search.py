@@ -1,6 +1,6 @@
 """Directions in a space of codes that change one thing in images: found in weights, in codes, or from labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
-from gan_lab.inference.attributes import Attributes, extremes, of_samples
+from gan_lab.inference.attributes import Attributes, extremes, leaks, of_samples
 from gan_lab.inference.spaces import AT_ONCE, Space
 
 Boundary = Literal["logistic", "svm", "mean"]
@@ -20,6 +20,8 @@ Method = Literal["regression", "logistic", "svm", "mean"]
 
 LEAST_SQUARES = 1e-4
 """Weight of the squared weights, for codes that do not span their space."""
+CANCELLED = 0.05
+"""Share of the largest singular value of a table of changes below which directions are taken for the same."""
 NOTHING = 1e-6
 """Share of the largest eigenvalue below which a direction changes nothing."""
 
@@ -97,8 +99,8 @@ class Learnt:
     """Directions that change attributes.
 
     Args:
-        vectors: unit vectors (Z,) by name. Of several attributes, "NAME only" is the part of NAME's direction that is
-            orthogonal to those of the others.
+        vectors: unit vectors (Z,) by name. Of several attributes, "NAME only" is that of NAME without what changes the
+            others.
         accuracies: of each attribute's boundary, or the share of its variance that least squares explain, both on codes
             kept apart.
     """
@@ -110,6 +112,7 @@ class Learnt:
 def learnt(
     space: Space,
     attributes: Attributes,
+    strength: float,
     method: Method = "regression",
     kept: Sequence[Tensor] = (),
     samples: PositiveInt = 2000,
@@ -120,6 +123,7 @@ def learnt(
     Args:
         space: of the codes.
         attributes: of images.
+        strength: the distance by which codes are going to move.
         method: see ``Method``. A boundary parts the codes of samples with low values from those with high ones.
         kept: directions (Z,) that all of these must be orthogonal to.
         samples: number of samples that the attributes are measured of.
@@ -134,10 +138,42 @@ def learnt(
         for name, own in values.items()
     }
     vectors = {name: conditional(vector, kept) for name, (vector, _) in found.items()}
-    for name, (vector, _) in [*found.items()] if len(found) > 1 else []:
-        others = [other for each, (other, _) in found.items() if each != name]
-        vectors[f"{name} only"] = conditional(vector, [*others, *kept])
+    if len(found) > 1:
+        apart = disentangled(space, vectors, attributes, strength, seed=seed)
+        vectors |= {f"{name} only": vector for name, vector in apart.items()}
     return Learnt(vectors, {name: accuracy for name, (_, accuracy) in found.items()})
+
+
+def disentangled(
+    space: Space,
+    vectors: Mapping[str, Tensor],
+    attributes: Attributes,
+    strength: float,
+    rounds: PositiveInt = 3,
+    samples: PositiveInt = 500,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Returns directions that change one attribute each, as sums of directions that change several.
+
+    Shen et al. 2020 (section 2.2) take the part of a normal that is orthogonal to the others, which is right for
+    infinitely short moves. Here the changes are measured at the distance of the moves, so that they cancel there.
+
+    Args:
+        space: of the codes.
+        vectors: unit vectors (Z,) by attribute.
+        attributes: of images.
+        strength: the distance.
+        rounds: of measuring and cancelling.
+        samples: number of samples that are moved.
+        seed: of the samples.
+    """
+    names, found = [*vectors], torch.stack([*vectors.values()]).double()
+    for _ in range(rounds):
+        table = leaks(space, dict(zip(names, found.float(), strict=True)), attributes, strength, samples, seed)
+        changes = torch.tensor([[table[each][name] for name in names] for each in names], dtype=torch.float64)
+        found = torch.linalg.pinv(changes, rtol=CANCELLED) @ found  # row i changes attribute i by 1, and no other
+        found = found / found.norm(dim=1, keepdim=True)
+    return dict(zip(names, found.float(), strict=True))
 
 
 def slope(points: Tensor, values: Tensor, seed: int = 0) -> tuple[Tensor, float]:

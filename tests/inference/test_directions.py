@@ -5,7 +5,16 @@ import torch
 from small_models import small_stylegan2
 
 from gan_lab.common.errors import UserError
-from gan_lab.inference.direction_search import boundary, conditional, factorised, learnt, principal_components, slope
+from gan_lab.inference.attributes import leaks
+from gan_lab.inference.direction_search import (
+    boundary,
+    conditional,
+    disentangled,
+    factorised,
+    learnt,
+    principal_components,
+    slope,
+)
 from gan_lab.inference.directions import Directions, moved
 from gan_lab.inference.first_maps import first_maps
 from gan_lab.inference.spaces import LatentSpace, space_of
@@ -141,14 +150,28 @@ def test_first_maps_of_styles_are_those_of_all_layers():
 
 
 def test_directions_learnt_together_are_also_given_without_what_the_others_change():
-    """The two attributes are (1, 0) and (1, 1) of the first two latents."""
+    """The two attributes are (1, 0) and (1, 1) of the first two latents, so that the second alone is (0, 1)."""
     space, axes = LatentSpace(Tilted()), torch.eye(3)
     space.images = lambda codes: codes[:, None, None, :2] / 100
-    found = learnt(
-        space, lambda images: {"a": images[:, 0, 0, 0], "ab": images[:, 0, 0].sum(1)}, samples=2000, kept=[axes[2]]
-    )
-    assert [*found.vectors] == ["a", "ab", "a only", "ab only"] and min(found.accuracies.values()) > 0.95
-    assert found.vectors["a"][0] > 0.98 and abs(float(found.vectors["ab only"][0])) < 0.2
+    found = learnt(space, lambda images: {"a": images[:, 0, 0, 0], "ab": images[:, 0, 0].sum(1)}, 1.0, kept=[axes[2]])
+    assert [*found.vectors] == ["a", "ab", "a only", "ab only"] and min(found.accuracies.values()) > 0.99
+    torch.testing.assert_close(found.vectors["a"], axes[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.vectors["ab only"], axes[1], atol=1e-3, rtol=0)
     assert all(abs(float(vector[2])) < 1e-6 for vector in found.vectors.values())
-    alone = learnt(space, lambda images: {"a": images[:, 0, 0, 0]}, samples=500)
-    assert [*alone.vectors] == ["a"]
+    alone = learnt(space, lambda images: {"a": images[:, 0, 0, 0]}, 1.0, "logistic", samples=500)
+    assert [*alone.vectors] == ["a"] and alone.vectors["a"][0] > 0.9
+
+
+def test_changes_cancel_at_the_distance_of_the_moves():
+    """One attribute is the cube of a latent and more, so that its slope is not its change."""
+    space, axes = LatentSpace(Tilted()), torch.eye(3)
+    space.images = lambda codes: codes[:, None, None, :2] / 100
+
+    def attributes(images):
+        first, second = 10 * images[:, 0, 0, 0] - 0.5, 10 * images[:, 0, 0, 1]
+        return {"first": first, "both": first**3 + second}
+
+    plain = {"first": axes[0], "both": axes[1]}
+    found = disentangled(space, plain, attributes, 4.0)
+    before, after = (leaks(space, each, attributes, 4.0)["first"] for each in (plain, found))
+    assert abs(before["both"]) > 0.3 and abs(after["both"]) < 0.05 and after["first"] > 0.3 * before["first"]
