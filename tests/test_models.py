@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 
 import gan_lab
 from gan_lab.common.capabilities import (
+    HasDiscriminator,
     HasLikelihood,
     Predicts,
     Reconstructs,
@@ -21,6 +22,7 @@ from gan_lab.common.capabilities import (
     Translates,
 )
 from gan_lab.common.constraints import height_and_width
+from gan_lab.common.gradients import gradients
 from gan_lab.common.instantiate import instantiate
 from gan_lab.models.progressive import Progressive
 from gan_lab.training.alternating import AlternatingModule
@@ -94,6 +96,20 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
     ]
     assert still <= {each[-1] for each in biases if each} and not any(live(model)[name].grad.any() for name in still)
     assert model.images_seen == BATCH * rounds
+
+
+def test_a_discriminator_of_images_judges_them_with_gradients_that_are_asked_for(configuration):
+    torch.manual_seed(0)
+    model = instantiate(configuration["model"]).eval()
+    assert isinstance(model, HasDiscriminator) == (isinstance(model, Samples) and hasattr(model, "discriminator"))
+    if not isinstance(model, HasDiscriminator):
+        return
+    image = torch.rand(BATCH, *image_shape(configuration))
+    assert not model.discriminator_logits(image, None).requires_grad
+    with gradients():
+        logits = model.discriminator_logits(image.requires_grad_(), None)
+        (found,) = torch.autograd.grad(logits.mean(), image)
+    assert len(logits) == BATCH and logits.dtype == torch.float32 and found.abs().max() > 0
 
 
 def test_samples_survive_a_checkpoint(configuration, tmp_path):

@@ -149,6 +149,19 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class HasDiscriminator(Protocol):
+    """Has a discriminator between real and generated images."""
+
+    def discriminator_logits(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Returns the discriminator's logits, float32 (N, …), without augmentation; they record ``gradients``.
+
+        Args:
+            image: (N, C, H, W) in [-1, 1].
+            label: a class for all or int64 (N,), for conditional models.
+        """
+
+
+@runtime_checkable
 class Discriminates(Protocol):
     """Has discriminators between real and generated images of a domain."""
 

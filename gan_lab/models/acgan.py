@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gan_lab.common.bounds import Natural, NonNegative
@@ -77,3 +77,7 @@ class ACGAN(GANModule):
         adversarial = self.objective.g(discriminator, shared["fake"], batch["image"])
         classification = cross_entropy(discriminator.outputs[0], batch["label"])
         return Losses({"adversarial": adversarial, "class": self.auxiliary * classification})
+
+    def judge(self, images: Tensor, *labels: Tensor) -> Tensor:
+        """Returns the logits of images (N, C, H, W); the discriminator takes no labels (N,)."""
+        return super().judge(images)

@@ -77,9 +77,14 @@ class Progressive(GANModule):
 
     def prepare(self, batch: Batch) -> Batch:
         """Returns the images that the level trains on, at its sides; while it fades in, blended with coarser ones."""
+        times = self.top - math.ceil(self.growth.level)
+        return {"image": self._reduced(batch["image"][:: self._stride(len(batch["image"]), min(self.size) >> times)])}
+
+    def _reduced(self, images: Tensor) -> Tensor:
+        """Returns images (N, C, H, W) at the sides of the level."""
         times, share = self.top - math.ceil(self.growth.level), self.growth.level % 1
-        images = halved(batch["image"][:: self._stride(len(batch["image"]), min(self.size) >> times)], times)
-        return {"image": doubled(halved(images)).lerp(images, share) if share else images}
+        images = halved(images, times)
+        return doubled(halved(images)).lerp(images, share) if share else images
 
     def _stride(self, n: int, side: int) -> int:
         """Returns k if the iteration trains on each k-th of n images; the same ones on any number of ranks."""
@@ -98,6 +103,11 @@ class Progressive(GANModule):
 
     def discriminate(self, images: Tensor, batch: Batch, noise: RandomStream) -> Tensor:
         return self.discriminator(self.apply_augmentations(images, noise), self.growth.level).float()
+
+    def judge(self, images: Tensor, *labels: Tensor) -> Tensor:
+        """Returns the logits of images (N, C, H, W), reduced to the level's sides; there are no labels (N,)."""
+        logits: Tensor = self.discriminator(self._reduced(images), self.growth.level)
+        return logits
 
     def generate(self, latents: Tensor, *labels: Tensor) -> Tensor:
         """Returns images (n, C, H, W) by the averaged generator, given latents (n, Z): those of the level, enlarged."""

@@ -12,6 +12,7 @@ from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Sta
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.autoencoder import Autoencoder, kl_divergence
 from gan_lab.models.bases.gan import FeatureDiscriminator
+from gan_lab.models.bases.labels import Label
 from gan_lab.models.bases.latents import Prior
 from gan_lab.training.alternating import MakeOptimizer
 from gan_lab.training.options import EngineOptions
@@ -117,3 +118,10 @@ class VAEGAN(Autoencoder):
 
     def modules_to_compile(self) -> Sequence[nn.Module]:
         return [self.encoder, self.decoder, self.discriminator]
+
+    def discriminator_logits(self, image: Tensor, label: Label = None) -> Tensor:
+        """Returns logits, float32 (N, …), given images (N, C, H, W); of class 0 if the label is None."""
+        labels = self.labels.expand(label, len(image), self.device)
+        with self.inference_mode():
+            logits: Tensor = self.discriminator(image.to(self.device), *labels)
+            return logits.float()

@@ -13,6 +13,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared, Stateful
 from gan_lab.losses.objective import AdversarialObjective
+from gan_lab.models.bases.labels import Label
 from gan_lab.models.vqvae import VQVAE
 from gan_lab.networks.quantizer import Quantizer
 from gan_lab.networks.vqvae import Decoder
@@ -124,3 +125,8 @@ class VQGAN(VQVAE):
         discriminator, and a compiled graph allows that only once.
         """
         return [self.encoder, self.prior]
+
+    def discriminator_logits(self, image: Tensor, label: Label = None) -> Tensor:
+        """Returns logits, float32 (N, 1, h', w'), of images (N, C, H, W); the discriminator takes no labels."""
+        with self.inference_mode():
+            return self.discriminate(image.to(self.device))

@@ -27,7 +27,8 @@ Wrappers = Mapping[str, Mapping[str, Callable[[nn.Module], nn.Module] | None]]
 
 
 class GANModule(AlternatingModule):
-    """A generator and a discriminator, trained in turn. Satisfies ``Samples`` and ``Traverses``, by its average.
+    """A generator and a discriminator, trained in turn. Satisfies ``Samples`` and ``Traverses``, by its average, and
+    ``HasDiscriminator``.
 
     Methods override ``shared_forward``, ``discriminate``, ``d_losses`` or ``g_losses``. A conditional model generates
     sample i with the label of real image i.
@@ -146,7 +147,22 @@ class GANModule(AlternatingModule):
         images: Tensor = self.averaged("generator")(latents, *labels)
         return images
 
+    def judge(self, images: Tensor, *labels: Tensor) -> Tensor:
+        """Returns the logits of images (N, C, H, W) without augmentation, given labels (N,)."""
+        logits: Tensor = self.discriminator(images, *labels)
+        return logits
+
     # Capabilities.
+
+    def discriminator_logits(self, image: Tensor, label: Label = None) -> Tensor:
+        """Returns logits, float32 (N, …), given images (N, C, H, W); of class 0 if the label is None.
+
+        Raises:
+            UserError: for a label that the model does not know.
+        """
+        labels = self.labels.expand(label, len(image), self.device)
+        with self.inference_mode():
+            return self.judge(image.to(self.device), *labels).float()
 
     @property
     def num_labels(self) -> int:
