@@ -12,11 +12,10 @@ from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.gradients import gradients, learning
 from gan_lab.inference.spaces import Space
+from gan_lab.inference.watching import are_maps, watching
 
 NEAR = 1.0
 """Distance from its target, in pixels, at which a handle has arrived."""
-FEWEST_MAPS = 4
-"""Fewer maps are taken for an image."""
 
 
 @dataclass(frozen=True)
@@ -127,15 +126,11 @@ def features(space: Space, codes: Tensor, reduction: int, noise: list[Tensor] | 
     seen: dict[tuple[int, ...], Tensor] = {}
 
     def watch(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[1] >= FEWEST_MAPS:
+        if are_maps(output):
             seen[tuple(output.shape[2:])] = output
 
-    handles = [layer.register_forward_hook(watch) for layer in space.network.modules()]
-    try:
+    with watching(space.network.modules(), watch):
         images = space.images(codes, noise)
-    finally:
-        for handle in handles:
-            handle.remove()
     size = tuple(side // reduction for side in images.shape[2:])
     if size not in seen:
         if not seen:
