@@ -219,8 +219,8 @@ def _matched(groups: Groups) -> DomainSplits:
         )
     splits: dict[str, dict[str, ImageSet]] = {"a": {}, "b": {}}
     for split in groups["a"]:
-        by_stem = {side: _by_stem(groups[side][split]) for side in "ab"}
-        stems = sorted(by_stem["a"].keys() & by_stem["b"].keys())
+        named = {side: by_stem(groups[side][split]) for side in "ab"}
+        stems = sorted(named["a"].keys() & named["b"].keys())
         if not stems:
             first, second = (next(iter(groups[side][split])) for side in "ab")
             raise UserError(
@@ -228,14 +228,14 @@ def _matched(groups: Groups) -> DomainSplits:
                 f"{second.file} should: give both images of a pair the same name."
             )
         for side in "ab":
-            taken = [by_stem[side][stem] for stem in stems]
+            taken = [named[side][stem] for stem in stems]
             splits[side][split] = ImageFiles(taken)
             _log_unmatched(side, split, groups[side][split], taken)
     return splits
 
 
-def _by_stem(entries: list[Entry]) -> dict[tuple[str, ...], Entry]:
-    """Entries by path without suffix; the first of those that differ in the suffix alone."""
+def by_stem(entries: list[Entry]) -> dict[tuple[str, ...], Entry]:
+    """Returns entries by path without suffix; the first of those that differ in the suffix alone."""
     found: dict[tuple[str, ...], Entry] = {}
     for entry in entries:
         found.setdefault((*entry.parts[:-1], PurePosixPath(entry.parts[-1]).stem), entry)
