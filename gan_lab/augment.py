@@ -102,14 +102,13 @@ def _write_class(
 
 def _folders(session: Session, labels: Sequence[int]) -> list[str]:
     """The names of classes, or their numbers where a name would be no folder's."""
-    from gan_lab.common.class_names import class_names
+    from gan_lab.common.class_names import class_names, file_name
 
     names = class_names(session.model)
     digits = len(str(session.num_classes - 1))  # so that they sort as numbers do
     numbers = [f"{label:0{digits}d}" for label in labels]
     given = [names[label] if names else number for label, number in zip(labels, numbers, strict=True)]
-    plain = [bool(name) and Path(name).name == name and not name.startswith(".") for name in given]
-    return [name if good else number for name, number, good in zip(given, numbers, plain, strict=True)]
+    return [file_name(name, number) for name, number in zip(given, numbers, strict=True)]
 
 
 def _number(session: Session, label: str | int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from gan_lab.cli.artifacts import Output
-from gan_lab.cli.requests import ModelRequest, unusual
+from gan_lab.cli.requests import ModelRequest, check_read
 from gan_lab.common.bounds import Bounds, Natural, NonNegative, PositiveInt, Share, Signed
 from gan_lab.common.errors import UserError
 
@@ -118,10 +118,6 @@ def check_keys(request: EditRequest) -> None:
     Raises:
         UserError: if one is given.
     """
-    from omegaconf import OmegaConf
-
-    from gan_lab.cli.config.paths import home
-
     reads = READS.get(str(request.do), GENERAL) if isinstance(request.do, str) else RECIPES
     if request.do == "directions" and (request.a is not None or request.b is not None):
         reads = (*reads, "name", "orthogonal_to")
@@ -129,11 +125,7 @@ def check_keys(request: EditRequest) -> None:
         reads = (*reads, "orthogonal_to")
     if request.do == "directions" and request.text is not None:
         reads = (*reads, "name", "orthogonal_to", "against", "clip")
-    usual = OmegaConf.to_container(OmegaConf.load(home("conf") / "edit.yaml"))
-    assert isinstance(usual, dict)
-    odd = [f"{key}=" for key in unusual(request, {str(key): value for key, value in usual.items()}) if key not in reads]
-    if odd:
-        raise UserError(f"do={request.do} does not read {' and '.join(odd)}: leave it out, or choose another do=.")
+    check_read(request, "edit", str(request.do), reads)
 
 
 def recipe_of(request: EditRequest, label: int | None) -> EditRecipe:

@@ -6,7 +6,7 @@ line, its annotations say which values are valid, and ``Path`` in an annotation 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -84,6 +84,29 @@ def unusual(request: Request, usual: Mapping[str, Any]) -> list[str]:
     hints = get_type_hints(type(request), include_extras=True)
     known = {key: convert(key, value, hints[key]) for key, value in usual.items() if key in hints and value != "???"}
     return [key for key, value in known.items() if getattr(request, key) != value]
+
+
+def check_read(request: Request, command: str, do: str, reads: Collection[str]) -> None:
+    """Checks that keys which one of a command's tasks does not read are left out.
+
+    Args:
+        request: the request.
+        command: the command's name.
+        do: the task.
+        reads: keys that it reads.
+
+    Raises:
+        UserError: if another one is given.
+    """
+    from omegaconf import OmegaConf
+
+    from gan_lab.cli.config.paths import home
+
+    usual = OmegaConf.to_container(OmegaConf.load(home("conf") / f"{command}.yaml"))
+    assert isinstance(usual, dict)
+    odd = [f"{key}=" for key in unusual(request, {str(key): value for key, value in usual.items()}) if key not in reads]
+    if odd:
+        raise UserError(f"do={do} does not read {' and '.join(odd)}: leave it out, or choose another do=.")
 
 
 @dataclass(frozen=True, kw_only=True)

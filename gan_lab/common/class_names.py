@@ -1,6 +1,7 @@
 """Names of the classes that a conditional model was trained on, which it carries as ``class_names``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.near_names import nearest
@@ -84,3 +85,9 @@ def _valid(names: Sequence[str], text: str, num_labels: int) -> str:
 def listed(names: Sequence[str], limit: int = SHOWN) -> str:
     """Joins names by commas: the first ones, and the number of the others."""
     return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
+
+
+def file_name(name: str, instead: str) -> str:
+    """Returns a class's name if a file can have it, else what it has instead."""
+    plain = bool(name) and Path(name).name == name and not name.startswith(".")
+    return name if plain else instead
