@@ -48,6 +48,7 @@ COMMANDS = (
     "restore",
     "edit",
     "augment",
+    "inspect",
     "stylize",
     "evaluate",
     "compare",
