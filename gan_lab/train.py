@@ -69,6 +69,7 @@ class TrainRequest(Request):
     accept_changed_data: bool
     init_from: Path | None
     init_share: Probability
+    generator_from: Path | None = None
     dry_run: bool = False
     runs: Path
     run_dir: Path | None

@@ -2,17 +2,23 @@
 that occur nowhere else.
 """
 
+import atexit
 import json
 import re
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.checks import validate
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.paths import home
+from gan_lab.common.instantiate import instantiate
+from gan_lab.training.checkpoint import AtomicCheckpointIO
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
 THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4, "layers": 1}}
@@ -20,7 +26,7 @@ THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4
 NARROW_PARTS = {
     "generator": {"base": 4, "most": 4, "style": 8, "mapping_layers": 1},
     "discriminator": {"base": 4},
-    "encoder": {"base": 4, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
+    "encoder": {"base": 4, "most": 8, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
     "decoder": {"groups": 1, "steps": 3, "units": 8},
     "quantizer": {"entries": 8},
     "network": {"maps": 6, "filters": 4, "layers": 2, "head": 6, "blocks": 2, "growth": 4},
@@ -83,11 +89,31 @@ def small(*case: str) -> tuple[str, ...]:
 
 def thin(config: DictConfig) -> list[str]:
     """Returns what makes networks narrow, and lets what takes time happen within a few iterations."""
-    made = _thin_parts(config) + _thin_latents(config) + _thin_sequences(config) + _thin_translators(config)
+    made = given(config) + _thin_parts(config) + _thin_latents(config) + _thin_sequences(config) + _thin_translators(config)
     if "freeze" in config.model.get("wrappers", {}).get("discriminator", {}):
         made += ["model.wrappers.discriminator.freeze.stages=1"]
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration
     return made + (["model.pool=4"] if "pool" in config.model else [])  # so that the pool fills and returns images
+
+
+def given(config: DictConfig) -> list[str]:
+    """Returns the generator that a model is trained for, if it is trained for one."""
+    return [f"generator_from={small_generator()}"] if "generator_from" in config else []
+
+
+@cache
+def small_generator(*case: str) -> Path:
+    """Returns a checkpoint of an untrained generator of images of 16 px, by default of a StyleGAN2."""
+    folder = Path(tempfile.mkdtemp(prefix="gan_lab-generator-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    configuration = plain([*(case or ("model=stylegan2",))], folder)
+    torch.manual_seed(0)
+    model = instantiate(configuration["model"])
+    model.configuration = {key: configuration[key] for key in ("model", "data")}
+    checkpoint = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(checkpoint)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, folder / "generator.ckpt")
+    return folder / "generator.ckpt"
 
 
 def _thin_parts(config: DictConfig) -> list[str]:

@@ -73,7 +73,7 @@ class EditRequest(ModelRequest):
     space: Literal["z", "w", "w+"] | None
     box: Quoted | None
     paste: bool
-    steps: PositiveInt
+    steps: Natural
     starts: PositiveInt
     perceptual: NonNegative
     prior: NonNegative

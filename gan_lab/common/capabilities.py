@@ -122,6 +122,17 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
+class EncodesStyles(Styles, Protocol):
+    """Maps images to a style for each layer."""
+
+    def encode_styles(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Maps images (N, C, H, W) in [-1, 1] to styles (N, L, W).
+
+        ``label`` is a class for all or int64 (N,), for conditional models.
+        """
+
+
+@runtime_checkable
 class Translates(Protocol):
     """Translates images from one domain to the other. The domains are "a" and "b"; the source of paired data is "a"."""
 

@@ -15,7 +15,7 @@ DATA_PATHS = (
 )
 """Arguments of data modules that say where the data are."""
 PATHS = (
-    *("init_from", "runs", "record", "data_dir"),
+    *("init_from", "generator_from", "runs", "record", "data_dir"),
     *(f"data.{name}" for name in (*DATA_PATHS, "cache_dir")),
     *("callbacks.fidelity.weights.*", "callbacks.fidelity.extractors.*.weights", "extractor.*.weights"),
     *("encoder.weights", "model.features.weights", "model.trained.weights"),

@@ -215,6 +215,7 @@ MODEL_PARTS = Trust(
     ),
     names=_LAYERS | _LOSSES | _FUNCTIONS | _INITIALISERS | _NORMALISATIONS | _OPTIMIZERS | _SCHEDULES | _VISION,
     deferred={
+        "gan_lab.evaluation.features.perceptual.GeneralDistance": (),
         "gan_lab.evaluation.features.perceptual.perceptual_distance": ("networks", "shortest"),
         "gan_lab.evaluation.features.maps.general": ("taps",),
         "gan_lab.evaluation.features.maps.timm_maps": ("network", "taps"),

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Share
+from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt, Share
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
@@ -15,9 +15,10 @@ from gan_lab.inference.directions import layer_mask, moved
 from gan_lab.inference.dragging import drag
 from gan_lab.inference.editing import Edit, Swapped, Tools, changed
 from gan_lab.inference.interpolation import slerp
-from gan_lab.inference.inversion import Likeness, invert
+from gan_lab.inference.inversion import Likeness, check_steps, invert
 from gan_lab.inference.regions import Box, region_of
 from gan_lab.inference.restoring import PhotoRestorer
+from gan_lab.inference.spaces import Space
 from gan_lab.inference.tuning import tune
 
 FAR = 2.0
@@ -28,13 +29,16 @@ FAR = 2.0
 class Invert:
     """Finds the code of the image; see ``gan_lab.inference.inversion.invert``."""
 
-    steps: PositiveInt = 500
+    steps: Natural = 500
     rate: PositiveFloat = 0.1
     starts: PositiveInt = 1
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 1.0
     prior: NonNegative = 0.0
     noise: NonNegative | None = None
+
+    def check(self, space: Space) -> None:
+        check_steps(space, self.steps)
 
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
         found = invert(

@@ -110,6 +110,18 @@ class Gradual(Protocol):
         """Returns a share of the step: 0 changes nothing, 1 is the step itself."""
 
 
+@runtime_checkable
+class ChecksSpace(Protocol):
+    """A step that works in some spaces alone."""
+
+    def check(self, space: Space) -> None:
+        """Checks a space, before anything is done.
+
+        Raises:
+            UserError: if the step does not work in it.
+        """
+
+
 class Editor:
     """Takes images through the steps of an edit; the result of each depends on the image and the seed alone.
 
@@ -118,9 +130,15 @@ class Editor:
         steps: in their order.
         distance: perceptual distance of images; None for pixels alone.
         seed: of random numbers.
+
+    Raises:
+        UserError: for a step that does not work in the space.
     """
 
     def __init__(self, space: Space, steps: Sequence[Step], distance: Distance | None = None, seed: int = 0) -> None:
+        for step in steps:
+            if isinstance(step, ChecksSpace):
+                step.check(space)
         self.tools, self.steps = Tools(space, spread_of(space), distance, seed), steps
 
     def __call__(self, image: Tensor, frames: PositiveInt = 1) -> tuple[Edit, Tensor]:

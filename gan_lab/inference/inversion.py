@@ -1,7 +1,7 @@
-"""Inversion: the code from which a model generates an image, by optimisation.
+"""Inversion: the code from which a model generates an image, by optimisation from the code that its encoder gives.
 
 Karras et al. 2020, appendix D, for styles; Abdal et al. 2019 for a style for each layer; Creswell and Bharath 2018 for
-latents.
+latents; Zhu et al. 2016, "Generative Visual Manipulation on the Natural Image Manifold", for an encoder's start.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
+from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.common.gradients import gradients, learning
 from gan_lab.common.seeds import seed_of
@@ -77,7 +77,7 @@ class Inversion:
 def invert(
     space: Space,
     images: Tensor,
-    steps: PositiveInt = 500,
+    steps: Natural = 500,
     rate: PositiveFloat = 0.1,
     starts: PositiveInt = 1,
     likeness: Likeness = PIXELS,
@@ -95,9 +95,10 @@ def invert(
     Args:
         space: the space of the codes.
         images: (N, C, H, W) in [-1, 1].
-        steps: of Adam.
+        steps: of Adam; 0 keeps the code of the model's own encoder, and the constant noise.
         rate: its largest learning rate, in deviations of the space.
-        starts: for each image: the mean of the space, then samples. The one with the smallest loss is kept.
+        starts: for each image: the code of the model's own encoder if it has one, the mean of the space, then samples.
+            The one with the smallest loss is kept.
         likeness: of the model's images to these.
         prior: weight of the mean squared distance of codes from the mean, in deviations of the space.
         noise_weight: the noise of the layers is optimised too, and this is the weight of the correlation of its
@@ -106,13 +107,15 @@ def invert(
         spread: of the space; None measures it.
 
     Raises:
-        UserError: for images of another size than the model's, and for noise of a model without.
+        UserError: for images of another size than the model's, for noise of a model without, and for 0 steps without an
+            encoder.
     """
     spread = spread or spread_of(space)
     _check(space, images, noise_weight)
+    check_steps(space, steps)
     wanted = images.repeat_interleave(starts, 0)
-    codes = _first_codes(space, spread, len(images), starts, seed, start)
-    noise = _first_noise(space, len(wanted), images.device) if noise_weight is not None else []
+    codes = _first_codes(space, spread, len(images), starts, seed, start, space.encoded(images))
+    noise = _first_noise(space, len(wanted), images.device) if noise_weight is not None and steps else []
     streams = [torch.Generator().manual_seed(seed_of(seed, "invert", start + i)) for i in range(len(images))]
     optimizer = torch.optim.Adam([codes.requires_grad_(), *(each.requires_grad_() for each in noise)])
 
@@ -192,6 +195,19 @@ def normalised(noise: Tensor) -> Tensor:
     return centred * centred.square().mean((1, 2, 3), keepdim=True).clamp(min=1e-12).rsqrt()
 
 
+def check_steps(space: Space, steps: int) -> None:
+    """Checks that an inversion without steps has an encoder to take codes from.
+
+    Raises:
+        UserError: if the model has none for this space.
+    """
+    if not steps and not space.has_encoder:
+        raise UserError(
+            f"steps=0 takes codes from the model's own encoder, and it has none of space={space.name}: give steps=500, "
+            "or the checkpoint of a model=inverter for this generator."
+        )
+
+
 def _check(space: Space, images: Tensor, noise_weight: float | None) -> None:
     with torch.no_grad():
         own = space.images(space.of_samples(1)).shape[1:]
@@ -201,13 +217,17 @@ def _check(space: Space, images: Tensor, noise_weight: float | None) -> None:
         raise UserError("This model has no noise of layers, or space=z leaves it alone: leave noise out.")
 
 
-def _first_codes(space: Space, spread: Spread, n: int, starts: int, seed: int, start: int) -> Tensor:
-    """Returns codes (n · starts, …): the mean, and samples that differ from image to image."""
+def _first_codes(
+    space: Space, spread: Spread, n: int, starts: int, seed: int, start: int, encoded: Tensor | None
+) -> Tensor:
+    """Returns codes (n · starts, …): the encoder's, the mean, and samples that differ from image to image."""
     every = []
     for i in range(n):
-        every.append(space.repeated(spread.mean, 1))
-        if starts > 1:
-            every.append(space.of_samples(starts - 1, seed_of(seed, "start", start + i) % 2**31))
+        first = [] if encoded is None else [encoded[i : i + 1]]
+        first = [*first, space.repeated(spread.mean, 1)][:starts]
+        every += first
+        if starts > len(first):
+            every.append(space.of_samples(starts - len(first), seed_of(seed, "start", start + i) % 2**31))
     return torch.cat(every).detach().clone()
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.capabilities import Decodes, Styles
+from gan_lab.common.capabilities import Decodes, Encodes, EncodesStyles, Styles
 from gan_lab.common.errors import UserError
 
 SpaceName = Literal["z", "w", "w+"]
@@ -38,9 +38,14 @@ class Space(Protocol):
     """Height and width of each layer's noise; empty without such noise."""
     network: nn.Module
     """The model, or an empty module if it is none of torch's."""
+    has_encoder: bool
+    """True if the model encodes images as codes of this space."""
 
     def of_samples(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Returns the codes (n, …) of samples start … start + n - 1 of the seed."""
+
+    def encoded(self, images: Tensor) -> Tensor | None:
+        """Returns the codes (N, …) that the model's encoder gives images (N, C, H, W) in [-1, 1]; None without one."""
 
     def repeated(self, point: Tensor, n: int) -> Tensor:
         """Returns n copies (n, …) of a point (Z,) or style (W,) as codes."""
@@ -70,11 +75,15 @@ class LatentSpace:
     def __init__(self, model: Decodes, label: int | None = None) -> None:
         self.model, self.label = model, label
         self.noise_sizes: list[tuple[int, int]] = []
-        self.network = _network(model)
+        self.network, self.has_encoder = _network(model), isinstance(model, Encodes)
 
     def of_samples(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Returns the latents (n, Z) of samples start … start + n - 1 of the seed."""
         return self.model.latents(n, seed, start, label=self.label)
+
+    def encoded(self, images: Tensor) -> Tensor | None:
+        """Returns the latents (N, Z) that the model's encoder gives images (N, C, H, W); None without an encoder."""
+        return self.model.encode(images, self.label) if isinstance(self.model, Encodes) else None
 
     def repeated(self, point: Tensor, n: int) -> Tensor:
         """Returns n copies (n, Z) of a point (Z,)."""
@@ -102,12 +111,19 @@ class StyleSpace:
         self.model, self.each_layer, self.label = model, each_layer, label
         self.name: SpaceName = "w+" if each_layer else "w"
         self.noise_sizes = [*model.noise_sizes]
-        self.network = _network(model)
+        self.network, self.has_encoder = _network(model), isinstance(model, EncodesStyles)
 
     def of_samples(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Returns the styles of samples start … start + n - 1 of the seed, (n, W) or (n, L, W)."""
         styles = self.model.map_styles(self.model.latents(n, seed, start), self.label)
         return styles if self.each_layer else styles[:, 0]
+
+    def encoded(self, images: Tensor) -> Tensor | None:
+        """Returns styles (N, W), means over layers, or (N, L, W) of images (N, C, H, W); None without an encoder."""
+        if not isinstance(self.model, EncodesStyles):
+            return None
+        styles = self.model.encode_styles(images, self.label)
+        return styles if self.each_layer else styles.mean(1)
 
     def repeated(self, point: Tensor, n: int) -> Tensor:
         """Returns n copies (n, …) of a style (W,)."""

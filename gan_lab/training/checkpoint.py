@@ -131,12 +131,17 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
         UserError: if the checkpoint names something that is not trusted.
     """
     model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], MODEL_PARTS.extended(trust))
-    model.load_state_dict(checkpoint["state_dict"])
-    model.on_load_checkpoint(dict(checkpoint))
+    restore(model, checkpoint)
     name_classes(model, checkpoint["gan_lab"].get("class_names"))
     if isinstance(model, AlternatingModule) and model.engine.channels_last:
         to_channels_last(model)
     return model.eval().to(device)
+
+
+def restore(model: LightningModule, checkpoint: Mapping[str, Any]) -> None:
+    """Gives a model the weights and the state of a checkpoint of a model of the same configuration."""
+    model.load_state_dict(checkpoint["state_dict"])
+    model.on_load_checkpoint(dict(checkpoint))
 
 
 class Taken(NamedTuple):

@@ -30,7 +30,7 @@ from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.early_stop import early_end
 from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
-from gan_lab.training.checkpoint import load_weights
+from gan_lab.training.checkpoint import load_weights, read, restore
 from gan_lab.training.record import environment_info, result
 from gan_lab.training.rehearsal import rehearse
 from gan_lab.training.resume import check_run_dir, choose_run_dir
@@ -79,7 +79,7 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
 
 
 def build_parts(config: RunConfig) -> tuple[Any, Any]:
-    """Builds the data module and the model, with the weights of ``init_from`` if it is given.
+    """Builds the data module and the model, with the weights of ``init_from`` and ``generator_from`` if given.
 
     Raises:
         UserError: if they cannot be built, too few weights fit, batches do not split into micro-batches, or batch norm
@@ -94,6 +94,8 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
     synchronised = bool(config.trainer.get("sync_batchnorm"))
     check_micro_batches(model, getattr(data, "batch_size", None), process_count(config.trainer))
     check_batch_norm(model, getattr(data, "batch_size", None), process_count(config.trainer), synchronised)
+    if config.generator_from and not config.resumes_a_path:
+        restore(model.generator, read(checkpoint_path(config.generator_from)))
     if config.init_from and not config.resumes_a_path:
         taken = load_weights(model, checkpoint_path(config.init_from), config.init_share or 0.0)
         rank_zero_info(f"Weights from {config.init_from}: {taken.share:.0%} of the parameters.")

@@ -35,6 +35,7 @@ RULES = {
     **{f"data.{name}": MAY_CHANGE for name in (*DATA_PATHS, "archive")},
     "data.*": DATA,
     "init_from": "its weights are its own by now",
+    "generator_from": "the generator is a part of it by now",
     "*": MAY_CHANGE,
 }
 """Patterns of dotted keys, of which the first that matches counts → why the key cannot change, or ``MAY_CHANGE``.

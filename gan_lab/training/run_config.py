@@ -26,6 +26,7 @@ class RunConfig:
         accept_changed_data: resume although the data changed.
         init_from: a checkpoint whose weights are taken.
         init_share: smallest share of the model's parameters that ``init_from`` must have.
+        generator_from: the checkpoint of a generator that the model has as its part ``generator``.
         run_dir: the run's folder; ``RUN_DIR`` if it is still to be chosen.
         runs: where run folders are made.
         record: a JSON file that the finished run is recorded in.
@@ -48,6 +49,7 @@ class RunConfig:
     accept_changed_data: bool | None = False
     init_from: str | None
     init_share: float | None = None
+    generator_from: str | None = None
     run_dir: str
     runs: str
     record: str | None

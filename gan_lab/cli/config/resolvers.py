@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from gan_lab.cli.config.given_generator import generator_of
 from gan_lab.cli.config.hydra_versions import register_resolver
 from gan_lab.cli.config.own_data import own, preset
 from gan_lab.common.errors import UserError
@@ -190,7 +191,7 @@ RESOLVERS = (
     *(first, total, default_epochs),
     *(height, width, shorter_side, downsampled, channels, num_classes, levels),
     *(attention_size, stylegan2, translator, discriminator_norm, decoder_channels),
-    *(fused, own, preset),
+    *(fused, own, preset, generator_of),
     *(wandb_name, wandb_group, wandb_tags),
 )
 for resolver in RESOLVERS:

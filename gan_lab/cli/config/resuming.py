@@ -22,8 +22,8 @@ from gan_lab.common.upgrade import leaves
 Leaves = dict[tuple[str, ...], Any]
 """Values of nested mappings by their keys; an empty mapping is a value."""
 
-OF_ONE_START = ("resume", "run_dir")
-"""Keys that are not kept for the next start of a run."""
+OF_ONE_START = ("resume", "run_dir", "generator_from")
+"""Keys that are not kept for the next start of a run, for a checkpoint has its generator."""
 SECTIONS = ("model", "data", "trainer", "callbacks", "logger")
 """Parts of the configuration that a run has whole: what they lack, it did without."""
 OF_THE_LAUNCH = tuple(("trainer", key) for key in ("devices", "num_nodes", "strategy"))

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
-from cases import names
+from cases import given, names
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -63,9 +63,10 @@ def scaled(monkeypatch, facts, *overrides):
 def test_every_model_can_be_built_at_every_scale(model, name):
     plain = compose([f"model={model}"])
     data = [f"data={FAKE[plain.data_kind]}", *(["data.classes=3"] if plain.conditional else [])]
-    given = compose([f"model={model}", f"scale={name}"])
-    use_scale(given, [])
-    config = gan_lab.compose("train", f"model={model}", f"scale={name}", *data, f"data.size={given.image_size}").config
+    chosen = [f"model={model}", f"scale={name}", *given(plain)]
+    scaled = compose(chosen)
+    use_scale(scaled, [])
+    config = gan_lab.compose("train", *chosen, *data, f"data.size={scaled.image_size}").config
     assert config["scale"]["name"] == name and "scales" not in config
     if name == "laptop":
         assert config["image_size"] <= 128 and config["batch_size"] <= 100 and config["budget"]["minutes"] == 30
