@@ -89,7 +89,13 @@ def small(*case: str) -> tuple[str, ...]:
 
 def thin(config: DictConfig) -> list[str]:
     """Returns what makes networks narrow, and lets what takes time happen within a few iterations."""
-    made = given(config) + _thin_parts(config) + _thin_latents(config) + _thin_sequences(config) + _thin_translators(config)
+    made = (
+        given(config)
+        + _thin_parts(config)
+        + _thin_latents(config)
+        + _thin_sequences(config)
+        + _thin_translators(config)
+    )
     if "freeze" in config.model.get("wrappers", {}).get("discriminator", {}):
         made += ["model.wrappers.discriminator.freeze.stages=1"]
     made += ["burn_in=1"] if "burn_in" in config else []  # so that schedules move at every iteration

@@ -215,14 +215,15 @@ class Command:
         from omegaconf.errors import OmegaConfBaseException
 
         from gan_lab.cli.config.compose import check_given, resolve
-        from gan_lab.cli.config.mistakes import first_line
+        from gan_lab.cli.config.mistakes import first_line, of_resolver
 
         check_given(config, self.request)
         try:
             if self.prepare is not None:
                 self.prepare(config)
         except OmegaConfBaseException as error:  # a key is missing that every configuration has
-            raise UserError(f"The configuration is not complete: {first_line(str(error))}.") from error
+            words = of_resolver(error) or f"The configuration is not complete: {first_line(str(error))}."
+            raise UserError(words) from error
         return resolve(config)
 
     def execute(self, request: Request) -> Any:

@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import gan_lab
 from gan_lab.cli.edit_recipes import EditRecipe
 from gan_lab.common.errors import UserError
+from gan_lab.common.images import to_uint8
 from gan_lab.edit import edit
 from gan_lab.inference.directions import Directions
 from gan_lab.train import train
@@ -260,7 +263,8 @@ def test_recipes_are_checked(runs, photos, directions, tmp_path):
     for steps, words in (
         ([good, ("paint", {})], "no step paint: recipes have invert, tune, move"),
         ([("invert", {"step": 2})], "no key invert.step"),
-        ([("invert", {"steps": 0})], "invert.steps=0 is not valid"),
+        ([("invert", {"steps": -1})], "invert.steps=-1 is not valid"),
+        ([("invert", {"steps": 0})], "steps=0 takes codes from the model's own encoder"),
         ([good, ("move", {"strength": 1.0})], "The step move lacks directions and direction"),
         ([("truncate", {"psi": 0.5})], "begin the steps with invert"),
         ([good, ("move", {**moved, "digest": "0"})], "has changed since"),
@@ -281,6 +285,20 @@ def test_recipes_are_checked(runs, photos, directions, tmp_path):
         (tmp_path / "recipe.yaml").write_text(json.dumps(plain))
         with pytest.raises(UserError, match=words):
             run(runs, photos, tmp_path / "out", f"do={tmp_path / 'recipe.yaml'}", steps=False)
+
+
+def test_without_steps_a_models_own_encoder_inverts(runs, photos, tmp_path):
+    run(runs, photos, tmp_path / "out", "steps=0", "paste=false", model="vae", steps=False)
+    vae, pixels = gan_lab.load(runs / "vae"), np.asarray(Image.open(photos / "b.png").convert("RGB"))
+    image = torch.tensor(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+    expected = to_uint8(vae.reconstruct(image))[0].permute(1, 2, 0)
+    found = np.asarray(Image.open(tmp_path / "out" / "b.png"))
+    assert np.abs(expected.numpy().astype(int) - found).max() <= 1
+    with pytest.raises(
+        UserError, match="steps=0 takes codes from the model's own encoder, and it has none of space=w+"
+    ):
+        run(runs, photos, tmp_path / "other", "steps=0", steps=False)
+    assert not (tmp_path / "other").exists()
 
 
 def test_keys_that_are_not_read_are_refused(runs, photos, directions, tmp_path):

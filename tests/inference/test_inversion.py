@@ -49,6 +49,46 @@ def test_the_best_of_several_starts_is_kept(space):
     assert (five.losses <= one.losses).all() and (five.losses < one.losses).any()
 
 
+class Encoded(Linear):
+    """The same with an encoder, whose codes are off by ``error``."""
+
+    def __init__(self, error=0.0):
+        self.error = error
+
+    def encode(self, image, label=None):
+        return 5 * image.flatten(1) @ torch.linalg.pinv(self.matrix) + self.error
+
+
+def test_without_steps_the_code_is_the_encoders(space):
+    codes = space.of_samples(3, seed=3)
+    found = invert(LatentSpace(Encoded()), space.images(codes), steps=0)
+    torch.testing.assert_close(found.codes, codes)
+    with pytest.raises(UserError, match="own encoder, and it has none of space=z: give steps=500"):
+        invert(space, space.images(codes), steps=0)
+
+
+def test_starts_are_the_encoders_code_then_the_mean_then_samples(space):
+    images, spread = space.images(space.of_samples(3, seed=3)), spread_of(space, 500)
+    far = LatentSpace(Encoded(error=100.0))
+    alone, mean, sampled = (invert(far, images, steps=0, starts=starts, spread=spread) for starts in (1, 2, 40))
+    assert (alone.from_prior > 50).all() and (mean.from_prior < 1e-3).all()
+    assert (sampled.losses <= mean.losses).all() and (sampled.losses < mean.losses).any()
+
+
+def test_few_steps_come_nearer_from_the_encoders_code(space):
+    images = space.images(space.of_samples(3, seed=3))
+    near, plain = (invert(each, images, steps=20) for each in (LatentSpace(Encoded(error=0.2)), space))
+    assert (near.losses < plain.losses).all()
+
+
+def test_one_style_starts_from_the_mean_of_the_encoders_styles():
+    model = small_stylegan2()
+    model.encode_styles = lambda image, label=None: torch.arange(36.0).view(1, 6, 6).expand(len(image), -1, -1)
+    images = model.sample(2)
+    one, each = (invert(space_of(model, name), images, steps=0).codes for name in ("w", "w+"))
+    assert torch.equal(each[0], torch.arange(36.0).view(6, 6)) and torch.equal(one[1], each[1].mean(0))
+
+
 def test_the_prior_pulls_codes_to_the_mean(space):
     images = space.images(3 * space.of_samples(2, seed=3))
     free, pulled = (invert(space, images, steps=100, prior=prior) for prior in (0.0, 1.0))

@@ -11,7 +11,7 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab.cli.config.hydra_versions import version_arguments
-from gan_lab.cli.config.mistakes import explain, first_line, parsed_override
+from gan_lab.cli.config.mistakes import explain, first_line, of_resolver, parsed_override
 from gan_lab.cli.config.overrides import quote_paths, unknown_choice
 from gan_lab.cli.config.paths import home
 from gan_lab.cli.help import group_names
@@ -149,5 +149,5 @@ def _plain(config: Any) -> Any:
     try:
         return OmegaConf.to_container(config, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
-        key = getattr(error, "full_key", None)
-        raise UserError(f"{key or 'The configuration'} cannot be resolved: {first_line(str(error))}.") from error
+        key = getattr(error, "full_key", None) or "The configuration"
+        raise UserError(of_resolver(error) or f"{key} cannot be resolved: {first_line(str(error))}.") from error

@@ -288,6 +288,13 @@ def _comes_later(group: str) -> str:
     return f"A file of another group cannot choose {group}: give {group}=… on the command line."
 
 
+def of_resolver(error: BaseException | None) -> str | None:
+    """Returns the sentence of a function that an interpolation called, if it refused its arguments; else None."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else str(error)
+
+
 def first_line(text: str) -> str:
     """Returns the first line of a message, without the full stop at its end."""
     return text.strip().splitlines()[0].strip().rstrip(".:") if text.strip() else "nothing is known of the reason"
