@@ -79,6 +79,7 @@ LATER = (
     "fastgan",
     "projected_gan",
     "progressive",
+    "inverter",
 )
 """Methods that no earlier version had."""
 KEPT = {name for _, name in CHECKPOINTS}

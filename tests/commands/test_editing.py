@@ -294,9 +294,7 @@ def test_without_steps_a_models_own_encoder_inverts(runs, photos, tmp_path):
     expected = to_uint8(vae.reconstruct(image))[0].permute(1, 2, 0)
     found = np.asarray(Image.open(tmp_path / "out" / "b.png"))
     assert np.abs(expected.numpy().astype(int) - found).max() <= 1
-    with pytest.raises(
-        UserError, match="steps=0 takes codes from the model's own encoder, and it has none of space=w+"
-    ):
+    with pytest.raises(UserError, match="and it has none of space=w"):
         run(runs, photos, tmp_path / "other", "steps=0", steps=False)
     assert not (tmp_path / "other").exists()
 

@@ -61,5 +61,5 @@ def test_a_checkpoint_that_names_what_it_may_not_is_no_generator(run, tmp_path):
     checkpoint = torch.load(run[0] / "last.ckpt", weights_only=True)
     checkpoint["gan_lab"]["model"]["generator"]["prior"] = {"_target_": "os.system", "command": "true"}
     torch.save(checkpoint, tmp_path / "evil.ckpt")
-    with pytest.raises(UserError, match="os.system"):
+    with pytest.raises(UserError, match=r"os\.system"):
         gan_lab.compose("train", "model=inverter", f"generator_from={tmp_path / 'evil.ckpt'}", *SHORT)
