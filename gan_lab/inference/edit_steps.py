@@ -38,6 +38,7 @@ class Invert:
     noise: NonNegative | None = None
 
     def check(self, space: Space) -> None:
+        """Checks that an inversion without steps has an encoder; raises UserError if it has none."""
         check_steps(space, self.steps)
 
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
