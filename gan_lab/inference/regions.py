@@ -17,6 +17,7 @@ from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.images import open_image
 from gan_lab.inference.spaces import Space
+from gan_lab.inference.watching import watching
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels of the model's images."""
@@ -90,12 +91,8 @@ def swapped(
         share = F.interpolate(region.to(output), output.shape[2:], mode="area")
         return torch.lerp(output, taken.to(output).expand_as(output), share)
 
-    handles = [layer.register_forward_hook(exchange) for layer in theirs]
-    try:
+    with watching(theirs, exchange):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -107,12 +104,8 @@ def _watched(network: nn.Module, most: Sequence[int]) -> Iterator[Maps]:
         if _is_maps(output, most):
             found.setdefault(layer, []).append(output.detach())
 
-    handles = [layer.register_forward_hook(watch) for layer in network.modules()]
-    try:
+    with watching(network.modules(), watch):
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _is_maps(output: Any, most: Sequence[int]) -> bool:
