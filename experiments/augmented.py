@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.datasets import MNIST
 from torchvision.transforms import RandomAffine
+from train_extractor import read_idx
 
 from gan_lab.common.device import describe_hardware, versions
 from gan_lab.common.images import to_uint8
@@ -42,7 +42,7 @@ COPIES = 20
 
 
 def chosen(pixels: Tensor, labels: Tensor, seed: int) -> Labelled:
-    """Returns 100 images of each class, uint8 (N, 1, 28, 28), and their classes."""
+    """Returns 100 images of each class, uint8 (N, 1, 32, 32), and their classes."""
     stream = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=stream)
     rows = torch.cat([order[labels[order] == label][:PER_CLASS] for label in range(CLASSES)])
@@ -79,7 +79,7 @@ def samples_of(own: Labelled, test: Labelled, seed: int, per_class: int, images_
 
 
 def resized(images: Labelled) -> Labelled:
-    """Returns images of 28 px with a border of 2 px, as MNIST is trained on here."""
+    """Returns images of 28 px with a border of 2 px, as data=mnist has them."""
     return torch.nn.functional.pad(images[0], (2, 2, 2, 2)), images[1]
 
 
@@ -117,13 +117,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400_000, help="that each GAN sees")
     parser.add_argument("--record", type=Path, default=None)
     arguments = parser.parse_args()
-    train, test = (MNIST(arguments.mnist, train=part) for part in (True, False))
-    held_out = resized((test.data[:, None], test.targets))
+    train, test = (resized(read_idx(arguments.mnist, split)) for split in ("train", "t10k"))
     rows = []
     for seed in range(1, arguments.seeds + 1):
-        own = chosen(train.data[:, None], train.targets, seed)
-        samples = samples_of(own, (test.data[:, None], test.targets), seed, arguments.per_class, arguments.images)
-        rows.append({**compared(resized(own), samples, held_out, seed), "kept": len(samples[1])})
+        own = chosen(*train, seed)
+        samples = samples_of(own, test, seed, arguments.per_class, arguments.images)
+        rows.append({**compared(own, samples, test, seed), "kept": len(samples[1])})
         print(seed, rows[-1], flush=True)
     record: dict[str, Any] = {
         "seeds": rows, "per_class": PER_CLASS, "images_seen": arguments.images, "steps": STEPS,
@@ -134,7 +133,7 @@ def main() -> None:
     }  # fmt: skip
     print(json.dumps(record, indent=1))
     if arguments.record:
-        arguments.record.write_text(json.dumps(record, indent=1) + "\n")
+        arguments.record.write_text(json.dumps({"augmented": record}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -71,20 +71,6 @@ def gpu_table(results: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
-def round_trip_table(results: dict[str, Any]) -> list[str]:
-    """Returns how near generators come to images."""
-    header = ["result", "model", "images seen", "images", "space", "n", "PSNR", "SSIM", "pd_colour", "hardware"]
-    lines = []
-    for name, result in results.items():
-        report = result["round_trip"]
-        for of, n in report["n"].items():
-            for space, found in report[of].items():
-                figures = [f"{found['psnr']:.1f}", f"{found['ssim']:.3f}", f"{found['pd_colour']:.3f}"]
-                facts = [report["model"], f"{report['images_seen']:,}", of.replace("_", " "), space, str(n)]
-                lines.append(line(name, *facts, *figures, report["hardware"]))
-    return [*heading(header), *lines, ""]
-
-
 def race_table(results: dict[str, Any]) -> list[str]:
     """Returns speeds, first steps and peaks of memory beside those of other projects' scripts."""
     header = ["of", "precision", "images/s: peer", "ours", "ours / peer", "quartiles", "limit of the core",

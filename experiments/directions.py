@@ -95,14 +95,15 @@ def main() -> None:
     record: dict[str, Any] = {
         "model": type(model).__name__, "images_seen": int(model.images_seen), "space": space.name,
         "attributes": Path(arguments.attributes).name, "samples": arguments.samples, "strengths": STRENGTHS,
+        "methods": {},
         "date": str(date.today()), "hardware": describe_hardware(torch.device("cpu")), "versions": versions(),
     }  # fmt: skip
     for method in arguments.methods:
         own = measured(space, attributes, method, arguments.samples, STRENGTHS)
-        record[method] = {**own, "leaked_by_only": shares(own["leaks"])}
-        print(method, json.dumps(record[method], indent=1), flush=True)
+        record["methods"][method] = {**own, "leaked_by_only": shares(own["leaks"])}
+        print(method, json.dumps(record["methods"][method], indent=1), flush=True)
     if arguments.record:
-        arguments.record.write_text(json.dumps(record, indent=1) + "\n")
+        arguments.record.write_text(json.dumps({"directions": record}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

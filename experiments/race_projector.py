@@ -117,7 +117,7 @@ def main() -> None:
     record = {**facts, "race": found}
     print(json.dumps(record, indent=1))
     if arguments.record:
-        arguments.record.write_text(json.dumps(record, indent=1) + "\n")
+        arguments.record.write_text(json.dumps({"projector": record}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import edit_tables
 import tables
 from benches import (
     command_table,
@@ -11,7 +12,6 @@ from benches import (
     memory_table,
     quality_table,
     race_table,
-    round_trip_table,
     scaling_table,
     speed_table,
     suite_table,
@@ -149,7 +149,10 @@ def tables_of_benches(results: Records) -> list[str]:
                 ("Two processes", scaling_table, "scaling"),
                 ("Memory of checkpointing", memory_table, "memory"),
                 ("StyleGAN2 on a GPU", gpu_table, "gpu"),
-                ("Images found in generators again", round_trip_table, "round_trip"),
+                ("Images found in generators again", edit_tables.round_trip_table, "round_trip"),
+                ("Inversion beside a public projector", edit_tables.projector_table, "projector"),
+                ("Directions of attributes", edit_tables.directions_table, "directions"),
+                ("Samples as training data", edit_tables.augmented_table, "augmented"),
             )
         ),
     )
