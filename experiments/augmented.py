@@ -31,7 +31,7 @@ from gan_lab.data.reading.examples import read_examples
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.evaluation.metrics.classification_accuracy import Labelled, accuracy, train_classifier
 
-CLASSES, PER_CLASS, STEPS = 10, 100, 1000
+CLASSES, PER_CLASS, STEPS = 10, 100, 300
 TRAINING = [
     "model=cgan", "data=folder", "remedy=diffaugment", "model.augment.diff.cutout=false", "scale=paper", "data.size=32",
     "data.channels=1", "batch_size=64", "suggested.base=16", "suggested.discriminator_base=16", "suggested.g_lr=1e-3",
@@ -113,8 +113,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", type=Path, help="folder with MNIST/raw")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--per-class", type=int, default=500, help="samples")
-    parser.add_argument("--images", type=int, default=400_000, help="that each GAN sees")
+    parser.add_argument("--per-class", type=int, default=300, help="samples")
+    parser.add_argument("--images", type=int, default=200_000, help="that each GAN sees")
     parser.add_argument("--record", type=Path, default=None)
     arguments = parser.parse_args()
     train, test = (resized(read_idx(arguments.mnist, split)) for split in ("train", "t10k"))
