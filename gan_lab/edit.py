@@ -40,12 +40,14 @@ def edit(session: Session, request: EditRequest) -> Iterator[Artifact]:
 
     check_keys(request)
     label = session.label(request.label)
-    if label is None and session.num_classes and not isinstance(request.do, Path):
-        raise UserError(f"{session.name} is conditional: give label=, the class of the images.")
-    if request.do == "directions":
+    recipe = None if request.do == "directions" else recipe_of(request, label)
+    if session.num_classes and (label if recipe is None else recipe.header.label) is None:
+        where = "label=" if not isinstance(request.do, Path) else "the recipe a label"
+        raise UserError(f"{session.name} is conditional: give {where}, the class of the images.")
+    if recipe is None:
         yield from found_directions(session, request, label)
     else:
-        yield from edited_files(session, request, recipe_of(request, label))
+        yield from edited_files(session, request, recipe)
 
 
 def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> Iterator[Artifact]:
@@ -69,7 +71,7 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     own = fingerprint(space)
     target = Target(own, space.name, spec, session.device, session.trust)
     editor = Editor(space, recipe.built(target), GeneralDistance().to(session.device), header.seed)
-    recipe = replace(recipe, header=replace(header, fingerprint=own))
+    recipe = recipe.completed(own)
     files, others = plan(request.input, request.output, domain)
     folder = folder_of(request.output)
     job = PhotoEdits(
@@ -77,21 +79,24 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
         request.max_pixels, own, folder, measures(size, session.device),
     )  # fmt: skip
     make_folder(folder)
-    earlier = figures_before(folder, recipe, request.overwrite or not any(each.output.exists() for each in files))
+    alone = f"{request.output.stem}." if Output(request.output).is_image else ""  # its own recipe beside it
+    written = folder / f"{alone}edit.yaml"
+    anew = request.overwrite or not any(each.output.exists() for each in files)
+    earlier = figures_before(written, recipe, anew)
     first = rank_and_world_size()[0] == 0
     if first:
         if not earlier:
             forget_figures(folder)  # of another edit
-        recipe.write(folder / "edit.yaml")  # first, so that an interrupted folder goes on with nothing else
+        recipe.write(written)  # first, so that an interrupted folder goes on with nothing else
     job.run(files)
     if not first:
         return
     job.report.raise_if_none(len(files), request.input, "edited")
     yield Message("\n".join(job.report.lines(request.output, others, "edited", "edits")))
-    yield Written(folder / "edit.yaml")
+    yield Written(written)
     rows = {name: job.figures.get(name, earlier.get(name)) for name in (each.name for each in files)}
     if any(rows.values()):
-        yield Record("edits", {"inversions": {name: row for name, row in rows.items() if row}})
+        yield Record(f"{alone}edits", {"inversions": {name: row for name, row in rows.items() if row}})
     forget_figures(folder)
 
 
@@ -105,8 +110,8 @@ def measures(size: tuple[int, int], device: torch.device) -> dict[str, PairMetri
     return found | ({"ssim": ssim} if min(size) >= MIN_SIDE["ssim"] else {})
 
 
-def figures_before(folder: Path, recipe: EditRecipe, anew: bool) -> dict[str, Any]:
-    """Returns the figures of results that are there already, and stay.
+def figures_before(written: Path, recipe: EditRecipe, anew: bool) -> dict[str, Any]:
+    """Returns the figures of results that are there already, and stay, beside the recipe that they come from.
 
     Raises:
         UserError: if they come from another edit.
@@ -115,16 +120,17 @@ def figures_before(folder: Path, recipe: EditRecipe, anew: bool) -> dict[str, An
 
     from gan_lab.inference.edit_photos import kept_figures
 
-    if anew or not (folder / "edit.yaml").is_file():
+    if anew or not written.is_file():
         return {}
-    found = type(recipe).read(folder / "edit.yaml")
+    found = type(recipe).read(written)
     if found.stated() != recipe.stated() or replace(found.header, gan_lab="") != replace(recipe.header, gan_lab=""):
-        raise UserError(f"output={folder} has results of another edit: give another folder, or overwrite=true.")
+        raise UserError(f"output={written.parent} has results of another edit: give another folder, or overwrite=true.")
+    figures = written.with_name(written.name.replace("edit.yaml", "edits.json"))
     try:
-        rows: dict[str, Any] = json.loads((folder / "edits.json").read_text(encoding="utf-8"))["inversions"]
+        rows: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))["inversions"]
     except (OSError, ValueError, KeyError, TypeError):
         rows = {}
-    return {**rows, **kept_figures(folder)}
+    return {**rows, **kept_figures(written.parent)}
 
 
 if __name__ == "__main__":

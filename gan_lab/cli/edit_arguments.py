@@ -1,7 +1,7 @@
 """The steps of a recipe of an edit as a file states them: plain values, checked by their annotations."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -136,6 +136,29 @@ def stated(name: str, values: Mapping[str, Any]) -> Any:
     return kind(**found)
 
 
+def found_file(path: Path, folder: Path) -> Path:
+    """Returns the path of a file that a recipe names: from here, in the recipe's folder, or beside it by its name."""
+    places = [path.expanduser(), folder / path, folder / path.name]
+    return next((each for each in places if each.exists()), places[0])
+
+
+def completed(arguments: Any, folder: Path) -> Any:
+    """Returns arguments with absolute paths of the files that they name, and the digests of these.
+
+    Args:
+        arguments: of a step.
+        folder: of the recipe.
+    """
+    known = {each.name for each in fields(arguments)}
+    changes: dict[str, Any] = {}
+    for name in known:
+        value = getattr(arguments, name)
+        key = f"{name}_digest" if f"{name}_digest" in known else "digest"
+        if isinstance(value, Path) and (path := found_file(value, folder)).exists():
+            changes |= {name: path.absolute(), key: digest(path)}
+    return replace(arguments, **changes)
+
+
 def plain(arguments: Any) -> dict[str, Any]:
     """Returns arguments as plain values."""
     return {name: _plain(value) for name, value in asdict(arguments).items()}
@@ -144,9 +167,11 @@ def plain(arguments: Any) -> dict[str, Any]:
 def digest(path: Path) -> str:
     """Returns the first digits of the SHA-256 of a file, or of the names and contents of a folder's files."""
     hashed = sha256()
-    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if each.is_file():
-            hashed.update((each.relative_to(path).as_posix().encode() if path.is_dir() else b"") + each.read_bytes())
+    if not path.is_dir():
+        return sha256(path.read_bytes()).hexdigest()[:16]
+    for each in sorted(path.rglob("*")):
+        if each.is_file() and not each.name.startswith("."):
+            hashed.update(f"{each.relative_to(path).as_posix()} {digest(each)}\n".encode())
     return hashed.hexdigest()[:16]
 
 

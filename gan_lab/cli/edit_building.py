@@ -16,6 +16,7 @@ from gan_lab.cli.edit_arguments import (
     RestoreArguments,
     SwapArguments,
     digest,
+    found_file,
 )
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
@@ -74,6 +75,8 @@ class StepBuilder:
     @build.register
     def _(self, stated: MoveArguments) -> Move:
         path = self._file(stated.directions, stated.digest)
+        if not path.is_file():
+            raise UserError(f"There is no file {path} of directions: give the path of one that do=directions wrote.")
         vector = Directions.load(path, self.target.fingerprint, self.target.space).named(str(stated.direction))
         return Move(vector, stated.strength, stated.layers)
 
@@ -124,8 +127,7 @@ class StepBuilder:
         Raises:
             UserError: if its contents have changed since.
         """
-        path = path.expanduser()
-        path = path if path.exists() else self.folder / path
+        path = found_file(path, self.folder)
         if wanted is not None and path.exists() and digest(path) != wanted:
             raise UserError(
                 f"{path} has changed since the recipe was written: put the file back, or write a new recipe."

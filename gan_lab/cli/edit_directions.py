@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -14,6 +14,7 @@ from gan_lab.common.atomic import make_folder
 from gan_lab.common.capabilities import Styles
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import grid
+from gan_lab.common.seeds import seed_of
 from gan_lab.data.reading.examples import Examples, pictures_in, read_examples, two_sets
 from gan_lab.evaluation.attribute_scores import scores_of
 from gan_lab.evaluation.features.general import General
@@ -33,6 +34,9 @@ BOUNDARIES = "boundaries, which are right for these shares of the codes that wer
 
 def found_directions(session: Session, request: EditRequest, label: int | None) -> Iterator[Artifact]:
     """Finds directions, and yields their file, a sheet and a page of what they change, and what they leak."""
+    file = request.output / "directions.safetensors"
+    if file.exists() and not request.overwrite:
+        raise UserError(f"{file} exists already, and edits may need it: give another output=, or overwrite=true.")
     plain: Literal["z", "w"] = "w" if isinstance(session.model, Styles) else "z"  # directions serve w+ too
     space = space_of(session.model, request.space or plain, label)
     spread = spread_of(space)
@@ -43,10 +47,13 @@ def found_directions(session: Session, request: EditRequest, label: int | None) 
     else:
         found = learnt_directions(request, space, scores, request.strength * spread.deviation)
         named = dict(zip(found.names, found.vectors, strict=True))
-        leaking = leaks(space, named, scores, request.strength * spread.deviation, seed=request.seed)
+        others = seed_of(request.seed, "leaks") % 2**31  # not the samples that directions were found from
+        leaking = leaks(space, named, scores, request.strength * spread.deviation, seed=others)
     make_folder(request.output)
-    found.save(request.output / "directions.safetensors")
-    yield Written(request.output / "directions.safetensors")
+    (request.output / "leaks.json").unlink(missing_ok=True)  # of earlier directions
+    found.save(file)
+    yield Written(file)
+    yield Record("directions", facts(session, request, found))
     yield from _shown(
         session, request, found, strips(space, found, spread, request.strength, request.samples, request.seed), leaking
     )
@@ -71,6 +78,17 @@ def _shown(
     yield Written(
         write_directions_page(request.output / "directions.html", title, found, images, request.strength, leaking)
     )
+
+
+def facts(session: Session, request: EditRequest, found: Directions) -> dict[str, Any]:
+    """Returns how directions were found, in plain containers."""
+    asked = {key: getattr(request, key) for key in ("a", "b", "examples", "text", "clip", "orthogonal_to")}
+    given = {key: str(value) for key, value in asked.items() if value is not None}
+    if request.text is not None:
+        given["against"] = request.against
+    values = {name: float(value) for name, value in zip(found.names, found.values, strict=True)}
+    about = {"method": found.method, "space": found.space, "fingerprint": found.fingerprint, "seed": request.seed}
+    return {**session.facts, **about, "strength": request.strength, **given, "values": values}
 
 
 def plain_directions(request: EditRequest, space: Space) -> Directions:

@@ -1,14 +1,14 @@
 """Recipes of edits: the steps with all their arguments, as a file that replays exactly."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml import YAMLError
 
-from gan_lab.cli.edit_arguments import plain, stated
+from gan_lab.cli.edit_arguments import completed, plain, stated
 from gan_lab.cli.edit_building import StepBuilder, Target
 from gan_lab.cli.values import convert
 from gan_lab.common.atomic import atomic_write
@@ -106,4 +106,11 @@ class EditRecipe:
         for _, arguments in self.stated():
             inverts = [each for each in steps if isinstance(each, Invert)]
             steps.append(StepBuilder(target, self.folder, *inverts[:1]).build(arguments))
+        if not isinstance(steps[0], Invert):
+            raise UserError("The first step of an edit inverts the image: begin the steps with invert.")
         return steps
+
+    def completed(self, fingerprint: str) -> "EditRecipe":
+        """Returns the recipe for a model, with absolute paths of its files and their digests."""
+        steps = [(name, plain(completed(each, self.folder))) for name, each in self.stated()]
+        return replace(self, header=replace(self.header, fingerprint=fingerprint), steps=steps)

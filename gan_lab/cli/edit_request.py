@@ -48,6 +48,7 @@ READS = {
         "space",
         "seed",
         "compression",
+        "overwrite",
         "method",
         "examples",
         "text",

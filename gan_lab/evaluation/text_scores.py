@@ -65,6 +65,9 @@ def text_scores(
         raise UserError(
             f"clip={folder} has no CLIP model of transformers: give the folder of a downloaded one."
         ) from error
+    most = int(model.config.text_config.max_position_embeddings)
+    if long := [text for pair in texts.values() for text in pair if len(tokenizer(text)["input_ids"]) > most]:
+        raise UserError(f"CLIP reads texts of {most} tokens at most: shorten {long[0]!r}.")
     with torch.no_grad():
         rows = {
             name: _features(model.get_text_features(**tokenizer([*pair], padding=True, return_tensors="pt")))

@@ -130,9 +130,12 @@ def learnt(
         seed: of the samples.
 
     Raises:
-        UserError: if nothing is left of a direction.
+        UserError: if an attribute is the same in all samples, or nothing is left of a direction.
     """
     points, values = of_samples(space, attributes, samples, seed)
+    for name, own in values.items():
+        if not own.std():
+            raise UserError(f"All samples are alike in {name}: give another attribute, or a model that draws it.")
     found = {
         name: slope(points, own, seed) if method == "regression" else boundary(*extremes(points, own), method, seed)
         for name, own in values.items()
@@ -183,9 +186,6 @@ def slope(points: Tensor, values: Tensor, seed: int = 0) -> tuple[Tensor, float]
         points: (N, Z).
         values: (N,).
         seed: of the choice of the fifth that is kept apart, of which the share is.
-
-    Raises:
-        UserError: for values that are all alike.
     """
     points, values = points.double().cpu(), values.double().cpu()
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
@@ -195,8 +195,6 @@ def slope(points: Tensor, values: Tensor, seed: int = 0) -> tuple[Tensor, float]
     ridge = LEAST_SQUARES * len(used) * torch.eye(columns.shape[1], dtype=torch.float64)
     design = columns[used] / scale
     weights = torch.linalg.solve(design.T @ design + ridge, design.T @ values[used]) / scale
-    if not values.std() or not weights[:-1].norm():
-        raise UserError("This attribute is the same in all samples: give another, or a model that draws it.")
     missed = (columns[apart] @ weights - values[apart]).square().mean()
     explained = 1 - missed / (values[apart] - values[used].mean()).square().mean().clamp(min=1e-12)
     return (weights[:-1] / weights[:-1].norm()).float(), float(explained)

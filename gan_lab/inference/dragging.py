@@ -73,8 +73,7 @@ def drag(
         UserError: for points outside of the image, for layers of a code without them, and for a generator without
             features of that size.
     """
-    if layers is not None and space.name != "w+":
-        raise UserError("Only a style for each layer can change in some layers: give space=w+, or leave layers out.")
+    check_points(space, handles, targets, reduction, layers)
     start = codes.detach().clone()
     change = torch.zeros_like(start).requires_grad_()
     optimizer = torch.optim.Adam([change], rate)
@@ -83,7 +82,6 @@ def drag(
     with gradients(), learning(space.network, False):
         image, first = features(space, start, reduction, noise)
         first = first.detach()
-        _check(handles, targets, image)
         scale = torch.tensor(first.shape[2:]) / torch.tensor(image.shape[2:])
         wanted = sampled(first, handles[:, None], scale)
         still = None if movable is None else 1 - F.interpolate(movable.to(first), first.shape[2:], mode="area")
@@ -180,7 +178,18 @@ def _disc(radius: int) -> Tensor:
     return offsets[offsets.norm(dim=1) <= radius]
 
 
-def _check(handles: Tensor, targets: Tensor, image: Tensor) -> None:
+@torch.no_grad()
+def check_points(
+    space: Space, handles: Tensor, targets: Tensor, reduction: PositiveInt = 4, layers: PositiveInt | None = None
+) -> None:
+    """Checks that points (K, 2) of a space's images can be dragged.
+
+    Raises:
+        UserError: as ``drag`` does.
+    """
+    if layers is not None and space.name != "w+":
+        raise UserError("Only a style for each layer can change in some layers: give space=w+, or leave layers out.")
+    image, _ = features(space, space.of_samples(1), reduction, None)
     height, width = image.shape[2:]
     if handles.shape != targets.shape or handles.ndim != 2 or handles.shape[1] != 2:
         raise UserError("Dragging needs a target for each handle, each a row and a column.")

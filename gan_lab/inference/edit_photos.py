@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +22,7 @@ from gan_lab.common.runs import write_json
 from gan_lab.data.reading.images import LoadedImage, read_image
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, read_entry
-from gan_lab.inference.editing import Edit, Editor, drawn
+from gan_lab.inference.editing import Edit, Editor, drawn, masked
 from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.inversion import editability
 from gan_lab.inference.placing import part_of
@@ -85,18 +85,17 @@ class PhotoEdits(FilesJob):
         seen = to_float(part.seen(photo.pixels, self.size)[None]).to(device)
         edit, results = self.editor(seen, max(1, self.frames))
         if self.frames:
-            save_png(_beside(job, "frames.png"), grid(results, len(results)), self.compression)
-        result = results[-1:]
+            save_png(_beside(job, "frames.png"), grid(masked(edit, results), len(results)), self.compression)
         weights = _beside(job, "weights.safetensors")
         if edit.delta:
             save_delta(weights, edit.delta, self.fingerprint)
         else:
             weights.unlink(missing_ok=True)  # of an earlier edit
-        pixels = to_uint8(result)[0].cpu()
         notes = [*self._measured(job, edit), *edit.notes]
         if not self.paste:
-            return Edited(pixels, None, photo.exif, notes)
-        return Edited(part.put_back(photo.pixels, pixels), photo.alpha, photo.exif, notes)
+            return Edited(to_uint8(masked(edit, results[-1:]))[0].cpu(), None, photo.exif, notes)
+        pixels = part.put_back(photo.pixels, to_uint8(results[-1:])[0].cpu(), edit.region)
+        return Edited(pixels, photo.alpha, photo.exif, notes)
 
     @torch.no_grad()
     def _measured(self, job: Job, edit: Edit) -> list[str]:
@@ -104,7 +103,7 @@ class PhotoEdits(FilesJob):
         found, tools = edit.inverted, self.editor.tools
         if found is None:
             return []
-        drew = drawn(edit, tools.space, found.codes)
+        drew = drawn(replace(edit, swaps=()), tools.space, found.codes)
         figures = {name: float(measure(drew, edit.given)) for name, measure in self.measures.items()}
         far = {"from_prior": float(found.from_prior), "usual": found.usual}
         easy = {"editability": float(editability(tools.space, found.codes, tools.spread, seed=tools.seed))}

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt, Share
@@ -12,11 +11,11 @@ from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.inference.directions import layer_mask, moved
-from gan_lab.inference.dragging import drag
+from gan_lab.inference.dragging import check_points, drag
 from gan_lab.inference.editing import Edit, Swapped, Tools, changed
 from gan_lab.inference.interpolation import slerp
 from gan_lab.inference.inversion import Likeness, check_steps, invert
-from gan_lab.inference.regions import Box, region_of
+from gan_lab.inference.regions import Box, region_of, swapped
 from gan_lab.inference.restoring import PhotoRestorer
 from gan_lab.inference.spaces import Space
 from gan_lab.inference.tuning import tune
@@ -79,6 +78,10 @@ class Move:
     strength: float
     layers: tuple[int, int] | None = None
 
+    def check(self, space: Space) -> None:
+        if self.layers is not None:
+            layer_mask(space, space.of_samples(1), self.layers)
+
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
         length = self.strength * tools.spread.deviation
         return replace(edit, codes=moved(tools.space, edit.code, self.vector, length, self.layers))
@@ -111,9 +114,6 @@ class Mix:
         layers: first and last layer, from 0, of a style for each layer; None for all.
         interpolation: on the straight line, or spherically, for latents.
         invert: finds the others' codes.
-
-    Raises:
-        UserError: when it is called, for a spherical mixture of styles.
     """
 
     others: Tensor
@@ -122,9 +122,20 @@ class Mix:
     interpolation: Literal["linear", "spherical"] = "linear"
     invert: Invert = field(default_factory=Invert)
 
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        if self.interpolation == "spherical" and tools.space.name != "z":
+    def check(self, space: Space) -> None:
+        """Checks that codes of the space can be mixed in this way.
+
+        Raises:
+            UserError: for layers of another space, and for a spherical mixture of styles, or with a mean of codes.
+        """
+        if self.interpolation == "spherical" and space.name != "z":
             raise UserError("Only latents lie on a sphere: give space=z, or interpolation=linear.")
+        if self.interpolation == "spherical" and len(self.others) > 1:
+            raise UserError("The mean of several codes lies on no sphere: give one image, or interpolation=linear.")
+        if self.layers is not None:
+            layer_mask(space, space.of_samples(1), self.layers)
+
+    def __call__(self, edit: Edit, tools: Tools) -> Edit:
         theirs = torch.stack([tools.remembered(each[None], self.invert).code for each in self.others]).mean(0)
         between = slerp if self.interpolation == "spherical" else torch.lerp
         mixed = between(edit.code, theirs, self.amount)
@@ -146,19 +157,26 @@ class Swap:
         region: 1 where it is taken, (1, 1, H, W).
         reduction: sides of the images in sides of the largest maps that are exchanged.
         invert: finds the other's code.
+        amount: 1 takes the other's code for the region, 0.5 is the middle.
     """
 
     other: Tensor
     region: Tensor
     reduction: PositiveInt = 4
     invert: Invert = field(default_factory=Invert)
+    amount: Share = 1.0
+
+    def check(self, space: Space) -> None:
+        codes = space.of_samples(1)
+        with swapped(space, codes, self.region.to(codes), self.reduction):
+            space.images(codes)
 
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        theirs = tools.remembered(self.other, self.invert).code
+        theirs = edit.code.lerp(tools.remembered(self.other, self.invert).code, self.amount)
         return replace(edit, swaps=(*edit.swaps, Swapped(theirs, self.region.to(theirs), self.reduction)))
 
     def scaled(self, share: float) -> "Swap":
-        return replace(self, region=share * self.region)
+        return replace(self, amount=share * self.amount)
 
 
 @dataclass(frozen=True)
@@ -172,29 +190,32 @@ class Mask:
     region: Tensor
 
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        def masked(found: Tensor, given: Tensor) -> Tensor:
-            before, region = (_sized(each.to(found), found) for each in (given, self.region))
-            return torch.lerp(before.expand_as(found), found, region)
-
-        return replace(edit, finishes=(*edit.finishes, masked))
+        return replace(edit, region=self.region if edit.region is None else edit.region * self.region)
 
 
 @dataclass(frozen=True)
 class Restore:
     """Restores the image that the code gives: less noise, or a higher resolution.
 
-    Raises:
-        UserError: when it is called, for a model of other images.
+    Args:
+        model: restores images without a mask, with as many channels.
     """
 
     model: Repairs
 
-    def __call__(self, edit: Edit, tools: Tools) -> Edit:
-        if self.model.channels != edit.given.shape[1] or self.model.masks:
+    def check(self, space: Space) -> None:
+        """Checks that the model is for images like those of the space.
+
+        Raises:
+            UserError: if it is not.
+        """
+        if self.model.channels != space.images(space.of_samples(1)).shape[1] or self.model.masks:
             raise UserError("The model of restore is for other images: give one without masks and with their channels.")
+
+    def __call__(self, edit: Edit, tools: Tools) -> Edit:
         restorer = PhotoRestorer(self.model)
 
-        def restored(found: Tensor, _: Tensor) -> Tensor:
+        def restored(found: Tensor) -> Tensor:
             pixels = torch.stack([restorer(each) for each in to_uint8(found).cpu()])
             return to_float(pixels).to(found)
 
@@ -219,6 +240,9 @@ class Drag:
     reduction: PositiveInt = 4
     layers: PositiveInt | None = None
 
+    def check(self, space: Space) -> None:
+        check_points(space, self.handles, self.targets, self.reduction, self.layers)
+
     def __call__(self, edit: Edit, tools: Tools) -> Edit:
         movable = None if self.movable is None else region_of(self.movable, edit.given.shape[2:], "movable")
         with changed(edit, tools.space):
@@ -228,10 +252,3 @@ class Drag:
             )  # fmt: skip
         far = "a point did not arrive" if float(found.left.max()) > FAR else None
         return replace(edit, codes=found.codes, notes=(*edit.notes, far) if far else edit.notes)
-
-
-def _sized(images: Tensor, like: Tensor) -> Tensor:
-    """Returns images (N, C, h, w) in the size of others."""
-    if images.shape[2:] == like.shape[2:]:
-        return images
-    return F.interpolate(images, like.shape[2:], mode="bilinear", antialias=True)

@@ -14,12 +14,12 @@ from torch import Tensor
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.errors import UserError
 from gan_lab.inference.inversion import Distance, Inversion
-from gan_lab.inference.regions import swapped
+from gan_lab.inference.regions import sized, swapped
 from gan_lab.inference.spaces import Space, Spread, spread_of
 from gan_lab.inference.tuning import Delta, tuned
 
-Finish = Callable[[Tensor, Tensor], Tensor]
-"""Changes an image (N, C, H, W) in [-1, 1] that a code gives, of the image (1, C, H, W) that is edited."""
+Finish = Callable[[Tensor], Tensor]
+"""Changes an image (N, C, H, W) in [-1, 1] that a code gives."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Edit:
         inverted: what the inversion found.
         swaps: regions with the maps of other codes.
         finishes: what is done to the image that the code gives, in their order.
+        region: 1 where the edit shows, (1, 1, H, W); None for everywhere.
         notes: what is to be said of it.
     """
 
@@ -52,7 +53,8 @@ class Edit:
     delta: Delta = field(default_factory=dict)
     inverted: Inversion | None = None
     swaps: tuple["Swapped", ...] = ()
-    finishes: tuple["Finish", ...] = ()
+    finishes: tuple[Finish, ...] = ()
+    region: Tensor | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -142,7 +144,9 @@ class Editor:
         self.tools, self.steps = Tools(space, spread_of(space), distance, seed), steps
 
     def __call__(self, image: Tensor, frames: PositiveInt = 1) -> tuple[Edit, Tensor]:
-        """Returns the edit of an image (1, C, H, W) in [-1, 1], and its result (1, C', H', W') in [-1, 1].
+        """Returns the edit of an image (1, C, H, W) in [-1, 1], and its results (N, C, H', W') in [-1, 1].
+
+        ``masked`` keeps the image around a region.
 
         Args:
             image: the image.
@@ -164,11 +168,19 @@ class Editor:
 
 
 def finished(edit: Edit, space: Space) -> Tensor:
-    """Returns the result of an edit, (1, C, H, W) in [-1, 1]."""
+    """Returns the result of an edit, (1, C, H', W') in [-1, 1], of its region and around it."""
     found = drawn(edit, space)
     for finish in edit.finishes:
-        found = finish(found, edit.given).clamp(-1, 1)
+        found = finish(found).clamp(-1, 1)
     return found
+
+
+def masked(edit: Edit, found: Tensor) -> Tensor:
+    """Returns results (N, C, H', W') of an edit with the given image around its region."""
+    if edit.region is None:
+        return found
+    before, region = (sized(each.to(found), found.shape[2:]) for each in (edit.given, edit.region))
+    return torch.lerp(before.expand_as(found), found, region)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
+from gan_lab.inference.regions import sized
 from gan_lab.inference.tiling.pixels import resize
 
 SEAM = 0.08
@@ -33,13 +34,21 @@ class Part:
         """Returns the part of a photograph (C, H, W), uint8, in another size (C, *size), antialiased."""
         return resize(self.of(pixels), size)
 
-    def put_back(self, pixels: Tensor, edited: Tensor) -> Tensor:
+    def put_back(self, pixels: Tensor, edited: Tensor, region: Tensor | None = None) -> Tensor:
         """Returns the photograph (C, H, W), uint8, with an edited part (C, h, w) of any size in its place.
 
         Towards each side that is no side of the photograph the part fades into what was there.
+
+        Args:
+            pixels: the photograph.
+            edited: uint8 (C, h, w).
+            region: 1 where the part changes, (1, 1, h', w'); None for everywhere.
         """
         part, before = resize(edited, (self.height, self.width)).float(), self.of(pixels).float()
-        mixed = torch.lerp(before, part, self.weights(pixels.shape[1], pixels.shape[2]))
+        weights = self.weights(pixels.shape[1], pixels.shape[2])
+        if region is not None:
+            weights = weights * sized(region.cpu(), (self.height, self.width))[0, 0].clamp(0, 1)
+        mixed = torch.lerp(before, part, weights)
         result = pixels.clone()
         self.of(result).copy_(mixed.round().clamp(0, 255).to(torch.uint8))
         return result

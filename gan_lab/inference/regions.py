@@ -21,6 +21,7 @@ from gan_lab.inference.watching import watching
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels of the model's images."""
+HALF = 0.5
 Maps = dict[nn.Module, list[Tensor]]
 """What each layer made of a code, call by call."""
 
@@ -34,11 +35,15 @@ def region_of(spec: Box | Path, size: Sequence[int], key: str = "region") -> Ten
         key: the user's name for it.
 
     Raises:
-        UserError: for a box beyond the images, and for a picture that cannot be read.
+        UserError: for a box beyond the images, and for a picture that cannot be read, or has another shape.
     """
     height, width = size
     if isinstance(spec, Path):
-        return F.interpolate(_white(spec, key), (height, width), mode="bilinear", antialias=True).clamp(0, 1)
+        found = _white(spec, key)
+        if abs(found.shape[3] * height - found.shape[2] * width) > max(*found.shape[2:], *size):  # more than a pixel
+            pixels = f"{found.shape[3]}×{found.shape[2]} px"
+            raise UserError(f"{key}={spec} has {pixels}: give a picture of the model's shape, {width}×{height}.")
+        return sized(found, size).clamp(0, 1)
     left, top, right, bottom = spec
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         named = ",".join(map(str, spec))
@@ -46,6 +51,13 @@ def region_of(spec: Box | Path, size: Sequence[int], key: str = "region") -> Ten
     inside = torch.zeros(1, 1, height, width)
     inside[..., top:bottom, left:right] = 1
     return inside
+
+
+def sized(images: Tensor, size: Sequence[int]) -> Tensor:
+    """Returns images (N, C, h, w) in another size, (N, C, *size), antialiased."""
+    if images.shape[2:] == torch.Size(size):
+        return images
+    return F.interpolate(images, tuple(size), mode="bilinear", antialias=True)
 
 
 def _white(path: Path, key: str) -> Tensor:
@@ -69,7 +81,7 @@ def swapped(
     Args:
         space: of the codes.
         other: the other code, (1, …).
-        region: 1 where the other's maps are taken, (1, 1, H, W).
+        region: the other's maps are taken where it is at least a half, (1, 1, H, W).
         reduction: sides of the images in sides of the largest maps that are exchanged.
         noise: of the layers, (1, 1, h, w) each; None for the constant noise.
 
@@ -81,14 +93,14 @@ def swapped(
         space.images(other, noise)
     if not theirs:
         raise UserError(f"This model has no maps of {most[1]}×{most[0]} or less to exchange: give another reduction.")
-    calls = dict.fromkeys(theirs, 0)
+    calls, whole = dict.fromkeys(theirs, 0), (region >= HALF).float()  # a share would be taken again at each layer
 
     def exchange(layer: nn.Module, _: Any, output: Any) -> Any:
         if not _is_maps(output, most):
             return None
         taken = theirs[layer][calls[layer] % len(theirs[layer])]
         calls[layer] += 1
-        share = F.interpolate(region.to(output), output.shape[2:], mode="area")
+        share = F.interpolate(whole.to(output), output.shape[2:], mode="area")
         return torch.lerp(output, taken.to(output).expand_as(output), share)
 
     with watching(theirs, exchange):

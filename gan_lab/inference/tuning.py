@@ -127,10 +127,10 @@ def _near(space: Space, pivots: Tensor, seed: int) -> Tensor:
 
 
 def fingerprint(space: Space) -> str:
-    """Returns a hash of the parameters that samples are drawn with."""
+    """Returns a hash of the parameters that samples are drawn with, the same for an encoder's generator and alone."""
     digest = sha256()
-    for name, parameter in drawing_parameters(space).items():
-        digest.update(name.encode())
+    for parameter in drawing_parameters(space).values():
+        digest.update(repr(tuple(parameter.shape)).encode())
         digest.update(parameter.detach().cpu().contiguous().float().numpy().tobytes())
     return digest.hexdigest()
 

@@ -97,11 +97,12 @@ class Switching:
 
     @classmethod
     def of(cls, found: Sequence[Dissection], class_id: int, count: PositiveInt, seed: int = 0) -> "Switching":
-        """Returns the best units of the layer in which their mean agreement is highest."""
+        """Returns the best units, at most half of them all, of the layer in which their mean agreement is highest."""
         means = [each.agreement[each.best(class_id, count), class_id].mean() for each in found]
         chosen = found[int(torch.stack(means).argmax())]
-        units = chosen.best(class_id, count)
-        others = torch.tensor([number for number in range(chosen.layer.units) if number not in units.tolist()])
+        units = chosen.best(class_id, min(count, max(1, chosen.layer.units // 2)))  # as many others are left
+        rest = [number for number in range(chosen.layer.units) if number not in units.tolist()]
+        others = torch.tensor(rest, dtype=torch.int64)
         order = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))
         return cls(chosen.layer, units, chosen.levels[units, class_id], others[order[: len(units)]])
 

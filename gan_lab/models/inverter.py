@@ -86,7 +86,7 @@ class Inverter(GivenGenerator, AlternatingModule):
         super().__init__({"discriminator": d_optimizer, "encoder": optimizer}, engine, {"encoder": encoder})
         if not (isinstance(generator, self.needs) and isinstance(generator, Samples)):
             raise UserError(f"{type(generator).__name__} {self.lacks}.")
-        self.generator, self.encoder, self.discriminator = generator.requires_grad_(False), encoder, discriminator
+        self.generator, self.encoder, self.code_discriminator = generator.requires_grad_(False), encoder, discriminator
         self.objective, self.growth, self.perceptual_loss = objective, growth, FixedNetwork(perceptual)
         self.size, self.channels, self.labels, self.classes = size, channels, Labels(classes), classes
         self.pixel, self.perceptual_weight = pixel, perceptual_weight
@@ -123,7 +123,7 @@ class Inverter(GivenGenerator, AlternatingModule):
         return [Phase("discriminator", self.d_losses), Phase("encoder", self.losses, self.objective.n_critic)]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
-        return [self.encoder if phase == "encoder" else self.discriminator]
+        return [self.encoder if phase == "encoder" else self.code_discriminator]
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         """Encodes the images, and draws samples' codes; the discriminator sees a random layer that is switched on."""
@@ -165,12 +165,12 @@ class Inverter(GivenGenerator, AlternatingModule):
 
     def discriminate(self, codes: Tensor) -> Tensor:
         """Returns logits (N,), float32, of codes (N, W) in deviations."""
-        logits: Tensor = self.discriminator(codes)
+        logits: Tensor = self.code_discriminator(codes)
         return logits.float()
 
     def after_step(self, phase: str) -> None:
         if phase == "discriminator":
-            self.objective.project(self.discriminator)
+            self.objective.project(self.code_discriminator)
 
     def after_iteration(self, outputs: Outputs, images: int) -> None:
         self._switch_on()

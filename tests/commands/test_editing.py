@@ -1,6 +1,7 @@
 """The command edit, with a model with styles and one with latents."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -184,6 +185,14 @@ def test_an_edit_stays_within_its_region(runs, photos, directions, tmp_path):
         run(runs, photos / "b.png", tmp_path / "not", f"do={tmp_path / 'picture' / 'edit.yaml'}", steps=False)
 
 
+def test_nothing_changes_around_the_region_of_a_large_photograph(runs, directions, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    run(runs, tmp_path / "large.png", tmp_path / "out", "region=8,0,16,16")
+    changed = (np.asarray(Image.open(tmp_path / "out" / "large.png")) != pixels).any(2)
+    assert not changed[:, :30].any() and changed[:, 36:].mean() > 0.9
+
+
 def test_a_region_is_taken_from_another_image(runs, photos, tmp_path):
     swap = ["do=swap", f"other={photos / 'b.png'}", "paste=false", "reduction=1"]
     run(runs, photos / "a.png", tmp_path / "own", "paste=false")
@@ -193,8 +202,13 @@ def test_a_region_is_taken_from_another_image(runs, photos, tmp_path):
                          for name in ("own/a.png", "other/b.png", "swapped/a.png"))  # fmt: skip
     assert np.abs(found - other)[:, :8].max() <= 1  # around the region only what filters carry across its border
     assert np.abs(found - own)[:, 8:].mean() < np.abs(found - other)[:, 8:].mean() / 4
-    with Image.open(tmp_path / "swapped" / "a.png.frames.png") as row:
-        assert row.width > 3 * 16 and row.width > 2 * row.height
+    before, after = (json.loads((tmp_path / name / "edits.json").read_text()) for name in ("own", "swapped"))
+    assert before["inversions"] == after["inversions"]  # figures are those of the inversion
+    row = np.asarray(Image.open(tmp_path / "swapped" / "a.png.frames.png")).astype(int)
+    scale = (row.shape[0] - 4) // 16
+    frames = [row[2 : 2 + 16 * scale, at : at + 8 * scale] for at in (2, 4 + 16 * scale, 6 + 32 * scale)]
+    steps = [np.abs(b - a).mean() for a, b in pairwise(frames)]
+    assert 0.3 < steps[0] / steps[1] < 3  # half of the way in the middle
     for words, wrong in (("needs other=", ["region=0,0,8,8"]), ("needs region=", swap[1:2]),
                          ("There is no region=here", [*swap[1:2], "region=here"])):  # fmt: skip
         with pytest.raises(UserError, match=words):
@@ -237,8 +251,11 @@ def test_images_are_mixed(runs, photos, tmp_path):
     for name, more in (("half", ["amount=0.5"]), ("some", ["layers=3-5"]), ("mean", [f"other={photos}"])):
         run(runs, photos / "a.png", tmp_path / name, *mix, *more)
         assert contents(tmp_path / name) != contents(tmp_path / "all")
-    with pytest.raises(UserError, match="Only latents lie on a sphere"):
-        run(runs, photos / "a.png", tmp_path / "none", *mix, "interpolation=spherical")
+    for words, wrong in (("Only latents lie on a sphere", ["interpolation=spherical"]),
+                         ("layers 0 to 5", ["layers=4-9"])):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            run(runs, photos / "a.png", tmp_path / "none", *mix, *wrong)
+    assert not (tmp_path / "none").exists()
     run(runs, photos / "a.png", tmp_path / "sphere", *mix, "interpolation=spherical", model="vae")
     with pytest.raises(UserError, match="Mixing needs other="):
         run(runs, photos, tmp_path / "none", "do=mix")

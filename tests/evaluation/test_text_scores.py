@@ -55,6 +55,11 @@ def test_the_features_are_those_of_the_published_preprocessing(clip):
     torch.testing.assert_close(scores(pixels[None] / 127.5 - 1)["b"][0], wanted, atol=1e-5, rtol=1e-4)
 
 
+def test_a_long_text_is_refused(clip):
+    with pytest.raises(UserError, match="reads texts of 32 tokens at most"):
+        text_scores(clip, {"a": ("a", "a b c " * 20)}, torch.device("cpu"))
+
+
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="has no CLIP model"):
         text_scores(tmp_path, {"a": ("a", "b")}, torch.device("cpu"))

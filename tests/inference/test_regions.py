@@ -29,12 +29,13 @@ class Painter(torch.nn.Module):
 
 def test_a_box_and_a_picture_are_regions(tmp_path):
     assert region_of((1, 2, 4, 3), (5, 6))[0, 0].nonzero().tolist() == [[2, 1], [2, 2], [2, 3]]
-    Image.fromarray(np.repeat(np.uint8([[0, 255]]), 2, 0).repeat(4, 0).repeat(4, 1)).save(tmp_path / "mask.png")
+    Image.fromarray(np.uint8([[0, 255]]).repeat(8, 0).repeat(8, 1)).save(tmp_path / "mask.png")
     found = region_of(tmp_path / "mask.png", (4, 8))[0, 0]
     assert found.shape == (4, 8) and (found[:, :3] == 0).all() and (found[:, 5:] == 1).all()
     (tmp_path / "no.png").write_bytes(b"no image")
     for wrong, words in (((0, 0, 7, 2), "does not lie in the model's images of 6×5 px"),
-                         (tmp_path / "no.png", "cannot be read as an image")):  # fmt: skip
+                         (tmp_path / "no.png", "cannot be read as an image"),
+                         (tmp_path / "mask.png", "give a picture of the model's shape, 6×5")):  # fmt: skip
         with pytest.raises(UserError, match=words):
             region_of(wrong, (5, 6))
 

@@ -19,8 +19,9 @@ from gan_lab.data.reading.resize import ResizeSpec
 
 Attribute = tuple[Sequence[int], Sequence[int]]
 """Numbers of the images without an attribute, and of those with it."""
-YES = ("1", "yes", "true")
-"""Values of a table that say no more than its column's name does."""
+YES = ("yes", "true", "y", "t")
+BEYOND = "beyond the header"
+"""Key of a row's cells for which the header has no name."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ def read_examples(path: Path, spec: ResizeSpec, key: str = "examples") -> Exampl
         UserError: if no image can be read, and if there are no attributes.
     """
     table = path.suffix.lower() == ".csv"
-    rows = _table(path, key) if table else {}
+    rows = _table(path, key) if table else []
     listed = list_images(path.parent, key, PassedOver()) if table else list_images(path, key)
     entries, images = _decoded(listed, key, path, spec)
-    attributes = _of_columns(rows, entries) if table else _of_folders(entries)
+    attributes = _of_columns(rows, entries, f"{key}={path}") if table else _of_folders(entries)
     if not attributes:
         wanted = "columns with two values" if table else "folders of classes"
         raise UserError(f"{key}={path} has no {wanted}: give a table of attributes (.csv), or a folder for each class.")
@@ -104,37 +105,52 @@ def _of_folders(entries: Sequence[Entry]) -> dict[str, Attribute]:
     }  # fmt: skip
 
 
-def _table(path: Path, key: str) -> dict[str, dict[str, str]]:
-    """Returns the values of each file by column.
+def _table(path: Path, key: str) -> list[dict[str, str]]:
+    """Returns the rows of a table.
 
     Raises:
-        UserError: if the table cannot be read.
+        UserError: if it cannot be read, or has one column alone.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [*csv.DictReader(file)]
+            reader = csv.DictReader(file, restkey=BEYOND, restval="")
+            rows, columns = [*reader], reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{key}={path} cannot be read ({error}): give a table of attributes (.csv).") from error
-    return {(next(iter(row.values())) or "").strip(): row for row in rows}
+    if len(columns) < 2:
+        raise UserError(f"{key}={path} has one column alone: give names of files and attributes, separated by commas.")
+    return rows
 
 
-def _of_columns(rows: Mapping[str, Mapping[str, str]], entries: Sequence[Entry]) -> dict[str, Attribute]:
-    """Returns the attributes of the columns that have two values among the images."""
-    own = [rows.get(entry.name) or rows.get(entry.parts[-1]) or {} for entry in entries]
-    columns = [*next(iter(rows.values()), {})][1:]
-    found, passed = dict[str, Attribute](), list[str]()
+def _of_columns(rows: Sequence[Mapping[str, str]], entries: Sequence[Entry], source: str) -> dict[str, Attribute]:
+    """Returns the attributes of the columns that have two values among the images.
+
+    Raises:
+        UserError: if no row belongs to an image.
+    """
+    first, *columns = [column for column in (rows[0] if rows else {"": ""}) if column != BEYOND]
+    by_name = {row[first].strip(): row for row in rows}
+    own = [by_name.get(entry.name) or by_name.get(entry.parts[-1]) or {} for entry in entries]
+    if not any(own):
+        raise UserError(f"{source} names none of the images beside it: give their names in its first column.")
+    found, passed = list[tuple[str, str, Attribute]](), list[str]()
     for column in columns:
-        values = [(row.get(column) or "").strip() for row in own]
+        values = [row.get(column, "").strip() for row in own]
         either = sorted({*values} - {""}, key=_order)
         if len(either) == 2:
-            name = column if either[1].lower() in YES else either[1]
-            without, with_it = ([i for i, value in enumerate(values) if value == each] for each in either)
-            found[name] = without, with_it
+            without, having = ([i for i, value in enumerate(values) if value == each] for each in either)
+            found.append((column, column if _is_yes(either[1]) else either[1], (without, having)))
         elif either:
             passed.append(f"{column} ({len(either)})")
     if passed and found:
         rank_zero_warn(f"These columns do not have two values, and are passed over: {', '.join(passed)}.")
-    return found
+    names = [name for _, name, _ in found]
+    return {name if names.count(name) == 1 else f"{column} {name}": each for column, name, each in found}
+
+
+def _is_yes(value: str) -> bool:
+    """Tells whether a value says no more than its column's name does."""
+    return value.lower() in YES or _order(value)[0] == 1
 
 
 def _order(value: str) -> tuple[float, str]:

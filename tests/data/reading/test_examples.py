@@ -46,12 +46,29 @@ def test_columns_with_two_values_are_attributes(tmp_path):
     assert chosen == {"smile": ([1], [0, 3]), "male": ([1, 3], [0, 2]), "hat": ([1, 2, 3], [0])}
 
 
+def test_numbers_names_and_long_rows_are_read(tmp_path):
+    """As pandas writes them: 0.0 and 1.0 where a value is missing; columns of the same values keep their names."""
+    images(tmp_path, ["0.png", "1.png", "2.png"])
+    rows = ["file,dark,size,hair", "0.png,0.0,low,low,beyond", "1.png,1.0,high,high", "2.png,,high,low"]
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    found = read_examples(tmp_path / "table.csv", SPEC).attributes
+    assert {name: (list(a), list(b)) for name, (a, b) in found.items()} == {
+        "dark": ([0], [1]), "size low": ([1, 2], [0]), "hair low": ([1], [0, 2]),
+    }  # fmt: skip
+
+
 def test_examples_without_attributes_are_refused(tmp_path):
     images(tmp_path, ["0.png", "1.png"])
     (tmp_path / "table.csv").write_text("file,age\n0.png,1\n")
     with pytest.raises(UserError, match="has no folders of classes"):
         read_examples(tmp_path, SPEC)
     with pytest.raises(UserError, match="has no columns with two values"):
+        read_examples(tmp_path / "table.csv", SPEC)
+    (tmp_path / "table.csv").write_text("file;age\n0.png;1\n")
+    with pytest.raises(UserError, match="has one column alone"):
+        read_examples(tmp_path / "table.csv", SPEC)
+    (tmp_path / "table.csv").write_text("file,age\n0,1\n")
+    with pytest.raises(UserError, match="names none of the images beside it"):
         read_examples(tmp_path / "table.csv", SPEC)
     with pytest.raises(UserError, match="cannot be read"):
         read_examples(tmp_path / "none.csv", SPEC)
