@@ -11,11 +11,12 @@ from gan_lab.cli.artifacts import Artifact, Message, Record, Sheet, Written
 from gan_lab.cli.edit_request import EditRequest
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
-from gan_lab.common.capabilities import Styles
+from gan_lab.common.capabilities import LabelledImages, Styles
 from gan_lab.common.errors import UserError
-from gan_lab.common.images import grid
+from gan_lab.common.images import grid, to_float
 from gan_lab.common.seeds import seed_of
-from gan_lab.data.reading.examples import Examples, pictures_in, read_examples, two_sets
+from gan_lab.data.reading.examples import Examples, one_against_others, pictures_in, read_examples, two_sets
+from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers
 from gan_lab.evaluation.attribute_scores import scores_of
 from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.reports.directions_page import write_directions_page
@@ -27,6 +28,8 @@ from gan_lab.inference.first_maps import first_maps
 from gan_lab.inference.spaces import Space, space_of, spread_of
 from gan_lab.inference.tuning import fingerprint
 
+MOST = 2000
+"""Training images, evenly spaced, that labels are taken from."""
 WITHOUT_EXAMPLES = ("sefa", "pca")
 EVIDENCE = {"regression": "codes, which explain these shares of each attribute's variance"}
 BOUNDARIES = "boundaries, which are right for these shares of the codes that were kept apart"
@@ -82,8 +85,10 @@ def _shown(
 
 def facts(session: Session, request: EditRequest, found: Directions) -> dict[str, Any]:
     """Returns how directions were found, in plain containers."""
-    asked = {key: getattr(request, key) for key in ("a", "b", "examples", "text", "clip", "orthogonal_to")}
+    asked = {key: getattr(request, key) for key in ("a", "b", "examples", "text", "clip", "orthogonal_to", "root")}
     given = {key: str(value) for key, value in asked.items() if value is not None}
+    if request.labels:
+        given["labels"] = "true"
     if request.text is not None:
         given["against"] = request.against
     values = {name: float(value) for name, value in zip(found.names, found.values, strict=True)}
@@ -99,7 +104,9 @@ def plain_directions(request: EditRequest, space: Space) -> Directions:
     """
     method = request.method or "sefa"
     if method not in WITHOUT_EXAMPLES:
-        raise UserError(f"method={method} needs examples: give examples=, or two folders, a= and b=, or a text=.")
+        raise UserError(
+            f"method={method} needs examples: give examples=, labels=true, two folders, a= and b=, or a text=."
+        )
     if method == "sefa":
         try:
             vectors, values = factorised(first_maps(space), request.count)
@@ -119,11 +126,14 @@ def scores_asked_for(session: Session, request: EditRequest) -> Attributes | Non
     Raises:
         UserError: if several are given, or a part of one is missing.
     """
-    ways = [request.text is not None, request.examples is not None, request.a is not None or request.b is not None]
-    if not any(ways):
+    between = request.a is not None or request.b is not None
+    ways = sum([request.text is not None, request.examples is not None, request.labels, between])
+    if not ways:
         return None
-    if sum(ways) > 1:
-        raise UserError("Directions come from one thing at a time: give text=, or examples=, or the folders a= and b=.")
+    if ways > 1:
+        raise UserError(
+            "Directions come from one thing at a time: text=, examples=, labels=true, or folders a= and b=."
+        )
     if request.method in WITHOUT_EXAMPLES:
         raise UserError(f"method={request.method} needs no examples: leave them out, or give method=regression.")
     if request.text is None:
@@ -140,6 +150,8 @@ def examples_of(session: Session, request: EditRequest) -> Examples:
     Raises:
         UserError: if one of two folders is missing.
     """
+    if request.labels:
+        return labelled_examples(session, request)
     spec = session.resize_spec("images")
     if request.examples is not None:
         return read_examples(request.examples, spec)
@@ -147,6 +159,22 @@ def examples_of(session: Session, request: EditRequest) -> Examples:
         raise UserError("A direction from images to others needs two folders: give both a= and b=.")
     a, b = (pictures_in(folder, key, spec) for folder, key in ((request.a, "a"), (request.b, "b")))
     return two_sets(a, b, request.name or request.b.name)
+
+
+def labelled_examples(session: Session, request: EditRequest) -> Examples:
+    """Returns training images of the model, with each class against all others as an attribute.
+
+    Raises:
+        UserError: if they have no labels.
+    """
+    data = session.data(request.root)
+    if not isinstance(data, LabelledImages) or data.classes < 2:
+        raise UserError(f"The data of {session.path} have no labels: give examples=, or two folders, a= and b=.")
+    count = capped_count(data, "train", MOST)
+    images = torch.cat([part for _, part in evenly_spaced(data, "train", count)])
+    labels = data.labels("train")[evenly_spaced_numbers(data.count("train"), count)].tolist()
+    names = list(getattr(data, "class_names", ())) or [str(label) for label in range(data.classes)]
+    return Examples(to_float(images), one_against_others([names[label] for label in labels]))
 
 
 def learnt_directions(request: EditRequest, space: Space, scores: Attributes, length: float) -> Directions:

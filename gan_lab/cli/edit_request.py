@@ -51,6 +51,7 @@ READS = {
         "overwrite",
         "method",
         "examples",
+        "labels",
         "text",
         "a",
         "b",
@@ -96,6 +97,8 @@ class EditRequest(ModelRequest):
     movable: Quoted | None
     method: Literal["sefa", "pca", "regression", "logistic", "svm", "mean"] | None
     examples: Path | None
+    labels: bool
+    root: Path | None
     text: Quoted | None
     against: Quoted
     clip: Path | None
@@ -124,6 +127,8 @@ def check_keys(request: EditRequest) -> None:
         reads = (*reads, "name", "orthogonal_to")
     if request.do == "directions" and request.examples is not None:
         reads = (*reads, "orthogonal_to")
+    if request.do == "directions" and request.labels:
+        reads = (*reads, "root", "orthogonal_to")
     if request.do == "directions" and request.text is not None:
         reads = (*reads, "name", "orthogonal_to", "against", "clip")
     check_read(request, "edit", str(request.do), reads)

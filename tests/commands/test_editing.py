@@ -25,7 +25,7 @@ def runs(tmp_path_factory):
     short += ["logger=none", "callbacks.fidelity=null", "callbacks.samples=null"]
     narrow = [f"model.generator.{key}" for key in ("base=64", "most=8", "style=6", "mapping_layers=1")]
     train.run("model=stylegan2", *narrow, "model.prior.dim=4", f"run_dir={folder / 'styles'}", *short)
-    train.run("model=vae", "model.prior.dim=3", f"run_dir={folder / 'vae'}", *short)
+    train.run("model=vae", "model.prior.dim=3", "data.classes=3", f"run_dir={folder / 'vae'}", *short)
     return folder
 
 
@@ -109,6 +109,11 @@ def test_directions_of_several_attributes_come_with_their_leaks(runs, tmp_path):
     assert [*table] == found.names and all(row.keys() == {"bright", "red"} for row in table.values())
     page = (tmp_path / "out" / "directions.html").read_text()
     assert page.count('type="range"') == 4 and page.count("data:image/webp") == 4 and "<h2>Leaks</h2>" in page
+    edit.run(*find, "labels=true", "method=mean", f"output={tmp_path / 'labels'}")
+    classes = Directions.load(tmp_path / "labels" / "directions.safetensors").names
+    assert classes == ["0", "1", "2", "0 only", "1 only", "2 only"]
+    with pytest.raises(UserError, match="have no labels"):
+        edit.run(f"checkpoint={runs / 'styles'}", *find[1:], "labels=true", f"output={tmp_path / 'no'}")
     with pytest.raises(UserError, match="one thing at a time"):
         edit.run(*find, f"examples={tmp_path / 'table.csv'}", f"a={tmp_path}", f"output={tmp_path / 'no'}")
 

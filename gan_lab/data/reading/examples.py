@@ -75,7 +75,11 @@ def read_examples(path: Path, spec: ResizeSpec, key: str = "examples") -> Exampl
     rows = _table(path, key) if table else []
     listed = list_images(path.parent, key, PassedOver()) if table else list_images(path, key)
     entries, images = _decoded(listed, key, path, spec)
-    attributes = _of_columns(rows, entries, f"{key}={path}") if table else _of_folders(entries)
+    attributes = (
+        _of_columns(rows, entries, f"{key}={path}")
+        if table
+        else one_against_others([entry.parts[0] if len(entry.parts) > 1 else "" for entry in entries])
+    )
     if not attributes:
         wanted = "columns with two values" if table else "folders of classes"
         raise UserError(f"{key}={path} has no {wanted}: give a table of attributes (.csv), or a folder for each class.")
@@ -91,9 +95,12 @@ def _decoded(entries: Sequence[Entry], key: str, path: Path, spec: ResizeSpec) -
     return [entry for entry, _ in kept], to_float(torch.stack([pixels for _, pixels in kept]))
 
 
-def _of_folders(entries: Sequence[Entry]) -> dict[str, Attribute]:
-    """Returns each class against all others, the only class of two against the other."""
-    classes = [entry.parts[0] if len(entry.parts) > 1 else "" for entry in entries]
+def one_against_others(classes: Sequence[str]) -> dict[str, Attribute]:
+    """Returns each class against all others as an attribute; of two, the second against the first.
+
+    Args:
+        classes: of each image; "" for none.
+    """
     names = sorted({*classes} - {""}, key=natural_key)
     if len(names) < 2:
         return {}
