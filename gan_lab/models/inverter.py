@@ -46,7 +46,8 @@ class Inverter(GivenGenerator, AlternatingModule):
         size, channels: of the generator's images.
         classes: K of a conditional generator, else 0.
         pixel, perceptual_weight: weights of the mean squared error and of that distance.
-        delta: weight of the mean square of changes, summed over layers ("minimize variation").
+        delta: weight of the mean square of changes, summed over layers ("minimize variation"; the paper sums norms of
+            512 numbers, with another weight, and has a loss of identities besides).
         adversarial: weight of the encoder's adversarial loss ("minimize deviation from W").
         engine: options that do not depend on the method.
 
