@@ -88,10 +88,10 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     with writing(path):
         temporary = path.with_name(_temporary_name(path, uuid4().hex))
         try:
-            temporary.touch()
+            temporary.open("xb").close()
             mode = temporary.stat().st_mode
             yield temporary
-            temporary.chmod(mode)  # safetensors makes files that nobody else can read
+            temporary.chmod(mode)  # safetensors makes files that only their owner can read
             if sync:
                 _sync(temporary)
             temporary.replace(path)

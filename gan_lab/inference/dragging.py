@@ -182,7 +182,13 @@ def _disc(radius: int) -> Tensor:
 def check_points(
     space: Space, handles: Tensor, targets: Tensor, reduction: PositiveInt = 4, layers: PositiveInt | None = None
 ) -> None:
-    """Checks that points (K, 2) of a space's images can be dragged.
+    """Checks that points of a space's images can be dragged.
+
+    Args:
+        space: the space.
+        handles: rows and columns in pixels, (K, 2).
+        targets: of each, (K, 2).
+        reduction, layers: see ``drag``.
 
     Raises:
         UserError: as ``drag`` does.
