@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gan_lab.cli.edit_recipes import EditRecipe
     from gan_lab.evaluation.features.perceptual import PairMetric
+    from gan_lab.inference.editing import Editor
 
 
 def parts(request: EditRequest) -> int | None:
@@ -52,25 +53,17 @@ def edit(session: Session, request: EditRequest) -> Iterator[Artifact]:
 
 def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> Iterator[Artifact]:
     """Edits files, and yields messages, figures and the recipe."""
-    from gan_lab.cli.edit_building import Target
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.common.domains import Domain
-    from gan_lab.evaluation.features.perceptual import GeneralDistance
     from gan_lab.inference.edit_photos import PhotoEdits, forget_figures
-    from gan_lab.inference.editing import Editor
     from gan_lab.inference.file_jobs import folder_of, plan
-    from gan_lab.inference.spaces import space_of
-    from gan_lab.inference.tuning import fingerprint
 
     if request.input is None:
         raise UserError("There is nothing to edit: give input=, an image, a folder or a zip.")
     spec = session.resize_spec("images")
     size, domain = spec.target_size, Domain(spec.channels)
     header = recipe.header
-    space = space_of(session.model, header.space, header.label)
-    own = fingerprint(space)
-    target = Target(own, space.name, spec, session.device, session.trust)
-    editor = Editor(space, recipe.built(target), GeneralDistance().to(session.device), header.seed)
+    editor, own = editor_of(session, recipe)
     recipe = recipe.completed(own)
     files, others = plan(request.input, request.output, domain)
     folder = folder_of(request.output)
@@ -98,6 +91,24 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     if any(rows.values()):
         yield Record(f"{alone}edits", {"inversions": {name: row for name, row in rows.items() if row}})
     forget_figures(folder)
+
+
+def editor_of(session: Session, recipe: EditRecipe) -> tuple[Editor, str]:
+    """Returns what takes images through the recipe's steps, and the fingerprint of the model.
+
+    Raises:
+        UserError: for a recipe of another model, and for steps that cannot be done.
+    """
+    from gan_lab.cli.edit_building import Target
+    from gan_lab.evaluation.features.perceptual import GeneralDistance
+    from gan_lab.inference.editing import Editor
+    from gan_lab.inference.spaces import space_of
+    from gan_lab.inference.tuning import fingerprint
+
+    space = space_of(session.model, recipe.header.space, recipe.header.label)
+    own = fingerprint(space)
+    target = Target(own, space.name, session.resize_spec("images"), session.device, session.trust)
+    return Editor(space, recipe.built(target), GeneralDistance().to(session.device), recipe.header.seed), own
 
 
 def measures(size: tuple[int, int], device: torch.device) -> dict[str, PairMetric]:
