@@ -160,6 +160,47 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class TranslatesInStyles(Translates, Protocol):
+    """Translates images in a style that is drawn at random, or is that of another image.
+
+    ``translate(image, to, seed, start)`` takes styles start, start + 1, … of the seed.
+    """
+
+    def random_styles(self, n: int, to: str, seed: int = 0, start: int = 0) -> Tensor:
+        """Returns styles start … start + n - 1 of the seed, (n, S), for translations to domain ``to``."""
+
+    def styles_of(self, image: Tensor, of: str) -> Tensor:
+        """Returns the styles (N, S) of images (N, C, H, W) of domain ``of``."""
+
+    def restyle(self, image: Tensor, to: str, styles: Tensor) -> Tensor:
+        """Translates images (N, C, H, W) to domain ``to`` in styles (N, S); see ``Translates.translate``."""
+
+
+@runtime_checkable
+class TranslatesAmong(Protocol):
+    """Translates images among many domains, which are classes of the data, in styles of these."""
+
+    classes: int
+    """K, the number of domains."""
+
+    multiple: int
+    """Sides of the images must be multiples of it."""
+
+    def random_styles(self, n: int, to: int | Tensor, seed: int = 0, start: int = 0) -> Tensor:
+        """Returns styles start … start + n - 1 of the seed, (n, S), of a class for all or int64 (n,)."""
+
+    def styles_of(self, image: Tensor, of: int | Tensor) -> Tensor:
+        """Returns the styles (N, S) of images (N, C, H, W) in [-1, 1] of a class for all or int64 (N,)."""
+
+    def restyle(self, image: Tensor, to: int | Tensor, styles: Tensor) -> Tensor:
+        """Translates images (N, C, H, W) in [-1, 1] to a class for all or int64 (N,), in styles (N, S).
+
+        Returns:
+            float32 (N, C, H, W) in [-1, 1].
+        """
+
+
+@runtime_checkable
 class HasDiscriminator(Protocol):
     """Has a discriminator between real and generated images."""
 

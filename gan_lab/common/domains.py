@@ -10,6 +10,9 @@ from torch import Tensor
 
 from gan_lab.common.images import to_float, to_uint8
 
+UNKNOWN = 255
+"""The id of pixels without a class in most public sets of label maps."""
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -20,11 +23,16 @@ class Domain:
         labels: K, the number of classes of label maps; 0 for images. Label maps are stored as class ids, uint8
             (N, 1, H, W), where other ids than those of the classes mean "no class". Networks get them one-hot.
         ids: the stored id of each class, such as (0, 255); empty for 0 … K - 1.
+        unknown: gives networks a channel more, after those of the classes, for pixels without a class.
+        instances: label maps are stored with the number of the object that each pixel belongs to, as a second channel,
+            uint8; networks get the objects' edges as their last channel.
     """
 
     channels: int = 3
     labels: int = 0
     ids: Sequence[int] = ()
+    unknown: bool = False
+    instances: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", tuple(self.ids or ()))  # a configuration has a list, or null
@@ -37,18 +45,23 @@ class Domain:
     @property
     def stored_channels(self) -> int:
         """The number of channels of the stored uint8 pixels."""
-        return 1 if self.labels else self.channels
+        return 1 + self.instances if self.labels else self.channels
 
     @property
     def network_channels(self) -> int:
         """The number of channels of a network's input or output."""
-        return self.labels or self.channels
+        return self.label_channels + self.instances if self.labels else self.channels
+
+    @property
+    def label_channels(self) -> int:
+        """The number of channels of one-hot label maps: the classes, and perhaps one for pixels without a class."""
+        return self.labels + self.unknown if self.labels else 0
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Maps stored pixels to a network's input.
 
-        Images uint8 (N, C, H, W) become float32 (N, C, H, W) in [-1, 1]; class ids uint8 (N, 1, H, W) become float32
-        (N, K, H, W) of 0 and 1.
+        Images uint8 (N, C, H, W) become float32 (N, C, H, W) in [-1, 1]; class ids uint8 (N, 1, H, W), or with objects
+        (N, 2, H, W), become float32 (N, K, H, W) of 0 and 1, with the channels of ``unknown`` and ``instances``.
         """
         if not self.labels:
             return to_float(pixels)
@@ -56,8 +69,12 @@ class Domain:
         if self.ids:
             ids = self._numbers().to(ids.device)[ids]
         known = ids < self.labels
-        one_hot = F.one_hot(ids.where(known, 0), self.labels) * known[..., None]
-        return one_hot.permute(0, 3, 1, 2).float()
+        if self.unknown:
+            one_hot = F.one_hot(ids.where(known, self.labels), self.labels + 1).float()
+        else:
+            one_hot = (F.one_hot(ids.where(known, 0), self.labels) * known[..., None]).float()
+        maps = one_hot.permute(0, 3, 1, 2)
+        return torch.cat([maps, edges(pixels[:, 1:2])], 1) if self.instances else maps
 
     def decode(self, images: Tensor) -> Tensor:
         """Maps a network's input or output to uint8 pixels as they are stored; inverts ``encode``.
@@ -67,9 +84,8 @@ class Domain:
         """
         if not self.labels:
             return to_uint8(images)
-        classes = images.argmax(1, keepdim=True)
-        stored = torch.tensor(self.ids, device=classes.device)[classes] if self.ids else classes
-        return stored.to(torch.uint8)
+        stored = torch.tensor([*self.class_ids, *[UNKNOWN] * self.unknown], device=images.device)
+        return stored[images[:, : self.label_channels].argmax(1, keepdim=True)].to(torch.uint8)
 
     def _numbers(self) -> Tensor:
         """Returns the class of each id that can be stored, int64 (256,); K for ids without one."""
@@ -85,7 +101,23 @@ class Domain:
         """
         if not self.labels:
             return images
-        return to_float(palette(self.labels).to(images.device)[images.argmax(1)].permute(0, 3, 1, 2))
+        colours = F.pad(palette(self.labels), (0, 0, 0, int(self.unknown))).to(images.device)  # no class is black
+        return to_float(colours[images[:, : self.label_channels].argmax(1)].permute(0, 3, 1, 2))
+
+
+def edges(objects: Tensor) -> Tensor:
+    """Marks pixels next to a pixel of another object (Wang et al. 2018, section 3.3): float32 (N, 1, H, W) of 0 and 1.
+
+    Args:
+        objects: the number of the object that each pixel belongs to, (N, 1, H, W).
+    """
+    found = torch.zeros_like(objects, dtype=torch.bool)
+    across, down = objects[..., 1:] != objects[..., :-1], objects[..., 1:, :] != objects[..., :-1, :]
+    for side in (found[..., 1:], found[..., :-1]):
+        side |= across
+    for side in (found[..., 1:, :], found[..., :-1, :]):
+        side |= down
+    return found.float()
 
 
 def palette(labels: int) -> Tensor:

@@ -7,10 +7,9 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
-from gan_lab.common.domains import Domain
+from gan_lab.common.domains import UNKNOWN, Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
-from gan_lab.data.loading.label_maps import UNKNOWN
 from gan_lab.data.reading.images import NotLabelMapError, read_image, reason
 from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zips
 from gan_lab.data.reading.resize import ResizeSpec

@@ -58,8 +58,13 @@ def downsampled(size: Size, times: int, axis: int) -> int:
 
 
 def channels(*domains: Mapping[str, int]) -> int:
-    """Returns the channels of these domains' images, stacked: a label map has one for each class."""
-    return sum(domain.get("labels") or domain["channels"] for domain in domains)
+    """Returns the channels of these domains as networks get them, stacked; see ``gan_lab.common.domains.Domain``."""
+    return sum(_label_channels(domain) or domain["channels"] for domain in domains)
+
+
+def _label_channels(domain: Mapping[str, int]) -> int:
+    labels = domain.get("labels") or 0
+    return labels and labels + bool(domain.get("unknown")) + bool(domain.get("instances"))
 
 
 def num_classes(conditional: bool, classes: int | None) -> int:

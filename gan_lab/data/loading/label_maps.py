@@ -6,14 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from gan_lab.common.class_names import listed
-from gan_lab.common.domains import Domain
+from gan_lab.common.domains import UNKNOWN, Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.batches import batches_in_order
 from gan_lab.data.loading.rendered import Rendered
 from gan_lab.data.types import Int64Array
-
-UNKNOWN = 255
-"""The id of pixels without a class in most public sets of label maps."""
 
 
 def count_ids(sets: Sequence[Rendered]) -> dict[int, int]:

@@ -112,6 +112,7 @@ class TranslationDataModule(LightningDataModule):
             "domain": side,
             "labels": self.domains[side].labels,
             **({"ids": list(ids)} if (ids := self.domains[side].ids) else {}),
+            **{name: True for name in ("unknown", "instances") if getattr(self.domains[side], name)},
             "paired": self.paired,
             "preprocess": self.preprocess,
             "load_size": list(self.load_size),
@@ -264,7 +265,14 @@ class TranslationDataModule(LightningDataModule):
         return {"name": self.name, "paired": self.paired, **{side: self.sides[side].describe() for side in "ab"}}
 
 
-def _domain(side: str, channels: int = 3, labels: int = 0, ids: Sequence[int] | None = None) -> Domain:
+def _domain(
+    side: str,
+    channels: int = 3,
+    labels: int = 0,
+    ids: Sequence[int] | None = None,
+    unknown: bool = False,
+    instances: bool = False,
+) -> Domain:
     if channels not in (1, 3):
         raise UserError(f"data.domains.{side}.channels={channels} is not valid: images are grey (1) or RGB (3).")
     if not 0 <= labels <= 255:
@@ -273,7 +281,7 @@ def _domain(side: str, channels: int = 3, labels: int = 0, ids: Sequence[int] | 
         raise UserError(
             f"data.domains.{side}.ids={list(ids)} is not valid: give the id, 0 to 255, of each of the {labels} classes."
         )
-    return Domain(channels, labels, ids or ())
+    return Domain(channels, labels, ids or (), unknown, instances)
 
 
 def _load_size(load_size: int | Sequence[int] | None, size: int | Sequence[int], preprocess: str) -> tuple[int, int]:
