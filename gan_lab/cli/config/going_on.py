@@ -12,6 +12,7 @@ from gan_lab.cli.config.found_data import use_found_formats, use_known_formats, 
 from gan_lab.cli.config.old_keys import move_old_keys
 from gan_lab.cli.config.own_data import keep_facts
 from gan_lab.cli.config.resuming import OF_ONE_START, check_targets, own_overrides, targets, task_overrides, with_own
+from gan_lab.cli.config.scale import typed_keys
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.start_folder import DATA_PATHS
 from gan_lab.training.resume import own_configuration
@@ -43,7 +44,7 @@ def go_on(config: DictConfig) -> None:
     """
     checkpoint = checkpoint_path(str(config.resume))
     run = _Run(checkpoint)
-    merged = run.merged(config)
+    merged = run.merged(config, run.typed())
     found = changes(run.own, merged)
     check_changes(found, checkpoint, run.cause([each for each in found if each.reason]))
     check_targets(checkpoint, {*targets(merged)} - ({*targets(resolve(config))} - {*targets(run.base)}))
@@ -69,8 +70,17 @@ class _Run:
         if "data" in self.own:
             use_known_formats(config, self.own)
 
-    def merged(self, config: DictConfig) -> dict[str, Any]:
-        """Returns the run's configuration with what a composed and completed one, which is changed, says anew."""
+    def typed(self) -> list[str]:
+        """Returns what the command line says that the run's own did not."""
+        return [each for each in task_overrides() or [] if each not in self.overrides]
+
+    def merged(self, config: DictConfig, typed: Sequence[str]) -> dict[str, Any]:
+        """Returns the run's configuration with what a composed and completed one, which is changed, says anew.
+
+        Args:
+            config: composed from the run's overrides and those typed.
+            typed: overrides.
+        """
         keep_facts(config, self.own)
         if _places(config.data) == _places(self.base["data"]):
             self._use_formats(config)
@@ -78,15 +88,14 @@ class _Run:
             with without_messages():
                 count_classes(config)
                 use_found_formats(config)
-        return with_own(resolve(config), self.base, self.own)
+        return with_own(resolve(config), self.base, self.own, typed_keys(typed))
 
     def cause(self, refused: Sequence[Change]) -> str:
         """Returns the first argument of the command line that alone makes changes that are refused.
 
         Empty if the changes are those of the keys that were typed, or nobody typed anything.
         """
-        typed = [each for each in task_overrides() or [] if each not in self.overrides]
-        for argument in typed if refused else ():
+        for argument in self.typed() if refused else ():
             key = argument.partition("=")[0].lstrip("+~")
             if key in OF_ONE_START or argument.startswith("-"):
                 continue
@@ -94,7 +103,7 @@ class _Run:
                 return ""
             composed = compose([*(each for each in self.overrides if each.partition("=")[0] != key), argument])
             complete(composed)
-            if any(each.reason for each in changes(self.own, self.merged(composed))):
+            if any(each.reason for each in changes(self.own, self.merged(composed, [argument]))):
                 return argument
         return ""
 

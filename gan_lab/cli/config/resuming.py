@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -183,19 +183,22 @@ def _shipped_targets() -> set[str]:
     return {name for file in files for name in re.findall(r"_target_: *([\w.]+)", file.read_text(encoding="utf-8"))}
 
 
-def with_own(new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def with_own(
+    new: Mapping[str, Any], base: Mapping[str, Any], own: Mapping[str, Any], typed: Collection[str] = ()
+) -> dict[str, Any]:
     """Returns a configuration with a run's own values, except where the command line changed them.
 
     Args:
         new: composed from the run's overrides and the command line's.
         base: composed from the run's overrides alone.
         own: the run's recorded configuration, or some sections of it.
+        typed: dotted keys on the command line: they hold even where they are as the base has them.
     """
     old, was, found = (dict(leaves(each)) for each in (own, base, new))
     for path in {**was, **old}:
         recorded, composed = old.get(path, MISSING), was.get(path, MISSING)
-        typed = found.get(path, MISSING) != composed
-        if typed or path in OF_THE_LAUNCH or path[0] not in own or _same(recorded, composed):
+        changed = ".".join(path) in typed or found.get(path, MISSING) != composed
+        if changed or path in OF_THE_LAUNCH or path[0] not in own or _same(recorded, composed):
             continue
         if path in old:
             found[path] = old[path]

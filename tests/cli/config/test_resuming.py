@@ -99,6 +99,12 @@ def test_the_recorded_values_hold_except_where_the_command_line_changed_them(new
     assert with_own(nested(base | new), BASE, nested(recorded)) == nested(base | expected)
 
 
+def test_what_is_typed_holds_even_if_it_is_the_default():
+    own = BASE | {"budget": {"images": 7}}
+    assert with_own(BASE, BASE, own)["budget"] == {"images": 7}
+    assert with_own(BASE, BASE, own, ["budget.images"])["budget"] == {"images": 1}
+
+
 def test_what_a_run_did_without_is_not_added():
     own = {"model": {"lr": 1.0}, "logger": {}}
     assert with_own(BASE, BASE, own)["model"] == {"lr": 1.0}
