@@ -11,6 +11,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice, parse_size
 from gan_lab.data.damage.draws import Damage
 from gan_lab.data.modules.clips import ClipsDataModule
+from gan_lab.data.modules.domains import DomainsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.own_pairs import OwnPairsDataModule
 from gan_lab.data.modules.restoration import RestorationDataModule
@@ -24,6 +25,7 @@ from gan_lab.data.sources.arrays import Digits, FakeImages, StackedImages
 from gan_lab.data.sources.clip_arrays import FakeClips
 from gan_lab.data.sources.domains import DerivedPairs, DomainFolders, FakeDomains, PairedFolders, UnpairedFolders
 from gan_lab.data.sources.edges import EdgeMaps
+from gan_lab.data.sources.many_domains import ManyDomains
 from gan_lab.data.sources.moving import MovingDigits
 from gan_lab.data.sources.recordings import Recordings
 from gan_lab.data.sources.synthetic_domains import SyntheticAnimals
@@ -66,6 +68,21 @@ class FakeImageOptions(LoaderOptions, CacheOptions, total=False):
 
 class ImageOptions(FakeImageOptions, total=False):
     """Options of ``ImageDataModule``."""
+
+    channels: Required[PositiveInt]
+    classes: Required[Natural | None]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
+
+
+class FakeDomainsOptions(LoaderOptions, CacheOptions, total=False):
+    """Options of ``DomainsDataModule``, without channels, size and classes."""
+
+    crop: str
+    references: bool
+
+
+class DomainsOptions(FakeDomainsOptions, total=False):
+    """Options of ``DomainsDataModule``."""
 
     channels: Required[PositiveInt]
     classes: Required[Natural | None]
@@ -143,6 +160,30 @@ def cifar10(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
 def folder(root: str, class_order: str = "natural", **options: Unpack[ImageOptions]) -> ImageDataModule:
     """Returns the images of a folder or zip."""
     return ImageDataModule(ImageFolder(root, class_order), **options)
+
+
+def domains(
+    root: str,
+    class_order: str = "natural",
+    attributes: str | None = None,
+    chosen: Sequence[str] | None = None,
+    **options: Unpack[DomainsOptions],
+) -> DomainsDataModule:
+    """Returns images of many domains, in a folder or zip; see ``ManyDomains``."""
+    source = ManyDomains(root, class_order, attributes, chosen or ())
+    return DomainsDataModule(source, attributes=source.num_attributes, **options)
+
+
+def fake_many_domains(
+    count: PositiveInt,
+    channels: PositiveInt,
+    size: PositiveInt | Sequence[PositiveInt],
+    classes: Natural,
+    **options: Unpack[FakeDomainsOptions],
+) -> DomainsDataModule:
+    """Returns ``count`` images of random pixels in ``classes`` domains, for tests."""
+    source = FakeImages(count, channels, parse_size(size), classes)
+    return DomainsDataModule(source, channels=channels, size=size, classes=classes, **options)
 
 
 def fake(

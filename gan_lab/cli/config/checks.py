@@ -228,12 +228,15 @@ def count_classes(config: DictConfig) -> None:
 
 
 def _classes(config: DictConfig) -> int:
-    if not config.conditional:
+    if not config.conditional and config.data_kind != "domains":
         return 0
     from gan_lab.data.reading.files import ImageFolder
+    from gan_lab.data.sources.many_domains import ManyDomains
 
-    folder = ImageFolder(str(config.data.root), config.data.get("class_order", "natural"))
-    names = folder.class_names()
+    root, order = str(config.data.root), config.data.get("class_order", "natural")
+    if "attributes" in config.data:
+        return len(ManyDomains(root, order, config.data.attributes, config.data.chosen).class_names())
+    names = ImageFolder(root, order).class_names()
     if not names:
         raise UserError(
             f"model={config.method} is conditional, but data.root={config.data.root} has no classes: put the images of "

@@ -145,6 +145,22 @@ def train_and_test(
     return found
 
 
+def held_out_of_each_class(images: ImageSet, split_seed: int) -> dict[str, ImageSet]:
+    """Returns "train" and "test": a tenth of each class is held out, which leaves two images of it to train on.
+
+    Args:
+        images: of which all have classes.
+        split_seed: determines the held-out images.
+    """
+    assert images.labels is not None
+    held = np.zeros(len(images), bool)
+    for number in range(images.classes):
+        members = np.flatnonzero(images.labels == number)
+        count = min(max(1, round(TEST_SHARE * len(members))), max(0, len(members) - 2))
+        held[members[permutation(len(members), split_seed, number)[:count]]] = True
+    return {"train": images.take(np.flatnonzero(~held)), "test": images.take(np.flatnonzero(held))}
+
+
 def limited_rows(n: int, limit: int | None, split_seed: int) -> Int64Array:
     """Returns which of n training images ``limit`` keeps, int64, ascending."""
     return np.sort(permutation(n, split_seed)[:limit])

@@ -1,6 +1,6 @@
 """The data module of images: what training, metrics and callbacks see of a set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -141,7 +141,11 @@ class ImageDataModule(LightningDataModule):
             )
         if classes and self._classes != 0:
             splits = with_labels(splits, str(self.name))
-        return train_and_test(splits, str(self.name), self.limit, self.split_seed)
+        return train_and_test(self._with_test_split(splits), str(self.name), self.limit, self.split_seed)
+
+    def _with_test_split(self, splits: Mapping[str, ImageSet]) -> Mapping[str, ImageSet]:
+        """Returns the splits as they are: ``train_and_test`` holds out a test split where there is none."""
+        return splits
 
     @cached_property
     def _view(self) -> SplitView:

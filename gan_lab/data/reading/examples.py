@@ -72,7 +72,7 @@ def read_examples(path: Path, spec: ResizeSpec, key: str = "examples") -> Exampl
         UserError: if no image can be read, and if there are no attributes.
     """
     table = path.suffix.lower() == ".csv"
-    rows = _table(path, key) if table else []
+    rows = read_table(path, key) if table else []
     listed = list_images(path.parent, key, PassedOver()) if table else list_images(path, key)
     entries, images = _decoded(listed, key, path, spec)
     attributes = (
@@ -112,8 +112,10 @@ def one_against_others(classes: Sequence[str]) -> dict[str, Attribute]:
     }  # fmt: skip
 
 
-def _table(path: Path, key: str) -> list[dict[str, str]]:
-    """Returns the rows of a table.
+def read_table(path: Path, key: str) -> list[dict[str, str]]:
+    """Returns the rows of a table (.csv), values by column.
+
+    ``key`` is the user's name for it, in errors.
 
     Raises:
         UserError: if it cannot be read, or has one column alone.
@@ -143,7 +145,7 @@ def _of_columns(rows: Sequence[Mapping[str, str]], entries: Sequence[Entry], sou
     found, passed = list[tuple[str, str, Attribute]](), list[str]()
     for column in columns:
         values = [row.get(column, "").strip() for row in own]
-        either = sorted({*values} - {""}, key=_order)
+        either = sorted({*values} - {""}, key=order_of_value)
         if len(either) == 2:
             without, having = ([i for i, value in enumerate(values) if value == each] for each in either)
             found.append((column, column if _is_yes(either[1]) else either[1], (without, having)))
@@ -157,10 +159,10 @@ def _of_columns(rows: Sequence[Mapping[str, str]], entries: Sequence[Entry], sou
 
 def _is_yes(value: str) -> bool:
     """Tells whether a value says no more than its column's name does."""
-    return value.lower() in YES or _order(value)[0] == 1
+    return value.lower() in YES or order_of_value(value)[0] == 1
 
 
-def _order(value: str) -> tuple[float, str]:
+def order_of_value(value: str) -> tuple[float, str]:
     """Returns a key that sorts numbers by their value, and other texts behind them."""
     try:
         return float(value), value
