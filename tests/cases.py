@@ -42,6 +42,7 @@ SMALL = {
     "frames": ["data=fake_clips", "data.channels=3", "data.size=16", "data.length=4"],
     "unpaired": ["data=fake_unpaired", "data.size=16"],
     "paired": ["data=fake_paired", "data.size=16"],
+    "domains": ["data=fake_domains", "data.channels=3", "data.size=16"],
     "damaged": ["data.count=24", "data.test_count=4", "data.size=16"],
 }
 

@@ -40,6 +40,10 @@ class FeatureClassifier:
             return torch.zeros(len(features))
         return torch.from_numpy(self.model.predict_proba(features.numpy())[:, classes.index(label)])
 
+    def predicted(self, features: Tensor) -> Tensor:
+        """Returns the most probable classes, int64 (N,), given features (N, D)."""
+        return torch.from_numpy(self.model.predict(features.numpy()))
+
     def scores(self, features: Tensor) -> Tensor:
         """Returns scores (N,), given features (N, D): above 0 for the second of two classes."""
         return torch.from_numpy(self.model.decision_function(features.numpy()))

@@ -14,6 +14,7 @@ from torch import Tensor
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.capabilities import (
     Damages,
+    LabelledImages,
     Mixture,
     Predicts,
     RealClips,
@@ -23,6 +24,7 @@ from gan_lab.common.capabilities import (
     SamplesClips,
     Stylizes,
     Translates,
+    TranslatesAmong,
     TwoDomains,
 )
 from gan_lab.common.images import save_animation, save_images, to_uint8
@@ -30,12 +32,14 @@ from gan_lab.data.clip_subsets import evenly_spaced_clips
 from gan_lab.data.subsets import evenly_spaced
 from gan_lab.evaluation.data_kind import DEFAULT_N, DataKind, Task
 from gan_lab.evaluation.evaluators.clips import clip_sample_evaluator, prediction_evaluator
+from gan_lab.evaluation.evaluators.domains import domain_evaluator
 from gan_lab.evaluation.evaluators.restorations import restoration_evaluator
 from gan_lab.evaluation.evaluators.samples import mode_evaluator, sample_evaluator
 from gan_lab.evaluation.evaluators.stylisations import stylisation_evaluator
 from gan_lab.evaluation.evaluators.translations import translation_evaluator
 from gan_lab.evaluation.features.extractors import Video
 from gan_lab.evaluation.features.general import General, default_extractor
+from gan_lab.inference.domain_sheet import domain_sheet
 from gan_lab.inference.sheets import (
     Animation,
     SheetOptions,
@@ -170,6 +174,26 @@ PAIRED = DataKind(
     configured=lambda config: config.get("paired") is True,
 )
 
+DOMAINS = DataKind(
+    name="domains",
+    description="images of many domains",
+    example="domains",
+    protocol=LabelledImages,
+    attributes={"among_domains": True},
+    tasks=(
+        Task(
+            capability=TranslatesAmong,
+            sheet=domain_sheet,
+            evaluator=domain_evaluator,
+            command="translate checkpoint={checkpoint} input=… output=… to=…",
+        ),
+    ),
+    read=_read_images,
+    write=save_images,
+    default_extractor=lambda *_: General(),
+    configured=lambda config: "references" in config,
+)
+
 DAMAGED = DataKind(
     name="damaged",
     description="images and the same after damage",
@@ -260,5 +284,5 @@ IMAGES = DataKind(
     default_extractor=lambda _, data: default_extractor(getattr(data, "name", "")),
 )
 
-KINDS: list[DataKind] = [DAMAGED, UNPAIRED, PAIRED, FRAMES, POINTS, IMAGES]
+KINDS: list[DataKind] = [DAMAGED, UNPAIRED, PAIRED, DOMAINS, FRAMES, POINTS, IMAGES]
 """All kinds, in the order in which they are tried."""

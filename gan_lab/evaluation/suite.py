@@ -31,6 +31,7 @@ class Suite:
     needs is missing:
 
     - ``dim``: d of features, or K of logits, for a metric whose input these are;
+    - ``extractor``: the extractor of its features or logits;
     - ``shape``: (C, H, W);
     - ``real``, ``fake``: the number of images on each side;
     - ``held_out``: the number of images of the baseline "real", if there is one;
@@ -247,6 +248,7 @@ class Suite:
         if fake.shape is not None and self.real.shape == fake.shape:
             offered["shape"] = fake.shape
         if extractor:
+            offered["extractor"] = extractor
             if values == "features" or extractor.classes:
                 offered["dim"] = extractor.dim if values == "features" else extractor.classes
             if self.real.name in extractor.class_logits:

@@ -12,7 +12,9 @@ import torch.distributed as dist
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the script; pytest has it
 from domains import networks, two_sides
+from restylers import Colours, PixelDistance, Pooled, Recolour
 
+from gan_lab.evaluation.evaluators.domains import DomainEvaluator
 from gan_lab.evaluation.evaluators.samples import SampleEvaluator
 from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
 from gan_lab.evaluation.features.extractors import Extractor
@@ -138,7 +140,10 @@ def share(rank, world, cache):
     carrier, sides = networks(), two_sides(a=7, b=7)
     options = {"batch_size": 3, "pairs": pair_metrics(carrier, sides), **kept}
     translation = TranslationEvaluator(sides, 100, [Projection(768)], ALL, **options).evaluate(carrier)
+    options = {"batch_size": 20, "distance": PixelDistance(), **kept}
+    domains = DomainEvaluator(Colours((4, 5, 3)), 300, [Pooled()], TWO, **options).evaluate(Recolour())
     return {
+        "domains": domains.metrics,
         "distance": distance.compute()["fd"],
         "distance_of_few": few_points.compute()["fd"],
         "score": [value.tolist() for value in score.compute()],

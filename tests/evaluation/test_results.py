@@ -91,6 +91,7 @@ def test_several_processes_agree_with_one(doubles, tmp_path, world):
         assert rank["figures"] == pytest.approx(one["figures"], rel=1e-5)  # kernels of float32 on fewer threads
         assert rank["curves"]["shares_fake"] == pytest.approx(one["curves"]["shares_fake"])
         assert rank["curves"]["spectrum_fake"] == pytest.approx(one["curves"]["spectrum_fake"], rel=1e-9)
+        assert rank["domains"] == pytest.approx(one["domains"], rel=1e-5, abs=1e-7)
         assert rank["translation"] == pytest.approx(one["translation"], rel=1e-5, abs=1e-7)
         for mine, its in zip(rank["score"], one["score"], strict=True):
             assert mine == pytest.approx(its, rel=1e-9)
