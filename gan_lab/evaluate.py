@@ -12,7 +12,7 @@ from gan_lab.cli.command import command
 from gan_lab.cli.requests import DataChanges, MetricsRequest, Size, require_one_way
 from gan_lab.cli.session import Session
 from gan_lab.common.bounds import PositiveInt
-from gan_lab.common.capabilities import Predicts, Repairs, Samples, SamplesClips, Stylizes, Translates
+from gan_lab.common.capabilities import Predicts, Repairs, Samples, SamplesClips, Stylizes, Translates, TranslatesAmong
 from gan_lab.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def prepare(config: DictConfig) -> None:
 
 @command(
     EvaluateRequest,
-    needs=Samples | Translates | Repairs | Predicts | SamplesClips | Stylizes,
+    needs=Samples | Translates | TranslatesAmong | Repairs | Predicts | SamplesClips | Stylizes,
     lacks="generates nothing to evaluate",
     example="model=dcgan",
     parts=lambda _: None,

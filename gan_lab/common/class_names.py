@@ -41,13 +41,14 @@ def check_class_names(model: object, stored: Sequence[str] | None, found: Sequen
         )
 
 
-def label_number(model: object, label: str | int | None, num_labels: int) -> int | None:
+def label_number(model: object, label: str | int | None, num_labels: int, key: str = "label") -> int | None:
     """Returns the number of a class that is given by its name or its number; a name has precedence.
 
     Args:
         model: the model, which may know names.
         label: name or number, or None.
         num_labels: number of labels that the model knows; 0 for an unconditional model.
+        key: the user's name for it, in errors.
 
     Raises:
         UserError: if the model has no such class.
@@ -63,9 +64,9 @@ def label_number(model: object, label: str | int | None, num_labels: int) -> int
     if len(matches) == 1:
         return matches[0]
     if number is not None and not 0 <= number < num_labels:
-        raise UserError(f"label={label} is not valid: the model knows the classes 0 to {num_labels - 1}.")
+        raise UserError(f"{key}={label} is not valid: the model knows the classes 0 to {num_labels - 1}.")
     if number is None or (names and all(name.isdecimal() for name in names)):
-        raise UserError(f"label={label} is not valid: {_valid(names, text, num_labels)}.")
+        raise UserError(f"{key}={label} is not valid: {_valid(names, text, num_labels)}.")
     return number
 
 

@@ -10,7 +10,6 @@ from gan_lab.common.precision import full_precision
 from gan_lab.inference.tiling.parts import Part
 from gan_lab.inference.translation import Tiling, Translator
 
-
 TILING = Tiling()
 
 

@@ -1,6 +1,6 @@
 """Translating files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +11,9 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
-from gan_lab.common.capabilities import Translates
 from gan_lab.common.device import available_memory
 from gan_lab.common.distributed import all_gather, rank_and_world_size
 from gan_lab.common.domains import Domain
-from gan_lab.common.images import PNG_LEVEL
 from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, raise_unless_known, read_entry
@@ -23,6 +21,8 @@ from gan_lab.inference.file_jobs import Job
 from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator
 
+REFERENCE = "reference"
+"""Name of the row of references on a sheet."""
 MANY_TIMES = 4
 """Times the side of the training images from which on an image is said to be of another scale."""
 
@@ -46,6 +46,15 @@ def tiling_for(
     return Tiling(tile, stats, scratch, budget, folder)
 
 
+def add_references(sheet: SheetPage, references: Mapping[str, tuple[Tensor | None, Domain]]) -> None:
+    """Adds a first row with the pictures, uint8 (C, H, W), that have the styles of columns, if there are any."""
+    for column, (pixels, domain) in references.items():
+        if pixels is not None:
+            sheet.show(REFERENCE, column, pixels, domain)
+    if any(pixels is not None for pixels, _ in references.values()):
+        sheet.links = {REFERENCE: {}, **sheet.links}
+
+
 @dataclass
 class Translated(Edited):
     """A translation, and for the sheet the same translated back, or the error if memory or disk do not allow it."""
@@ -64,6 +73,7 @@ class TranslationJob(FilesJob):
         max_pixels: larger images are left out.
         sheet: a page of inputs, outputs and the way back.
         trained: shorter side, in pixels, of the images that the model was trained on; None if it is not known.
+        column: of the results, on the sheet.
     """
 
     there: Translator
@@ -71,40 +81,18 @@ class TranslationJob(FilesJob):
     max_pixels: int
     sheet: SheetPage | None
     trained: int | None = None
+    column: str = "output"
 
     doing: ClassVar[str] = "Translating"
     result: ClassVar[str] = "translation"
-
-    @classmethod
-    def of(
-        cls,
-        model: Translates,
-        direction: str,
-        size: tuple[int, int] | int | None,
-        tiling: Tiling,
-        seed: int,
-        max_pixels: int,
-        overwrite: bool,
-        sheet: SheetPage | None,
-        trained: int | None = None,
-        compression: int = PNG_LEVEL,
-    ) -> "TranslationJob":
-        """A job for one direction, with the way back on the sheet if the model knows it.
-
-        Raises:
-            UserError: for a direction or a size that the model does not support.
-        """
-        there = Translator(model, direction, size, tiling, seed)
-        back = {"a2b": "b2a", "b2a": "a2b"}[direction]
-        cycles = sheet is not None and back in model.directions
-        again = Translator(model, back, None, tiling, seed) if cycles else None
-        return cls(overwrite, compression, there, again, max_pixels, sheet, trained)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Translates; every rank has the whole report and sheet afterwards (a collective)."""
         super().run(jobs)
         if self.sheet is not None:
-            rows = {name: links for part in all_gather(self.sheet.links) for name, links in part.items()}
+            rows: dict[str, dict[str, Path]] = {}
+            for name, links in (row for part in all_gather(self.sheet.links) for row in part.items()):
+                rows.setdefault(name, {}).update(links)
             self.sheet.links = {job.name: rows[job.name] for job in jobs if job.name in rows}
 
     def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
@@ -132,7 +120,12 @@ class TranslationJob(FilesJob):
 
     def finished(self, job: Job) -> None:
         if self.sheet is not None:
-            self.sheet.add(job.name, job.links)
+            self._add(self.sheet, job)
+
+    def _add(self, sheet: SheetPage, job: Job) -> None:
+        """Adds an image to the sheet, or another result of one that is there."""
+        links = {self.column if name == "output" else name: path for name, path in job.links.items()}
+        sheet.add(job.name, {**sheet.links.get(job.name, {}), **links})
 
     def _of_scale(self, photo: LoadedImage) -> str:
         """Says that an image is translated at many times the size of the training images; empty if it is not."""
@@ -156,7 +149,7 @@ class TranslationJob(FilesJob):
 
     def _show(self, sheet: SheetPage, job: Job, photo: LoadedImage, edited: Translated) -> None:
         sheet.show(job.name, "input", photo.pixels, self.there.source)
-        sheet.show(job.name, "output", edited.pixels, self.there.target)
+        sheet.show(job.name, self.column, edited.pixels, self.there.target)
         if isinstance(edited.cycle, Exception):
             raise edited.cycle
         if self.back is not None and edited.cycle is not None:
@@ -169,9 +162,9 @@ class TranslationJob(FilesJob):
         output = Entry((job.output.name,), str(job.output))
         for column, entry, domain in (
             ("input", job.entry, self.there.source),
-            ("output", output, self.there.target),
+            (self.column, output, self.there.target),
         ):
             if not self.sheet.thumbnail(job.name, column).exists():
                 with suppress(Exception):  # a damaged file raises whatever its decoder happens to
                     self.sheet.show(job.name, column, self._read(entry, domain, zips).pixels, domain)
-        self.sheet.add(job.name, job.links)
+        self._add(self.sheet, job)
