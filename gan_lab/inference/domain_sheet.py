@@ -14,7 +14,7 @@ from gan_lab.inference.sheets import DEFAULTS, SheetOptions
 from gan_lab.inference.translation import SPLIT
 
 COLUMNS, MAX_COLUMNS = 6, 12
-"""References side by side: about so many for few domains, and at most for many."""
+"""References side by side: about this number for few domains, and the largest for many."""
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import pytest
 import torch
 from domains import Carrier, two_sides
+from restylers import Colours, Recolour
 from sequences import Known, Off, RandomClips
 
 from gan_lab.cli.config.compose import compose
@@ -67,7 +68,13 @@ WAVES = DataKind(
 @pytest.fixture
 def data(doubles):
     points = PointsDataModule("ring", spacing=2.0, deviation=0.05, scale=5.0, count=10, batch_size=10)
-    return {"image": doubles.ImageData(), "frames": RandomClips(3), "unpaired": two_sides(), "points": points}
+    return {
+        "image": doubles.ImageData(),
+        "domains": Colours(),
+        "frames": RandomClips(3),
+        "unpaired": two_sides(),
+        "points": points,
+    }
 
 
 def test_each_data_module_is_of_its_kind(data):
@@ -80,6 +87,7 @@ def test_a_models_task_depends_on_its_capabilities(doubles, data):
     assert task_of(Off(clips, 0.0), clips).command.startswith("predict")
     assert task_of(Known(clips.made), clips).command.startswith("sample")
     assert task_of(Carrier(lambda image: image), data["unpaired"]).command.startswith("translate")
+    assert task_of(Recolour(), data["domains"]).command.endswith("to=…")
     assert task_of(doubles.Sampler(), None).command.startswith("sample")
     assert task_of(SimpleNamespace(), clips) is None
     assert select_evaluator(doubles.Sampler(), clips, {}) is None

@@ -89,7 +89,7 @@ def plain_names(model: TranslatesAmong) -> list[str]:
 
 @dataclass
 class Checks:
-    """What is measured of the first translations of a pair, image by image; exact over ranks.
+    """Measures the first translations of a pair, image by image; exact over ranks.
 
     Args:
         distance: perceptual.
@@ -257,7 +257,7 @@ class DomainClassifiers:
 
 
 class PredictedDomains(Statistic[Tensor]):
-    """How many of the images a classifier assigns to each domain, exact over ranks.
+    """Counts the images that a classifier assigns to each domain, exact over ranks.
 
     Args:
         classifier: over the features.
@@ -290,6 +290,9 @@ class Agreement(Comparison[Tensor, Tensor]):
         target: the domain.
         extractor: computes the features.
         classifiers: of the domains.
+
+    Raises:
+        NotApplicableError: if there is none over the features of the extractor.
     """
 
     def __init__(self, target: int, extractor: Extractor, classifiers: DomainClassifiers) -> None:

@@ -14,7 +14,7 @@ from gan_lab.evaluation.reports.tables import MetricRow, metric_rows
 HIGHER_IS_BETTER = dict.fromkeys(
     (
         *("cs", "is", "precision", "recall", "density", "coverage", "authenticity", "diversity"),
-        *("label_accuracy", "cas", "modes", "ssim", "psnr"),
+        *("label_accuracy", "agreement", "cas", "modes", "ssim", "psnr"),
         *("reconstruction_psnr", "reconstruction_ssim", "codebook_usage", "codebook_perplexity"),
     ),
     True,
@@ -22,7 +22,7 @@ HIGHER_IS_BETTER = dict.fromkeys(
     (
         *("fd", "fid", "fdr", "sfid", "kd", "kid", "mind", "cmmd", "swd", "fwd", "spectrum"),
         *("ms_ssim", "path_length", "modes_kl", "modes_missed"),
-        *("pd", "lpips", "l1", "wrong", "cycle", "identity"),
+        *("pd", "lpips", "l1", "wrong", "cycle", "identity", "pose"),
         *("nll", "bits", "reconstruction_mse", "reconstruction_pd", "reconstruction_lpips"),
     ),
     False,
@@ -35,12 +35,15 @@ _PREFIXES = re.compile("(quick_)?(clean_|unresized_)?")
 _GENERIC_NAME = re.compile(r"\d{4}-\d\d-\d\d|(.*-)?evaluation$")
 """Names that do not identify a method: default run folders begin with the date; evaluations are named by checkpoint."""
 
-_STRICT = ("samples", "real", "directions", "split", "truncation", "data")
+_STRICT = ("samples", "real", "directions", "pairs", "guided", "styles", "split", "truncation", "data")
 _LENIENT = ("ema", "extractors", "metrics", "networks", "judge")
 """Parts of a protocol that metrics depend on. Of the lenient ones only entries that several evaluations have are
 compared: an entry that just one has cannot have influenced the metrics that all share."""
 
-_TRAINING_ONLY = {"classes", "class_names", "flip", "limit", "preprocess", "load_size", "paired", "root"}
+_TRAINING_ONLY = {
+    *("classes", "class_names", "flip", "limit", "preprocess", "load_size", "paired", "root"),
+    *("domains", "resized_crops"),
+}
 """Keys of the data's description that do not change the images of an evaluation; their number is compared elsewhere."""
 
 
@@ -116,6 +119,9 @@ def _unique_end(own: Sequence[str], others: Sequence[Sequence[str]]) -> str:
 
 def counts(protocol: Protocol) -> str:
     """Formats the numbers of generated and of real images, of a translation model for each direction."""
+    if pairs := protocol.get("pairs"):  # of domains, which may be many
+        translated = len(protocol["guided"]) * sum(each["translated"] for each in pairs.values())
+        return f"{translated:,} / {max(each['real'] for each in pairs.values()):,}"
     directions = protocol.get("directions") or {}
     if directions:
         return ", ".join(f"{name} {n['translated']:,} / {n['real']:,}" for name, n in directions.items())
