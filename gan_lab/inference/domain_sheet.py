@@ -31,7 +31,7 @@ def domain_sheet(model: TranslatesAmong, data: LabelledImages, options: SheetOpt
     columns = [number for number in shown for _ in range(per_domain)]
     rows = max(1, (options.n // (len(columns) + 1) - 1) // (1 + styled))
     sources = [shown[row % len(shown)] for row in range(rows)]
-    references, images = (_examples(data, numbers).to(device) for numbers in (columns, sources))
+    references, images = _examples(data, [*sources, *columns]).to(device).split([rows, len(columns)])[::-1]
     to = torch.tensor(columns, device=device)
     ways = [(model.styles_of(references, to), "")] if styled else []
     ways.append((model.random_styles(len(columns), to, options.seed), ", random" if styled else ""))
@@ -46,8 +46,8 @@ def domain_sheet(model: TranslatesAmong, data: LabelledImages, options: SheetOpt
 
 
 def _examples(data: LabelledImages, numbers: list[int]) -> Tensor:
-    """Returns a test image of each of the domains, float (n, C, H, W); further ones of a domain are other images."""
-    found = {}
+    """Returns a test image of each of the domains, float (n, C, H, W): of one domain different ones, if there are."""
+    found: dict[int, Tensor] = {}
     for number in {*numbers}:
         view = ClassView(data, number)
         count = min(numbers.count(number), view.count(SPLIT))

@@ -74,7 +74,7 @@ class StyledTranslator(Translator):
             return
         assert isinstance(model, nn.Module)
         self.source = self.target = Domain(channels)
-        self.model, self.network = model, model
+        self.network, self.model = model, model  # type: ignore[assignment]
         self.to, self.size, self.tiling, self.seed = to, size, tiling, seed  # type: ignore[assignment]
 
     def _translate(self, image: Tensor, number: int) -> Tensor:

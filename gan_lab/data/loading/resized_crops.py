@@ -68,7 +68,7 @@ def boxes(draws: Int64Array, *key: int) -> NDArray[np.float64]:
     sides = np.stack([np.sqrt(area * ratio), np.sqrt(area / ratio)], -1)
     fits = (sides <= 1).all(-1)
     first = sides[np.arange(len(draws)), fits.argmax(1)]
-    size = np.where(fits.any(1)[:, None], first, 1.0)
+    size = np.where((first <= 1).all(1, keepdims=True), first, 1.0)
     start = (1 - size) * chance[:, -2:]
     return np.concatenate([start, start + size], 1)
 

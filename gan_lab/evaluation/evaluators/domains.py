@@ -152,7 +152,6 @@ class DomainEvaluator(Evaluator[TranslatesAmong, LabelledImages]):
         return self._translations(model, pair, "latent", sources)
 
     def _protocol(self, model: TranslatesAmong, pairs: Sequence[DomainPair]) -> dict[str, object]:
-        classifiers = next(iter(self.suites.values())).context["classifiers"]
         counts = {
             pair.name: {
                 "sources": (sources := self._sources(model, pair, len(pairs))),
@@ -166,7 +165,7 @@ class DomainEvaluator(Evaluator[TranslatesAmong, LabelledImages]):
         stated = self.metric_protocol(described)
         return {
             "pairs": counts, "guided": list(self._ways(model)), "styles": STYLES if num_styles(model) else 1,
-            "split": SPLIT, "precision": "fp32", "seed": self.seed, "domains": classifiers.names,
+            "split": SPLIT, "precision": "fp32", "seed": self.seed, "domains": plain_names(model),
             "distance": self.distance and {"name": self.distance.name, "sha256": self.distance.sha256},
             "metrics": {name: stated[name] for name in self.metrics if name in described},
             **({"unknown": unknown} if unknown else {}),

@@ -3,6 +3,7 @@
 Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", equation 1.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -60,7 +61,23 @@ class PerceptualDistance(nn.Module):
     sha256: str
 
 
-class ColourDistance(PerceptualDistance):
+class MapDistance(PerceptualDistance, ABC):
+    """A distance of lists of maps, which are computed of each image alone: of many pairs, each image's once."""
+
+    @abstractmethod
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Returns the maps (N, C', H', W') of images (N, 1 or 3, H, W) in [-1, 1], one for each layer."""
+
+    @abstractmethod
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Returns the distances (N,) of maps (N, C', H', W') and (N, C', H', W') for each layer."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1]."""
+        return self.between(self.maps(a), self.maps(b))
+
+
+class ColourDistance(MapDistance):
     """``pd_colour``: LPIPS' formula without learned weights, in our colour classifier's maps at the images' size.
 
     The squared distance of unit vectors, averaged over space, the stem and every block. It is between 0 and 2 because
@@ -74,13 +91,16 @@ class ColourDistance(PerceptualDistance):
         colour = Colour(WEIGHTS / "colour.safetensors")
         self.sha256, self.network = colour.sha256, cast(Classifier, colour.network)
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1]."""
-        stages = [self.network.stages(images.float().expand(-1, 3, -1, -1)) for images in (a, b)]
-        return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(*stages)]).mean(0)
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Returns the maps of the stem and of every block."""
+        return list(self.network.stages(images.float().expand(-1, 3, -1, -1)))
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Returns the means (N,) over layers and space of squared distances of unit vectors."""
+        return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(a, b)]).mean(0)
 
 
-class GeneralDistance(PerceptualDistance):
+class GeneralDistance(MapDistance):
     """``pd_general``: LPIPS' formula without learned weights, in maps of EfficientNet-Lite0 at the images' size.
 
     It is a multiple faster than ``ColourDistance``, for losses. It is between 0 and 4.
@@ -93,13 +113,16 @@ class GeneralDistance(PerceptualDistance):
         _, _, self.sha256 = read_packaged("general")
         self.network = general()
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1]."""
-        maps = [self.network(images.float().expand(-1, 3, -1, -1)) for images in (a, b)]
-        return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(*maps)]).mean(0)
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Returns the maps of the network's stages."""
+        return list(self.network(images.float().expand(-1, 3, -1, -1)))
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Returns the means (N,) over layers and space of squared distances of unit vectors."""
+        return torch.stack([each.sum(1).mean((1, 2)) for each in squared_unit_differences(a, b)]).mean(0)
 
 
-class LPIPS(PerceptualDistance):
+class LPIPS(MapDistance):
     """LPIPS, version 0.1, with its authors' learned weights (``weights/lpips.safetensors``) over torchvision's network.
 
     Args:
@@ -127,15 +150,16 @@ class LPIPS(PerceptualDistance):
         self.register_buffer("scale", torch.tensor((0.458, 0.448, 0.450)).view(3, 1, 1))
         self.requires_grad_(False).eval()
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Returns the distances (N,) of images (N, 1 or 3, H, W) and (N, 1 or 3, H, W) in [-1, 1] of at least 32 px."""
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Returns the sums (N,) over layers of means over space of weighted squared differences of unit vectors."""
         weighted = [
             (each * getattr(self, f"weight{number}")).sum(1).mean((1, 2))
-            for number, each in enumerate(squared_unit_differences(self._maps(a), self._maps(b)))
+            for number, each in enumerate(squared_unit_differences(a, b))
         ]
         return torch.stack(weighted).sum(0)
 
-    def _maps(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Returns the maps of five layers, of images of at least 32 px."""
         maps = [(images.float().expand(-1, 3, -1, -1) - self.shift) / self.scale]
         for part in self.parts:
             maps.append(part(maps[-1]))

@@ -77,7 +77,7 @@ def domain_pairs(model: TranslatesAmong, data: LabelledImages) -> list[DomainPai
     chosen = evenly_spaced_numbers(len(pairs), min(len(pairs), MAX_PAIRS)).tolist()
     names = plain_names(model)
     joint = "2" if not any(char.isdigit() for name in names for char in name) else "_to_"
-    return [DomainPair(*pairs[number], joint.join(names[each] for each in pairs[number])) for number in chosen]
+    return [DomainPair(a, b, f"{names[a]}{joint}{names[b]}") for a, b in (pairs[number] for number in chosen)]
 
 
 def plain_names(model: TranslatesAmong) -> list[str]:

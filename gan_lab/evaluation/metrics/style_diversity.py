@@ -5,13 +5,14 @@ Unsupervised Image-to-Image Translation", section 5.2: the mean LPIPS distance o
 same image. Here it is the mean over all pairs.
 """
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
 from gan_lab.common.precision import full_precision
-from gan_lab.evaluation.features.perceptual import PairMetric
+from gan_lab.evaluation.features.perceptual import MapDistance, PairMetric
 
 
 @torch.no_grad()
@@ -31,5 +32,14 @@ def pairwise_diversity(images: Tensor, metric: PairMetric) -> Tensor:
     styles = images.shape[1]
     if styles < 2:
         raise ValueError(f"diversity needs at least 2 styles of each source, not {styles}")
-    pairs = combinations(range(styles), 2)
+    pairs = list(combinations(range(styles), 2))
+    if isinstance(metric, MapDistance):
+        return torch.stack([_mean_of_pairs(each, metric, pairs) for each in images])
     return torch.stack([metric(images[:, first], images[:, second]).float() for first, second in pairs]).mean(0)
+
+
+def _mean_of_pairs(images: Tensor, metric: MapDistance, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """Returns the mean distance of pairs of images (S, C, H, W), a scalar; each image's maps are computed once."""
+    maps = metric.maps(images)
+    found = [metric.between([each[a : a + 1] for each in maps], [each[b : b + 1] for each in maps]) for a, b in pairs]
+    return torch.cat(found).float().mean()

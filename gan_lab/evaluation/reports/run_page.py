@@ -180,7 +180,7 @@ def _commands(run: History) -> list[str]:
         return []
     own = MODEL_PARTS.foreign([run.config.get("model"), run.config.get("data")])
     argument = f"checkpoint={shlex.quote(str(checkpoint))}{trust_argument(own)}"
-    kind = run.config.get("data_kind") or run.config.get("takes")
+    kind = str(run.config.get("data_kind") or run.config.get("takes"))
     to = {"unpaired": "", "paired": "", "domains": " to=…"}.get(kind)
     generate = f"sample {argument} n=64" if to is None else f"translate {argument} input=… output=…{to}"
     commands = [f"python -m gan_lab.{generate}", f"python -m gan_lab.evaluate {argument}"]
