@@ -134,6 +134,19 @@ def test_half_of_the_images_are_enlarged_crops(tmp_path):
     assert (spans[~whole] < spans.max()).all() and len(set(spans.tolist())) > 5
 
 
+def test_every_cache_gives_the_same_batches(make_folder, tmp_path):
+    root = make_folder([f"{name}/{n}.png" for name in "ab" for n in range(6)])
+    options = {"channels": 3, "classes": None, "size": [6, 8], "batch_size": 8, "name": "it"}
+
+    def of(cache):
+        return batches(presets.domains(str(root), cache=cache, cache_dir=str(tmp_path / cache), **options), 2)
+
+    of_memory = of("memory")
+    for cache in ("disk", "packed"):
+        assert all(equal(a, b) for a, b in zip(of_memory, of(cache), strict=True))
+    assert of_memory[0]["reference"].shape == (8, 3, 6, 8)
+
+
 def test_a_tenth_of_each_domain_is_held_out(make_folder):
     root = make_folder(
         [f"{name}/{n}.png" for name, count in (("cat", 40), ("dog", 10), ("fox", 2)) for n in range(count)]
