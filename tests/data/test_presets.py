@@ -21,13 +21,7 @@ NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
 
 @cache
 def plain(name):
-    needed = {
-        "folder": ["data.root=nowhere"],
-        "domains": ["data.root=nowhere"],
-        "frames": ["data.root=nowhere"],
-        "restoration": ["damage=jpeg"],
-    }
-    needed["domains"] = ["data.root=nowhere"]
+    needed = {key: ["data.root=nowhere"] for key in ("folder", "domains", "frames")} | {"restoration": ["damage=jpeg"]}
     config = compose([f"data={name}", *needed.get(name, [])])
     return OmegaConf.to_container(config.data, resolve=True)
 
