@@ -10,7 +10,7 @@ from typing import Literal
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
 from gan_lab.cli.session import Session
-from gan_lab.cli.translation_ways import DomainRequest, title, ways
+from gan_lab.cli.translation_ways import DomainRequest, page_of, title, ways
 from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Translates, TranslatesAmong
@@ -53,7 +53,6 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     """
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.file_jobs import folder_of, plan
-    from gan_lab.inference.sheet_page import SheetPage
     from gan_lab.inference.translate_files import TranslationJob, add_references, tiling_for
 
     if request.sheet and Output(request.output).is_image:
@@ -63,7 +62,7 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     found = ways(session, request, tiling)
     if len(found) > 1 and Output(request.output).is_image:
         raise UserError(f"There are {len(found)} results of each image: give a folder, not output={request.output}.")
-    sheet = SheetPage(request.output, ("input", *(way.column for way in found), "cycle")) if request.sheet else None
+    sheet = page_of(found, request.output) if request.sheet else None
     files, others = plan(request.input, request.output, found[0].there.target)
     make_folder(folder)
     for way in found:

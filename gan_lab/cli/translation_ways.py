@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gan_lab.inference.references import Reference
+    from gan_lab.inference.sheet_page import SheetPage
     from gan_lab.inference.translation import Tiling, Translator
 
 
@@ -175,6 +176,16 @@ def styles_of(session: Session, path: Path, to: int | str, channels: int) -> Seq
             image = domain.encode(reference.pixels[None].to(session.device))
             found.append((reference, session.model.styles_of(image, to)))
     return found
+
+
+def page_of(found: Sequence[Way], folder: Path) -> SheetPage:
+    """Returns the page of a job: of many results or references in columns, below the references."""
+    from gan_lab.inference.sheet_page import SheetPage, TablePage
+
+    columns = [way.column for way in found]
+    if len(found) > 1 or found[0].reference is not None:
+        return TablePage(folder, ("input", *columns))
+    return SheetPage(folder, ("input", *columns, "cycle"))
 
 
 def title(session: Session, translator: Translator) -> str:

@@ -29,6 +29,11 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
 """
 
 
+TABLE = """
+body { max-width: calc(COUNT * 13rem); }
+section { display: grid; grid-template-columns: repeat(COUNT, minmax(0, 1fr)); }
+img { width: 100%; }
+"""
 SLIDER = """
 .slider { position: relative; max-width: 100%; width: fit-content; --at: 50%; touch-action: pan-y; }
 .slider img { width: 100%; }
@@ -84,9 +89,12 @@ class SheetPage:
         return path
 
     def _row(self, name: str, links: Mapping[str, Path]) -> str:
-        shown = [column for column in self.columns if self.thumbnail(name, column).exists()]
-        figures = "\n".join(self._figure(name, column, links.get(column)) for column in shown)
+        figures = "\n".join(self._figures(name, links))
         return f"<article><h2>{escape(name)}</h2><section>\n{figures}\n</section></article>"
+
+    def _figures(self, name: str, links: Mapping[str, Path]) -> list[str]:
+        shown = [column for column in self.columns if self.thumbnail(name, column).exists()]
+        return [self._figure(name, column, links.get(column)) for column in shown]
 
     def _figure(self, name: str, column: str, target: Path | None) -> str:
         source, text = self._address(self.thumbnail(name, column)), escape(f"{column} of {name}")
@@ -97,6 +105,21 @@ class SheetPage:
     def _address(self, path: Path) -> str:
         """Returns the address relative to the page, so that the folder can be moved."""
         return quote(os.fsencode(Path(os.path.relpath(path.absolute(), self.folder.absolute())).as_posix()))
+
+
+class TablePage(SheetPage):
+    """A page with rows in columns of one width, empty where a row has no image."""
+
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        super().__init__(folder, columns)
+        self.style = f"{STYLE}{TABLE.replace('COUNT', str(len(columns)))}"
+
+    def _figures(self, name: str, links: Mapping[str, Path]) -> list[str]:
+        shown = {column for column in self.columns if self.thumbnail(name, column).exists()}
+        return [
+            self._figure(name, column, links.get(column)) if column in shown else "<figure></figure>"
+            for column in self.columns
+        ]
 
 
 class SliderPage(SheetPage):

@@ -127,6 +127,7 @@ def test_the_sheet_shows_references_above_their_columns(call, tmp_path):
     page = (tmp_path / "out" / "index.html").read_text()
     assert re.findall("<h2>(.*?)</h2>", page) == ["reference", "a.png", "b.png"]
     assert re.findall("<figcaption>(.*?)</figcaption>", page) == ["dark", "light", *["input", "dark", "light"] * 2]
+    assert page.count("<figure></figure>") == 1, "references stand above their results"
     assert 'href="light/b.png"' in page and 'href="dark/b.png"' in page and "→ blue" in page
 
 

@@ -10,10 +10,11 @@ from gan_lab.common.capabilities import LabelledImages, TranslatesAmong
 from gan_lab.data.class_view import ClassView
 from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Record
-from gan_lab.evaluation.factories import comparisons_of
+from gan_lab.evaluation.factories import comparisons_of, metric_class
 from gan_lab.evaluation.features.perceptual import PerceptualDistance, perceptual_distance
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
 from gan_lab.evaluation.image_sets import ImageSet, SplitImages, device_of
+from gan_lab.evaluation.metrics.diversity import PerceptualDiversity
 from gan_lab.evaluation.metrics.domains import (
     MIN_IMAGES,
     STYLES,
@@ -113,10 +114,11 @@ class DomainEvaluator(Evaluator[TranslatesAmong, LabelledImages]):
         return StyledImages(model, self.data, pair, guided, sources, *execution, distance)
 
     def _build_suites(self, model: TranslatesAmong, pairs: Sequence[DomainPair]) -> dict[int, Suite]:
-        """Returns, by target, the comparisons with its test images."""
+        """Returns, by target, the comparisons with its test images; diversity is that of styles here."""
         device = device_of(model)
         targets = sorted({each for pair in pairs for each in (pair.source, pair.target)})
         chosen = comparisons_of(self.metrics, "features", "images")
+        chosen = {name: each for name, each in chosen.items() if metric_class(each) is not PerceptualDiversity}
         extractors = [each.to(device) for each in self.extractors]
         classifiers = DomainClassifiers.fitted(extractors, self.data, targets, plain_names(model))
         context = {"classifiers": classifiers}
@@ -196,9 +198,9 @@ class DomainEvaluator(Evaluator[TranslatesAmong, LabelledImages]):
 
 
 def _record(found: dict[str, dict[str, dict[str, T]]], values: Mapping[str, T], way: str, pair: DomainPair) -> None:
-    """Adds values by metric under a way and a pair; a classifier's accuracy is not the translations'."""
+    """Adds values by metric under a way and a pair, without those of the test images alone."""
     for name, value in values.items():
-        if not name.endswith(ACCURACY):
+        if not name.endswith((ACCURACY, "_real")):
             found.setdefault(name, {}).setdefault(way, {})[pair.name] = value
 
 

@@ -21,6 +21,9 @@ BASELINES = {
 
 SPREADS = ("error", "std")
 
+IN_ONE_LINE = 16
+"""Metrics in one line at most: the means come first, before those of pairs of domains."""
+
 
 @dataclass
 class MetricRow:
@@ -81,12 +84,13 @@ def _is_spread_of_baseline(name: str) -> bool:
 
 
 def one_line(values: Mapping[str, float], comparison: str) -> str:
-    """Formats all metrics in one line, such as "fd_grey 2.5; 100 samples against 1,617 images"."""
-    parts = []
-    for row in metric_rows(values):
+    """Formats the first metrics in one line, such as "fd_grey 2.5; 100 samples against 1,617 images"."""
+    parts, rows = [], metric_rows(values)
+    for row in rows[:IN_ONE_LINE]:
         baseline = f" (untranslated {row.baselines['untranslated']:.4g})" if "untranslated" in row.baselines else ""
         parts.append(f"{row.name} {row.value:.4g}{baseline}")
-    return f"{', '.join(parts)}; {comparison}"
+    more = f" and {len(rows) - IN_ONE_LINE} more" if len(rows) > IN_ONE_LINE else ""
+    return f"{', '.join(parts)}{more}; {comparison}"
 
 
 def metrics_table(
