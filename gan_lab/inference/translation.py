@@ -19,7 +19,7 @@ from gan_lab.inference.tiling.exact import ExactTiling
 from gan_lab.inference.tiling.fast import fast_tiles
 from gan_lab.inference.tiling.maps import InMemory, MapFactory, OnDisk
 from gan_lab.inference.tiling.parts import Part, decompose, halo
-from gan_lab.inference.tiling.pixels import Canvas, Pixels, resize
+from gan_lab.inference.tiling.pixels import Canvas, Pixels, encode_part, resize
 
 MIN_SIDE = 8
 """Shorter sides are padded to this length: a residual generator reflects at a quarter of it."""
@@ -119,7 +119,7 @@ class Translator:
         The image is padded by reflection to a size that the network accepts, and the result is cropped.
 
         Args:
-            pixels: image or label map, uint8 (C, H, W).
+            pixels: image or label map, uint8 (C, H, W); with objects, the second channel has their numbers.
             number: number of the image within the seed, for stochastic models.
         """
         pixels = resize(pixels, self.resized(*pixels.shape[1:]), nearest=self.source.labels > 0)
@@ -229,7 +229,7 @@ class Translator:
         return canvas.pixels, "in exact tiles"
 
     def _crop(self, pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
-        return self._encode(pixels[:, top:bottom, left:right])
+        return encode_part(self.source, pixels, top, bottom, left, right).to(self.device)
 
     def _downscaled(self, pixels: Tensor) -> Tensor:
         """Downscales the image to a size that can be translated at once."""
