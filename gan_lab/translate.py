@@ -22,6 +22,7 @@ COLUMNS = ("input", "output", "cycle")
 @dataclass(frozen=True, kw_only=True)
 class TranslateRequest(InferenceRequest):
     input: Path
+    instances: Path | None
     output: Path
     direction: str
     size: Literal["keep", "trained"] | Size
@@ -77,7 +78,7 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     trained = session.trained_side
     keys = request.direction, request.sides(trained), tiling, request.seed
     job = TranslationJob.of(session.model, *keys, request.max_pixels, request.overwrite, sheet, trained,
-                            request.compression)  # fmt: skip
+                            request.compression, request.instances)  # fmt: skip
     files, others = plan(request.input, request.output, job.there.target)
     make_folder(folder)
     job.run(files)

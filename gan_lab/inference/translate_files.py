@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -20,6 +20,7 @@ from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, raise_unless_known, read_entry
 from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.object_maps import ObjectMaps, check_takes_objects
 from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator
 
@@ -64,6 +65,7 @@ class TranslationJob(FilesJob):
         max_pixels: larger images are left out.
         sheet: a page of inputs, outputs and the way back.
         trained: shorter side, in pixels, of the images that the model was trained on; None if it is not known.
+        objects: maps of objects, for a model that takes them with its label maps.
     """
 
     there: Translator
@@ -71,6 +73,7 @@ class TranslationJob(FilesJob):
     max_pixels: int
     sheet: SheetPage | None
     trained: int | None = None
+    objects: ObjectMaps = field(default_factory=ObjectMaps)
 
     doing: ClassVar[str] = "Translating"
     result: ClassVar[str] = "translation"
@@ -88,17 +91,19 @@ class TranslationJob(FilesJob):
         sheet: SheetPage | None,
         trained: int | None = None,
         compression: int = PNG_LEVEL,
+        instances: Path | None = None,
     ) -> "TranslationJob":
         """A job for one direction, with the way back on the sheet if the model knows it.
 
         Raises:
-            UserError: for a direction or a size that the model does not support.
+            UserError: for a direction or a size that the model does not support, or if it takes no maps of objects.
         """
         there = Translator(model, direction, size, tiling, seed)
+        check_takes_objects(instances, there.source.instances)
         back = {"a2b": "b2a", "b2a": "a2b"}[direction]
         cycles = sheet is not None and back in model.directions
         again = Translator(model, back, None, tiling, seed) if cycles else None
-        return cls(overwrite, compression, there, again, max_pixels, sheet, trained)
+        return cls(overwrite, compression, there, again, max_pixels, sheet, trained, ObjectMaps.at(instances))
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Translates; every rank has the whole report and sheet afterwards (a collective)."""
@@ -111,7 +116,8 @@ class TranslationJob(FilesJob):
         return self._read(entry, self.there.source, zips)
 
     def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> LoadedImage:
-        return read_entry(entry, zips, partial(read_image, domain=domain, max_pixels=self.max_pixels))
+        photo = read_entry(entry, zips, partial(read_image, domain=domain, max_pixels=self.max_pixels))
+        return self.objects.joined(entry, photo) if domain.instances else photo
 
     def edit(self, job: Job, photo: LoadedImage, number: int) -> Translated:
         result = self.there(photo.pixels, number)

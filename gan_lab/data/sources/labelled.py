@@ -1,6 +1,6 @@
 """Sources of images with label maps, and perhaps with maps of the objects in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,11 +101,15 @@ class LabelledFolders:
     def domain(
         self, labels: int | None, ids: Sequence[int] | None, unknown: bool | None, instances: bool | None
     ) -> dict[str, Any]:
-        """Returns the arguments of the label maps' ``Domain``: those given, and what is known of the rest.
+        """Returns the arguments of the label maps' ``Domain``: those given, and what the folders say of the rest.
+
+        Nothing is looked at if all but ``ids`` are given.
 
         Raises:
             UserError: if the number of classes is neither given nor known, and for objects without their maps.
         """
+        if None not in (labels, unknown, instances):
+            return {"channels": 1, "labels": labels, "ids": ids, "unknown": unknown, "instances": instances}
         known = self.found.classes
         classes = known if labels in (None, known.labels) and not ids else Classes()
         number = labels or len(ids or ()) or classes.labels
@@ -159,12 +163,11 @@ class LabelledPairs:
         found = self.folders.found
         splits = matched({"a": found.files[LABELS], "b": found.files[IMAGES]})
         rank_zero_info(f"Found in {self.folders.where}: {found.name}, {_described(self.domain)}.")
-        objects = by_stem([each for files in found.files.get(OBJECTS, {}).values() for each in files])
         maps = {}
         for split, labels in splits["a"].items():
             photos = splits["b"][split]
             assert isinstance(labels, ImageFiles) and isinstance(photos, ImageFiles)
-            own = [_object_map(entry, objects) for entry in labels.entries] if self.domain.instances else ()
+            own = _object_maps(labels, found.files[OBJECTS], split) if self.domain.instances else ()
             maps[split] = LabelFiles(
                 labels.entries, photos=photos.entries, objects=own, expected=self._expected(found.classes), key=KEY
             )
@@ -177,14 +180,16 @@ class LabelledPairs:
         return frozenset((*self.domain.class_ids, UNKNOWN, *classes.unknown))
 
 
-def _object_map(labels: Entry, objects: Mapping[tuple[str, ...], Entry]) -> Entry:
-    """Returns the map of objects of a label map."""
-    [stem] = by_stem([labels])
-    if stem not in objects:
-        raise UserError(
-            f"{place(labels)} has no map of objects of the same name: add it, or give {KEY}.instances=false."
-        )
-    return objects[stem]
+def _object_maps(labels: ImageFiles, objects: Folders, split: str) -> list[Entry]:
+    """Returns the map of objects of each label map; folders may have their splits in one, or other ones."""
+    everywhere = [entry for entries in objects.values() for entry in entries]
+    maps, stems = by_stem(objects.get(split, everywhere)), by_stem([*labels.entries])
+    for stem, entry in stems.items():
+        if stem not in maps:
+            raise UserError(
+                f"{place(entry)} has no map of objects of the same name: add it, or give {KEY}.instances=false."
+            )
+    return [maps[stem] for stem in stems]
 
 
 def _described(domain: Domain) -> str:
