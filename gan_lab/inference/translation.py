@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -271,6 +271,13 @@ def translated(model: Translates, images: Tensor, to: str, seed: int = 0, start:
         seed: seed of stochastic models.
         start: number of the first image within the seed.
     """
+    return padded(images, model.multiple, lambda image: model.translate(image, to, seed, start))
+
+
+def padded(images: Tensor, multiple: int, translate: Callable[[Tensor], Tensor]) -> Tensor:
+    """Translates images (N, C, H, W), float32 (N, C', H, W), by a function of images with sides that are multiples of a
+    number: they are padded by reflection.
+    """
     height, width = images.shape[2:]
-    padded = reflect_pad(images, (round_up(height, model.multiple), round_up(width, model.multiple)))
-    return model.translate(padded, to, seed, start)[..., :height, :width].float()
+    large = reflect_pad(images, (round_up(height, multiple), round_up(width, multiple)))
+    return translate(large)[..., :height, :width].float()
