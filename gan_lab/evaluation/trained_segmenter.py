@@ -108,12 +108,12 @@ class Confusion(Statistic[Tensor]):
 
 
 def overlaps(table: Tensor) -> Tensor:
-    """Returns the intersection over union of each class, float64 (K,), given ``Confusion``; NaN if no pixel has it."""
+    """Returns the intersection over union of each class, float64 (K,), given ``Confusion``, (K, K); NaN if no pixel has it."""
     table = table.double()
     hits, truth, found = table.diag(), table.sum(1), table.sum(0)
     return (hits / (truth + found - hits)).where(truth > 0, torch.nan)
 
 
 def pixel_accuracy(table: Tensor) -> float:
-    """Returns the share of the pixels with a class for which it was found, given ``Confusion``."""
+    """Returns the share of the pixels with a class for which it was found, given ``Confusion``, (K, K)."""
     return float(table.diag().sum() / table.sum())

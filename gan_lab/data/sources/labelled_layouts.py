@@ -42,7 +42,7 @@ CITYSCAPES = {
 
 @dataclass(frozen=True)
 class Found:
-    """What was found.
+    """Files of a known layout, or of named folders.
 
     Args:
         name: of the layout, for the log.

@@ -1,4 +1,4 @@
-"""How well images that were generated from label maps follow them: a segmenter should find the map in the image.
+"""The agreement of generated images with their label maps: a segmenter should find the map in the image.
 
 Isola et al. 2017 (pix2pix), section 3.4, the "FCN score", and Park et al. 2019 (SPADE), section 4.
 """
