@@ -108,7 +108,9 @@ class Confusion(Statistic[Tensor]):
 
 
 def overlaps(table: Tensor) -> Tensor:
-    """Returns the intersection over union of each class, float64 (K,), given ``Confusion``, (K, K); NaN if no pixel has it."""
+    """Returns the intersection over union of each class, float64 (K,), NaN if no pixel has it, given ``Confusion``,
+    (K, K).
+    """
     table = table.double()
     hits, truth, found = table.diag(), table.sum(1), table.sum(0)
     return (hits / (truth + found - hits)).where(truth > 0, torch.nan)
