@@ -25,7 +25,7 @@ def train_segmenter(
     classes: Tensor,
     labels: PositiveInt,
     steps: Natural,
-    batch_size: PositiveInt = 16,
+    batch_size: PositiveInt = 8,
     seed: Seed = 0,
     device: torch.device | str = "cpu",
     progress: bool = False,

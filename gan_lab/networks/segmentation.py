@@ -20,7 +20,7 @@ class SegmentationUNet(nn.Module):
         filters: channels of the first scale; the others have 2, 4 and 4 times as many.
     """
 
-    def __init__(self, channels: PositiveInt, labels: PositiveInt, filters: PositiveInt = 24) -> None:
+    def __init__(self, channels: PositiveInt, labels: PositiveInt, filters: PositiveInt = 16) -> None:
         super().__init__()
         widths = [filters, 2 * filters, 4 * filters, 4 * filters]
         self.down = nn.ModuleList(_scale(a, b, 2) for a, b in pairwise([channels, *widths]))

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import Translates, TwoDomains
-from gan_lab.common.distributed import broadcast, rank_and_world_size
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
-from gan_lab.common.stopping import separately
 from gan_lab.data.subsets import capped_count, evenly_spaced
-from gan_lab.evaluation.cache import cached
+from gan_lab.evaluation.cache import cached_apart
 from gan_lab.evaluation.image_sets import HasSizes
 from gan_lab.evaluation.metrics.shared_parts import shared_parts
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, TranslationMetric
@@ -40,7 +39,8 @@ class Segmentation(TranslationMetric[Translates]):
         segmenter: a class, or a partial of it, that makes a network of channels and classes: images (N, C, H, W) in
             [-1, 1] → logits (N, K, H, W).
         n_train: maximal number of training images, evenly spaced.
-        steps: of training, with batches of 16 images; 0 for a segmenter that is trained already.
+        steps: of training; 0 for a segmenter that is trained already.
+        batch_size: images of a step.
         seed: of the segmenter's weights and batches.
         max_n: maximal number of test images.
     """
@@ -49,12 +49,14 @@ class Segmentation(TranslationMetric[Translates]):
         self,
         segmenter: MakeSegmenter = SegmentationUNet,
         n_train: PositiveInt = 2000,
-        steps: Natural = 1500,
+        steps: Natural = 1000,
+        batch_size: PositiveInt = 8,
         seed: Seed = 0,
         max_n: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        self.segmenter, self.n_train, self.steps, self.seed, self.max_n = segmenter, n_train, steps, seed, max_n
+        self.segmenter, self.n_train, self.steps, self.batch_size = segmenter, n_train, steps, batch_size
+        self.seed, self.max_n = seed, max_n
         self.tables: dict[str, Confusion] = {}
 
     def applies_to(self, model: object, data: object) -> bool:
@@ -95,18 +97,27 @@ class Segmentation(TranslationMetric[Translates]):
                 table.update(torch.stack([labels.numbers(maps), network(each).argmax(1)], 1), index)
 
     def _trained(self, data: TwoDomains, direction: str, options: EvalOptions) -> nn.Module:
-        """Returns the segmenter, trained here or before (collective)."""
+        """Returns the segmenter, trained here or before."""
         source, target = (data.sides[side] for side in ends(direction))
         sizes = [side.one_size("train") for side in (source, target) if isinstance(side, HasSizes)]
         if None in sizes:
             raise NotApplicableError("it needs images of one size: give data.preprocess=resize_and_crop.")
         domain = data.domains[ends(direction)[0]]
-        network = separately(lambda: self._made(target.channels, domain.labels))
-        key = ["segmenter", VERSION, _name(self.segmenter), str(network), self.n_train, self.steps, self.seed]
+        network = self._made(target.channels, domain.labels)
+        key = [
+            "segmenter",
+            VERSION,
+            _name(self.segmenter),
+            str(network),
+            self.n_train,
+            self.steps,
+            self.batch_size,
+            self.seed,
+        ]
         key += [source.fingerprint("train"), target.fingerprint("train"), domain.labels, list(domain.ids)]
         show = options.progress and rank_and_world_size()[0] == 0
-        train = partial(separately, lambda: self._states(data, direction, show))
-        network.load_state_dict(broadcast(cached(key, train, options.cache_dir)))
+        states = cached_apart(key, lambda: self._states(data, direction, show), options.cache_dir)
+        network.load_state_dict(states)
         return network.to(self.device).eval()
 
     def _made(self, channels: int, labels: int) -> nn.Module:
@@ -123,8 +134,8 @@ class Segmentation(TranslationMetric[Translates]):
         )
         domain = data.domains[source]
         network = train_segmenter(
-            self.segmenter, images, domain.numbers(maps), domain.labels, self.steps, seed=self.seed, device=self.device,
-            progress=progress,
+            self.segmenter, images, domain.numbers(maps), domain.labels, self.steps, self.batch_size, self.seed,
+            self.device, progress,
         )  # fmt: skip
         return {name: state.cpu().contiguous() for name, state in network.state_dict().items()}
 
