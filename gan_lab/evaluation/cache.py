@@ -5,7 +5,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -57,15 +57,19 @@ def cached_apart(key: Sequence[object], compute: Callable[[], Tensors], cache_di
 @contextmanager
 def _one_at_a_time(file: Path) -> Iterator[None]:
     """Waits until no other process is in the block; does not wait if the lock cannot be written."""
+    lock = FileLock(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock: AbstractContextManager[object] = FileLock(file)
+        lock.acquire()
     except OSError:
-        lock = nullcontext()
-    with lock:
+        yield
+        return
+    try:
         yield
         with suppress(OSError):  # Windows removes no open file
             file.unlink()
+    finally:
+        lock.release()
 
 
 def find(key: Sequence[object], cache_dir: str | Path | None) -> Tensors | None:

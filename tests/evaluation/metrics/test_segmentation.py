@@ -10,7 +10,9 @@ from torch import nn
 from gan_lab.common.domains import Domain
 from gan_lab.common.images import to_float
 from gan_lab.evaluation.evaluators.translations import TranslationEvaluator
+from gan_lab.evaluation.metrics import shared_parts
 from gan_lab.evaluation.metrics.segmentation import Segmentation
+from gan_lab.evaluation.model_metric import EvalOptions
 from gan_lab.evaluation.trained_segmenter import Confusion, class_weights, overlaps, pixel_accuracy, train_segmenter
 from gan_lab.networks.segmentation import SegmentationUNet
 
@@ -96,6 +98,18 @@ def test_a_model_that_follows_the_map_has_the_values_of_real_images(tmp_path, sw
     expected = {"miou": 1 / 3, "pixel_accuracy": float(shares[2] / shares.sum())} if swapped else {}
     for name in ("miou", "pixel_accuracy"):
         assert found[f"{name}_a2b"] == pytest.approx(expected.get(name, 1.0))
+
+
+def test_ranks_share_the_images(monkeypatch):
+    data, wrong = streets(), COLOURS[[1, 0, 2, 3]]
+    alone = values(model(wrong), data, segmenter=Nearest, steps=0)
+    metrics = [Segmentation(Nearest, steps=0) for _ in range(2)]
+    for rank, metric in enumerate(metrics):
+        monkeypatch.setattr(shared_parts, "rank_and_world_size", lambda rank=rank: (rank, 2))
+        metric.update(model(wrong), data, EvalOptions(batch_size=2, progress=False))
+    for name, table in metrics[0].tables.items():
+        table.table = table.table + metrics[1].tables[name].table
+    assert metrics[0].compute() == alone
 
 
 def test_a_segmenter_is_trained_once_for_a_set_and_its_arguments(tmp_path):
