@@ -75,7 +75,7 @@ def main() -> None:
         "test_pictures": len(maps),
         "segmenter_minutes": round(minutes, 1), "mean_iou": {name: round(mean, 4) for name, mean in means.items()},
         "made_over_real": round(means["made"] / means["real"], 3),
-        "iou_by_class": {name: [round(value, 3) for value in found.nan_to_num().tolist()] for name, found in each.items()},
+        "iou_by_class": {name: found.nan_to_num().round(decimals=3).tolist() for name, found in each.items()},
         "change_by_another_map": round(F.l1_loss(to_float(own), to_float(own.roll(len(own) // 2, 0))).item(), 4),
     }  # fmt: skip
     print(json.dumps(report, indent=1))
