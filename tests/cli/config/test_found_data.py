@@ -5,8 +5,9 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
+from gan_lab.cli.config.checks import count_classes
 from gan_lab.cli.config.compose import compose, resolve
-from gan_lab.cli.config.found_data import use_found_formats
+from gan_lab.cli.config.found_data import use_found_formats, use_known_formats
 from gan_lab.common.errors import UserError
 
 
@@ -108,6 +109,26 @@ def test_label_maps_keep_their_classes(tmp_path):
         "a": {"channels": 3, "labels": 3, "ids": None},
         "b": {"channels": 1, "labels": 0, "ids": None},
     }
+
+
+def test_folders_of_label_maps_state_what_is_not_given(tmp_path, caplog):
+    """The names are those of COCO-Stuff's files; a resumed run takes what it recorded, and looks at nothing."""
+    for kind, mode in (("img", "RGB"), ("label", "L"), ("inst", "L")):
+        for number in range(2):
+            (tmp_path / f"train_{kind}").mkdir(exist_ok=True)
+            Image.new(mode, (32, 32)).save(tmp_path / f"train_{kind}" / f"{number:012}.png")
+    given = ["model=pix2pix", "data=labelled", f"data.root={tmp_path}", "data.domains.a.unknown=false"]
+    config = compose(given)
+    count_classes(config)
+    use_found_formats(config)
+    found = resolve(config)
+    expected = {"channels": 1, "labels": 182, "ids": None, "unknown": False, "instances": True}
+    assert found["data"]["domains"]["a"] == found["model"]["domains"]["a"] == expected
+    assert found["model"]["generator"]["channels"] == 183 and found["data"]["size"] == 32
+    assert "2 images of 32×32 px, in colour; used at data.size=32 data.domains.b.channels=3" in caplog.text
+    later = compose([*given[:2], "data.root=elsewhere", given[3]])
+    use_known_formats(later, found)
+    assert resolve(later)["data"]["domains"]["a"] == expected
 
 
 @pytest.mark.parametrize("data", ["digits", "horse2zebra", "fake", "colorize", "mnist"])
