@@ -20,6 +20,7 @@ from gan_lab.common.errors import UserError
 @dataclass(frozen=True, kw_only=True)
 class TranslateRequest(DomainRequest):
     input: Path
+    instances: Path | None
     output: Path
     overwrite: bool
     sheet: bool
@@ -53,6 +54,7 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     """
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.file_jobs import folder_of, plan
+    from gan_lab.inference.object_maps import ObjectMaps, check_takes_objects
     from gan_lab.inference.translate_files import TranslationJob, add_references, tiling_for
 
     if request.sheet and Output(request.output).is_image:
@@ -63,11 +65,13 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     if len(found) > 1 and Output(request.output).is_image:
         raise UserError(f"There are {len(found)} results of each image: give a folder, not output={request.output}.")
     sheet = page_of(found, request.output) if request.sheet else None
+    check_takes_objects(request.instances, found[0].there.source.instances)
     files, others = plan(request.input, request.output, found[0].there.target)
     make_folder(folder)
     for way in found:
         job = TranslationJob(request.overwrite, request.compression, way.there, way.back if sheet else None,
-                             request.max_pixels, sheet, session.trained_side, way.column)  # fmt: skip
+                             request.max_pixels, sheet, session.trained_side, way.column,
+                             ObjectMaps.at(request.instances))  # fmt: skip
         job.run([replace(file, output=way.place(file.output, folder)) for file in files])
         if rank_and_world_size()[0]:
             continue

@@ -153,6 +153,12 @@ class DataPaths:
     clean: Path | None = None
     test_damaged: Path | None = None
     test_clean: Path | None = None
+    images_folder: Path | None = None
+    labels_folder: Path | None = None
+    instances_folder: Path | None = None
+    test_images_folder: Path | None = None
+    test_labels_folder: Path | None = None
+    test_instances_folder: Path | None = None
     test_file: Path | None = None
 
 

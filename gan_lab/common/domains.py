@@ -65,14 +65,7 @@ class Domain:
         """
         if not self.labels:
             return to_float(pixels)
-        ids = pixels[:, 0].long()
-        if self.ids:
-            ids = self._numbers().to(ids.device)[ids]
-        known = ids < self.labels
-        if self.unknown:
-            one_hot = F.one_hot(ids.where(known, self.labels), self.labels + 1).float()
-        else:
-            one_hot = (F.one_hot(ids.where(known, 0), self.labels) * known[..., None]).float()
+        one_hot = F.one_hot(self.numbers(pixels), self.labels + 1)[..., : self.label_channels].float()
         maps = one_hot.permute(0, 3, 1, 2)
         return torch.cat([maps, edges(pixels[:, 1:2])], 1) if self.instances else maps
 
@@ -86,6 +79,10 @@ class Domain:
             return to_uint8(images)
         stored = torch.tensor([*self.class_ids, *[UNKNOWN] * self.unknown], device=images.device)
         return stored[images[:, : self.label_channels].argmax(1, keepdim=True)].to(torch.uint8)
+
+    def numbers(self, pixels: Tensor) -> Tensor:
+        """Returns the class of each pixel of stored label maps, int64 (N, H, W); K for pixels without one."""
+        return self._numbers().to(pixels.device)[pixels[:, 0].long()]
 
     def _numbers(self) -> Tensor:
         """Returns the class of each id that can be stored, int64 (256,); K for ids without one."""

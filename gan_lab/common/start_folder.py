@@ -12,6 +12,7 @@ STARTED_IN = "started_in"
 DATA_PATHS = (
     *("root", "a", "b", "test_a", "test_b", "test_file", "data_dir"),
     *("damaged", "clean", "test_damaged", "test_clean"),
+    *(f"{test}{kind}_folder" for test in ("", "test_") for kind in ("images", "labels", "instances")),
 )
 """Arguments of data modules that say where the data are."""
 PATHS = (

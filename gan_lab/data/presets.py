@@ -25,6 +25,8 @@ from gan_lab.data.sources.arrays import Digits, FakeImages, StackedImages
 from gan_lab.data.sources.clip_arrays import FakeClips
 from gan_lab.data.sources.domains import DerivedPairs, DomainFolders, FakeDomains, PairedFolders, UnpairedFolders
 from gan_lab.data.sources.edges import EdgeMaps
+from gan_lab.data.sources.labelled import LabelledFolders, LabelledPairs
+from gan_lab.data.sources.labelled_layouts import CITYSCAPES
 from gan_lab.data.sources.many_domains import ManyDomains
 from gan_lab.data.sources.moving import MovingDigits
 from gan_lab.data.sources.recordings import Recordings
@@ -101,6 +103,13 @@ class FakeDomainOptions(LoaderOptions, CacheOptions, total=False):
 
     preprocess: str
     load_size: PositiveInt | Sequence[PositiveInt] | None
+
+
+class LabelledOptions(FakeDomainOptions, total=False):
+    """Options of ``TranslationDataModule``, without domains."""
+
+    size: Required[PositiveInt | Sequence[PositiveInt]]
+    paired: Required[bool]
 
 
 class UnpairedOptions(FakeDomainOptions, total=False):
@@ -232,6 +241,36 @@ def paired(
     """Returns pairs in two folders or side by side; a public set is downloaded if it is missing."""
     folders = DomainFolders(root, a, b, test_a, test_b)
     return TranslationDataModule(PairedFolders(folders, direction, _download(archive, folders)), **options)
+
+
+def labelled(
+    domains: Mapping[str, Mapping[str, Any]],
+    root: str | None = None,
+    images_folder: str | None = None,
+    labels_folder: str | None = None,
+    instances_folder: str | None = None,
+    test_images_folder: str | None = None,
+    test_labels_folder: str | None = None,
+    test_instances_folder: str | None = None,
+    ids: str | None = None,
+    **options: Unpack[LabelledOptions],
+) -> TranslationDataModule:
+    """Returns pairs of a label map and its photograph; what "a" of ``domains`` leaves open is found in the folders.
+
+    See ``gan_lab.data.sources.labelled.LabelledFolders``.
+
+    Raises:
+        UserError: for another value of ``ids``, folders without a known layout, and classes that are not known.
+    """
+    if ids is not None:
+        check_choice("ids", ids, tuple(CITYSCAPES))
+    named = (images_folder, labels_folder, instances_folder)
+    tests = (test_images_folder, test_labels_folder, test_instances_folder)
+    folders = LabelledFolders(root, *named, *tests, ids)
+    given = domains.get("a", {})
+    domain = folders.domain(*(given.get(key) for key in ("labels", "ids", "unknown", "instances")))
+    source = LabelledPairs(folders, Domain(**domain))
+    return TranslationDataModule(source, domains={"a": domain, "b": domains["b"]}, **options)
 
 
 def _download(archive: str | None, folders: DomainFolders) -> Callable[[], None]:

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -31,6 +33,43 @@ def cached(key: Sequence[object], compute: Callable[[], Tensors], cache_dir: str
         found = compute()
         keep(key, found, cache_dir)
     return found
+
+
+def cached_apart(key: Sequence[object], compute: Callable[[], Tensors], cache_dir: str | Path | None) -> Tensors:
+    """Returns the tensors stored under a key, or computes and stores them, without communication between ranks.
+
+    Processes that need them at the same time wait for the first one.
+
+    Args:
+        key, compute, cache_dir: see ``cached``.
+    """
+    path = _path(key, cache_dir)
+    found = _load(path)
+    if found is None:
+        with _one_at_a_time(path.with_suffix(".lock")):
+            found = _load(path)
+            if found is None:
+                found = compute()
+                _save(path, found)
+    return found
+
+
+@contextmanager
+def _one_at_a_time(file: Path) -> Iterator[None]:
+    """Waits until no other process is in the block; does not wait if the lock cannot be written."""
+    lock = FileLock(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+        with suppress(OSError):  # Windows removes no open file
+            file.unlink()
+    finally:
+        lock.release()
 
 
 def find(key: Sequence[object], cache_dir: str | Path | None) -> Tensors | None:

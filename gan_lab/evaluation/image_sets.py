@@ -92,7 +92,8 @@ class SplitImages(SelectableImageSet):
         self.selected = evenly_spaced_numbers(count, self.n)
         self.shape = visible_shape(data, split, domain)
         shown = [*domain.ids] if domain and domain.ids else domain.labels if domain else 0
-        self.key = ["real", data.fingerprint(split), self.n, shown]
+        unknown = ["unknown"] if domain and domain.unknown else []  # it is shown in black
+        self.key = ["real", data.fingerprint(split), self.n, shown, *unknown]
         self.labels = data.labels(split)[self.selected] if isinstance(data, HasLabels) and data.classes else None
         self.class_names = list(getattr(data, "class_names", ()))
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from torchmetrics import Metric
 
+from gan_lab.common.capabilities import TwoDomains
 from gan_lab.common.deprecation import accept_old_methods
 from gan_lab.evaluation.statistics import Values
 
@@ -57,3 +58,7 @@ class ModelMetric(Metric, Generic[Model, Data]):
     @abstractmethod
     def compute(self) -> Values:
         """Returns the metrics over all ranks (collective)."""
+
+
+class TranslationMetric(ModelMetric[Model, TwoDomains]):
+    """Queries a model that translates between two domains."""

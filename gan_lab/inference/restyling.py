@@ -5,10 +5,9 @@ from torch import Tensor, nn
 
 from gan_lab.common.capabilities import TranslatesAmong, TranslatesInStyles
 from gan_lab.common.domains import Domain
-from gan_lab.common.images import reflect_pad, round_up
 from gan_lab.common.precision import full_precision
 from gan_lab.inference.tiling.parts import Part
-from gan_lab.inference.translation import Tiling, Translator
+from gan_lab.inference.translation import Tiling, Translator, padded
 
 TILING = Tiling()
 
@@ -26,9 +25,7 @@ def restyled(model: TranslatesAmong, images: Tensor, to: int | Tensor, styles: T
         to: the domain of all, or int64 (N,).
         styles: (N, S).
     """
-    height, width = images.shape[2:]
-    padded = reflect_pad(images, (round_up(height, model.multiple), round_up(width, model.multiple)))
-    return model.restyle(padded, to, styles)[..., :height, :width].float()
+    return padded(images, model.multiple, lambda image: model.restyle(image, to, styles))
 
 
 def num_styles(model: TranslatesAmong) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -18,6 +18,7 @@ from gan_lab.data.reading.images import LoadedImage, read_image, reason
 from gan_lab.data.reading.listing import Entry
 from gan_lab.inference.edit_files import Edited, FilesJob, raise_unless_known, read_entry
 from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.object_maps import ObjectMaps
 from gan_lab.inference.sheet_page import SheetPage
 from gan_lab.inference.translation import Tiling, Translator
 
@@ -74,6 +75,7 @@ class TranslationJob(FilesJob):
         sheet: a page of inputs, outputs and the way back.
         trained: shorter side, in pixels, of the images that the model was trained on; None if it is not known.
         column: of the results, on the sheet.
+        objects: maps of objects, for a model that takes them with its label maps.
     """
 
     there: Translator
@@ -82,6 +84,7 @@ class TranslationJob(FilesJob):
     sheet: SheetPage | None
     trained: int | None = None
     column: str = "output"
+    objects: ObjectMaps = field(default_factory=ObjectMaps)
 
     doing: ClassVar[str] = "Translating"
     result: ClassVar[str] = "translation"
@@ -99,7 +102,8 @@ class TranslationJob(FilesJob):
         return self._read(entry, self.there.source, zips)
 
     def _read(self, entry: Entry, domain: Domain, zips: dict[Path, ZipFile]) -> LoadedImage:
-        return read_entry(entry, zips, partial(read_image, domain=domain, max_pixels=self.max_pixels))
+        photo = read_entry(entry, zips, partial(read_image, domain=domain, max_pixels=self.max_pixels))
+        return self.objects.joined(entry, photo) if domain.instances else photo
 
     def edit(self, job: Job, photo: LoadedImage, number: int) -> Translated:
         result = self.there(photo.pixels, number)

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from gan_lab.inference.tiling.exact import ExactTiling
 from gan_lab.inference.tiling.fast import fast_tiles
 from gan_lab.inference.tiling.maps import InMemory, MapFactory, OnDisk
 from gan_lab.inference.tiling.parts import Part, decompose, halo
-from gan_lab.inference.tiling.pixels import Canvas, Pixels, resize
+from gan_lab.inference.tiling.pixels import Canvas, Pixels, encode_part, resize
 
 MIN_SIDE = 8
 """Shorter sides are padded to this length: a residual generator reflects at a quarter of it."""
@@ -119,7 +119,7 @@ class Translator:
         The image is padded by reflection to a size that the network accepts, and the result is cropped.
 
         Args:
-            pixels: image or label map, uint8 (C, H, W).
+            pixels: image or label map, uint8 (C, H, W); with objects, the second channel has their numbers.
             number: number of the image within the seed, for stochastic models.
         """
         pixels = resize(pixels, self.resized(*pixels.shape[1:]), nearest=self.source.labels > 0)
@@ -229,7 +229,7 @@ class Translator:
         return canvas.pixels, "in exact tiles"
 
     def _crop(self, pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
-        return self._encode(pixels[:, top:bottom, left:right])
+        return encode_part(self.source, pixels, top, bottom, left, right).to(self.device)
 
     def _downscaled(self, pixels: Tensor) -> Tensor:
         """Downscales the image to a size that can be translated at once."""
@@ -271,6 +271,13 @@ def translated(model: Translates, images: Tensor, to: str, seed: int = 0, start:
         seed: seed of stochastic models.
         start: number of the first image within the seed.
     """
+    return padded(images, model.multiple, lambda image: model.translate(image, to, seed, start))
+
+
+def padded(images: Tensor, multiple: int, translate: Callable[[Tensor], Tensor]) -> Tensor:
+    """Translates images (N, C, H, W), float32 (N, C', H, W), by a function of images with sides that are multiples of a
+    number: they are padded by reflection.
+    """
     height, width = images.shape[2:]
-    padded = reflect_pad(images, (round_up(height, model.multiple), round_up(width, model.multiple)))
-    return model.translate(padded, to, seed, start)[..., :height, :width].float()
+    large = reflect_pad(images, (round_up(height, multiple), round_up(width, multiple)))
+    return translate(large)[..., :height, :width].float()

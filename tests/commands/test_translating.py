@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 import sys
 import zipfile
 from io import BytesIO
@@ -205,6 +206,44 @@ def test_label_maps_are_ids_on_the_way_in_and_refused_in_colour(tmp_path, monkey
     result = to_uint8(model.translate(image, "b"))[0].permute(1, 2, 0).numpy()
     assert np.array_equal(np.array(Image.open(tmp_path / "out" / "ids.png")), result)
     assert "left out colour.png: colour-coded (RGB)" in capsys.readouterr().out
+
+
+def test_maps_of_objects_give_edges_and_are_found_by_name(tmp_path, monkeypatch, capsys):
+    domains = {"a": {"labels": 5, "instances": True}, "b": {}}
+    path = checkpoint(tmp_path / "p.ckpt", node("pix2pix.Pix2Pix", a=6, domains=domains))
+    rng, folders = np.random.default_rng(0), [tmp_path / name for name in ("labels", "objects")]
+    maps = [np.repeat(np.repeat(rng.integers(0, high, (4, 6)), 4, 0), 4, 1) for high in (5, 60000)]
+    for folder, name, ids in zip(folders, ("x_gtFine_labelIds", "x_gtFine_instanceIds"), maps, strict=True):
+        folder.mkdir()
+        Image.fromarray(ids.astype(np.uint16 if ids.max() > 255 else np.uint8)).save(folder / f"{name}.png")
+    shutil.copy(folders[0] / "x_gtFine_labelIds.png", folders[0] / "y.png")
+    Image.fromarray(np.full((16, 24), 7, np.uint8)).save(folders[0] / "z.png")
+    Image.new("L", (24, 15)).save(folders[1] / "z.png")
+    given = [f"checkpoint={path}", f"input={folders[0]}"]
+    call(monkeypatch, *given, f"instances={folders[1]}", f"output={tmp_path / 'with'}")
+    said = capsys.readouterr().out
+    assert f"left out y.png: instances={folders[1]} has no map of objects of the same name" in said
+    assert "left out z.png: it has 24×16 px, and its map of objects z.png has 24×15" in said
+    call(monkeypatch, *given, f"output={tmp_path / 'without'}")
+    said = capsys.readouterr().out
+    assert "edges are those between classes only, because instances=… gives no maps of objects: x_gtFine_" in said
+    assert "pixels with the ids 7, which are no class of the model: z.png" in said
+    model, name = gan_lab.load(path), "x_gtFine_labelIds.png"
+    for output, numbers in (("with", np.unique(maps[1], return_inverse=True)[1].reshape(16, 24)), ("without", maps[0])):
+        image = model.domains["a"].encode(torch.from_numpy(np.stack([maps[0], numbers])[None].astype(np.uint8)))
+        expected = to_uint8(model.translate(image, "b"))[0].permute(1, 2, 0).numpy()
+        assert np.array_equal(np.array(Image.open(tmp_path / output / name)), expected)
+
+
+def test_maps_of_objects_are_refused_by_a_model_without(cyclegan, tmp_path, monkeypatch, capsys):
+    photo(16, 16).save(tmp_path / "x.png")
+    asked = [
+        f"checkpoint={cyclegan}",
+        f"input={tmp_path / 'x.png'}",
+        f"instances={tmp_path}",
+        f"output={tmp_path / 'y'}",
+    ]
+    assert "takes no maps of objects: leave out instances=" in refused(monkeypatch, capsys, *asked)
 
 
 def test_the_sheet_links_every_file_relatively_and_shows_the_way_back(cyclegan, tmp_path, monkeypatch):

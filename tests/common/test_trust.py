@@ -159,7 +159,7 @@ def test_every_part_of_our_configurations_may_be_named():
         "gan_lab.networks.dcgan.init_normal.__globals__.get",
         "gan_lab.networks.dcgan.Generator.forward",
         "torch.nn._reduction.get_enum",  # what is private
-        "gan_lab.data.reading.files._render",
+        "gan_lab.data.reading.files._stamp",
         "gan_lab.models._no.Such",
         "torch.nn..Linear",
         "",

@@ -5,9 +5,10 @@ import sys
 import time
 import warnings
 
+import pytest
 import torch
 
-from gan_lab.evaluation.cache import find, keep
+from gan_lab.evaluation.cache import cached_apart, find, keep
 
 SCRIPT = """
 import sys, torch
@@ -35,3 +36,20 @@ def test_another_key_is_another_state(tmp_path):
     keep(["key", 1], {"x": torch.ones(3)}, tmp_path)
     assert find(["key", 2], tmp_path) is None
     assert torch.equal(find(["key", 1], tmp_path)["x"], torch.ones(3))
+
+
+def test_without_communication_it_is_computed_once_or_wherever_it_cannot_be_kept(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(len(calls))
+        return {"x": torch.full((2,), float(calls[-1]))}
+
+    def found(folder):
+        return cached_apart(["key"], compute, folder)["x"][0].item()
+
+    assert [found(tmp_path), found(tmp_path), found(tmp_path / "other")] == [0, 0, 1]
+    assert [path.suffix for path in (tmp_path / "statistics").iterdir()] == [".safetensors"], "the lock is removed"
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="could not be cached"):
+        assert found(tmp_path / "file") == 2

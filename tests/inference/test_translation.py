@@ -52,6 +52,19 @@ def test_label_maps_are_encoded_one_hot_and_decoded_to_ids():
     assert tiled.tiling == "in exact tiles" and torch.equal(tiled.pixels, expected)
 
 
+@pytest.mark.parametrize("stats", ["exact", "fast"])
+@torch.no_grad()
+def test_tiles_have_the_edges_of_objects_of_the_whole_label_map(stats):
+    """Without norm layers both ways of tiling give the whole's result."""
+    model = Model(generator(channels=4, norm="none"), a=Domain(labels=2, unknown=True, instances=True))
+    maps = pixels(40, 36, channels=2, high=3)
+    whole = Translator(model, "a2b")(maps)
+    tiled = Translator(model, "a2b", tiling=Tiling(16, stats=stats))(maps)
+    assert tiled.tiling.startswith(f"in {stats} tiles") and (tiled.pixels.int() - whole.pixels.int()).abs().max() <= 1
+    resized = Translator(model, "a2b", size=(20, 18))(maps)
+    assert torch.equal(resized.pixels, Translator(model, "a2b")(maps[:, 1::2, 1::2]).pixels)
+
+
 @pytest.mark.parametrize("scratch", ["disk", "memory"])
 def test_exact_tiles_equal_the_whole_image(scratch, tmp_path):
     model, image = Model(generator()), pixels(61, 75)

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve_part
+from gan_lab.cli.config.found_data import use_found_label_maps
 from gan_lab.cli.config.mistakes import first_line
 from gan_lab.cli.config.parts import check_all, check_class, check_parts
 from gan_lab.cli.config.paths import choices
@@ -218,11 +219,13 @@ def _check_groups(method: str, present: set[str], used: set[str]) -> None:
 
 
 def count_classes(config: DictConfig) -> None:
-    """Sets the number of classes, if it is not given, to what a conditional model finds in a folder of images.
+    """Sets the number of classes, if it is not given, to what a conditional model finds in a folder of images, or to
+    those that folders of label maps have.
 
     Raises:
         UserError: if the folder cannot be read, or has no classes.
     """
+    use_found_label_maps(config)
     if "classes" in config.data and config.data.classes is None and not OmegaConf.is_missing(config.data, "root"):
         config.data.classes = _classes(config)
 

@@ -15,6 +15,7 @@ from gan_lab.common.instantiate import instantiate, resolve_target
 from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import UNKNOWN, Formats, common_size, formats_of
+from gan_lab.data.reading.label_files import LabelFiles
 from gan_lab.data.sources.recording_formats import formats_of_recordings
 from gan_lab.data.sources.recordings import Recordings
 
@@ -67,6 +68,30 @@ def use_known_formats(config: DictConfig, recorded: Mapping[str, Any]) -> None:
             OmegaConf.update(config, f"data.{key}", found)
     if "classes" in config.data and config.data.classes is None:
         config.data.classes = recorded["data"].get("classes")
+    if _has_open_label_maps(config.data):
+        _complete_label_maps(config.data, recorded["data"]["domains"]["a"])
+
+
+def use_found_label_maps(config: DictConfig) -> None:
+    """Sets what is not given of the domain of label maps, such as their number of classes, to what their folders say.
+
+    Raises:
+        UserError: if the data are missing, or do not say it.
+    """
+    if _has_open_label_maps(config.data):
+        with without_messages():
+            domain = instantiate(resolve_part(config, "data")).domains["a"]
+        _complete_label_maps(config.data, {**vars(domain), "ids": list(domain.ids) or None})
+
+
+def _has_open_label_maps(data: DictConfig) -> bool:
+    return data.get("_target_") == f"{PRESETS}labelled" and any(value is None for value in data.domains.a.values())
+
+
+def _complete_label_maps(data: DictConfig, known: Mapping[str, Any]) -> None:
+    for key, value in data.domains.a.items():
+        if value is None:
+            OmegaConf.update(data, f"domains.a.{key}", known.get(str(key)))
 
 
 def _open_keys(data: DictConfig) -> list[str]:
@@ -80,7 +105,7 @@ def _open_keys(data: DictConfig) -> list[str]:
 
 def is_own(raw: Mapping[Any, Any]) -> bool:
     """Tells whether the data are the user's: they have a folder that is not the one a public set is downloaded into."""
-    folders = [str(raw[key]) for key in ("root", "a", "b") if raw.get(key) is not None]
+    folders = [str(raw[key]) for key in ("root", "a", "b", "images_folder") if raw.get(key) is not None]
     return bool(folders) and not any(folder.startswith(("${data_dir}", "???")) for folder in folders)
 
 
@@ -104,7 +129,7 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
     with without_messages():  # they are made when the data are read
         sets = sets_of(source)
     for name, splits in sets.items():
-        files = [images for images in splits.values() if isinstance(images, ImageFiles)]
+        files = [each for each in splits.values() if isinstance(each, ImageFiles) and not isinstance(each, LabelFiles)]
         formats = sum((formats_of(each, cache) for each in files), Formats())
         if formats:
             found[name] = formats

@@ -63,7 +63,7 @@ def keep_facts(config: DictConfig, recorded: Mapping[str, Any]) -> None:
 
 def _folders(config: DictConfig) -> list[str]:
     data = config.data
-    keys = [key for key in ("root", "a", "b") if key in data]
+    keys = [key for key in ("root", "a", "b", "images_folder", "labels_folder") if key in data]
     return [str(data[key]) for key in keys if data[key] is not None]
 
 

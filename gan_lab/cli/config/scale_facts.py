@@ -17,7 +17,9 @@ from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import Formats, formats_of
 from gan_lab.data.reading.image_sets import ImageSet
 
-OWN_SETS = tuple(PRESETS + name for name in ("folder", "domains", "unpaired", "paired", "frames", "colorize", "edges"))
+OWN_SETS = tuple(
+    PRESETS + name for name in ("folder", "domains", "unpaired", "paired", "labelled", "frames", "colorize", "edges")
+)
 """Data that are read from the user's own files."""
 
 

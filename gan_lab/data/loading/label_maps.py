@@ -18,7 +18,7 @@ def count_ids(sets: Sequence[Rendered]) -> dict[int, int]:
     counts: Int64Array = np.zeros(256, np.int64)
     for rendered in sets:
         for maps in batches_in_order(replace(rendered, spec=replace(rendered.spec, size=None))):
-            counts += np.bincount(maps.numpy().reshape(-1), minlength=256)
+            counts += np.bincount(maps[:, 0].numpy().reshape(-1), minlength=256)
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
 
 
@@ -45,7 +45,7 @@ def check_ids(found: Mapping[int, int], domain: Domain, key: str) -> None:
 def misfit(found: Mapping[int, int], domain: Domain, key: str) -> str:
     """Says what is wrong if label maps have other ids than the classes; empty if nothing is.
 
-    Beside two of the classes, 255 may mean that there is no class.
+    Beside two of the classes, or if the domain has a channel for it, 255 may mean that there is no class.
 
     Args:
         found: pixels by id.
@@ -54,7 +54,7 @@ def misfit(found: Mapping[int, int], domain: Domain, key: str) -> str:
     """
     ids, known = sorted(found), [number for number in found if number in domain.class_ids]
     foreign = [number for number in ids if number not in known]
-    if not foreign or (known and domain.ids) or (foreign == [UNKNOWN] and len(known) > 1):
+    if not foreign or (known and domain.ids) or (foreign == [UNKNOWN] and (domain.unknown or len(known) > 1)):
         return ""
     advice = f"give {key}.labels={ids[-1] + 1}, or {key}.ids=[…] with the id of each class"
     if len(ids) == domain.labels:

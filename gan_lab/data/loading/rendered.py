@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from gan_lab.common.capabilities import Identity
 from gan_lab.data.reading.image_sets import Scan
-from gan_lab.data.reading.images import decode_image
+from gan_lab.data.reading.label_files import decode_content
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -64,7 +63,7 @@ class Packed(Ragged):
     def __getitem__(self, row: int) -> UInt8Array:
         """Returns one image, uint8 (C, H, W)."""
         end = self.ends[row]
-        return decode_image(BytesIO(self.flat[end - self.lengths[row] : end].tobytes()), self.spec).pixels
+        return decode_content(self.flat[end - self.lengths[row] : end].tobytes(), self.spec)
 
     def __reduce__(self) -> tuple[Callable[..., "Packed"], tuple[object, ...]]:
         return _unpickle_packed, (_as_file(self.flat), self.lengths, self.shapes, self.spec)

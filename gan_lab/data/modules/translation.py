@@ -43,9 +43,10 @@ class TranslationDataModule(LightningDataModule):
     """Images of domains "a" and "b", decoded once (satisfies ``gan_lab.common.capabilities.TwoDomains``).
 
     Unpaired batches have ``a`` and ``b``, paired ones ``source`` and ``target``, each (N, depth, H, W) as
-    ``Domain.encode`` gives it. Unpaired domains are sampled independently, each without repetition until it is used up,
-    and an epoch is as long as the larger one; one with fewer images than a batch repeats them in each. The halves of a
-    pair share crop and flip.
+    ``Domain.encode`` gives it. If the sources are label maps with objects, paired batches also have ``instances``, the
+    number of the object that each pixel belongs to, uint8 (N, 1, H, W). Unpaired domains are sampled independently,
+    each without repetition until it is used up, and an epoch is as long as the larger one; one with fewer images than
+    a batch repeats them in each. The halves of a pair share crop and flip.
 
     Metrics and callbacks see whole images at the size, not crops of enlarged ones.
 
@@ -250,7 +251,10 @@ class TranslationDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         sides = self.names_in_pairs
-        return {name: self.domains[sides.get(name, name)].encode(pixels) for name, pixels in batch.items()}
+        encoded = {name: self.domains[sides.get(name, name)].encode(pixels) for name, pixels in batch.items()}
+        if self.paired and self.domains["a"].instances:
+            encoded["instances"] = batch[next(iter(sides))][:, 1:2]
+        return encoded
 
     def identities(self) -> dict[str, Identity]:
         """Returns what each split of each domain is known again by: "train, a", …."""

@@ -104,7 +104,7 @@ class ImageFiles:
         """
         spec = replace(spec, half=self.half)
         with open_zips(self.entries) as zips:
-            results = map_in_threads(partial(_render, zips, spec), self.entries)
+            results = map_in_threads(partial(render_file, zips, spec), self.entries)
             show = getattr(rank_zero_only, "rank", 0) == 0
             yield from track(results, "Reading images", len(self), show=show)
 
@@ -200,7 +200,12 @@ def _with_labels(split: str, entries: list[Entry], classes: Classes | None) -> I
     return ImageFiles(entries, classes.labels[split], len(classes.names), class_names=classes.names)
 
 
-def _render(zips: Mapping[Path, ZipFile], spec: ResizeSpec, entry: Entry) -> DecodedImage | DamagedImage:
+def render_file(zips: Mapping[Path, ZipFile], spec: ResizeSpec, entry: Entry) -> DecodedImage | DamagedImage:
+    """Reads one file at the size of the spec; a damaged one gives the reason.
+
+    Raises:
+        UserError: if class ids are expected and the file holds colours.
+    """
     try:
         with open_entry(zips, entry) as file:
             return decode_image(file, spec)

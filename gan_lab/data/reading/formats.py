@@ -120,10 +120,20 @@ def _header(zips: Mapping[Path, ZipFile], entry: Entry) -> tuple[tuple[int, int]
 def _format(file: BinaryIO) -> tuple[tuple[int, int], bool]:
     """Returns (H, W) of an image, and whether it is stored in grey."""
     with Image.open(file) as image:
-        width, height = image.size
-        # The tags of some PNG files come after the pixels, which need not be decoded if the image is square.
-        turned = width != height and orientation(image) in SIDEWAYS
-        return ((width, height) if turned else (height, width)), image.mode in GREY_MODES
+        return _upright_size(image), image.mode in GREY_MODES
+
+
+def upright_size(file: BinaryIO) -> tuple[int, int]:
+    """Returns the (H, W) of an upright image, without decoding it."""
+    with Image.open(file) as image:
+        return _upright_size(image)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    # The tags of some PNG files come after the pixels, which need not be decoded if the image is square.
+    turned = width != height and orientation(image) in SIDEWAYS
+    return (width, height) if turned else (height, width)
 
 
 def _halved(formats: Formats) -> Formats:

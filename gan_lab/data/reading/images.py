@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from gan_lab.common.class_names import listed
-from gan_lab.common.domains import Domain
+from gan_lab.common.domains import UNKNOWN, Domain
 from gan_lab.common.image_files import REDUCED
 from gan_lab.common.images import from_pil
 from gan_lab.data.reading.colour import SIXTEEN_BIT, eight_bit, over_white, to_srgb
@@ -220,8 +220,9 @@ def _levels(file: BinaryIO, channels: int) -> Tensor | None:
 
 
 def _ids_note(ids: Tensor, domain: Domain) -> Iterator[str]:
-    """Yields a note if class ids (1, H, W) are no ids of the domain's classes."""
-    foreign = sorted(set(ids.unique().tolist()) - set(domain.class_ids))
+    """Yields a note if class ids (1, H, W) are no ids of the domain's classes, nor those that usually mean no class."""
+    unknown = {0, UNKNOWN} if domain.unknown else set()
+    foreign = sorted(set(ids.unique().tolist()) - set(domain.class_ids) - unknown)
     if foreign:
         yield f"pixels with the ids {listed([*map(str, foreign)])}, which are no class of the model"
 

@@ -37,7 +37,7 @@ class ResizeSpec:
     Args:
         size: (H, W) of the part that a data module yields; None yields whole images, of the size that the mode gives.
         target_size: (H, W) that images are resized to; larger than ``size`` if random crops need a margin.
-        channels: 1 (grey) or 3 (RGB); other images are converted.
+        channels: 1 (grey) or 3 (RGB), to which other images are converted; 2 for label maps with numbers of objects.
         resize_mode: "cover" resizes until the target is covered and crops the center, "stretch" ignores the aspect
             ratio, "width" and "shortside" keep it and bring that side to the target's, "keep" leaves the size alone.
         label_map: pixels are class ids, which are resized by nearest neighbour and never blended.

@@ -128,8 +128,8 @@ def _with_test(groups: Mapping[str, list[Entry]], name: str) -> dict[str, list[E
     return split_entries(entries) if test is None else {"train": entries, "test": strip_top_folder(groups[test])}
 
 
-def _folder_names(entries: list[Entry]) -> str:
-    """The folders that have images, in words."""
+def folder_names(entries: list[Entry]) -> str:
+    """Returns the folders that have images, in words."""
     names = sorted({entry.parts[0] if len(entry.parts) > 1 else "no folder" for entry in entries})
     return ", ".join(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
@@ -158,7 +158,7 @@ class UnpairedFolders:
         if groups is None:
             raise UserError(
                 f"data.root={self.folders.root} must have images in folders trainA and trainB (next to them testA and "
-                f"testB, if there is a test split), but has them in {_folder_names(self.folders.entries())}: rename "
+                f"testB, if there is a test split), but has them in {folder_names(self.folders.entries())}: rename "
                 f"the folders, or give {NAMED_FOLDERS}."
             )
         return {side: {split: ImageFiles(entries) for split, entries in groups[side].items()} for side in "ab"}
@@ -192,7 +192,7 @@ class PairedFolders:
         """
         self.prepare()
         groups = self.folders.find(PAIRED)
-        splits = self._halves() if groups is None else _matched(groups)
+        splits = self._halves() if groups is None else matched(groups)
         return splits if self.direction == "a2b" else {"a": splits["b"], "b": splits["a"]}
 
     def _halves(self) -> DomainSplits:
@@ -200,7 +200,7 @@ class PairedFolders:
         if not all(role_of(name) for name in by_top_folder(entries) if name):
             raise UserError(
                 f"data.root={self.folders.root} must have pairs in folders trainA and trainB, or images side by side "
-                f"in train and test or in no folder, but has them in {_folder_names(entries)}: rename the folders, or "
+                f"in train and test or in no folder, but has them in {folder_names(entries)}: rename the folders, or "
                 f"give {NAMED_FOLDERS}."
             )
         splits = split_entries(entries)
@@ -210,8 +210,12 @@ class PairedFolders:
         }
 
 
-def _matched(groups: Groups) -> DomainSplits:
-    """Matches the files of both domains by path without suffix, in the order of the paths."""
+def matched(groups: Groups) -> DomainSplits:
+    """Matches the files of both domains by path without suffix, in the order of the paths.
+
+    Raises:
+        UserError: if only one domain has a test split, or no names match.
+    """
     if groups["a"].keys() != groups["b"].keys():
         lacking, other = ("a", "b") if "test" in groups["b"] else ("b", "a")
         raise UserError(

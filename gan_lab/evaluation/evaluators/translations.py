@@ -1,10 +1,11 @@
 """The evaluator of models that translate: by direction, and image by image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gan_lab.common.capabilities import Translates, TwoDomains
-from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Record
+from gan_lab.evaluation.evaluators.base import Described, Evaluator, EvaluatorInputs, Failed, Record
+from gan_lab.evaluation.factories import metric_class
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import PerceptualDistance
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
@@ -17,7 +18,9 @@ from gan_lab.evaluation.metrics.translation import (
     direction_suites,
     pair_metrics,
 )
+from gan_lab.evaluation.model_metric import TranslationMetric
 from gan_lab.evaluation.results import EvaluationResult, environment_info
+from gan_lab.evaluation.statistics import Values, curves_of, scalars_of
 from gan_lab.evaluation.suite import Suite
 from gan_lab.inference.sheets import SheetOptions, translation_sheet
 from gan_lab.inference.translation import SPLIT
@@ -36,12 +39,15 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
       of the target's own training images.
     - ``cycle_a``, ``identity_b``, and for pairs ``l1_a2b``, ``ssim_a2b``, ``pd_colour_a2b``, ``lpips_alex_a2b``, or
       ``wrong_a2b`` of label maps: see ``TranslatedImages``.
+    - those of model metrics, such as ``diversity_colour_a2b`` and ``miou_a2b``.
 
     Args:
         pairs: metrics of image i of "a" and image i of "b", by direction and name; see ``pair_metrics``.
+        weights: files of LPIPS' networks, by name.
     """
 
     pairs: PairMetrics = field(default_factory=dict)
+    weights: Mapping[str, str | None] = field(default_factory=dict)
     suites: Mapping[str, Suite] = field(default_factory=dict, init=False)
 
     def evaluate(self, model: Translates) -> EvaluationResult:
@@ -62,15 +68,25 @@ class TranslationEvaluator(Evaluator[Translates, TwoDomains]):
             images = TranslatedImages(model, self.data, name, count, pairs, self.seed, self.batch_size, device)
             metrics, of_direction = self.suites[name].evaluate(images, name)
             found, curves = found | metrics | images.errors(), curves | of_direction
+        own, stated_by_own, failed = self._model_metrics(model)
         data = {"paired": self.data.paired, **{side: self.data.sides[side].describe() for side in ("a", "b")}}
         protocol = self._protocol(counts) | environment_info(model, data, self.extractors)
         unknown = {key: share for suite in self.suites.values() for key, share in suite.unknown.items()}
         protocol |= {"unknown": unknown} if unknown else {}
         described = {key: each for suite in self.suites.values() for key, each in suite.described.items()}
+        described |= stated_by_own
         stated = self.metric_protocol(described)
         protocol["metrics"] = {name: stated[name] for name in self.metrics if name in described}
-        failed = {f"{key}_{name}": error for name in counts for key, error in self.suites[name].failed.items()}
+        failed |= {f"{key}_{name}": error for name in counts for key, error in self.suites[name].failed.items()}
+        found, curves = found | scalars_of(own), curves | curves_of(own)
         return EvaluationResult(means_over(model.directions, self.extractors, found) | found, curves, protocol, failed)
+
+    def _model_metrics(self, model: Translates) -> tuple[Values, Described, Failed]:
+        chosen = {
+            name: each for name, each in self.metrics.items() if issubclass(metric_class(each), TranslationMetric)
+        }
+        context = {"weights": self.weights, "max_n": self.n}
+        return replace(self, metrics=chosen).evaluate_model_metrics(model, context)
 
     def probe(self, model: Translates, n: int) -> TranslatedImages:
         """Returns n translations of one direction."""
@@ -132,4 +148,6 @@ def translation_evaluator(inputs: EvaluatorInputs) -> TranslationEvaluator:
     direction_counts(model, data, inputs.n)
     paired = data.paired if inputs.paired is None else inputs.paired
     pairs = pair_metrics(model, data, inputs.weights) if paired else {}
-    return TranslationEvaluator(data, inputs.n, inputs.extractors, inputs.metrics, **inputs.options, pairs=pairs)
+    return TranslationEvaluator(
+        data, inputs.n, inputs.extractors, inputs.metrics, **inputs.options, pairs=pairs, weights=inputs.weights
+    )

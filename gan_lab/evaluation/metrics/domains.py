@@ -16,12 +16,9 @@ from torch import Tensor
 from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import LabelledImages, TranslatesAmong
 from gan_lab.common.class_names import class_names
-from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float, to_uint8
 from gan_lab.common.precision import full_precision
-from gan_lab.common.progress import track
-from gan_lab.common.stopping import in_rounds
 from gan_lab.data.class_view import ClassView
 from gan_lab.data.loading.keyed_random import permutation
 from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers
@@ -29,6 +26,7 @@ from gan_lab.evaluation.feature_classifier import FeatureClassifier, features_of
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import PerceptualDistance
 from gan_lab.evaluation.image_sets import ImageSet
+from gan_lab.evaluation.metrics.shared_parts import shared_parts
 from gan_lab.evaluation.metrics.style_diversity import pairwise_diversity
 from gan_lab.evaluation.metrics.translation import Mean
 from gan_lab.evaluation.statistic_set import Device
@@ -169,21 +167,15 @@ class StyledImages(ImageSet):
 
     def batches(self, progress: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields this rank's share: numbers (m,) and uint8 translations (m, C, H, W). Ranks take batches in turn."""
-        rank, world = rank_and_world_size()
         bank = self._styles_of_references() if self.guided == "reference" else None
         first = self._first_sources() if self.checks else None
-        parts = track(
-            evenly_spaced(self.source, SPLIT, self.sources, self.at_once),
-            *(self.name, self.sources, progress and rank == 0, lambda part: len(part[1])),
-        )
-        for number, (start, pixels) in enumerate(in_rounds(parts, world)):
-            if number % world == rank:
-                numbers = torch.arange(start * self.styles, (start + len(pixels)) * self.styles)
-                sources = to_float(pixels.to(self.device))
-                images = self._translate(sources, numbers, bank)
-                if first is not None and start < self.checked:
-                    self._check(images, sources, start, first)
-                yield numbers, images
+        for start, pixels in shared_parts(self.source, SPLIT, self.sources, self.at_once, self.name, progress):
+            numbers = torch.arange(start * self.styles, (start + len(pixels)) * self.styles)
+            sources = to_float(pixels.to(self.device))
+            images = self._translate(sources, numbers, bank)
+            if first is not None and start < self.checked:
+                self._check(images, sources, start, first)
+            yield numbers, images
 
     def _styles_of_references(self) -> Tensor:
         """Returns the styles of references in random order, as many as there are translations, (n, S)."""

@@ -202,6 +202,8 @@ class TranslatedImages(ImageSet):
                 f"An image of {tuple(fake.shape[2:])} and its target of {tuple(real.shape[2:])} cannot be compared: "
                 "pairs must have equal sizes."
             )
+        if labels := self.model.domains[self.target].labels:
+            fake, real = fake[:, :labels], real[:, :labels]  # without the channel of pixels of no class
         for name, metric in self.pair_metrics.items():
             self.means[f"{name}_{self.name}"].update(metric(fake, real))
 
@@ -212,7 +214,8 @@ class TranslatedImages(ImageSet):
         self.means[f"identity_{self.target}"].update(self._error(self.target, translation, image))
 
     def _error(self, side: str, fake: Tensor, real: Tensor) -> Tensor:
-        return (pixel_error if self.model.domains[side].labels else l1)(fake, real)
+        labels = self.model.domains[side].labels
+        return pixel_error(fake[:, :labels], real[:, :labels]) if labels else l1(fake, real)
 
     def errors(self) -> dict[str, float]:
         """Returns the errors by name, over all ranks (collective); to be called after ``batches``."""

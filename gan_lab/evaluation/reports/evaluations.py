@@ -14,7 +14,7 @@ from gan_lab.evaluation.reports.tables import MetricRow, metric_rows
 HIGHER_IS_BETTER = dict.fromkeys(
     (
         *("cs", "is", "precision", "recall", "density", "coverage", "authenticity", "diversity"),
-        *("label_accuracy", "agreement", "cas", "modes", "ssim", "psnr"),
+        *("label_accuracy", "agreement", "cas", "modes", "ssim", "psnr", "miou", "pixel_accuracy"),
         *("reconstruction_psnr", "reconstruction_ssim", "codebook_usage", "codebook_perplexity"),
     ),
     True,

@@ -30,7 +30,17 @@ class Pixels:
         return self.pixels.shape[2]
 
     def read(self, start: int, stop: int) -> Tensor:
-        return self.domain.encode(self.pixels[None, :, start:stop])
+        return encode_part(self.domain, self.pixels, start, stop, 0, self.width)
+
+
+def encode_part(domain: Domain, pixels: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
+    """Returns a part of stored pixels (C, H, W) as a network sees it, (1, C', h, w).
+
+    Edges of objects are those in the whole image: they depend on the pixels around the part.
+    """
+    above, before = (min(1, start) if domain.instances else 0 for start in (top, left))
+    around = pixels[None, :, top - above : bottom + domain.instances, left - before : right + domain.instances]
+    return domain.encode(around)[..., above : above + bottom - top, before : before + right - left]
 
 
 class Canvas:
@@ -51,8 +61,10 @@ class Canvas:
 
 
 def resize(pixels: Tensor, size: tuple[int, int], nearest: bool = False) -> Tensor:
-    """Resizes uint8 (1 or 3, H, W) to another (H, W) by antialiased bicubic interpolation, or to the nearest pixel."""
+    """Resizes uint8 (1 to 3, H, W) to another (H, W) by antialiased bicubic interpolation, or to the nearest pixel."""
     if size == tuple(pixels.shape[1:]):
         return pixels
+    if len(pixels) == 2:  # a label map with objects, a mode that Pillow does not have
+        return torch.cat([resize(each, size, nearest) for each in pixels.split(1)])
     mode = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     return from_pil(to_pil(pixels).resize((size[1], size[0]), mode))

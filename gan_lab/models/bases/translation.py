@@ -35,6 +35,9 @@ class TranslationModule(AlternatingModule):
         engine: options that do not depend on the method.
         augment: augmentations, by name, in front of the discriminators, for real and generated images alike; null
             entries are skipped.
+
+    Raises:
+        UserError: if label maps are to be generated with objects.
     """
 
     def __init__(
@@ -58,7 +61,16 @@ class TranslationModule(AlternatingModule):
         self.augment = {name: change for name, change in (augment or {}).items() if change is not None}
         self.domains = {side: Domain(**dict(domains[side])) for side in ("a", "b")}
         self.directions, self.discriminators = tuple(generators), tuple(discriminators)
+        self._check_targets()
         self.inference_options = {"dropout": dropout_at_test, "batch_statistics": batch_statistics_at_test}
+
+    def _check_targets(self) -> None:
+        for to in (direction[-1] for direction in self.directions):
+            if self.domains[to].instances:
+                raise UserError(
+                    f"{type(self).__name__} generates label maps of domain {to}, and numbers of objects cannot be "
+                    f"generated: give data.domains.{to}.instances=false."
+                )
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         names = self.discriminators if phase == "discriminator" else self.directions

@@ -90,6 +90,13 @@ def test_an_unknown_direction_is_refused():
         make(nn.Conv2d(3, 3, 1)).translate(IMAGES, "a")
 
 
+def test_numbers_of_objects_cannot_be_generated():
+    maps = {"labels": 2, "instances": True}
+    assert make(nn.Conv2d(3, 3, 1), domains={"a": maps, "b": DOMAIN}).domains["a"].instances
+    with pytest.raises(UserError, match=r"give data\.domains\.b\.instances=false"):
+        make(nn.Conv2d(3, 3, 1), domains={"a": DOMAIN, "b": maps})
+
+
 def test_a_per_sample_penalty_with_batch_norm_is_refused():
     adam = partial(torch.optim.Adam, lr=1e-3)
     with pytest.raises(UserError, match=r"discriminator_b .* loss\.discriminator\.norm"):
