@@ -94,6 +94,7 @@ class Phase:
         begin, end: run the phase while the used share of the budget is in [begin, end).
         stream: key of the phase's random numbers, its name if None. A phase that is renamed keeps its old name as the
             key, so that runs begun before continue exactly.
+        optimizer: an earlier phase whose optimizer the phase steps too; None gives it one of its own.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Phase:
     begin: float = 0.0
     end: float = 1.0
     stream: str | None = None
+    optimizer: str | None = None
 
     @property
     def key(self) -> str:

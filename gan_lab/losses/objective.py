@@ -117,6 +117,7 @@ class AdversarialObjective:
         noise: RandomStream,
         iteration: int = 0,
         copied: Tensor | None = None,
+        of_fake: Discriminator | None = None,
     ) -> Losses:
         """Returns the discriminator's losses: ``adversarial``, and the penalties that are due in the iteration.
 
@@ -130,17 +131,20 @@ class AdversarialObjective:
                 that patches are real if their own part of the image, a cell of H'/h by W'/w pixels, has no other pixel
                 (Suvorov et al. 2022, section 2.2, as in their code). A relativistic loss, one without a decision
                 threshold, or a discriminator of whole images, does not use it.
+            of_fake: the discriminator of the generated images, if they have other conditions than the real ones;
+                penalties between the two take those of the real ones.
 
         Raises:
             UserError: for a penalty between images of different sizes.
         """
         due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
         with uncompiled() if any(penalty.per_sample for penalty in due.values()) else contextlib.nullcontext():
-            return self._d(discriminator, real, fake, noise, due, copied)
+            return self._d(discriminator, of_fake or discriminator, real, fake, noise, due, copied)
 
     def _d(
         self,
         discriminator: Discriminator,
+        of_fake: Discriminator,
         real: Tensor,
         fake: Tensor,
         noise: RandomStream,
@@ -148,11 +152,12 @@ class AdversarialObjective:
         copied: Tensor | None,
     ) -> Losses:
         points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
-        if isinstance(discriminator, OfImages) and not points and self._joins(real, fake):
+        joint = isinstance(discriminator, OfImages) and of_fake is discriminator and not points
+        if joint and self._joins(real, fake):
             real_logits, fake_logits = discriminator(torch.cat([real, fake])).chunk(2)
         else:
             real, real_logits = _logits(discriminator, real, differentiable="real" in points)
-            fake, fake_logits = _logits(discriminator, fake, differentiable="fake" in points)
+            fake, fake_logits = _logits(of_fake, fake, differentiable="fake" in points)
         logits = {"real": real_logits, "fake": fake_logits}
         generated = None if copied is None else self._generated(fake_logits, copied)
         terms = {"adversarial": self._d_loss(real_logits, fake_logits, generated)}

@@ -36,3 +36,18 @@ def instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: fl
         return F.group_norm(x.contiguous(), maps, weight, bias, eps)
     alone = [F.batch_norm(image, None, None, weight, bias, True, 0.0, eps) for image in x.split(1)]
     return torch.cat(alone) if len(alone) > 1 else alone[0]
+
+
+def styled_instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+    """Returns maps (N, C, H, W) of mean 0 and variance 1, times the weight and plus the bias of each image, (N, C).
+
+    One pass normalises and scales: as a batch of N · C maps, or image by image where the channels come last.
+    """
+    kind = torch.float32 if x.dtype in (torch.bfloat16, torch.float16) else x.dtype
+    weight, bias = weight.to(kind), bias.to(kind)
+    if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+        rows = x.reshape(1, -1, *x.shape[2:])
+        return F.batch_norm(rows, None, None, weight.flatten(), bias.flatten(), True, 0.0, eps).view(x.shape)
+    images = zip(x.split(1), weight, bias, strict=True)
+    alone = [F.batch_norm(image, None, None, w, b, True, 0.0, eps) for image, w, b in images]
+    return torch.cat(alone) if len(alone) > 1 else alone[0]

@@ -158,6 +158,15 @@ def init_xavier(network: nn.Module, gain: float = 0.02) -> None:
                 nn.init.zeros_(layer.bias)
 
 
+def init_he(network: nn.Module) -> None:
+    """Draws weights of convolutions and linear layers after He et al. 2015, by their inputs; biases are 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 INITS: dict[str, Callable[[nn.Module], None]] = {"normal": init_normal, "xavier": init_xavier}
 
 

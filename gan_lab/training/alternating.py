@@ -31,7 +31,7 @@ from gan_lab.training.turns import Outputs, Turns, log_losses
 COUNTERS = ("iteration", "images_seen", "seconds")
 """Attributes of a module that checkpoints keep."""
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeOptimizer = Callable[[Iterable[nn.Parameter] | Iterable[dict[str, Any]]], Optimizer]
 
 
 @accept_old_ema
@@ -220,9 +220,14 @@ class AlternatingModule(LightningModule):
 
     def phase_optimizers(self) -> dict[str, LightningOptimizer]:
         """Returns the optimizers by phase."""
-        optimizers = self.optimizers()
+        optimizers, phases = self.optimizers(), self.phases()
         every = optimizers if isinstance(optimizers, list) else [optimizers]
-        return dict(zip((phase.name for phase in self.phases()), every, strict=True))
+        own = dict(zip((phase.name for phase in phases if phase.optimizer is None), every, strict=True))
+        return {phase.name: own[phase.optimizer or phase.name] for phase in phases}
+
+    def parameter_groups(self, phase: str) -> Sequence[nn.Parameter] | Sequence[dict[str, Any]]:
+        """Returns the parameters that the optimizer of a phase is made for, or groups of them with their own rates."""
+        return [p for network in self.trainable(phase) for p in network.parameters() if p.requires_grad]
 
     # Lightning's hooks.
 
@@ -238,7 +243,7 @@ class AlternatingModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
-            check_trainer(self.trainer, len(self.phases()))
+            check_trainer(self.trainer, sum(phase.optimizer is None for phase in self.phases()))
         if self.engine.channels_last:
             to_channels_last(self)
         for network in self.modules_to_compile() if self.engine.compile else ():
@@ -271,9 +276,10 @@ class AlternatingModule(LightningModule):
         """
         optimizers = []
         for phase in self.phases():
-            parameters = [p for network in self.trainable(phase.name) for p in network.parameters() if p.requires_grad]
+            if phase.optimizer is not None:
+                continue
             try:
-                optimizer = self.make_optimizer[phase.name](parameters)
+                optimizer = self.make_optimizer[phase.name](self.parameter_groups(phase.name))
             except ValueError as error:
                 raise UserError(f"The optimizer of {phase.name} does not work with these values: {error}.") from error
             optimizers.append(self.scheduled.remember(phase.name, optimizer))

@@ -43,6 +43,8 @@ class Turns:
         shared = self._forward("draw", 0, self.batches[0][0], graph) if self.micro_batches == 1 else None
         for phase in due:
             optimizer = optimizers[phase.name]
+            if phase.optimizer is not None:
+                optimizer.zero_grad()  # of the gradients that it has just stepped by
             self.module.toggle_optimizer(optimizer)
             losses = [
                 self._backward(phase, i, part, None if phase.new_batch else shared)

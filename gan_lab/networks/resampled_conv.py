@@ -1,0 +1,30 @@
+"""3×3 convolutions before a halving and after a doubling of the sides, each as one convolution of stride 2.
+
+Both are linear, so they are one convolution with a 4×4 kernel. It has 16 products for each pixel of the small maps where
+the two have 36.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pooled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Returns the means of 2×2 pixels of a 3×3 convolution of maps: (N, C, H, W) → (N, C', H / 2, W / 2)."""
+    return F.conv2d(x, _spread(conv.weight) / 4, conv.bias, stride=2, padding=1)
+
+
+def doubled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Returns a 3×3 convolution of maps in which each pixel was repeated 2×2 times: (N, C, H, W) → (N, C', 2 H, 2 W)."""
+    kernel = _spread(conv.weight).flip(2, 3).transpose(0, 1)
+    return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
+
+
+def _spread(kernel: Tensor) -> Tensor:
+    """Returns the sums of 2×2 neighbours of a 3×3 kernel within a border of zeros: (C', C, 3, 3) → (C', C, 4, 4)."""
+    along = torch.zeros(3, 4, device=kernel.device, dtype=kernel.dtype)
+    along.diagonal().fill_(1)
+    along.diagonal(1).fill_(1)
+    # One product of matrices reads and writes the kernel once.
+    both = torch.einsum("ij,kl->ikjl", along, along)
+    return torch.tensordot(kernel, both, dims=2)
