@@ -29,6 +29,7 @@ NARROW_PARTS = {
     "encoder": {"base": 4, "most": 8, "widths": "[16]", "maps": 8, "cells": 1, "dim": 4},
     "decoder": {"groups": 1, "steps": 3, "units": 8},
     "quantizer": {"entries": 8},
+    "mapping_network": {"width": 8},
     "network": {"maps": 6, "filters": 4, "layers": 2, "head": 6, "blocks": 2, "growth": 4},
     "prior": {"maps": 6, "layers": 2, "head": 6},
     "frame_discriminator": {"base": 4},
@@ -96,6 +97,7 @@ def thin(config: DictConfig) -> list[str]:
         + _thin_latents(config)
         + _thin_sequences(config)
         + _thin_translators(config)
+        + _thin_domains(config)
     )
     if "freeze" in config.model.get("wrappers", {}).get("discriminator", {}):
         made += ["model.wrappers.discriminator.freeze.stages=1"]
@@ -166,6 +168,14 @@ def _thin_translators(config: DictConfig) -> list[str]:
         made += [f"{part}.{key}={value}" for key, value in values.items() if key in (config.get(part) or {})]
     contrasts = ["model.layers=[0,4,8,10]", "model.patches=16", "model.dim=8"]
     return made + (contrasts if "patches" in config.model else [])
+
+
+def _thin_domains(config: DictConfig) -> list[str]:
+    if config.data_kind != "domains":
+        return []
+    sizes = {"generator": ("filters=4", "blocks=2"), "discriminator": ("filters=4", "layers=2")}
+    made = [f"model.{part}.{size}" for part in sizes for size in sizes[part] if size.split("=")[0] in config.model[part]]
+    return ["model.engine.ema_half_life=10", *made]
 
 
 def _thin_sequences(config: DictConfig) -> list[str]:

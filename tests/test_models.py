@@ -20,8 +20,10 @@ from gan_lab.common.capabilities import (
     SamplesClips,
     Stylizes,
     Translates,
+    TranslatesAmong,
 )
 from gan_lab.common.constraints import height_and_width
+from gan_lab.common.errors import UserError
 from gan_lab.common.gradients import gradients
 from gan_lab.common.instantiate import instantiate
 from gan_lab.models.progressive import Progressive
@@ -50,7 +52,7 @@ def configuration(request, tmp_path):
 def test_phases_are_disjoint_and_complete(configuration):
     model = instantiate(configuration["model"])
     assert isinstance(model, AlternatingModule)
-    parts = [part for phase in model.phases() for part in model.trainable(phase.name)]
+    parts = [part for phase in model.phases() if phase.optimizer is None for part in model.trainable(phase.name)]
     owners = [id(p) for part in parts for p in part.parameters() if p.requires_grad]
     assert len(owners) == len(set(owners))
     assert set(owners) == {id(p) for p in live(model).values() if p.requires_grad}
@@ -184,6 +186,17 @@ def test_samples_survive_a_checkpoint(configuration, tmp_path):
             assert out.abs().max() <= 1
             torch.testing.assert_close(model.translate(pictures, to, seed=3), out, atol=1e-5, rtol=0)
             torch.testing.assert_close(loaded.translate(pictures[1:], to, 3, start=1), out[1:], atol=1e-5, rtol=0)
+    if isinstance(loaded, TranslatesAmong):
+        pictures, to = torch.rand(3, *image_shape(configuration)) * 2 - 1, torch.tensor([0, 2, 1])
+        styles = loaded.random_styles(3, to, seed=3)
+        torch.testing.assert_close(loaded.random_styles(2, to[1:], seed=3, start=1), styles[1:], atol=1e-5, rtol=0)
+        assert loaded.styles_of(pictures, to).shape == styles.shape
+        out = loaded.restyle(pictures, to, styles)
+        assert out.shape == pictures.shape and out.dtype == torch.float32 and out.abs().max() <= 1
+        torch.testing.assert_close(model.restyle(pictures[1:], to[1:], styles[1:]), out[1:], atol=1e-5, rtol=0)
+        torch.testing.assert_close(loaded.restyle(pictures[1:2], 2, styles[1:2]), out[1:2], atol=1e-5, rtol=0)
+        with pytest.raises(UserError, match="3"):
+            loaded.restyle(pictures, 3, styles)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

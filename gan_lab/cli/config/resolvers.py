@@ -72,6 +72,16 @@ def num_classes(conditional: bool, classes: int | None) -> int:
     return (classes or 0) if conditional else 0
 
 
+def num_attributes(chosen: Sequence[str] | None) -> int:
+    """Returns the number of attributes that domains are combinations of, given columns of a table; 0 for classes."""
+    return len(chosen) if chosen is not None and len(chosen) > 1 else 0
+
+
+def num_codes(chosen: Sequence[str] | None, classes: int) -> int:
+    """Returns the numbers that a network gets for a domain: one for each attribute, or for each class."""
+    return num_attributes(chosen) or classes
+
+
 def levels(binarize: str | None) -> int:
     """Returns the number of values that a pixel's channel can have."""
     return 2 if binarize else 256
@@ -194,7 +204,7 @@ def wandb_tags(method: str, data: str) -> ListConfig | str:
 
 RESOLVERS = (
     *(first, total, default_epochs),
-    *(height, width, shorter_side, downsampled, channels, num_classes, levels),
+    *(height, width, shorter_side, downsampled, channels, num_classes, num_attributes, num_codes, levels),
     *(attention_size, stylegan2, translator, discriminator_norm, decoder_channels),
     *(fused, own, preset, generator_of),
     *(wandb_name, wandb_group, wandb_tags),
