@@ -27,10 +27,12 @@ from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.mocogan import MoCoGAN
 from gan_lab.models.progressive import Progressive
+from gan_lab.models.stargan import StarGAN
+from gan_lab.models.starganv2 import StarGANv2
 from gan_lab.models.stylegan2 import StyleGAN2
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.networks import progressive, stylegan2, vqvae
+from gan_lab.networks import progressive, stargan, starganv2, stylegan2, vqvae
 from gan_lab.networks.adain import Decoder
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.networks.mocogan import Generator
@@ -129,6 +131,23 @@ def stylist(any_style: bool) -> AlternatingModule:
     return FastStyle(nn.Conv2d(3, 3, 3, padding=1), lambda: filters, sgd, engine=ENGINE)
 
 
+def among_domains() -> StarGANv2:
+    """Returns a StarGAN v2, whose phases share optimizers."""
+    size, domains = (3, 16, 16), 3
+    networks = starganv2.Generator(*size, style=4, base=64, most=8), starganv2.MappingNetwork(4, domains, 4, width=8)
+    encoder = starganv2.StyleEncoder(*size, domains, style=4, base=64, most=8)
+    discriminator = starganv2.Discriminator(*size, domains, base=64, most=8)
+    sgd, objective = partial(torch.optim.SGD, lr=1e-3), AdversarialObjective(NonSaturating(), {"penalty": R1(1.0)})
+    return StarGANv2(*networks, encoder, discriminator, Normal(4), domains, objective, sgd, sgd, 1e-3, engine=ENGINE)
+
+
+def in_random_order() -> StarGAN:
+    """Returns a StarGAN, whose targets are the classes of the whole batch in random order."""
+    networks = stargan.Generator(3, 3, 4, 1), stargan.Discriminator(3, 16, 16, 3, 4, 2)
+    sgd, objective = partial(torch.optim.SGD, lr=1e-3), AdversarialObjective(NonSaturating(), {"penalty": R1(1.0)})
+    return StarGAN(*networks, 3, objective, sgd, sgd, engine=ENGINE)
+
+
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
     "styles": stylegan,
@@ -140,6 +159,8 @@ EXACT: dict[str, Callable[[], AlternatingModule]] = {
     "clips": mocogan,
     "one style": partial(stylist, False),
     "any style": partial(stylist, True),
+    "many domains": among_domains,
+    "targets": in_random_order,
 }
 """Models whose training must not depend on the number of processes, by name."""
 
@@ -150,18 +171,21 @@ OF_DOMAINS = {"one style", "any style"}
 """Models of ``EXACT`` that are trained on two domains."""
 
 
+AMONG_DOMAINS = {"many domains", "targets"}
+"""Models of ``EXACT`` that are trained on many domains."""
+
+
 def main(folder: str, devices: int) -> None:
     torch.set_num_threads(1)
     trainers = ["trainer=cpu"] if devices == 1 else ["trainer=ddp_cpu"]
     for name, configuration in cases(Path(folder), trainers).items() if devices > 1 else ():
         fit(configuration, None, Path(folder), name, devices)
     whole = [*limited(BATCH * ITERATIONS), *trainers, "precision=32-true"]
-    pictures, clips, domains = (
-        plain([f"model={model}"], folder, *whole) for model in ("dcgan", "convlstm", "fast_style")
-    )
+    data = {"dcgan": set(EXACT), "convlstm": OF_CLIPS, "fast_style": OF_DOMAINS, "starganv2": AMONG_DOMAINS}
+    configurations = {name: plain([f"model={model}"], folder, *whole) for model in data for name in data[model]}
     for name, made in EXACT.items():
         torch.manual_seed(0)
-        configuration = clips if name in OF_CLIPS else domains if name in OF_DOMAINS else pictures
+        configuration = configurations[name]
         fit(configuration, made(), Path(folder), f"exact {name}", devices)
 
 
