@@ -1,0 +1,35 @@
+"""Convolutions of stride 2 against the two steps that they join."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gan_lab.networks.resampled_conv import doubled_conv, pooled_conv
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(8, 12), (7, 5)])
+def test_both_steps_and_their_gradients_equal_the_joint_one(size, layout):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 5, 3, padding=1).to(memory_format=layout)
+    x = torch.randn(2, 3, *size).to(memory_format=layout).requires_grad_()
+    pairs = [
+        (pooled_conv(x, conv), F.avg_pool2d(conv(x), 2)),
+        (doubled_conv(x, conv), conv(F.interpolate(x, scale_factor=2))),
+    ]
+    for joint, steps in pairs:
+        torch.testing.assert_close(joint, steps)
+        weights = torch.randn_like(steps)
+        found, expected = (
+            torch.autograd.grad((each * weights).sum(), [x, *conv.parameters()]) for each in (joint, steps)
+        )
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_of_gradients_exist():
+    """A gradient penalty differentiates a discriminator twice."""
+    conv = nn.Conv2d(2, 2, 3, padding=1).double()
+    x = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: pooled_conv(x, conv).square(), x)
