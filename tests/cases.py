@@ -21,7 +21,8 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
-THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4, "layers": 1}}
+THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4, "layers": 1},
+        "autoencoder": {"filters": 4, "blocks": 1, "style": 4, "width": 8}}  # fmt: skip
 """Arguments of translators' groups of parts."""
 NARROW_PARTS = {
     "generator": {"base": 4, "most": 4, "style": 8, "mapping_layers": 1},
@@ -174,7 +175,9 @@ def _thin_domains(config: DictConfig) -> list[str]:
     if config.data_kind != "domains":
         return []
     sizes = {"generator": ("filters=4", "blocks=2"), "discriminator": ("filters=4", "layers=2")}
-    made = [f"model.{part}.{size}" for part in sizes for size in sizes[part] if size.split("=")[0] in config.model[part]]
+    made = [
+        f"model.{part}.{size}" for part in sizes for size in sizes[part] if size.split("=")[0] in config.model[part]
+    ]
     return ["model.engine.ema_half_life=10", *made]
 
 

@@ -10,7 +10,9 @@ PER_SAMPLE = (
     *(nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.PixelShuffle, nn.PixelUnshuffle),
 )
 """Layers of torch.nn that mix no samples and draw no random numbers."""
-OWN = tuple(f"gan_lab.networks.{name}" for name in ("instance_norm", "mlp", "dcgan", "patchgan", "resnet", "r3gan"))
+OWN = tuple(
+    f"gan_lab.networks.{name}" for name in ("instance_norm", "mlp", "dcgan", "patchgan", "resnet", "r3gan", "munit")
+)
 """Modules of this program whose classes mix samples by nothing but the layers in them."""
 
 

@@ -54,7 +54,10 @@ class StarGAN(ManyDomainsModule):
     ) -> None:
         super().__init__({"generator": generator}, discriminator, classes, objective, g_optimizer, d_optimizer, engine)
         if attributes and classes != 1 << attributes:
-            raise UserError(f"{attributes} attributes have {1 << attributes} combinations, not {classes}: give so many classes.")
+            raise UserError(
+                f"{attributes} attributes have {1 << attributes} combinations, not {classes}: give "
+                f"model.classes={1 << attributes}."
+            )
         self.attributes, self.classification, self.cycle = attributes, classification, cycle
 
     def phases(self) -> Sequence[Phase]:

@@ -97,7 +97,7 @@ class StarGANv2(ManyDomainsModule):
         return [{"params": own}, {"params": [*self.mapping_network.parameters()], "lr": self.mapping_lr}]
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
-        """Returns the latent-guided images and their styles, the images in second styles, and the reference-guided ones.
+        """Returns latent-guided images and their styles, images in second styles, and reference-guided ones.
 
         All are drawn from one encoding of the source, since the discriminator's steps do not change the generator.
         """
@@ -161,9 +161,7 @@ class StarGANv2(ManyDomainsModule):
                 other = self.generator.decode(maps, skips, second, masks)
             return self._g_losses(batch, fake, other, style, self.style_encoder(fake, to), own)
 
-    def _g_losses(
-        self, batch: Batch, fake: Tensor, other: Tensor, style: Tensor, found: Tensor, own: Tensor
-    ) -> Losses:
+    def _g_losses(self, batch: Batch, fake: Tensor, other: Tensor, style: Tensor, found: Tensor, own: Tensor) -> Losses:
         """Returns the losses of images ``fake`` (N, C, H, W), given images in second styles and three times styles.
 
         Those are the styles (N, S) that they were drawn in, those that are found in them, and those of their sources.

@@ -1,7 +1,7 @@
 """3×3 convolutions before a halving and after a doubling of the sides, each as one convolution of stride 2.
 
-Both are linear, so they are one convolution with a 4×4 kernel. It has 16 products for each pixel of the small maps where
-the two have 36.
+Both are linear, so they are one convolution with a 4×4 kernel. It has 16 products for each pixel of the small maps,
+where the two have 36.
 """
 
 import torch
@@ -15,7 +15,7 @@ def pooled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
 
 
 def doubled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Returns a 3×3 convolution of maps in which each pixel was repeated 2×2 times: (N, C, H, W) → (N, C', 2 H, 2 W)."""
+    """Returns a 3×3 convolution of maps with each pixel repeated 2×2 times: (N, C, H, W) → (N, C', 2 H, 2 W)."""
     kernel = _spread(conv.weight).flip(2, 3).transpose(0, 1)
     return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
 

@@ -118,8 +118,8 @@ class Discriminator(nn.Module):
         """
         if any(side % (1 << layers) for side in height_and_width(data["size"])):
             raise UserError(
-                f"A discriminator with model.discriminator.layers={layers} halves sides that are multiples of {1 << layers}, "
-                f"not data.size={data['size']}: give fewer layers, or another size."
+                f"A discriminator with model.discriminator.layers={layers} halves sides that are multiples of "
+                f"{1 << layers}, not data.size={data['size']}: give fewer layers, or another size."
             )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

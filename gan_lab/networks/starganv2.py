@@ -84,9 +84,7 @@ class Generator(nn.Module):
             x = block(x)
         return x, skips
 
-    def decode(
-        self, maps: Tensor, skips: Skips, styles: Tensor, masks: tuple[Tensor, Tensor] | None = None
-    ) -> Tensor:
+    def decode(self, maps: Tensor, skips: Skips, styles: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Returns images (N, C, H, W) of a style, given what ``encode`` returns.
 
         Args:

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 
-from gan_lab.common.bounds import NonNegative, Probability
+from gan_lab.common.bounds import NonNegative, PositiveInt, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.training.optimizers import Hyperparameters, hyperparameters, set_hyperparameters
 
@@ -45,6 +45,16 @@ class Cosine:
     def __call__(self, progress: float) -> float:
         done = min(max(progress / self.until, 0.0), 1.0) if self.until > 0 else 1.0
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * done)) / 2
+
+
+class Steps:
+    """Multiplied by ``factor`` after each of the equal parts of the budget (MUNIT: ten parts, 0.5)."""
+
+    def __init__(self, factor: NonNegative = 0.5, steps: PositiveInt = 10) -> None:
+        self.factor, self.steps = factor, steps
+
+    def __call__(self, progress: float) -> float:
+        return self.factor ** math.floor(progress * self.steps)
 
 
 class Scheduled:

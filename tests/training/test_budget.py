@@ -2,7 +2,7 @@ import pytest
 
 from gan_lab.common.errors import UserError
 from gan_lab.training.budget import Budget
-from gan_lab.training.schedules import Cosine, Linear
+from gan_lab.training.schedules import Cosine, Linear, Steps
 
 
 def test_progress_is_that_of_the_limit_reached_first():
@@ -19,6 +19,7 @@ def test_a_run_needs_a_budget(limits):
 
 
 def test_schedules():
+    assert [Steps(0.5, 4)(progress) for progress in (0, 0.24, 0.25, 0.99)] == [1, 1, 0.5, 0.125]
     assert [Linear(0.5)(p) for p in (0, 0.5, 0.75, 1.0, 1.1)] == [1, 1, 0.5, 0, 0]
     assert [round(Cosine()(p), 9) for p in (0, 0.5, 1.0)] == [1, 0.5, 0]
     rise = Cosine(start=0.0, end=2.0, until=0.1)

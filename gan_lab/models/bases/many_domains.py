@@ -43,7 +43,9 @@ class ManyDomainsModule(AlternatingModule):
         engine: EngineOptions | None = None,
     ) -> None:
         if classes < 2:
-            raise UserError(f"Translation among domains needs at least 2 of them, not {classes}: give data with classes.")
+            raise UserError(
+                f"Translation among domains needs at least 2 of them, not {classes}: give data with classes."
+            )
         if objective.loss.relativistic:
             raise UserError("Real and generated images are of different domains here, which a relativistic loss would "
                             "compare: choose loss=r1 or loss=wgan_gp.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The networks of StarGAN and StarGAN v2. Parameters were counted in the published code."""
+"""The networks of StarGAN, StarGAN v2 and MUNIT. Parameters were counted in the published code."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gan_lab.common.errors import UserError
-from gan_lab.networks import stargan, starganv2
+from gan_lab.networks import munit, stargan, starganv2
 from gan_lab.networks.instance_norm import styled_instance_norm
 
 SIZE = 3, 256, 256
@@ -31,6 +31,8 @@ def count(network):
         (lambda: starganv2.Discriminator(*SIZE, 3), 20_852_803),
         (lambda: stargan.Generator(3, 5), 8_430_528),
         (lambda: stargan.Discriminator(3, 128, 128, 5), 44_762_048),
+        (munit.Autoencoder, 15_026_187),
+        (munit.Discriminator, 8_271_171),
     ],
 )
 def test_parameters_at_the_papers_settings(make, expected):
@@ -100,9 +102,13 @@ def test_stargans_generator_depends_on_the_code():
 
 
 def test_sizes_that_do_not_halve_are_refused():
-    with pytest.raises(UserError, match="data.size=48"):
+    with pytest.raises(UserError, match=r"data\.size=48"):
         starganv2.Generator.check_data({"size": 50})
     with pytest.raises(UserError, match=r"model\.discriminator\.layers=6"):
         stargan.Discriminator.check_data({"size": 96})
+    with pytest.raises(UserError, match="at least 16"):
+        munit.Autoencoder.check_data({"size": 12})
+    with pytest.raises(UserError, match="at least 64 px"):
+        munit.Discriminator.check_data({"size": 32})
     with pytest.raises(UserError, match="multiples of 4"):
         stargan.Generator.check_data({"size": 30})
