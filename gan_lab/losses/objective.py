@@ -139,17 +139,17 @@ class AdversarialObjective:
         """
         due = {name: p for name, p in self.penalties.items() if iteration % p.interval == 0}
         with uncompiled() if any(penalty.per_sample for penalty in due.values()) else contextlib.nullcontext():
-            return self._d(discriminator, of_fake or discriminator, real, fake, noise, due, copied)
+            return self._d(discriminator, real, fake, noise, due, copied, of_fake or discriminator)
 
     def _d(
         self,
         discriminator: Discriminator,
-        of_fake: Discriminator,
         real: Tensor,
         fake: Tensor,
         noise: RandomStream,
         due: Mapping[str, Penalty],
         copied: Tensor | None,
+        of_fake: Discriminator,
     ) -> Losses:
         points = frozenset[str]().union(*(penalty.points for penalty in due.values()))
         joint = isinstance(discriminator, OfImages) and of_fake is discriminator and not points

@@ -5,8 +5,8 @@ import torch
 
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import Hinge, LeastSquares, NonSaturating, Relativistic, Wasserstein
-from gan_lab.losses.objective import AdversarialObjective
-from gan_lab.losses.penalties import GradientPenalty
+from gan_lab.losses.objective import AdversarialObjective, OfImages
+from gan_lab.losses.penalties import R1, GradientPenalty
 from gan_lab.training.noise import KeyedStream
 
 
@@ -33,6 +33,19 @@ def test_a_penalty_between_images_of_two_sizes_is_refused():
         )
 
 
+def test_generated_images_may_have_a_discriminator_of_their_own():
+    """Real and generated images of different classes; a penalty at real images takes the first one."""
+    real, fake = torch.randn(2, 1, 3, 3), torch.randn(2, 1, 3, 3)
+    objective = AdversarialObjective(LeastSquares(), {"r1": R1(1.0)})
+    of_real, of_fake = (OfImages(torch.mul, other=torch.tensor(k)) for k in (2.0, 3.0))
+    losses = objective.d(of_real, real, fake, KeyedStream(0), of_fake=of_fake)
+    expected = ((2 * real - 1).square() + (3 * fake).square()).mean() / 2
+    torch.testing.assert_close(losses.terms["adversarial"], expected)
+    torch.testing.assert_close(losses.terms["r1"], torch.tensor(9 * 2.0**2 / 2))
+    alone = AdversarialObjective(LeastSquares(), one_pass=True).d(of_real, real, fake, KeyedStream(0), of_fake=of_fake)
+    torch.testing.assert_close(alone.terms["adversarial"], expected)
+
+
 def patches_and_copies():
     """Logits of two images of 2×4 patches, and which pixels are real: all but one, in the first row's third patch."""
     real, fake, copied = torch.randn(2, 1, 2, 4), torch.randn(2, 1, 2, 4, requires_grad=True), torch.ones(2, 1, 8, 16)
@@ -50,7 +63,7 @@ def patches(images):
 def test_patches_that_are_copied_are_learnt_as_real_and_left_out_of_the_logs(loss):
     """The gradient is that of real logits, as in LaMa's code, and of the mean over all patches."""
     real, fake, copied, generated = patches_and_copies()
-    found = AdversarialObjective(loss)._d(patches, real, fake, KeyedStream(0), {}, copied)
+    found = AdversarialObjective(loss)._d(patches, real, fake, KeyedStream(0), {}, copied, patches)
     (gradient,) = torch.autograd.grad(found.terms["adversarial"], fake)
     as_real, as_fake = (
         torch.autograd.grad(loss.d(*pair).mean(), fake)[0] for pair in ((fake, fake.detach()), (fake.detach(), fake))

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from gan_lab.cli.config.compose import compose
 from gan_lab.common.errors import UserError
 from gan_lab.losses.adversarial import Wasserstein
 from gan_lab.losses.objective import AdversarialObjective
@@ -70,3 +71,11 @@ def test_a_class_of_attributes_is_their_binary_digits(batch):
     assert torch.equal(by_class, model.restyle(batch["image"], batch["attributes"], torch.zeros(6, 0)))
     with pytest.raises(UserError, match="4 combinations"):
         make(codes=2, classes=3, attributes=2)
+
+
+def test_chosen_columns_give_the_number_of_codes():
+    """Two or more are attributes; the values of one are classes."""
+    for chosen, classes, codes, attributes in (("[Male,Young]", 4, 2, 2), ("[hair]", 5, 5, 0), ("null", 3, 3, 0)):
+        config = compose(["model=stargan", "data.root=x", f"data.chosen={chosen}", f"data.classes={classes}"])
+        assert (config.model.generator.codes, config.model.attributes) == (codes, attributes)
+        assert config.model.discriminator.codes == codes and config.model.classes == classes
