@@ -1,7 +1,7 @@
 """MUNIT (Huang et al. 2018): unpaired translation in many styles, by content that both domains share."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -141,8 +141,8 @@ class MUNIT(TranslationModule):
         Raises:
             UserError: for a domain that the model does not have.
         """
-        decoder = super().translator(to)
-        return InMeanStyle(super().translator({"a": "b", "b": "a"}.get(to[-1], to)), decoder)
+        encoder = super().translator({"a": "b", "b": "a"}.get(to[-1], to))
+        return InMeanStyle(cast(Autoencoder, encoder), cast(Autoencoder, super().translator(to)))
 
     def random_styles(self, n: int, to: str, seed: int = 0, start: int = 0) -> Tensor:
         width = self.a2b.style
@@ -150,9 +150,9 @@ class MUNIT(TranslationModule):
 
     @torch.no_grad()
     def styles_of(self, image: Tensor, of: str) -> Tensor:
-        network = self.averaged("a2b" if of == "b" else "b2a")
+        network = cast(Autoencoder, super().translator(of))
         with at_inference(self.device), eval_mode(network):
-            styles: Tensor = network.styles(image.to(self.device))  # type: ignore[operator]
+            styles: Tensor = network.styles(image.to(self.device))
         return styles.float()
 
     @torch.no_grad()
@@ -169,13 +169,10 @@ class MUNIT(TranslationModule):
 class InMeanStyle(nn.Module):
     """Maps images (N, C, H, W) to images of the other domain, in styles (N, S), or in the mean style without any."""
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, encoder: Autoencoder, decoder: Autoencoder) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.multiple = max(int(getattr(network, "multiple", 1)) for network in (encoder, decoder))
+        self.encoder, self.decoder, self.multiple = encoder, decoder, decoder.multiple
 
     def forward(self, images: Tensor, styles: Tensor | None = None) -> Tensor:
         styles = images.new_zeros(len(images), self.decoder.style) if styles is None else styles
-        content: Tensor = self.encoder.content(images)  # type: ignore[operator]
-        decoded: Tensor = self.decoder.decode(content, styles)  # type: ignore[operator]
-        return decoded
+        return self.decoder.decode(self.encoder.content(images), styles)

@@ -87,14 +87,16 @@ class StarGANv2(ManyDomainsModule):
         ]
 
     def trainable(self, phase: str) -> Sequence[nn.Module]:
-        only = {"generator_reference": [self.generator], "discriminator_reference": [self.discriminator]}
-        return only.get(phase) or super().trainable(phase)
+        if phase == "generator_reference":
+            return [self.generator]
+        return super().trainable(phase.removesuffix("_reference"))
 
     def parameter_groups(self, phase: str) -> Sequence[nn.Parameter] | Sequence[dict[str, Any]]:
         if phase == "discriminator":
             return super().parameter_groups(phase)
-        own = [*self.generator.parameters(), *self.style_encoder.parameters()]
-        return [{"params": own}, {"params": [*self.mapping_network.parameters()], "lr": self.mapping_lr}]
+        own: list[nn.Parameter] = [*self.generator.parameters(), *self.style_encoder.parameters()]
+        groups: list[dict[str, Any]] = [{"params": own}]
+        return [*groups, {"params": [*self.mapping_network.parameters()], "lr": self.mapping_lr}]
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         """Returns latent-guided images and their styles, images in second styles, and reference-guided ones.

@@ -90,7 +90,7 @@ class Decoder(nn.Module):
         sizes = [style, width, width, 4 * maps * blocks]
         self.affine = nn.Sequential(
             *(layer for a, b in pairwise(sizes[:-1]) for layer in (nn.Linear(a, b), nn.ReLU(True))),
-            nn.Linear(*sizes[-2:]),
+            nn.Linear(width, sizes[-1]),
         )
         self.blocks = nn.ModuleList(StyledBlock(maps) for _ in range(blocks))
         steps = pairwise([maps, maps // 2, filters])

@@ -58,11 +58,11 @@ class Generator(nn.Module):
         times, shortcut = max(0, deepest - 2) + (high_pass > 0), not high_pass
         maps = feature_maps(height, width, times, base, most)
         self.first = nn.Conv2d(channels, maps[0], 3, 1, 1)
-        self.encoding = nn.ModuleList(ResidualBlock(a, b, norm=True, halve=True) for a, b in pairwise(maps))
+        self.encoding = nn.ModuleList(ResidualBlock(a, b, norm=True, halves=True) for a, b in pairwise(maps))
         self.encoding.extend(ResidualBlock(maps[-1], maps[-1], norm=True) for _ in range(2))
         self.decoding = nn.ModuleList(StyledBlock(maps[-1], maps[-1], style, shortcut) for _ in range(2))
         steps = pairwise(maps[::-1])
-        self.decoding.extend(StyledBlock(a, b, style, shortcut, double=True) for a, b in steps)
+        self.decoding.extend(StyledBlock(a, b, style, shortcut, doubles=True) for a, b in steps)
         norm = InstanceNorm2d(maps[0], affine=True)
         self.last = nn.Sequential(norm, nn.LeakyReLU(0.2, True), nn.Conv2d(maps[0], channels, 1))
         self.multiple, self.high_pass = 1 << times, high_pass
@@ -225,7 +225,7 @@ def _trunk(channels: int, height: int, width: int, base: int, most: int) -> tupl
     """Returns what maps images (N, C, H, W) to features (N, F, 1, 1), with F."""
     times = num_downsamplings(height, width)
     maps = feature_maps(height, width, times, base, most)
-    blocks = [ResidualBlock(a, b, halve=True) for a, b in pairwise(maps)]
+    blocks = [ResidualBlock(a, b, halves=True) for a, b in pairwise(maps)]
     whole = nn.Conv2d(maps[-1], maps[-1], (height >> times, width >> times))
     leaky = nn.LeakyReLU(0.2)
     return nn.Sequential(nn.Conv2d(channels, maps[0], 3, 1, 1), *blocks, leaky, whole, leaky), maps[-1]
@@ -237,22 +237,22 @@ class ResidualBlock(nn.Module):
     Args:
         maps, out_maps: C and C'.
         norm: instance normalisation before the activations.
-        halve: averages 2×2 pixels after the first convolution.
+        halves: averages 2×2 pixels after the first convolution.
     """
 
-    def __init__(self, maps: int, out_maps: int, norm: bool = False, halve: bool = False) -> None:
+    def __init__(self, maps: int, out_maps: int, norm: bool = False, halves: bool = False) -> None:
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(maps, maps, 3, 1, 1), nn.Conv2d(maps, out_maps, 3, 1, 1)
         self.norm1, self.norm2 = (InstanceNorm2d(maps, affine=True) if norm else nn.Identity() for _ in range(2))
         self.shortcut = nn.Conv2d(maps, out_maps, 1, bias=False) if maps != out_maps else nn.Identity()
-        self.halve = halve
+        self.halves = halves
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.leaky_relu(self.norm1(x), 0.2)
-        y = pooled_conv(y, self.conv1) if self.halve else self.conv1(y)
+        y = pooled_conv(y, self.conv1) if self.halves else self.conv1(y)
         y = self.conv2(F.leaky_relu(self.norm2(y), 0.2, True))
         # A convolution of single pixels and a mean of pixels can change places: the smaller maps come first.
-        return (self.shortcut(F.avg_pool2d(x, 2) if self.halve else x) + y) / math.sqrt(2)
+        return (self.shortcut(F.avg_pool2d(x, 2) if self.halves else x) + y) / math.sqrt(2)
 
 
 class StyledBlock(nn.Module):
@@ -262,24 +262,24 @@ class StyledBlock(nn.Module):
         maps, out_maps: C and C'.
         style: S.
         shortcut: adds the block's input; without it the block is not residual.
-        double: repeats each pixel 2×2 times before the first convolution.
+        doubles: repeats each pixel 2×2 times before the first convolution.
     """
 
-    def __init__(self, maps: int, out_maps: int, style: int, shortcut: bool, double: bool = False) -> None:
+    def __init__(self, maps: int, out_maps: int, style: int, shortcut: bool, doubles: bool = False) -> None:
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(maps, out_maps, 3, 1, 1), nn.Conv2d(out_maps, out_maps, 3, 1, 1)
         self.norm1, self.norm2 = AdaptiveNorm(maps, style), AdaptiveNorm(out_maps, style)
         same = nn.Conv2d(maps, out_maps, 1, bias=False) if maps != out_maps else nn.Identity()
-        self.shortcut, self.double = same if shortcut else None, double
+        self.shortcut, self.doubles = same if shortcut else None, doubles
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         y = F.leaky_relu(self.norm1(x, styles), 0.2, True)
-        y = doubled_conv(y, self.conv1) if self.double else self.conv1(y)
+        y = doubled_conv(y, self.conv1) if self.doubles else self.conv1(y)
         y = self.conv2(F.leaky_relu(self.norm2(y, styles), 0.2, True))
         if self.shortcut is None:
             return y
         same = self.shortcut(x)
-        return (y + (F.interpolate(same, scale_factor=2) if self.double else same)) / math.sqrt(2)
+        return (y + (F.interpolate(same, scale_factor=2) if self.doubles else same)) / math.sqrt(2)
 
 
 class AdaptiveNorm(nn.Module):

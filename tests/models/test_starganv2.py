@@ -123,7 +123,7 @@ def test_the_diversity_weight_falls_linearly_to_0_whether_resumed_or_not(tmp_pat
 def test_a_step_at_256_px(tmp_path):
     size = ["data.size=256", "batch_size=2", "model.generator.base=1024", "model.generator.most=32"]
     _, model = fit(plain(["model=starganv2"], tmp_path, *limited(2), *size))
-    assert model.iteration == 1 and [block.halve for block in model.generator.encoding] == [True] * 4 + [False] * 2
+    assert model.iteration == 1 and [block.halves for block in model.generator.encoding] == [True] * 4 + [False] * 2
     assert all(p.grad.isfinite().all() for p in model.generator.parameters())
 
 
