@@ -39,9 +39,15 @@ def instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: fl
 
 
 def styled_instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
-    """Returns maps (N, C, H, W) of mean 0 and variance 1, times the weight and plus the bias of each image, (N, C).
+    """Returns maps (N, C, H, W) of mean 0 and variance 1, times a weight and plus a bias for each map of each image.
 
     One pass normalises and scales: as a batch of N · C maps, or image by image where the channels come last.
+
+    Args:
+        x: (N, C, H, W).
+        weight: (N, C).
+        bias: (N, C).
+        eps: added to the variance.
     """
     kind = torch.float32 if x.dtype in (torch.bfloat16, torch.float16) else x.dtype
     weight, bias = weight.to(kind), bias.to(kind)

@@ -216,7 +216,7 @@ def of_domain(heads: nn.ModuleList, x: Tensor, domains: Tensor) -> Tensor:
 
 
 def feature_maps(height: int, width: int, times: int, base: int, most: int) -> list[int]:
-    """Returns the number of feature maps at the images' size and after each of so many halvings."""
+    """Returns the number of feature maps at the images' size, and after each of ``times`` halvings."""
     first = max(1, base // min(height, width))
     return [min(most, first << level) for level in range(times + 1)]
 
