@@ -43,6 +43,8 @@ class MUNIT(TranslationModule):
     shares_graph = "generator"
     a2b: Autoencoder
     b2a: Autoencoder
+    discriminator_a: Discriminator
+    discriminator_b: Discriminator
 
     def __init__(
         self,
@@ -75,6 +77,10 @@ class MUNIT(TranslationModule):
             Phase("discriminator", self.d_losses),
             Phase("generator", self.g_losses, self.objective.n_critic),
         ]
+
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        parts = [[each.content, each.styles, each.decoder] for each in (self.a2b, self.b2a)]
+        return [*parts[0], *parts[1], *self.discriminator_a.scales, *self.discriminator_b.scales]
 
     def of(self, side: str) -> Autoencoder:
         """Returns the autoencoder of a domain, "a" or "b"."""

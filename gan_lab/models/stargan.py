@@ -36,7 +36,7 @@ class StarGAN(ManyDomainsModule):
         engine: options that do not depend on the method.
 
     Raises:
-        UserError: for a single domain, for a relativistic loss, and if the classes are not all combinations.
+        UserError: for a single domain, and if the classes are not all combinations.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt
+from gan_lab.common.errors import UserError
 from gan_lab.common.fixed_network import FixedNetwork
 from gan_lab.common.gradients import bounded, learning
 from gan_lab.common.types import Batch, Losses, Phase, RandomStream, Shared
@@ -40,13 +41,13 @@ class StarGANv2(ManyDomainsModule):
         style: weight λ_sty of the style reconstruction (eq. 2).
         diversity: weight λ_ds of the diversity sensitive loss (eq. 3); a schedule leads it to 0 over the budget.
         cycle: weight λ_cyc of the cycle consistency (eq. 4).
-        masks: function that returns a network, images → ``Masks``, which is called once, when training begins: where
+        masks: function that returns a network, images → ``Masks``, which is called once, when it is needed: where
             high frequencies skip the bottleneck. The published code takes heatmaps of facial landmarks, by a network
             of its own. None lets them skip everywhere.
         engine: options that do not depend on the method.
 
     Raises:
-        UserError: for a single domain, and for a relativistic loss.
+        UserError: for a single domain, a relativistic loss, and a balanced consistency penalty.
     """
 
     generator: Generator
@@ -73,6 +74,13 @@ class StarGANv2(ManyDomainsModule):
     ) -> None:
         players = {"generator": generator, "mapping_network": mapping_network, "style_encoder": style_encoder}
         super().__init__(players, discriminator, classes, objective, g_optimizer, d_optimizer, engine)
+        if objective.loss.relativistic or any(
+            getattr(each, "balanced", False) for each in objective.penalties.values()
+        ):
+            raise UserError(
+                "StarGAN v2 judges real and generated images of different domains, which a relativistic loss would "
+                "compare, and a balanced penalty confuse: choose loss=r1, or loss.penalties.consistency.balanced=false."
+            )
         self.prior, self.mapping_lr = prior, mapping_lr
         self.style, self.diversity, self.cycle = style, diversity, cycle
         self.masks = None if masks is None else FixedNetwork(masks)
@@ -120,6 +128,10 @@ class StarGANv2(ManyDomainsModule):
             return None
         with torch.no_grad():
             return cast(Masks, self.masks(images))
+
+    def modules_to_compile(self) -> Sequence[nn.Module]:
+        blocks = [*self.generator.encoding, *self.generator.decoding]
+        return [*blocks, self.mapping_network, self.style_encoder, self.discriminator]
 
     # The discriminator.
 

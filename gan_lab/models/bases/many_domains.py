@@ -25,7 +25,7 @@ class ManyDomainsModule(AlternatingModule):
         engine: options that do not depend on the method.
 
     Raises:
-        UserError: for a single domain, and for a relativistic loss, which compares images of one domain.
+        UserError: for a single domain.
     """
 
     shares_graph = "generator"
@@ -46,9 +46,6 @@ class ManyDomainsModule(AlternatingModule):
             raise UserError(
                 f"Translation among domains needs at least 2 of them, not {classes}: give data with classes."
             )
-        if objective.loss.relativistic:
-            raise UserError("Real and generated images are of different domains here, which a relativistic loss would "
-                            "compare: choose loss=r1 or loss=wgan_gp.")  # fmt: skip
         super().__init__({"discriminator": d_optimizer, "generator": g_optimizer}, engine, players)
         for name, network in {**players, "discriminator": discriminator}.items():
             self.add_module(name, network)
