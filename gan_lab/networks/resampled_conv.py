@@ -8,16 +8,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+FEWEST = 256
+"""Pixels of the small maps of a batch from which one convolution takes less time than two steps, with its kernel."""
+
 
 def pooled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """Returns the means of 2×2 pixels of a 3×3 convolution of maps: (N, C, H, W) → (N, C', H / 2, W / 2)."""
+    if _few(x, 4):
+        return F.avg_pool2d(conv(x), 2)
     return F.conv2d(x, _spread(conv.weight) / 4, conv.bias, stride=2, padding=1)
 
 
 def doubled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """Returns a 3×3 convolution of maps with each pixel repeated 2×2 times: (N, C, H, W) → (N, C', 2 H, 2 W)."""
+    if _few(x):
+        doubled: Tensor = conv(F.interpolate(x, scale_factor=2))
+        return doubled
     kernel = _spread(conv.weight).flip(2, 3).transpose(0, 1)
     return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
+
+
+def _few(x: Tensor, pixels: int = 1) -> bool:
+    """Says whether maps (N, C, H, W) have too few pixels, divided by ``pixels``, to make a kernel for."""
+    return x.shape[0] * x.shape[2] * x.shape[3] < FEWEST * pixels
 
 
 def _spread(kernel: Tensor) -> Tensor:
