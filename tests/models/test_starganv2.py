@@ -139,7 +139,8 @@ def test_all_parts_of_the_generators_step_get_gradients(mixed):
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_the_mapping_network_has_a_rate_of_its_own():
+def test_the_mapping_network_has_a_rate_of_its_own_and_all_but_the_discriminator_an_average():
+    assert [*make().ema.networks] == [*NETWORKS[:3]]
     d_optimizer, g_optimizer = make(mapping_lr=1e-6).configure_optimizers()
     assert [group["lr"] for group in g_optimizer.param_groups] == [0.1, 1e-6]
     assert [group["lr"] for group in d_optimizer.param_groups] == [0.1]

@@ -81,6 +81,14 @@ def test_high_frequencies_skip_where_the_masks_are_one():
     assert maps.shape[2:] == (8, 8) and [*skips] == [64, 32]
 
 
+def test_weights_are_drawn_after_he():
+    network = starganv2.StyleEncoder(3, 16, 16, 2, base=512, most=64)
+    first, head = network.shared[1].conv1, network.heads[0]
+    assert first.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
+    assert head.weight.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.1)
+    assert not any(layer.bias.any() for layer in (first, head))
+
+
 def test_each_row_takes_the_head_of_its_domain():
     heads = nn.ModuleList(nn.Linear(4, 2) for _ in range(3))
     x, domains = torch.randn(4, 4), torch.tensor([2, 0, 0, 1])
