@@ -138,6 +138,7 @@ def start(name: str, command: Sequence[str], row: Row, peers: Path, folder: Path
         link.symlink_to(folder / "data", target_is_directory=True)
     needed = ROOT if name != "peer" else peers / row.path if row.path else None
     env = {**os.environ, "OMP_NUM_THREADS": "1", "GAN_LAB_CACHE": str(folder / "cache"), "PYTHONWARNINGS": "ignore"}
+    env["MARKED_STEPS"] = str(row.steps)
     env["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, (MARKS, needed))))
     return Side(command, place, env, core)
 

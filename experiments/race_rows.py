@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,7 @@ class Row:
         link: where it looks for the data, in this folder, if it takes no path.
         path: the checkout that must be importable.
         files: what the script finds where it starts.
+        steps: steps of the first optimizer in an iteration, of both.
     """
 
     peer: Sequence[str]
@@ -38,6 +40,7 @@ class Row:
     link: str | None = None
     path: str | None = None
     files: dict[str, str] = field(default_factory=dict)
+    steps: int = 1
 
 
 def photographs(folder: Path) -> None:
@@ -54,6 +57,30 @@ def pairs(folder: Path) -> None:
     """Writes JPEGs whose halves are a pair, as the repository's aligned data are."""
     for number, name in enumerate(("train", "test")):
         _draw(folder / name, 1000 if name == "train" else 8, seed=number, size=(512, 256))
+
+
+def streets(folder: Path) -> None:
+    """Writes photographs and label maps of 12 classes, with as many outlines as CamVid's, in SPADE's layout, 128 px."""
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 1000), ("val", 8)):
+        _draw(folder / f"{split}_img", count, size=(128, 128))
+        maps = folder / f"{split}_label"
+        maps.mkdir()
+        for number in range(min(count, DISTINCT)):
+            fields = [Image.fromarray(each).resize((128, 128), Image.Resampling.BICUBIC) for each in _coarse(noise)]
+            Image.fromarray(np.argmax(fields, 0).astype(np.uint8)).save(maps / f"{number:05d}.png")
+        for number in range(DISTINCT, count):
+            (maps / f"{number:05d}.png").hardlink_to(maps / f"{number % DISTINCT:05d}.png")
+
+
+def _coarse(noise: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return noise.standard_normal((12, 6, 6), np.float32)
+
+
+def three_domains(folder: Path) -> None:
+    for number, split in enumerate(("train", "val")):
+        for domain in range(3):
+            _draw(folder / split / "abc"[domain], 1000 if split == "train" else 8, seed=3 * number + domain)
 
 
 def _draw(folder: Path, count: int, seed: int = 0, size: tuple[int, int] = (256, 256)) -> None:
@@ -106,8 +133,10 @@ TORCH_EXAMPLES, PYTORCH_GAN, CYCLEGAN, OPENSTL, BASICSR, REALESRGAN = (
     "examples", "PyTorch-GAN/implementations", "pytorch-CycleGAN-and-pix2pix", "OpenSTL", "BasicSR", "Real-ESRGAN",
 )  # fmt: skip
 LUCIDRAINS, ROSINALITY, LIGHTWEIGHT = "lucidrains-stylegan2", "stylegan2-pytorch", "lightweight-gan"
+SPADE, STARGAN2 = "SPADE", "stargan-v2"
 """Checkouts; their owners are pytorch, eriklindernoren, junyanz, chengtan9907, XPixelGroup, xinntao, lucidrains (of
-stylegan2-pytorch, in a folder of another name, and of lightweight-gan) and rosinality.
+stylegan2-pytorch, in a folder of another name, and of lightweight-gan), rosinality, NVlabs (with sync_batchnorm, as its
+README says) and clovaai.
 """
 
 FOLDER = ["data=folder", "data.root={data}"]
@@ -263,6 +292,28 @@ def _lightweight(side: int) -> Row:
     return Row(peer, ours, 8, photographs, path=LIGHTWEIGHT, files={"on_the_cpu.py": ON_THE_CPU})
 
 
+def _spade() -> Row:
+    """A quarter of the widths, label maps without objects, no perceptual loss: its weights are not ours."""
+    peer = [f"{SPADE}/train.py", "--gpu_ids", "-1", "--no_html", "--name", "race", "--dataset_mode", "custom"]
+    peer += ["--label_dir", "{data}/train_label", "--image_dir", "{data}/train_img", "--no_instance"]
+    peer += ["--label_nc", "12", "--load_size", "128", "--crop_size", "128", "--batchSize", "4", "--ngf", "16"]
+    peer += ["--ndf", "16", "--no_vgg_loss", "--norm_G", "spectralspadesyncbatch3x3", "--nThreads", "1"]
+    ours = ["model=spade", "data=paired", "data.root={data}", "data.size=128", "data.load_size=128", "batch_size=4"]
+    ours += ["data.domains.a.labels=12", "generator.filters=16", "discriminator.filters=16", "model.features=null"]
+    return Row(peer, ours, 4, streets)
+
+
+def _starganv2() -> Row:
+    """Three domains at 64 px, widths of the published code, no high-pass."""
+    settings = {"img_size": 64, "num_domains": 3, "w_hpf": 0, "batch_size": 4, "val_batch_size": 4, "lambda_ds": 1}
+    peer = [f"{STARGAN2}/main.py", "--mode", "train", "--num_workers", "1", "--print_every", "1000000"]
+    peer += ["--sample_every", "1000000", "--eval_every", "1000000", "--save_every", "1000000"]
+    peer += ["--train_img_dir", "{data}/train", "--val_img_dir", "{data}/val"]
+    peer += [argument for key, value in settings.items() for argument in (f"--{key}", str(value))]
+    ours = ["model=starganv2", "data=domains", "data.root={data}", "data.size=64", "batch_size=4"]
+    return Row(peer, ours, 4, three_domains, steps=2)
+
+
 ROWS: dict[str, Row] = {
     "dcgan": Row(
         [f"{TORCH_EXAMPLES}/dcgan/main.py", "--dataset", "folder", "--dataroot", "{data}"],
@@ -300,6 +351,8 @@ ROWS: dict[str, Row] = {
     **{f"stylegan2_{side}_lucidrains": _lucidrains(side) for side in (64, 128)},
     **{f"stylegan2_{side}_rosinality": _rosinality(side) for side in (64, 128)},
     **{f"fastgan_{side}": _lightweight(side) for side in (64, 128)},
+    "spade_128": _spade(),
+    "starganv2_64": _starganv2(),
     "convlstm": _forecast("ConvLSTM"),
     "predrnn": _forecast("PredRNN"),
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """Writes the time of each step of the first optimizer that steps, in any program that finds this folder in PYTHONPATH.
 
+With MARKED_STEPS=2 it is that of every second step, for methods in which that optimizer steps twice an iteration.
+
 Python imports a module of this name at its start, so the program runs as it is. A time is that of the system's
 monotonic clock in seconds, a float64, in the file that MARKS names; times of several processes compare. The span
 between two marks is one whole iteration: data, step, logging and printing.
@@ -12,6 +14,7 @@ import time
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -46,11 +49,12 @@ class MarkingLoader(Loader):
 def marker() -> Any:
     stream = os.open(os.environ["MARKS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     first: list[int] = []
+    steps, every = count(1), int(os.environ.get("MARKED_STEPS", "1"))
 
     def mark(optimizer: object, *_: Any) -> None:
         if not first:
             first.append(id(optimizer))
-        if id(optimizer) == first[0]:
+        if id(optimizer) == first[0] and next(steps) % every == 0:
             os.write(stream, struct.pack("d", time.monotonic()))
 
     return mark
