@@ -21,8 +21,11 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 
 COMMON = ["batch_size=4", "logger=none", "callbacks=none", "log_every=1000"]
-THIN = {"generator": {"filters": 4, "blocks": 2}, "discriminator": {"filters": 4, "layers": 1},
-        "autoencoder": {"filters": 4, "blocks": 1, "style": 4, "width": 8}}  # fmt: skip
+THIN = {
+    "generator": {"filters": 4, "blocks": 2, "upsamplings": 2, "hidden": 4, "halvings": 1, "local_blocks": 1},
+    "discriminator": {"filters": 4, "layers": 1},
+    "autoencoder": {"filters": 4, "blocks": 1, "style": 4, "width": 8},
+}
 """Arguments of translators' groups of parts."""
 NARROW_PARTS = {
     "generator": {"base": 4, "most": 4, "style": 8, "mapping_layers": 1},
@@ -67,6 +70,8 @@ CASES = [
     ["model=dcgan", "model.engine.ema_widths=[0.05,0.1]"],
     ["model=stylegan2", "remedy=ada", "model.augment.ada.p=0.5", "model.augment.ada.images=100"],
     ["model=cyclegan", "generator=unet"],
+    ["model=spade", "data.domains.a.labels=3", "generator.norm=instance"],
+    ["model=pix2pixhd", "data.domains.a.labels=3", "generator.features=2"],
     *([f"model={model}", "remedy=diffaugment"] for model in ("cyclegan", "cut")),
     *(["model=denoise", f"damage={damage}"] for damage in ("poisson_noise", "salt_and_pepper", "grey")),
     ["model=srresnet", "damage=photographs", "damage.factor=4"],
@@ -167,6 +172,8 @@ def _thin_translators(config: DictConfig) -> list[str]:
     made = ["model.engine.ema_half_life=10"]
     for part, values in THIN.items():
         made += [f"{part}.{key}={value}" for key, value in values.items() if key in (config.get(part) or {})]
+    made += ["model.enhance_begin=0.5", "model.fixed=0"] if "enhance_begin" in config.model else []
+    made += ["generator.style=3"] if config.method == "gaugan" else []
     contrasts = ["model.layers=[0,4,8,10]", "model.patches=16", "model.dim=8"]
     return made + (contrasts if "patches" in config.model else [])
 

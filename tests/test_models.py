@@ -26,12 +26,14 @@ from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.common.gradients import gradients
 from gan_lab.common.instantiate import instantiate
+from gan_lab.models.pix2pixhd import Pix2PixHD
 from gan_lab.models.progressive import Progressive
 from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.fidelity import Fidelity
 
 BATCH = 4
-DISCRIMINATORS = ("discriminator.", "frame_discriminator.", "clip_discriminator.")
+SCALES = [f"discriminator.scales.{number}." for number in range(3)]
+DISCRIMINATORS = ("discriminator.", "frame_discriminator.", "clip_discriminator.", *SCALES)
 
 
 def image_shape(configuration):
@@ -74,7 +76,7 @@ def test_a_turn_changes_exactly_its_own_parameters_through_finite_gradients(conf
         assert changed <= expected, f"{phase} changed {sorted(changed - expected)}"
         for name in expected:
             gradient = live(self)[name].grad
-            if gradient is None and isinstance(self, Progressive):  # a layer that the level leaves out
+            if gradient is None and isinstance(self, Progressive | Pix2PixHD):  # a layer that this stage leaves out
                 assert name not in changed, f"{name} moved without a gradient"
                 continue
             assert gradient is not None and gradient.isfinite().all(), f"{name} has no finite gradient"

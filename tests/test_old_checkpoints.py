@@ -80,6 +80,9 @@ LATER = (
     "projected_gan",
     "progressive",
     "inverter",
+    "spade",
+    "gaugan",
+    "pix2pixhd",
 )
 """Methods that no earlier version had."""
 KEPT = {name for _, name in CHECKPOINTS}

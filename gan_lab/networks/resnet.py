@@ -1,4 +1,6 @@
-"""The residual generator of Johnson et al. 2016 as CycleGAN (Zhu et al. 2017) and CUT (Park et al. 2020) use it."""
+"""The residual generator of Johnson et al. 2016, as CycleGAN (Zhu et al. 2017), CUT (Park et al. 2020) and pix2pixHD (Wang
+et al. 2018) use it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +20,8 @@ class Generator(nn.Module):
     """Maps images (N, C, H, W) to images (N, C', H, W) in [-1, 1]; H and W are multiples of 4, in training at least 8.
 
     A 7×7 convolution, two downsamplings, residual blocks, two upsamplings, a 7×7 convolution. With 64 filters, 9
-    blocks and three channels it has 11,378,179 parameters.
+    blocks and three channels it has 11,378,179 parameters. With other ``halvings``, H and W are multiples of their power
+    of two.
 
     Args:
         channels: C.
@@ -30,6 +33,7 @@ class Generator(nn.Module):
         antialias: resample through blur filters (Zhang 2019) with convolutions of stride 1, as CUT does.
         init: "normal", N(0, 0.02²), or "xavier" with gain 0.02, CUT's.
         upsample: "transposed", the papers', or "resize"; see ``upsampling``.
+        halvings: number of downsamplings and of upsamplings; pix2pixHD has 4.
 
     Attributes:
         multiple: H and W must be multiples of it.
@@ -37,8 +41,6 @@ class Generator(nn.Module):
     Raises:
         ValueError: for another norm, initialisation or upsampling, and for "resize" with ``antialias``.
     """
-
-    multiple = 4
 
     def __init__(
         self,
@@ -51,8 +53,11 @@ class Generator(nn.Module):
         antialias: bool = False,
         init: str = "normal",
         upsample: str = "transposed",
+        halvings: PositiveInt = 2,
     ) -> None:
         super().__init__()
+        self.multiple = 1 << halvings
+        widths = [filters << level for level in range(halvings + 1)]
         if antialias and upsample == "resize":
             raise ValueError(
                 "generator.antialias=true upsamples through blur filters, which leave no checkerboard either: leave "
@@ -68,12 +73,12 @@ class Generator(nn.Module):
             nn.Conv2d(channels, filters, 7, bias=bias),
             *norm_relu(filters),
         ]
-        for maps in (filters, 2 * filters):
+        for maps in widths[:-1]:
             stride = 1 if antialias else 2
             layers += [nn.Conv2d(maps, 2 * maps, 3, stride, 1, bias=bias), *norm_relu(2 * maps)]
             layers += [BlurDown(2 * maps)] if antialias else []
-        layers += [ResidualBlock(4 * filters, norm, bias, dropout) for _ in range(blocks)]
-        for maps in (4 * filters, 2 * filters):
+        layers += [ResidualBlock(widths[-1], norm, bias, dropout) for _ in range(blocks)]
+        for maps in widths[:0:-1]:
             if antialias:
                 layers += [BlurUp(maps), nn.Conv2d(maps, maps // 2, 3, 1, 1, bias=bias)]
             else:
@@ -84,14 +89,16 @@ class Generator(nn.Module):
         init_weights(self, init)
 
     @staticmethod
-    def check_data(data: Mapping[str, Any], **_: object) -> None:
+    def check_data(data: Mapping[str, Any], halvings: int = 2, **_: object) -> None:
         """Checks that the images' sides are multiples of 4, see ``ChecksData``.
 
         Raises:
             UserError: if they are not.
         """
-        if any(side % Generator.multiple for side in height_and_width(data["size"])):
-            raise UserError(f"data.size={data['size']} is not valid for generator=resnet: give multiples of 4.")
+        if any(side % (1 << halvings) for side in height_and_width(data["size"])):
+            raise UserError(
+                f"data.size={data['size']} is not valid for generator=resnet: give multiples of {1 << halvings}."
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
