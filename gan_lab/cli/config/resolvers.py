@@ -131,7 +131,22 @@ def num_downsamplings(size: Size) -> int:
     return next(times for times in range(8, -1, -1) if not any(side % (1 << times) for side in sides))
 
 
-DEPTHS = {"blocks": residual_blocks, "num_downsamplings": num_downsamplings}
+def upsamplings(size: Size) -> int:
+    """Returns how often SPADE doubles its first maps: 5 times, 6 from 512 px on, or as often as the sides allow."""
+    return max(1, min(num_downsamplings(size), 5 + (max(height(size), width(size)) >= 512)))
+
+
+def halvings(size: Size) -> int:
+    """Returns how often pix2pixHD's global generator halves its images, which are half as large: at most 4 times."""
+    return max(1, min(num_downsamplings(size) - 1, 4))
+
+
+DEPTHS = {
+    "blocks": residual_blocks,
+    "num_downsamplings": num_downsamplings,
+    "upsamplings": upsamplings,
+    "halvings": halvings,
+}
 """The depth of a translating network, which null leaves to the images' size."""
 
 
