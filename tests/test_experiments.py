@@ -118,7 +118,9 @@ def narrow(config):
     if config.data_kind == "frames":
         data += ["data.size=16", "data.length=4"]
     elif config.data_kind in ("unpaired", "paired"):
-        data += ["data.size=16", "data.load_size=null"]
+        side = 32 if "enhance_begin" in config.model else 16  # half of it must be enough for VGG's pooling
+        objects = config.data.domains.a.get("instances")  # random pixels in two channels are not resized
+        data += [f"data.size={side}", f"data.load_size={side if objects else 'null'}"]
     elif config.data.size != [1, 1]:
         data.append("data.size=16")
     return [*data, *thin(config)]

@@ -1,9 +1,9 @@
 """pix2pixHD (Wang et al. 2018): large images of label maps, by a global generator and then an enhancer of its maps."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gan_lab.common.bounds import Probability
 from gan_lab.common.errors import UserError
@@ -55,7 +55,7 @@ class Pix2PixHD(MatchingTranslation):
         fake = self.a2b.coarse(halved(self.a2b.with_features(source, features)))
         return {"fake": fake, "source": halved(source), "target": halved(target)}
 
-    def scales(self) -> range:
+    def scales(self) -> Sequence[int]:
         every = super().scales()
         return every[1:] if self.stage == COARSE and len(every) > 1 else every
 

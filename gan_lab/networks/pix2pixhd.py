@@ -1,5 +1,6 @@
-"""The coarse-to-fine generator of pix2pixHD (Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation
-with Conditional GANs").
+"""The coarse-to-fine generator of pix2pixHD.
+
+Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs".
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ DECAY = 0.99
 
 
 class Generator(nn.Module):
-    """Maps label maps (N, C, H, W) to images (N, C', H, W) in [-1, 1]: a global generator at half size, and an enhancer.
+    """Maps label maps (N, C, H, W) to images (N, C', H, W) in [-1, 1]: a global generator at half size, and an enhancer
+    of its maps (section 3.1).
 
     With 64 filters and 36 channels (Cityscapes) the global generator has 182,546,755 parameters. Both together have
     182,857,059, without the last layer of the global generator, which the enhancer does not use.
@@ -70,7 +72,9 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         if features and not labels:
-            raise UserError("generator.features are of objects in label maps: give data.domains.a.labels, or features=0.")
+            raise UserError(
+                "generator.features are of objects in label maps: give data.domains.a.labels, or features=0."
+            )
         options = {"halvings": halvings, "norm": norm, "upsample": upsample}
         inputs, self.features, self.labels = channels + features, features, labels
         self.coarse = resnet.Generator(inputs, out_channels, filters, blocks, **options)  # type: ignore[arg-type]
@@ -91,8 +95,8 @@ class Generator(nn.Module):
         multiple = 1 << halvings + enhancer
         if any(side % multiple for side in height_and_width(data["size"])):
             raise UserError(
-                f"data.size={data['size']} is not valid with generator.halvings={halvings}: give multiples of {multiple}, "
-                "or fewer halvings."
+                f"data.size={data['size']} is not valid with generator.halvings={halvings}: give multiples of "
+                f"{multiple}, or fewer halvings."
             )
 
     def forward(self, labels: Tensor, features: Tensor | None = None, stage: int | None = None) -> Tensor:
@@ -113,7 +117,8 @@ class Generator(nn.Module):
             return F.interpolate(self.coarse(halved(inputs)), scale_factor=2.0, mode="bilinear")
         with torch.set_grad_enabled(torch.is_grad_enabled() and stage == WHOLE):
             maps = self.coarse.layers[:-3](halved(inputs))
-        return self.enhancer(inputs, maps)
+        enhanced: Tensor = self.enhancer(inputs, maps)
+        return enhanced
 
     def with_features(self, labels: Tensor, features: Tensor | None) -> Tensor:
         """Returns what networks get, (N, C + F, H, W), given label maps (N, C, H, W) and features (N, F, H, W)."""
@@ -163,9 +168,7 @@ class Enhancer(nn.Module):
         blocks, norm, upsample: see ``Generator``.
     """
 
-    def __init__(
-        self, channels: int, out_channels: int, filters: int, blocks: int, norm: str, upsample: str
-    ) -> None:
+    def __init__(self, channels: int, out_channels: int, filters: int, blocks: int, norm: str, upsample: str) -> None:
         super().__init__()
         wide, bias = 2 * filters, norm != "batch"
 
@@ -198,7 +201,9 @@ def object_means(maps: Tensor, objects: Tensor) -> Tensor:
         objects: numbers of the objects, int64 (N, 1, H, W) in [0, 256).
     """
     numbers = objects.flatten(2)
-    sums = maps.new_zeros(*maps.shape[:2], OBJECTS).scatter_add(2, numbers.expand(-1, maps.shape[1], -1), maps.flatten(2))
+    sums = maps.new_zeros(*maps.shape[:2], OBJECTS).scatter_add(
+        2, numbers.expand(-1, maps.shape[1], -1), maps.flatten(2)
+    )
     counts = maps.new_zeros(len(maps), 1, OBJECTS).scatter_add(2, numbers, torch.ones_like(numbers, dtype=maps.dtype))
     return sums / counts.clamp(min=1)
 

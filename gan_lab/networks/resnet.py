@@ -1,5 +1,6 @@
-"""The residual generator of Johnson et al. 2016, as CycleGAN (Zhu et al. 2017), CUT (Park et al. 2020) and pix2pixHD (Wang
-et al. 2018) use it.
+"""The residual generator of Johnson et al. 2016.
+
+CycleGAN (Zhu et al. 2017), CUT (Park et al. 2020) and pix2pixHD (Wang et al. 2018) use it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,8 @@ class Generator(nn.Module):
     """Maps images (N, C, H, W) to images (N, C', H, W) in [-1, 1]; H and W are multiples of 4, in training at least 8.
 
     A 7×7 convolution, two downsamplings, residual blocks, two upsamplings, a 7×7 convolution. With 64 filters, 9
-    blocks and three channels it has 11,378,179 parameters. With other ``halvings``, H and W are multiples of their power
-    of two.
+    blocks and three channels it has 11,378,179 parameters. With other ``halvings``, H and W are multiples of another
+    power of two.
 
     Args:
         channels: C.

@@ -1,7 +1,8 @@
 """The networks of SPADE (Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive Normalization")."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -66,13 +67,13 @@ class Generator(nn.Module):
         first = self.first[0] * self.first[1]
         self.start = nn.Linear(style, widest * first) if style else nn.Conv2d(channels, widest, 3, 1, 1)
         steps = [(widest, widest, 0), (widest, widest, 1), (widest, widest, int(upsamplings > 5))]
-        steps += [(wide, narrow, 1) for wide, narrow in zip(widths, widths[1:], strict=False)]
+        steps += [(wide, narrow, 1) for wide, narrow in pairwise(widths)]
         steps += [(widths[-1], last, 1)] if upsamplings > 6 else []
         self.blocks = nn.ModuleList(Block(*step, channels, hidden, NORMS[norm]) for step in steps)
         self.image = nn.Conv2d(last, out_channels, 3, 1, 1)
         init_weights(self, "xavier")
         for block in self.blocks:
-            block.prepare()  # type: ignore[operator]
+            cast(Block, block).prepare()
         self.encoder = Encoder(style, out_channels, filters, _power_of_two(min(256, height, width))) if style else None
 
     @staticmethod
@@ -94,12 +95,12 @@ class Generator(nn.Module):
         x = self._first_maps(scales[0], style)
         level = 0
         for block in self.blocks:
-            level += block.doubles  # type: ignore[operator]
+            level += cast(Block, block).doubles
             x = block(x, scales[level])
         return torch.tanh(self.image(F.leaky_relu(x, 0.2)))
 
     def _pyramid(self, labels: Tensor) -> list[Tensor]:
-        """Returns label maps (N, C, H, W) at each size, from the smallest, resized and converted once for all blocks."""
+        """Returns label maps (N, C, h, w) at each size, from the smallest, resized and converted once for all blocks."""
         if torch.is_autocast_enabled(labels.device.type):
             labels = labels.to(torch.get_autocast_dtype(labels.device.type))
         labels = labels.contiguous(memory_format=torch.channels_last)

@@ -62,7 +62,8 @@ def test_losses_of_spade_are_means_over_the_scales():
     model, data = make(), batch()
     shared, g, d = losses_of(model, data)
     pairs = [judged(model, data, shared, scale) for scale in range(2)]
-    matching = sum((real - fake).abs().mean() for reals, fakes in pairs for real, fake in zip(reals[:-1], fakes[:-1]))
+    maps = [(real, fake) for each in pairs for real, fake in zip(*(maps[:-1] for maps in each), strict=True)]
+    matching = sum((real - fake).abs().mean() for real, fake in maps)
     torch.testing.assert_close(g.terms["feature_matching"], 10 * matching / 2)
     torch.testing.assert_close(g.terms["adversarial"], -sum(fake[-1].mean() for _, fake in pairs) / 2)
     hinges = [F.relu(1 - real[-1]).mean() + F.relu(1 + fake[-1]).mean() for real, fake in pairs]
@@ -188,7 +189,9 @@ def test_stages_are_shares_of_the_budget_and_a_larger_budget_does_not_go_back():
 def test_a_step_at_256_px_with_all_layers(method, tmp_path):
     more = ["data.size=256", "data.count=2", "batch_size=2", "generator.filters=4", "discriminator.filters=4",
             "discriminator.layers=3", "data.domains.a.labels=5"]  # fmt: skip
-    more += {"spade": ["generator.upsamplings=5"], "pix2pixhd": ["generator.halvings=4", "model.enhance_begin=0"]}[method]
+    more += {"spade": ["generator.upsamplings=5"], "pix2pixhd": ["generator.halvings=4", "model.enhance_begin=0"]}[
+        method
+    ]
     configuration = plain([f"model={method}"], tmp_path, *more, *limited(2))
     _, model = fit(configuration)
     assert model.images_seen == 2

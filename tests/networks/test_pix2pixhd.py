@@ -75,7 +75,9 @@ def test_a_stage_trains_its_own_part(stage, trained):
 def test_before_the_enhancer_is_trained_small_images_are_enlarged():
     network, labels = small(), label_maps()
     assert network(labels).shape == (2, 3, 16, 16) and int(network.stage) == COARSE
-    torch.testing.assert_close(halved(network(labels))[..., 1:-1, 1:-1].mean(), network(labels).mean(), atol=0.1, rtol=0)
+    torch.testing.assert_close(
+        halved(network(labels))[..., 1:-1, 1:-1].mean(), network(labels).mean(), atol=0.1, rtol=0
+    )
     network.stage.fill_(WHOLE)
     assert torch.equal(network(labels), network(labels, stage=WHOLE))
     alone = small(enhancer=False)
