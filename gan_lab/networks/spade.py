@@ -100,7 +100,7 @@ class Generator(nn.Module):
         return torch.tanh(self.image(F.leaky_relu(x, 0.2)))
 
     def _pyramid(self, labels: Tensor) -> list[Tensor]:
-        """Returns label maps (N, C, h, w) at each size, from the smallest, resized and converted once for all blocks."""
+        """Returns label maps (N, C, h, w) at each size, from the smallest, converted once for all blocks."""
         if torch.is_autocast_enabled(labels.device.type):
             labels = labels.to(torch.get_autocast_dtype(labels.device.type))
         labels = labels.contiguous(memory_format=torch.channels_last)
@@ -127,7 +127,7 @@ class Block(nn.Module):
         doubles: 1 if it doubles the sides at first, else 0.
         labels: C.
         hidden: maps in the networks that modulate.
-        norm: makes a norm without parameters of so many maps.
+        norm: makes a norm, without parameters, for a number of maps.
     """
 
     def __init__(self, inputs: int, outputs: int, doubles: int, labels: int, hidden: int, norm: Any) -> None:
