@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.instance_norm import InstanceNorm2d
+from gan_lab.networks.label_patches import Patches, find_patches, pixel_codes
 from gan_lab.networks.layers import init_weights
 from gan_lab.networks.spectral import spectral_norm
 
@@ -92,20 +93,24 @@ class Generator(nn.Module):
     def forward(self, labels: Tensor, style: Tensor | None = None) -> Tensor:
         """Returns images (N, C', H, W), given label maps (N, C, H, W) and styles (N, Z); without, the mean style."""
         scales = self._pyramid(labels)
-        x = self._first_maps(scales[0], style)
+        x = self._first_maps(scales[0].labels, style)
         level = 0
         for block in self.blocks:
             level += cast(Block, block).doubles
             x = block(x, scales[level])
         return torch.tanh(self.image(F.leaky_relu(x, 0.2)))
 
-    def _pyramid(self, labels: Tensor) -> list[Tensor]:
-        """Returns label maps (N, C, h, w) at each size, from the smallest, converted once for all blocks."""
+    def _pyramid(self, labels: Tensor) -> list["Scale"]:
+        """Returns label maps (N, C, H, W) at each size, from the smallest, once for all blocks."""
+        codes = pixel_codes(labels)
         if torch.is_autocast_enabled(labels.device.type):
             labels = labels.to(torch.get_autocast_dtype(labels.device.type))
-        labels = labels.contiguous(memory_format=torch.channels_last)
-        steps = [self.multiple >> level for level in range(self.multiple.bit_length())]
-        return [labels[..., ::step, ::step].contiguous(memory_format=torch.channels_last) for step in steps]
+        scales = []
+        for step in (self.multiple >> level for level in range(self.multiple.bit_length())):
+            nearest = labels[..., ::step, ::step].contiguous(memory_format=torch.channels_last)
+            patches = None if codes is None else find_patches(nearest, codes[:, ::step, ::step])
+            scales.append(Scale(nearest, patches))
+        return scales
 
     def _first_maps(self, labels: Tensor, style: Tensor | None) -> Tensor:
         if not self.style:
@@ -117,8 +122,15 @@ class Generator(nn.Module):
         return maps if labels.shape[2:] == maps.shape[2:] else F.interpolate(maps, labels.shape[2:], mode="bilinear")
 
 
+class Scale(NamedTuple):
+    """Label maps (N, C, H, W) of one size, and their patches if a table of these pays."""
+
+    labels: Tensor
+    patches: Patches | None
+
+
 class Block(nn.Module):
-    """A residual block: maps (N, I, h, w) and label maps (N, C, H, W) → maps (N, O, H, W) (figure 10a).
+    """A residual block: maps (N, I, h, w) and label maps of a scale → maps (N, O, H, W) (figure 10a).
 
     Doubling the sides, to the nearest pixel, leaves means and variances as they are. So maps are normalised before.
 
@@ -149,20 +161,20 @@ class Block(nn.Module):
             if modulation is not None:
                 modulation.prepare()
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: Scale) -> Tensor:
         normal = self._doubled(self.norm(x))
-        y = self.conv(F.leaky_relu(self.modulate(normal, labels), 0.2))
-        y = self.last(F.leaky_relu(self.modulate_middle(self.middle_norm(y), labels), 0.2))
+        y = self.conv(F.leaky_relu(self.modulate(normal, scale), 0.2))
+        y = self.last(F.leaky_relu(self.modulate_middle(self.middle_norm(y), scale), 0.2))
         if self.skip is None or self.modulate_skip is None:
             return self._doubled(x) + y
-        return self.skip(self.modulate_skip(normal, labels)) + y
+        return self.skip(self.modulate_skip(normal, scale)) + y
 
     def _doubled(self, x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=2.0) if self.doubles else x
 
 
 class Modulation(nn.Module):
-    """Factors and offsets of normalised maps (N, maps, H, W), for each pixel, from label maps (N, C, H, W) (eq. 1).
+    """Factors and offsets of normalised maps (N, maps, H, W), for each pixel, from label maps of their size (eq. 1).
 
     The factor's 1 is in the bias.
     """
@@ -177,8 +189,12 @@ class Modulation(nn.Module):
         init_halves(self.factors)
         nn.init.ones_(self.factors.bias.data.chunk(2)[0])  # type: ignore[union-attr]
 
-    def forward(self, normal: Tensor, labels: Tensor) -> Tensor:
-        factor, offset = self.factors(F.relu(self.embed(labels))).chunk(2, 1)
+    def forward(self, normal: Tensor, scale: Scale) -> Tensor:
+        if scale.patches is None:
+            both = self.factors(F.relu(self.embed(scale.labels)))
+        else:
+            both = scale.patches.convolved(self.embed, self.factors)
+        factor, offset = both.chunk(2, 1)
         return torch.addcmul(offset, normal.to(offset.dtype), factor)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from gan_lab.common.errors import UserError
 from gan_lab.networks import spade
 from gan_lab.networks.patchgan import MultiscaleDiscriminator
-from gan_lab.networks.spade import Block, Encoder, Generator
+from gan_lab.networks.spade import Block, Encoder, Generator, Scale
 
 
 def count(*networks):
@@ -84,19 +84,20 @@ def test_a_block_computes_figure_10_a():
     y = block.conv(F.leaky_relu(modulated(large, block.modulate), 0.2))
     y = block.last(F.leaky_relu(modulated(y, block.modulate_middle), 0.2))
     expected = block.skip(modulated(large, block.modulate_skip)) + y
-    torch.testing.assert_close(block(x, labels), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(block(x, Scale(labels, None)), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_modulation_begins_near_the_normalised_maps():
     layer = small().blocks[0].modulate
     normal = torch.randn(1, 16, 8, 8)
-    torch.testing.assert_close(layer(normal, label_maps(1, 5, 8, 8)), normal, atol=0.02, rtol=0.02)
+    scale = Scale(label_maps(1, 5, 8, 8), None)
+    torch.testing.assert_close(layer(normal, scale), normal, atol=0.02, rtol=0.02)
 
 
 def test_each_size_gets_the_nearest_pixels_of_the_map():
     network, labels = small(), label_maps(cell=1)
-    for maps, side in zip(network._pyramid(labels), (4, 8, 16, 32), strict=True):
-        assert torch.equal(maps, F.interpolate(labels, (side, side), mode="nearest"))
+    for scale, side in zip(network._pyramid(labels), (4, 8, 16, 32), strict=True):
+        assert torch.equal(scale.labels, F.interpolate(labels, (side, side), mode="nearest"))
 
 
 def test_a_style_changes_the_image_and_no_style_is_the_mean():

@@ -154,7 +154,8 @@ def translator(generator: DictConfig, source: Mapping[str, int], target: Mapping
     """Returns a network of the group ``generator`` from one domain to another, for images of a size."""
     depth = {key: by_size(size) for key, by_size in DEPTHS.items() if key in generator and generator[key] is None}
     ends = {"channels": channels(source), "out_channels": channels(target)}
-    ends |= {"labels": source.get("labels") or 0} if "labels" in generator else {}
+    facts: dict[str, Any] = {"labels": source.get("labels") or 0, "size": size}
+    ends |= {key: value for key, value in facts.items() if key in generator}
     return OmegaConf.create(dict(generator) | depth | ends)
 
 
