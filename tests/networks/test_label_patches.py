@@ -67,5 +67,5 @@ def test_an_export_does_not_look_for_patches():
         def forward(self, labels):
             return labels * float(pixel_codes(labels) is None)
 
-    assert torch.jit.trace(Network(), label_maps())(label_maps()).any()
+    assert torch.jit.trace(Network(), label_maps(), check_trace=False)(label_maps()).any()
     assert not Network()(label_maps()).any()
