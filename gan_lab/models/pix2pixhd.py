@@ -1,16 +1,19 @@
 """pix2pixHD (Wang et al. 2018): large images of label maps, by a global generator and then an enhancer of its maps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
-from gan_lab.common.bounds import Probability
+from gan_lab.common.bounds import NonNegative, Probability
 from gan_lab.common.errors import UserError
 from gan_lab.common.types import Batch, RandomStream, Shared
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.matching import MatchingTranslation
 from gan_lab.networks.patchgan import halved
 from gan_lab.networks.pix2pixhd import COARSE, FIXED, WHOLE, Generator
+from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.options import EngineOptions
 
 
 class Pix2PixHD(MatchingTranslation):
@@ -22,7 +25,9 @@ class Pix2PixHD(MatchingTranslation):
         generator: a ``gan_lab.networks.pix2pixhd.Generator``.
         enhance_begin: share of the budget after which the enhancer is trained.
         fixed: share of the budget for which the global generator is fixed from then on.
-        arguments: see ``MatchingTranslation``.
+        discriminator, domains, objective, g_optimizer, d_optimizer, adversarial, discriminator_weight,
+            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test, engine: see
+            ``MatchingTranslation``.
 
     Raises:
         UserError: for another generator.
@@ -34,14 +39,29 @@ class Pix2PixHD(MatchingTranslation):
     def __init__(
         self,
         generator: nn.Module,
-        *arguments: Any,
+        discriminator: nn.Module,
+        domains: Mapping[str, Mapping[str, Any]],
+        objective: AdversarialObjective,
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
         enhance_begin: Probability = 0.66,
         fixed: Probability = 0.03,
-        **more: Any,
+        adversarial: NonNegative = 1.0,
+        discriminator_weight: NonNegative = 1.0,
+        feature_matching: NonNegative = 10.0,
+        features: Callable[[], nn.Module] | None = None,
+        perceptual: NonNegative = 10.0,
+        feature_weights: Sequence[NonNegative] | None = None,
+        dropout_at_test: bool = False,
+        batch_statistics_at_test: bool = False,
+        engine: EngineOptions | None = None,
     ) -> None:
         if not isinstance(generator, Generator):
             raise UserError("pix2pixHD's two stages are those of its generator: give generator=pix2pixhd.")
-        super().__init__(generator, *arguments, **more)
+        super().__init__(
+            generator, discriminator, domains, objective, g_optimizer, d_optimizer, adversarial, discriminator_weight,
+            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test, engine,
+        )  # fmt: skip
         self.enhance_begin, self.fixed = enhance_begin, fixed
         self.stage = COARSE if generator.enhancer is not None else WHOLE
 

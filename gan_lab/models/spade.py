@@ -1,5 +1,6 @@
 """SPADE (Park et al. 2019): images of label maps, by normalisation that follows the map at every pixel."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,11 +10,14 @@ from gan_lab.common.bounds import NonNegative
 from gan_lab.common.errors import UserError
 from gan_lab.common.precision import at_inference
 from gan_lab.common.types import Batch, Losses, RandomStream, Shared
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.autoencoder import kl_divergence
 from gan_lab.models.bases.latents import draw_per_sample
 from gan_lab.models.bases.matching import MatchingTranslation
 from gan_lab.models.bases.translation import eval_mode
 from gan_lab.networks.spade import Encoder, Generator
+from gan_lab.training.alternating import MakeOptimizer
+from gan_lab.training.options import EngineOptions
 
 
 class SPADE(MatchingTranslation):
@@ -30,7 +34,9 @@ class GauGAN(SPADE):
         generator: a ``gan_lab.networks.spade.Generator`` with styles; they are N(0, I).
         kl: weight of the KL divergence of encoded styles from N(0, I), in nats per image; the published code sums it
             over the images of a device.
-        arguments: see ``MatchingTranslation``.
+        discriminator, domains, objective, g_optimizer, d_optimizer, adversarial, discriminator_weight,
+            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test, engine: see
+            ``MatchingTranslation``.
 
     Raises:
         UserError: for a generator without styles.
@@ -38,10 +44,31 @@ class GauGAN(SPADE):
 
     a2b: Generator
 
-    def __init__(self, generator: nn.Module, *arguments: Any, kl: NonNegative = 0.05, **more: Any) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        domains: Mapping[str, Mapping[str, Any]],
+        objective: AdversarialObjective,
+        g_optimizer: MakeOptimizer,
+        d_optimizer: MakeOptimizer,
+        kl: NonNegative = 0.05,
+        adversarial: NonNegative = 1.0,
+        discriminator_weight: NonNegative = 1.0,
+        feature_matching: NonNegative = 10.0,
+        features: Callable[[], nn.Module] | None = None,
+        perceptual: NonNegative = 10.0,
+        feature_weights: Sequence[NonNegative] | None = None,
+        dropout_at_test: bool = False,
+        batch_statistics_at_test: bool = False,
+        engine: EngineOptions | None = None,
+    ) -> None:
         if not isinstance(generator, Generator) or generator.encoder is None:
             raise UserError("GauGAN's generator makes images of styles: give generator.style=256, or model=spade.")
-        super().__init__(generator, *arguments, **more)
+        super().__init__(
+            generator, discriminator, domains, objective, g_optimizer, d_optimizer, adversarial, discriminator_weight,
+            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test, engine,
+        )  # fmt: skip
         self.kl = kl
 
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:

@@ -32,7 +32,7 @@ SIGNED = {
 }
 """Arguments that may be negative, or are checked elsewhere, and why."""
 OF_COMMANDS = {
-    **dict.fromkeys(("label", "classes"), "compared with the model's classes"),
+    **dict.fromkeys(("label", "classes", "to"), "compared with the model's classes"),
     "direction": "compared with the file's directions",
     "strength": "a direction leads both ways",
 }

@@ -27,6 +27,7 @@ FAKE = {
     "unpaired": "fake_unpaired",
     "paired": "fake_paired",
     "damaged": "restoration",
+    "domains": "fake_domains",
 }
 
 
