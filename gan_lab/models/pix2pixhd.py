@@ -26,8 +26,8 @@ class Pix2PixHD(MatchingTranslation):
         enhance_begin: share of the budget after which the enhancer is trained.
         fixed: share of the budget for which the global generator is fixed from then on.
         discriminator, domains, objective, g_optimizer, d_optimizer, adversarial, discriminator_weight,
-            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test, engine: see
-            ``MatchingTranslation``.
+            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test,
+            engine: see ``MatchingTranslation``.
 
     Raises:
         UserError: for another generator.

@@ -35,8 +35,8 @@ class GauGAN(SPADE):
         kl: weight of the KL divergence of encoded styles from N(0, I), in nats per image; the published code sums it
             over the images of a device.
         discriminator, domains, objective, g_optimizer, d_optimizer, adversarial, discriminator_weight,
-            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test, engine: see
-            ``MatchingTranslation``.
+            feature_matching, features, perceptual, feature_weights, dropout_at_test, batch_statistics_at_test,
+            engine: see ``MatchingTranslation``.
 
     Raises:
         UserError: for a generator without styles.
