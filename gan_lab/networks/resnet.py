@@ -91,7 +91,7 @@ class Generator(nn.Module):
 
     @staticmethod
     def check_data(data: Mapping[str, Any], halvings: int = 2, **_: object) -> None:
-        """Checks that the images' sides are multiples of 4, see ``ChecksData``.
+        """Checks that the images' sides can be halved as often, see ``ChecksData``.
 
         Raises:
             UserError: if they are not.
