@@ -68,7 +68,9 @@ def streets(folder: Path) -> None:
         maps.mkdir()
         for number in range(min(count, DISTINCT)):
             fields = [Image.fromarray(each).resize((128, 128), Image.Resampling.BICUBIC) for each in _coarse(noise)]
-            Image.fromarray(np.argmax(fields, 0).astype(np.uint8)).save(maps / f"{number:05d}.png")
+            Image.fromarray(np.stack([np.asarray(field) for field in fields]).argmax(0).astype(np.uint8)).save(
+                maps / f"{number:05d}.png"
+            )
         for number in range(DISTINCT, count):
             (maps / f"{number:05d}.png").hardlink_to(maps / f"{number % DISTINCT:05d}.png")
 
