@@ -84,8 +84,8 @@ def edited_files(session: Session, request: EditRequest, recipe: EditRecipe) -> 
     job.run(files)
     if not first:
         return
-    job.report.raise_if_none(len(files), request.input, "edited")
-    yield Message("\n".join(job.report.lines(request.output, others, "edited", "edits")))
+    job.report.raise_if_none(len(files), request.input, job.done)
+    yield Message("\n".join(job.report.lines(request.output, others, job.done, job.does)))
     yield Written(written)
     rows = {name: job.figures.get(name, earlier.get(name)) for name in (each.name for each in files)}
     if any(rows.values()):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from gan_lab.cli.artifacts import Artifact, Message, Output, Written
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import InferenceRequest
+from gan_lab.cli.file_requests import FilesRequest, each_job, edited
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import Bounds, PositiveInt
@@ -19,15 +19,12 @@ from gan_lab.inference.packaged import RestorerName, packaged
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreRequest(InferenceRequest):
+class RestoreRequest(FilesRequest):
     checkpoint: Path | None  # type: ignore[assignment]  # None is replaced as the request is checked
     restorer: RestorerName | None
     input: Path
-    output: Path
     mask: Annotated[str, Path] | None
     before_after: bool
-    overwrite: bool
-    max_pixels: PositiveInt
     tile: Literal["auto"] | PositiveInt | None
     factor: Annotated[float, Bounds(1, 16)] | None
 
@@ -45,9 +42,6 @@ class RestoreRequest(InferenceRequest):
             return request
         name: RestorerName = request.restorer or "denoise"
         return replace(request, restorer=name, checkpoint=packaged(name))
-
-    def destination(self) -> Output:
-        return Output.of_edited(self.output, self.compression)
 
 
 def parts(request: RestoreRequest) -> int | None:
@@ -67,13 +61,22 @@ def check(request: RestoreRequest, model: Repairs) -> None:
         raise UserError("This model fills unknown pixels: give mask=, a picture that is white where they are.")
     if not model.masks and request.mask is not None:
         raise UserError(f"{type(model).__name__} restores whole images and fills nothing: leave out mask=.")
+    if request.before_after:
+        request.refuse_jobs("before_after=true")
     if request.before_after and Output(request.output).is_image:
         raise UserError(
             f"before_after=true writes a page beside the results: give a folder, not output={request.output}."
         )
 
 
-@command(RestoreRequest, needs=Repairs, lacks="cannot restore photographs", example="model=denoise", parts=parts)
+@command(
+    RestoreRequest,
+    needs=Repairs,
+    lacks="cannot restore photographs",
+    example="model=denoise",
+    parts=parts,
+    complete=each_job,
+)
 def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
     """Restores every image of a file, folder or zip: takes noise or artefacts away, enlarges, or fills what is unknown.
 
@@ -102,12 +105,8 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
         request.mask == "alpha", request.max_pixels, page,
     )  # fmt: skip
     make_folder(folder_of(request.output))
-    job.run(files)
-    if rank_and_world_size()[0]:
-        return
-    job.report.raise_if_none(len(files), request.input, "restored")
-    yield Message("\n".join(job.report.lines(request.output, others, "restored", "restores")))
-    if page is not None:
+    yield from edited(job, request, request.input, files, others, request.output)
+    if page is not None and not rank_and_world_size()[0]:
         count = f"{len(page.links):,} image{'s' * (len(page.links) != 1)}"
         name = session.path if request.restorer is None else f"the restorer {request.restorer} of gan_lab"
         text = f"{count}, restored with {name}: move the slider to compare."

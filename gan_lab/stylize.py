@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from gan_lab.cli.artifacts import Artifact, Message, Output
 from gan_lab.cli.command import command
-from gan_lab.cli.requests import InferenceRequest, WeightFile
+from gan_lab.cli.file_requests import FilesRequest, each_job, edited
+from gan_lab.cli.requests import WeightFile
 from gan_lab.cli.session import Session
 from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import NonNegative, PositiveFloat, PositiveInt, Share
@@ -26,11 +27,10 @@ OPTIMISATION = {"content_weight": 0.05, "smoothness": 0.02, "steps": 80, "start"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StylizeRequest(InferenceRequest):
+class StylizeRequest(FilesRequest):
     checkpoint: Path | None  # type: ignore[assignment]
     content: Path
     style: Annotated[str, Path] | None
-    output: Path
     features: Annotated[Mapping[str, Any], WeightFile]
     size: PositiveInt | Literal["keep"]
     weights: tuple[PositiveFloat, ...] | None
@@ -43,11 +43,6 @@ class StylizeRequest(InferenceRequest):
     mask: Annotated[str, Path] | None
     start: Literal["content", "noise"]
     strip: bool
-    overwrite: bool
-    max_pixels: PositiveInt
-
-    def destination(self) -> Output:
-        return Output.of_edited(self.output, self.compression)
 
 
 def parts(request: StylizeRequest) -> int | None:
@@ -84,7 +79,14 @@ def stylist_of(session: Session, request: StylizeRequest, styles: list[Tensor]) 
     return StyleTransfer(network, styles, request.weights, options, session.device)
 
 
-@command(StylizeRequest, needs=Stylizes, lacks="cannot give images a style", example="model=adain", parts=parts)
+@command(
+    StylizeRequest,
+    needs=Stylizes,
+    lacks="cannot give images a style",
+    example="model=adain",
+    parts=parts,
+    complete=each_job,
+)
 def stylize(session: Session, request: StylizeRequest) -> Iterator[Artifact]:
     """Gives every image of a file, folder or zip the style of one or several pictures: by optimisation, which needs no
     training, or with a trained model.
@@ -92,7 +94,6 @@ def stylize(session: Session, request: StylizeRequest) -> Iterator[Artifact]:
     Results that exist already are left alone, so an interrupted job can be continued. Images that cannot be read are
     listed, and the rest is done.
     """
-    from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.file_jobs import folder_of, plan
     from gan_lab.inference.style_files import COLOUR, StyleJob, pictures, read_pictures, style_masks
     from gan_lab.training.forecast import duration
@@ -105,11 +106,7 @@ def stylize(session: Session, request: StylizeRequest) -> Iterator[Artifact]:
     make_folder(folder_of(request.output))
     if seconds := job.seconds(files):
         yield Message(f"About {duration(max(1, seconds))} for an image.")
-    job.run(files)
-    if rank_and_world_size()[0]:
-        return
-    job.report.raise_if_none(len(files), request.content, "stylised")
-    yield Message("\n".join(job.report.lines(request.output, others, "stylised", "stylises")))
+    yield from edited(job, request, request.content, files, others, request.output)
 
 
 if __name__ == "__main__":

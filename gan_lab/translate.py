@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gan_lab.cli.artifacts import Artifact, Message, Output, Written
+from gan_lab.cli.artifacts import Artifact, Output, Written
 from gan_lab.cli.command import command
+from gan_lab.cli.file_requests import FilesRequest, each_job, edited
 from gan_lab.cli.session import Session
 from gan_lab.cli.translation_ways import DomainRequest, page_of, title, ways
 from gan_lab.common.atomic import make_folder
@@ -18,20 +19,14 @@ from gan_lab.common.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateRequest(DomainRequest):
+class TranslateRequest(FilesRequest, DomainRequest):
     input: Path
     instances: Path | None
-    output: Path
-    overwrite: bool
     sheet: bool
-    max_pixels: PositiveInt
     tile: Literal["auto"] | PositiveInt | None
     stats: Literal["exact", "fast"]
     scratch: Literal["disk", "memory"]
     memory: PositiveFloat | None
-
-    def destination(self) -> Output:
-        return Output.of_edited(self.output, self.compression)
 
 
 def parts(request: TranslateRequest) -> int | None:
@@ -45,6 +40,7 @@ def parts(request: TranslateRequest) -> int | None:
     lacks="cannot translate images",
     example="model=cyclegan",
     parts=parts,
+    complete=each_job,
 )
 def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]:
     """Translates every image of a file, folder or zip to another domain, in one style or several.
@@ -64,6 +60,8 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
     found = ways(session, request, tiling)
     if len(found) > 1 and Output(request.output).is_image:
         raise UserError(f"There are {len(found)} results of each image: give a folder, not output={request.output}.")
+    if request.sheet:
+        request.refuse_jobs("sheet=true")
     sheet = page_of(found, request.output) if request.sheet else None
     check_takes_objects(request.instances, found[0].there.source.instances)
     files, others = plan(request.input, request.output, found[0].there.target)
@@ -72,11 +70,8 @@ def translate(session: Session, request: TranslateRequest) -> Iterator[Artifact]
         job = TranslationJob(request.overwrite, request.compression, way.there, way.back if sheet else None,
                              request.max_pixels, sheet, session.trained_side, way.column,
                              ObjectMaps.at(request.instances))  # fmt: skip
-        job.run([replace(file, output=way.place(file.output, folder)) for file in files])
-        if rank_and_world_size()[0]:
-            continue
-        job.report.raise_if_none(len(files), request.input, "translated")
-        yield Message("\n".join(job.report.lines(request.output / way.name, others, "translated", "translates")))
+        own = [replace(file, output=way.place(file.output, folder)) for file in files]
+        yield from edited(job, request, request.input, own, others, request.output / way.name)
     if sheet is not None and not rank_and_world_size()[0]:
         text = f"{len(sheet.links)} images, translated with {session.path}"
         add_references(sheet, {way.column: (way.reference, way.there.target) for way in found})

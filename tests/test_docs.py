@@ -120,10 +120,12 @@ def is_known(key, value, command="train"):
     """Whether the command takes ``key=value``; of a value only a choice in a group is looked at."""
     group = key.split("@")[0]
     groups = GROUPS.get(command, ())
-    if choices(group) and (command == "train" or group in groups):
+    if choices(group) and (command == "train" or group in (*groups, "hydra/launcher")):
         named = re.split(r"[, ]+", value.strip("[]"))
         return all(f"{group}={each}" in ANYWHERE or each in {*choices(group), *ANYWHERE} for each in named)
     keys = train_keys() if command == "train" else command_keys(command)
+    if key.startswith("hydra.launcher."):  # of other packages
+        return True
     if key.startswith("+"):
         return key[1:].rpartition(".")[0] in keys
     return key in keys or (key in train_keys() and key.startswith(tuple(f"{each}." for each in groups)))

@@ -159,7 +159,11 @@ class Command:
 
     def _overrides(self, arguments: Sequence[str]) -> list[str]:
         quoted = overrides.quote_paths(self.complete(arguments), self.request)
-        return quoted if self.name == "train" else [*quoted, *QUIET, f"hydra.help.app_name=gan_lab.{self.name}"]
+        if self.name == "train":
+            return quoted
+        given = {each.partition("=")[0] for each in quoted}
+        quiet = [each for each in QUIET if each.partition("=")[0] not in given]
+        return [*quoted, *quiet, f"hydra.help.app_name=gan_lab.{self.name}"]
 
     def _run_words(self, arguments: Sequence[str]) -> Any:
         """Runs a command that takes words and a few keys, and needs no configuration."""

@@ -54,6 +54,11 @@ def run(path: Path, request: type[Request], arguments: Sequence[str], work: Call
         raise UserError(disk_sentence(error)) from error  # hydra.run.dir or hydra.sweep.dir
     except (RecursionError, ValueError, YAMLError) as error:
         raise UserError(f"The command line cannot be used: {first_line(str(error))}.") from error
+    except RuntimeError as error:
+        if type(error).__module__.split(".")[0] != "submitit":
+            raise
+        words = f"A job ended before it was done ({first_line(str(error))})"
+        raise UserError(f"{words}: start the same command again, and what is done stays.") from error
 
 
 def _read(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:

@@ -22,6 +22,7 @@ from gan_lab.data.reading.images import LoadedImage, reason
 from gan_lab.data.reading.listing import Entry, open_entry
 from gan_lab.data.reading.passed_over import PassedOver
 from gan_lab.inference.file_jobs import Job
+from gan_lab.inference.job_shares import JobShare
 
 SHOWN = 5
 """The number of names that are listed at most."""
@@ -58,7 +59,7 @@ class Report:
 
     def raise_if_none(self, count: int, source: Path, done: str) -> None:
         """Raises UserError if none of ``count`` images could be ``done``, such as "translated", with the reasons."""
-        if len(self.left_out) == count:
+        if self.left_out and len(self.left_out) == count:
             named = [f"{name} ({why})" for name, why in self.left_out.items()]
             raise UserError(f"No image of {source} could be {done}: {listed(named)}.")
 
@@ -116,12 +117,17 @@ class FilesJob(ABC):
     overwrite: bool
     compression: int
     report: Report = field(default_factory=Report, init=False)
+    share: JobShare = field(default=JobShare(), init=False)
 
     doing: ClassVar[str]
     """What happens to images, at the progress bar: "Translating"."""
 
     result: ClassVar[str]
     """What comes of it, in messages: "translation"."""
+
+    done: ClassVar[str]
+    does: ClassVar[str]
+    """What was done to images and what the command does to them, in reports: "translated", "translates"."""
 
     @abstractmethod
     def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
@@ -139,9 +145,9 @@ class FilesJob(ABC):
         """Does what a result of an earlier run needs."""
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Edits; ranks take jobs in turn, and every rank has the whole report afterwards (a collective)."""
+        """Edits this job's share; ranks take images in turn, and each has the report afterwards (a collective)."""
         rank, world = rank_and_world_size()
-        mine = list(enumerate(jobs))[rank::world]
+        mine = self.share.of(jobs, rank, world)
         with ExitStack() as opened:
             files = {job.entry.file for job in jobs if job.entry.member is not None}
             zips = {file: opened.enter_context(ZipFile(file)) for file in files}

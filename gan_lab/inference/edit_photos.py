@@ -67,6 +67,8 @@ class PhotoEdits(FilesJob):
 
     doing: ClassVar[str] = "Editing"
     result: ClassVar[str] = "edit"
+    done: ClassVar[str] = "edited"
+    does: ClassVar[str] = "edits"
 
     def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
         return read_entry(entry, zips, partial(read_image, domain=self.domain, max_pixels=self.max_pixels))

@@ -44,6 +44,8 @@ class RestorationJob(FilesJob):
 
     doing: ClassVar[str] = "Restoring"
     result: ClassVar[str] = "restoration"
+    done: ClassVar[str] = "restored"
+    does: ClassVar[str] = "restores"
 
     def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
         read = partial(read_image, domain=self.domain, max_pixels=self.max_pixels, all_levels=True)

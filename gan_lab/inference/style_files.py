@@ -52,6 +52,8 @@ class StyleJob(FilesJob):
 
     doing: ClassVar[str] = "Stylising"
     result: ClassVar[str] = "stylisation"
+    done: ClassVar[str] = "stylised"
+    does: ClassVar[str] = "stylises"
 
     def read(self, entry: Entry, zips: dict[Path, ZipFile]) -> LoadedImage:
         return read_entry(entry, zips, partial(read_image, domain=COLOUR, max_pixels=self.max_pixels))

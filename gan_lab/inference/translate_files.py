@@ -88,6 +88,8 @@ class TranslationJob(FilesJob):
 
     doing: ClassVar[str] = "Translating"
     result: ClassVar[str] = "translation"
+    done: ClassVar[str] = "translated"
+    does: ClassVar[str] = "translates"
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Translates; every rank has the whole report and sheet afterwards (a collective)."""
