@@ -20,6 +20,8 @@ from gan_lab.common.errors import UserError, WriteError
 from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""Files of an exported model; ``gan_lab.training.model_folder`` states their contents."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d_")
 ENDED = ("finished", "pruned")
 """States of runs that do not go on by themselves."""
@@ -308,13 +310,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """Returns the path of a checkpoint, given that path or a run folder, which stands for its last checkpoint.
+    """Returns the path of a checkpoint, given that path or a folder.
+
+    A run's folder stands for its last checkpoint, and that of an exported model for its weights.
 
     Raises:
         UserError: if there is no such file.
     """
     path = Path(path).expanduser()
-    path = path / LAST if path.is_dir() else path
+    if path.is_dir():
+        path /= LAST if (path / LAST).is_file() or not (path / WEIGHTS).is_file() else WEIGHTS
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
     return path

@@ -105,6 +105,10 @@ class CUT(TranslationModule):
     def trainable(self, phase: str) -> Sequence[nn.Module]:
         return [self.discriminator] if phase == "discriminator" else [self.a2b, self.heads]
 
+    @property
+    def training_only(self) -> Sequence[str]:
+        return [*super().training_only, "heads"]
+
     def shared_forward(self, batch: Batch, noise: RandomStream) -> Shared:
         source = batch["a"]
         flipped = torch.zeros(len(source), dtype=torch.bool, device=source.device)

@@ -125,6 +125,14 @@ class AlternatingModule(LightningModule):
         """Returns the networks that ``compile=true`` compiles."""
         return []
 
+    @property
+    def training_only(self) -> Sequence[str]:
+        """Names of the networks that only training uses, which exported models lack: here the discriminators."""
+        players = [phase.name for phase in self.phases() if phase.name.startswith("discriminator")]
+        trained = {id(p) for name in players for network in self.trainable(name) for p in network.parameters()}
+        owned = {name: {id(p) for p in child.parameters()} for name, child in self.named_children()}
+        return [name for name, own in owned.items() if own and own <= trained]
+
     # Sampling.
 
     @property

@@ -17,10 +17,11 @@ from gan_lab.common.class_names import name_classes
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.integrity import is_whole, seal_zip
-from gan_lab.common.runs import LAST
+from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
 from gan_lab.training.alternating import AlternatingModule, to_channels_last
+from gan_lab.training.model_folder import leave_out
 from gan_lab.training.weights_file import SUFFIX, read_weights
 
 Device = str | torch.device
@@ -56,7 +57,7 @@ def refuse_weights(path: str | Path | None) -> None:
 
 
 def read(path: str | Path, map_location: MAP_LOCATION = "cpu", mapped: bool = True) -> dict[str, Any]:
-    """Returns the plain containers and tensors of a checkpoint file, or of a run's last one, in the present format.
+    """Returns the plain containers and tensors of a checkpoint file, or of a folder's, in the present format.
 
     A file of weights alone (.safetensors) has the model and no state of training. ``mapped`` reads tensors from
     the file when they are used: half of a checkpoint are the optimizers' states, which no model needs.
@@ -64,10 +65,7 @@ def read(path: str | Path, map_location: MAP_LOCATION = "cpu", mapped: bool = Tr
     Raises:
         UserError: if the file does not exist, is damaged, or is not a checkpoint of gan_lab.
     """
-    path = Path(path).expanduser()
-    path = path / LAST if path.is_dir() else path
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint {path}: give the path of a file such as runs/…/last.ckpt.")
+    path = checkpoint_path(path)
     if path.suffix == SUFFIX:
         return upgrade(read_weights(path))
     mapped = mapped and os.fsencode(path) == str(path).encode(errors="replace")  # torch maps files with names in UTF-8
@@ -114,7 +112,7 @@ def load(path: str | Path, device: Device = "cpu", trust: Sequence[str] = ()) ->
     """Returns the model of a checkpoint in evaluation mode; it needs no data set and no configuration folder.
 
     Args:
-        path: checkpoint file, or a run's folder, which stands for its last checkpoint.
+        path: checkpoint file, a run's folder, which stands for its last checkpoint, or that of an exported model.
         device: device of the model.
         trust: modules of your own whose classes and functions the checkpoint may name; their code is run.
 
@@ -131,6 +129,7 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
         UserError: if the checkpoint names something that is not trusted.
     """
     model: LightningModule = instantiate(checkpoint["gan_lab"]["model"], MODEL_PARTS.extended(trust))
+    leave_out(model, checkpoint.get("left_out", ()))
     restore(model, checkpoint)
     name_classes(model, checkpoint["gan_lab"].get("class_names"))
     if isinstance(model, AlternatingModule) and model.engine.channels_last:

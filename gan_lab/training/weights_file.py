@@ -16,7 +16,8 @@ from torch import Tensor
 
 from gan_lab.common.atomic import atomic_write
 from gan_lab.common.errors import UserError
-from gan_lab.common.start_folder import DATA_PATHS
+from gan_lab.training.model_folder import read_model
+from gan_lab.training.paths_left_out import without_paths
 
 SUFFIX = ".safetensors"
 AVERAGED = "ema.networks."
@@ -40,7 +41,7 @@ def write_weights(checkpoint: Mapping[str, Any], path: Path, dtype: torch.dtype 
     averaged = {name.removeprefix(AVERAGED): value for name, value in state.items() if name.startswith(AVERAGED)}
     others = {name: value for name, value in state.items() if not name.startswith(AVERAGED)}
     tensors = {name: _stored(value, dtype).contiguous().clone() for name, value in (others | averaged).items()}
-    contents = _without_paths(checkpoint["gan_lab"])
+    contents = without_paths(checkpoint["gan_lab"])
     kept = {"gan_lab": contents, "counters": checkpoint["counters"], "averaged": sorted(averaged)}
     header = {**notes, "gan_lab": json.dumps(kept)}
     header["checksum"] = _checksum(tensors, header)
@@ -50,6 +51,8 @@ def write_weights(checkpoint: Mapping[str, Any], path: Path, dtype: torch.dtype 
 
 def read_weights(path: Path) -> dict[str, Any]:
     """Returns what ``write_weights`` wrote, in the form of a checkpoint; floating weights are float32.
+
+    A file without a configuration in its header is one of ``gan_lab.training.model_folder``.
 
     Raises:
         UserError: if the file cannot be read, is damaged or has another origin.
@@ -61,7 +64,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}): give another file, or a copy of it.") from error
     if "gan_lab" not in header:
-        raise UserError(f"{path} was not written by gan_lab: give a checkpoint of gan_lab.train.")
+        return read_model(path)
     if header.pop("checksum", None) != _checksum(tensors, header):
         raise UserError(f"{path} is damaged: give another file, or a copy of it.")
     kept = _contents(header["gan_lab"], path)
@@ -93,25 +96,6 @@ def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
         return value
     stored = value.to(dtype)
     return stored if torch.equal(stored.isfinite(), value.isfinite()) else value
-
-
-def _without_paths(contents: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a checkpoint's configurations without paths; ``places`` names those where its data were."""
-    data = dict(contents.get("data") or {})
-    places = [name for name in DATA_PATHS if name in data and name != "data_dir" and data[name] is not None]
-    blank: dict[str, Any] = {**dict.fromkeys(places), "data_dir": "data", "cache_dir": None}
-    data |= {name: value for name, value in blank.items() if name in data}
-    found: dict[str, Any] = _relative({**contents, "data": data, "places": places})
-    return found
-
-
-def _relative(node: Any) -> Any:
-    """Returns a configuration with null in place of absolute paths."""
-    if isinstance(node, Mapping):
-        return {name: _relative(value) for name, value in node.items()}
-    if isinstance(node, list):
-        return [_relative(value) for value in node]
-    return None if isinstance(node, str) and Path(node).is_absolute() else node
 
 
 def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
