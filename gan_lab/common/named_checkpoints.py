@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.hub import is_on_hub
 from gan_lab.common.near_names import nearest
 from gan_lab.common.runs import BEST, LAST, checkpoint_path
 
@@ -16,17 +17,17 @@ def named_checkpoint(given: str | Path, runs: Path = RUNS) -> Path:
     """Returns the checkpoint that a path or a name stands for.
 
     Args:
-        given: a file; a run's folder, for its last checkpoint; "last" or "best", for that checkpoint of the newest run;
-            or a run's name, such as dcgan-digits, for the last checkpoint of the newest run of that name. A file or
-            folder of that name comes first.
+        given: a file; an address on the hub, ``hf://user/name``; a run's folder, for its last checkpoint; "last" or
+            "best", for that checkpoint of the newest run; or a run's name, such as dcgan-digits, for the last
+            checkpoint of the newest run of that name. A file or folder of that name comes first.
         runs: the folder of run folders. The newest run is the one whose last checkpoint was saved last.
 
     Raises:
         UserError: if there is none.
     """
     path = Path(given).expanduser()
-    if path.exists() or path.is_absolute() or path.suffix in (".ckpt", ".safetensors"):
-        return checkpoint_path(path)
+    if is_on_hub(given) or path.exists() or path.is_absolute() or path.suffix in (".ckpt", ".safetensors"):
+        return checkpoint_path(given)
     if str(path) in NEWEST:
         newest = _newest(runs)
         if newest is None:

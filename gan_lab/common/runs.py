@@ -17,6 +17,7 @@ from filelock import lock_descriptor
 
 from gan_lab.common.atomic import atomic_write, make_folder, temporary_files, writing
 from gan_lab.common.errors import UserError, WriteError
+from gan_lab.common.hub import HubModel, is_on_hub
 from gan_lab.common.upgrade import upgrade_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -310,13 +311,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """Returns the path of a checkpoint, given that path or a folder.
+    """Returns the path of a checkpoint, given that path or a folder, or an address on the hub (``hf://user/name``).
 
     A run's folder stands for its last checkpoint, and that of an exported model for its weights.
 
     Raises:
         UserError: if there is no such file.
     """
+    if is_on_hub(path):
+        return HubModel.of(path).download([WEIGHTS, CONFIG])
     path = Path(path).expanduser()
     if path.is_dir():
         path /= LAST if (path / LAST).is_file() or not (path / WEIGHTS).is_file() else WEIGHTS
