@@ -41,14 +41,19 @@ class EvaluateRequest(MetricsRequest):
 
 
 def prepare(config: DictConfig) -> None:
-    """Refuses keys that do not go together, and metrics and extractors with arguments that they do not have."""
+    """Refuses keys that do not go together, and metrics and extractors with arguments that they do not have; finds a
+    place for what is measured of a model on the hub.
+    """
     from gan_lab.cli.config.compose import resolve, resolve_part
     from gan_lab.cli.config.parts import check_all
+    from gan_lab.common.hub import is_on_hub
     from gan_lab.common.named_checkpoints import named_checkpoint
 
     request = EvaluateRequest.checked(resolve(config))
     if request.checkpoint is not None:
         named_checkpoint(request.checkpoint)
+        if is_on_hub(request.checkpoint) and request.output is None:
+            config.output = "./"  # beside a download is no place for results
     for key in ("metrics", "extractor"):
         if config.get(key) is not None:
             check_all(resolve_part(config, key), key)
