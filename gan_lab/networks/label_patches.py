@@ -23,9 +23,9 @@ class Patches:
 
     Args:
         size: N, H, W.
-        rows: the pixels of each patch of 3×3 that occurs, (A, 9 C), row by row.
+        rows: the pixels of each patch of 3×3 that occurs, (A, 9 C), row by row; the last may be of none.
         inner: for each patch of 5×5 that occurs, the numbers of the nine patches of 3×3 in it, int64 (B, 9); A for one
-            around a pixel outside of the map.
+            around a pixel outside of the map. The last may be of none.
         numbers: the number of the patch of 5×5 around each pixel, int64 (N · H · W,).
     """
 
@@ -60,9 +60,18 @@ def find_patches(labels: Tensor, codes: Tensor) -> Patches | None:
         return None
     small, inner = _distinct(codes, 1)
     pixels = F.pad(labels.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).flatten(0, 2)
-    rows = pixels[_neighbours(small, height, width)].flatten(1)
-    outside = F.pad(inner.view(images, height, width), (1, 1, 1, 1), value=len(small)).flatten()
-    return Patches((images, height, width), rows, outside[_neighbours(large, height, width)], numbers)
+    rows = _rounded(pixels[_neighbours(small, height, width)].flatten(1))
+    outside = F.pad(inner.view(images, height, width), (1, 1, 1, 1), value=len(rows)).flatten()
+    return Patches((images, height, width), rows, _rounded(outside[_neighbours(large, height, width)]), numbers)
+
+
+def _rounded(table: Tensor) -> Tensor:
+    """Returns a table (K, C) with zeros at its end, so that few numbers of rows occur: one in eight of K at most.
+
+    In bf16 a CPU keeps a program of its own for each shape, about a megabyte, of a thousand shapes at most.
+    """
+    step = 1 << max(len(table).bit_length() - 4, 0)
+    return F.pad(table, (0, 0, 0, -len(table) % step))
 
 
 def pixel_codes(labels: Tensor) -> Tensor | None:

@@ -8,6 +8,9 @@ import torch.nn.functional as F
 from cases import limited, plain
 from fitting import fit
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gan_lab.common.capabilities import Translates, TranslatesInStyles
 from gan_lab.common.errors import UserError
@@ -55,6 +58,37 @@ def losses_of(model, data):
 def judged(model, data, shared, scale):
     real, fake = (torch.cat([data["source"], images], 1) for images in (data["target"], shared["fake"]))
     return model.discriminator.maps(real, scale), model.discriminator.maps(fake, scale)
+
+
+class ReadBack(TorchDispatchMode):
+    """Keeps the names of operations that take tensors of a GPU and return one of the host."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        result = function(*arguments, **(named or {}))
+        taken, made = ({each.device.type for each in tree_leaves(part) if isinstance(each, torch.Tensor)}
+                       for part in ((arguments, named), result))  # fmt: skip
+        self.found += [str(function)] if "cuda" in taken and "cpu" in made else []
+        return result
+
+
+@pytest.mark.parametrize("cls", [SPADE, GauGAN, Pix2PixHD])
+def test_losses_of_label_maps_read_nothing_back_from_a_gpu(cls, monkeypatch):
+    """Class ids are made one-hot there. Its tensors are fake, without values: reading one raises."""
+    model, cuda = make(cls), torch.device("cuda")
+    monkeypatch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
+    with FakeTensorMode(allow_non_fake_inputs=True), ReadBack() as back:
+        model = model.to(cuda)
+        ids = torch.zeros(2, 1, 32, 32, dtype=torch.uint8, device=cuda)
+        data = {"source": model.domains["a"].encode(ids), "target": torch.zeros(2, 3, 32, 32, device=cuda)}
+        draw, g, d = (KeyedStream(0, key, device=cuda) for key in ("draw", "g", "d"))
+        shared = model.shared_forward(data, draw)
+        found = model.g_losses(data, shared, g), model.d_losses(data, shared, d)
+    losses = [loss for each in found for loss in each.terms.values()]
+    assert back.found == [] and {loss.device.type for loss in losses} == {"cuda"}
 
 
 def test_losses_of_spade_are_means_over_the_scales():

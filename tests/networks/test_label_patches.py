@@ -69,3 +69,11 @@ def test_an_export_does_not_look_for_patches():
 
     assert torch.jit.trace(Network(), label_maps(), check_trace=False)(label_maps()).any()
     assert not Network()(label_maps()).any()
+
+
+def test_few_numbers_of_rows_occur_so_that_a_cpu_compiles_few_programs():
+    tables = [found(label_maps(cell=cell, height=64)) for cell in range(8, 33)]
+    rows = {len(table.rows) for table in tables} | {len(table.inner) for table in tables}
+    assert len(rows) < len(tables)
+    for count in rows:
+        assert count % (1 << max(count.bit_length() - 5, 0)) == 0
