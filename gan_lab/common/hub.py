@@ -62,6 +62,15 @@ class HubModel:
             )
         return folder / files[0]
 
+    def check_token(self) -> None:
+        """Checks that there is a token, which pushing needs.
+
+        Raises:
+            UserError: without one.
+        """
+        if _library().get_token() is None:
+            raise UserError(f"Pushing to {self} needs a token of the hub: run hf auth login, or set HF_TOKEN.")
+
     def push(self, files: Sequence[Path], private: bool = False) -> str:
         """Uploads files, in one commit; makes the repository if there is none.
 
@@ -75,9 +84,8 @@ class HubModel:
         Raises:
             UserError: without a token, and if the hub refuses.
         """
+        self.check_token()
         hub = _library()
-        if hub.get_token() is None:
-            raise UserError(f"Pushing to {self} needs a token of the hub: run hf auth login, or set HF_TOKEN.")
         with _in_words(f"{self} cannot be written", "check the address, the network, and what your token may do"):
             api, added = hub.HfApi(), [hub.CommitOperationAdd(file.name, file) for file in files]
             api.create_repo(self.name, private=private or None, exist_ok=True)
