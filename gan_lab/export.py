@@ -63,7 +63,7 @@ class ExportRequest(ModelRequest):
         if self.format == "safetensors":
             self.without("format=safetensors writes weights and no graphs", aoti=False, **GRAPHS)
         if self.push is None:
-            self.without("private=true is of a model that goes to the hub: give push=hf://user/name", private=False)
+            self.without("Only a repository that push= makes is private", private=False)
         else:
             HubModel.of(self.push, "push").check_token()
         if self.aoti and self.format != "pt2":

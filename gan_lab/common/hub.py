@@ -14,8 +14,8 @@ from typing import Any
 from gan_lab.common.errors import UserError
 
 SCHEME = "hf:"
-ADDRESS = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
-"""With one slash, too: a path joins two."""
+ADDRESS = re.compile(r"hf://(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
+"""Paths keep one of the slashes, so addresses are read with one, too."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ class HubModel:
         Raises:
             UserError: if it is none.
         """
-        match = ADDRESS.fullmatch(str(given))
+        text = re.sub("^hf:/+", "hf://", str(given))
+        match = ADDRESS.fullmatch(text)
         if match is None:
-            raise UserError(f"{key}={given} is no address on the hub: give hf://user/name or hf://user/name@revision.")
+            raise UserError(f"{key}={text} is no address on the hub: give hf://user/name or hf://user/name@revision.")
         return cls(match["name"], match["revision"])
 
     def download(self, files: Sequence[str]) -> Path:

@@ -14,6 +14,7 @@ from gan_lab.common.hub import HubModel, is_on_hub
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.named_checkpoints import named_checkpoint
 from gan_lab.common.runs import CONFIG, WEIGHTS
+from gan_lab.export import export
 from gan_lab.training.model_folder import write_model
 
 
@@ -115,3 +116,13 @@ def test_without_network_and_copy_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match=r"hf://me/model cannot be loaded .*: check the address, the network"):
         gan_lab.load("hf://me/model")
+
+
+def test_the_command_pushes_what_it_exports(hub, tmp_path, exported, capsys):
+    given = [f"checkpoint={exported}", f"output={tmp_path / 'made'}", "push=hf://me/made", "private=true"]
+    export.run(*given)
+    assert "Pushed: " in capsys.readouterr().out
+    _, files = hub.files("me/made", "main")
+    assert {*files} == {CONFIG, WEIGHTS, "README.md"}
+    assert files[WEIGHTS] == (tmp_path / "made" / WEIGHTS).read_bytes()
+    assert gan_lab.load("hf://me/made").state_dict().keys() == gan_lab.load(exported).state_dict().keys()
