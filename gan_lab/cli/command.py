@@ -50,6 +50,7 @@ COMMANDS = (
     "augment",
     "inspect",
     "stylize",
+    "export",
     "evaluate",
     "compare",
     "report",

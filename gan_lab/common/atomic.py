@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -99,6 +100,39 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
                 _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder to write into, beside ``folder``; it then becomes it. After an exception nothing is left.
+
+    Args:
+        folder: it is empty, or does not exist yet; those above it are created.
+
+    Raises:
+        WriteError: if it cannot be made.
+    """
+    make_folder(folder.parent)
+    with writing(folder):
+        temporary = Path(mkdtemp(prefix=".", dir=folder.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            for path in temporary.rglob("*"):
+                _sync(path)
+            if folder.is_dir():
+                folder.rmdir()
+            temporary.rename(folder)
+            _sync(folder.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    """Returns the permissions that new files of this process lack."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def raise_disk_error(path: Path) -> None:

@@ -86,7 +86,7 @@ class Styles(Decodes, Protocol):
         self,
         latents: Tensor,
         label: int | Tensor | None = None,
-        truncation: float = 1.0,
+        truncation: float | Tensor = 1.0,
         cutoff: int | None = None,
     ) -> Tensor:
         """Maps latents (n, Z) to styles (n, L, W).
@@ -94,7 +94,7 @@ class Styles(Decodes, Protocol):
         Args:
             latents: (n, Z).
             label: a class for all, or int64 (n,).
-            truncation: in (0, 1], moves styles towards their average.
+            truncation: in (0, 1], moves styles towards their average; a number, or a scalar tensor.
             cutoff: number of layers, from the first, that truncation changes; None for all.
         """
 
@@ -268,6 +268,33 @@ class SamplesClips(Protocol):
             seed, start: see above.
             motion: all clips move like clip ``motion`` of the seed; None lets each have its own motion.
             label: a class for all clips, or int64 (n,).
+        """
+
+
+@runtime_checkable
+class DecodesClips(SamplesClips, Protocol):
+    """Generates clips from codes."""
+
+    def clip_codes(
+        self, n: int, steps: int, seed: int = 0, start: int = 0, motion: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns contents (n, Z) and noise of the motion (n, T', M) of clips; see ``SamplesClips.sample_clips``."""
+
+    def decode_clips(self, content: Tensor, motion: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Maps contents (n, Z) and noise (n, T', M) to clips, float32 (n, T, C, H, W) in [-1, 1].
+
+        ``label`` is a class for all or int64 (n,).
+        """
+
+
+@runtime_checkable
+class HasLogits(Protocol):
+    """Predicts each value of an image from those before it."""
+
+    def logits_of(self, image: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Returns the logits of the values, float32 (N, K, C, H, W), given images (N, C, H, W) in [-1, 1].
+
+        ``label`` is a class for all or int64 (N,), for conditional models.
         """
 
 

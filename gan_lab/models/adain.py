@@ -108,7 +108,9 @@ class AdaIN(AlternatingModule):
             for style, share in zip(styles, shares or [alike] * len(styles), strict=True):
                 targets = [moments(each.float()) for each in self.encoder(style.to(self.device))]
                 for mixed, own, other in zip(maps, content, normalised(content, targets), strict=True):
-                    there = adaptive_avg_pool2d(share.to(self.device), own.shape[2:])  # type: ignore[arg-type]
+                    there = share.to(self.device)
+                    if there.shape[2:].numel() > 1:
+                        there = adaptive_avg_pool2d(there, own.shape[2:])  # type: ignore[arg-type]
                     mixed += strength * there * (other - own)
             stylised: Tensor = decoder(maps, image.shape[2:])
             return stylised.float().clamp(-1, 1)

@@ -88,6 +88,13 @@ class Autoregressive(AlternatingModule):
         """Number of labels to choose among when sampling, 0 without labels."""
         return self.labels.classes
 
+    def logits_of(self, image: Tensor, label: Label = None) -> Tensor:
+        """Returns logits (N, K, C, H, W) of the values of images (N, C, H, W)."""
+        labels = self.labels.expand(label, len(image), self.device)
+        with self.inference_mode():
+            logits: Tensor = self.averaged("network")(self.to_values(image.to(self.device)), *labels)
+            return logits.float()
+
     def log_likelihood(self, image: Tensor, label: Label = None, k: int = 1, seed: int = 0, start: int = 0) -> Tensor:
         """Returns log p in nats (N,) of images (N, C, H, W) at K levels; ``k`` and the seed are not used."""
         labels = self.labels.expand(label, len(image), self.device)

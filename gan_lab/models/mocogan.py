@@ -143,13 +143,23 @@ class MoCoGAN(AlternatingModule):
             UserError: for a label that the model does not know.
         """
         labels = self.labels.of_samples(label, n, start, self.device)
+        return self.decode_clips(*self.clip_codes(n, steps, seed, start, motion), *labels)
+
+    def clip_codes(
+        self, n: int, steps: int, seed: int = 0, start: int = 0, motion: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns contents (n, Z) and noise of the motion (n, 1 + steps, M) of clips start … start + n - 1."""
         moving = (n, seed, start) if motion is None else (1, seed, motion)
         noise = [
             draw_per_sample(lambda noise: noise.normal(1, self.motion), *moving, f"motion {t}")
             for t in range(1 + steps)
         ]
         content = draw_per_sample(lambda noise: noise.normal(1, self.content), n, seed, start, "content")
+        return content.to(self.device), torch.stack(noise, 1).expand(n, -1, -1).to(self.device)
+
+    def decode_clips(self, content: Tensor, motion: Tensor, label: Label = None) -> Tensor:
+        """Returns clips (n, T, C, H, W), given contents (n, Z) and noise (n, 1 + T, M); of class 0 if label is None."""
+        labels = self.labels.expand(label, len(content), self.device)
         with self.inference_mode():
-            codes = content.to(self.device), torch.stack(noise, 1).expand(n, -1, -1).to(self.device)
-            clips: Tensor = self.averaged("generator")(*codes, *labels)
+            clips: Tensor = self.averaged("generator")(content.to(self.device), motion.to(self.device), *labels)
             return clips.float().clamp(-1, 1)

@@ -148,7 +148,7 @@ class StyleGAN2(GANModule):
         return super().latents(n, seed, start)
 
     def map_styles(
-        self, latents: Tensor, label: Label = None, truncation: float = 1.0, cutoff: int | None = None
+        self, latents: Tensor, label: Label = None, truncation: float | Tensor = 1.0, cutoff: int | None = None
     ) -> Tensor:
         """Maps latents (n, Z) to styles (n, L, W); of class 0 if the label is None (see ``Styles``).
 
@@ -158,7 +158,7 @@ class StyleGAN2(GANModule):
         generator, labels = self._generator, self.labels.expand(label, len(latents), self.device)
         with self.inference_mode():
             styles: Tensor = generator.mapping(latents.to(self.device), *labels)[:, None].repeat(1, self.num_styles, 1)
-            if truncation != 1:
+            if isinstance(truncation, Tensor) or truncation != 1:
                 moved = generator.average_style.lerp(styles[:, :cutoff], truncation)
                 styles = torch.cat([moved, styles[:, moved.shape[1] :]], 1)
         return styles

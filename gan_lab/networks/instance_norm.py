@@ -21,7 +21,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         Raises:
             ValueError: for maps of one pixel, which have no deviation.
         """
-        if x.device.type != "cpu" or self.track_running_stats or x.ndim != 4 or x.shape[2:].numel() < 2:
+        if x.device.type != "cpu" or self.track_running_stats or x.ndim != 4 or x.shape[2] * x.shape[3] < 2:
             return super().forward(x)
         return instance_norm(x, self.weight, self.bias, self.eps)
 

@@ -17,11 +17,11 @@ from gan_lab.common.class_names import name_classes
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
 from gan_lab.common.integrity import is_whole, seal_zip
+from gan_lab.common.left_out import leave_out
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.trust import MODEL_PARTS
 from gan_lab.common.upgrade import upgrade
 from gan_lab.training.alternating import AlternatingModule, to_channels_last
-from gan_lab.training.model_folder import leave_out
 from gan_lab.training.weights_file import SUFFIX, read_weights
 
 Device = str | torch.device

@@ -23,7 +23,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lab.common.atomic import writing
 from gan_lab.common.errors import UserError
@@ -39,30 +39,6 @@ KINDS = {
     **{"prefix": str, "sha256": str, "format": int},
 }
 """Keys of ``config.json`` that reading needs."""
-
-
-class LeftOutError(UserError, AttributeError):
-    """A network was asked for that a folder of weights does not have."""
-
-
-class LeftOut(nn.Module):
-    """Stands in a model for a network that its folder does not have, as only training uses it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-    def forward(self, *inputs: object) -> Tensor:
-        raise self._error()
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError as error:
-            raise self._error() from error
-
-    def _error(self) -> LeftOutError:
-        return LeftOutError(f"This model came without its {self.name}: give the checkpoint of its training run.")
 
 
 def write_model(model: Any, contents: Mapping[str, Any], folder: Path, card: str) -> None:
@@ -152,13 +128,6 @@ def _config(weights: Path) -> dict[str, Any]:
             "folder of a model that gan_lab.export wrote, or a checkpoint of gan_lab.train."
         )
     return dict(config)
-
-
-def leave_out(model: nn.Module, names: Sequence[str]) -> None:
-    """Replaces networks that weights do not have by ones that say so when they are used."""
-    for name in names:
-        if name in dict(model.named_children()):
-            setattr(model, name, LeftOut(name))
 
 
 def fingerprint(path: Path) -> str:

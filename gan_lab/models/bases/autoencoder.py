@@ -1,6 +1,7 @@
 """Base of the methods with an encoder and a decoder: latents of given images, and images from latents."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -93,8 +94,13 @@ class Autoencoder(AlternatingModule):
         """Returns latents (n, Z) of samples start … start + n - 1 of the seed; the label is not used."""
         return sample_latents(self.prior, n, seed, start, truncation).to(self.device)
 
+    @cached_property
+    def latent_dim(self) -> int:
+        """Z."""
+        return self.latents(1).shape[1]
+
     def latent_range(self) -> Tensor:
-        return torch.full((self.latents(1).shape[1],), self.prior.latent_range, device=self.device)
+        return torch.full((self.latent_dim,), self.prior.latent_range, device=self.device)
 
     def decode(self, latents: Tensor, label: Label = None) -> Tensor:
         """Returns images (n, C, H, W) in [-1, 1], float32, given latents (n, Z); of class 0 if the label is None.
@@ -111,7 +117,7 @@ class Autoencoder(AlternatingModule):
         return self.decode(self.latents(n, seed, start, truncation), self.labels.cyclic(label, n, start))
 
     def infer(self, image: Tensor, label: Label = None, seed: int = 0, start: int = 0) -> tuple[Tensor, Tensor]:
-        at_mean = torch.zeros(len(image), self.latents(1).shape[1], device=self.device)
+        at_mean = torch.zeros(len(image), self.latent_dim, device=self.device)
         labels = self.labels.expand(label, len(image), self.device)
         with self.inference_mode():
             return self.posterior(image.to(self.device), at_mean, *labels)
