@@ -82,6 +82,7 @@ class Generator(nn.Module):
         self.multiple = self.coarse.multiple << int(enhancer)
         self.encoder = resnet.Generator(out_channels, features, filters // 4, 0, **options) if features else None  # type: ignore[arg-type]
         self.register_buffer("stage", torch.tensor(COARSE if enhancer else WHOLE))
+        self.last_stage = COARSE if enhancer else WHOLE
         self.register_buffer("sums", torch.zeros(labels, features))
         self.register_buffer("counts", torch.zeros(labels, 1))
 
@@ -112,13 +113,19 @@ class Generator(nn.Module):
         if self.enhancer is None:
             image: Tensor = self.coarse(inputs)
             return image
-        stage = int(self.stage) if stage is None else stage
+        stage = self.reached() if stage is None else stage
         if stage == COARSE:
             return F.interpolate(self.coarse(halved(inputs)), scale_factor=2.0, mode="bilinear")
         with torch.set_grad_enabled(torch.is_grad_enabled() and stage == WHOLE):
             maps = self.coarse.layers[:-3](halved(inputs))
         enhanced: Tensor = self.enhancer(inputs, maps)
         return enhanced
+
+    def reached(self) -> int:
+        """Returns the stage that was reached; a graph keeps that of the call before it was traced."""
+        if not torch.compiler.is_exporting():
+            self.last_stage = int(self.stage)
+        return self.last_stage
 
     def with_features(self, labels: Tensor, features: Tensor | None) -> Tensor:
         """Returns what networks get, (N, C + F, H, W), given label maps (N, C, H, W) and features (N, F, H, W)."""
