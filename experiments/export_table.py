@@ -1,8 +1,9 @@
 """Measures exports: how near ONNX files are to their models, for every model, and how fast they run on a CPU.
 
-Parity: every ``conf/model``, untrained, with the small networks and images of the tests, is exported to ONNX; differences
-are taken at two sizes (CycleGAN: four) where the graph takes any, and two batch sizes. Speed: a network of each family
-at its usual width, on one thread, ONNX Runtime against torch's fp32 in the model's own memory layout: medians of
+Parity: every ``conf/model``, with the small networks and images of the tests, is exported to ONNX; differences are taken
+at two sizes (CycleGAN: four) where the graph takes any, and two batch sizes. Weights are drawn so that maps keep their
+scale: those of untrained networks would make images near 0, and small differences. Speed: a network of each family at
+its usual width, on one thread, ONNX Runtime against torch's fp32 in the model's own memory layout: medians of
 interleaved turns, in processor time, which other programs on the machine change little. Each row is written when it is
 there, and rows that a file has already are left alone.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.common.device import describe_hardware
@@ -86,6 +87,7 @@ def parity(name: str) -> dict[str, Any]:
     configuration = plain([f"model={name}"], "/nowhere/run")
     torch.manual_seed(0)
     model = instantiate(configuration["model"]).eval()
+    excite(model)
     pictures, start = Pictures(configuration["data"].get("channels", 3)), time.process_time()
     sizes = 4 if name == "cyclegan" else 2
     with tempfile.TemporaryDirectory() as folder:
@@ -108,6 +110,17 @@ def parity(name: str) -> dict[str, Any]:
         for graph in graphs
     }
     return {"graphs": rows, "seconds": round(time.process_time() - start, 1)}
+
+
+@torch.no_grad()
+def excite(model: nn.Module) -> None:
+    """Draws weights so that maps keep their scale from layer to layer, and biases that are not 0."""
+    for weight in model.parameters():
+        fan = weight[0].numel() if weight.ndim > 1 else 0
+        if fan > 1:
+            weight.normal_(0, fan**-0.5)
+        elif weight.ndim == 1:
+            weight.add_(0.1 * torch.randn_like(weight))
 
 
 def speed(overrides: list[str], side: int, graph: str) -> dict[str, Any]:
