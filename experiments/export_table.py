@@ -1,9 +1,9 @@
 """Measures exports: how near ONNX files are to their models, for every model, and how fast they run on a CPU.
 
-Parity: every ``conf/model``, with the small networks and images of the tests, is exported to ONNX; differences are taken
-at two sizes (CycleGAN: four) where the graph takes any, and two batch sizes. Weights are drawn so that maps keep their
-scale: those of untrained networks would make images near 0, and small differences. Speed: a network of each family at
-its usual width, on one thread, ONNX Runtime against torch's fp32 in the model's own memory layout: medians of
+Parity: every ``conf/model``, with the small networks and images of the tests, is exported to ONNX; differences are
+taken at two sizes (CycleGAN: four) where the graph takes any, and two batch sizes. Weights are drawn so that maps keep
+their scale: those of untrained networks would make images near 0, and small differences. Speed: a network of each
+family at its usual width, on one thread, ONNX Runtime against torch's fp32 in the model's own memory layout: medians of
 interleaved turns, in processor time, which other programs on the machine change little. Each row is written when it is
 there, and rows that a file has already are left alone.
 """
@@ -31,28 +31,29 @@ from gan_lab.inference.export.graphs import Forward, Graph
 from gan_lab.inference.export.onnx_files import OnnxGraph
 from gan_lab.inference.export.pictures import Pictures
 from gan_lab.training.alternating import to_channels_last
+from gan_lab.training.model_folder import weights_of
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-FAMILIES = {
+FAMILIES: dict[str, Any] = {
     "transposed convolutions (dcgan)": (["model=dcgan"], 64, "generator"),
     "residual (r3gan)": (["model=r3gan"], 32, "generator"),
     "residual, class-conditional (biggan)": (["model=biggan", "data.classes=10"], 32, "generator"),
     "residual (sngan)": (["model=sngan"], 32, "generator"),
-    "styles (stylegan2)": (["model=stylegan2"], 64, "synthesis"),
+    "styles (stylegan2)": (["model=stylegan2"], 64, "synthesis", "generator.synthesis."),
     "skip layers (fastgan)": (["model=fastgan"], 64, "generator"),
-    "ResNet translator (cyclegan)": (["model=cyclegan"], 128, "a2b"),
+    "ResNet translator (cyclegan)": (["model=cyclegan"], 128, "a2b", "a2b."),
     "U-Net (pix2pix)": (["model=pix2pix"], 256, "a2b"),
     "label maps (spade)": (["model=spade", "data.domains.a.labels=12"], 128, "a2b"),
-    "domains (starganv2)": (["model=starganv2"], 64, "translate"),
+    "domains (starganv2)": (["model=starganv2"], 64, "translate", "generator."),
     "denoising (denoise)": (["model=denoise"], 64, "restore"),
     "super-resolution (srresnet)": (["model=srresnet"], 32, "restore"),
     "Fourier convolutions (inpaint)": (["model=inpaint"], 64, "restore"),
     "style transfer (fast_style)": (["model=fast_style"], 128, "stylize"),
-    "convolutional VAE (vae)": (["model=vae", "coder=conv"], 32, "decoder"),
+    "convolutional VAE (vae)": (["model=vae", "coder=conv"], 32, "decoder", "decoder."),
     "recurrent (convlstm)": (["model=convlstm"], 32, "predict"),
 }
-"""A model of each family at its usual width: overrides, side of the images, graph."""
+"""A model of each family at its usual width: overrides, side of the images, graph, beginning of its weights' names."""
 BATCH, TURNS = 4, 7
 KINDS = {
     "unpaired": "fake_unpaired", "paired": "fake_paired", "domains": "fake_domains", "frames": "fake_clips",
@@ -123,7 +124,7 @@ def excite(model: nn.Module) -> None:
             weight.add_(0.1 * torch.randn_like(weight))
 
 
-def speed(overrides: list[str], side: int, graph: str) -> dict[str, Any]:
+def speed(overrides: list[str], side: int, graph: str, prefix: str = "") -> dict[str, Any]:
     """Returns images a second of a graph in torch and in ONNX Runtime, and the sizes of its file and its weights."""
     data = KINDS.get(compose(overrides).data_kind)
     shown = [*([f"data={data}"] if data else []), f"data.size={side}"]
@@ -138,10 +139,11 @@ def speed(overrides: list[str], side: int, graph: str) -> dict[str, Any]:
         path = Path(folder) / f"{graph}.onnx"
         times = interleaved(model, made, OnnxGraph(path, threads=1))
         size = path.stat().st_size
+    weights = sum(value.nbytes for name, value in weights_of(model).items() if name.startswith(prefix))
     rates = {name: BATCH / statistics.median(each) for name, each in times.items()}
     return {
         "graph": graph, "side": side, **{name: round(rate, 3) for name, rate in rates.items()},
-        "ratio": round(rates["onnxruntime"] / rates["torch"], 2), "bytes": size,
+        "ratio": round(rates["onnxruntime"] / rates["torch"], 2), "bytes": size, "weights": weights,
         "largest": max(each.largest for each in found),
     }  # fmt: skip
 

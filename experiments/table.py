@@ -17,6 +17,7 @@ from benches import (
     suite_table,
     timing_table,
 )
+from export_tables import export_speed_table, parity_table
 from ladder_table import ladder_tables
 from order_table import order_tables
 from photo_tables import restorer_table, stylisation_table
@@ -35,6 +36,8 @@ BLOCKS = {
     "growth": ROOT / "docs" / "data.md",
     "restorers": ROOT / "docs" / "restoring.md",
     "stylisations": ROOT / "docs" / "styling.md",
+    "exports": ROOT / "docs" / "exporting.md",
+    "export_speed": ROOT / "docs" / "exporting.md",
 }
 """The page that holds each block."""
 
@@ -64,6 +67,9 @@ def main() -> None:
     ):
         if name in results:
             write_block(name, "\n".join(table(results[name])))
+    if "export" in results:
+        write_block("exports", "\n".join(parity_table(results["export"])))
+        write_block("export_speed", "\n".join(export_speed_table(results["export"])))
     write_block("likelihood", "\n".join(tables.binarised(without_seeds(runs), "../experiments/recipe")))
 
 

@@ -57,9 +57,10 @@ def export(
         UserError: for a graph that cannot be exported, or differs by more than the bound.
     """
     reference = without_dropout(model)
-    lean, found = for_inference(reference), []
+    lean = for_inference(reference)
     graphs = _chosen(graphs_of(lean, size, pictures, steps=steps), only)
-    written = []
+    written: list[Graph] = []
+    found: list[Difference] = []
     for graph in graphs:
         fitting, program = _traced(lean, graph, pixels)
         forward = Forward(reference, fitting, pixels)

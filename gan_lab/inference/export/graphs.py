@@ -219,12 +219,12 @@ class Graphs:
         for direction in model.directions:
             source, target = (model.domains[side] for side in (direction[0], direction[-1]))
             image = self.image(source)
+            ports: tuple[Port, ...] = (image,)
+            function = _translate(direction[-1])
             if isinstance(model, TranslatesInStyles):
                 ports, function = (image, self._styles(direction[-1])), _restyle(direction[-1])
                 styles = (self.image(target),)
                 yield self._sized(f"styles_{direction[-1]}", _styles_of(direction[-1]), styles, "styles", None)
-            else:
-                ports, function = (image,), _translate(direction[-1])
             yield self._sized(direction, function, ports, "image", target)
 
     def _styles(self, to: str) -> Port:
@@ -272,14 +272,15 @@ class Graphs:
                      note=f"It takes {context} frames and makes the next {steps}.")  # fmt: skip
 
     def clips(self, frames: int) -> Graph:
-        codes = self.model.clip_codes(1, frames)
-        names = ("content", "motion")
-        ports = tuple(
-            Port(name, lambda n, _, at=at: self.model.clip_codes(n, frames, self.pictures.seed)[at])
-            for at, name in enumerate(names[: len(codes)])
+        def codes(n: int) -> tuple[Tensor, Tensor]:
+            found: tuple[Tensor, Tensor] = self.model.clip_codes(n, frames, self.pictures.seed)
+            return found
+
+        ports = Port("content", lambda n, _: codes(n)[0]), Port("motion", lambda n, _: codes(n)[1]), *self.label
+        note = f"It makes {frames} frames."
+        return Graph(
+            "generator", lambda model, *given: model.decode_clips(*given), ports, "frames", self.size, note=note
         )
-        return Graph("generator", lambda model, *given: model.decode_clips(*given), (*ports, *self.label), "frames",
-                     self.size, note=f"It makes {frames} frames.")  # fmt: skip
 
     def _sized(
         self, name: str, function: Callable[..., Tensor], ports: tuple[Port, ...], output: str, domain: Domain | None

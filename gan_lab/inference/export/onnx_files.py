@@ -56,13 +56,14 @@ def _name(proto: Any, graph: Graph) -> None:
     for value, port in zip(proto.input, graph.ports, strict=True):
         sides = value.type.tensor_type.shape.dim
         symbols |= {sides[axis].dim_param: name for axis, name in port.axes.items() if sides[axis].dim_param}
-    taken = {each.name for node in proto.node for each in ()} | {name for node in proto.node for name in node.output}
     for value in (*proto.input, *proto.output):
         for side in value.type.tensor_type.shape.dim:
             if side.dim_param:
                 side.dim_param = re.sub(r"s\d+", lambda match: symbols.get(match[0], match[0]), side.dim_param)
-    clashes = {name: f"{name}_inner" for name in new.values() if name in taken and name not in new}
-    names = clashes | new
+    inner = {name for node in proto.node for name in node.output} | {each.name for each in proto.initializer}
+    names = {name: f"{name}_inner" for name in new.values() if name in inner and name not in new} | new
+    for each in proto.initializer:
+        each.name = names.get(each.name, each.name)
     for node in proto.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]

@@ -77,7 +77,10 @@ def traced(forward: Forward) -> ExportedProgram:
     forward(*inputs)  # the model's own errors come first, and what it works out once is worked out
     try:
         with quiet(), symbolic_lengths(), _followed(forward.model, layers):
-            return torch.export.export(forward, inputs, dynamic_shapes=(shapes,), strict=False)
+            program = torch.export.export(forward, inputs, dynamic_shapes=(shapes,), strict=False)
+        layers.clear()
+        _check_guards(program, forward)
+        return program
     except Exception as error:  # torch raises errors of many kinds
         where = f"the layer {layers[-1]} of " if layers else ""
         raise UserError(
@@ -86,9 +89,23 @@ def traced(forward: Forward) -> ExportedProgram:
         ) from error
 
 
+def _check_guards(program: ExportedProgram, forward: Forward) -> None:
+    """Runs a program at other sizes, where it fails if a layer decides by the size: an ONNX file would be wrong.
+
+    Raises:
+        ValueError: if one does.
+    """
+    run = program.module()
+    for size in forward.graph.sizes(3):
+        try:
+            run(*forward.inputs(1, size))
+        except AssertionError as error:
+            raise ValueError("A layer decides by the size of its maps") from error
+
+
 def reason(error: BaseException) -> str:
     """Returns the sentence of an error that says most, in one line: the first that its innermost cause begins with."""
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error, ValueError):
         error = error.__cause__
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"{text.split('. ')[0].rstrip('.!:')[:200]}."
