@@ -37,3 +37,8 @@ def leave_out(model: nn.Module, names: Sequence[str]) -> None:
     for name in names:
         if name in dict(model.named_children()):
             setattr(model, name, LeftOut(name))
+
+
+def left_out(model: nn.Module) -> list[str]:
+    """Names of the networks that were left out of a model."""
+    return [name for name, child in model.named_children() if isinstance(child, LeftOut)]

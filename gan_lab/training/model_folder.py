@@ -27,6 +27,7 @@ from torch import Tensor
 
 from gan_lab.common.atomic import writing
 from gan_lab.common.errors import UserError
+from gan_lab.common.left_out import left_out
 from gan_lab.common.runs import CONFIG, WEIGHTS, write_json
 from gan_lab.training.paths_left_out import without_paths
 
@@ -65,7 +66,7 @@ def write_model(model: Any, contents: Mapping[str, Any], folder: Path, card: str
     made = {
         "prefix": prefix,
         "averaged": sorted(getattr(model.ema, "networks", {})),
-        "left_out": [*model.training_only],
+        "left_out": sorted({*model.training_only, *left_out(model)}),
         "counters": {name: getattr(model, name) for name in ("iteration", "images_seen", "seconds")},
         "sha256": fingerprint(folder / WEIGHTS),
     }

@@ -88,6 +88,7 @@ class OnnxGraph:
         self.names = [each.name for each in self.session.get_inputs()]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
+        """Returns the output, given the inputs in the shapes of the graph's ports (N, …)."""
         feed: dict[str, np.ndarray] = {name: value.numpy() for name, value in zip(self.names, inputs, strict=True)}
         return torch.from_numpy(self.session.run(None, feed)[0])
 
