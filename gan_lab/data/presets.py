@@ -20,15 +20,18 @@ from gan_lab.data.reading.archives import ARCHIVES
 from gan_lab.data.reading.download import fetch
 from gan_lab.data.reading.files import ImageFolder
 from gan_lab.data.reading.image_sets import ImageSource
+from gan_lab.data.reading.parquet import has_parquet
 from gan_lab.data.sources import torchvision_sets
 from gan_lab.data.sources.arrays import Digits, FakeImages, StackedImages
 from gan_lab.data.sources.clip_arrays import FakeClips
 from gan_lab.data.sources.domains import DerivedPairs, DomainFolders, FakeDomains, PairedFolders, UnpairedFolders
 from gan_lab.data.sources.edges import EdgeMaps
+from gan_lab.data.sources.hub import HubImages
 from gan_lab.data.sources.labelled import LabelledFolders, LabelledPairs
 from gan_lab.data.sources.labelled_layouts import CITYSCAPES
 from gan_lab.data.sources.many_domains import ManyDomains
 from gan_lab.data.sources.moving import MovingDigits
+from gan_lab.data.sources.parquet import ParquetImages
 from gan_lab.data.sources.recordings import Recordings
 from gan_lab.data.sources.synthetic_domains import SyntheticAnimals
 
@@ -169,6 +172,42 @@ def cifar10(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
 def folder(root: str, class_order: str = "natural", **options: Unpack[ImageOptions]) -> ImageDataModule:
     """Returns the images of a folder or zip."""
     return ImageDataModule(ImageFolder(root, class_order), **options)
+
+
+def parquet(
+    root: str,
+    split: str | None = None,
+    test_split: str | None = None,
+    column: str | None = None,
+    label: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> ImageDataModule:
+    """Returns the images of a parquet file, or of a folder of them; see ``ParquetImages``."""
+    return ImageDataModule(ParquetImages(root, split, test_split, column, label), **options)
+
+
+def hub(
+    root: str | None = None,
+    subset: str | None = None,
+    revision: str | None = None,
+    split: str | None = None,
+    test_split: str | None = None,
+    column: str | None = None,
+    label: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> ImageDataModule:
+    """Returns a data set of Hugging Face's hub, or one in a local folder; see ``HubImages`` and ``ParquetImages``.
+
+    Raises:
+        UserError: without a name or folder.
+    """
+    if root is None and options["name"] == "hub":
+        raise UserError("data=hub needs a data set: give data.name=user/set, or a local folder as data.root=.")
+    asked = split, test_split, column, label
+    if root is not None and has_parquet(Path(root).expanduser()):
+        return ImageDataModule(ParquetImages(root, *asked), **options)
+    source = HubImages(options["name"], root, subset, revision, *asked)
+    return ImageDataModule(source, **options)
 
 
 def domains(

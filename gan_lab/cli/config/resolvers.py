@@ -34,6 +34,11 @@ def default_epochs(images: object, minutes: object, suggested: int | None, paper
     return paper if suggested is None else suggested
 
 
+def file_name(name: str) -> str:
+    """Returns a data set's name as a file or folder can have it: those of the hub are called "user/set"."""
+    return name.replace("/", "-")
+
+
 # Facts of the data.
 
 
@@ -220,7 +225,7 @@ def wandb_tags(method: str, data: str) -> ListConfig | str:
 
 
 RESOLVERS = (
-    *(first, total, default_epochs),
+    *(first, total, default_epochs, file_name),
     *(height, width, shorter_side, downsampled, channels, num_classes, num_attributes, num_codes, levels),
     *(attention_size, stylegan2, translator, discriminator_norm, decoder_channels),
     *(fused, own, preset, generator_of),

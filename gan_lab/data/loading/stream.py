@@ -6,8 +6,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.progress import track
 from gan_lab.data.loading.cache import check_readable
-from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet, Scan
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, EncodedImages, ImageSet, Scan
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import UInt8Array
 
@@ -46,4 +45,4 @@ class ImageStream:
 
     def _decoded(self) -> Iterator[DecodedImage | DamagedImage]:
         images = self.images.render(self.spec)
-        return images if isinstance(self.images, ImageFiles) else track(images, "Reading images", len(self))
+        return images if isinstance(self.images, EncodedImages) else track(images, "Reading images", len(self))
