@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
-from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Seed
+from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt, Seed
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice, parse_size
@@ -15,12 +15,15 @@ from gan_lab.data.modules.domains import DomainsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.own_pairs import OwnPairsDataModule
 from gan_lab.data.modules.restoration import RestorationDataModule
+from gan_lab.data.modules.streams import StreamDataModule
 from gan_lab.data.modules.translation import TranslationDataModule
 from gan_lab.data.reading.archives import ARCHIVES
 from gan_lab.data.reading.download import fetch
 from gan_lab.data.reading.files import ImageFolder
 from gan_lab.data.reading.image_sets import ImageSource
 from gan_lab.data.reading.parquet import has_parquet
+from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.source import ShardSource
 from gan_lab.data.sources import torchvision_sets
 from gan_lab.data.sources.arrays import Digits, FakeImages, StackedImages
 from gan_lab.data.sources.clip_arrays import FakeClips
@@ -77,6 +80,18 @@ class ImageOptions(FakeImageOptions, total=False):
     channels: Required[PositiveInt]
     classes: Required[Natural | None]
     size: Required[PositiveInt | Sequence[PositiveInt]]
+
+
+class StreamOptions(LoaderOptions, total=False):
+    """Options of ``StreamDataModule``."""
+
+    channels: Required[PositiveInt]
+    classes: Required[Natural | None]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
+    limit: PositiveInt | None
+    crop: str
+    lanes: PositiveInt
+    shuffle: PositiveInt
 
 
 class FakeDomainsOptions(LoaderOptions, CacheOptions, total=False):
@@ -196,18 +211,19 @@ def hub(
     label: str | None = None,
     **options: Unpack[ImageOptions],
 ) -> ImageDataModule:
-    """Returns a data set of Hugging Face's hub, or one in a local folder; see ``HubImages`` and ``ParquetImages``.
-
-    Raises:
-        UserError: without a name or folder.
-    """
-    if root is None and options["name"] == "hub":
-        raise UserError("data=hub needs a data set: give data.name=user/set, or a local folder as data.root=.")
+    """Returns a data set of Hugging Face's hub, or one in a local folder; see ``HubImages`` and ``ParquetImages``."""
     asked = split, test_split, column, label
     if root is not None and has_parquet(Path(root).expanduser()):
         return ImageDataModule(ParquetImages(root, *asked), **options)
     source = HubImages(options["name"], root, subset, revision, *asked)
     return ImageDataModule(source, **options)
+
+
+def stream(
+    root: str, room: PositiveFloat = 64, cache_dir: str | None = None, **options: Unpack[StreamOptions]
+) -> StreamDataModule:
+    """Returns images in shards, in a folder or at a URL; see ``ShardFolder``."""
+    return StreamDataModule(ShardSource(ShardFolder(root, room, cache_dir), cache_dir), **options)
 
 
 def domains(

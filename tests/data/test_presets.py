@@ -21,7 +21,9 @@ NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
 
 @cache
 def plain(name):
-    needed = {key: ["data.root=nowhere"] for key in ("folder", "domains", "frames", "parquet", "stream")} | {"restoration": ["damage=jpeg"]}
+    needed = {key: ["data.root=nowhere"] for key in ("folder", "domains", "frames", "parquet", "stream")} | {
+        "restoration": ["damage=jpeg"]
+    }
     needed["labelled"] = [f"data.domains.a.{each}" for each in ("labels=3", "unknown=false", "instances=true")]
     config = compose([f"data={name}", *needed.get(name, [])])
     return OmegaConf.to_container(config.data, resolve=True)

@@ -16,6 +16,7 @@ from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.reading.formats import UNKNOWN, Formats, common_size, formats_of
 from gan_lab.data.reading.image_sets import EncodedImages
 from gan_lab.data.reading.label_files import LabelFiles
+from gan_lab.data.shards.source import ShardSource
 from gan_lab.data.sources.recording_formats import formats_of_recordings
 from gan_lab.data.sources.recordings import Recordings
 
@@ -124,6 +125,8 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
         UserError: if the data are missing.
     """
     source, cache = getattr(instantiate(data), "source", None), cache_folder(data.get("cache_dir"))
+    if isinstance(source, ShardSource):
+        return {"image": source.formats()} if source.formats() else {}
     if isinstance(source, Recordings):
         with without_messages():
             return {"image": formats_of_recordings(source.root, cache)}

@@ -30,7 +30,7 @@ from gan_lab.data.loading.splits import (
     with_crop_margin,
     with_labels,
 )
-from gan_lab.data.loading.stream import ImageStream
+from gan_lab.data.loading.stream import ImageStream, packing_order
 from gan_lab.data.reading.files import same_format
 from gan_lab.data.reading.image_sets import ImageSet, ImageSource, class_names
 from gan_lab.data.reading.resize import ResizeSpec
@@ -218,10 +218,21 @@ class ImageDataModule(LightningDataModule):
         """Yields batches uint8 (n, C, H, W) of at most ``limit`` images in a fixed order, without random transforms."""
         return self._view.images(split, limit)
 
-    def stream(self, split: str) -> ImageStream:
-        """Returns what ``images`` yields before ``binarize``, one by one and with classes, decoded without a cache."""
+    def stream(self, split: str, order_seed: int | None = None) -> ImageStream:
+        """Returns what ``images`` yields before ``binarize``, one by one and with classes, decoded without a cache.
+
+        Args:
+            split: "train", "test" or "whole".
+            order_seed: of a random order; None keeps that of the set.
+        """
         check_choice("split", split, (*SPLITS, WHOLE))
-        return ImageStream(self._splits[split], self._decoding_spec, labelled=self.classes > 0)
+        images = self._splits[split]
+        ordered = images if order_seed is None else images.take(packing_order(images, order_seed))
+        return ImageStream(ordered, self._decoding_spec, labelled=self.classes > 0)
+
+    def count_stored(self, split: str) -> int:
+        """Returns the number of images that a split has before any is read, unreadable ones included."""
+        return len(self._splits[split])
 
     def count(self, split: str) -> int:
         """Returns the number of images in a split."""

@@ -120,6 +120,8 @@ class HubImages:
 
     def _loaded(self, place: str) -> Mapping[str, Any]:
         """Returns the splits of the data set, by name."""
+        if self.root is None and self.name == "hub":
+            raise UserError("data=hub needs a data set: give data.name=user/set, or a local folder as data.root=.")
         datasets = _datasets()
         if self.root is not None and not self.root.exists():
             raise UserError(f"{place} does not exist: give a folder that datasets saved, or leave out data.root.")

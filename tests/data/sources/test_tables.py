@@ -202,7 +202,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         HubImages("x", str(tmp_path / "none")).splits()
     with pytest.raises(UserError, match="data=hub needs a data set: give"):
-        presets.hub(**options(name="hub"))
+        HubImages("hub").splits()
     pq.write_table(table(range(2), label=[0.5, 1.5]), tmp_path / "x.parquet")
     with pytest.raises(UserError, match="The labels have the value"):
         ParquetImages(str(tmp_path / "x.parquet")).splits()

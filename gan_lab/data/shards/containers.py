@@ -1,0 +1,237 @@
+"""Single shards: the chunks of litdata and the tar files of WebDataset, with access to any sample by its place.
+
+A shard is read with ``os.pread``, so that it takes no memory but the table of its samples, and processes may share it.
+"""
+
+import json
+import os
+import struct
+import tarfile
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from gan_lab.common.errors import UserError
+from gan_lab.data.reading.listing import IMAGE_SUFFIXES
+from gan_lab.data.types import UInt8Array
+
+BLOCK = 512
+"""Bytes of a header of a tar file, and of what members are rounded up to."""
+PLAIN = b"0\0"
+"""Types of members that are plain files."""
+UINT8 = 4
+"""The number of uint8 among litdata's types of arrays."""
+ENCODED = ("bytes", "jpeg")
+"""Formats of litdata that hold the bytes of image files."""
+IMAGE, LABEL = ("image", "jpg", "png", "img"), ("label", "cls", "class")
+"""Names of the parts of a sample that are images and labels."""
+
+Content = bytes | UInt8Array
+"""An image: the bytes of a file, or pixels uint8 (C, H, W)."""
+
+
+class Sample(NamedTuple):
+    """An image, and its class, -1 if it has none."""
+
+    content: Content
+    label: int
+
+
+class OpenShard(Protocol):
+    """A shard that is open."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, number: int) -> Sample:
+        """Returns a sample.
+
+        Raises:
+            OSError, ValueError: if it is damaged.
+        """
+
+    def close(self) -> None: ...
+
+
+class LitDataShard:
+    """A chunk of litdata: the number of samples, their places, uint32, and the samples.
+
+    Each sample begins with the sizes of its parts, uint32.
+
+    Args:
+        path: of the file.
+        fields: names and formats of the parts.
+
+    Raises:
+        OSError, ValueError: if it is no such file.
+    """
+
+    def __init__(self, path: Path, fields: Sequence[tuple[str, str]]) -> None:
+        names = [name for name, _ in fields]
+        self.image = next(names.index(name) for name in IMAGE if name in names)
+        self.label = next((names.index(name) for name in LABEL if name in names), None)
+        self.encoded = fields[self.image][1] in ENCODED
+        self.sizes = struct.Struct(f"<{len(fields)}I")
+        self.file = os.open(path, os.O_RDONLY)
+        (count,) = struct.unpack("<I", os.pread(self.file, 4, 0))
+        self.places = np.frombuffer(os.pread(self.file, 4 * (count + 1), 4), "<u4").tolist()
+
+    def __len__(self) -> int:
+        return len(self.places) - 1
+
+    def sample(self, number: int) -> Sample:
+        start, stop = self.places[number : number + 2]
+        record = os.pread(self.file, stop - start, start)
+        sizes = self.sizes.unpack_from(record)
+        parts = [*accumulate((self.sizes.size, *sizes))]
+        image = record[parts[self.image] : parts[self.image + 1]]
+        label = -1 if self.label is None else int.from_bytes(record[parts[self.label] :][:8], "little", signed=True)
+        return Sample(image if self.encoded else _pixels(image), label)
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+def _pixels(part: bytes) -> UInt8Array:
+    """Returns an array that litdata wrote: its type, the number of its dimensions, these, uint32, and its values."""
+    kind, dimensions = struct.unpack_from("<2I", part)
+    if kind != UINT8:
+        raise ValueError("an array of another type than uint8")
+    shape = struct.unpack_from(f"<{dimensions}I", part, 8)
+    return channels_first(np.frombuffer(part, np.uint8, offset=8 + 4 * dimensions).reshape(shape))
+
+
+def channels_first(pixels: UInt8Array) -> UInt8Array:
+    """Returns pixels (C, H, W), given these, (H, W, C) or (H, W).
+
+    Raises:
+        ValueError: for an array that is no image.
+    """
+    if pixels.ndim == 2:
+        return pixels[None]
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3):
+        return pixels
+    if pixels.ndim == 3 and pixels.shape[2] in (1, 3):
+        return pixels.transpose(2, 0, 1)
+    raise ValueError(f"an array {pixels.shape} is no image")
+
+
+def litdata_fields(config: dict[str, Any], place: str) -> list[tuple[str, str]]:
+    """Returns names and formats of the parts of a sample, from the index that litdata wrote.
+
+    Raises:
+        UserError: for samples that are no images with labels, and for chunks that are compressed or encrypted.
+    """
+    if (
+        config.get("compression")
+        or config.get("encryption")
+        or config.get("item_loader", "PyTreeLoader") != "PyTreeLoader"
+    ):
+        raise UserError(f"{place} is compressed, encrypted or of tokens: write it with litdata's defaults.")
+    spec = json.loads(config["data_spec"])[1]
+    names = json.loads(spec["context"]) if spec["type"] == "builtins.dict" else []
+    fields = list(zip(names, config["data_format"], strict=False))
+    kinds = dict(fields)
+    image = next((kinds[name] for name in IMAGE if name in kinds), "")
+    label = next((kinds[name] for name in LABEL if name in kinds), "int")
+    if image not in (*ENCODED, "numpy") or label != "int" or len(names) != len(config["data_format"]):
+        stated = ", ".join(f"{name} ({kind})" for name, kind in fields) or "no names"
+        raise UserError(
+            f"{place} has samples with {stated}: give an image, the bytes of a file or an array, and a label, an int."
+        )
+    return fields
+
+
+class Member(NamedTuple):
+    """A file in a tar file."""
+
+    name: str
+    start: int
+    size: int
+
+
+class TarShard:
+    """A tar file of WebDataset: files with the same name up to its first dot are one sample.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError, ValueError: if it is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.file = os.open(path, os.O_RDONLY)
+        self.images: list[Member] = []
+        self.labels: list[Member | None] = []
+        for image, label in tar_samples(path):
+            self.images.append(image)
+            self.labels.append(label)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def sample(self, number: int) -> Sample:
+        image, label = self.images[number], self.labels[number]
+        content = os.pread(self.file, image.size, image.start)
+        known = -1 if label is None else int(os.pread(self.file, label.size, label.start))
+        if not image.name.endswith(".npy"):
+            return Sample(content, known)
+        return Sample(channels_first(np.load(BytesIO(content), allow_pickle=False)), known)
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+def tar_samples(path: Path) -> Iterator[tuple[Member, Member | None]]:
+    """Yields the places of the image and the label of each sample that has an image.
+
+    Raises:
+        OSError, ValueError: if it is no tar file.
+    """
+    image: Member | None = None
+    label: Member | None = None
+    key = ""
+    for member in _members(path):
+        folder, _, base = member.name.rpartition("/")
+        name, _, ending = base.partition(".")
+        if f"{folder}/{name}" != key:
+            if image is not None:
+                yield image, label
+            image, label, key = None, None, f"{folder}/{name}"
+        if image is None and f".{ending}".lower().endswith((*IMAGE_SUFFIXES, ".npy")):
+            image = member
+        elif ending in LABEL:
+            label = member
+    if image is not None:
+        yield image, label
+
+
+def _members(path: Path) -> Iterator[Member]:
+    """Yields the files of a tar file; headers of plain files are read here, because tarfile takes 20 times as long."""
+    start = 0
+    with path.open("rb", buffering=1 << 16) as file:
+        while len(header := file.read(BLOCK)) == BLOCK and header.strip(b"\0"):
+            if header[257:262] != b"ustar" or header[345] or header[156] not in PLAIN:
+                yield from _members_by_tarfile(path, start)
+                return
+            size = int(header[124:136].rstrip(b"\0 "), 8)
+            yield Member(header[:100].rstrip(b"\0").decode(), start + BLOCK, size)
+            start += BLOCK + -(-size // BLOCK) * BLOCK
+            file.seek(start)
+
+
+def _members_by_tarfile(path: Path, start: int) -> Iterator[Member]:
+    """Yields the files from a place on, whatever kind of headers they have."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            with tarfile.open(fileobj=file, mode="r:") as archive:
+                for info in archive:
+                    if info.isfile():
+                        yield Member(info.name, info.offset_data, info.size)
+    except tarfile.TarError as error:
+        raise ValueError(str(error)) from error
