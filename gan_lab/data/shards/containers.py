@@ -25,8 +25,10 @@ PLAIN = b"0\0"
 """Types of members that are plain files."""
 UINT8 = 4
 """The number of uint8 among litdata's types of arrays."""
-ENCODED = ("bytes", "jpeg")
-"""Formats of litdata that hold the bytes of image files."""
+ENCODED = ("bytes", "jpeg", "image", "no_header_numpy")
+"""Formats of litdata that hold the bytes of image files, up to a colon."""
+ARROW_END = b"LDARW01\0"
+"""The end of chunks that hold a table of Arrow in place of samples: litdata writes bytes, numbers and texts so."""
 IMAGE, LABEL = ("image", "jpg", "png", "img"), ("label", "cls", "class")
 """Names of the parts of a sample that are images and labels."""
 
@@ -73,7 +75,7 @@ class LitDataShard:
         names = [name for name, _ in fields]
         self.image = next(names.index(name) for name in IMAGE if name in names)
         self.label = next((names.index(name) for name in LABEL if name in names), None)
-        self.encoded = fields[self.image][1] in ENCODED
+        self.encoded = _is_encoded(fields[self.image][1])
         self.sizes = struct.Struct(f"<{len(fields)}I")
         self.file = os.open(path, os.O_RDONLY)
         (count,) = struct.unpack("<I", os.pread(self.file, 4, 0))
@@ -93,6 +95,55 @@ class LitDataShard:
 
     def close(self) -> None:
         os.close(self.file)
+
+
+class ArrowShard:
+    """A chunk of litdata that ends with a table of Arrow, its length, uint32, and a mark. The file is mapped.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError, ValueError: if it is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        with pa.memory_map(str(path)) as file:
+            whole = file.read_buffer()
+        end = whole.size - len(ARROW_END) - 4
+        (length,) = struct.unpack("<I", whole[end : end + 4])
+        part = whole[end - length : end]
+        stored = pa.ipc.open_file(part) if bytes(part[:6]) == b"ARROW1" else pa.ipc.open_stream(part)
+        self.table = stored.read_all()
+        self.image = next(name for name in IMAGE if name in self.table.column_names)
+        self.label = next((name for name in LABEL if name in self.table.column_names), None)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def sample(self, number: int) -> Sample:
+        label = None if self.label is None else self.table[self.label][number].as_py()
+        return Sample(self.table[self.image][number].as_py(), -1 if label is None else int(label))
+
+    def close(self) -> None:
+        self.table = None
+
+
+def open_chunk(path: Path, fields: Sequence[tuple[str, str]]) -> OpenShard:
+    """Opens a chunk of litdata with samples of these fields.
+
+    Raises:
+        OSError, ValueError: if it is no such file.
+    """
+    with path.open("rb") as file:
+        file.seek(-min(len(ARROW_END), path.stat().st_size), os.SEEK_END)
+        return ArrowShard(path) if file.read() == ARROW_END else LitDataShard(path, fields)
+
+
+def _is_encoded(kind: str) -> bool:
+    return kind.partition(":")[0] in ENCODED
 
 
 def _pixels(part: bytes) -> UInt8Array:
@@ -137,7 +188,7 @@ def litdata_fields(config: dict[str, Any], place: str) -> list[tuple[str, str]]:
     kinds = dict(fields)
     image = next((kinds[name] for name in IMAGE if name in kinds), "")
     label = next((kinds[name] for name in LABEL if name in kinds), "int")
-    if image not in (*ENCODED, "numpy") or label != "int" or len(names) != len(config["data_format"]):
+    if not (_is_encoded(image) or image == "numpy") or label != "int" or len(names) != len(config["data_format"]):
         stated = ", ".join(f"{name} ({kind})" for name, kind in fields) or "no names"
         raise UserError(
             f"{place} has samples with {stated}: give an image, the bytes of a file or an array, and a label, an int."

@@ -22,7 +22,7 @@ from gan_lab.data.reading.formats import Formats
 from gan_lab.data.reading.images import decode_image, reason
 from gan_lab.data.reading.listing import natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.data.shards.containers import Content, LitDataShard, OpenShard, TarShard, litdata_fields, tar_samples
+from gan_lab.data.shards.containers import Content, OpenShard, TarShard, litdata_fields, open_chunk, tar_samples
 from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex
 from gan_lab.data.shards.places import ShardFolder
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -158,7 +158,7 @@ class ShardReader:
         stated = self.rows.shards[shard]
         try:
             path = self.folder.path(stated.name)
-            found: OpenShard = LitDataShard(path, self.fields) if self.kind == "litdata" else TarShard(path)
+            found: OpenShard = open_chunk(path, self.fields) if self.kind == "litdata" else TarShard(path)
             if len(found) != stated.count:
                 raise ValueError(f"it has {len(found)} images instead of {stated.count}")
         except (OSError, ValueError, struct.error) as error:

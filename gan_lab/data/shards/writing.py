@@ -105,7 +105,9 @@ def _write_litdata(folder: Path, images: Iterable[tuple[Any, int | None]], shard
         ) from error
     writer = BinaryWriter(str(folder), chunk_bytes=shard_bytes)
     for number, (content, label) in enumerate(images):
-        writer[number] = {"image": content} if label is None else {"image": content, "label": label}
+        # Bytes would become a table of Arrow, which has to be mapped as a whole.
+        image = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else content
+        writer[number] = {"image": image} if label is None else {"image": image, "label": label}
     writer.done()
     writer.merge(1)
     file = folder / LITDATA_INDEX
