@@ -1,6 +1,6 @@
 """Single shards: the chunks of litdata and the tar files of WebDataset, with access to any sample by its place.
 
-A shard is read with ``os.pread``, so that it takes no memory but the table of its samples, and processes may share it.
+A shard takes no memory but the table of its samples: it is read with ``os.pread``, or mapped if it holds plain pixels.
 """
 
 import json
@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import accumulate
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES
-from gan_lab.data.types import UInt8Array
+from gan_lab.data.types import Int64Array, UInt8Array
 
 BLOCK = 512
 """Bytes of a header of a tar file, and of what members are rounded up to."""
@@ -44,9 +45,20 @@ class Sample(NamedTuple):
 
 
 class OpenShard(Protocol):
-    """A shard that is open."""
+    """A shard that is open.
+
+    Attributes:
+        pixels: all pixels, uint8 (n, C, H, W), mapped from the file, if they lie at equal distances; None for others.
+        labels: the classes of these, int64 (n,), -1 for none.
+    """
+
+    pixels: UInt8Array | None
+    labels: Int64Array
 
     def __len__(self) -> int: ...
+
+    def map(self) -> None:
+        """Maps ``pixels``, if that is possible. All images are known to have one size."""
 
     def sample(self, number: int) -> Sample:
         """Returns a sample.
@@ -56,6 +68,28 @@ class OpenShard(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+def mapped(file: int, start: int, distances: Int64Array, first: UInt8Array) -> UInt8Array | None:
+    """Maps pixels that lie at equal distances in an open file, uint8 (n, C, H, W); None if they do not.
+
+    Args:
+        file: its number.
+        start: where those of the first image begin.
+        distances: from each image to the next, int64 (n - 1,), or (n,) with the end of the last.
+        first: the first image, (C, H, W).
+    """
+    if not first.flags.c_contiguous or len({*distances.tolist()}) > 1:
+        return None
+    _, height, width = first.shape
+    distance = int(distances[0]) if len(distances) else first.nbytes
+    buffer = _map(file)
+    n = (len(buffer) - start - first.nbytes) // distance + 1
+    return np.ndarray((n, *first.shape), np.uint8, buffer, start, (distance, height * width, width, 1))
+
+
+def _map(file: int) -> mmap:
+    return mmap(file, 0, access=ACCESS_READ)
 
 
 class LitDataShard:
@@ -80,9 +114,22 @@ class LitDataShard:
         self.file = os.open(path, os.O_RDONLY)
         (count,) = struct.unpack("<I", os.pread(self.file, 4, 0))
         self.places = np.frombuffer(os.pread(self.file, 4 * (count + 1), 4), "<u4").tolist()
+        self.pixels: UInt8Array | None = None
+        self.labels: Int64Array = np.full(count, -1)
 
     def __len__(self) -> int:
         return len(self.places) - 1
+
+    def map(self) -> None:
+        """Maps the pixels, if they are the first part, of one length, and classes the only other."""
+        distance = np.diff(self.places)
+        content = self.sample(0).content
+        if self.image or len(self.sizes.unpack(bytes(self.sizes.size))) > 2 or isinstance(content, bytes):
+            return
+        end = self.places[1] - (0 if self.label is None else 8)
+        self.pixels = mapped(self.file, end - content.nbytes, distance, content)
+        if self.pixels is not None and self.label is not None:
+            self.labels = np.ndarray(len(self), "<i8", _map(self.file), end, (int(distance[0]),))
 
     def sample(self, number: int) -> Sample:
         start, stop = self.places[number : number + 2]
@@ -117,6 +164,8 @@ class ArrowShard:
         part = whole[end - length : end]
         stored = pa.ipc.open_file(part) if bytes(part[:6]) == b"ARROW1" else pa.ipc.open_stream(part)
         self.table = stored.read_all()
+        self.pixels: UInt8Array | None = None
+        self.labels: Int64Array = np.full(len(self), -1)
         self.image = next(name for name in IMAGE if name in self.table.column_names)
         self.label = next((name for name in LABEL if name in self.table.column_names), None)
 
@@ -126,6 +175,9 @@ class ArrowShard:
     def sample(self, number: int) -> Sample:
         label = None if self.label is None else self.table[self.label][number].as_py()
         return Sample(self.table[self.image][number].as_py(), -1 if label is None else int(label))
+
+    def map(self) -> None:
+        """Does nothing: a table holds no pixels."""
 
     def close(self) -> None:
         self.table = None
@@ -217,21 +269,29 @@ class TarShard:
     def __init__(self, path: Path) -> None:
         self.file = os.open(path, os.O_RDONLY)
         self.images: list[Member] = []
-        self.labels: list[Member | None] = []
+        labels: list[int] = []
         for image, label in tar_samples(path):
             self.images.append(image)
-            self.labels.append(label)
+            labels.append(-1 if label is None else int(os.pread(self.file, label.size, label.start)))
+        self.labels: Int64Array = np.array(labels, np.int64)
+        self.pixels: UInt8Array | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
+    def map(self) -> None:
+        """Maps the pixels, if all samples are arrays at equal distances."""
+        first, content = self.images[0], self.sample(0).content
+        if not isinstance(content, bytes) and len({image.size for image in self.images}) == 1:
+            distance = np.diff([image.start for image in self.images])
+            self.pixels = mapped(self.file, first.start + first.size - content.nbytes, distance, content)
+
     def sample(self, number: int) -> Sample:
-        image, label = self.images[number], self.labels[number]
+        image, label = self.images[number], int(self.labels[number])
         content = os.pread(self.file, image.size, image.start)
-        known = -1 if label is None else int(os.pread(self.file, label.size, label.start))
         if not image.name.endswith(".npy"):
-            return Sample(content, known)
-        return Sample(channels_first(np.load(BytesIO(content), allow_pickle=False)), known)
+            return Sample(content, label)
+        return Sample(channels_first(np.load(BytesIO(content), allow_pickle=False)), label)
 
     def close(self) -> None:
         os.close(self.file)

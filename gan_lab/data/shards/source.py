@@ -22,7 +22,14 @@ from gan_lab.data.reading.formats import Formats
 from gan_lab.data.reading.images import decode_image, reason
 from gan_lab.data.reading.listing import natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.data.shards.containers import Content, OpenShard, TarShard, litdata_fields, open_chunk, tar_samples
+from gan_lab.data.shards.containers import (
+    Content,
+    OpenShard,
+    TarShard,
+    litdata_fields,
+    open_chunk,
+    tar_samples,
+)
 from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex
 from gan_lab.data.shards.places import ShardFolder
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -112,6 +119,8 @@ class ShardReader:
     def __init__(self, source: ShardSource, rows: Rows, spec: ResizeSpec) -> None:
         self.folder, self.rows, self.spec = source.folder, rows, spec
         self.kind, self.fields = source.index.kind, source.index.fields
+        stored = source.index.channels, source.index.size
+        self.unchanged = stored == (spec.channels, spec.size) and spec.target_size == spec.size
         self.opened: OrderedDict[int, OpenShard] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,16 +132,21 @@ class ShardReader:
         Raises:
             UserError: if ten images in a row are damaged, or a shard is.
         """
-        height, width = self.spec.target_size
-        images = np.empty((len(rows), self.spec.channels, height, width), np.uint8)
+        images = np.empty((len(rows), self.spec.channels, *self.spec.target_size), np.uint8)
         labels = np.empty(len(rows), np.int64)
         shards, numbers = self.rows.places(rows)
+        opened = {shard: self._open(shard) for shard in np.unique(shards).tolist()}
         for place, (shard, number) in enumerate(zip(shards.tolist(), numbers.tolist(), strict=True)):
-            images[place], labels[place] = self._sample(shard, number)
+            found = opened[shard]
+            if found.pixels is None:
+                images[place], labels[place] = self._sample(found, shard, number)
+            else:
+                images[place], labels[place] = found.pixels[number], found.labels[number]
         return images, labels
 
-    def _sample(self, shard: int, number: int) -> tuple[UInt8Array, int]:
-        opened, name = self._open(shard), self.rows.shards[shard].name
+    def _sample(self, opened: OpenShard, shard: int, number: int) -> tuple[UInt8Array, int]:
+        """Returns an image with its class, or, if it is damaged, those of the next one that is not."""
+        name = self.rows.shards[shard].name
         for tried in range(number, number + TRIES):
             try:
                 found = opened.sample(tried % len(opened))
@@ -165,6 +179,8 @@ class ShardReader:
             raise UserError(
                 f"{self.folder.root}/{stated.name} cannot be read ({reason(error)}): copy or pack it again."
             ) from error
+        if self.unchanged:
+            found.map()
         self.opened[shard] = found
         return found
 
