@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
 import torch
@@ -32,9 +33,12 @@ from gan_lab.data.loading.splits import (
 )
 from gan_lab.data.loading.stream import ImageStream, packing_order
 from gan_lab.data.reading.files import same_format
-from gan_lab.data.reading.image_sets import ImageSet, ImageSource, class_names
+from gan_lab.data.reading.image_sets import EncodedImages, ImageSet, ImageSource, class_names
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array
+
+MAX_CACHE = 1 << 38
+"""Bytes of pixels of image files that the cache on disk should not exceed, 256 GiB."""
 
 
 class ImageDataModule(LightningDataModule):
@@ -170,8 +174,21 @@ class ImageDataModule(LightningDataModule):
         """Returns pixels and labels of a split before ``binarize``, rendered on first use."""
         split = self._stored_split(split)
         if split not in self._decoded:
+            self._check_cacheable(self._splits[split])
             self._decoded[split] = render(self._splits[split], self._decoding_spec, self.cache, self.cache_dir)
         return self._decoded[split]
+
+    def _check_cacheable(self, images: ImageSet) -> None:
+        """Refuses files of so many images that their pixels should not be cached; what they take is known before."""
+        room = len(images) * self.channels * prod(self.resize_spec.target_size)
+        if self.cache in ("auto", "disk") and isinstance(images, EncodedImages) and room > MAX_CACHE:
+            size = "[{},{}]".format(*self.size) if self.height != self.width else self.width
+            given = f"data={getattr(self.source, 'choice', '…')} data.root={getattr(self.source, 'root', '…')}"
+            command = f"python -m gan_lab.pack {given} size={size} format=shards split=all output=shards"
+            raise UserError(
+                f"The pixels of {len(images):,} images would take {room >> 30:,} GiB of the cache: run {command} and train "
+                "with data=stream data.root=shards, or give data.cache=packed."
+            )
 
     def _stored_split(self, split: str) -> str:
         """Returns "train" for "whole" if they are equal, so that no split is rendered twice."""

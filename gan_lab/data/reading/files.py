@@ -133,6 +133,9 @@ class ImageFolder:
         UserError: for another order.
     """
 
+    choice = "folder"
+    """The choice of ``data``."""
+
     def __init__(self, root: str, class_order: str = "natural") -> None:
         check_choice("class_order", class_order, ("natural", "text"))
         self.root, self.class_order = Path(root).expanduser(), class_order

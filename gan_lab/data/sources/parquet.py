@@ -20,6 +20,9 @@ class ParquetImages:
         column, label: see ``gan_lab.data.reading.tables.choose_column``.
     """
 
+    choice = "parquet"
+    """The choice of ``data``."""
+
     def __init__(
         self,
         root: str,
