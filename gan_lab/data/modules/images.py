@@ -186,8 +186,8 @@ class ImageDataModule(LightningDataModule):
             given = f"data={getattr(self.source, 'choice', '…')} data.root={getattr(self.source, 'root', '…')}"
             command = f"python -m gan_lab.pack {given} size={size} format=shards split=all output=shards"
             raise UserError(
-                f"The pixels of {len(images):,} images would take {room >> 30:,} GiB of the cache: run {command} and train "
-                "with data=stream data.root=shards, or give data.cache=packed."
+                f"The pixels of {len(images):,} images would take {room >> 30:,} GiB of the cache: run {command} and "
+                "train with data=stream data.root=shards, or give data.cache=packed."
             )
 
     def _stored_split(self, split: str) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -103,6 +103,31 @@ class ShardIndex:
             return cls(**plain)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{place}/{INDEX} is no index of shards ({error}): pack the images again.") from error
+
+
+def join(parts: Mapping[str, ShardIndex], place: str) -> ShardIndex:
+    """Returns the index of a folder with several folders of shards, one after another.
+
+    Args:
+        parts: the index of each folder, by its name.
+        place: of the data, for messages.
+
+    Raises:
+        UserError: if they differ in kind, splits, classes, size or colours.
+    """
+    first = next(iter(parts.values()))
+    facts = [replace(index, splits=dict.fromkeys(index.splits, ())) for index in parts.values()]
+    if other := next((name for name, each in zip(parts, facts, strict=True) if each != facts[0]), None):
+        raise UserError(f"{place} has folders of shards that differ, such as {other}: pack all in the same way.")
+    splits = {
+        split: [
+            replace(shard, name=f"{name}/{shard.name}")
+            for name, index in parts.items()
+            for shard in index.splits[split]
+        ]
+        for split in first.splits
+    }
+    return replace(first, splits=splits)
 
 
 class Rows:

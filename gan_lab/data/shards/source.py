@@ -30,7 +30,7 @@ from gan_lab.data.shards.containers import (
     open_chunk,
     tar_samples,
 )
-from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex
+from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex, join
 from gan_lab.data.shards.places import ShardFolder
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -45,7 +45,8 @@ class ShardSource:
     """Shards in a folder or at a URL.
 
     The splits are folders called train and test (or val), or there is one split. The index is the one that
-    ``gan_lab.pack`` writes; else that of litdata; else tar files are looked through once, which is remembered.
+    ``gan_lab.pack`` writes, or those of folders that were packed one by one; else that of litdata; else tar files are
+    looked through once, which is remembered.
 
     Args:
         folder: where they are.
@@ -67,7 +68,7 @@ class ShardSource:
             return ShardIndex.from_json(self.folder.path(INDEX, again=True).read_bytes(), place)
         if not root.is_dir():
             raise UserError(f"data.root={root} does not exist: give a folder of shards, as gan_lab.pack writes it.")
-        found = _litdata_index(root) or _tar_index(root, self.cache)
+        found = _joined_index(root, place) or _litdata_index(root) or _tar_index(root, self.cache)
         if found is None:
             raise UserError(
                 f"{place} has no shards: give a folder with {INDEX}, {LITDATA_INDEX} of litdata, or .tar files of "
@@ -195,6 +196,16 @@ def _split_folders(root: Path) -> dict[str, Path]:
     }
     test = roles.get("test", roles.get("val"))
     return {"train": roles["train"], "test": test} if "train" in roles and test else {"all": roles.get("train", root)}
+
+
+def _joined_index(root: Path, place: str) -> ShardIndex | None:
+    """Returns the index of folders that were packed one by one; None if there are none."""
+    folders = [folder for folder in root.iterdir() if (folder / INDEX).is_file()]
+    parts = {
+        folder.name: ShardIndex.from_json((folder / INDEX).read_bytes(), str(folder))
+        for folder in sorted(folders, key=lambda each: natural_key(each.name))
+    }
+    return join(parts, place) if parts else None
 
 
 def _litdata_index(root: Path) -> ShardIndex | None:

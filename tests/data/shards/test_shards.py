@@ -168,6 +168,18 @@ def test_tar_files_of_others_are_looked_through_once(tmp_path, monkeypatch):
     assert stream(root).fingerprint("train") == data.fingerprint("train")
 
 
+def test_folders_that_were_packed_one_by_one_are_one_set(tmp_path):
+    for part, start in (("part-10", 20), ("part-9", 0)):
+        splits = {"train": images(start, 20), "test": images(100 + start, 3)}
+        write_shards(tmp_path / part, splits, "litdata", classes=2, shard_bytes=1500)
+    data = stream(tmp_path)
+    assert np.array_equal(torch.cat([*data.images("train")]).numpy(), np.stack([image for image, _ in images(0, 40)]))
+    assert data.count("test") == 6
+    write_shards(tmp_path / "part-11", {"all": images(0, 3)}, "litdata", classes=2)
+    with pytest.raises(UserError, match="folders of shards that differ, such as part-11"):
+        stream(tmp_path).count("train")
+
+
 def test_shards_at_a_url_are_copied_as_needed_and_within_the_room(tmp_path):
     written(tmp_path / "shards", "litdata")
     data = stream(f"local:{tmp_path}/shards", cache_dir=str(tmp_path / "kept"))
