@@ -179,7 +179,7 @@ class ImageDataModule(LightningDataModule):
         return self._decoded[split]
 
     def _check_cacheable(self, images: ImageSet) -> None:
-        """Refuses files of so many images that their pixels should not be cached; what they take is known before."""
+        """Refuses files with more pixels than should be cached, before any is read."""
         room = len(images) * self.channels * prod(self.resize_spec.target_size)
         if self.cache in ("auto", "disk") and isinstance(images, EncodedImages) and room > MAX_CACHE:
             size = "[{},{}]".format(*self.size) if self.height != self.width else self.width

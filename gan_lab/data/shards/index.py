@@ -95,14 +95,16 @@ class ShardIndex:
         """
         try:
             plain: dict[str, Any] = json.loads(text)
-            if plain.pop("version") != VERSION or plain["kind"] not in KINDS:
-                raise ValueError("of another version")
+            version = plain.pop("version")
             plain["splits"] = {split: [Shard(*each) for each in shards] for split, shards in plain["splits"].items()}
             plain["fields"] = [(name, kind) for name, kind in plain["fields"]]
             plain["size"] = plain["size"] and tuple(plain["size"])
-            return cls(**plain)
+            index = cls(**plain)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{place}/{INDEX} is no index of shards ({error}): pack the images again.") from error
+        if version != VERSION or index.kind not in KINDS:
+            raise UserError(f"{place}/{INDEX} is of another version of gan_lab: pack the images again.")
+        return index
 
 
 def join(parts: Mapping[str, ShardIndex], place: str) -> ShardIndex:

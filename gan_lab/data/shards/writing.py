@@ -145,7 +145,7 @@ def _add_sample(archive: tarfile.TarFile, name: str, content: Any, label: int | 
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    info = tarfile.TarInfo(name)  # of 1970, and of nobody: it must not depend on the time or the machine
+    info = tarfile.TarInfo(name)  # of 1970, without an owner: it must not depend on the time or the machine
     info.size = len(content)
     archive.addfile(info, BytesIO(content))
 
