@@ -22,16 +22,10 @@ from gan_lab.data.reading.formats import Formats
 from gan_lab.data.reading.images import decode_image, reason
 from gan_lab.data.reading.listing import natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.data.shards.containers import (
-    Content,
-    OpenShard,
-    TarShard,
-    litdata_fields,
-    open_chunk,
-    tar_samples,
-)
+from gan_lab.data.shards.containers import Content, OpenShard, litdata_fields, open_chunk
 from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex, join
 from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.tars import TarShard, tar_samples
 from gan_lab.data.types import Int64Array, UInt8Array
 
 LITDATA_INDEX = "index.json"
