@@ -120,6 +120,18 @@ def growth_table(record: dict[str, Any]) -> list[str]:
     return [*heading(header), *lines, "", f"Importing takes {start:.0f} MiB. One thread of: {record['hardware']}."]
 
 
+def stream_table(record: dict[str, Any]) -> list[str]:
+    """Returns what images in shards cost by their number, and those of a folder: seconds, memory and speed."""
+    header = ["images", "in", "start (s)", "peak (MiB)", "images/s, loader", "images/s, training", "on disk (MiB)"]
+    lines = []
+    for row in record["stream"]:
+        training, disk = (f"{row[key]:,.0f}" if key in row else "" for key in ("training", "mib"))
+        cells = [f"{row['start']:.1f}", f"{row['peak']:.0f}", f"{row['epoch']:,.0f}", training, disk]
+        lines.append(line(f"{row['images']:,}", row["kind"], *cells))
+    imported = record["stream"][0]["imported"]
+    return [*heading(header), *lines, "", f"Importing takes {imported:.0f} MiB. One thread of: {record['hardware']}."]
+
+
 def quality_table(results: dict[str, Any]) -> list[str]:
     """Returns the minutes of processor time until samples are good."""
     header = ["result", "images", "goal", "program", "minutes to the goal", "best", "hardware"]

@@ -14,6 +14,7 @@ from benches import (
     race_table,
     scaling_table,
     speed_table,
+    stream_table,
     suite_table,
     timing_table,
 )
@@ -34,6 +35,7 @@ BLOCKS = {
     "order": ROOT / "docs" / "metrics.md",
     "likelihood": ROOT / "docs" / "likelihood.md",
     "growth": ROOT / "docs" / "data.md",
+    "stream": ROOT / "docs" / "data.md",
     "restorers": ROOT / "docs" / "restoring.md",
     "stylisations": ROOT / "docs" / "styling.md",
     "exports": ROOT / "docs" / "exporting.md",
@@ -64,6 +66,7 @@ def main() -> None:
         ("restorers", restorer_table),
         ("stylisations", stylisation_table),
         ("growth", growth_table),
+        ("stream", stream_table),
     ):
         if name in results:
             write_block(name, "\n".join(table(results[name])))

@@ -1,4 +1,4 @@
-"""Packs images for other programs: ``python -m gan_lab.pack data=cifar10 format=edm output=cifar10.zip``."""
+"""Packs images for other programs, or in shards that stream: ``python -m gan_lab.pack data=cifar10 format=edm``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 class PackRequest(Request):
     data: Annotated[Mapping[str, Any], DataPaths]
     split: Literal["train", "test", "all"]
-    format: Literal["edm"]
+    format: Literal["edm", "shards", "webdataset"]
     output: Path
+    encoding: Literal["pixels", "png"]
+    shard_mib: PositiveInt
+    shuffle: bool
     size: Size | None
     compression: Annotated[int, Bounds(0, 9)]
     data_dir: Path
@@ -36,13 +39,20 @@ class PackRequest(Request):
         """Each split, and whether it is packed."""
         return {split: self.split in (split, "all") for split in ("train", "test")}
 
+    @property
+    def in_shards(self) -> bool:
+        """The format is a folder of shards."""
+        return self.format != "edm"
+
     def destination(self) -> Output:
         return Output(self.output.parent)
 
     def check_places(self) -> None:
         from gan_lab.data.reading.listing import role_of
 
-        if self.output.suffix.lower() != ".zip" or self.output.is_dir():
+        if self.in_shards and (self.output.exists() or self.output.suffix.lower() == ".zip"):
+            raise UserError(f"output={self.output} is not valid: give the name of a folder that does not exist yet.")
+        if not self.in_shards and (self.output.suffix.lower() != ".zip" or self.output.is_dir()):
             raise UserError(f"output={self.output} is not valid: give the name of a file that ends in .zip.")
         check_place(self.output.parent, "output")
         if (root := self.data.get("root")) is None:
@@ -61,19 +71,35 @@ def prepare(config: DictConfig) -> None:
 
 @command(PackRequest, prepare=prepare)
 def pack(request: PackRequest) -> Iterator[Artifact]:
-    """Packs images into one zip that StyleGAN2-ADA, StyleGAN3, EDM and R3GAN read, and gan_lab as data=folder."""
+    """Packs images into one zip that StyleGAN2-ADA, StyleGAN3, EDM and R3GAN read, or into shards for data=stream."""
     from gan_lab.cli.config.packed_data import IMAGES_INSTEAD
     from gan_lab.common.instantiate import instantiate
     from gan_lab.data.modules.images import ImageDataModule
-    from gan_lab.data.writing.dataset_zip import write_dataset_zip
+    from gan_lab.data.modules.streams import StreamDataModule
 
     data = instantiate(request.data)
-    if not isinstance(data, ImageDataModule):
+    if not isinstance(data, (ImageDataModule, StreamDataModule)):
         raise UserError(f"data={request.data['name']} has no single images to pack: {IMAGES_INSTEAD}.")
-    images = chain.from_iterable(data.stream(split) for split, packed in request.splits.items() if packed)
-    n = write_dataset_zip(request.output, images, data.class_names, request.compression)
+    n = write(data, request)
     yield Message(summary(data, n, request))
     yield Written(request.output)
+
+
+def write(data: Any, request: PackRequest) -> int:
+    """Writes the file or folder, and returns the number of images in it."""
+    from gan_lab.data.shards.writing import write_shards
+    from gan_lab.data.writing.dataset_zip import write_dataset_zip
+
+    packed = [split for split, packed in request.splits.items() if packed]
+    if not request.in_shards:
+        images = chain.from_iterable(data.stream(split) for split in packed)
+        return write_dataset_zip(request.output, images, data.class_names, request.compression)
+    order = request.seed if request.shuffle else None
+    splits = {split if len(packed) > 1 else "all": data.stream(split, order) for split in packed}
+    kind, mib = {"shards": "litdata"}.get(request.format, request.format), request.shard_mib << 20
+    named = request.compression, data.class_names, data.classes
+    index = write_shards(request.output, splits, kind, request.encoding, *named, mib)
+    return sum(index.count(split) for split in index.splits)
 
 
 def summary(data: Any, n: int, request: PackRequest) -> str:
@@ -81,15 +107,17 @@ def summary(data: Any, n: int, request: PackRequest) -> str:
     colours = "grey" if data.channels == 1 else "in colour"
     classes = f"{data.classes} classes" if data.classes else "no classes"
     lines = [f"Packed {n:,} images of {data.width}×{data.height} px, {colours}, {classes}."]
-    if data.class_names:
+    if request.in_shards:
+        lines.append(f"Train on them with data=stream data.root={request.output}.")
+    elif data.class_names:
         lines.append(
             "dataset.json keeps the names of the classes for gan_lab; other programs read their numbers alone."
         )
-    if data.width != data.height:
+    if data.width != data.height and not request.in_shards:
         lines.append("StyleGAN and EDM read square images only: size= with one side makes them square.")
     for split, packed in request.splits.items():
         if not packed:
-            count = len(data.stream(split))
+            count = data.count_stored(split)
             left_out = f"{count:,} image{'s' * (count > 1)}"
             lines.append(f"The {split} split is left out ({left_out}): split=all packs both.")
     return "\n".join(lines)

@@ -12,11 +12,13 @@ from pathlib import Path
 from gan_lab.common.atomic import abandoned_files
 
 PIXELS, UNFINISHED, STATISTICS, INDEXES, LEFT_OVER = "pixels", "unfinished", "statistics", "indexes", "left over"
+SHARDS = "shards"
 WHAT = {
     PIXELS: "rendered image sets",
     UNFINISHED: "image sets that were not read to the end; the next run goes on",
     STATISTICS: "statistics and features of images",
     INDEXES: "checksums and sizes of images' files",
+    SHARDS: "copies of shards that lie at a URL",
     LEFT_OVER: "parts that killed processes left",
 }
 """Kinds of cached files, and what they are."""
@@ -24,7 +26,7 @@ ENDINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "pixels": {
         PIXELS: (".u8", ".packed", ".npz"),
         UNFINISHED: (".part", ".notes", ".lock"),
-        INDEXES: (".content", ".formats"),
+        INDEXES: (".content", ".formats", ".shards"),
     },
     "statistics": {STATISTICS: (".safetensors",)},
 }
@@ -59,7 +61,10 @@ def list_cached(folder: Path) -> list[Cached]:
             kind = next((kind for kind, endings in kinds.items() if path.suffix in endings), None)
             if kind and re.fullmatch(r"[0-9a-f]{16,}", path.stem) and path.is_file():
                 found.setdefault((kind, path.stem), []).append(path)
-    things = [_cached(kind, paths) for (kind, _), paths in found.items()]
+    for copies in (folder / SHARDS).glob("*"):
+        if re.fullmatch(r"[0-9a-f]{16}", copies.name) and copies.is_dir():
+            found[SHARDS, copies.name] = [path for path in copies.rglob("*") if path.is_file()]
+    things = [_cached(kind, paths) for (kind, _), paths in found.items() if paths]
     parts = [_cached(LEFT_OVER, [path]) for below in ENDINGS for path in abandoned_files(folder / below, HOUR)]
     return sorted([each for each in (*things, *parts) if each], key=lambda each: -each.size)
 
@@ -81,7 +86,7 @@ def chosen(things: Iterable[Cached], what: str, days: float) -> list[Cached]:
         days: only for "unused".
     """
     before = time.time() - days * DAY
-    wanted = {"pixels": (PIXELS, UNFINISHED, INDEXES), "statistics": (STATISTICS,)}
+    wanted = {"pixels": (PIXELS, UNFINISHED, INDEXES, SHARDS), "statistics": (STATISTICS,)}
     if what == "unused":
         return [each for each in things if each.used < before or each.kind == LEFT_OVER]
     return [each for each in things if what == "all" or each.kind in (*wanted[what], LEFT_OVER)]

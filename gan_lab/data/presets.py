@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
-from gan_lab.common.bounds import Natural, NonNegative, PositiveInt, Seed
+from gan_lab.common.bounds import Natural, NonNegative, PositiveFloat, PositiveInt, Seed
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.data.checks import check_choice, parse_size
@@ -15,20 +15,26 @@ from gan_lab.data.modules.domains import DomainsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.own_pairs import OwnPairsDataModule
 from gan_lab.data.modules.restoration import RestorationDataModule
+from gan_lab.data.modules.streams import StreamDataModule
 from gan_lab.data.modules.translation import TranslationDataModule
 from gan_lab.data.reading.archives import ARCHIVES
 from gan_lab.data.reading.download import fetch
 from gan_lab.data.reading.files import ImageFolder
 from gan_lab.data.reading.image_sets import ImageSource
+from gan_lab.data.reading.parquet import has_parquet
+from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.source import ShardSource
 from gan_lab.data.sources import torchvision_sets
 from gan_lab.data.sources.arrays import Digits, FakeImages, StackedImages
 from gan_lab.data.sources.clip_arrays import FakeClips
 from gan_lab.data.sources.domains import DerivedPairs, DomainFolders, FakeDomains, PairedFolders, UnpairedFolders
 from gan_lab.data.sources.edges import EdgeMaps
+from gan_lab.data.sources.hub import HubImages
 from gan_lab.data.sources.labelled import LabelledFolders, LabelledPairs
 from gan_lab.data.sources.labelled_layouts import CITYSCAPES
 from gan_lab.data.sources.many_domains import ManyDomains
 from gan_lab.data.sources.moving import MovingDigits
+from gan_lab.data.sources.parquet import ParquetImages
 from gan_lab.data.sources.recordings import Recordings
 from gan_lab.data.sources.synthetic_domains import SyntheticAnimals
 
@@ -74,6 +80,18 @@ class ImageOptions(FakeImageOptions, total=False):
     channels: Required[PositiveInt]
     classes: Required[Natural | None]
     size: Required[PositiveInt | Sequence[PositiveInt]]
+
+
+class StreamOptions(LoaderOptions, total=False):
+    """Options of ``StreamDataModule``."""
+
+    channels: Required[PositiveInt]
+    classes: Required[Natural | None]
+    size: Required[PositiveInt | Sequence[PositiveInt]]
+    limit: PositiveInt | None
+    crop: str
+    lanes: PositiveInt
+    shuffle: PositiveInt
 
 
 class FakeDomainsOptions(LoaderOptions, CacheOptions, total=False):
@@ -169,6 +187,43 @@ def cifar10(root: str, **options: Unpack[ImageOptions]) -> ImageDataModule:
 def folder(root: str, class_order: str = "natural", **options: Unpack[ImageOptions]) -> ImageDataModule:
     """Returns the images of a folder or zip."""
     return ImageDataModule(ImageFolder(root, class_order), **options)
+
+
+def parquet(
+    root: str,
+    split: str | None = None,
+    test_split: str | None = None,
+    column: str | None = None,
+    label: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> ImageDataModule:
+    """Returns the images of a parquet file, or of a folder of them; see ``ParquetImages``."""
+    return ImageDataModule(ParquetImages(root, split, test_split, column, label), **options)
+
+
+def hub(
+    root: str | None = None,
+    subset: str | None = None,
+    revision: str | None = None,
+    split: str | None = None,
+    test_split: str | None = None,
+    column: str | None = None,
+    label: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> ImageDataModule:
+    """Returns a data set of Hugging Face's hub, or one in a local folder; see ``HubImages`` and ``ParquetImages``."""
+    asked = split, test_split, column, label
+    if root is not None and has_parquet(Path(root).expanduser()):
+        return ImageDataModule(ParquetImages(root, *asked), **options)
+    source = HubImages(options["name"], root, subset, revision, *asked)
+    return ImageDataModule(source, **options)
+
+
+def stream(
+    root: str, room: PositiveFloat = 64, cache_dir: str | None = None, **options: Unpack[StreamOptions]
+) -> StreamDataModule:
+    """Returns images in shards, in a folder or at a URL; see ``ShardFolder``."""
+    return StreamDataModule(ShardSource(ShardFolder(root, room, cache_dir), cache_dir), **options)
 
 
 def domains(

@@ -13,6 +13,7 @@ from gan_lab.common.trust import DATA_MODULES
 from gan_lab.data.modules.clips import ClipsDataModule
 from gan_lab.data.modules.images import ImageDataModule
 from gan_lab.data.modules.points import PointsDataModule
+from gan_lab.data.modules.streams import StreamDataModule
 from gan_lab.data.modules.translation import TranslationDataModule
 from gan_lab.data.reading.archives import ARCHIVES
 
@@ -21,7 +22,8 @@ NAMES = sorted(path.stem for path in (home("conf") / "data").glob("*.yaml"))
 
 @cache
 def plain(name):
-    needed = {key: ["data.root=nowhere"] for key in ("folder", "domains", "frames")} | {"restoration": ["damage=jpeg"]}
+    own = ("folder", "domains", "frames", "parquet", "stream")
+    needed = {key: ["data.root=nowhere"] for key in own} | {"restoration": ["damage=jpeg"]}
     needed["labelled"] = [f"data.domains.a.{each}" for each in ("labels=3", "unknown=false", "instances=true")]
     config = compose([f"data={name}", *needed.get(name, [])])
     return OmegaConf.to_container(config.data, resolve=True)
@@ -33,6 +35,7 @@ def test_a_configuration_builds_its_module(name):
     data = instantiate(stated, DATA_MODULES)
     assert stated["name"] == data.name == name
     kinds = {"layout": PointsDataModule, "domains": TranslationDataModule, "length": ClipsDataModule}
+    kinds["lanes"] = StreamDataModule
     assert isinstance(data, next((kind for key, kind in kinds.items() if key in stated), ImageDataModule))
     if "domains" in stated:
         assert stated["paired"] is data.paired

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve_part
-from gan_lab.cli.config.found_data import use_found_label_maps
+from gan_lab.cli.config.found_data import use_found_label_maps, without_messages
 from gan_lab.cli.config.mistakes import first_line
 from gan_lab.cli.config.parts import check_all, check_class, check_parts
 from gan_lab.cli.config.paths import choices
@@ -233,16 +233,12 @@ def count_classes(config: DictConfig) -> None:
 def _classes(config: DictConfig) -> int:
     if not config.conditional and config.data_kind != "domains":
         return 0
-    from gan_lab.data.reading.files import ImageFolder
-    from gan_lab.data.sources.many_domains import ManyDomains
-
-    root, order = str(config.data.root), config.data.get("class_order", "natural")
-    if "attributes" in config.data:
-        return len(ManyDomains(root, order, config.data.attributes, config.data.chosen).class_names())
-    names = ImageFolder(root, order).class_names()
-    if not names:
+    with without_messages():
+        names = instantiate(resolve_part(config, "data")).source.class_names()
+    if not names and "attributes" not in config.data:
+        place = f"data.root={config.data.root}" if config.data.get("root") else config.data.name
         raise UserError(
-            f"model={config.method} is conditional, but data.root={config.data.root} has no classes: put the images of "
+            f"model={config.method} is conditional, but {place} has no classes: put the images of "
             "each class in a folder of its own, or choose other data, such as data=mnist."
         )
     return len(names)

@@ -13,9 +13,10 @@ from gan_lab.cli.config.compose import resolve_part
 from gan_lab.cli.config.parts import check_parts, parts
 from gan_lab.common.instantiate import instantiate, resolve_target
 from gan_lab.data.loading.cache import cache_folder
-from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import UNKNOWN, Formats, common_size, formats_of
+from gan_lab.data.reading.image_sets import EncodedImages
 from gan_lab.data.reading.label_files import LabelFiles
+from gan_lab.data.shards.source import ShardSource
 from gan_lab.data.sources.recording_formats import formats_of_recordings
 from gan_lab.data.sources.recordings import Recordings
 
@@ -106,6 +107,8 @@ def _open_keys(data: DictConfig) -> list[str]:
 def is_own(raw: Mapping[Any, Any]) -> bool:
     """Tells whether the data are the user's: they have a folder that is not the one a public set is downloaded into."""
     folders = [str(raw[key]) for key in ("root", "a", "b", "images_folder") if raw.get(key) is not None]
+    if raw.get("_target_") == f"{PRESETS}hub" and not folders:
+        return str(raw.get("name")) not in ("hub", "???")
     return bool(folders) and not any(folder.startswith(("${data_dir}", "???")) for folder in folders)
 
 
@@ -122,6 +125,8 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
         UserError: if the data are missing.
     """
     source, cache = getattr(instantiate(data), "source", None), cache_folder(data.get("cache_dir"))
+    if isinstance(source, ShardSource):
+        return {"image": source.formats()} if source.formats() else {}
     if isinstance(source, Recordings):
         with without_messages():
             return {"image": formats_of_recordings(source.root, cache)}
@@ -129,7 +134,9 @@ def _formats(data: Mapping[str, Any]) -> dict[str, Formats]:
     with without_messages():  # they are made when the data are read
         sets = sets_of(source)
     for name, splits in sets.items():
-        files = [each for each in splits.values() if isinstance(each, ImageFiles) and not isinstance(each, LabelFiles)]
+        files = [
+            each for each in splits.values() if isinstance(each, EncodedImages) and not isinstance(each, LabelFiles)
+        ]
         formats = sum((formats_of(each, cache) for each in files), Formats())
         if formats:
             found[name] = formats

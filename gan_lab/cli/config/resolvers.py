@@ -34,6 +34,16 @@ def default_epochs(images: object, minutes: object, suggested: int | None, paper
     return paper if suggested is None else suggested
 
 
+def file_name(name: str) -> str:
+    """Returns a data set's name as a file or folder can have it: those of the hub are called "user/set"."""
+    return name.replace("/", "-")
+
+
+def packed_name(name: str, format: str) -> str:
+    """Returns the name of a packed set: of a zip, or of a folder of shards."""
+    return f"{file_name(name)}{'.zip' if format == 'edm' else '-shards'}"
+
+
 # Facts of the data.
 
 
@@ -220,7 +230,7 @@ def wandb_tags(method: str, data: str) -> ListConfig | str:
 
 
 RESOLVERS = (
-    *(first, total, default_epochs),
+    *(first, total, default_epochs, file_name, packed_name),
     *(height, width, shorter_side, downsampled, channels, num_classes, num_attributes, num_codes, levels),
     *(attention_size, stylegan2, translator, discriminator_norm, decoder_channels),
     *(fused, own, preset, generator_of),

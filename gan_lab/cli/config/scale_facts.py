@@ -13,9 +13,8 @@ from gan_lab.common.instantiate import instantiate
 from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.loading.splits import MAX_TEST_SIZE, TEST_SHARE
 from gan_lab.data.modules.clips import ClipsDataModule
-from gan_lab.data.reading.files import ImageFiles
 from gan_lab.data.reading.formats import Formats, formats_of
-from gan_lab.data.reading.image_sets import ImageSet
+from gan_lab.data.reading.image_sets import EncodedImages, ImageSet
 
 OWN_SETS = tuple(
     PRESETS + name for name in ("folder", "domains", "unpaired", "paired", "labelled", "frames", "colorize", "edges")
@@ -72,7 +71,7 @@ def find_facts(config: DictConfig) -> Facts:
 
 def _facts(own: bool, sets: Mapping[str, Mapping[str, Any]], data: DictConfig) -> Facts:
     counts = [_training(splits, data.get("limit")) for splits in sets.values()]
-    files = [images for splits in sets.values() for images in splits.values() if isinstance(images, ImageFiles)]
+    files = [images for splits in sets.values() for images in splits.values() if isinstance(images, EncodedImages)]
     if not counts or not files:
         return Facts(own)
     with without_messages():

@@ -1,6 +1,6 @@
 """Batches of rendered images with keyed random crops and flips."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -34,24 +34,36 @@ class RandomCropFlip:
 
     def __call__(self, key: Key) -> Tensor:
         """Returns the cropped and flipped images of the key's rows, uint8 (n, C, H, W)."""
-        epoch, rows = key
         images = self._cropped(key)
-        if self.flip:
-            flipped = keyed_uniform(rows, self.seed, epoch, FLIP) < 0.5
-            images[flipped] = images[flipped][..., ::-1]
-        return torch.from_numpy(images)
+        return torch.from_numpy(random_flips(images, key, self.seed) if self.flip else images)
 
     def _cropped(self, key: Key) -> UInt8Array:
-        epoch, rows = key
         pixels, size = self.rendered.pixels, self.rendered.spec.size
-        stored = rows % len(pixels)
+        stored = key[1] % len(pixels)
         if not isinstance(pixels, Ragged) and size in (None, pixels.shape[2:]):
             return np.asarray(pixels[stored])
         if size is None:
             return np.stack([pixels[row] for row in stored])
-        top, left = (keyed_uniform(rows, self.seed, epoch, purpose) for purpose in (TOP, LEFT))
-        places = zip(stored, top, left, strict=True)
-        return np.stack([_crop(pixels[row], size, y, x, self.grid) for row, y, x in places])
+        return random_crops((pixels[row] for row in stored), size, key, self.seed, self.grid)
+
+
+def random_flips(images: UInt8Array, key: Key, seed: int) -> UInt8Array:
+    """Mirrors each image of a batch (n, C, H, W) with probability 1/2, in place."""
+    epoch, rows = key
+    flipped = keyed_uniform(rows, seed, epoch, FLIP) < 0.5
+    images[flipped] = images[flipped][..., ::-1]
+    return images
+
+
+def random_crops(images: Iterable[UInt8Array], size: tuple[int, int], key: Key, seed: int, grid: int = 1) -> UInt8Array:
+    """Crops the images of a batch, (C, H', W') each, at random places that are multiples of the grid.
+
+    Returns:
+        uint8 (n, C, H, W).
+    """
+    epoch, rows = key
+    top, left = (keyed_uniform(rows, seed, epoch, purpose) for purpose in (TOP, LEFT))
+    return np.stack([_crop(image, size, y, x, grid) for image, y, x in zip(images, top, left, strict=True)])
 
 
 def _crop(image: UInt8Array, size: tuple[int, int], top: float, left: float, grid: int) -> UInt8Array:

@@ -18,8 +18,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.integrity import seal_bytes, unseal_bytes
 from gan_lab.data.loading.rendered import DIGEST, digest
-from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet, Scan
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, EncodedImages, ImageSet, Scan
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -126,7 +125,7 @@ def portions(
         packed: write the content of the files in place of the pixels.
     """
     rest = images.take(np.arange(start, len(images))) if start else images
-    contents = rest.contents() if packed and isinstance(rest, ImageFiles) else repeat(None)
+    contents = rest.contents() if packed and isinstance(rest, EncodedImages) else repeat(None)
     found, written = Portion(), 0
     for row, (image, content) in enumerate(zip(rest.render(spec), contents, strict=False), start):
         found.add(row, image, content, spec, stream)

@@ -27,8 +27,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.integrity import checksum, is_whole, seal_zip
 from gan_lab.data.loading.building import Portion, build, write_pixels
 from gan_lab.data.loading.rendered import DIGEST, Packed, Ragged, Rendered, mapped, shaped
-from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.image_sets import ImageSet, Scan
+from gan_lab.data.reading.image_sets import EncodedImages, ImageSet, Scan
 from gan_lab.data.reading.images import READER, reason
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -72,7 +71,7 @@ def render(images: ImageSet, spec: ResizeSpec, cache: str = "auto", folder: str 
         UserError: if more than 1 % of the images cannot be read, the disk is full, or images to be packed are not in
             files.
     """
-    if cache == "packed" and not isinstance(images, ImageFiles):
+    if cache == "packed" and not isinstance(images, EncodedImages):
         raise UserError("data.cache=packed keeps image files as they are, and these images are in none: give disk.")
     large = len(images) * spec.channels * spec.target_size[0] * spec.target_size[1] > LARGE
     if cache == "memory" or (cache == "auto" and not (large or images.cacheable)):
@@ -158,7 +157,7 @@ def _pixels(
     images: ImageSet, spec: ResizeSpec, raw: Path, shapes: Int64Array, lengths: Int64Array
 ) -> UInt8Array | Ragged:
     flat = mapped(raw, (int(lengths.sum()),))
-    if isinstance(images, ImageFiles) and raw.suffix == PACKED:
+    if isinstance(images, EncodedImages) and raw.suffix == PACKED:
         return Packed(flat, lengths, shapes, replace(spec, half=images.half))
     return shaped(flat, shapes, spec)
 

@@ -2,14 +2,25 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_lab.common.progress import track
 from gan_lab.data.loading.cache import check_readable
-from gan_lab.data.reading.files import ImageFiles
-from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet, Scan
+from gan_lab.data.loading.keyed_random import keyed_uniform, permutation
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, EncodedImages, ImageSet, Scan
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.data.types import UInt8Array
+from gan_lab.data.reading.tables import TableImages
+from gan_lab.data.types import Int64Array, UInt8Array
+
+
+def packing_order(images: ImageSet, seed: int) -> Int64Array:
+    """Returns a random order of a set, int64 (N,); images of a table that are read at once stay together."""
+    if not isinstance(images, TableImages):
+        return permutation(len(images), seed)
+    parts = np.searchsorted(images.table.groups, images.rows, side="right")
+    within = keyed_uniform(np.arange(len(images)), seed)
+    return np.lexsort((within, keyed_uniform(parts, seed, 1)))
 
 
 class ImageStream:
@@ -46,4 +57,4 @@ class ImageStream:
 
     def _decoded(self) -> Iterator[DecodedImage | DamagedImage]:
         images = self.images.render(self.spec)
-        return images if isinstance(self.images, ImageFiles) else track(images, "Reading images", len(self))
+        return images if isinstance(self.images, EncodedImages) else track(images, "Reading images", len(self))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
 import torch
@@ -30,11 +31,14 @@ from gan_lab.data.loading.splits import (
     with_crop_margin,
     with_labels,
 )
-from gan_lab.data.loading.stream import ImageStream
+from gan_lab.data.loading.stream import ImageStream, packing_order
 from gan_lab.data.reading.files import same_format
-from gan_lab.data.reading.image_sets import ImageSet, ImageSource, class_names
+from gan_lab.data.reading.image_sets import EncodedImages, ImageSet, ImageSource, class_names
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array
+
+MAX_CACHE = 1 << 38
+"""Bytes of pixels of image files that the cache on disk should not exceed, 256 GiB."""
 
 
 class ImageDataModule(LightningDataModule):
@@ -170,8 +174,21 @@ class ImageDataModule(LightningDataModule):
         """Returns pixels and labels of a split before ``binarize``, rendered on first use."""
         split = self._stored_split(split)
         if split not in self._decoded:
+            self._check_cacheable(self._splits[split])
             self._decoded[split] = render(self._splits[split], self._decoding_spec, self.cache, self.cache_dir)
         return self._decoded[split]
+
+    def _check_cacheable(self, images: ImageSet) -> None:
+        """Refuses files with more pixels than should be cached, before any is read."""
+        room = len(images) * self.channels * prod(self.resize_spec.target_size)
+        if self.cache in ("auto", "disk") and isinstance(images, EncodedImages) and room > MAX_CACHE:
+            size = "[{},{}]".format(*self.size) if self.height != self.width else self.width
+            given = f"data={getattr(self.source, 'choice', '…')} data.root={getattr(self.source, 'root', '…')}"
+            command = f"python -m gan_lab.pack {given} size={size} format=shards split=all output=shards"
+            raise UserError(
+                f"The pixels of {len(images):,} images would take {room >> 30:,} GiB of the cache: run {command} and "
+                "train with data=stream data.root=shards, or give data.cache=packed."
+            )
 
     def _stored_split(self, split: str) -> str:
         """Returns "train" for "whole" if they are equal, so that no split is rendered twice."""
@@ -218,10 +235,21 @@ class ImageDataModule(LightningDataModule):
         """Yields batches uint8 (n, C, H, W) of at most ``limit`` images in a fixed order, without random transforms."""
         return self._view.images(split, limit)
 
-    def stream(self, split: str) -> ImageStream:
-        """Returns what ``images`` yields before ``binarize``, one by one and with classes, decoded without a cache."""
+    def stream(self, split: str, order_seed: int | None = None) -> ImageStream:
+        """Returns what ``images`` yields before ``binarize``, one by one and with classes, decoded without a cache.
+
+        Args:
+            split: "train", "test" or "whole".
+            order_seed: of a random order; None keeps that of the set.
+        """
         check_choice("split", split, (*SPLITS, WHOLE))
-        return ImageStream(self._splits[split], self._decoding_spec, labelled=self.classes > 0)
+        images = self._splits[split]
+        ordered = images if order_seed is None else images.take(packing_order(images, order_seed))
+        return ImageStream(ordered, self._decoding_spec, labelled=self.classes > 0)
+
+    def count_stored(self, split: str) -> int:
+        """Returns the number of images that a split has before any is read, unreadable ones included."""
+        return len(self._splits[split])
 
     def count(self, split: str) -> int:
         """Returns the number of images in a split."""

@@ -19,7 +19,7 @@ from gan_lab.common.integrity import seal_bytes, unseal_bytes
 from gan_lab.common.progress import track
 from gan_lab.data.checks import check_choice
 from gan_lab.data.reading.dataset_json import classes_of, read_dataset_json
-from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, EncodedImages, ImageSet
 from gan_lab.data.reading.images import NotLabelMapError, decode_image, reason
 from gan_lab.data.reading.layout import Classes, Splits, classes_by_folder, find_splits
 from gan_lab.data.reading.listing import Entry, list_images, open_entry, open_zips
@@ -133,6 +133,9 @@ class ImageFolder:
         UserError: for another order.
     """
 
+    choice = "folder"
+    """The choice of ``data``."""
+
     def __init__(self, root: str, class_order: str = "natural") -> None:
         check_choice("class_order", class_order, ("natural", "text"))
         self.root, self.class_order = Path(root).expanduser(), class_order
@@ -189,7 +192,7 @@ def same_format(sets: Iterable[object]) -> bool:
     """Tells whether the decoder may reduce JPEGs without a difference between sets that are compared: all of their
     files are JPEGs, or none is.
     """
-    files = [each for each in sets if isinstance(each, ImageFiles)]
+    files = [each for each in sets if isinstance(each, EncodedImages)]
     jpegs = sum(each.num_jpegs for each in files)
     return jpegs in (0, sum(len(each) for each in files))
 

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
-from zipfile import ZipFile
 
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
@@ -17,9 +17,13 @@ from gan_lab.common.atomic import atomic_write
 from gan_lab.common.progress import track
 from gan_lab.data.reading.exif import orientation
 from gan_lab.data.reading.files import ImageFiles
+from gan_lab.data.reading.image_sets import EncodedImages
 from gan_lab.data.reading.images import GREY_MODES
 from gan_lab.data.reading.listing import Entry, open_entry, open_zips
 from gan_lab.data.reading.threads import map_in_threads
+
+Header = tuple[tuple[int, int], bool] | None
+"""(H, W) of an image, and whether it is stored in grey; None for an image that cannot be read."""
 
 UNKNOWN = (0, 0)
 """Stands for a size that is not known."""
@@ -73,7 +77,7 @@ class Formats:
         return "grey" if self.channels == 1 else mixed
 
 
-def formats_of(images: ImageFiles, cache: Path | None = None) -> Formats:
+def formats_of(images: EncodedImages, cache: Path | None = None) -> Formats:
     """Reads the headers of all images; those that cannot be read are left out.
 
     Args:
@@ -83,7 +87,7 @@ def formats_of(images: ImageFiles, cache: Path | None = None) -> Formats:
     known = cache / f"{images.stamp()}.formats" if cache else None
     found = _load(known) if known else None
     if found is None:
-        found = _read(images.entries)
+        found = _read(images)
         if known:
             _save(known, found)
     return _halved(found) if images.half else found
@@ -95,21 +99,29 @@ def common_size(formats: Iterable[Formats]) -> tuple[int, int] | None:
     return next(iter(sizes)) if len(sizes) == 1 else None
 
 
-def _read(entries: Sequence[Entry]) -> Formats:
+def _read(images: EncodedImages) -> Formats:
     found, show = Formats(), getattr(rank_zero_only, "rank", 0) == 0
-    with open_zips(entries) as zips:
-        headers = map_in_threads(partial(_header, zips), entries)
-        for header in track(headers, "Reading headers", len(entries), show=show):
-            if header is not None:
-                size, grey = header
-                found.sizes[size] += 1
-                found.grey += grey
+    headers = _headers_of_files(images.entries) if isinstance(images, ImageFiles) else _headers(images.contents())
+    for header in track(headers, "Reading headers", len(images), show=show):
+        if header is not None:
+            size, grey = header
+            found.sizes[size] += 1
+            found.grey += grey
     return found
 
 
-def _header(zips: Mapping[Path, ZipFile], entry: Entry) -> tuple[tuple[int, int], bool] | None:
+def _headers_of_files(entries: Sequence[Entry]) -> Iterator[Header]:
+    with open_zips(entries) as zips:
+        yield from map_in_threads(lambda entry: _header(partial(open_entry, zips, entry)), entries)
+
+
+def _headers(contents: Iterable[bytes]) -> Iterator[Header]:
+    yield from map_in_threads(lambda content: _header(partial(BytesIO, content)), contents)
+
+
+def _header(opened: Callable[[], BinaryIO]) -> Header:
     try:
-        with open_entry(zips, entry) as file:
+        with opened() as file:
             return _format(file)
     except (
         Exception

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -136,6 +136,27 @@ class ImageSet(Protocol):
 
     def render(self, spec: ResizeSpec) -> Iterator[DecodedImage | DamagedImage]:
         """Yields every image at the size of the spec, in order."""
+
+
+@runtime_checkable
+class EncodedImages(ImageSet, Protocol):
+    """Images that are stored as the bytes of their files.
+
+    Attributes:
+        half: "left" or "right" reads that half of each image alone.
+        num_jpegs: the number of JPEGs.
+    """
+
+    half: str | None
+
+    @property
+    def num_jpegs(self) -> int: ...
+
+    def contents(self) -> Iterator[bytes]:
+        """Yields the bytes of every image's file, in order; none of what cannot be opened."""
+
+    def stamp(self) -> str:
+        """Returns a hash that changes whenever a file does, without reading any."""
 
 
 class ImageSource(Protocol):

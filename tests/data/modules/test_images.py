@@ -71,6 +71,17 @@ def test_limit_applies_to_training_alone():
     assert module(Numbered(50), limit=1000).count("train") == 45
 
 
+def test_a_folder_that_is_too_large_for_the_cache_is_refused_with_the_command_that_packs_it(make_folder, monkeypatch):
+    root = make_folder([f"{number}.png" for number in range(12)])
+    monkeypatch.setattr("gan_lab.data.modules.images.MAX_CACHE", 11 * 3 * 64 - 1)
+    options = {"name": "folder", "channels": 3, "classes": 0, "size": 8, "batch_size": 2}
+    command = rf"gan_lab.pack data=folder data.root={root} size=8 format=shards split=all output=shards"
+    with pytest.raises(UserError, match=command):
+        presets.folder(str(root), **options).prepare_data()
+    presets.folder(str(root), **options, limit=10).decoded("train")
+    presets.folder(str(root), **options, cache="packed").decoded("train")
+
+
 @pytest.mark.parametrize(("stated", "found"), [(3, 3), (None, 3), (0, 0)])
 def test_batches_have_labels_if_there_are_classes(stated, found):
     data = module(Numbered(30, test=5, classes=3), classes=stated)

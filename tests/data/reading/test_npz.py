@@ -1,5 +1,6 @@
 """Images in a .npz file, against NumPy's own reading and writing, and files that are none."""
 
+import ast
 import tracemalloc
 from pathlib import Path
 from zipfile import ZipFile
@@ -47,6 +48,26 @@ def test_numpy_reads_what_is_written(tmp_path):
         assert sorted(found) == ["arr_0", "arr_1"]
         assert (found["arr_0"] == images.transpose(0, 2, 3, 1)).all() and found["arr_0"].dtype == np.uint8
         assert (found["arr_1"] == labels.numpy()).all() and found["arr_1"].dtype == np.int64
+
+
+def read_as_the_evaluator(path, size):
+    """Yields batches (n, H, W, 3): its head by hand, then pixels as they come, as in guided-diffusion."""
+    with ZipFile(path) as archive, archive.open("arr_0.npy") as file:
+        assert file.read(8) == b"\x93NUMPY\x01\x00"
+        head = ast.literal_eval(file.read(int.from_bytes(file.read(2), "little")).decode())
+        assert head["descr"] == "|u1" and not head["fortran_order"]
+        n, *shape = head["shape"]
+        for start in range(0, n, size):
+            count = min(size, n - start)
+            yield np.frombuffer(file.read(count * int(np.prod(shape))), np.uint8).reshape(count, *shape)
+
+
+def test_the_evaluator_of_adm_sees_the_images_themselves(tmp_path):
+    images = pixels(10, 3, 16, 16)
+    write_npz(tmp_path / "x.npz", 10, torch.from_numpy(images).split(3))
+    read = [*read_as_the_evaluator(tmp_path / "x.npz", 4)]
+    assert [len(batch) for batch in read] == [4, 4, 2]
+    assert np.array_equal(np.concatenate(read), images.transpose(0, 2, 3, 1))
 
 
 def test_an_unfinished_file_leaves_nothing(tmp_path):

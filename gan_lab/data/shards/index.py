@@ -1,0 +1,165 @@
+"""The index of a folder of shards: what lies in which shard. It is all that is read before the first image."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from gan_lab.common.errors import UserError
+from gan_lab.data.reading.formats import Formats
+from gan_lab.data.types import Int64Array
+
+INDEX = "shards.json"
+"""The file that ``gan_lab.pack`` writes beside the folders of the splits."""
+VERSION = 1
+KINDS = ("litdata", "webdataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file with images.
+
+    Args:
+        name: path below the root.
+        count: number of images.
+        digest: a hash of its content, or of what is known of it.
+    """
+
+    name: str
+    count: int
+    digest: str
+
+    def to_list(self) -> list[str | int]:
+        """Returns plain values, in the order of the arguments."""
+        return [self.name, self.count, self.digest]
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """The shards of every split, and what all images have in common.
+
+    Args:
+        kind: "litdata" or "webdataset".
+        splits: "train" and "test", or "all".
+        fields: names and formats of the parts of a sample of litdata, in order.
+        classes: number of classes; 0 for images without labels, None if it is not known.
+        class_names: names of the classes, in the order of their numbers; empty if they are not known.
+        size: (H, W) of all images; None if it is not known.
+        channels: 1 or 3; None if it is not known.
+    """
+
+    kind: str
+    splits: Mapping[str, Sequence[Shard]]
+    fields: Sequence[tuple[str, str]] = ()
+    classes: int | None = None
+    class_names: Sequence[str] = ()
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+
+    def count(self, split: str) -> int:
+        """Returns the number of images in a split."""
+        return sum(shard.count for shard in self.splits[split])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the classes; their numbers, if only these are known."""
+        return list(self.class_names) or [str(number) for number in range(self.classes or 0)]
+
+    def formats(self) -> Formats:
+        """Returns the size and the colours of the images; nothing if they are not known."""
+        if self.size is None or self.channels is None:
+            return Formats()
+        count = sum(self.count(split) for split in self.splits)
+        return Formats(Counter({self.size: count}), count if self.channels == 1 else 0)
+
+    def to_json(self) -> str:
+        """Returns the text of the file: one line for each shard."""
+        facts = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "splits"}
+        lines = {
+            split: ",\n".join(json.dumps(shard.to_list()) for shard in shards) for split, shards in self.splits.items()
+        }
+        splits = ",\n".join(f"{json.dumps(split)}: [\n{text}\n]" for split, text in lines.items())
+        return f'{{"version": {VERSION}, {json.dumps(facts)[1:-1]}, "splits": {{\n{splits}\n}}}}\n'
+
+    @classmethod
+    def from_json(cls, text: str | bytes, place: str) -> "ShardIndex":
+        """Reads what ``to_json`` gave.
+
+        Raises:
+            UserError: if it is something else.
+        """
+        try:
+            plain: dict[str, Any] = json.loads(text)
+            version = plain.pop("version")
+            plain["splits"] = {split: [Shard(*each) for each in shards] for split, shards in plain["splits"].items()}
+            plain["fields"] = [(name, kind) for name, kind in plain["fields"]]
+            plain["size"] = plain["size"] and tuple(plain["size"])
+            index = cls(**plain)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{place}/{INDEX} is no index of shards ({error}): pack the images again.") from error
+        if version != VERSION or index.kind not in KINDS:
+            raise UserError(f"{place}/{INDEX} is of another version of gan_lab: pack the images again.")
+        return index
+
+
+def join(parts: Mapping[str, ShardIndex], place: str) -> ShardIndex:
+    """Returns the index of a folder with several folders of shards, one after another.
+
+    Args:
+        parts: the index of each folder, by its name.
+        place: of the data, for messages.
+
+    Raises:
+        UserError: if they differ in kind, splits, classes, size or colours.
+    """
+    first = next(iter(parts.values()))
+    facts = [replace(index, splits=dict.fromkeys(index.splits, ())) for index in parts.values()]
+    if other := next((name for name, each in zip(parts, facts, strict=True) if each != facts[0]), None):
+        raise UserError(f"{place} has folders of shards that differ, such as {other}: pack all in the same way.")
+    splits = {
+        split: [
+            replace(shard, name=f"{name}/{shard.name}")
+            for name, index in parts.items()
+            for shard in index.splits[split]
+        ]
+        for split in first.splits
+    }
+    return replace(first, splits=splits)
+
+
+class Rows:
+    """Consecutive images of shards, by their numbers from 0 on.
+
+    Args:
+        shards: the shards.
+        start, stop: the first image, and the one after the last.
+    """
+
+    def __init__(self, shards: Sequence[Shard], start: int, stop: int) -> None:
+        self.shards, self.start, self.stop = shards, start, stop
+        self.ends: Int64Array = np.cumsum([shard.count for shard in shards])
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def counts(self) -> Int64Array:
+        """The images in each shard that belong to them, int64 (S,)."""
+        ends = np.concatenate([[0], self.ends]).clip(self.start, self.stop)
+        return np.diff(ends)
+
+    def places(self, rows: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Returns the numbers of the shards of rows 0 … n - 1, and the rows' numbers inside these, int64 (m,) each."""
+        whole = rows + self.start
+        shards = np.searchsorted(self.ends, whole, side="right")
+        return shards, whole - np.concatenate([[0], self.ends])[shards]
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the index of these images."""
+        text = json.dumps([self.start, self.stop, [shard.to_list() for shard in self.shards]])
+        return blake2b(text.encode(), digest_size=16).hexdigest()

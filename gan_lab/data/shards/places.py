@@ -1,0 +1,91 @@
+"""The folder that shards lie in: on this machine, or at a URL of an object store, from which they are copied."""
+
+import os
+import re
+import time
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from gan_lab.common.errors import UserError
+from gan_lab.data.loading.cache import cache_folder
+
+URL = re.compile(r"[a-z0-9]+://|local:")
+"""The beginning of a URL; ``local:`` copies from a folder, such as one of a slow network."""
+GIB = 1 << 30
+LOCK = ".copying"
+"""Ending of the files by which processes take turns; litdata uses another for its own."""
+
+
+class ShardFolder:
+    """A folder of shards, or a URL.
+
+    Args:
+        root: path or URL, such as s3://bucket/set.
+        room: GiB of copied shards that are kept on this machine; the one that was used least recently goes first.
+        cache_dir: folder of the copies; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
+    """
+
+    def __init__(self, root: str, room: float = 64, cache_dir: str | None = None) -> None:
+        self.root, self.room = root.rstrip("/"), room
+        self.is_remote = bool(URL.match(root))
+        digest = blake2b(self.root.encode(), digest_size=8).hexdigest()
+        self.folder = cache_folder(cache_dir).parent / "shards" / digest if self.is_remote else Path(root).expanduser()
+
+    def path(self, name: str, again: bool = False) -> Path:
+        """Returns the path of a file, which is copied to this machine first if it lies elsewhere.
+
+        Args:
+            name: of the file, below the root.
+            again: copy it even if there is a copy, which may be old.
+
+        Raises:
+            UserError: if it cannot be copied.
+        """
+        local = self.folder / name
+        if not self.is_remote:
+            return local
+        local.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{local}{LOCK}"):
+            if again:
+                local.unlink(missing_ok=True)
+            if not local.is_file():
+                self._make_room()
+                self._copy(name, local)
+        os.utime(local)
+        return local
+
+    def _copy(self, name: str, local: Path) -> None:
+        downloader = _litdata_downloader(self.root, str(self.folder))
+        try:
+            downloader.download_file(f"{self.root}/{name}", str(local))
+            if not local.is_file():
+                raise FileNotFoundError("it is not there")
+        except Exception as error:  # clients of object stores raise many kinds of exceptions
+            said = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"{self.root}/{name} cannot be copied ({said}): check the address and the access."
+            ) from error
+
+    def _make_room(self) -> None:
+        """Removes copies that were not used for longest, until those that stay take three quarters of the room."""
+        files = [(file.stat(), file) for file in self.folder.rglob("*") if file.is_file() and file.suffix != LOCK]
+        taken = sum(facts.st_size for facts, _ in files)
+        if taken <= self.room * GIB:
+            return
+        for facts, file in sorted(files, key=lambda each: each[0].st_mtime):
+            if taken > 0.75 * self.room * GIB and time.time() - facts.st_mtime > 1:
+                with suppress(OSError):  # another process may have removed it
+                    file.unlink()
+                taken -= facts.st_size
+
+
+def _litdata_downloader(root: str, folder: str) -> Any:
+    try:
+        from litdata.streaming.downloader import get_downloader
+    except ImportError as error:
+        raise UserError("Shards at a URL need litdata: run pip install gan_lab[stream].") from error
+    return get_downloader(root, folder, [])

@@ -1,0 +1,173 @@
+"""Images of Hugging Face's hub, or of a data set that ``datasets`` saved, as a source.
+
+Images are taken as the bytes of their files and decoded by our own reader.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.utilities import rank_zero_info
+
+from gan_lab.common.errors import UserError
+from gan_lab.data.reading.image_sets import ImageSet
+from gan_lab.data.reading.tables import Column, TableImages, choose_column, choose_splits, with_labels
+from gan_lab.data.sources.parquet import found_lines
+from gan_lab.data.types import Int64Array
+
+
+class HubTable:
+    """Images in one column of a split of ``datasets`` (satisfies ``gan_lab.data.reading.tables.Table``).
+
+    Args:
+        data: the split, a ``datasets.Dataset``.
+        column: of images, which are not decoded.
+    """
+
+    def __init__(self, data: Any, column: str) -> None:
+        from datasets import Image
+
+        self.column, self.data = column, data.select_columns([column]).cast_column(column, Image(decode=False))
+        self.files: Sequence[Path] = [Path(each["filename"]) for each in data.cache_files]
+        self.groups: Int64Array = np.arange(len(data) + 1)
+
+    def contents(self, rows: Int64Array) -> Iterator[bytes]:
+        """Yields the bytes of the image files in rows, empty where there are none."""
+        for row in rows.tolist():
+            yield _content(self.data[row][self.column])
+
+    def names(self) -> Sequence[str | None]:
+        """Returns the names of the image files, (N,), where they are known."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> Sequence[str | None]:
+        flat = self.data.flatten().select_columns([f"{self.column}.path"])
+        return list(flat[f"{self.column}.path"])
+
+
+def _content(value: Any) -> bytes:
+    """Returns the bytes of an image's file, which may lie beside the data set."""
+    if not value:
+        return b""
+    if value["bytes"] is not None:
+        return bytes(value["bytes"])
+    try:
+        return Path(value["path"]).read_bytes() if value["path"] else b""
+    except OSError:
+        return b""
+
+
+class HubImages:
+    """A data set of the hub, or one in a local folder (satisfies ``ImageSource``).
+
+    Args:
+        name: of the data set on the hub, "user/set".
+        root: a folder that ``datasets`` saved or can load; None reads the hub.
+        subset: one of several configurations of the data set; None takes the default.
+        revision: a branch, tag or commit of the data set.
+        split, test_split: see ``gan_lab.data.reading.tables.choose_splits``.
+        column, label: see ``gan_lab.data.reading.tables.choose_column``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: str | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
+        split: str | None = None,
+        test_split: str | None = None,
+        column: str | None = None,
+        label: str | None = None,
+    ) -> None:
+        self.name, self.root = name, None if root is None else Path(root).expanduser()
+        self.subset, self.revision = subset, revision
+        self.split_names, self.columns = (split, test_split), (column, label)
+
+    def splits(self) -> Mapping[str, ImageSet]:
+        """Returns "train" and "test" if there are such splits, else "all".
+
+        Raises:
+            UserError: if the data set cannot be loaded, or lacks what is asked for.
+        """
+        for line in self._found[1]:
+            rank_zero_info(line)
+        return self._found[0]
+
+    def class_names(self) -> list[str]:
+        """Returns the names of the classes, in the order of their numbers; empty if there are none.
+
+        Raises:
+            UserError: as ``splits`` does.
+        """
+        return list(next(iter(self._found[0].values())).class_names)
+
+    @cached_property
+    def _found(self) -> tuple[dict[str, TableImages], list[str]]:
+        place = self.name if self.root is None else f"data.root={self.root}"
+        loaded = self._loaded(place)
+        chosen = choose_splits(list(loaded), *self.split_names, place)
+        features = loaded[next(iter(chosen.values()))].features
+        column, label = choose_column(list(features), _image_columns(features), *self.columns, place)
+        data = {split: loaded[name] for split, name in chosen.items()}
+        tables = {split: HubTable(each, column) for split, each in data.items()}
+        labels = {split: _labels(each, label) for split, each in data.items()} if label is not None else {}
+        found = with_labels(tables, {split: len(each) for split, each in data.items()}, labels)
+        return found, found_lines(place, chosen, column, label)
+
+    def _loaded(self, place: str) -> Mapping[str, Any]:
+        """Returns the splits of the data set, by name."""
+        if self.root is None and self.name == "hub":
+            raise UserError("data=hub needs a data set: give data.name=user/set, or a local folder as data.root=.")
+        datasets = _datasets()
+        if self.root is not None and not self.root.exists():
+            raise UserError(f"{place} does not exist: give a folder that datasets saved, or leave out data.root.")
+        try:
+            loaded = self._load(datasets)
+        except Exception as error:  # datasets and its file systems raise many kinds of exceptions
+            said = " ".join(str(error).split())
+            raise UserError(
+                f"{place} cannot be loaded as a data set ({said[:300]}): check data.name, data.subset, data.revision, "
+                "or give a local folder as data.root=."
+            ) from error
+        return loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+
+    def _load(self, datasets: Any) -> Any:
+        saved = ("dataset_dict.json", "state.json")
+        if self.root is not None and any((self.root / name).is_file() for name in saved):
+            return datasets.load_from_disk(str(self.root))
+        if self.root is not None:
+            return datasets.load_dataset(str(self.root), self.subset)
+        return datasets.load_dataset(self.name, self.subset, revision=self.revision)
+
+
+def _datasets() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError("Data sets of the hub need datasets: run pip install gan_lab[hub].") from error
+    return datasets
+
+
+def _image_columns(features: Mapping[str, Any]) -> list[str]:
+    """Returns the names of columns that may hold images: images, and bytes of files."""
+    from datasets import Image
+
+    return [
+        name
+        for name, feature in features.items()
+        if isinstance(feature, Image)
+        or _is_bytes(feature)
+        or (isinstance(feature, dict) and _is_bytes(feature.get("bytes")))
+    ]
+
+
+def _is_bytes(feature: Any) -> bool:
+    return "binary" in str(getattr(feature, "dtype", ""))
+
+
+def _labels(data: Any, column: str) -> Column:
+    return Column(list(data[column]), getattr(data.features[column], "names", None) or ())

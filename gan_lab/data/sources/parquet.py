@@ -1,0 +1,75 @@
+"""Images in parquet files as a source: its splits, columns and classes."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from gan_lab.data.reading.image_sets import ImageSet
+from gan_lab.data.reading.parquet import ParquetTable, parquet_splits
+from gan_lab.data.reading.tables import Column, TableImages, choose_column, choose_splits, with_labels
+
+
+class ParquetImages:
+    """A parquet file, or a folder of them, with the bytes of image files (satisfies ``ImageSource``).
+
+    Args:
+        root: path of the file or folder.
+        split, test_split: see ``gan_lab.data.reading.tables.choose_splits``.
+        column, label: see ``gan_lab.data.reading.tables.choose_column``.
+    """
+
+    choice = "parquet"
+    """The choice of ``data``."""
+
+    def __init__(
+        self,
+        root: str,
+        split: str | None = None,
+        test_split: str | None = None,
+        column: str | None = None,
+        label: str | None = None,
+    ) -> None:
+        self.root, self.names, self.columns = Path(root).expanduser(), (split, test_split), (column, label)
+
+    def splits(self) -> Mapping[str, ImageSet]:
+        """Returns "train" and "test" if there are such files, else "all".
+
+        Raises:
+            UserError: if there are no files, or they lack what is asked for.
+        """
+        for line in self._found[1]:
+            rank_zero_info(line)
+        return self._found[0]
+
+    def class_names(self) -> list[str]:
+        """Returns the names of the classes, in the order of their numbers; empty if there are none.
+
+        Raises:
+            UserError: as ``splits`` does.
+        """
+        return list(next(iter(self._found[0].values())).class_names)
+
+    @cached_property
+    def _found(self) -> tuple[dict[str, TableImages], list[str]]:
+        files, place = parquet_splits(self.root), f"data.root={self.root}"
+        chosen = choose_splits(list(files), *self.names, place)
+        tables = {split: ParquetTable(files[name], place) for split, name in chosen.items()}
+        first = next(iter(tables.values()))
+        column, label = choose_column(first.columns, first.image_columns, *self.columns, place)
+        labels: dict[str, Column] = {}
+        for split, table in tables.items():
+            table.column = column
+            if label is not None:
+                labels[split] = table.labels(label)
+        found = with_labels(tables, {split: len(table) for split, table in tables.items()}, labels)
+        return found, found_lines(place, chosen, column, label)
+
+
+def found_lines(place: str, chosen: Mapping[str, str], column: str, label: str | None) -> list[str]:
+    """Returns a line on the splits and columns that are used."""
+    train, test = chosen.get("train", chosen.get("all")), chosen.get("test")
+    splits = f"split {train} to train on, {test} to test with" if test else f"split {train}"
+    labels = f", classes in {label}" if label else ", no classes"
+    return [f"Found in {place}: {splits}; images in column {column}{labels}."]
