@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -163,13 +164,20 @@ def test_who_waits_for_the_signal_itself_is_told_of_it(monkeypatch):
 @pytest.mark.parametrize("who", ["first", "second"])
 def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
     first = psutil.Popen([*TRAIN, *TINY, LONG, "trainer.devices=2", f"runs={tmp_path}"], stderr=subprocess.DEVNULL)
-    wait_for(lambda: list(tmp_path.glob("*/*/last.ckpt")) or first.poll() is not None)
-    (second,) = (each for each in first.children() if "gan_lab.train" in " ".join(each.cmdline()))
-    began = time.monotonic()
-    (first if who == "first" else second).kill()
-    assert first.wait(timeout=30) != 0
-    wait_for(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, 30)
-    assert time.monotonic() - began < 30
+    started = []
+    try:
+        wait_for(lambda: list(tmp_path.glob("*/*/last.ckpt")) or first.poll() is not None)
+        started = first.children(recursive=True)
+        (second,) = (each for each in started if "gan_lab.train" in " ".join(each.cmdline()))
+        began = time.monotonic()
+        (first if who == "first" else second).kill()
+        assert first.wait(timeout=30) != 0
+        wait_for(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, 30)
+        assert time.monotonic() - began < 30
+    finally:
+        for each in {*started, first}:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
     (kept,) = tmp_path.glob("*/*/last.ckpt")
     assert kept.stat().st_size
 
