@@ -18,6 +18,7 @@ from benches import (
     suite_table,
     timing_table,
 )
+from domain_table import among_domains
 from export_tables import export_speed_table, parity_table
 from ladder_table import ladder_tables
 from order_table import order_tables
@@ -101,7 +102,17 @@ def tables_of_runs(runs: Records) -> list[str]:
     damaged = {name: run for name, run in once.items() if "damage" in tables.protocol(run)["data"]}
     points = {name for name, run in modes.items() if not tables.protocol(run)["extractors"]}
     laptop = {name: run for name, run in once.items() if tables.is_laptop(name) and name not in both}
-    others = both.keys() | points | forecasts.keys() | clips.keys() | laptop.keys() | stylists.keys() | damaged.keys()
+    many = {name: run for name, run in once.items() if "agreement_general" in tables.values(run)}
+    others = (
+        many.keys()
+        | both.keys()
+        | points
+        | forecasts.keys()
+        | clips.keys()
+        | laptop.keys()
+        | stylists.keys()
+        | damaged.keys()
+    )
     minutes = {name: run for name, run in once.items() if tables.has_equal_time(name)}
     latent = {name: run for name, run in once.items() if LIKELIHOODS & tables.values(run).keys()}
     parts = (
@@ -116,6 +127,7 @@ def tables_of_runs(runs: Records) -> list[str]:
         ("Conditional models", tables.labels, conditional),
         ("Modes", tables.modes, modes),
         ("Translations", tables.translations, both),
+        ("Translations among domains", among_domains, many),
         ("Restorers", tables.restorers, damaged),
         ("Trained styles", tables.styles, stylists),
         ("Predicted frames", tables.predictions, dict(sorted({**forecasts, **on_test_file(forecasts)}.items()))),

@@ -1,0 +1,25 @@
+"""The table of models that translate among many domains."""
+
+from tables import Record, heading, images_seen, line, minutes, protocol, values
+
+WAYS = ("latent", "reference")
+
+
+def among_domains(runs: dict[str, Record]) -> list[str]:
+    """Returns a row for each run and way of choosing styles: the mean over pairs of domains, what real images have in
+    parentheses.
+    """
+    header = ["result", "styles from", "fd_general", "a classifier agrees", "diversity", "pose", "pairs", "images",
+              "minutes"]  # fmt: skip
+    lines = []
+    for name, run in runs.items():
+        found = values(run)
+        for way in (each for each in WAYS if f"fd_general_{each}" in found):
+            cells = [
+                f"**{found[f'fd_general_{way}']:.1f}** ({found['fd_general_real']:.1f})",
+                f"{found[f'agreement_general_{way}']:.1%} ({found['agreement_general_real']:.1%})",
+                *(f"{found[f'{key}_colour_{way}']:.2f}" for key in ("diversity", "pose")),
+                str(len(protocol(run)["pairs"])), images_seen(run), minutes(run),
+            ]  # fmt: skip
+            lines.append(line(name, "a random vector" if way == "latent" else "another image", *cells))
+    return [*heading(header), *lines, ""]
