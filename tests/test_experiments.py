@@ -32,6 +32,7 @@ EXPERIMENTS = ROOT / "experiments"
 WRITTEN = (
     "README.md",
     "docs/data.md",
+    "docs/exporting.md",
     "docs/likelihood.md",
     "docs/metrics.md",
     "docs/restoring.md",
