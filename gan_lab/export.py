@@ -47,7 +47,7 @@ class ExportRequest(ModelRequest):
     steps: PositiveInt
     aoti: bool
     bound: Annotated[float, Bounds(0, 1)]
-    n: PositiveInt
+    n: Annotated[int, Bounds(3, 10_000)]
     root: Path | None
     precision: str
 
@@ -85,16 +85,30 @@ def export(session: Session, request: ExportRequest) -> Iterator[Artifact]:
         yield from _graphs(session, request)
     yield Written(request.output)
     if request.push is not None:
-        files = sorted(request.output.iterdir())
-        yield Message(f"Pushed: {HubModel.of(request.push, 'push').push(files, request.private)}")
+        yield Message(f"Pushed: {_pushed(HubModel.of(request.push, 'push'), request)}")
+
+
+def _pushed(place: HubModel, request: ExportRequest) -> str:
+    """Pushes what was exported; returns the address.
+
+    Raises:
+        UserError: if the hub refuses or is not there; what was exported stays.
+    """
+    try:
+        return place.push(sorted(request.output.iterdir()), request.private)
+    except UserError as error:
+        stays = f"{request.output} is complete, and checkpoint={request.output} with another output= pushes it later"
+        raise UserError(f"{str(error).rstrip('.')}; {stays}.") from error
 
 
 def _weights(session: Session, request: ExportRequest) -> Iterator[Artifact]:
     from gan_lab.evaluation.reports.model_card import card
     from gan_lab.training.model_folder import write_model
 
+    place = "this folder" if request.push is None else str(HubModel.of(request.push))
+    text = card(session.model, session.contents, session.path, place)
     with new_folder(request.output) as folder:
-        write_model(session.model, session.contents, folder, card(session.model, session.contents, session.path))
+        write_model(session.model, session.contents, folder, text)
     left = ", ".join(session.model.training_only)
     yield Message(f"Averaged weights, their configuration and a card{f', without {left}' if left else ''}.")
 

@@ -36,6 +36,8 @@ class FilesRequest(InferenceRequest):
     def __post_init__(self) -> None:
         if self.jobs > 1 and self.job is None:
             raise UserError(f"jobs={self.jobs} needs -m, which starts them all, or job=1 for the first of them.")
+        if self.jobs > 1 and Output(self.output).is_image:
+            raise UserError(f"jobs= splits a folder, and output={self.output} is one image: leave jobs= out.")
         if (self.job or 1) > self.jobs:
             raise UserError(f"job={self.job} is more than jobs={self.jobs}: count from 1 to {self.jobs}.")
 
@@ -71,7 +73,7 @@ def edited(
         output: where the results are.
 
     Raises:
-        UserError: if no image of the share can be edited.
+        UserError: if no image can be edited; of several jobs, in the one that ends last.
     """
     from gan_lab.common.distributed import rank_and_world_size
     from gan_lab.inference.edit_files import Report
@@ -85,12 +87,12 @@ def edited(
         return
     if request.jobs > 1:
         outcomes.end(work.share.number, began, {"report": asdict(work.report)})
-    work.report.raise_if_none(len(work.share.of(files)), source, work.done)
+    else:
+        work.report.raise_if_none(len(files), source, work.done)
     yield Message("\n".join(work.report.lines(output, others, work.done, work.does)))
     if request.jobs > 1:
-        yield from _whole(
-            work, outcomes, [Report(**each["report"]) for each in outcomes.read().values()], files, others
-        )
+        reports = [Report(**each["report"]) for each in outcomes.read().values()]
+        yield from _whole(work, outcomes, reports, source, files, others)
 
 
 def _same_for_all(request: FilesRequest) -> str:
@@ -98,16 +100,27 @@ def _same_for_all(request: FilesRequest) -> str:
 
 
 def _whole(
-    work: FilesJob, outcomes: Outcomes, reports: Sequence[Report], files: Sequence[Job], others: PassedOver
+    work: FilesJob,
+    outcomes: Outcomes,
+    reports: Sequence[Report],
+    source: Path,
+    files: Sequence[Job],
+    others: PassedOver,
 ) -> Iterator[Message]:
-    """Yields the table of all jobs and the outcome for all images; before all are done, how many are."""
+    """Yields the table of all jobs and the outcome for all images; before all are done, how many are.
+
+    Raises:
+        UserError: if no image can be edited.
+    """
     from gan_lab.inference.edit_files import Report
 
     if len(reports) < outcomes.count:
         yield Message(f"{len(reports)} of {outcomes.count} jobs are done.")
         return
     yield Message(job_table(outcomes))
-    lines = Report.joined(reports, files).lines(outcomes.folder, others, work.done, work.does)
+    joined = Report.joined(reports, files)
+    joined.raise_if_none(len(files), source, work.done)
+    lines = joined.lines(outcomes.folder, others, work.done, work.does)
     yield Message("\n".join(["All jobs:", *lines]))
 
 

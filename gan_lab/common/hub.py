@@ -116,7 +116,11 @@ def _in_words(fails: str, works: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError) as error:  # the library's errors are these
+    except (OSError, ValueError) as error:
+        raise UserError(f"{fails} ({_reason(error)}): {works}.") from error
+    except Exception as error:
+        if "HTTPError" not in {each.__name__ for each in type(error).__mro__}:  # the network's: no OSError of Python
+            raise
         raise UserError(f"{fails} ({_reason(error)}): {works}.") from error
 
 

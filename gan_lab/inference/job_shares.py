@@ -93,3 +93,9 @@ def jobs_done(output: Path, count: int) -> dict[Path, int]:
     """The number of jobs that have left an outcome, by folder of results: one, or one for each of several styles."""
     found = sorted({path.parent.parent for path in output.rglob(f"{FOLDER}/*-of-{count}.json")})
     return {folder: len(list((folder / FOLDER).glob(f"*-of-{count}.json"))) for folder in found}
+
+
+def forget_jobs(output: Path) -> None:
+    """Removes the outcomes of all jobs below a folder."""
+    for path in output.rglob(f"{FOLDER}/*-of-*.json"):
+        path.unlink(missing_ok=True)

@@ -138,8 +138,19 @@ def model_of(checkpoint: Mapping[str, Any], device: str | torch.device = "cpu", 
 
 
 def restore(model: LightningModule, checkpoint: Mapping[str, Any]) -> None:
-    """Gives a model the weights and the state of a checkpoint of a model of the same configuration."""
-    model.load_state_dict(checkpoint["state_dict"])
+    """Gives a model the weights and the state of a checkpoint of a model of the same configuration.
+
+    Raises:
+        UserError: if the weights are those of another one.
+    """
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error)).rstrip(".")
+        raise UserError(
+            f"The weights are not those of the model that their configuration builds ({first[:200]}): give weights and "
+            "configuration of one run."
+        ) from error
     model.on_load_checkpoint(dict(checkpoint))
 
 

@@ -120,7 +120,9 @@ def _config(weights: Path) -> dict[str, Any]:
     try:
         config = json.loads((weights.parent / CONFIG).read_text(encoding="utf-8"))
         ours = config["library"] == "gan_lab" and all(isinstance(config[name], kind) for name, kind in KINDS.items())
-        ours = ours and all(isinstance(name, str) for name in (*config["averaged"], *config["left_out"]))
+        names = config.get("class_names") or []
+        ours = ours and isinstance(names, list)
+        ours = ours and all(isinstance(name, str) for name in (*config["averaged"], *config["left_out"], *names))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = False
     if not ours:

@@ -6,11 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_lab.cli.file_requests import each_job
+from gan_lab.cli.sweeps.split import Ended
 from gan_lab.common.errors import UserError
-from gan_lab.inference.job_shares import JobShare
+from gan_lab.inference.job_shares import JobShare, jobs_done
 from gan_lab.inference.restoring import PhotoRestorer
 from gan_lab.restore import restore
 
@@ -83,11 +85,34 @@ def test_more_jobs_than_images_leave_some_without_work(photos, tmp_path, capsys)
         (["jobs=3"], "jobs=3 needs -m, which starts them all, or job=1"),
         (["jobs=3", "job=4"], "job=4 is more than jobs=3"),
         (["jobs=3", "job=1", "before_after=true"], "before_after=true needs all images"),
+        (["jobs=2", "job=1", "output=x.png"], "jobs= splits a folder, and output=x.png is one image"),
     ],
 )
 def test_what_does_not_go_together_is_said(photos, tmp_path, more, words):
     with pytest.raises(UserError, match=words):
         run(photos, tmp_path / "out", *more)
+
+
+def test_a_share_of_damaged_images_alone_fails_no_job(photos, tmp_path, capsys):
+    for number in range(1, 7):
+        run(photos, tmp_path / "out", "jobs=6", f"job={number}")
+    assert "All jobs:" in capsys.readouterr().out
+
+
+def test_a_folder_of_damaged_images_is_said_by_the_last_job(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        (tmp_path / "photos" / f"{name}.png").write_bytes(b"no image")
+    run(tmp_path / "photos", tmp_path / "out", "jobs=2", "job=1")
+    with pytest.raises(UserError, match=r"No image of .* could be restored"):
+        run(tmp_path / "photos", tmp_path / "out", "jobs=2", "job=2")
+
+
+def test_a_multirun_begins_without_the_outcomes_of_an_earlier_one(photos, tmp_path):
+    run(photos, tmp_path / "out", "jobs=2", "job=1")
+    assert jobs_done(tmp_path / "out", 2) == {tmp_path / "out": 1}
+    Ended().on_multirun_start(OmegaConf.create({"output": str(tmp_path / "out")}))
+    assert jobs_done(tmp_path / "out", 2) == {}
 
 
 def test_a_multirun_says_how_many_jobs_there_are():

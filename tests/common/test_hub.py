@@ -126,3 +126,12 @@ def test_the_command_pushes_what_it_exports(hub, tmp_path, exported, capsys):
     assert {*files} == {CONFIG, WEIGHTS, "README.md"}
     assert files[WEIGHTS] == (tmp_path / "made" / WEIGHTS).read_bytes()
     assert gan_lab.load("hf://me/made").state_dict().keys() == gan_lab.load(exported).state_dict().keys()
+
+
+def test_a_push_that_fails_leaves_what_was_exported(tmp_path, exported, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    made = tmp_path / "made"
+    with pytest.raises(UserError, match=r"hf://me/made cannot be written .*made is complete, and checkpoint="):
+        export.run(f"checkpoint={exported}", f"output={made}", "push=hf://me/made")
+    assert (made / WEIGHTS).is_file()

@@ -15,6 +15,12 @@ BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 class Ended(Callback):
     """Prints the table of jobs that ran elsewhere, or how many of them are done."""
 
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Takes away what the jobs of an earlier run have left; their images stay."""
+        from gan_lab.inference.job_shares import forget_jobs
+
+        forget_jobs(Path(str(config.output)))
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Exits with status 1 if jobs are not done."""
         from gan_lab.inference.job_shares import jobs_done

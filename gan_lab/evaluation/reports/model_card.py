@@ -13,19 +13,20 @@ USE = """    import gan_lab
 """
 
 
-def card(model: Any, contents: Mapping[str, Any], checkpoint: Path) -> str:
+def card(model: Any, contents: Mapping[str, Any], checkpoint: Path, place: str = "this folder") -> str:
     """Returns the card of a model: its data, how it was trained, figures as recorded, and how to load it.
 
     Args:
         model: the model.
         contents: the key ``gan_lab`` of its checkpoint.
         checkpoint: the file, beside which are the records of its run.
+        place: where readers of the card find the model.
     """
     run = read_json(checkpoint.parent / "run.json")
     name, data = type(model).__name__, contents.get("data") or {}
     lines = ["---", "library_name: gan_lab", "tags:", "- image-generation", f"- {name.lower()}", "---", ""]
     lines += [f"# {name} of {data.get('name', 'images')}", "", *_facts(model, contents), "", "## Use", ""]
-    lines += [USE.format(place="this folder"), *_figures(model, checkpoint, run)]
+    lines += [USE.format(place=place), *_figures(model, checkpoint, run)]
     if command := run.get("command"):
         lines += ["## Training", "", f"    {command}", "", *_conditions(run)]
     lines += [
@@ -57,12 +58,13 @@ def _facts(model: Any, contents: Mapping[str, Any]) -> Iterator[str]:
 def _figures(model: Any, checkpoint: Path, run: Mapping[str, Any]) -> Iterator[str]:
     """Yields a table of the figures of the checkpoint's evaluation, or of its run."""
     record = read_json(checkpoint.with_name(f"{checkpoint.stem}-evaluation.json"))
-    source = "its evaluation"
-    if not record.get("figures") and run.get("images_seen") == model.images_seen:
-        record, source = {"figures": run.get("figures")}, "the end of its run"
-    if not record.get("figures"):
+    protocol, source = record.get("protocol") or {}, "its evaluation"
+    of_these = record.get("images_seen") == model.images_seen and protocol.get("ema") == model.uses_ema
+    if not of_these or not record.get("figures"):
+        ended = run.get("images_seen") == model.images_seen and model.uses_ema == (model.ema is not None)
+        record, protocol, source = {"figures": run.get("figures") if ended else None}, {}, "the end of its run"
+    if not record["figures"]:
         return
-    protocol = record.get("protocol") or {}
     yield from ("## Figures", "", f"As recorded at {source}.", "", "| metric | value |", "|---|---|")
     for row in metric_rows(record["figures"], protocol=protocol):
         spread = "" if row.spread is None else f" ± {row.spread:.2g}"
