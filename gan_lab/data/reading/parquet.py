@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.reading.listing import role_of
-from gan_lab.data.reading.tables import Column
+from gan_lab.data.reading.tables import EMPTY, Column
 from gan_lab.data.types import Int64Array
 
 SUFFIX = ".parquet"
@@ -142,6 +142,10 @@ class ParquetTable:
                 known, values = group, self._read(group)
             value = values[row - starts[group]].as_py()
             yield value or b""
+
+    def why_empty(self, row: int) -> str:
+        """Says why a row has no bytes."""
+        return EMPTY
 
     def _read(self, group: int) -> Any:
         """Returns the bytes of a group of rows, a chunked array of pyarrow."""

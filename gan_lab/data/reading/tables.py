@@ -24,6 +24,8 @@ from gan_lab.data.types import Int64Array
 
 JPEG = b"\xff\xd8\xff"
 """The first bytes of a JPEG."""
+EMPTY = "it is empty"
+"""Why a row without bytes is no image."""
 
 
 class Table(Protocol):
@@ -39,6 +41,9 @@ class Table(Protocol):
 
     def contents(self, rows: Int64Array) -> Iterator[bytes]:
         """Yields the bytes of the image files in rows, empty where there are none."""
+
+    def why_empty(self, row: int) -> str:
+        """Says why a row has no bytes."""
 
     def names(self) -> Sequence[str | None]:
         """Returns the names of the image files, (N,), where they are known."""
@@ -102,7 +107,7 @@ class TableImages:
 
     def render(self, spec: ResizeSpec) -> Iterator[DecodedImage | DamagedImage]:
         """Yields every image at the size of the spec, in order; damaged ones with the reason."""
-        results = map_in_threads(partial(_decode, spec), zip(self.rows, self.contents(), strict=True))
+        results = map_in_threads(partial(_decode, self.table, spec), zip(self.rows, self.contents(), strict=True))
         yield from track(results, "Reading images", len(self), show=getattr(rank_zero_only, "rank", 0) == 0)
 
     def contents(self) -> Iterator[bytes]:
@@ -110,10 +115,10 @@ class TableImages:
         return self.table.contents(self.rows)
 
 
-def _decode(spec: ResizeSpec, row: tuple[int, bytes]) -> DecodedImage | DamagedImage:
+def _decode(table: Table, spec: ResizeSpec, row: tuple[int, bytes]) -> DecodedImage | DamagedImage:
     number, content = row
     if not content:
-        return DamagedImage(f"row {number}", "it is empty")
+        return DamagedImage(f"row {number}", table.why_empty(int(number)))
     try:
         return decode_image(BytesIO(content), spec)
     except Exception as problem:  # decoders raise many kinds of exceptions for damaged files

@@ -1,6 +1,7 @@
 """Parquet files and data sets of Hugging Face's datasets: the same images, splits and classes as in folders."""
 
 import json
+import os
 import re
 from io import BytesIO
 
@@ -161,14 +162,53 @@ def test_a_column_of_bytes_holds_images_and_damaged_ones_are_named(tmp_path):
     assert [getattr(each, "name", "") for each in images.render(spec)] == ["", "", "", "row 3", "row 4"]
 
 
-def test_images_beside_a_data_set_are_read(tmp_path):
+def saved_paths(root, paths):
+    """A data set in a folder, as datasets saves it, that holds the paths of its pictures alone."""
     import datasets
 
-    (tmp_path / "1.png").write_bytes(encoded(1))
-    features = datasets.Features({"picture": datasets.Image()})
-    datasets.Dataset.from_dict({"picture": [str(tmp_path / "1.png")] * 2}, features).save_to_disk(str(tmp_path / "set"))
-    images = HubImages("x", str(tmp_path / "set")).splits()["all"]
+    kind = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}  # of an Image, it would read the files
+    pictures = [{"bytes": None, "path": str(path)} for path in paths]
+    found = datasets.Dataset.from_dict({"picture": pictures}, datasets.Features({"picture": kind}))
+    found.save_to_disk(str(root))
+    return str(root)
+
+
+def test_images_in_the_folder_of_a_data_set_are_read(tmp_path):
+    file = tmp_path / "pictures" / "1.png"
+    file.parent.mkdir()
+    file.write_bytes(encoded(1))
+    images = HubImages("x", saved_paths(tmp_path, [file, file])).splits()["all"]
     assert [*images.contents()] == [encoded(1)] * 2
+
+
+def test_a_changed_picture_of_a_data_set_is_read_again(tmp_path):
+    file, found = tmp_path / "1.png", []
+    file.write_bytes(encoded(1))
+    root = saved_paths(tmp_path, [file] * 4)
+    for number in (1, 3):
+        file.write_bytes(encoded(number))
+        data = presets.hub(root, **options(classes=0))
+        wanted = presets.hub(root, **options(classes=0, cache="memory"))
+        assert torch.equal(torch.cat([*data.images("whole")]), torch.cat([*wanted.images("whole")]))
+        found.append(data.fingerprint("whole"))
+    assert found[0] != found[1]
+
+
+@pytest.mark.timeout(60)
+def test_pictures_outside_the_folder_of_a_data_set_are_not_read(tmp_path):
+    root, private = tmp_path / "set", tmp_path / "private.png"
+    root.mkdir()
+    private.write_bytes(encoded(1))
+    (root / "link.png").symlink_to(private)
+    os.mkfifo(root / "fifo")
+    paths = [private, root / "link.png", root / ".." / "private.png", root / "fifo", "/dev/zero", root / "none.png"]
+    images = HubImages("x", saved_paths(root, paths)).splits()["all"]
+    assert [file.name for file in images.table.files] == ["data-00000-of-00001.arrow"]
+    found = [*images.render(presets.hub(str(root), **options(classes=0)).resize_spec)]
+    assert [each.name for each in found] == [f"row {row}" for row in range(6)]
+    outside, wrong = "is not in the folder of the data set", "is missing, or no regular file"
+    for each, path, said in zip(found, paths, [outside] * 3 + [wrong, outside, wrong], strict=True):
+        assert each.reason == f"its file {path} {said}"
 
 
 @pytest.mark.parametrize(
