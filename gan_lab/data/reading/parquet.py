@@ -112,13 +112,22 @@ class ParquetTable:
 
     def labels(self, column: str) -> Column:
         """Returns a column of labels, with the names of classes that ``datasets`` noted in the file."""
+        kind = self.schema.field(column).type
+        if kind.num_fields:
+            return Column((), nested=str(kind))
         read = (self._opened(file).read(columns=[column])[column].to_pylist() for file in self.files)
         return Column([value for values in read for value in values], self._class_names(column))
 
     def _class_names(self, column: str) -> Sequence[str]:
-        noted = json.loads((self.schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = noted.get("info", {}).get("features", {}).get(column, {}).get("names", ())
-        return [*names.values()] if isinstance(names, dict) else names
+        """Returns the names that the metadata state, none if they are not as ``datasets`` writes them."""
+        try:
+            noted = json.loads((self.schema.metadata or {}).get(b"huggingface", b"{}"))
+        except (ValueError, RecursionError):
+            return ()
+        for key in ("info", "features", column, "names"):
+            noted = noted.get(key) if isinstance(noted, dict) else None
+        names = list(noted.values()) if isinstance(noted, dict) else noted
+        return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 
     def names(self) -> Sequence[str | None]:
         """Returns the names of the image files, (N,), where the files state them."""

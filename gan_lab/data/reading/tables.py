@@ -126,10 +126,42 @@ def _decode(table: Table, spec: ResizeSpec, row: tuple[int, bytes]) -> DecodedIm
 
 
 class Column(NamedTuple):
-    """The values of a column of labels, and the names of the classes that its numbers stand for, if it states any."""
+    """The values of a column of labels.
+
+    Args:
+        values: one of each row; empty if they are no single values.
+        names: of the classes that its numbers stand for, if it states any.
+        nested: the type of its values if each is a list or the like, of which no classes can be made.
+    """
 
     values: Sequence[Any]
     names: Sequence[str] = ()
+    nested: str = ""
+
+
+def usable_labels(columns: Mapping[str, Column], label: str, asked: bool) -> dict[str, Column]:
+    """Returns the labels of splits, empty if no classes can be made of them.
+
+    Names of classes are left out where the labels are not their numbers.
+
+    Args:
+        columns: the labels of each split.
+        label: the column's name.
+        asked: whether the user named the column.
+
+    Raises:
+        UserError: if no classes can be made of a column that the user named.
+    """
+    found = next((each.nested for each in columns.values() if each.nested), "")
+    values = [value for column in columns.values() for value in column.values if value is not None]
+    odd = [value for value in values if not isinstance(value, (str, int)) or _is_negative(value)][:1]
+    if not found and not odd:
+        named = all(isinstance(value, int) for value in values)
+        return {split: each if named else each._replace(names=()) for split, each in columns.items()}
+    if not asked:
+        return {}
+    said = f"is of the type {found}" if found else f"has the value {repr(odd[0])[:60]}"
+    raise UserError(f"data.label={label} {said}: give a column of texts or of numbers from 0.")
 
 
 def with_labels(
@@ -140,10 +172,7 @@ def with_labels(
     Args:
         tables: the images of each split.
         counts: the number of rows of each.
-        columns: the labels of each; empty for none.
-
-    Raises:
-        UserError: if labels are no integers from 0 or texts.
+        columns: the labels of each, as ``usable_labels`` returns them; empty for none.
     """
     rows = {split: np.arange(count) for split, count in counts.items()}
     names = _class_names(columns) if columns else []
@@ -165,9 +194,6 @@ def _class_names(columns: Mapping[str, Column]) -> list[str]:
     if stated:
         return list(stated)
     values = {value for column in columns.values() for value in column.values if value is not None}
-    odd = next((value for value in values if not isinstance(value, (str, int)) or _is_negative(value)), None)
-    if odd is not None:
-        raise UserError(f"The labels have the value {odd!r}: give data.label a column of texts or of numbers from 0.")
     numbers = [value for value in values if type(value) is int and value >= 0]
     if numbers and len(numbers) == len(values - {-1}):
         return [str(number) for number in range(max(numbers) + 1)]

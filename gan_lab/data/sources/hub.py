@@ -19,6 +19,7 @@ from gan_lab.data.reading.tables import (
     TableImages,
     choose_column,
     choose_splits,
+    usable_labels,
     with_labels,
 )
 from gan_lab.data.sources.hub_files import FilesBeside, folders_of
@@ -125,8 +126,9 @@ class HubImages:
         folders = folders_of(self.root, self.name)
         tables = {split: HubTable(each, column, folders) for split, each in data.items()}
         labels = {split: _labels(each, label) for split, each in data.items()} if label is not None else {}
+        labels = usable_labels(labels, str(label), self.columns[1] is not None)
         found = with_labels(tables, {split: len(each) for split, each in data.items()}, labels)
-        return found, found_lines(place, chosen, column, label)
+        return found, found_lines(place, chosen, column, label if labels else None)
 
     def _loaded(self, place: str) -> Mapping[str, Any]:
         """Returns the splits of the data set, by name."""
@@ -180,4 +182,9 @@ def _is_bytes(feature: Any) -> bool:
 
 
 def _labels(data: Any, column: str) -> Column:
-    return Column(list(data[column]), getattr(data.features[column], "names", None) or ())
+    from datasets import ClassLabel, Value
+
+    feature = data.features[column]
+    if not isinstance(feature, (ClassLabel, Value)):
+        return Column((), nested=type(feature).__name__)
+    return Column(list(data[column]), getattr(feature, "names", None) or ())

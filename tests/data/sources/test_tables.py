@@ -244,5 +244,42 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(UserError, match="data=hub needs a data set: give"):
         HubImages("hub").splits()
     pq.write_table(table(range(2), label=[0.5, 1.5]), tmp_path / "x.parquet")
-    with pytest.raises(UserError, match="The labels have the value"):
-        ParquetImages(str(tmp_path / "x.parquet")).splits()
+    with pytest.raises(UserError, match=re.escape("data.label=label has the value 0.5: give a column of texts")):
+        ParquetImages(str(tmp_path / "x.parquet"), label="label").splits()
+
+
+@pytest.mark.parametrize("values", [[[1, 2], [3]], [{"a": 1}, {"a": 2}], [0.5, 1.5]])
+def test_a_column_that_holds_no_classes_is_refused_only_where_it_is_asked_for(tmp_path, values):
+    import datasets
+
+    pq.write_table(table(range(2), label=values), tmp_path / "x.parquet")
+    datasets.Dataset(table(range(2), label=values)).save_to_disk(str(tmp_path / "saved"))
+    for source in (
+        lambda **how: ParquetImages(str(tmp_path / "x.parquet"), **how),
+        lambda **how: HubImages("x", str(tmp_path / "saved"), **how),
+    ):
+        images = source().splits()["all"]
+        assert images.labels is None and len(images) == 2
+        with pytest.raises(
+            UserError, match=r"data\.label=label (is of the type|has the value) .*: give a column of texts"
+        ):
+            source(label="label").splits()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"info": {"features": {"label": {"names": NAMES}}}},
+        {"info": {"features": {"label": {"names": [1, 2]}}}},
+        {"info": {"features": {"label": None}}},
+        {"info": {"features": None}},
+        {"info": []},
+        None,
+        "{",
+    ],
+)
+def test_metadata_that_do_not_fit_the_labels_are_left_out(tmp_path, metadata):
+    noted = metadata if isinstance(metadata, str) else json.dumps(metadata)
+    found = table(range(2), label=["new", "old"]).replace_schema_metadata({"huggingface": noted})
+    pq.write_table(found, tmp_path / "x.parquet")
+    assert list(ParquetImages(str(tmp_path / "x.parquet")).splits()["all"].class_names) == ["new", "old"]
