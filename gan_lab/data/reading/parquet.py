@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.hub import without_user
 from gan_lab.data.reading.listing import role_of
 from gan_lab.data.reading.tables import EMPTY, Column
 from gan_lab.data.types import Int64Array
@@ -49,8 +50,9 @@ def parquet_splits(root: Path) -> dict[str, list[Path]]:
     Raises:
         UserError: if there are none.
     """
+    place = without_user(f"data.root={root}")
     if not root.exists():
-        raise UserError(f"data.root={root} does not exist: give a parquet file, or a folder of them.")
+        raise UserError(f"{place} does not exist: give a parquet file, or a folder of them.")
     files = [root] if root.is_file() else sorted(root.rglob(f"*{SUFFIX}"))
     found: dict[str, list[Path]] = {}
     for file in files:
@@ -58,9 +60,7 @@ def parquet_splits(root: Path) -> dict[str, list[Path]]:
         if file.suffix.lower() == SUFFIX and not any(part.startswith((".", "_")) for part in parts):
             found.setdefault(_split_of(parts), []).append(file)
     if not found:
-        raise UserError(
-            f"data.root={root} has no parquet files: give a file that ends in {SUFFIX}, or a folder of them."
-        )
+        raise UserError(f"{place} has no parquet files: give a file that ends in {SUFFIX}, or a folder of them.")
     return found
 
 

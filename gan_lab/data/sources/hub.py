@@ -12,6 +12,7 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.hub import reason_without_addresses, without_user
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.tables import (
     EMPTY,
@@ -117,7 +118,7 @@ class HubImages:
 
     @cached_property
     def _found(self) -> tuple[dict[str, TableImages], list[str]]:
-        place = self.name if self.root is None else f"data.root={self.root}"
+        place = self.name if self.root is None else without_user(f"data.root={self.root}")
         loaded = self._loaded(place)
         chosen = choose_splits(list(loaded), *self.split_names, place)
         features = loaded[next(iter(chosen.values()))].features
@@ -140,10 +141,9 @@ class HubImages:
         try:
             loaded = self._load(datasets)
         except Exception as error:  # datasets and its file systems raise many kinds of exceptions
-            said = " ".join(str(error).split())
             raise UserError(
-                f"{place} cannot be loaded as a data set ({said[:300]}): check data.name, data.subset, data.revision, "
-                "or give a local folder as data.root=."
+                f"{place} cannot be loaded as a data set ({reason_without_addresses(error)[:300]}): "
+                "check data.name, data.subset, data.revision, or give a local folder as data.root=."
             ) from error
         return loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_info
 
+from gan_lab.common.hub import without_user
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.parquet import ParquetTable, parquet_splits
 from gan_lab.data.reading.tables import TableImages, choose_column, choose_splits, usable_labels, with_labels
@@ -53,7 +54,7 @@ class ParquetImages:
 
     @cached_property
     def _found(self) -> tuple[dict[str, TableImages], list[str]]:
-        files, place = parquet_splits(self.root), f"data.root={self.root}"
+        files, place = parquet_splits(self.root), without_user(f"data.root={self.root}")
         chosen = choose_splits(list(files), *self.names, place)
         tables = {split: ParquetTable(files[name], place) for split, name in chosen.items()}
         first = next(iter(tables.values()))

@@ -283,3 +283,15 @@ def test_metadata_that_do_not_fit_the_labels_are_left_out(tmp_path, metadata):
     found = table(range(2), label=["new", "old"]).replace_schema_metadata({"huggingface": noted})
     pq.write_table(found, tmp_path / "x.parquet")
     assert list(ParquetImages(str(tmp_path / "x.parquet")).splits()["all"].class_names) == ["new", "old"]
+
+
+def test_errors_show_no_signatures_and_no_passwords(monkeypatch):
+    def refuse(*_):
+        raise OSError("no https://host/file?Signature=hidden and s3://key:hidden@bucket/x\nmore")
+
+    monkeypatch.setattr(HubImages, "_load", refuse)
+    with pytest.raises(UserError, match=r"user/set cannot be loaded as a data set \(no … and s3://…@bucket/x\): check"):
+        HubImages("user/set").splits()
+    for source in (HubImages("x", "s3://key:hidden@bucket/x"), ParquetImages("s3://key:hidden@bucket/x")):
+        with pytest.raises(UserError, match=r"data\.root=s3:/…@bucket/x does not exist"):
+            source.splits()
