@@ -117,18 +117,23 @@ def _in_words(fails: str, works: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise UserError(f"{fails} ({_reason(error)}): {works}.") from error
+        raise UserError(f"{fails} ({reason_without_addresses(error)}): {works}.") from error
     except Exception as error:
         if "HTTPError" not in {each.__name__ for each in type(error).__mro__}:  # the network's: no OSError of Python
             raise
-        raise UserError(f"{fails} ({_reason(error)}): {works}.") from error
+        raise UserError(f"{fails} ({reason_without_addresses(error)}): {works}.") from error
 
 
-def _reason(error: BaseException) -> str:
+def reason_without_addresses(error: BaseException) -> str:
     """The first sentence of an error without addresses, which may hold a signature."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     words = {401: "not allowed, or there is none", 403: "not allowed", 404: "there is none"}
     if status is not None:
         return words.get(status, f"status {status}")
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return re.sub(r"https?://\S+", "…", first).rstrip(". ")
+    return without_user(re.sub(r"https?://\S+", "…", first).rstrip(". "))
+
+
+def without_user(text: str) -> str:
+    """Takes names and passwords out of addresses in a text, such as ``s3://key:secret@bucket``."""
+    return re.sub(r"(\w:/+)[^/\s]*@", r"\1…@", text)

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli.config.compose import resolve_part
-from gan_lab.cli.config.found_data import use_found_label_maps, without_messages
+from gan_lab.cli.config.found_data import PRESETS, use_found_label_maps, without_messages
 from gan_lab.cli.config.mistakes import first_line
 from gan_lab.cli.config.parts import check_all, check_class, check_parts
 from gan_lab.cli.config.paths import choices
@@ -238,10 +238,19 @@ def _classes(config: DictConfig) -> int:
     if not names and "attributes" not in config.data:
         place = f"data.root={config.data.root}" if config.data.get("root") else config.data.name
         raise UserError(
-            f"model={config.method} is conditional, but {place} has no classes: put the images of "
-            "each class in a folder of its own, or choose other data, such as data=mnist."
+            f"model={config.method} is conditional, but {place} has no classes: "
+            f"{_how_to_give_classes(config.data)}, or choose other data, such as data=mnist."
         )
     return len(names)
+
+
+def _how_to_give_classes(data: DictConfig) -> str:
+    """Says where data that have no classes could have them."""
+    if "label" in data:
+        return "give data.label= the column of the classes"
+    if data.get("_target_") == f"{PRESETS}stream":
+        return "give data.classes= their number if the shards have some"
+    return "put the images of each class in a folder of its own"
 
 
 def _check_data(method: str, kind: str, conditional: bool, data: Mapping[str, Any]) -> None:

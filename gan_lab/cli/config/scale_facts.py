@@ -17,9 +17,21 @@ from gan_lab.data.reading.formats import Formats, formats_of
 from gan_lab.data.reading.image_sets import EncodedImages, ImageSet
 
 OWN_SETS = tuple(
-    PRESETS + name for name in ("folder", "domains", "unpaired", "paired", "labelled", "frames", "colorize", "edges")
+    PRESETS + name
+    for name in (
+        "folder",
+        "parquet",
+        "hub",
+        "domains",
+        "unpaired",
+        "paired",
+        "labelled",
+        "frames",
+        "colorize",
+        "edges",
+    )
 )
-"""Data that are read from the user's own files."""
+"""Data that are read from the user's own files, or from a data set of the hub that the user names."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.hub import without_user
 from gan_lab.data.reading.listing import role_of
-from gan_lab.data.reading.tables import Column
+from gan_lab.data.reading.tables import EMPTY, Column
 from gan_lab.data.types import Int64Array
 
 SUFFIX = ".parquet"
@@ -49,8 +50,9 @@ def parquet_splits(root: Path) -> dict[str, list[Path]]:
     Raises:
         UserError: if there are none.
     """
+    place = without_user(f"data.root={root}")
     if not root.exists():
-        raise UserError(f"data.root={root} does not exist: give a parquet file, or a folder of them.")
+        raise UserError(f"{place} does not exist: give a parquet file, or a folder of them.")
     files = [root] if root.is_file() else sorted(root.rglob(f"*{SUFFIX}"))
     found: dict[str, list[Path]] = {}
     for file in files:
@@ -58,9 +60,7 @@ def parquet_splits(root: Path) -> dict[str, list[Path]]:
         if file.suffix.lower() == SUFFIX and not any(part.startswith((".", "_")) for part in parts):
             found.setdefault(_split_of(parts), []).append(file)
     if not found:
-        raise UserError(
-            f"data.root={root} has no parquet files: give a file that ends in {SUFFIX}, or a folder of them."
-        )
+        raise UserError(f"{place} has no parquet files: give a file that ends in {SUFFIX}, or a folder of them.")
     return found
 
 
@@ -112,13 +112,22 @@ class ParquetTable:
 
     def labels(self, column: str) -> Column:
         """Returns a column of labels, with the names of classes that ``datasets`` noted in the file."""
+        kind = self.schema.field(column).type
+        if kind.num_fields:
+            return Column((), nested=str(kind))
         read = (self._opened(file).read(columns=[column])[column].to_pylist() for file in self.files)
         return Column([value for values in read for value in values], self._class_names(column))
 
     def _class_names(self, column: str) -> Sequence[str]:
-        noted = json.loads((self.schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = noted.get("info", {}).get("features", {}).get(column, {}).get("names", ())
-        return [*names.values()] if isinstance(names, dict) else names
+        """Returns the names that the metadata state, none if they are not as ``datasets`` writes them."""
+        try:
+            noted = json.loads((self.schema.metadata or {}).get(b"huggingface", b"{}"))
+        except (ValueError, RecursionError):
+            return ()
+        for key in ("info", "features", column, "names"):
+            noted = noted.get(key) if isinstance(noted, dict) else None
+        names = list(noted.values()) if isinstance(noted, dict) else noted
+        return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 
     def names(self) -> Sequence[str | None]:
         """Returns the names of the image files, (N,), where the files state them."""
@@ -142,6 +151,10 @@ class ParquetTable:
                 known, values = group, self._read(group)
             value = values[row - starts[group]].as_py()
             yield value or b""
+
+    def why_empty(self, row: int) -> str:
+        """Says why a row has no bytes."""
+        return EMPTY
 
     def _read(self, group: int) -> Any:
         """Returns the bytes of a group of rows, a chunked array of pyarrow."""

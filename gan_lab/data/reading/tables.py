@@ -24,6 +24,8 @@ from gan_lab.data.types import Int64Array
 
 JPEG = b"\xff\xd8\xff"
 """The first bytes of a JPEG."""
+EMPTY = "it is empty"
+"""Why a row without bytes is no image."""
 
 
 class Table(Protocol):
@@ -39,6 +41,9 @@ class Table(Protocol):
 
     def contents(self, rows: Int64Array) -> Iterator[bytes]:
         """Yields the bytes of the image files in rows, empty where there are none."""
+
+    def why_empty(self, row: int) -> str:
+        """Says why a row has no bytes."""
 
     def names(self) -> Sequence[str | None]:
         """Returns the names of the image files, (N,), where they are known."""
@@ -102,7 +107,7 @@ class TableImages:
 
     def render(self, spec: ResizeSpec) -> Iterator[DecodedImage | DamagedImage]:
         """Yields every image at the size of the spec, in order; damaged ones with the reason."""
-        results = map_in_threads(partial(_decode, spec), zip(self.rows, self.contents(), strict=True))
+        results = map_in_threads(partial(_decode, self.table, spec), zip(self.rows, self.contents(), strict=True))
         yield from track(results, "Reading images", len(self), show=getattr(rank_zero_only, "rank", 0) == 0)
 
     def contents(self) -> Iterator[bytes]:
@@ -110,10 +115,10 @@ class TableImages:
         return self.table.contents(self.rows)
 
 
-def _decode(spec: ResizeSpec, row: tuple[int, bytes]) -> DecodedImage | DamagedImage:
+def _decode(table: Table, spec: ResizeSpec, row: tuple[int, bytes]) -> DecodedImage | DamagedImage:
     number, content = row
     if not content:
-        return DamagedImage(f"row {number}", "it is empty")
+        return DamagedImage(f"row {number}", table.why_empty(int(number)))
     try:
         return decode_image(BytesIO(content), spec)
     except Exception as problem:  # decoders raise many kinds of exceptions for damaged files
@@ -121,10 +126,42 @@ def _decode(spec: ResizeSpec, row: tuple[int, bytes]) -> DecodedImage | DamagedI
 
 
 class Column(NamedTuple):
-    """The values of a column of labels, and the names of the classes that its numbers stand for, if it states any."""
+    """The values of a column of labels.
+
+    Args:
+        values: one of each row; empty if they are no single values.
+        names: of the classes that its numbers stand for, if it states any.
+        nested: the type of its values if each is a list or the like, of which no classes can be made.
+    """
 
     values: Sequence[Any]
     names: Sequence[str] = ()
+    nested: str = ""
+
+
+def usable_labels(columns: Mapping[str, Column], label: str, asked: bool) -> dict[str, Column]:
+    """Returns the labels of splits, empty if no classes can be made of them.
+
+    Names of classes are left out where the labels are not their numbers.
+
+    Args:
+        columns: the labels of each split.
+        label: the column's name.
+        asked: whether the user named the column.
+
+    Raises:
+        UserError: if no classes can be made of a column that the user named.
+    """
+    found = next((each.nested for each in columns.values() if each.nested), "")
+    values = [value for column in columns.values() for value in column.values if value is not None]
+    odd = [value for value in values if not isinstance(value, (str, int)) or _is_negative(value)][:1]
+    if not found and not odd:
+        named = all(isinstance(value, int) for value in values)
+        return {split: each if named else each._replace(names=()) for split, each in columns.items()}
+    if not asked:
+        return {}
+    said = f"is of the type {found}" if found else f"has the value {repr(odd[0])[:60]}"
+    raise UserError(f"data.label={label} {said}: give a column of texts or of numbers from 0.")
 
 
 def with_labels(
@@ -135,10 +172,7 @@ def with_labels(
     Args:
         tables: the images of each split.
         counts: the number of rows of each.
-        columns: the labels of each; empty for none.
-
-    Raises:
-        UserError: if labels are no integers from 0 or texts.
+        columns: the labels of each, as ``usable_labels`` returns them; empty for none.
     """
     rows = {split: np.arange(count) for split, count in counts.items()}
     names = _class_names(columns) if columns else []
@@ -160,9 +194,6 @@ def _class_names(columns: Mapping[str, Column]) -> list[str]:
     if stated:
         return list(stated)
     values = {value for column in columns.values() for value in column.values if value is not None}
-    odd = next((value for value in values if not isinstance(value, (str, int)) or _is_negative(value)), None)
-    if odd is not None:
-        raise UserError(f"The labels have the value {odd!r}: give data.label a column of texts or of numbers from 0.")
     numbers = [value for value in values if type(value) is int and value >= 0]
     if numbers and len(numbers) == len(values - {-1}):
         return [str(number) for number in range(max(numbers) + 1)]

@@ -12,8 +12,18 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.hub import reason_without_addresses, without_user
 from gan_lab.data.reading.image_sets import ImageSet
-from gan_lab.data.reading.tables import Column, TableImages, choose_column, choose_splits, with_labels
+from gan_lab.data.reading.tables import (
+    EMPTY,
+    Column,
+    TableImages,
+    choose_column,
+    choose_splits,
+    usable_labels,
+    with_labels,
+)
+from gan_lab.data.sources.hub_files import FilesBeside, folders_of
 from gan_lab.data.sources.parquet import found_lines
 from gan_lab.data.types import Int64Array
 
@@ -24,19 +34,32 @@ class HubTable:
     Args:
         data: the split, a ``datasets.Dataset``.
         column: of images, which are not decoded.
+        folders: pictures that are stated as paths are read only from here, or from beside the split's own files.
     """
 
-    def __init__(self, data: Any, column: str) -> None:
+    def __init__(self, data: Any, column: str, folders: Sequence[Path] = ()) -> None:
         from datasets import Image
 
         self.column, self.data = column, data.select_columns([column]).cast_column(column, Image(decode=False))
-        self.files: Sequence[Path] = [Path(each["filename"]) for each in data.cache_files]
+        own = [Path(each["filename"]) for each in data.cache_files]
+        self.beside = FilesBeside([*folders, *(file.parent for file in own)])
+        self.files: Sequence[Path] = [*own, *self.beside.among(self.data.data.column(column))]
         self.groups: Int64Array = np.arange(len(data) + 1)
 
     def contents(self, rows: Int64Array) -> Iterator[bytes]:
-        """Yields the bytes of the image files in rows, empty where there are none."""
+        """Yields the bytes of the image files in rows, empty where there are none that may be read."""
         for row in rows.tolist():
-            yield _content(self.data[row][self.column])
+            value = self.data[row][self.column] or {}
+            if value.get("bytes") is None and value.get("path"):
+                yield self.beside.read(value["path"])
+            else:
+                yield bytes(value.get("bytes") or b"")
+
+    def why_empty(self, row: int) -> str:
+        """Says why a row has no bytes."""
+        value = self.data[row][self.column] or {}
+        path = value.get("path") if value.get("bytes") is None else None
+        return (path and self.beside.refusal(path)) or EMPTY
 
     def names(self) -> Sequence[str | None]:
         """Returns the names of the image files, (N,), where they are known."""
@@ -46,18 +69,6 @@ class HubTable:
     def _names(self) -> Sequence[str | None]:
         flat = self.data.flatten().select_columns([f"{self.column}.path"])
         return list(flat[f"{self.column}.path"])
-
-
-def _content(value: Any) -> bytes:
-    """Returns the bytes of an image's file, which may lie beside the data set."""
-    if not value:
-        return b""
-    if value["bytes"] is not None:
-        return bytes(value["bytes"])
-    try:
-        return Path(value["path"]).read_bytes() if value["path"] else b""
-    except OSError:
-        return b""
 
 
 class HubImages:
@@ -107,16 +118,18 @@ class HubImages:
 
     @cached_property
     def _found(self) -> tuple[dict[str, TableImages], list[str]]:
-        place = self.name if self.root is None else f"data.root={self.root}"
+        place = self.name if self.root is None else without_user(f"data.root={self.root}")
         loaded = self._loaded(place)
         chosen = choose_splits(list(loaded), *self.split_names, place)
         features = loaded[next(iter(chosen.values()))].features
         column, label = choose_column(list(features), _image_columns(features), *self.columns, place)
         data = {split: loaded[name] for split, name in chosen.items()}
-        tables = {split: HubTable(each, column) for split, each in data.items()}
+        folders = folders_of(self.root, self.name)
+        tables = {split: HubTable(each, column, folders) for split, each in data.items()}
         labels = {split: _labels(each, label) for split, each in data.items()} if label is not None else {}
+        labels = usable_labels(labels, str(label), self.columns[1] is not None)
         found = with_labels(tables, {split: len(each) for split, each in data.items()}, labels)
-        return found, found_lines(place, chosen, column, label)
+        return found, found_lines(place, chosen, column, label if labels else None)
 
     def _loaded(self, place: str) -> Mapping[str, Any]:
         """Returns the splits of the data set, by name."""
@@ -128,10 +141,9 @@ class HubImages:
         try:
             loaded = self._load(datasets)
         except Exception as error:  # datasets and its file systems raise many kinds of exceptions
-            said = " ".join(str(error).split())
             raise UserError(
-                f"{place} cannot be loaded as a data set ({said[:300]}): check data.name, data.subset, data.revision, "
-                "or give a local folder as data.root=."
+                f"{place} cannot be loaded as a data set ({reason_without_addresses(error)[:300]}): "
+                "check data.name, data.subset, data.revision, or give a local folder as data.root=."
             ) from error
         return loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
 
@@ -170,4 +182,9 @@ def _is_bytes(feature: Any) -> bool:
 
 
 def _labels(data: Any, column: str) -> Column:
-    return Column(list(data[column]), getattr(data.features[column], "names", None) or ())
+    from datasets import ClassLabel, Value
+
+    feature = data.features[column]
+    if not isinstance(feature, (ClassLabel, Value)):
+        return Column((), nested=type(feature).__name__)
+    return Column(list(data[column]), getattr(feature, "names", None) or ())

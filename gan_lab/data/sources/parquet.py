@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_info
 
+from gan_lab.common.hub import without_user
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.parquet import ParquetTable, parquet_splits
-from gan_lab.data.reading.tables import Column, TableImages, choose_column, choose_splits, with_labels
+from gan_lab.data.reading.tables import TableImages, choose_column, choose_splits, usable_labels, with_labels
 
 
 class ParquetImages:
@@ -53,18 +54,17 @@ class ParquetImages:
 
     @cached_property
     def _found(self) -> tuple[dict[str, TableImages], list[str]]:
-        files, place = parquet_splits(self.root), f"data.root={self.root}"
+        files, place = parquet_splits(self.root), without_user(f"data.root={self.root}")
         chosen = choose_splits(list(files), *self.names, place)
         tables = {split: ParquetTable(files[name], place) for split, name in chosen.items()}
         first = next(iter(tables.values()))
         column, label = choose_column(first.columns, first.image_columns, *self.columns, place)
-        labels: dict[str, Column] = {}
-        for split, table in tables.items():
+        for table in tables.values():
             table.column = column
-            if label is not None:
-                labels[split] = table.labels(label)
+        labels = {split: table.labels(label) for split, table in tables.items()} if label is not None else {}
+        labels = usable_labels(labels, str(label), self.columns[1] is not None)
         found = with_labels(tables, {split: len(table) for split, table in tables.items()}, labels)
-        return found, found_lines(place, chosen, column, label)
+        return found, found_lines(place, chosen, column, label if labels else None)
 
 
 def found_lines(place: str, chosen: Mapping[str, str], column: str, label: str | None) -> list[str]:

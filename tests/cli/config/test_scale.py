@@ -3,14 +3,17 @@
 import json
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 import torch
 from cases import given, names
 from omegaconf import OmegaConf
 from PIL import Image
+from pyarrow import parquet
 
 import gan_lab
 from gan_lab.cli.config import scale, scale_facts
+from gan_lab.cli.config.checks import _how_to_give_classes, count_classes
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.found_data import use_found_formats
 from gan_lab.cli.config.scale import Scaled, use_scale
@@ -227,3 +230,28 @@ def test_without_a_test_split_a_tenth_does_not_count(tmp_path):
     use_found_formats(config)
     facts = scale_facts.find_facts(config)
     assert (facts.own, facts.train, len(facts.formats)) == (True, 18, 20)
+
+
+def test_pictures_in_a_table_count_as_those_in_a_folder(tmp_path):
+    root = write(tmp_path / "in", 20)
+    pictures = [{"bytes": file.read_bytes(), "path": file.name} for file in sorted(root.rglob("*.png"))]
+    parquet.write_table(pa.table({"image": pictures}), tmp_path / "x.parquet")
+    for data in ("parquet", "hub"):
+        config = compose([f"data={data}", f"data.root={tmp_path / 'x.parquet'}"])
+        use_found_formats(config)
+        facts = scale_facts.find_facts(config)
+        assert scale_facts.is_own_set(config.data)
+        assert (facts.own, facts.train, len(facts.formats)) == (True, 18, 20)
+
+
+@pytest.mark.parametrize("data", ["parquet", "hub"])
+def test_a_table_without_classes_names_the_key_of_their_column(tmp_path, data):
+    file = next(write(tmp_path / "in", 1).rglob("*.png"))
+    parquet.write_table(pa.table({"image": [file.read_bytes()] * 4}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"is conditional, but .* has no classes: give data\.label= the column"):
+        count_classes(compose(["model=cgan", f"data={data}", f"data.root={tmp_path / 'x.parquet'}"]))
+
+
+def test_shards_without_classes_name_the_key_of_their_number():
+    config = OmegaConf.create({"_target_": "gan_lab.data.presets.stream"})
+    assert _how_to_give_classes(config).startswith("give data.classes=")

@@ -1,6 +1,7 @@
 """Parquet files and data sets of Hugging Face's datasets: the same images, splits and classes as in folders."""
 
 import json
+import os
 import re
 from io import BytesIO
 
@@ -161,14 +162,53 @@ def test_a_column_of_bytes_holds_images_and_damaged_ones_are_named(tmp_path):
     assert [getattr(each, "name", "") for each in images.render(spec)] == ["", "", "", "row 3", "row 4"]
 
 
-def test_images_beside_a_data_set_are_read(tmp_path):
+def saved_paths(root, paths):
+    """A data set in a folder, as datasets saves it, that holds the paths of its pictures alone."""
     import datasets
 
-    (tmp_path / "1.png").write_bytes(encoded(1))
-    features = datasets.Features({"picture": datasets.Image()})
-    datasets.Dataset.from_dict({"picture": [str(tmp_path / "1.png")] * 2}, features).save_to_disk(str(tmp_path / "set"))
-    images = HubImages("x", str(tmp_path / "set")).splits()["all"]
+    kind = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}  # of an Image, it would read the files
+    pictures = [{"bytes": None, "path": str(path)} for path in paths]
+    found = datasets.Dataset.from_dict({"picture": pictures}, datasets.Features({"picture": kind}))
+    found.save_to_disk(str(root))
+    return str(root)
+
+
+def test_images_in_the_folder_of_a_data_set_are_read(tmp_path):
+    file = tmp_path / "pictures" / "1.png"
+    file.parent.mkdir()
+    file.write_bytes(encoded(1))
+    images = HubImages("x", saved_paths(tmp_path, [file, file])).splits()["all"]
     assert [*images.contents()] == [encoded(1)] * 2
+
+
+def test_a_changed_picture_of_a_data_set_is_read_again(tmp_path):
+    file, found = tmp_path / "1.png", []
+    file.write_bytes(encoded(1))
+    root = saved_paths(tmp_path, [file] * 4)
+    for number in (1, 3):
+        file.write_bytes(encoded(number))
+        data = presets.hub(root, **options(classes=0))
+        wanted = presets.hub(root, **options(classes=0, cache="memory"))
+        assert torch.equal(torch.cat([*data.images("whole")]), torch.cat([*wanted.images("whole")]))
+        found.append(data.fingerprint("whole"))
+    assert found[0] != found[1]
+
+
+@pytest.mark.timeout(60)
+def test_pictures_outside_the_folder_of_a_data_set_are_not_read(tmp_path):
+    root, private = tmp_path / "set", tmp_path / "private.png"
+    root.mkdir()
+    private.write_bytes(encoded(1))
+    (root / "link.png").symlink_to(private)
+    os.mkfifo(root / "fifo")
+    paths = [private, root / "link.png", root / ".." / "private.png", root / "fifo", "/dev/zero", root / "none.png"]
+    images = HubImages("x", saved_paths(root, paths)).splits()["all"]
+    assert [file.name for file in images.table.files] == ["data-00000-of-00001.arrow"]
+    found = [*images.render(presets.hub(str(root), **options(classes=0)).resize_spec)]
+    assert [each.name for each in found] == [f"row {row}" for row in range(6)]
+    outside, wrong = "is not in the folder of the data set", "is missing, or no regular file"
+    for each, path, said in zip(found, paths, [outside] * 3 + [wrong, outside, wrong], strict=True):
+        assert each.reason == f"its file {path} {said}"
 
 
 @pytest.mark.parametrize(
@@ -204,5 +244,54 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(UserError, match="data=hub needs a data set: give"):
         HubImages("hub").splits()
     pq.write_table(table(range(2), label=[0.5, 1.5]), tmp_path / "x.parquet")
-    with pytest.raises(UserError, match="The labels have the value"):
-        ParquetImages(str(tmp_path / "x.parquet")).splits()
+    with pytest.raises(UserError, match=re.escape("data.label=label has the value 0.5: give a column of texts")):
+        ParquetImages(str(tmp_path / "x.parquet"), label="label").splits()
+
+
+@pytest.mark.parametrize("values", [[[1, 2], [3]], [{"a": 1}, {"a": 2}], [0.5, 1.5]])
+def test_a_column_that_holds_no_classes_is_refused_only_where_it_is_asked_for(tmp_path, values):
+    import datasets
+
+    pq.write_table(table(range(2), label=values), tmp_path / "x.parquet")
+    datasets.Dataset(table(range(2), label=values)).save_to_disk(str(tmp_path / "saved"))
+    for source in (
+        lambda **how: ParquetImages(str(tmp_path / "x.parquet"), **how),
+        lambda **how: HubImages("x", str(tmp_path / "saved"), **how),
+    ):
+        images = source().splits()["all"]
+        assert images.labels is None and len(images) == 2
+        with pytest.raises(
+            UserError, match=r"data\.label=label (is of the type|has the value) .*: give a column of texts"
+        ):
+            source(label="label").splits()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"info": {"features": {"label": {"names": NAMES}}}},
+        {"info": {"features": {"label": {"names": [1, 2]}}}},
+        {"info": {"features": {"label": None}}},
+        {"info": {"features": None}},
+        {"info": []},
+        None,
+        "{",
+    ],
+)
+def test_metadata_that_do_not_fit_the_labels_are_left_out(tmp_path, metadata):
+    noted = metadata if isinstance(metadata, str) else json.dumps(metadata)
+    found = table(range(2), label=["new", "old"]).replace_schema_metadata({"huggingface": noted})
+    pq.write_table(found, tmp_path / "x.parquet")
+    assert list(ParquetImages(str(tmp_path / "x.parquet")).splits()["all"].class_names) == ["new", "old"]
+
+
+def test_errors_show_no_signatures_and_no_passwords(monkeypatch):
+    def refuse(*_):
+        raise OSError("no https://host/file?Signature=hidden and s3://key:hidden@bucket/x\nmore")
+
+    monkeypatch.setattr(HubImages, "_load", refuse)
+    with pytest.raises(UserError, match=r"user/set cannot be loaded as a data set \(no … and s3://…@bucket/x\): check"):
+        HubImages("user/set").splits()
+    for source in (HubImages("x", "s3://key:hidden@bucket/x"), ParquetImages("s3://key:hidden@bucket/x")):
+        with pytest.raises(UserError, match=r"data\.root=s3:/…@bucket/x does not exist"):
+            source.splits()
