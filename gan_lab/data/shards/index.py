@@ -2,10 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,23 @@ INDEX = "shards.json"
 """The file that ``gan_lab.pack`` writes beside the folders of the splits."""
 VERSION = 1
 KINDS = ("litdata", "webdataset")
+
+
+def lies_inside(name: str) -> bool:
+    """Says whether a name leads to a file below the folder that it is appended to."""
+    path = PurePath(name)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
+
+
+def check_names(shards: Iterable["Shard"], place: str) -> None:
+    """Checks that the shards of an index, which may come from a stranger, lie in its folder.
+
+    Raises:
+        UserError: for an absolute path, and for one with "..".
+    """
+    outside = next((shard.name for shard in shards if not lies_inside(shard.name)), None)
+    if outside is not None:
+        raise UserError(f"{place} names the shard {outside!r}, which is not in its folder: pack the images again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,7 @@ class ShardIndex:
             raise UserError(f"{place}/{INDEX} is no index of shards ({error}): pack the images again.") from error
         if version != VERSION or index.kind not in KINDS:
             raise UserError(f"{place}/{INDEX} is of another version of gan_lab: pack the images again.")
+        check_names(chain.from_iterable(index.splits.values()), f"{place}/{INDEX}")
         return index
 
 

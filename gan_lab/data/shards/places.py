@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import cache_folder
+from gan_lab.data.shards.index import lies_inside
 
 URL = re.compile(r"[a-z0-9]+://|local:")
 """The beginning of a URL; ``local:`` copies from a folder, such as one of a slow network."""
@@ -43,8 +44,10 @@ class ShardFolder:
             again: copy it even if there is a copy, which may be old.
 
         Raises:
-            UserError: if it cannot be copied.
+            UserError: if it cannot be copied, and for a name that leads out of the folder.
         """
+        if not lies_inside(name):
+            raise UserError(f"{self.root} names the shard {name!r}, which is not in its folder: pack the images again.")
         local = self.folder / name
         if not self.is_remote:
             return local

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from io import BytesIO
@@ -23,7 +24,7 @@ from gan_lab.data.reading.images import decode_image, reason
 from gan_lab.data.reading.listing import natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.shards.containers import Content, OpenShard, litdata_fields, open_chunk
-from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex, join
+from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex, check_names, join
 from gan_lab.data.shards.places import ShardFolder
 from gan_lab.data.shards.tars import TarShard, tar_samples
 from gan_lab.data.types import Int64Array, UInt8Array
@@ -215,6 +216,7 @@ def _litdata_index(root: Path) -> ShardIndex | None:
         fields = litdata_fields(plain["config"], str(file))
         prefix = "" if folder == root else f"{folder.name}/"
         splits[split] = [Shard(prefix + each["filename"], each["chunk_size"], digest) for each in plain["chunks"]]
+        check_names([replace(shard, name=shard.name.removeprefix(prefix)) for shard in splits[split]], str(file))
     return ShardIndex("litdata", splits, fields)
 
 

@@ -1,8 +1,10 @@
 """Shards as they are written and read: by us, by litdata and by WebDataset."""
 
 import io
+import json
 import os
 import pickle
+import re
 import tarfile
 import time
 from pathlib import Path
@@ -270,3 +272,35 @@ def test_other_classes_are_refused(tmp_path):
     (tmp_path / "x.tar").rename(tmp_path / "tars" / "x.tar")
     with pytest.raises(UserError, match="The labels 7 to 7 are no classes of data"):
         next(iter(stream(tmp_path / "tars", classes=2, batch_size=2).train_dataloader()))
+
+
+OUTSIDE = ["../secret.bin", "/etc/passwd", "train/../../secret.bin", "..", "."]
+
+
+def _rename_first(file, name):
+    """Gives the first shard of an index, ours or litdata's, another name."""
+    text = file.read_text()
+    file.write_text(re.sub(r'"(train/)?chunk-0-0\.bin"', json.dumps(name), text, count=1))
+    assert file.read_text() != text
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("at", ["folder", "url"])
+def test_shards_outside_of_their_folder_are_refused(tmp_path, name, at):
+    written(tmp_path / "shards", "litdata")
+    _rename_first(tmp_path / "shards" / "shards.json", name)
+    root = tmp_path / "shards" if at == "folder" else f"local:{tmp_path}/shards"
+    data = stream(root, cache_dir=str(tmp_path / "kept"))
+    with pytest.raises(UserError, match=r"names the shard .* not in its folder: pack the images again"):
+        data.count("train")
+    with pytest.raises(UserError, match="not in its folder"):
+        data.source.folder.path(name)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_chunks_of_litdata_outside_of_their_folder_are_refused(tmp_path, name):
+    chunks(tmp_path / "train", ({"image": encoded(image), "label": label} for image, label in images(0, 4)))
+    chunks(tmp_path / "val", ({"image": encoded(image), "label": label} for image, label in images(0, 4)))
+    _rename_first(tmp_path / "train" / "index.json", name)
+    with pytest.raises(UserError, match=r"index.json names the shard .* not in its folder"):
+        stream(tmp_path).count("train")
