@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from gan_lab.common.errors import UserError
 from gan_lab.data.loading.cache import cache_folder
+from gan_lab.data.reading.download import check_contact
 from gan_lab.data.shards.index import lies_inside
 
 URL = re.compile(r"[a-z0-9]+://|local:")
@@ -28,11 +29,16 @@ class ShardFolder:
         root: path or URL, such as s3://bucket/set.
         room: GiB of copied shards that are kept on this machine; the one that was used least recently goes first.
         cache_dir: folder of the copies; None stands for $GAN_LAB_CACHE, else ~/.cache/gan_lab.
+
+    Raises:
+        UserError: for a URL that a checkpoint names, where ``downloading`` forbids it.
     """
 
     def __init__(self, root: str, room: float = 64, cache_dir: str | None = None) -> None:
         self.root, self.room = root.rstrip("/"), room
         self.is_remote = bool(URL.match(root))
+        if self.is_remote:
+            check_contact(f"data.root={root}", "data.root=…, a folder or a URL of your own")
         digest = blake2b(self.root.encode(), digest_size=8).hexdigest()
         self.folder = cache_folder(cache_dir).parent / "shards" / digest if self.is_remote else Path(root).expanduser()
 
