@@ -125,19 +125,21 @@ class ShardReader:
     def read(self, rows: Int64Array) -> tuple[UInt8Array, Int64Array]:
         """Returns images uint8 (m, C, H, W) and classes int64 (m,), -1 for none; in place of a damaged one the next.
 
+        They are read shard by shard, because to open one may close another.
+
         Raises:
             UserError: if ten images in a row are damaged, or a shard is.
         """
         images = np.empty((len(rows), self.spec.channels, *self.spec.target_size), np.uint8)
         labels = np.empty(len(rows), np.int64)
         shards, numbers = self.rows.places(rows)
-        opened = {shard: self._open(shard) for shard in np.unique(shards).tolist()}
-        for place, (shard, number) in enumerate(zip(shards.tolist(), numbers.tolist(), strict=True)):
-            found = opened[shard]
-            if found.pixels is None:
-                images[place], labels[place] = self._sample(found, shard, number)
-            else:
-                images[place], labels[place] = found.pixels[number], found.labels[number]
+        for shard in np.unique(shards).tolist():
+            found, places = self._open(shard), np.flatnonzero(shards == shard)
+            for place, number in zip(places.tolist(), numbers[places].tolist(), strict=True):
+                if found.pixels is None:
+                    images[place], labels[place] = self._sample(found, shard, number)
+                else:
+                    images[place], labels[place] = found.pixels[number], found.labels[number]
         return images, labels
 
     def _sample(self, opened: OpenShard, shard: int, number: int) -> tuple[UInt8Array, int]:

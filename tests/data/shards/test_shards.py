@@ -304,3 +304,18 @@ def test_chunks_of_litdata_outside_of_their_folder_are_refused(tmp_path, name):
     _rename_first(tmp_path / "train" / "index.json", name)
     with pytest.raises(UserError, match=r"index.json names the shard .* not in its folder"):
         stream(tmp_path).count("train")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [[8, 6], [4, 4]], ids=["unchanged", "other"])
+def test_a_batch_may_come_from_more_shards_than_are_kept_open(tmp_path, kind, size, monkeypatch):
+    index = written(tmp_path / "shards", kind, shard_bytes=400)
+    assert len(index.splits["train"]) > 6
+    rows = np.random.default_rng(0).permutation(20)
+    many = stream(tmp_path / "shards", size=size)._reader("train").read(rows)
+    monkeypatch.setattr("gan_lab.data.shards.source.OPEN", 2)
+    reader = stream(tmp_path / "shards", size=size)._reader("train")
+    for _ in range(2):
+        few = reader.read(rows)
+        assert np.array_equal(few[0], many[0]) and few[1].tolist() == many[1].tolist() == (rows % 2).tolist()
+    assert len(reader.opened) == 2
