@@ -60,7 +60,7 @@ class ShardSource:
         """
         root, place = self.folder.folder, f"data.root={self.folder.root}"
         if self.folder.is_remote or (root / INDEX).is_file():
-            return ShardIndex.from_json(self.folder.path(INDEX, again=True).read_bytes(), place)
+            return ShardIndex.from_json(self.folder.content(INDEX), place)
         if not root.is_dir():
             raise UserError(f"data.root={root} does not exist: give a folder of shards, as gan_lab.pack writes it.")
         found = _joined_index(root, place) or _litdata_index(root) or _tar_index(root, self.cache)
@@ -169,7 +169,7 @@ class ShardReader:
             self.opened.popitem(last=False)[1].close()
         stated = self.rows.shards[shard]
         try:
-            path = self.folder.path(stated.name)
+            path = self.folder.path(stated.name, stated.digest)
             found: OpenShard = open_chunk(path, self.fields) if self.kind == "litdata" else TarShard(path)
             if len(found) != stated.count:
                 raise ValueError(f"it has {len(found)} images instead of {stated.count}")

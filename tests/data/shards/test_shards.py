@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import tarfile
 import time
 from pathlib import Path
@@ -194,13 +195,14 @@ def test_shards_at_a_url_are_copied_as_needed_and_within_the_room(tmp_path):
 
 
 def test_copies_that_were_not_used_for_longest_make_room(tmp_path, monkeypatch):
-    written(tmp_path / "shards", "webdataset")
+    index = written(tmp_path / "shards", "webdataset")
+    digests = {shard.name: shard.digest for shards in index.splits.values() for shard in shards}
     folder = stream(f"local:{tmp_path}/shards", room=2**-16, cache_dir=str(tmp_path / "kept")).source.folder  # 16 KiB
     names = [path.relative_to(tmp_path / "shards").as_posix() for path in sorted((tmp_path / "shards").rglob("*.tar"))]
     for age, name in enumerate(names):
-        path = folder.path(name)
+        path = folder.path(name, digests[name])
         os.utime(path, (time.time() - 1000 + age,) * 2)
-    left = {path.relative_to(folder.folder).as_posix() for path in folder.folder.rglob("*.tar")}
+    left = {path.relative_to(folder.folder).as_posix().partition("/")[2] for path in folder.folder.rglob("*.tar")}
     assert names[-1] in left and names[0] not in left and len(left) <= 4
 
 
@@ -294,7 +296,7 @@ def test_shards_outside_of_their_folder_are_refused(tmp_path, name, at):
     with pytest.raises(UserError, match=r"names the shard .* not in its folder: pack the images again"):
         data.count("train")
     with pytest.raises(UserError, match="not in its folder"):
-        data.source.folder.path(name)
+        data.source.folder.path(name, "0" * 32)
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -319,3 +321,23 @@ def test_a_batch_may_come_from_more_shards_than_are_kept_open(tmp_path, kind, si
         few = reader.read(rows)
         assert np.array_equal(few[0], many[0]) and few[1].tolist() == many[1].tolist() == (rows % 2).tolist()
     assert len(reader.opened) == 2
+
+
+def test_copies_are_renewed_when_the_images_are_packed_again(tmp_path):
+    root, kept = f"local:{tmp_path}/shards", str(tmp_path / "kept")
+    for start in (0, 50):
+        shutil.rmtree(tmp_path / "shards", ignore_errors=True)
+        splits = {"train": images(start, 20), "test": images(start + 20, 5)}
+        write_shards(tmp_path / "shards", splits, "litdata", classes=2, shard_bytes=1500)
+        found = torch.cat([*stream(root, cache_dir=kept).images("train")]).numpy()
+        assert np.array_equal(found, np.stack([image for image, _ in images(start, 20)]))
+
+
+def test_a_copy_of_another_content_is_refused(tmp_path):
+    written(tmp_path / "shards", "litdata")
+    data = stream(f"local:{tmp_path}/shards", cache_dir=str(tmp_path / "kept"))
+    assert data.count("train") == 20
+    shutil.copy(tmp_path / "shards" / "test" / "chunk-0-0.bin", tmp_path / "shards" / "train" / "chunk-0-0.bin")
+    with pytest.raises(UserError, match=r"chunk-0-0.bin cannot be copied .its content is not what the index states"):
+        next(data.images("train"))
+    assert not [*(tmp_path / "kept").rglob("train/*.bin")]
