@@ -3,10 +3,11 @@
 import os
 import re
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -15,6 +16,7 @@ from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.reading.download import check_contact
 from gan_lab.data.shards.index import lies_inside
 
+T = TypeVar("T")
 URL = re.compile(r"[a-z0-9]+://|local:")
 """The beginning of a URL; ``local:`` copies from a folder, such as one of a slow network."""
 GIB = 1 << 30
@@ -61,8 +63,10 @@ class ShardFolder:
         if not DIGEST.fullmatch(digest):
             raise UserError(f"{self.root} states no hash of the shard {name}: pack the images again.")
         local = self.folder / digest[:16] / name
-        local.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{local}{LOCK}"):
+        return twice(lambda: self._kept(name, local, digest))
+
+    def _kept(self, name: str, local: Path, digest: str) -> Path:
+        with _turn(local):
             if not local.is_file():
                 self._make_room()
                 self._copy(name, local, digest)
@@ -76,12 +80,12 @@ class ShardFolder:
             UserError: if it cannot be copied.
         """
         local = self.folder / name
-        if self.is_remote:
-            local.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{local}{LOCK}"):
-                self._copy(name, local)
-                return local.read_bytes()
-        return local.read_bytes()
+        return twice(lambda: self._fresh(name, local)) if self.is_remote else local.read_bytes()
+
+    def _fresh(self, name: str, local: Path) -> bytes:
+        with _turn(local):
+            self._copy(name, local)
+            return local.read_bytes()
 
     def _copy(self, name: str, local: Path, digest: str | None = None) -> None:
         """Copies a file under another name first, so that a copy is complete or absent."""
@@ -111,6 +115,26 @@ class ShardFolder:
                 with suppress(OSError):  # another process may have removed it
                     file.unlink()
                 taken -= facts.st_size
+
+
+@contextmanager
+def _turn(local: Path) -> Iterator[None]:
+    """Waits until no other process copies a file."""
+    local.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{local}{LOCK}"):
+        yield
+
+
+def twice(work: Callable[[], T]) -> T:
+    """Returns what a function returns, which is called again if another process has just removed its file.
+
+    Raises:
+        FileNotFoundError: if the file is not there the second time either.
+    """
+    try:
+        return work()
+    except FileNotFoundError:
+        return work()
 
 
 def digest_of(file: Path) -> str:

@@ -25,7 +25,7 @@ from gan_lab.data.reading.listing import natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.shards.containers import Content, OpenShard, litdata_fields, open_chunk
 from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex, check_names, join
-from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.places import ShardFolder, twice
 from gan_lab.data.shards.tars import TarShard, tar_samples
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -169,8 +169,7 @@ class ShardReader:
             self.opened.popitem(last=False)[1].close()
         stated = self.rows.shards[shard]
         try:
-            path = self.folder.path(stated.name, stated.digest)
-            found: OpenShard = open_chunk(path, self.fields) if self.kind == "litdata" else TarShard(path)
+            found = twice(lambda: self._opened(self.folder.path(stated.name, stated.digest)))
             if len(found) != stated.count:
                 raise ValueError(f"it has {len(found)} images instead of {stated.count}")
         except (OSError, ValueError, struct.error) as error:
@@ -181,6 +180,9 @@ class ShardReader:
             found.map()
         self.opened[shard] = found
         return found
+
+    def _opened(self, path: Path) -> OpenShard:
+        return open_chunk(path, self.fields) if self.kind == "litdata" else TarShard(path)
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

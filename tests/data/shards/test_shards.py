@@ -21,6 +21,8 @@ from PIL import Image
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
+from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.source import ShardReader
 from gan_lab.data.shards.writing import write_shards
 
 KINDS = ("litdata", "webdataset")
@@ -341,3 +343,43 @@ def test_a_copy_of_another_content_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"chunk-0-0.bin cannot be copied .its content is not what the index states"):
         next(data.images("train"))
     assert not [*(tmp_path / "kept").rglob("train/*.bin")]
+
+
+def test_a_copy_that_another_process_removes_meanwhile_is_copied_again(tmp_path, monkeypatch):
+    written(tmp_path / "shards", "litdata")
+    data = stream(f"local:{tmp_path}/shards", cache_dir=str(tmp_path / "kept"))
+    copy, opened, removed = ShardFolder._copy, ShardReader._opened, set()
+
+    def remove(path):
+        if path.name not in removed:
+            removed.add(path.name)
+            path.unlink()
+
+    def copied(self, name, local, *digest):
+        copy(self, name, local, *digest)
+        if local.name != "chunk-0-1.bin":
+            remove(local)
+
+    def open_(self, path):
+        remove(path)
+        return opened(self, path)
+
+    monkeypatch.setattr(ShardFolder, "_copy", copied)
+    monkeypatch.setattr(ShardReader, "_opened", open_)
+    found = torch.cat([*data.images("train")]).numpy()
+    assert np.array_equal(found, np.stack([image for image, _ in images(0, 20)]))
+    assert {"shards.json", "chunk-0-0.bin", "chunk-0-1.bin"} <= removed
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    class Broken:
+        def download_file(self, _, local):
+            Path(local).write_text("half")
+            raise OSError("the connection broke")
+
+    monkeypatch.setattr("gan_lab.data.shards.places._litdata_downloader", lambda *_: Broken())
+    folder = ShardFolder("s3://it", cache_dir=str(tmp_path / "kept"))
+    for read in (lambda: folder.content("shards.json"), lambda: folder.path("a.bin", "0" * 32)):
+        with pytest.raises(UserError, match="the connection broke"):
+            read()
+    assert not [path for path in folder.folder.rglob("*") if path.name in ("shards.json", "a.bin")]
