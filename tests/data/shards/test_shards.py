@@ -383,3 +383,93 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="the connection broke"):
             read()
     assert not [path for path in folder.folder.rglob("*") if path.name in ("shards.json", "a.bin")]
+
+
+def _with(**changes):
+    def change(folder):
+        file = folder / "shards.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    return change
+
+
+def _first_shard(place, value):
+    def change(folder):
+        file = folder / "shards.json"
+        plain = json.loads(file.read_text())
+        plain["splits"]["train"][0][place] = value
+        file.write_text(json.dumps(plain))
+
+    return change
+
+
+def _empty_samples(folder):
+    """Says of a chunk that all its samples are at one place."""
+    file = min((folder / "train").glob("*.bin"))
+    content = file.read_bytes()
+    n = int.from_bytes(content[:4], "little")
+    file.write_bytes(content[:4] + content[4:8] * (n + 1) + content[4 * n + 8 :])
+
+
+def _huge(folder):
+    file = min((folder / "train").glob("*.bin"))
+    file.write_bytes(b"\xff" * 4 + file.read_bytes()[4:])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _first_shard(0, 3),
+        *(_first_shard(1, value) for value in (-1, "2", 1.5, True, None, 10**30)),
+        _first_shard(2, None),
+        *(_with(splits=value) for value in ({}, {"train": []}, {"a": []}, [], 3, {"all": 3})),
+        *(_with(size=value) for value in ([8], [8, "6"], [0, 6], "86", 8)),
+        *(_with(channels=value) for value in (2, "3", True)),
+        *(_with(classes=value) for value in (-1, "2")),
+        *(_with(class_names=value) for value in ("ab", [1], None)),
+        *(_with(fields=value) for value in ([1], [["image", 1]], None)),
+        lambda folder: (folder / "shards.json").write_text("[" * 100_000),
+        lambda folder: (folder / "shards.json").write_bytes(b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_index_is_said(tmp_path, damage):
+    written(tmp_path / "shards", "litdata")
+    damage(tmp_path / "shards")
+    with pytest.raises(UserError, match=r"shards.json is no index of shards \(.*\): pack the images again\.$") as error:
+        stream(tmp_path / "shards").count("train")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [_empty_samples, _huge, _with(channels=1), _with(size=[4, 4]), _with(fields=[])])
+def test_a_damaged_chunk_and_one_of_other_images_is_said(tmp_path, damage):
+    written(tmp_path / "shards", "litdata")
+    damage(tmp_path / "shards")
+    index = json.loads((tmp_path / "shards" / "shards.json").read_text())
+    data = stream(tmp_path / "shards", channels=index["channels"], size=index["size"])
+    before = len([*Path("/proc/self/fd").iterdir()]) if Path("/proc/self/fd").is_dir() else 0
+    with pytest.raises(UserError, match=r"chunk-0-0\.bin cannot be read"):
+        next(data.images("train"))
+    assert not before or len([*Path("/proc/self/fd").iterdir()]) <= before
+
+
+LITDATA_DAMAGE = [{"chunks": 3}, {"chunks": [{}]}, {"config": {}}, {"config": None}, {"config": {"data_spec": "[]"}}]
+LITDATA_DAMAGE += [
+    {"chunks": [{"filename": "a.bin", "chunk_size": -1}]},
+    {"chunks": [{"filename": 1, "chunk_size": 1}]},
+]
+
+
+@pytest.mark.parametrize("changes", [*LITDATA_DAMAGE, None])
+def test_a_damaged_index_of_litdata_is_said(tmp_path, changes):
+    chunks(tmp_path / "x", ({"image": encoded(image), "label": label} for image, label in images(0, 4)))
+    file = tmp_path / "x" / "index.json"
+    file.write_text("{" if changes is None else json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(UserError, match=r"index.json is no index of litdata \(.*\): write the chunks again\.$"):
+        stream(tmp_path / "x").count("train")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"chunks": 1}'])
+def test_an_index_of_something_else_is_no_index_of_litdata(tmp_path, text):
+    (tmp_path / "index.json").write_text(text)
+    with pytest.raises(UserError, match="has no shards: give a folder"):
+        stream(tmp_path).count("train")
