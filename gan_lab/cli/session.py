@@ -95,8 +95,8 @@ class Session:
         """The data module that the model was trained on, ready to be read.
 
         Relative paths are meant in the folder where the run was started. The checkpoint may come from a stranger: data
-        are read where it says, but nothing is downloaded to a place that
-        the caller does not name, and nothing is cached in a folder that the checkpoint names.
+        are read where it says, but nothing is downloaded to or from a place that
+        the caller does not name, no URL and no hub, and nothing is cached in a folder that the checkpoint names.
 
         Args:
             root: where the data are now; None for where they were.
@@ -121,10 +121,12 @@ class Session:
         if (places := self.contents.get("places")) and not given:
             raise UserError(f"{self.path} does not say where its data are: give {places[0]}=….")
         node |= {"cache_dir": None} if "cache_dir" in node else {}
-        data = instantiate(node | given, DATA_MODULES.extended(self.trust))
-        if kind_of(data) is None:
+        named = _names_place(given, node)
+        with downloading(named):  # the kind is found by properties, which may read the data
+            data = instantiate(node | given, DATA_MODULES.extended(self.trust))
+            kind = kind_of(data)
+        if kind is None:
             raise UserError(f"The data of {self.path}, {type(data).__name__}, cannot be compared with anything.")
-        named = bool(given.get("root") or (given.get("data_dir") and not node.get("root")))
         with downloading(named), rank_zero_first():
             data.prepare_data()  # type: ignore[union-attr]
         with downloading(named):
@@ -161,6 +163,18 @@ class Session:
         from gan_lab.common.progress import track
 
         return track(items, description, total, show=rank_and_world_size()[0] == 0)
+
+
+def _names_place(given: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    """Says whether the caller names the place of the data, so that the checkpoint, ``node``, names none.
+
+    A data set of the hub has no other place than its name.
+    """
+    return bool(
+        given.get("root")
+        or (given.get("data_dir") and not node.get("root"))
+        or (given.get("name") and not (node.get("root") or node.get("data_dir")))
+    )
 
 
 def use_width(model: Any, width: float) -> None:

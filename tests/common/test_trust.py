@@ -7,12 +7,14 @@ import pkgutil
 import re
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import code_walk
 import pytest
 from code_walk import Walk
 
 from gan_lab.cli.config.paths import home
+from gan_lab.cli.session import Session
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate, resolve_target
 from gan_lab.common.trust import DATA_MODULES, MODEL_PARTS
@@ -240,3 +242,64 @@ def test_what_reads_weights_is_named_as_a_partial_and_gets_no_path():
         instantiate({**node, "_partial_": True, "_args_": [1]}, MODEL_PARTS)
     later = instantiate({**node, "_partial_": True}, MODEL_PARTS)
     assert later.keywords == {"networks": ["vgg16"], "shortest": 16} and later().name == "colour"
+
+
+ELSEWHERE = [
+    {"_target_": "gan_lab.data.presets.stream", "name": "x", "root": "s3://theirs/set", "batch_size": 2},
+    {"_target_": "gan_lab.data.presets.hub", "name": "theirs/set", "cache": "disk", "batch_size": 2},
+]
+
+
+@pytest.fixture
+def contacted(monkeypatch):
+    """Lists what is asked for at URLs and at the hub."""
+    asked = []
+
+    class Downloader:
+        def download_file(self, name, _):
+            asked.append(name)
+            raise OSError("no network")
+
+    def load_dataset(name, *_, **__):
+        asked.append(name)
+        raise OSError("no network")
+
+    monkeypatch.setattr("gan_lab.data.shards.places._litdata_downloader", lambda *_: Downloader())
+    monkeypatch.setattr(
+        "gan_lab.data.sources.hub._datasets", lambda: SimpleNamespace(load_dataset=load_dataset, DatasetDict=dict)
+    )
+    return asked
+
+
+def session_of(node, folder):
+    sizes = {"channels": 3, "classes": 0, "size": 8}
+    return Session(folder / "last.ckpt", {"data": sizes | node}, None, None)
+
+
+@pytest.mark.parametrize("node", ELSEWHERE, ids=["url", "hub"])
+def test_no_url_and_no_hub_that_a_checkpoint_names_is_contacted(node, tmp_path, contacted):
+    for changes in ({}, {"batch_size": 1}):
+        with pytest.raises(UserError, match="is named by the checkpoint, and no such place is contacted: give data"):
+            session_of(node, tmp_path).data(changes=changes)
+    assert contacted == []
+
+
+@pytest.mark.parametrize(
+    ("node", "changes", "asked"),
+    [
+        (ELSEWHERE[0], {"root": "s3://mine/set"}, "s3://mine/set/shards.json"),
+        (ELSEWHERE[1], {"name": "mine/set"}, "mine/set"),
+    ],
+    ids=["url", "hub"],
+)
+def test_those_that_the_user_names_are(node, changes, asked, tmp_path, contacted, monkeypatch):
+    monkeypatch.setenv("GAN_LAB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match="no network"):
+        session_of(node, tmp_path).data(changes=changes)
+    assert {*contacted} == {asked}
+
+
+def test_a_name_does_not_allow_downloads_to_a_checkpoints_folder(tmp_path):
+    node = {"_target_": "gan_lab.data.presets.mnist", "name": "x", "root": str(tmp_path / "no"), "batch_size": 2}
+    with pytest.raises(UserError, match="a folder that the checkpoint names"):
+        session_of(node | {"channels": 1}, tmp_path).data(changes={"name": "y"})

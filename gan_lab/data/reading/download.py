@@ -56,6 +56,20 @@ def check_allowed(what: str, root: Path) -> None:
         )
 
 
+def check_contact(what: str, advice: str) -> None:
+    """Checks that data may be read from elsewhere, such as a URL or the hub.
+
+    Args:
+        what: the place.
+        advice: what the user can give instead.
+
+    Raises:
+        UserError: if not, because the place comes from a checkpoint and not from the user.
+    """
+    if not _allowed[-1]:
+        raise UserError(f"{what} is named by the checkpoint, and no such place is contacted: give {advice}.")
+
+
 @dataclass(frozen=True)
 class Archive:
     """A zip or tar.gz of images.

@@ -6,7 +6,8 @@ A shard takes no memory but the table of its samples: it is read with ``os.pread
 import json
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -63,6 +64,16 @@ class OpenShard(Protocol):
     def close(self) -> None: ...
 
 
+@contextmanager
+def closed_after_errors(close: Callable[[], object]) -> Iterator[None]:
+    """Closes what was opened if the rest fails."""
+    try:
+        yield
+    except BaseException:
+        close()
+        raise
+
+
 def mapped(file: int, start: int, distances: Int64Array, first: UInt8Array) -> UInt8Array | None:
     """Maps pixels that lie at equal distances in an open file, uint8 (n, C, H, W); None if they do not.
 
@@ -100,15 +111,15 @@ class LitDataShard:
 
     def __init__(self, path: Path, fields: Sequence[tuple[str, str]]) -> None:
         names = [name for name, _ in fields]
-        self.image = next(names.index(name) for name in IMAGE if name in names)
+        self.image = names.index(_image_name(names))
         self.label = next((names.index(name) for name in LABEL if name in names), None)
         self.encoded = _is_encoded(fields[self.image][1])
         self.sizes = struct.Struct(f"<{len(fields)}I")
         self.file = os.open(path, os.O_RDONLY)
-        (count,) = struct.unpack("<I", os.pread(self.file, 4, 0))
-        self.places = np.frombuffer(os.pread(self.file, 4 * (count + 1), 4), "<u4").tolist()
+        with closed_after_errors(self.close):
+            self.places = _places(self.file)
         self.pixels: UInt8Array | None = None
-        self.labels: Int64Array = np.full(count, -1)
+        self.labels: Int64Array = np.full(len(self), -1)
 
     def __len__(self) -> int:
         return len(self.places) - 1
@@ -137,6 +148,30 @@ class LitDataShard:
         os.close(self.file)
 
 
+def _places(file: int) -> list[int]:
+    """Returns where the samples of an open chunk begin, and where the last ends.
+
+    Raises:
+        ValueError, struct.error: if the file is shorter.
+    """
+    (count,) = struct.unpack("<I", os.pread(file, 4, 0))
+    if 4 * (count + 2) > os.fstat(file).st_size:
+        raise ValueError("it is cut off")
+    places: list[int] = np.frombuffer(os.pread(file, 4 * (count + 1), 4), "<u4").tolist()
+    return places
+
+
+def _image_name(names: Sequence[str]) -> str:
+    """Returns the name of the part of a sample that is its image.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if found := [name for name in IMAGE if name in names]:
+        return found[0]
+    raise ValueError("its samples have no image")
+
+
 class ArrowShard:
     """A chunk of litdata that ends with a table of Arrow, its length, uint32, and a mark. The file is mapped.
 
@@ -159,7 +194,7 @@ class ArrowShard:
         self.table = stored.read_all()
         self.pixels: UInt8Array | None = None
         self.labels: Int64Array = np.full(len(self), -1)
-        self.image = next(name for name in IMAGE if name in self.table.column_names)
+        self.image = _image_name(self.table.column_names)
         self.label = next((name for name in LABEL if name in self.table.column_names), None)
 
     def __len__(self) -> int:

@@ -2,10 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,27 @@ INDEX = "shards.json"
 """The file that ``gan_lab.pack`` writes beside the folders of the splits."""
 VERSION = 1
 KINDS = ("litdata", "webdataset")
+MOST = 1 << 60
+"""Images that int64 counts with room to spare."""
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What the reading of a damaged index raises."""
+
+
+def lies_inside(name: str) -> bool:
+    """Says whether a name leads to a file below the folder that it is appended to."""
+    path = PurePath(name)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
+
+
+def check_names(shards: Iterable["Shard"], place: str) -> None:
+    """Checks that the shards of an index, which may come from a stranger, lie in its folder.
+
+    Raises:
+        UserError: for an absolute path, and for one with "..".
+    """
+    outside = next((shard.name for shard in shards if not lies_inside(shard.name)), None)
+    if outside is not None:
+        raise UserError(f"{place} names the shard {outside!r}, which is not in its folder: pack the images again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,26 @@ class Shard:
     def to_list(self) -> list[str | int]:
         """Returns plain values, in the order of the arguments."""
         return [self.name, self.count, self.digest]
+
+
+def check_shards(shards: Sequence[Shard]) -> None:
+    """Checks the types and the numbers of what a file says about shards.
+
+    Raises:
+        ValueError: if they are wrong.
+    """
+    _require("names of shards", all(isinstance(text, str) for shard in shards for text in (shard.name, shard.digest)))
+    _require("counts", all(_is_count(shard.count) for shard in shards))
+    _require("counts", sum(shard.count for shard in shards) < MOST)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _require(what: str, valid: bool) -> None:
+    if not valid:
+        raise ValueError(f"its {what} are not valid")
 
 
 @dataclass(frozen=True)
@@ -95,16 +138,39 @@ class ShardIndex:
         """
         try:
             plain: dict[str, Any] = json.loads(text)
-            version = plain.pop("version")
-            plain["splits"] = {split: [Shard(*each) for each in shards] for split, shards in plain["splits"].items()}
-            plain["fields"] = [(name, kind) for name, kind in plain["fields"]]
-            plain["size"] = plain["size"] and tuple(plain["size"])
-            index = cls(**plain)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            known = plain.pop("version") == VERSION and plain["kind"] in KINDS
+            index = cls._of(plain) if known else None
+        except DAMAGE as error:
             raise UserError(f"{place}/{INDEX} is no index of shards ({error}): pack the images again.") from error
-        if version != VERSION or index.kind not in KINDS:
+        if index is None:
             raise UserError(f"{place}/{INDEX} is of another version of gan_lab: pack the images again.")
+        check_names(chain.from_iterable(index.splits.values()), f"{place}/{INDEX}")
         return index
+
+    @classmethod
+    def _of(cls, plain: dict[str, Any]) -> "ShardIndex":
+        """Returns the index with these arguments, as JSON has them.
+
+        Raises:
+            ValueError, LookupError, TypeError, AttributeError: if they are of other types, or make no sense.
+        """
+        plain["splits"] = {split: [Shard(*each) for each in shards] for split, shards in plain["splits"].items()}
+        plain["fields"] = [(name, kind) for name, kind in plain["fields"]]
+        plain["size"] = plain["size"] and tuple(plain["size"])
+        index = cls(**plain)
+        index._check()
+        return index
+
+    def _check(self) -> None:
+        _require("splits", {*self.splits} in ({"all"}, {"train", "test"}))
+        for shards in self.splits.values():
+            check_shards(shards)
+        texts = [*self.class_names, *(text for field in self.fields for text in field)]
+        _require("names", isinstance(self.class_names, list) and all(isinstance(text, str) for text in texts))
+        _require("classes", self.classes is None or _is_count(self.classes))
+        size = self.size is None or (len(self.size) == 2 and all(_is_count(side) and side > 0 for side in self.size))
+        _require("size", size)
+        _require("channels", self.channels is None or (_is_count(self.channels) and self.channels in (1, 3)))
 
 
 def join(parts: Mapping[str, ShardIndex], place: str) -> ShardIndex:

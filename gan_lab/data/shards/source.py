@@ -3,6 +3,7 @@
 import json
 import struct
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from io import BytesIO
@@ -22,9 +23,9 @@ from gan_lab.data.reading.formats import Formats
 from gan_lab.data.reading.images import decode_image, reason
 from gan_lab.data.reading.listing import natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.data.shards.containers import Content, OpenShard, litdata_fields, open_chunk
-from gan_lab.data.shards.index import INDEX, Rows, Shard, ShardIndex, join
-from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.containers import Content, OpenShard, closed_after_errors, litdata_fields, open_chunk
+from gan_lab.data.shards.index import DAMAGE, INDEX, Rows, Shard, ShardIndex, check_names, check_shards, join
+from gan_lab.data.shards.places import ShardFolder, twice
 from gan_lab.data.shards.tars import TarShard, tar_samples
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -59,7 +60,7 @@ class ShardSource:
         """
         root, place = self.folder.folder, f"data.root={self.folder.root}"
         if self.folder.is_remote or (root / INDEX).is_file():
-            return ShardIndex.from_json(self.folder.path(INDEX, again=True).read_bytes(), place)
+            return ShardIndex.from_json(self.folder.content(INDEX), place)
         if not root.is_dir():
             raise UserError(f"data.root={root} does not exist: give a folder of shards, as gan_lab.pack writes it.")
         found = _joined_index(root, place) or _litdata_index(root) or _tar_index(root, self.cache)
@@ -124,19 +125,21 @@ class ShardReader:
     def read(self, rows: Int64Array) -> tuple[UInt8Array, Int64Array]:
         """Returns images uint8 (m, C, H, W) and classes int64 (m,), -1 for none; in place of a damaged one the next.
 
+        They are read shard by shard, because to open one may close another.
+
         Raises:
             UserError: if ten images in a row are damaged, or a shard is.
         """
         images = np.empty((len(rows), self.spec.channels, *self.spec.target_size), np.uint8)
         labels = np.empty(len(rows), np.int64)
         shards, numbers = self.rows.places(rows)
-        opened = {shard: self._open(shard) for shard in np.unique(shards).tolist()}
-        for place, (shard, number) in enumerate(zip(shards.tolist(), numbers.tolist(), strict=True)):
-            found = opened[shard]
-            if found.pixels is None:
-                images[place], labels[place] = self._sample(found, shard, number)
-            else:
-                images[place], labels[place] = found.pixels[number], found.labels[number]
+        for shard in np.unique(shards).tolist():
+            found, places = self._open(shard), np.flatnonzero(shards == shard)
+            for place, number in zip(places.tolist(), numbers[places].tolist(), strict=True):
+                if found.pixels is None:
+                    images[place], labels[place] = self._sample(found, shard, number)
+                else:
+                    images[place], labels[place] = found.pixels[number], found.labels[number]
         return images, labels
 
     def _sample(self, opened: OpenShard, shard: int, number: int) -> tuple[UInt8Array, int]:
@@ -166,18 +169,29 @@ class ShardReader:
             self.opened.popitem(last=False)[1].close()
         stated = self.rows.shards[shard]
         try:
-            path = self.folder.path(stated.name)
-            found: OpenShard = open_chunk(path, self.fields) if self.kind == "litdata" else TarShard(path)
-            if len(found) != stated.count:
-                raise ValueError(f"it has {len(found)} images instead of {stated.count}")
-        except (OSError, ValueError, struct.error) as error:
+            found = twice(lambda: self._opened(self.folder.path(stated.name, stated.digest)))
+            with closed_after_errors(found.close):
+                self._check(found, stated.count)
+        except (OSError, ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
             raise UserError(
                 f"{self.folder.root}/{stated.name} cannot be read ({reason(error)}): copy or pack it again."
             ) from error
-        if self.unchanged:
-            found.map()
         self.opened[shard] = found
         return found
+
+    def _check(self, found: OpenShard, count: int) -> None:
+        """Maps a shard, if its images are used as they are, and checks that it has what the index states."""
+        if len(found) != count:
+            raise ValueError(f"it has {len(found)} images instead of {count}")
+        if self.unchanged and count:
+            found.map()
+        if found.pixels is None:
+            return
+        if found.pixels.shape[1:] != (self.spec.channels, *self.spec.size) or len(found.pixels) < count:
+            raise ValueError("its images are not those that the index states")
+
+    def _opened(self, path: Path) -> OpenShard:
+        return open_chunk(path, self.fields) if self.kind == "litdata" else TarShard(path)
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -210,12 +224,34 @@ def _litdata_index(root: Path) -> ShardIndex | None:
         file = folder / LITDATA_INDEX
         if not file.is_file():
             return None
-        text = file.read_bytes()
-        digest, plain = blake2b(text, digest_size=16).hexdigest(), json.loads(text)
-        fields = litdata_fields(plain["config"], str(file))
+        try:
+            found = _litdata_chunks(file)
+        except DAMAGE as error:
+            raise UserError(f"{file} is no index of litdata ({reason(error)}): write the chunks again.") from error
+        if found is None:
+            return None
+        fields, shards = found
         prefix = "" if folder == root else f"{folder.name}/"
-        splits[split] = [Shard(prefix + each["filename"], each["chunk_size"], digest) for each in plain["chunks"]]
+        splits[split] = [replace(shard, name=prefix + shard.name) for shard in shards]
     return ShardIndex("litdata", splits, fields)
+
+
+def _litdata_chunks(file: Path) -> tuple[list[tuple[str, str]], list[Shard]] | None:
+    """Returns names and formats of the parts of a sample, and the shards; None for a file that is not litdata's.
+
+    Raises:
+        UserError: for samples that are no images, and for chunks outside of the folder.
+        ValueError, LookupError, TypeError, AttributeError, RecursionError: if it is damaged.
+    """
+    text = file.read_bytes()
+    digest, plain = blake2b(text, digest_size=16).hexdigest(), json.loads(text)
+    if not isinstance(plain, dict) or not {"config", "chunks"} <= {*plain}:
+        return None
+    fields = litdata_fields(plain["config"], str(file))
+    shards = [Shard(each["filename"], each["chunk_size"], digest) for each in plain["chunks"]]
+    check_shards(shards)
+    check_names(shards, str(file))
+    return fields, shards
 
 
 def _tar_index(root: Path, cache: Path) -> ShardIndex | None:

@@ -4,7 +4,7 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b, file_digest
+from hashlib import blake2b
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,7 @@ from gan_lab.common.atomic import writing
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import png_options, to_pil
 from gan_lab.data.shards.index import INDEX, Shard, ShardIndex
+from gan_lab.data.shards.places import digest_of
 from gan_lab.data.shards.source import LITDATA_INDEX
 from gan_lab.data.types import UInt8Array
 
@@ -112,7 +113,7 @@ def _write_litdata(folder: Path, images: Iterable[tuple[Any, int | None]], shard
     writer.merge(1)
     file = folder / LITDATA_INDEX
     plain = json.loads(file.read_text())
-    digests = [_digest(folder / each["filename"]) for each in plain["chunks"]]
+    digests = [digest_of(folder / each["filename"]) for each in plain["chunks"]]
     # litdata notes the time here, which would differ from one writing to the next, to tell old copies from new ones.
     plain["updated_at"] = blake2b("".join(digests).encode(), digest_size=16).hexdigest()
     file.write_text(json.dumps(plain, sort_keys=True))
@@ -162,9 +163,4 @@ def _counted(folder: Path, kind: str) -> Iterator[tuple[Path, int]]:
 
 
 def _described(root: Path, file: Path, count: int) -> Shard:
-    return Shard(file.relative_to(root).as_posix(), count, _digest(file))
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
+    return Shard(file.relative_to(root).as_posix(), count, digest_of(file))

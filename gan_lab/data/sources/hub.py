@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.hub import reason_without_addresses, without_user
+from gan_lab.data.reading.download import check_contact
 from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.tables import (
     EMPTY,
@@ -102,7 +103,8 @@ class HubImages:
         """Returns "train" and "test" if there are such splits, else "all".
 
         Raises:
-            UserError: if the data set cannot be loaded, or lacks what is asked for.
+            UserError: if the data set cannot be loaded, or lacks what is asked for, and if a checkpoint names one of
+                the hub, where ``downloading`` forbids it.
         """
         for line in self._found[1]:
             rank_zero_info(line)
@@ -135,6 +137,9 @@ class HubImages:
         """Returns the splits of the data set, by name."""
         if self.root is None and self.name == "hub":
             raise UserError("data=hub needs a data set: give data.name=user/set, or a local folder as data.root=.")
+        if self.root is None:
+            advice = "data.name=user/set yourself, or root=… with a local folder"
+            check_contact(f"data.name={self.name} of the hub", advice)
         datasets = _datasets()
         if self.root is not None and not self.root.exists():
             raise UserError(f"{place} does not exist: give a folder that datasets saved, or leave out data.root.")

@@ -1,8 +1,11 @@
 """Shards as they are written and read: by us, by litdata and by WebDataset."""
 
 import io
+import json
 import os
 import pickle
+import re
+import shutil
 import tarfile
 import time
 from pathlib import Path
@@ -18,6 +21,8 @@ from PIL import Image
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
+from gan_lab.data.shards.places import ShardFolder
+from gan_lab.data.shards.source import ShardReader
 from gan_lab.data.shards.writing import write_shards
 
 KINDS = ("litdata", "webdataset")
@@ -192,13 +197,14 @@ def test_shards_at_a_url_are_copied_as_needed_and_within_the_room(tmp_path):
 
 
 def test_copies_that_were_not_used_for_longest_make_room(tmp_path, monkeypatch):
-    written(tmp_path / "shards", "webdataset")
+    index = written(tmp_path / "shards", "webdataset")
+    digests = {shard.name: shard.digest for shards in index.splits.values() for shard in shards}
     folder = stream(f"local:{tmp_path}/shards", room=2**-16, cache_dir=str(tmp_path / "kept")).source.folder  # 16 KiB
     names = [path.relative_to(tmp_path / "shards").as_posix() for path in sorted((tmp_path / "shards").rglob("*.tar"))]
     for age, name in enumerate(names):
-        path = folder.path(name)
+        path = folder.path(name, digests[name])
         os.utime(path, (time.time() - 1000 + age,) * 2)
-    left = {path.relative_to(folder.folder).as_posix() for path in folder.folder.rglob("*.tar")}
+    left = {path.relative_to(folder.folder).as_posix().partition("/")[2] for path in folder.folder.rglob("*.tar")}
     assert names[-1] in left and names[0] not in left and len(left) <= 4
 
 
@@ -270,3 +276,200 @@ def test_other_classes_are_refused(tmp_path):
     (tmp_path / "x.tar").rename(tmp_path / "tars" / "x.tar")
     with pytest.raises(UserError, match="The labels 7 to 7 are no classes of data"):
         next(iter(stream(tmp_path / "tars", classes=2, batch_size=2).train_dataloader()))
+
+
+OUTSIDE = ["../secret.bin", "/etc/passwd", "train/../../secret.bin", "..", "."]
+
+
+def _rename_first(file, name):
+    """Gives the first shard of an index, ours or litdata's, another name."""
+    text = file.read_text()
+    file.write_text(re.sub(r'"(train/)?chunk-0-0\.bin"', json.dumps(name), text, count=1))
+    assert file.read_text() != text
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("at", ["folder", "url"])
+def test_shards_outside_of_their_folder_are_refused(tmp_path, name, at):
+    written(tmp_path / "shards", "litdata")
+    _rename_first(tmp_path / "shards" / "shards.json", name)
+    root = tmp_path / "shards" if at == "folder" else f"local:{tmp_path}/shards"
+    data = stream(root, cache_dir=str(tmp_path / "kept"))
+    with pytest.raises(UserError, match=r"names the shard .* not in its folder: pack the images again"):
+        data.count("train")
+    with pytest.raises(UserError, match="not in its folder"):
+        data.source.folder.path(name, "0" * 32)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_chunks_of_litdata_outside_of_their_folder_are_refused(tmp_path, name):
+    chunks(tmp_path / "train", ({"image": encoded(image), "label": label} for image, label in images(0, 4)))
+    chunks(tmp_path / "val", ({"image": encoded(image), "label": label} for image, label in images(0, 4)))
+    _rename_first(tmp_path / "train" / "index.json", name)
+    with pytest.raises(UserError, match=r"index.json names the shard .* not in its folder"):
+        stream(tmp_path).count("train")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [[8, 6], [4, 4]], ids=["unchanged", "other"])
+def test_a_batch_may_come_from_more_shards_than_are_kept_open(tmp_path, kind, size, monkeypatch):
+    index = written(tmp_path / "shards", kind, shard_bytes=400)
+    assert len(index.splits["train"]) > 6
+    rows = np.random.default_rng(0).permutation(20)
+    many = stream(tmp_path / "shards", size=size)._reader("train").read(rows)
+    monkeypatch.setattr("gan_lab.data.shards.source.OPEN", 2)
+    reader = stream(tmp_path / "shards", size=size)._reader("train")
+    for _ in range(2):
+        few = reader.read(rows)
+        assert np.array_equal(few[0], many[0]) and few[1].tolist() == many[1].tolist() == (rows % 2).tolist()
+    assert len(reader.opened) == 2
+
+
+def test_copies_are_renewed_when_the_images_are_packed_again(tmp_path):
+    root, kept = f"local:{tmp_path}/shards", str(tmp_path / "kept")
+    for start in (0, 50):
+        shutil.rmtree(tmp_path / "shards", ignore_errors=True)
+        splits = {"train": images(start, 20), "test": images(start + 20, 5)}
+        write_shards(tmp_path / "shards", splits, "litdata", classes=2, shard_bytes=1500)
+        found = torch.cat([*stream(root, cache_dir=kept).images("train")]).numpy()
+        assert np.array_equal(found, np.stack([image for image, _ in images(start, 20)]))
+
+
+def test_a_copy_of_another_content_is_refused(tmp_path):
+    written(tmp_path / "shards", "litdata")
+    data = stream(f"local:{tmp_path}/shards", cache_dir=str(tmp_path / "kept"))
+    assert data.count("train") == 20
+    shutil.copy(tmp_path / "shards" / "test" / "chunk-0-0.bin", tmp_path / "shards" / "train" / "chunk-0-0.bin")
+    with pytest.raises(UserError, match=r"chunk-0-0.bin cannot be copied .its content is not what the index states"):
+        next(data.images("train"))
+    assert not [*(tmp_path / "kept").rglob("train/*.bin")]
+
+
+def test_a_copy_that_another_process_removes_meanwhile_is_copied_again(tmp_path, monkeypatch):
+    written(tmp_path / "shards", "litdata")
+    data = stream(f"local:{tmp_path}/shards", cache_dir=str(tmp_path / "kept"))
+    copy, opened, removed = ShardFolder._copy, ShardReader._opened, set()
+
+    def remove(path):
+        if path.name not in removed:
+            removed.add(path.name)
+            path.unlink()
+
+    def copied(self, name, local, *digest):
+        copy(self, name, local, *digest)
+        if local.name != "chunk-0-1.bin":
+            remove(local)
+
+    def open_(self, path):
+        remove(path)
+        return opened(self, path)
+
+    monkeypatch.setattr(ShardFolder, "_copy", copied)
+    monkeypatch.setattr(ShardReader, "_opened", open_)
+    found = torch.cat([*data.images("train")]).numpy()
+    assert np.array_equal(found, np.stack([image for image, _ in images(0, 20)]))
+    assert {"shards.json", "chunk-0-0.bin", "chunk-0-1.bin"} <= removed
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    class Broken:
+        def download_file(self, _, local):
+            Path(local).write_text("half")
+            raise OSError("the connection broke")
+
+    monkeypatch.setattr("gan_lab.data.shards.places._litdata_downloader", lambda *_: Broken())
+    folder = ShardFolder("s3://it", cache_dir=str(tmp_path / "kept"))
+    for read in (lambda: folder.content("shards.json"), lambda: folder.path("a.bin", "0" * 32)):
+        with pytest.raises(UserError, match="the connection broke"):
+            read()
+    assert not [path for path in folder.folder.rglob("*") if path.name in ("shards.json", "a.bin")]
+
+
+def _with(**changes):
+    def change(folder):
+        file = folder / "shards.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    return change
+
+
+def _first_shard(place, value):
+    def change(folder):
+        file = folder / "shards.json"
+        plain = json.loads(file.read_text())
+        plain["splits"]["train"][0][place] = value
+        file.write_text(json.dumps(plain))
+
+    return change
+
+
+def _empty_samples(folder):
+    """Says of a chunk that all its samples are at one place."""
+    file = min((folder / "train").glob("*.bin"))
+    content = file.read_bytes()
+    n = int.from_bytes(content[:4], "little")
+    file.write_bytes(content[:4] + content[4:8] * (n + 1) + content[4 * n + 8 :])
+
+
+def _huge(folder):
+    file = min((folder / "train").glob("*.bin"))
+    file.write_bytes(b"\xff" * 4 + file.read_bytes()[4:])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _first_shard(0, 3),
+        *(_first_shard(1, value) for value in (-1, "2", 1.5, True, None, 10**30)),
+        _first_shard(2, None),
+        *(_with(splits=value) for value in ({}, {"train": []}, {"a": []}, [], 3, {"all": 3})),
+        *(_with(size=value) for value in ([8], [8, "6"], [0, 6], "86", 8)),
+        *(_with(channels=value) for value in (2, "3", True)),
+        *(_with(classes=value) for value in (-1, "2")),
+        *(_with(class_names=value) for value in ("ab", [1], None)),
+        *(_with(fields=value) for value in ([1], [["image", 1]], None)),
+        lambda folder: (folder / "shards.json").write_text("[" * 100_000),
+        lambda folder: (folder / "shards.json").write_bytes(b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_index_is_said(tmp_path, damage):
+    written(tmp_path / "shards", "litdata")
+    damage(tmp_path / "shards")
+    with pytest.raises(UserError, match=r"shards.json is no index of shards \(.*\): pack the images again\.$") as error:
+        stream(tmp_path / "shards").count("train")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [_empty_samples, _huge, _with(channels=1), _with(size=[4, 4]), _with(fields=[])])
+def test_a_damaged_chunk_and_one_of_other_images_is_said(tmp_path, damage):
+    written(tmp_path / "shards", "litdata")
+    damage(tmp_path / "shards")
+    index = json.loads((tmp_path / "shards" / "shards.json").read_text())
+    data = stream(tmp_path / "shards", channels=index["channels"], size=index["size"])
+    before = len([*Path("/proc/self/fd").iterdir()]) if Path("/proc/self/fd").is_dir() else 0
+    with pytest.raises(UserError, match=r"chunk-0-0\.bin cannot be read"):
+        next(data.images("train"))
+    assert not before or len([*Path("/proc/self/fd").iterdir()]) <= before
+
+
+LITDATA_DAMAGE = [{"chunks": 3}, {"chunks": [{}]}, {"config": {}}, {"config": None}, {"config": {"data_spec": "[]"}}]
+LITDATA_DAMAGE += [
+    {"chunks": [{"filename": "a.bin", "chunk_size": -1}]},
+    {"chunks": [{"filename": 1, "chunk_size": 1}]},
+]
+
+
+@pytest.mark.parametrize("changes", [*LITDATA_DAMAGE, None])
+def test_a_damaged_index_of_litdata_is_said(tmp_path, changes):
+    chunks(tmp_path / "x", ({"image": encoded(image), "label": label} for image, label in images(0, 4)))
+    file = tmp_path / "x" / "index.json"
+    file.write_text("{" if changes is None else json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(UserError, match=r"index.json is no index of litdata \(.*\): write the chunks again\.$"):
+        stream(tmp_path / "x").count("train")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"chunks": 1}'])
+def test_an_index_of_something_else_is_no_index_of_litdata(tmp_path, text):
+    (tmp_path / "index.json").write_text(text)
+    with pytest.raises(UserError, match="has no shards: give a folder"):
+        stream(tmp_path).count("train")
