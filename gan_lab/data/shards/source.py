@@ -187,7 +187,7 @@ class ShardReader:
             found.map()
         if found.pixels is None:
             return
-        if found.pixels.shape[1:] != (self.spec.channels, *self.spec.size) or len(found.pixels) < count:
+        if found.pixels.shape[1:] != (self.spec.channels, *self.spec.target_size) or len(found.pixels) < count:
             raise ValueError("its images are not those that the index states")
 
     def _opened(self, path: Path) -> OpenShard:

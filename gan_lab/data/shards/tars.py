@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES
-from gan_lab.data.shards.containers import LABEL, Sample, channels_first, mapped
+from gan_lab.data.shards.containers import LABEL, Sample, channels_first, closed_after_errors, mapped
 from gan_lab.data.types import Int64Array, UInt8Array
 
 BLOCK = 512
@@ -44,9 +44,10 @@ class TarShard:
         self.file = os.open(path, os.O_RDONLY)
         self.images: list[Member] = []
         labels: list[int] = []
-        for image, label in tar_samples(path):
-            self.images.append(image)
-            labels.append(-1 if label is None else int(os.pread(self.file, label.size, label.start)))
+        with closed_after_errors(self.close):
+            for image, label in tar_samples(path):
+                self.images.append(image)
+                labels.append(-1 if label is None else int(os.pread(self.file, label.size, label.start)))
         self.labels: Int64Array = np.array(labels, np.int64)
         self.pixels: UInt8Array | None = None
 

@@ -23,10 +23,12 @@ from PIL import Image
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
+from gan_lab.data.shards.containers import open_chunk
 from gan_lab.data.shards.places import ShardFolder
 from gan_lab.data.shards.source import ShardReader
-from gan_lab.data.shards.tars import tar_samples
+from gan_lab.data.shards.tars import TarShard, tar_samples
 from gan_lab.data.shards.writing import write_shards
+from gan_lab.pack import pack
 
 KINDS = ("litdata", "webdataset")
 NAMES = ["even", "odd"]
@@ -519,3 +521,28 @@ def test_binary_and_padded_sizes_are_read(tmp_path):
     for text in (b"\x80" + size.to_bytes(11, "big"), b"%11o" % size):
         _tar(tmp_path / "b.tar", text)
         assert [*tar_samples(tmp_path / "b.tar")] == plain
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_that_cannot_be_opened_are_closed(tmp_path, kind):
+    path = tmp_path / "a"
+    if kind == "litdata":
+        path.write_bytes(b"\xff" * 20)
+    else:
+        with tarfile.open(path, "w") as archive:
+            for name, content in (("0.png", b"image"), ("0.cls", b"cat")):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    before = {*Path("/proc/self/fd").iterdir()}
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"cut off|invalid literal"):
+            open_chunk(path, [("image", "numpy")]) if kind == "litdata" else TarShard(path)
+    assert len({*Path("/proc/self/fd").iterdir()}) <= len(before)
+
+
+def test_the_size_of_shards_has_bounds():
+    for value in (0, 4096):
+        with pytest.raises(UserError, match="shard_mib"):
+            pack.run("data=digits", "format=shards", f"shard_mib={value}")
