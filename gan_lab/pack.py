@@ -26,7 +26,7 @@ class PackRequest(Request):
     format: Literal["edm", "shards", "webdataset"]
     output: Path
     encoding: Literal["pixels", "png"]
-    shard_mib: PositiveInt
+    shard_mib: Annotated[int, Bounds(1, 2048)]
     shuffle: bool
     size: Size | None
     compression: Annotated[int, Bounds(0, 9)]

@@ -1,6 +1,7 @@
 """The tar files of WebDataset, with access to any sample by its place."""
 
 import os
+import re
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -10,13 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_lab.data.reading.listing import IMAGE_SUFFIXES
-from gan_lab.data.shards.containers import LABEL, Sample, channels_first, mapped
+from gan_lab.data.shards.containers import LABEL, Sample, channels_first, closed_after_errors, mapped
 from gan_lab.data.types import Int64Array, UInt8Array
 
 BLOCK = 512
 """Bytes of a header of a tar file, and of what members are rounded up to."""
 PLAIN = b"0\0"
 """Types of members that are plain files."""
+OCTAL = re.compile(rb"[0-7]+")
+"""Sizes as most tar files have them; others may be binary, padded, or damaged."""
 
 
 class Member(NamedTuple):
@@ -41,9 +44,10 @@ class TarShard:
         self.file = os.open(path, os.O_RDONLY)
         self.images: list[Member] = []
         labels: list[int] = []
-        for image, label in tar_samples(path):
-            self.images.append(image)
-            labels.append(-1 if label is None else int(os.pread(self.file, label.size, label.start)))
+        with closed_after_errors(self.close):
+            for image, label in tar_samples(path):
+                self.images.append(image)
+                labels.append(-1 if label is None else int(os.pread(self.file, label.size, label.start)))
         self.labels: Int64Array = np.array(labels, np.int64)
         self.pixels: UInt8Array | None = None
 
@@ -97,23 +101,31 @@ def _members(path: Path) -> Iterator[Member]:
     start = 0
     with path.open("rb", buffering=1 << 16) as file:
         while len(header := file.read(BLOCK)) == BLOCK and header.strip(b"\0"):
-            if header[257:262] != b"ustar" or header[345] or header[156] not in PLAIN:
+            octal = header[124:136].rstrip(b"\0 ")
+            if header[257:262] != b"ustar" or header[345] or header[156] not in PLAIN or not OCTAL.fullmatch(octal):
                 yield from _members_by_tarfile(path, start)
                 return
-            size = int(header[124:136].rstrip(b"\0 "), 8)
+            size = int(octal, 8)
             yield Member(header[:100].rstrip(b"\0").decode(), start + BLOCK, size)
             start += BLOCK + -(-size // BLOCK) * BLOCK
             file.seek(start)
 
 
 def _members_by_tarfile(path: Path, start: int) -> Iterator[Member]:
-    """Yields the files from a place on, whatever kind of headers they have."""
+    """Yields the files from a place on, whatever kind of headers they have.
+
+    Raises:
+        ValueError: for what is no tar file, and for sizes that lead backwards, on which tarfile would go on forever.
+    """
     try:
         with path.open("rb") as file:
             file.seek(start)
             with tarfile.open(fileobj=file, mode="r:") as archive:
                 for info in archive:
+                    if info.size < 0 or info.offset_data < start:
+                        raise ValueError(f"{info.name} has a size that leads backwards")
+                    start = info.offset_data
                     if info.isfile():
                         yield Member(info.name, info.offset_data, info.size)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from error

@@ -8,6 +8,8 @@ import re
 import shutil
 import tarfile
 import time
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import litdata
@@ -21,9 +23,12 @@ from PIL import Image
 from gan_lab.common.capabilities import RealImages
 from gan_lab.common.errors import UserError
 from gan_lab.data import presets
+from gan_lab.data.shards.containers import open_chunk
 from gan_lab.data.shards.places import ShardFolder
 from gan_lab.data.shards.source import ShardReader
+from gan_lab.data.shards.tars import TarShard, tar_samples
 from gan_lab.data.shards.writing import write_shards
+from gan_lab.pack import pack
 
 KINDS = ("litdata", "webdataset")
 NAMES = ["even", "odd"]
@@ -473,3 +478,71 @@ def test_an_index_of_something_else_is_no_index_of_litdata(tmp_path, text):
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(UserError, match="has no shards: give a folder"):
         stream(tmp_path).count("train")
+
+
+def _tar(file, size=None, kind=b"0", n=3):
+    """Writes a tar file with images, the second of which states another size and type."""
+    with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for number, (image, _) in enumerate(images(0, n)):
+            info, content = tarfile.TarInfo(f"{number}.png"), encoded(image)
+            info.size = len(content)
+            if number == 1 and size is not None:
+                second = archive.offset
+            archive.addfile(info, io.BytesIO(content))
+    if size is None:
+        return
+    text = bytearray(file.read_bytes())
+    text[second + 124 : second + 136], text[second + 156 : second + 157] = size.ljust(12, b"\0"), kind
+    text[second + 148 : second + 156] = b" " * 8
+    text[second + 148 : second + 156] = b"%06o\0 " % sum(text[second : second + 512])
+    file.write_bytes(text)
+
+
+NEGATIVE = [b"-0000001000", b"-1", b"\xff" * 10 + b"\xfe\x00"]
+
+
+@pytest.mark.parametrize("size", [*NEGATIVE, b"0_1", b"9"])
+@pytest.mark.parametrize("kind", [b"0", b"x", b"L", b"g", b"Z"])
+def test_sizes_in_tar_files_that_lead_backwards_are_refused(tmp_path, size, kind):
+    _tar(tmp_path / "a.tar", size, kind)
+    read = islice(tar_samples(tmp_path / "a.tar"), 100)
+    if size in NEGATIVE and kind in (b"0", b"Z"):
+        with pytest.raises(ValueError, match="leads backwards"):
+            list(read)
+    else:
+        with suppress(ValueError):
+            assert len([*read]) < 5
+
+
+def test_binary_and_padded_sizes_are_read(tmp_path):
+    _tar(tmp_path / "a.tar")
+    plain = [*tar_samples(tmp_path / "a.tar")]
+    size = plain[1][0].size
+    for text in (b"\x80" + size.to_bytes(11, "big"), b"%11o" % size):
+        _tar(tmp_path / "b.tar", text)
+        assert [*tar_samples(tmp_path / "b.tar")] == plain
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_that_cannot_be_opened_are_closed(tmp_path, kind):
+    path = tmp_path / "a"
+    if kind == "litdata":
+        path.write_bytes(b"\xff" * 20)
+    else:
+        with tarfile.open(path, "w") as archive:
+            for name, content in (("0.png", b"image"), ("0.cls", b"cat")):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    before = {*Path("/proc/self/fd").iterdir()}
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"cut off|invalid literal"):
+            open_chunk(path, [("image", "numpy")]) if kind == "litdata" else TarShard(path)
+    assert len({*Path("/proc/self/fd").iterdir()}) <= len(before)
+
+
+def test_the_size_of_shards_has_bounds():
+    for value in (0, 4096):
+        with pytest.raises(UserError, match="shard_mib"):
+            pack.run("data=digits", "format=shards", f"shard_mib={value}")
