@@ -15,11 +15,13 @@ def among_domains(runs: dict[str, Record]) -> list[str]:
     for name, run in runs.items():
         found = values(run)
         for way in (each for each in WAYS if f"fd_general_{each}" in found):
+            keys = [key for key in ("diversity", "pose") if f"{key}_colour_{way}" in found]
             cells = [
                 f"**{found[f'fd_general_{way}']:.1f}** ({found['fd_general_real']:.1f})",
                 f"{found[f'agreement_general_{way}']:.1%} ({found['agreement_general_real']:.1%})",
-                *(f"{found[f'{key}_colour_{way}']:.2f}" for key in ("diversity", "pose")),
+                *[""] * (2 - len(keys)), *(f"{found[f'{key}_colour_{way}']:.2f}" for key in keys),
                 str(len(protocol(run)["pairs"])), images_seen(run), minutes(run),
             ]  # fmt: skip
-            lines.append(line(name, "a random vector" if way == "latent" else "another image", *cells))
+            styled = {"latent": "a random vector", "reference": "another image"} if "diversity" in keys else {}
+            lines.append(line(name, styled.get(way, "none"), *cells))
     return [*heading(header), *lines, ""]
