@@ -12,6 +12,7 @@ lacks the capability, devices, and delivering artefacts.
 from __future__ import annotations
 
 import importlib
+import inspect
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -127,8 +128,9 @@ class Command:
     @property
     def inputs(self) -> str:
         """The keys with paths that must be given besides the checkpoint."""
-        hints = self.request.__annotations__
-        return "".join(f" {key}=…" for key, kind in hints.items() if kind in (Path, "Path"))
+        kinds = [each for each in self.request.__mro__ if each not in ModelRequest.__mro__]
+        hints = [item for each in kinds for item in inspect.get_annotations(each).items()]
+        return "".join(f" {key}=…" for key, kind in hints if kind in (Path, "Path"))
 
     # From the command line.
 

@@ -91,7 +91,8 @@ def test_the_shell_completes_its_keys(folder):
         (
             ["checkpoint=cyclegan.ckpt"],
             "gan_lab: cyclegan.ckpt holds the model CycleGAN, which cannot sample: try python -m gan_lab.translate "
-            "checkpoint=cyclegan.ckpt input=… output=…, or python -m gan_lab.evaluate checkpoint=cyclegan.ckpt.\n",
+            "checkpoint=cyclegan.ckpt input=… output=…, or python -m gan_lab.export checkpoint=cyclegan.ckpt output=…, "
+            "or python -m gan_lab.evaluate checkpoint=cyclegan.ckpt.\n",
         ),
     ],
     ids=["value", "missing", "model"],
