@@ -62,7 +62,7 @@ def each_job(arguments: Sequence[str]) -> Sequence[str]:
 def edited(
     work: FilesJob, request: FilesRequest, source: Path, files: Sequence[Job], others: PassedOver, output: Path
 ) -> Iterator[Message]:
-    """Edits the images of this job's share; yields what the user is told, and in the last job to end the table.
+    """Edits the images of this job's share; yields messages, and in the last job to end the table.
 
     Args:
         work: edits them.

@@ -1,5 +1,6 @@
 """Images in the rows of a table: parquet files, or a data set of Hugging Face's ``datasets``."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from gan_lab.common.class_names import listed
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
 from gan_lab.data.reading.files import JPEG_SUFFIXES, ImageFiles
-from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage
+from gan_lab.data.reading.image_sets import DamagedImage, DecodedImage, ImageSet
 from gan_lab.data.reading.images import decode_image, reason
 from gan_lab.data.reading.listing import Entry, natural_key, role_of
 from gan_lab.data.reading.resize import ResizeSpec
@@ -270,3 +271,30 @@ def choose_column(
 
 def _or_none(images: Sequence[str]) -> str:
     return f"give data.column= one of {listed(list(images))}" if images else "none of its columns holds images"
+
+
+class TablesOfImages(ABC):
+    """Splits that are tables of images, in one file, a folder or a data set of the hub."""
+
+    @property
+    @abstractmethod
+    def _found(self) -> tuple[dict[str, TableImages], list[str]]:
+        """The splits, and lines that say what was found."""
+
+    def splits(self) -> Mapping[str, ImageSet]:
+        """Returns "train" and "test" if there are such splits, else "all".
+
+        Raises:
+            UserError: if there are none, they lack what is asked for, or they may not be loaded.
+        """
+        for line in self._found[1]:
+            rank_zero_info(line)
+        return self._found[0]
+
+    def class_names(self) -> list[str]:
+        """Returns the names of the classes, in the order of their numbers; empty if there are none.
+
+        Raises:
+            UserError: as ``splits`` does.
+        """
+        return list(next(iter(self._found[0].values())).class_names)

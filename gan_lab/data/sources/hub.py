@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.hub import reason_without_addresses, without_user
 from gan_lab.data.reading.download import check_contact
-from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.tables import (
     EMPTY,
     Column,
     TableImages,
+    TablesOfImages,
     choose_column,
     choose_splits,
     usable_labels,
@@ -72,7 +71,7 @@ class HubTable:
         return list(flat[f"{self.column}.path"])
 
 
-class HubImages:
+class HubImages(TablesOfImages):
     """A data set of the hub, or one in a local folder (satisfies ``ImageSource``).
 
     Args:
@@ -98,25 +97,6 @@ class HubImages:
         self.name, self.root = name, None if root is None else Path(root).expanduser()
         self.subset, self.revision = subset, revision
         self.split_names, self.columns = (split, test_split), (column, label)
-
-    def splits(self) -> Mapping[str, ImageSet]:
-        """Returns "train" and "test" if there are such splits, else "all".
-
-        Raises:
-            UserError: if the data set cannot be loaded, or lacks what is asked for, and if a checkpoint names one of
-                the hub, where ``downloading`` forbids it.
-        """
-        for line in self._found[1]:
-            rank_zero_info(line)
-        return self._found[0]
-
-    def class_names(self) -> list[str]:
-        """Returns the names of the classes, in the order of their numbers; empty if there are none.
-
-        Raises:
-            UserError: as ``splits`` does.
-        """
-        return list(next(iter(self._found[0].values())).class_names)
 
     @cached_property
     def _found(self) -> tuple[dict[str, TableImages], list[str]]:

@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_info
-
 from gan_lab.common.hub import without_user
-from gan_lab.data.reading.image_sets import ImageSet
 from gan_lab.data.reading.parquet import ParquetTable, parquet_splits
-from gan_lab.data.reading.tables import TableImages, choose_column, choose_splits, usable_labels, with_labels
+from gan_lab.data.reading.tables import (
+    TableImages,
+    TablesOfImages,
+    choose_column,
+    choose_splits,
+    usable_labels,
+    with_labels,
+)
 
 
-class ParquetImages:
+class ParquetImages(TablesOfImages):
     """A parquet file, or a folder of them, with the bytes of image files (satisfies ``ImageSource``).
 
     Args:
@@ -33,24 +37,6 @@ class ParquetImages:
         label: str | None = None,
     ) -> None:
         self.root, self.names, self.columns = Path(root).expanduser(), (split, test_split), (column, label)
-
-    def splits(self) -> Mapping[str, ImageSet]:
-        """Returns "train" and "test" if there are such files, else "all".
-
-        Raises:
-            UserError: if there are no files, or they lack what is asked for.
-        """
-        for line in self._found[1]:
-            rank_zero_info(line)
-        return self._found[0]
-
-    def class_names(self) -> list[str]:
-        """Returns the names of the classes, in the order of their numbers; empty if there are none.
-
-        Raises:
-            UserError: as ``splits`` does.
-        """
-        return list(next(iter(self._found[0].values())).class_names)
 
     @cached_property
     def _found(self) -> tuple[dict[str, TableImages], list[str]]:
