@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.found_files import newest_first
 from gan_lab.common.hub import is_on_hub
 from gan_lab.common.near_names import nearest
 from gan_lab.common.runs import BEST, LAST, checkpoint_path
@@ -29,24 +30,19 @@ def named_checkpoint(given: str | Path, runs: Path = RUNS) -> Path:
     if is_on_hub(given) or path.exists() or path.is_absolute() or path.suffix in (".ckpt", ".safetensors"):
         return checkpoint_path(given)
     if str(path) in NEWEST:
-        newest = _newest(runs)
-        if newest is None:
+        if not (found := newest_first(runs, LAST)):
             raise UserError(f"There is no run in {runs} that checkpoint={path} could stand for: give a path.")
-        return _of_run(newest, NEWEST[str(path)])
-    if (runs / path).is_dir() and ".." not in path.parts and (newest := _newest(runs / path)):
-        return newest
+        return _of_run(found[0], NEWEST[str(path)])
     if (runs / path).is_dir() and ".." not in path.parts:
-        raise UserError(f"No run in {runs / path} has saved a checkpoint yet: wait for its first, or give another run.")
+        if not (found := newest_first(runs / path, LAST)):
+            raise UserError(
+                f"No run in {runs / path} has saved a checkpoint yet: wait for its first, or give another run."
+            )
+        return found[0]
     near = nearest(str(path), [each.name for each in runs.glob("*") if each.is_dir()])
     if near:
         raise UserError(f"There is neither a checkpoint nor a run {path}: did you mean {near}?")
     return checkpoint_path(path)
-
-
-def _newest(folder: Path) -> Path | None:
-    """Returns the last checkpoint that was saved last, of the runs in a folder."""
-    found = [path for path in folder.rglob(LAST) if path.is_file()]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _of_run(last: Path, name: str) -> Path:

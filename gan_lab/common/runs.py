@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from filelock import lock_descriptor
 
 from gan_lab.common.atomic import atomic_write, make_folder, temporary_files, writing
 from gan_lab.common.errors import UserError, WriteError
+from gan_lab.common.found_files import newest_first
 from gan_lab.common.hub import HubModel, is_on_hub
 from gan_lab.common.upgrade import upgrade_config
 
@@ -183,15 +184,10 @@ def run_title(folder: Path) -> str:
 
 def unfinished_runs(runs: str | Path) -> Iterator[Path]:
     """Yields the folders of runs that have a checkpoint, did not finish and are not running now, newest first."""
-    for checkpoint in _newest_first(Path(runs).rglob(LAST)):
+    for checkpoint in newest_first(Path(runs), LAST):
         folder = checkpoint.parent
         if read_json(folder / "run.json").get("state") not in ENDED and not is_running(folder):
             yield folder
-
-
-def _newest_first(paths: Iterable[Path]) -> list[Path]:
-    """Returns the files among paths, the newest first; not folders, nor links that lead nowhere."""
-    return sorted(filter(Path.is_file, paths), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def find_resumable(runs: str | Path, config: Mapping[str, object]) -> tuple[Path | None, Path | None, list[str]]:
@@ -212,7 +208,7 @@ def find_resumable(runs: str | Path, config: Mapping[str, object]) -> tuple[Path
 
 def find_finished(runs: str | Path, config: Mapping[str, object]) -> Path | None:
     """Returns the folder of the newest finished run with an equal configuration, or None."""
-    records = _newest_first(Path(runs).rglob("run.json"))
+    records = newest_first(Path(runs), "run.json")
     ended = (path.parent for path in records if read_json(path).get("state") == "finished")
     return next((folder for folder in ended if not _differing_keys_of_run(config, folder)), None)
 

@@ -7,6 +7,7 @@ the outcomes of all, and has the table.
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gan_lab.common.atomic import make_folder
+from gan_lab.common.found_files import files_below
 from gan_lab.common.runs import write_json
 
 T = TypeVar("T")
@@ -91,11 +93,16 @@ class Outcomes:
 
 def jobs_done(output: Path, count: int) -> dict[Path, int]:
     """The number of jobs that have left an outcome, by folder of results: one, or one for each of several styles."""
-    found = sorted({path.parent.parent for path in output.rglob(f"{FOLDER}/*-of-{count}.json")})
-    return {folder: len(list((folder / FOLDER).glob(f"*-of-{count}.json"))) for folder in found}
+    found = Counter(path.parent.parent for path in _outcomes(output, f"*-of-{count}.json"))
+    return dict(sorted(found.items()))
 
 
 def forget_jobs(output: Path) -> None:
     """Removes the outcomes of all jobs below a folder."""
-    for path in output.rglob(f"{FOLDER}/*-of-*.json"):
+    for path in _outcomes(output, "*-of-*.json"):
         path.unlink(missing_ok=True)
+
+
+def _outcomes(output: Path, pattern: str) -> Iterator[Path]:
+    """Yields the files of outcomes with names of a pattern."""
+    yield from (path for path in files_below(output) if path.parent.name == FOLDER and path.match(pattern))

@@ -19,6 +19,7 @@ import gan_lab
 from gan_lab.cli.config.paths import home
 from gan_lab.common import images as imaging
 from gan_lab.common import runs
+from gan_lab.common.found_files import files_below
 from gan_lab.evaluate import evaluate
 from gan_lab.sample import sample
 from gan_lab.train import train
@@ -246,7 +247,7 @@ def test_two_processes_are_stopped_resumed_and_measured_together(tmp_path):
     command = [*TINY, "trainer=ddp_cpu", "debug=smoke", "budget.images=12800",
                "callbacks.fidelity.every=0", "resume=auto", f"runs={tmp_path}"]  # fmt: skip
     process = subprocess.Popen([sys.executable, "-m", "gan_lab.train", *command], stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("*/*/last.ckpt")):
+    while not any(files_below(tmp_path, "last.ckpt")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -269,7 +270,7 @@ def test_two_processes_are_stopped_resumed_and_measured_together(tmp_path):
 def test_a_signal_saves_and_the_run_goes_on_where_it_stopped(number, status, tmp_path, monkeypatch):
     command = [*TINY, "budget.epochs=20000", "callbacks.samples=null", "callbacks.fidelity=null", f"runs={tmp_path}"]
     process = subprocess.Popen([sys.executable, "-m", "gan_lab.train", *command], stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("*/*/metrics.csv")):
+    while not any(files_below(tmp_path, "metrics.csv")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     process.send_signal(number)

@@ -23,6 +23,7 @@ from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.scale import forget_scales, use_scale
 from gan_lab.common import launch as launching
 from gan_lab.common.errors import UserError
+from gan_lab.common.found_files import files_below
 from gan_lab.common.launch import on_every_device
 from gan_lab.train import train
 
@@ -166,7 +167,7 @@ def test_a_rank_that_dies_takes_the_other_down(tmp_path, who):
     first = psutil.Popen([*TRAIN, *TINY, LONG, "trainer.devices=2", f"runs={tmp_path}"], stderr=subprocess.DEVNULL)
     started = []
     try:
-        wait_for(lambda: list(tmp_path.glob("*/*/last.ckpt")) or first.poll() is not None)
+        wait_for(lambda: any(files_below(tmp_path, "last.ckpt")) or first.poll() is not None)
         started = first.children(recursive=True)
         (second,) = (each for each in started if "gan_lab.train" in " ".join(each.cmdline()))
         began = time.monotonic()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.found_files import stated_files
 from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.reading.download import check_contact
 from gan_lab.data.shards.index import lies_inside
@@ -106,15 +107,15 @@ class ShardFolder:
 
     def _make_room(self) -> None:
         """Removes copies that were not used for longest, until those that stay take three quarters of the room."""
-        files = [(file.stat(), file) for file in self.folder.rglob("*") if file.is_file() and file.suffix != LOCK]
-        taken = sum(facts.st_size for facts, _ in files)
+        files = [(stated, file) for stated, file in stated_files(self.folder) if file.suffix != LOCK]
+        taken = sum(stated.st_size for stated, _ in files)
         if taken <= self.room * GIB:
             return
-        for facts, file in sorted(files, key=lambda each: each[0].st_mtime):
-            if taken > 0.75 * self.room * GIB and time.time() - facts.st_mtime > 1:
+        for stated, file in sorted(files, key=lambda each: each[0].st_mtime):
+            if taken > 0.75 * self.room * GIB and time.time() - stated.st_mtime > 1:
                 with suppress(OSError):  # another process may have removed it
                     file.unlink()
-                taken -= facts.st_size
+                taken -= stated.st_size
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gan_lab.common.errors import UserError, WriteError
+from gan_lab.common.found_files import files_below
 from gan_lab.evaluation.reports.history import History, is_run, read_run
 from gan_lab.evaluation.reports.index_page import REPORT, write_index_page
 from gan_lab.evaluation.reports.index_table import informative_keys, setting_differences
@@ -81,7 +82,7 @@ def _runs(path: Path) -> list[Path]:
     """Returns the folders of runs at or below a path, by name."""
     if is_run(_folder(path)):
         return [_folder(path)]
-    found = sorted({each.parent for name in ("config.json", "run.json") for each in path.rglob(name)})
+    found = sorted({each.parent for each in files_below(path, "config.json", "run.json")})
     if not found:
         raise UserError(
             f"{path} contains no run: give the folder of a run or a sweep, or one that contains runs, such as runs."
