@@ -28,6 +28,7 @@ class PackRequest(Request):
     encoding: Literal["pixels", "png"]
     shard_mib: Annotated[int, Bounds(1, 2048)]
     shuffle: bool
+    join: Path | None
     size: Size | None
     compression: Annotated[int, Bounds(0, 9)]
     data_dir: Path
@@ -45,11 +46,16 @@ class PackRequest(Request):
         return self.format != "edm"
 
     def destination(self) -> Output:
-        return Output(self.output.parent)
+        return Output(self.output.parent if self.join is None else self.join)
 
     def check_places(self) -> None:
         from gan_lab.data.reading.listing import role_of
 
+        if self.join is not None:
+            if not self.join.is_dir():
+                raise UserError(f"join={self.join} does not exist: give a folder with folders of shards.")
+            check_place(self.join, "join")
+            return
         if self.in_shards and (self.output.exists() or self.output.suffix.lower() == ".zip"):
             raise UserError(f"output={self.output} is not valid: give the name of a folder that does not exist yet.")
         if not self.in_shards and (self.output.suffix.lower() != ".zip" or self.output.is_dir()):
@@ -66,7 +72,8 @@ def prepare(config: DictConfig) -> None:
     """Refuses data that cannot be packed, and fills in what only the user's images know."""
     from gan_lab.cli.config.packed_data import complete
 
-    complete(config)
+    if config.join is None:
+        complete(config)
 
 
 @command(PackRequest, prepare=prepare)
@@ -77,12 +84,36 @@ def pack(request: PackRequest) -> Iterator[Artifact]:
     from gan_lab.data.modules.images import ImageDataModule
     from gan_lab.data.modules.streams import StreamDataModule
 
+    if request.join is not None:
+        yield from joined(request.join)
+        return
     data = instantiate(request.data)
     if not isinstance(data, (ImageDataModule, StreamDataModule)):
         raise UserError(f"data={request.data['name']} has no single images to pack: {IMAGES_INSTEAD}.")
     n = write(data, request)
     yield Message(summary(data, n, request))
     yield Written(request.output)
+
+
+def joined(folder: Path) -> Iterator[Artifact]:
+    """Writes the index of folders of shards that were packed one by one.
+
+    Raises:
+        UserError: if there are none, or if they were packed differently.
+    """
+    from gan_lab.common.atomic import atomic_write
+    from gan_lab.data.shards.index import INDEX
+    from gan_lab.data.shards.source import joined_index
+
+    index = joined_index(folder, f"join={folder}")
+    if index is None:
+        raise UserError(f"join={folder} has no folders of shards: pack parts of the set into folders of it.")
+    with atomic_write(folder / INDEX) as file:
+        file.write_text(index.to_json())
+    shards = sum(map(len, index.splits.values()))
+    images = sum(map(index.count, index.splits))
+    yield Message(f"Joined {images:,} images in {shards:,} shards: data=stream data.root={folder}, here or at a URL.")
+    yield Written(folder / INDEX)
 
 
 def write(data: Any, request: PackRequest) -> int:

@@ -58,6 +58,18 @@ def test_shards_are_packed_again(monkeypatch):
     assert content(stream("a"), "train") == content(stream("b"), "train")
 
 
+def test_parts_get_one_index_which_a_set_at_a_url_needs(monkeypatch, capsys):
+    for part in "12":
+        call(monkeypatch, pack, *FAKE, "format=shards", f"output=set/{part}", f"seed={part}")
+    call(monkeypatch, pack, "join=set")
+    assert "Joined 80 images in 2 shards: data=stream data.root=set, here or at a URL." in capsys.readouterr().out
+    for root in ("set", f"local:{Path('set').absolute()}"):
+        data = stream(root, cache_dir="kept")
+        assert data.count("train") + data.count("test") == 80
+    Path("empty").mkdir()
+    assert "join=empty has no folders of shards" in refused(monkeypatch, capsys, pack, "join=empty")
+
+
 def test_the_images_of_a_folder_are_trained_on_at_their_own_size(monkeypatch, capsys):
     for number in range(12):
         Path("photos", "ab"[number % 2]).mkdir(parents=True, exist_ok=True)

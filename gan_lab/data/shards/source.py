@@ -63,7 +63,7 @@ class ShardSource:
             return ShardIndex.from_json(self.folder.content(INDEX), place)
         if not root.is_dir():
             raise UserError(f"data.root={root} does not exist: give a folder of shards, as gan_lab.pack writes it.")
-        found = _joined_index(root, place) or _litdata_index(root) or _tar_index(root, self.cache)
+        found = joined_index(root, place) or _litdata_index(root) or _tar_index(root, self.cache)
         if found is None:
             raise UserError(
                 f"{place} has no shards: give a folder with {INDEX}, {LITDATA_INDEX} of litdata, or .tar files of "
@@ -206,7 +206,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return {"train": roles["train"], "test": test} if "train" in roles and test else {"all": roles.get("train", root)}
 
 
-def _joined_index(root: Path, place: str) -> ShardIndex | None:
+def joined_index(root: Path, place: str) -> ShardIndex | None:
     """Returns the index of folders that were packed one by one; None if there are none."""
     folders = [folder for folder in root.iterdir() if (folder / INDEX).is_file()]
     parts = {

@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from gan_lab.common.errors import UserError
 from gan_lab.inference.export.graphs import Graph
+from gan_lab.inference.export.phases import SizeChanges
 from gan_lab.inference.export.tracing import quiet, reason
 
 OPSET = 20
@@ -25,7 +26,7 @@ def write_onnx(program: ExportedProgram, graph: Graph, path: Path, facts: Mappin
     """Writes a traced graph as an ONNX file with names of its inputs, output and dynamic axes.
 
     The shapes that the exporter noted for inner values are left out: those of Fourier transforms are wrong, and a
-    runtime refuses the file then.
+    runtime refuses the file then. Convolutions that change the size of maps are written in a faster form.
 
     Raises:
         UserError: without onnx, and if an operator cannot be translated.
@@ -40,6 +41,7 @@ def write_onnx(program: ExportedProgram, graph: Graph, path: Path, facts: Mappin
     assert made is not None
     model = made.model_proto
     del model.graph.value_info[:]
+    SizeChanges(model.graph).rewrite()
     _name(model.graph, graph)
     for key, value in facts.items():
         entry = model.metadata_props.add()
