@@ -29,15 +29,17 @@ def doubled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
 
 
 def _few(x: Tensor, pixels: int = 1) -> bool:
-    """Says whether maps (N, C, H, W) have too few pixels, divided by ``pixels``, to make a kernel for."""
-    return x.shape[0] * x.shape[2] * x.shape[3] < FEWEST * pixels
+    """Says whether maps (N, C, H, W) have too few pixels, divided by ``pixels``, to make a kernel for.
+
+    An exported graph is for any number of images, and has two steps.
+    """
+    return torch.compiler.is_exporting() or x.shape[0] * x.shape[2] * x.shape[3] < FEWEST * pixels
 
 
 def _spread(kernel: Tensor) -> Tensor:
     """Returns the sums of 2×2 neighbours of a 3×3 kernel within a border of zeros: (C', C, 3, 3) → (C', C, 4, 4)."""
-    along = torch.zeros(3, 4, device=kernel.device, dtype=kernel.dtype)
-    along.diagonal().fill_(1)
-    along.diagonal(1).fill_(1)
+    rows, columns = (torch.arange(count, device=kernel.device) for count in (3, 4))
+    along = ((columns == rows[:, None]) | (columns == rows[:, None] + 1)).to(kernel)
     # One product of matrices reads and writes the kernel once.
     both = torch.einsum("ij,kl->ikjl", along, along)
     return torch.tensordot(kernel, both, dims=2)

@@ -97,7 +97,7 @@ class Generator(nn.Module):
         x = maps
         for block in self.decoding:
             x = block(x, styles)
-            if x.shape[2] in skips:
+            if skips and x.shape[2] in skips:
                 x = x + self._high_frequencies(skips[x.shape[2]], masks)
         return self.last(x)
 

@@ -61,6 +61,18 @@ def test_graphs_of_each_capability_equal_the_model(name, tmp_path):
     assert len(sizes) == (2 if name in SIZED else 1)
 
 
+def test_maps_with_many_pixels_are_exported_for_any_batch(tmp_path):
+    """StarGAN v2 has another form of its convolutions from some number of pixels on."""
+    torch.manual_seed(0)
+    large = instantiate(
+        plain(["model=starganv2", "model.generator.height=64", "model.generator.width=64"], "/nowhere/run")["model"]
+    ).eval()
+    _, found = export(large, tmp_path, "onnx", (64, 64), Pictures(), ["translate"], n=4)
+    assert max(each.largest for each in found) < 2e-5 and {each.batch for each in found} == {1, 3}
+    kinds = {node.op_type for node in onnx.load(tmp_path / "translate.onnx").graph.node}
+    assert "DepthToSpace" in kinds and "ConvTranspose" not in kinds
+
+
 ALONE = """
 import sys
 class Blocked:
