@@ -209,6 +209,7 @@ class Rows:
     def __init__(self, shards: Sequence[Shard], start: int, stop: int) -> None:
         self.shards, self.start, self.stop = shards, start, stop
         self.ends: Int64Array = np.cumsum([shard.count for shard in shards])
+        self.begins: Int64Array = np.concatenate([[0], self.ends[:-1]])
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -223,7 +224,7 @@ class Rows:
         """Returns the numbers of the shards of rows 0 … n - 1, and the rows' numbers inside these, int64 (m,) each."""
         whole = rows + self.start
         shards = np.searchsorted(self.ends, whole, side="right")
-        return shards, whole - np.concatenate([[0], self.ends])[shards]
+        return shards, whole - self.begins[shards]
 
     def fingerprint(self) -> str:
         """Returns a hash of the index of these images."""

@@ -135,11 +135,14 @@ class ShardReader:
         shards, numbers = self.rows.places(rows)
         for shard in np.unique(shards).tolist():
             found, places = self._open(shard), np.flatnonzero(shards == shard)
-            for place, number in zip(places.tolist(), numbers[places].tolist(), strict=True):
-                if found.pixels is None:
+            pairs = zip(places.tolist(), numbers[places].tolist(), strict=True)
+            if found.pixels is None:
+                for place, number in pairs:
                     images[place], labels[place] = self._sample(found, shard, number)
-                else:
-                    images[place], labels[place] = found.pixels[number], found.labels[number]
+            else:
+                pixels, labels[places] = found.pixels, found.labels[numbers[places]]
+                for place, number in pairs:  # one copy each, where an index array makes two
+                    images[place] = pixels[number]
         return images, labels
 
     def _sample(self, opened: OpenShard, shard: int, number: int) -> tuple[UInt8Array, int]:
