@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d, embedding, interpolate, relu
 from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks import sngan
 from gan_lab.networks.layers import num_downsamplings
+from gan_lab.networks.resampled_conv import DoubledConv2d
 from gan_lab.networks.sngan import Attention, DownBlock, FirstBlock, check_attention
 
 GENERATOR_MAPS = {4: [16, 16, 8, 4, 2], 5: [16, 16, 8, 4, 2, 1], 6: [16, 16, 8, 8, 4, 2, 1]}
@@ -257,13 +258,12 @@ class DeepUpBlock(nn.Module):
         super().__init__()
         narrow, self.after, self.doubles = max(1, before // 4), after, double
         self.norms = nn.ModuleList([ConditionalNorm(maps, condition) for maps in (before, *[narrow] * 3)])
-        self.convs = bottleneck(before, narrow, after)
+        self.convs = bottleneck(before, narrow, after, double)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         y, x = x, x[:, : self.after]
-        for i, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
-            y = relu(norm(y, condition))
-            y = conv(interpolate(y, scale_factor=2) if self.doubles and i == 1 else y)
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            y = conv(relu(norm(y, condition)))
         return y + (interpolate(x, scale_factor=2) if self.doubles else x)
 
 
@@ -286,10 +286,11 @@ class DeepDownBlock(nn.Module):
         return y + (x if self.more is None else torch.cat([x, self.more(x)], 1))
 
 
-def bottleneck(before: int, narrow: int, after: int) -> nn.ModuleList:
-    """Returns convolutions of 1×1, 3×3, 3×3 and 1×1."""
+def bottleneck(before: int, narrow: int, after: int, double: bool = False) -> nn.ModuleList:
+    """Returns convolutions of 1×1, 3×3, which may double the sides, 3×3 and 1×1."""
     ends = nn.Conv2d(before, narrow, 1), nn.Conv2d(narrow, after, 1)
-    return nn.ModuleList([ends[0], *(nn.Conv2d(narrow, narrow, 3, padding=1) for _ in range(2)), ends[1]])
+    second = DoubledConv2d(narrow, narrow) if double else nn.Conv2d(narrow, narrow, 3, padding=1)
+    return nn.ModuleList([ends[0], second, nn.Conv2d(narrow, narrow, 3, padding=1), ends[1]])
 
 
 def init_orthogonal(network: nn.Module) -> None:

@@ -69,9 +69,12 @@ class Conv(nn.Module):
         self.filter = Filter() if halve else None
         self.gain, self.bias_gain = gain / math.sqrt(self.weight[0].numel()), gain if scale_bias else 1.0
 
+    def scaled(self) -> tuple[Tensor, Tensor | None]:
+        """Returns the weights and the bias of this pass."""
+        return self.weight * self.gain, None if self.bias is None else self.bias * self.bias_gain
+
     def forward(self, x: Tensor) -> Tensor:
-        weight, side = self.weight * self.gain, self.weight.shape[-1]
-        bias = None if self.bias is None else self.bias * self.bias_gain
+        (weight, bias), side = self.scaled(), self.weight.shape[-1]
         if self.filter is None:
             return F.conv2d(x, weight, bias, padding=side // 2)
         if side == 1:

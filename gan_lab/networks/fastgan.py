@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import init_normal, make_norm, num_downsamplings
+from gan_lab.networks.resampled_conv import DoubledConv2d
 
 MULTIPLES = (16, 8, 4, 2, 2, 1, 1 / 2, 1 / 4, 1 / 8)
 """Feature maps as multiples of ``base``, from the smallest size, 4 px for powers of two, to 256 times its sides."""
@@ -52,19 +52,23 @@ def gated(x: Tensor) -> Tensor:
 
 
 class Layer(nn.Module):
-    """A 3×3 convolution, noise, normalisation and GLU: (N, inputs, H, W) → (N, outputs, H, W).
+    """A 3×3 convolution, noise, normalisation and GLU: (N, inputs, H, W) → (N, outputs, H, W), or twice the sides.
 
     Args:
         inputs, outputs: feature maps.
-        size: H and W, of the constant noise; None leaves noise out.
+        size: of the constant noise, that of the result; None leaves noise out.
         norm: see ``make_norm``.
+        doubles: repeats each pixel 2×2 times before the convolution.
     """
 
     noise: Tensor
 
-    def __init__(self, inputs: int, outputs: int, size: tuple[int, int] | None, norm: str = "batch") -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: tuple[int, int] | None, norm: str = "batch", doubles: bool = False
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, 2 * outputs, 3, padding=1, bias=False)
+        maps = inputs, 2 * outputs
+        self.conv = DoubledConv2d(*maps, bias=False) if doubles else nn.Conv2d(*maps, 3, padding=1, bias=False)
         self.norm = make_norm(norm, 2 * outputs)
         self.strength = None if size is None else nn.Parameter(torch.zeros(()))
         if size is not None:
@@ -87,11 +91,11 @@ class Up(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: tuple[int, int] | None = None, norm: str = "batch") -> None:
         super().__init__()
         widths = [inputs, outputs] if size is None else [inputs, outputs, outputs]
-        self.layers = nn.ModuleList(Layer(a, b, size, norm) for a, b in pairwise(widths))
+        steps = enumerate(pairwise(widths))
+        self.layers = nn.ModuleList(Layer(a, b, size, norm, doubles=not number) for number, (a, b) in steps)
 
     def forward(self, x: Tensor, noise: Sequence[Tensor] = ()) -> Tensor:
         """Returns the maps, with the noise of each layer, (N, 1, 2 h, 2 w), in place of the constant noise."""
-        x = F.interpolate(x, scale_factor=2.0)
         for layer, own in zip_longest(self.layers, noise):
             x = layer(x, own)
         return x

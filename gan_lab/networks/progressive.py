@@ -16,6 +16,7 @@ from gan_lab.common.bounds import PositiveInt
 from gan_lab.networks.equalised import GAIN, Conv, Linear, activate
 from gan_lab.networks.layers import maps_per_size
 from gan_lab.networks.minibatch_stddev import MinibatchStddev
+from gan_lab.networks.resampled_conv import doubled_conv
 
 
 def doubled(x: Tensor) -> Tensor:
@@ -49,9 +50,16 @@ class Start(nn.Module):
         return F.linear(latents, self.weight * self.gain, bias).unflatten(1, self.shape)
 
 
-def activated_conv(inputs: int, outputs: int, side: int) -> Conv:
+class DoubledConv(Conv):
+    """A 3×3 convolution of doubled maps: (N, inputs, H, W) → (N, outputs, 2 H, 2 W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return doubled_conv(x, *self.scaled())
+
+
+def activated_conv(inputs: int, outputs: int, side: int, kind: type[Conv] = Conv) -> Conv:
     """Returns a convolution that an activation follows: He's constant scales its weights."""
-    return Conv(inputs, outputs, side, GAIN, scale_bias=False)
+    return kind(inputs, outputs, side, GAIN, scale_bias=False)
 
 
 class Up(nn.Module):
@@ -61,10 +69,10 @@ class Up(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.first, self.second = activated_conv(inputs, outputs, 3), activated_conv(outputs, outputs, 3)
+        self.first, self.second = activated_conv(inputs, outputs, 3, DoubledConv), activated_conv(outputs, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = normalised(activate(self.first(doubled(x))))
+        x = normalised(activate(self.first(x)))
         return normalised(activate(self.second(x)))
 
 

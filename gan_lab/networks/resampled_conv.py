@@ -12,20 +12,41 @@ FEWEST = 256
 """Pixels of the small maps of a batch from which one convolution takes less time than two steps, with its kernel."""
 
 
-def pooled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Returns the means of 2×2 pixels of a 3×3 convolution of maps: (N, C, H, W) → (N, C', H / 2, W / 2)."""
+class PooledConv2d(nn.Conv2d):
+    """A 3×3 convolution within a border of zeros, then means of 2×2 pixels: (N, C, H, W) → (N, C', H / 2, W / 2)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pooled_conv(x, self.weight, self.bias)
+
+
+class DoubledConv2d(nn.Conv2d):
+    """A 3×3 convolution, within a border of zeros, of maps with each pixel repeated 2×2 times: (N, C, H, W) →
+    (N, C', 2 H, 2 W).
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return doubled_conv(x, self.weight, self.bias)
+
+
+def pooled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Does what ``PooledConv2d`` does, with weights (C', C, 3, 3) and a bias (C',)."""
     if _few(x, 4):
-        return F.avg_pool2d(conv(x), 2)
-    return F.conv2d(x, _spread(conv.weight) / 4, conv.bias, stride=2, padding=1)
+        return F.avg_pool2d(F.conv2d(x, weight, bias, padding=1), 2)
+    return F.conv2d(x, _spread(weight) / 4, bias, stride=2, padding=1)
 
 
-def doubled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Returns a 3×3 convolution of maps with each pixel repeated 2×2 times: (N, C, H, W) → (N, C', 2 H, 2 W)."""
+def doubled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Does what ``DoubledConv2d`` does, with weights (C', C, 3, 3) and a bias (C',)."""
     if _few(x):
-        doubled: Tensor = conv(F.interpolate(x, scale_factor=2))
-        return doubled
-    kernel = _spread(conv.weight).flip(2, 3).transpose(0, 1)
-    return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
+        return F.conv2d(F.interpolate(x, scale_factor=2), weight, bias, padding=1)
+    kernel = _spread(weight).flip(2, 3).transpose(0, 1)
+    return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
 
 
 def _few(x: Tensor, pixels: int = 1) -> bool:

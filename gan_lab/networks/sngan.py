@@ -9,6 +9,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu
 
 from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.networks.layers import make_norm, num_downsamplings
+from gan_lab.networks.resampled_conv import DoubledConv2d, PooledConv2d
 
 
 class Generator(nn.Module):
@@ -162,11 +163,15 @@ class Block(nn.Module):
 
     Args:
         before, after: feature maps of the input and of the output.
+        doubles: the first one doubles the sides.
+        halves: the second one halves them.
     """
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, doubles: bool = False, halves: bool = False) -> None:
         super().__init__()
-        self.convs = nn.ModuleList([nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)])
+        first = DoubledConv2d(before, after) if doubles else nn.Conv2d(before, after, 3, padding=1)
+        second = PooledConv2d(after, after) if halves else nn.Conv2d(after, after, 3, padding=1)
+        self.convs = nn.ModuleList([first, second])
         self.skip: nn.Module = nn.Conv2d(before, after, 1)
 
 
@@ -174,12 +179,12 @@ class UpBlock(Block):
     """Computes upsampled x + two 3×3 convolutions of upsampled x: (N, before, H, W) → (N, after, 2 H, 2 W)."""
 
     def __init__(self, before: int, after: int, classes: int) -> None:
-        super().__init__(before, after)
+        super().__init__(before, after, doubles=True)
         self.norms = nn.ModuleList([ConditionalNorm(before, classes), ConditionalNorm(after, classes)])
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        y = interpolate(relu(self.norms[0](x, labels)), scale_factor=2)
-        y = relu(self.norms[1](self.convs[0](y), labels))
+        y = self.convs[0](relu(self.norms[0](x, labels)))
+        y = relu(self.norms[1](y, labels))
         return self.convs[1](y) + interpolate(self.skip(x), scale_factor=2)
 
 
@@ -189,15 +194,18 @@ class FirstBlock(Block):
     Maps (N, before, H, W) to (N, after, H / 2, W / 2).
     """
 
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after, halves=True)
+
     def forward(self, x: Tensor) -> Tensor:
-        return avg_pool2d(self.convs[1](relu(self.convs[0](x))), 2) + self.skip(avg_pool2d(x, 2))
+        return self.convs[1](relu(self.convs[0](x))) + self.skip(avg_pool2d(x, 2))
 
 
 class DownBlock(Block):
     """Computes x + two 3×3 convolutions of x, then halves the size if ``halve``: (N, before, H, W) → (N, after, …)."""
 
     def __init__(self, before: int, after: int, norm: str, halve: bool) -> None:
-        super().__init__(before, after)
+        super().__init__(before, after, halves=halve)
         self.norms = nn.ModuleList([make_norm(norm, before), make_norm(norm, after)])
         if before == after and not halve:
             self.skip = nn.Identity()
@@ -206,8 +214,8 @@ class DownBlock(Block):
     def forward(self, x: Tensor) -> Tensor:
         y = self.convs[0](relu(self.norms[0](x)))
         y = self.convs[1](relu(self.norms[1](y)))
-        x = self.skip(x)
-        return avg_pool2d(x + y, 2) if self.halve else x + y
+        # A convolution of single pixels and a mean of pixels can change places: the smaller maps come first.
+        return self.skip(avg_pool2d(x, 2) if self.halve else x) + y
 
 
 class Attention(nn.Module):

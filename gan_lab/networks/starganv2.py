@@ -14,7 +14,7 @@ from gan_lab.common.constraints import height_and_width
 from gan_lab.common.errors import UserError
 from gan_lab.networks.instance_norm import InstanceNorm2d, styled_instance_norm
 from gan_lab.networks.layers import init_he, num_downsamplings
-from gan_lab.networks.resampled_conv import doubled_conv, pooled_conv
+from gan_lab.networks.resampled_conv import DoubledConv2d, PooledConv2d
 
 SKIPPED = (32, 64, 128)
 """Heights of the maps that high frequencies skip the bottleneck at, as in the published code."""
@@ -242,14 +242,14 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, maps: int, out_maps: int, norm: bool = False, halves: bool = False) -> None:
         super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(maps, maps, 3, 1, 1), nn.Conv2d(maps, out_maps, 3, 1, 1)
+        self.conv1 = PooledConv2d(maps, maps) if halves else nn.Conv2d(maps, maps, 3, 1, 1)
+        self.conv2 = nn.Conv2d(maps, out_maps, 3, 1, 1)
         self.norm1, self.norm2 = (InstanceNorm2d(maps, affine=True) if norm else nn.Identity() for _ in range(2))
         self.shortcut = nn.Conv2d(maps, out_maps, 1, bias=False) if maps != out_maps else nn.Identity()
         self.halves = halves
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.leaky_relu(self.norm1(x), 0.2)
-        y = pooled_conv(y, self.conv1) if self.halves else self.conv1(y)
+        y = self.conv1(F.leaky_relu(self.norm1(x), 0.2))
         y = self.conv2(F.leaky_relu(self.norm2(y), 0.2, True))
         # A convolution of single pixels and a mean of pixels can change places: the smaller maps come first.
         return (self.shortcut(F.avg_pool2d(x, 2) if self.halves else x) + y) / math.sqrt(2)
@@ -267,14 +267,14 @@ class StyledBlock(nn.Module):
 
     def __init__(self, maps: int, out_maps: int, style: int, shortcut: bool, doubles: bool = False) -> None:
         super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(maps, out_maps, 3, 1, 1), nn.Conv2d(out_maps, out_maps, 3, 1, 1)
+        self.conv1 = DoubledConv2d(maps, out_maps) if doubles else nn.Conv2d(maps, out_maps, 3, 1, 1)
+        self.conv2 = nn.Conv2d(out_maps, out_maps, 3, 1, 1)
         self.norm1, self.norm2 = AdaptiveNorm(maps, style), AdaptiveNorm(out_maps, style)
         same = nn.Conv2d(maps, out_maps, 1, bias=False) if maps != out_maps else nn.Identity()
         self.shortcut, self.doubles = same if shortcut else None, doubles
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
-        y = F.leaky_relu(self.norm1(x, styles), 0.2, True)
-        y = doubled_conv(y, self.conv1) if self.doubles else self.conv1(y)
+        y = self.conv1(F.leaky_relu(self.norm1(x, styles), 0.2, True))
         y = self.conv2(F.leaky_relu(self.norm2(y, styles), 0.2, True))
         if self.shortcut is None:
             return y

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import PositiveFloat, PositiveInt
+from gan_lab.networks.resampled_conv import DoubledConv2d
 
 RESIDUAL_SCALE = 0.2
 """Factor of each residual (Wang et al. 2018, section 3.1)."""
@@ -104,7 +105,9 @@ class RRDBNet(nn.Module):
         self.reduced = 4 // factor
         self.conv_first = _conv(channels * self.reduced**2, maps)
         self.body = nn.Sequential(*(RRDB(maps, growth) for _ in range(blocks)))
-        self.conv_body, self.conv_up1, self.conv_up2, self.conv_hr = (_conv(maps, maps) for _ in range(4))
+        self.conv_body = _conv(maps, maps)
+        self.conv_up1, self.conv_up2 = (DoubledConv2d(maps, maps) for _ in range(2))
+        self.conv_hr = _conv(maps, maps)
         self.conv_last = _conv(maps, channels)
 
     @property
@@ -121,7 +124,7 @@ class RRDBNet(nn.Module):
         maps = self.conv_first(F.pixel_unshuffle((image + 1) / 2, self.reduced))
         maps = maps + self.conv_body(self.body(maps))
         for layer in (self.conv_up1, self.conv_up2):
-            maps = F.leaky_relu_(layer(F.interpolate(maps, scale_factor=2, mode="nearest")), 0.2)
+            maps = F.leaky_relu_(layer(maps), 0.2)
         return self.conv_last(F.leaky_relu_(self.conv_hr(maps), 0.2)) * 2 - 1
 
 
