@@ -31,7 +31,8 @@ def for_inference(model: Any) -> Any:
     found.ema = None
     leave_out(found, found.training_only)
     for weight in (*found.parameters(), *found.buffers()):
-        weight.data = weight.data.contiguous()
+        # contiguous() leaves kernels of 1×1 as they are, which then depend on the batch.
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
     return found
 
 
