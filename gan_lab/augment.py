@@ -27,7 +27,7 @@ class AugmentRequest(ModelRequest):
     classes: tuple[str | Natural, ...] | None
     confidence: Probability
     tries: PositiveInt
-    root: Path | None
+    root: str | None  # or a URL
     data: DataChanges
     truncation: Share
     batch_size: PositiveInt

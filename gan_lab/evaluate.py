@@ -30,7 +30,7 @@ class EvaluateRequest(MetricsRequest):
     page: bool
     trial: PositiveInt | None
     pairs: bool
-    root: Path | None
+    root: str | None  # or a URL
     data: DataChanges
 
     def __post_init__(self) -> None:

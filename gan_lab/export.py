@@ -48,7 +48,7 @@ class ExportRequest(ModelRequest):
     aoti: bool
     bound: Annotated[float, Bounds(0, 1)]
     n: Annotated[int, Bounds(3, 10_000)]
-    root: Path | None
+    root: str | None  # or a URL
     precision: str
 
     def destination(self) -> Output:

@@ -98,7 +98,7 @@ class EditRequest(ModelRequest):
     method: Literal["sefa", "pca", "regression", "logistic", "svm", "mean"] | None
     examples: Path | None
     labels: bool
-    root: Path | None
+    root: str | None  # or a URL
     text: Quoted | None
     against: Quoted
     clip: Path | None

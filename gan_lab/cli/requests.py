@@ -181,7 +181,7 @@ class DataRequest(InferenceRequest):
 
     input: Path | None
     split: Literal["test", "train", "whole"]
-    root: Path | None
+    root: str | None  # or a URL
     data: DataChanges
     n: PositiveInt
     batch_size: PositiveInt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ class Session:
 
         return label_number(self.model, label, int(getattr(self.model, "num_labels", self.num_classes)))
 
-    def data(self, root: Path | None = None, changes: Mapping[str, Any] | None = None) -> Any:
+    def data(self, root: str | None = None, changes: Mapping[str, Any] | None = None) -> Any:
         """The data module that the model was trained on, ready to be read.
 
         Relative paths are meant in the folder where the run was started. The checkpoint may come from a stranger: data
@@ -99,7 +100,7 @@ class Session:
         the caller does not name, no URL and no hub, and nothing is cached in a folder that the checkpoint names.
 
         Args:
-            root: where the data are now; None for where they were.
+            root: where the data are now, a path or a URL; None for where they were.
             changes: arguments of the data module that differ from training.
 
         Raises:
@@ -115,7 +116,9 @@ class Session:
         from gan_lab.evaluation.kinds import kind_of
 
         node = dict(with_paths_from(start_folder(self.path), self.contents["data"], "data"))
-        given = {**({"root": str(root)} if root else {}), **(changes or {})}
+        if root == "":
+            raise UserError("root= is not valid: give a path or null.")
+        given = {**({"root": os.path.expanduser(root)} if root else {}), **(changes or {})}
         if root and "root" not in node:
             raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
         if (places := self.contents.get("places")) and not given:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import pytest
 
+from gan_lab.cli.command import commands
 from gan_lab.cli.requests import Size
 from gan_lab.cli.values import convert
 from gan_lab.common.bounds import Bounds, PositiveInt, Share
@@ -52,3 +53,9 @@ def test_another_value_is_refused_in_a_sentence(annotation, value, said):
     with pytest.raises(UserError) as refusal:
         convert("key", value, annotation)
     assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize("command", [each for each in commands() if "root" in get_type_hints(each.request)])
+def test_the_place_of_data_may_be_a_url(command):
+    hint = get_type_hints(command.request, include_extras=True)["root"]
+    assert convert("root", "s3://bucket/set", hint) == "s3://bucket/set"
