@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ class Session:
         node = dict(with_paths_from(start_folder(self.path), self.contents["data"], "data"))
         if root == "":
             raise UserError("root= is not valid: give a path or null.")
-        given = {**({"root": os.path.expanduser(root)} if root else {}), **(changes or {})}
+        given = {**({"root": root} if root else {}), **(changes or {})}
         if root and "root" not in node:
             raise UserError(f"The data of {self.path} are not read from a folder: leave out root=….")
         if (places := self.contents.get("places")) and not given:
