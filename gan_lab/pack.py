@@ -96,20 +96,11 @@ def pack(request: PackRequest) -> Iterator[Artifact]:
 
 
 def joined(folder: Path) -> Iterator[Artifact]:
-    """Writes the index of folders of shards that were packed one by one.
-
-    Raises:
-        UserError: if there are none, or if they were packed differently.
-    """
-    from gan_lab.common.atomic import atomic_write
+    """Writes the index of folders of shards that were packed one by one."""
     from gan_lab.data.shards.index import INDEX
-    from gan_lab.data.shards.source import joined_index
+    from gan_lab.data.shards.source import write_joined_index
 
-    index = joined_index(folder, f"join={folder}")
-    if index is None:
-        raise UserError(f"join={folder} has no folders of shards: pack parts of the set into folders of it.")
-    with atomic_write(folder / INDEX) as file:
-        file.write_text(index.to_json())
+    index = write_joined_index(folder, f"join={folder}")
     shards = sum(map(len, index.splits.values()))
     images = sum(map(index.count, index.splits))
     yield Message(f"Joined {images:,} images in {shards:,} shards: data=stream data.root={folder}, here or at a URL.")

@@ -66,6 +66,15 @@ def test_parts_get_one_index_which_a_set_at_a_url_needs(monkeypatch, capsys):
     for root in ("set", f"local:{Path('set').absolute()}"):
         data = stream(root, cache_dir="kept")
         assert data.count("train") + data.count("test") == 80
+    call(monkeypatch, pack, *FAKE, "format=shards", "output=set/3")
+    (Path("set") / "3").rename(Path("set") / ".3")  # as a crash leaves it
+    call(monkeypatch, pack, "join=set")
+    (Path("set") / ".3").rename(Path("set") / "3")
+    with pytest.warns(UserWarning, match="a folder of shards, 3, that its shards.json does not name"):
+        stream("set").count("train")
+    assert "join=set/1 has no folders of shards" in refused(monkeypatch, capsys, pack, "join=set/1")
+    call(monkeypatch, pack, *FAKE, "format=shards", "output=set/1/inner")
+    assert "join=set/1 has shards beside those of its folders" in refused(monkeypatch, capsys, pack, "join=set/1")
     Path("empty").mkdir()
     assert "join=empty has no folders of shards" in refused(monkeypatch, capsys, pack, "join=empty")
 

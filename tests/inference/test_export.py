@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import onnx
@@ -11,6 +13,7 @@ import torch
 from cases import plain
 from torch import nn
 
+import gan_lab
 from gan_lab.common.domains import Domain
 from gan_lab.common.errors import UserError
 from gan_lab.common.instantiate import instantiate
@@ -109,6 +112,24 @@ def test_averaged_weights_are_exported_and_nothing_of_training(dcgan):
     live = made.decode(latents)
     made.use_live_weights = False
     assert (OnnxGraph(path)(latents) - live).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("format", ["onnx", "pt2"])
+def test_files_have_weights_and_no_traces_of_this_machine(format, tmp_path):
+    made = model("denoise")
+    export(made, tmp_path, format, (16, 16), Pictures())
+    content = b"".join(_content(tmp_path / f"restore.{format}"))
+    assert str(Path(gan_lab.__file__).parents[1]).encode() not in content and b"stack_trace" not in content
+    if format == "onnx":
+        assert len(content) < 1.05 * sum(weight.nbytes for weight in made.network.parameters()) + 12_000
+
+
+def _content(path):
+    if path.suffix == ".onnx":
+        yield path.read_bytes()
+        return
+    with ZipFile(path) as file:
+        yield from map(file.read, file.namelist())
 
 
 def test_pixels_go_in_and_come_out_rounded_as_files_are(tmp_path):

@@ -76,6 +76,24 @@ def test_means_of_a_convolution(side):
     assert kinds.count("Conv") == 1 and "AveragePool" not in kinds
 
 
+def test_a_convolution_between_both_is_rewritten_once():
+    pool = helper.make_node("AveragePool", ["inner"], ["out"], kernel_shape=[2, 2], strides=[2, 2])
+    model, w = made([doubled(), conv("up", "inner"), pool], {"w": (4, 3, 3, 3), "b": (4,), **SCALES})
+    repeated = lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3)  # noqa: E731
+    check(model, lambda x: F.avg_pool2d(F.conv2d(repeated(x), w["w"], w["b"], padding=1), 2))
+    assert "scales" not in {each.name for each in model.graph.initializer}
+
+
+def test_graphs_with_inner_graphs_or_other_floats_are_left_alone():
+    model, _ = made([doubled(), conv("up")], {"w": (4, 3, 3, 3), "b": (4,), **SCALES})
+    model.graph.initializer.append(numpy_helper.from_array(torch.zeros(1).double().numpy(), "other"))
+    assert SizeChanges(model.graph).rewrite() == 0
+    del model.graph.initializer[-1]
+    inner = helper.make_graph([], "inner", [], [])
+    model.graph.node.append(helper.make_node("If", ["flag"], ["else"], then_branch=inner, else_branch=inner))
+    assert SizeChanges(model.graph).rewrite() == 0
+
+
 def test_weights_may_be_computed_of_others():
     scaled = helper.make_node("Mul", ["w", "gain"], ["scaled"])
     model, w = made([scaled, doubled(), conv("up", weight="scaled")], {
@@ -104,6 +122,12 @@ UNLIKE = {
     "one by one": [doubled(), conv("up", weight="point", kernel=1, pad=0)],
     "weights of the input": [helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=1),
                              helper.make_node("Mul", ["w", "mean"], ["own"]), doubled(), conv("up", weight="own")],
+    "single pixels": [helper.make_node("ConvTranspose", ["x", "point", "b"], ["out"], kernel_shape=[1, 1],
+                                       strides=[2, 2], pads=[0] * 4)],
+    "a stated shape": [helper.make_node("ConvTranspose", ["x", "w", "b"], ["out"], kernel_shape=[3, 3],
+                                        strides=[2, 2], pads=[0] * 4, output_shape=[12, 12])],
+    "distant means": [conv(out="inner"), helper.make_node("AveragePool", ["inner"], ["out"], kernel_shape=[2, 2],
+                                                          strides=[2, 2], dilations=[2, 2])],
     "wider means": [conv(out="inner"),
                     helper.make_node("AveragePool", ["inner"], ["out"], kernel_shape=[3, 3], strides=[2, 2])],
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -107,6 +107,10 @@ class ShardIndex:
     def count(self, split: str) -> int:
         """Returns the number of images in a split."""
         return sum(shard.count for shard in self.splits[split])
+
+    def shard_names(self) -> Iterator[str]:
+        """Yields the names of all shards."""
+        yield from (shard.name for shards in self.splits.values() for shard in shards)
 
     @cached_property
     def names(self) -> list[str]:

@@ -60,7 +60,14 @@ class ShardSource:
         """
         root, place = self.folder.folder, f"data.root={self.folder.root}"
         if self.folder.is_remote or (root / INDEX).is_file():
-            return ShardIndex.from_json(self.folder.content(INDEX), place)
+            stated = ShardIndex.from_json(self.folder.content(INDEX), place)
+            named = {name.split("/")[0] for name in stated.shard_names()}
+            if not self.folder.is_remote and (later := [part for part in _parts(root) if part.name not in named]):
+                rank_zero_warn(
+                    f"{place} has a folder of shards, {later[0].name}, that its {INDEX} does not name, so its images "
+                    f"are left out: python -m gan_lab.pack join={root} adds it."
+                )
+            return stated
         if not root.is_dir():
             raise UserError(f"data.root={root} does not exist: give a folder of shards, as gan_lab.pack writes it.")
         found = joined_index(root, place) or _litdata_index(root) or _tar_index(root, self.cache)
@@ -211,12 +218,34 @@ def _split_folders(root: Path) -> dict[str, Path]:
 
 def joined_index(root: Path, place: str) -> ShardIndex | None:
     """Returns the index of folders that were packed one by one; None if there are none."""
-    folders = [folder for folder in root.iterdir() if (folder / INDEX).is_file()]
     parts = {
         folder.name: ShardIndex.from_json((folder / INDEX).read_bytes(), str(folder))
-        for folder in sorted(folders, key=lambda each: natural_key(each.name))
+        for folder in sorted(_parts(root), key=lambda each: natural_key(each.name))
     }
     return join(parts, place) if parts else None
+
+
+def _parts(root: Path) -> list[Path]:
+    """Returns the folders of shards in a folder; one with a leading dot is being written, or was left by a crash."""
+    return [each for each in root.iterdir() if not each.name.startswith(".") and (each / INDEX).is_file()]
+
+
+def write_joined_index(root: Path, place: str) -> ShardIndex:
+    """Writes the index of folders that were packed one by one, which a set at a URL needs, and returns it.
+
+    Raises:
+        UserError: if there are none, if they were packed differently, and if the folder has shards of its own.
+    """
+    index = joined_index(root, place)
+    if index is None:
+        raise UserError(f"{place} has no folders of shards: pack parts of the set into folders of it.")
+    if (root / INDEX).is_file():
+        named = {name.split("/")[0] for name in ShardIndex.from_json((root / INDEX).read_bytes(), place).shard_names()}
+        if not named <= {part.name for part in _parts(root)}:
+            raise UserError(f"{place} has shards beside those of its folders: move them into a folder of their own.")
+    with atomic_write(root / INDEX) as file:
+        file.write_text(index.to_json())
+    return index
 
 
 def _litdata_index(root: Path) -> ShardIndex | None:

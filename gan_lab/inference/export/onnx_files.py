@@ -41,6 +41,8 @@ def write_onnx(program: ExportedProgram, graph: Graph, path: Path, facts: Mappin
     assert made is not None
     model = made.model_proto
     del model.graph.value_info[:]
+    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del part.metadata_props[:]  # the exporter's traces, with paths of this machine, and up to 40 MB of them
     SizeChanges(model.graph).rewrite()
     _name(model.graph, graph)
     for key, value in facts.items():

@@ -17,6 +17,10 @@ from typing import Any
 
 import numpy as np
 
+OTHER_FLOATS = {10, 11, 16}
+"""The numbers of ONNX for float16, float64 and bfloat16."""
+OWN = "/phases"
+"""Part of the names of new values and nodes; PyTorch's have no slash."""
 Phases = dict[int, tuple[np.ndarray, int, int]]
 """By phase: how the taps (n, k) of its kernel are summed of the k given ones, and the zeros before and after."""
 
@@ -39,15 +43,22 @@ class SizeChanges:
                 self.fixed.update(node.output)
 
     def rewrite(self) -> int:
-        """Returns the number of convolutions that were replaced."""
+        """Returns the number of convolutions that were replaced: none in graphs with other floats or inner graphs."""
+        inner = any(each.HasField("g") or each.graphs for node in self.graph.node for each in node.attribute)
+        if inner or OTHER_FLOATS.intersection(each.data_type for each in self.graph.initializer):
+            return 0
         nodes = [each for node in self.graph.node for each in self._replaced(node)]
         del self.graph.node[:]
         self.graph.node.extend(self._used(nodes))
+        names = {name for node in self.graph.node for name in node.input} | {each.name for each in self.graph.output}
+        kept = [each for each in self.graph.initializer if each.name in names]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(kept)
         return self.count
 
     def _replaced(self, node: Any) -> Iterable[Any]:
-        source = self.made_by.get(node.input[0]) if node.input else None
-        if node.op_type == "Conv" and source and self._doubles(source) and self._keeps_size(node):
+        source = self._source(node)
+        if source and self._is_of_doubled(node):
             kernel, pad = _attribute(node, "kernel_shape"), _attribute(node, "pads")[0]
             return self._in_phases(node, source.input[0], _of_repetition(kernel[0], pad), even=True)
         if node.op_type == "ConvTranspose" and self._is_plain(node, (2, 2)):
@@ -60,6 +71,15 @@ class SizeChanges:
             return self._strided(source, node)
         return [node]
 
+    def _source(self, node: Any) -> Any:
+        """Returns the node that makes the first input of another, or None."""
+        return self.made_by.get(node.input[0]) if node.input else None
+
+    def _is_of_doubled(self, node: Any) -> bool:
+        """Whether a node is a convolution of maps that were just doubled."""
+        source = self._source(node)
+        return node.op_type == "Conv" and bool(source) and self._doubles(source) and self._keeps_size(node)
+
     def _is_plain(self, node: Any, strides: tuple[int, int]) -> bool:
         """Whether a convolution has fixed weights, no groups and no dilation, and the same in both directions."""
         kernel, pads = _attribute(node, "kernel_shape"), _attribute(node, "pads")
@@ -69,6 +89,8 @@ class SizeChanges:
             and bool(kernel and pads)
             and len({*kernel}) == len({*pads}) == len({*extra}) == 1
             and len(kernel) == 2
+            and kernel[0] > 1
+            and not _attribute(node, "output_shape")
             and tuple(_attribute(node, "strides") or (1, 1)) == strides
             and {*(_attribute(node, "dilations") or (1, 1))} == {1}
             and (_attribute(node, "group") or 1) == 1
@@ -77,9 +99,7 @@ class SizeChanges:
 
     def _keeps_size(self, node: Any) -> bool:
         return (
-            self._is_plain(node, (1, 1))
-            and _attribute(node, "kernel_shape")[0] > 1
-            and 2 * _attribute(node, "pads")[0] == _attribute(node, "kernel_shape")[0] - 1
+            self._is_plain(node, (1, 1)) and 2 * _attribute(node, "pads")[0] == _attribute(node, "kernel_shape")[0] - 1
         )
 
     def _doubles(self, node: Any) -> bool:
@@ -96,6 +116,8 @@ class SizeChanges:
             source.op_type == "Conv"
             and self.uses[source.output[0]] == 1
             and self._keeps_size(source)
+            and not self._is_of_doubled(source)
+            and {*(_attribute(node, "dilations") or (1, 1))} == {1}
             and _attribute(node, "kernel_shape") == _attribute(node, "strides") == [2, 2]
             and not any(_attribute(node, "pads") or ())
             and not _attribute(node, "ceil_mode")
@@ -108,22 +130,23 @@ class SizeChanges:
 
         self.count += 1
         out, bias = node.output[0], list(node.input[2:])
+        own = f"{out}{OWN}"
         weight = yield from self._flat(node)
         parts = []
         for (a, (rows, top, bottom)), (b, (columns, left, right)) in product(phases.items(), repeat=2):
-            part = f"{out}_phase{a}{b}"
+            part = f"{own}{a}{b}"
             yield from self._kernel(node, weight, f"{part}_weight", rows, columns)
             pads, shape = [top, left, bottom, right], [len(rows), len(columns)]
             yield helper.make_node(
                 "Conv", [source, f"{part}_weight", *bias], [part], part, pads=pads, kernel_shape=shape
             )
             parts.append(part)
-        yield helper.make_node("Concat", parts, [f"{out}_phases"], f"{out}_phases", axis=1)
-        whole = out if even else f"{out}_whole"
-        yield helper.make_node("DepthToSpace", [f"{out}_phases"], [whole], whole, blocksize=2, mode="DCR")
+        yield helper.make_node("Concat", parts, [own], own, axis=1)
+        whole = out if even else f"{own}_whole"
+        yield helper.make_node("DepthToSpace", [own], [whole], whole, blocksize=2, mode="DCR")
         if not even:  # both phases have one value more than the second needs
-            ends = [self._constant(f"{out}_{key}", [value] * 2) for key, value in (("starts", 0), ("ends", -1))]
-            axes = self._constant(f"{out}_axes", [2, 3])
+            ends = [self._constant(f"{own}_{key}", [value] * 2) for key, value in (("starts", 0), ("ends", -1))]
+            axes = self._constant(f"{own}_axes", [2, 3])
             yield helper.make_node("Slice", [whole, *ends, axes], [out], out)
 
     def _strided(self, node: Any, mean: Any) -> Iterator[Any]:
@@ -134,15 +157,15 @@ class SizeChanges:
         kernel, pads = _attribute(node, "kernel_shape")[0], _attribute(node, "pads")
         out, sums = mean.output[0], (np.eye(kernel + 1, kernel) + np.eye(kernel + 1, kernel, -1)) / 2
         weight = yield from self._flat(node)
-        yield from self._kernel(node, weight, f"{out}_weight", sums, sums)
-        inputs, shape = [node.input[0], f"{out}_weight", *node.input[2:]], [kernel + 1] * 2
+        yield from self._kernel(node, weight, f"{out}{OWN}_weight", sums, sums)
+        inputs, shape = [node.input[0], f"{out}{OWN}_weight", *node.input[2:]], [kernel + 1] * 2
         yield helper.make_node("Conv", inputs, [out], out, pads=pads, kernel_shape=shape, strides=[2, 2])
 
     def _flat(self, node: Any) -> Any:
         """Yields a node that has the weights with a row for each kernel; returns its name."""
         from onnx import helper
 
-        weight, out = node.input[1], f"{node.output[0]}_kernels"
+        weight, out = node.input[1], f"{node.output[0]}{OWN}_kernels"
         if node.op_type == "ConvTranspose":
             yield helper.make_node("Transpose", [weight], [f"{out}_turned"], f"{out}_turned", perm=[1, 0, 2, 3])
             weight = f"{out}_turned"

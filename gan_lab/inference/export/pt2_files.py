@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
+from torch.fx import GraphModule
 
 from gan_lab.common.errors import UserError
 from gan_lab.inference.export.graphs import Graph
@@ -18,6 +19,9 @@ Function = Callable[..., Tensor]
 def write_pt2(program: ExportedProgram, path: Path) -> Function:
     """Writes a traced graph; returns it as read from the file."""
     plain = program.run_decompositions({})  # a file cannot hold blocks without autocast or gradients
+    for module in plain.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # it has paths of this machine
     torch.export.save(plain, path)
     return torch.export.load(path).module()
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.networks import resnet
+from gan_lab.networks.resampled_conv import DoubledConv2d, PooledConv2d
 
 Function = Callable[[Tensor], Tensor]
 
@@ -240,6 +241,8 @@ def _(module: nn.ReplicationPad2d) -> list[Part]:
 
 @_parts.register
 def _(module: nn.Conv2d) -> list[Part]:
+    if isinstance(module, DoubledConv2d | PooledConv2d):
+        raise InseparableError(type(module).__name__)
     if isinstance(module.padding, str) or module.padding_mode not in ("zeros", "reflect", "replicate"):
         raise InseparableError("Conv2d")
     high, wide = module.padding
