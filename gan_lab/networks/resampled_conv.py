@@ -35,14 +35,14 @@ class DoubledConv2d(nn.Conv2d):
 
 
 def pooled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Does what ``PooledConv2d`` does, with weights (C', C, 3, 3) and a bias (C',)."""
+    """Acts as ``PooledConv2d``: maps x (N, C, H, W), weight (C', C, 3, 3), bias (C',) → (N, C', H / 2, W / 2)."""
     if _few(x, 4):
         return F.avg_pool2d(F.conv2d(x, weight, bias, padding=1), 2)
     return F.conv2d(x, _spread(weight) / 4, bias, stride=2, padding=1)
 
 
 def doubled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Does what ``DoubledConv2d`` does, with weights (C', C, 3, 3) and a bias (C',)."""
+    """Acts as ``DoubledConv2d``: maps x (N, C, H, W), weight (C', C, 3, 3), bias (C',) → (N, C', 2 H, 2 W)."""
     if _few(x):
         return F.conv2d(F.interpolate(x, scale_factor=2), weight, bias, padding=1)
     kernel = _spread(weight).flip(2, 3).transpose(0, 1)

@@ -76,12 +76,12 @@ class SizeChanges:
         return self.made_by.get(node.input[0]) if node.input else None
 
     def _is_of_doubled(self, node: Any) -> bool:
-        """Whether a node is a convolution of maps that were just doubled."""
+        """Says whether a node is a convolution of maps that were just doubled."""
         source = self._source(node)
         return node.op_type == "Conv" and bool(source) and self._doubles(source) and self._keeps_size(node)
 
     def _is_plain(self, node: Any, strides: tuple[int, int]) -> bool:
-        """Whether a convolution has fixed weights, no groups and no dilation, and the same in both directions."""
+        """Says whether a convolution has fixed weights, no groups and no dilation, and the same in both directions."""
         kernel, pads = _attribute(node, "kernel_shape"), _attribute(node, "pads")
         extra = _attribute(node, "output_padding") or [0, 0]
         return (
@@ -103,7 +103,7 @@ class SizeChanges:
         )
 
     def _doubles(self, node: Any) -> bool:
-        """Whether a node repeats each value of a map twice in both directions."""
+        """Says whether a node repeats each value of a map twice in both directions."""
         if node.op_type != "Resize" or len(node.input) < 3 or not node.input[2]:
             return False
         scales = next((each for each in self.graph.initializer if each.name == node.input[2]), None)
@@ -111,7 +111,7 @@ class SizeChanges:
         return kinds == [b"nearest", b"asymmetric", b"floor"] and _values(scales) == [1, 1, 2, 2]
 
     def _halves(self, node: Any, source: Any) -> bool:
-        """Whether a node takes means of 2×2 values of a convolution that nothing else uses."""
+        """Says whether a node takes means of 2×2 values of a convolution that nothing else uses."""
         return (
             source.op_type == "Conv"
             and self.uses[source.output[0]] == 1
