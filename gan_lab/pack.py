@@ -103,7 +103,9 @@ def joined(folder: Path) -> Iterator[Artifact]:
     index = write_joined_index(folder, f"join={folder}")
     shards = sum(map(len, index.splits.values()))
     images = sum(map(index.count, index.splits))
-    yield Message(f"Joined {images:,} images in {shards:,} shards: data=stream data.root={folder}, here or at a URL.")
+    yield Message(
+        f"Joined {images:,} images in {shards:,} shard{'s' * (shards != 1)}: data=stream data.root={folder}, here or at a URL."
+    )
     yield Written(folder / INDEX)
 
 
