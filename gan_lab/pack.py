@@ -103,9 +103,8 @@ def joined(folder: Path) -> Iterator[Artifact]:
     index = write_joined_index(folder, f"join={folder}")
     shards = sum(map(len, index.splits.values()))
     images = sum(map(index.count, index.splits))
-    yield Message(
-        f"Joined {images:,} images in {shards:,} shard{'s' * (shards != 1)}: data=stream data.root={folder}, here or at a URL."
-    )
+    found = f"{images:,} images in {shards:,} shard{'s' * (shards != 1)}"
+    yield Message(f"Joined {found}: data=stream data.root={folder}, here or at a URL.")
     yield Written(folder / INDEX)
 
 
