@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -108,9 +108,9 @@ class ShardIndex:
         """Returns the number of images in a split."""
         return sum(shard.count for shard in self.splits[split])
 
-    def shard_names(self) -> Iterator[str]:
-        """Yields the names of all shards."""
-        yield from (shard.name for shards in self.splits.values() for shard in shards)
+    def folders(self) -> set[str]:
+        """Returns the first parts of the names of all shards: of parts that were joined, their folders."""
+        return {shard.name.split("/")[0] for shards in self.splits.values() for shard in shards}
 
     @cached_property
     def names(self) -> list[str]:

@@ -59,13 +59,14 @@ class ShardSource:
             UserError: if there are no shards, or they are of an unknown kind.
         """
         root, place = self.folder.folder, f"data.root={self.folder.root}"
-        if self.folder.is_remote or (root / INDEX).is_file():
+        if self.folder.is_remote:
+            return ShardIndex.from_json(self.folder.content(INDEX), place)
+        if (root / INDEX).is_file():
             stated = ShardIndex.from_json(self.folder.content(INDEX), place)
-            named = {name.split("/")[0] for name in stated.shard_names()}
-            if not self.folder.is_remote and (later := [part for part in _parts(root) if part.name not in named]):
+            if later := {part.name for part in _parts(root)} - stated.folders():
                 rank_zero_warn(
-                    f"{place} has a folder of shards, {later[0].name}, that its {INDEX} does not name, so its images "
-                    f"are left out: python -m gan_lab.pack join={root} adds it."
+                    f"{place} has a folder of shards, {min(later)}, that its {INDEX} does not name, so its images are "
+                    f"left out: python -m gan_lab.pack join={root} adds it."
                 )
             return stated
         if not root.is_dir():
@@ -240,8 +241,8 @@ def write_joined_index(root: Path, place: str) -> ShardIndex:
     if index is None:
         raise UserError(f"{place} has no folders of shards: pack parts of the set into folders of it.")
     if (root / INDEX).is_file():
-        named = {name.split("/")[0] for name in ShardIndex.from_json((root / INDEX).read_bytes(), place).shard_names()}
-        if not named <= {part.name for part in _parts(root)}:
+        before = ShardIndex.from_json((root / INDEX).read_bytes(), place)
+        if before.folders() - {part.name for part in _parts(root)}:
             raise UserError(f"{place} has shards beside those of its folders: move them into a folder of their own.")
     with atomic_write(root / INDEX) as file:
         file.write_text(index.to_json())
