@@ -121,6 +121,7 @@ def tables_of_runs(runs: Records) -> list[str]:
         ("Methods at equal time", tables.equal_time, minutes if tables.MINUTES in minutes else {}),
         ("Losses at an equal number of images", tables.losses, losses),
         ("Generators of emoji", tables.emoji, read("results/emoji")),
+        ("Few images", tables.few, read("results/few")),
         ("Likelihood and reconstruction", tables.likelihoods, latent),
         ("Rate and distortion", tables.tradeoff, trades),
         ("Means over seeds", tables.seeds, runs),

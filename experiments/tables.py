@@ -203,6 +203,31 @@ def emoji(runs: Records) -> list[str]:
     return [*heading(header), *lines, ""]
 
 
+REMEDIES = ("plain", "diffaugment", "ada", "transfer", "freeze", "recipe")
+"""What helps with few images, in the order of the table; ``sweep=few`` says what each is."""
+
+
+def few(runs: Records) -> list[str]:
+    """Returns the remedies of ``sweep=few`` on each set, and how far each is below a plain GAN in fd_general."""
+    lines = []
+    for name, run in sorted(runs.items(), key=lambda item: _set_and_remedy(item[0])):
+        images, remedy = name.split("_")
+        found, plain = values(run), values(runs[f"{images}_plain"])["fd_general"]
+        below = "" if remedy == "plain" else f"{1 - found['fd_general'] / plain:.0%}"
+        cells = [f"**{found['fd_general']:.0f}**", below, f"{found['fd_colour']:.3g}"]
+        cells += [f"{found[f'{key}_general']:.3g}" for key in ("precision", "recall", "authenticity")]
+        cells += [images_seen(run), minutes(run), f"![{name}](results/few/{name}.png)"]
+        lines.append(line(images, remedy, *cells))
+    names = ["fd_general", "below plain", "fd_colour", "precision", "recall", "authenticity"]
+    header = ["200 images of", "remedy", *names, "images seen", "minutes", "samples"]
+    return [*heading(header), *lines, ""]
+
+
+def _set_and_remedy(name: str) -> tuple[str, int]:
+    images, remedy = name.split("_")
+    return images, REMEDIES.index(remedy)
+
+
 def seeds(runs: Records) -> list[str]:
     """Returns mean and deviation over seeds, and the gap to the baseline of the same experiment."""
     measured = {name: run for name, run in runs.items() if "fd_grey" in values(run)}

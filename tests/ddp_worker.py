@@ -10,8 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from cases import CASES, limited, plain
+from PIL import Image
 from torch import nn
 
 from gan_lab.common.instantiate import instantiate
@@ -22,20 +24,24 @@ from gan_lab.losses.penalties import DRAGAN, R1, R2, Consistency, GradientPenalt
 from gan_lab.models.adain import AdaIN
 from gan_lab.models.bases.gan import GANModule
 from gan_lab.models.bases.latents import Normal
+from gan_lab.models.bases.matching import MatchingTranslation
 from gan_lab.models.fast_style import FastStyle
 from gan_lab.models.forecasting import Forecaster
 from gan_lab.models.iwae import IWAE
 from gan_lab.models.mocogan import MoCoGAN
+from gan_lab.models.pix2pixhd import Pix2PixHD
 from gan_lab.models.progressive import Progressive
+from gan_lab.models.spade import GauGAN
 from gan_lab.models.stargan import StarGAN
 from gan_lab.models.starganv2 import StarGANv2
 from gan_lab.models.stylegan2 import StyleGAN2
 from gan_lab.models.vae import VAE
 from gan_lab.models.vqvae import VQVAE
-from gan_lab.networks import progressive, stargan, starganv2, stylegan2, vqvae
+from gan_lab.networks import pix2pixhd, progressive, spade, stargan, starganv2, stylegan2, vqvae
 from gan_lab.networks.adain import Decoder
 from gan_lab.networks.forecasting import ConvLSTM
 from gan_lab.networks.mocogan import Generator
+from gan_lab.networks.patchgan import MultiscaleDiscriminator
 from gan_lab.networks.pixelcnn import PixelCNN
 from gan_lab.networks.quantizer import Quantizer
 from gan_lab.networks.random_filters import RandomFilters
@@ -148,6 +154,20 @@ def in_random_order() -> StarGAN:
     return StarGAN(*networks, 3, objective, sgd, sgd, engine=ENGINE)
 
 
+def of_label_maps(in_styles: bool) -> MatchingTranslation:
+    """Returns a model of images of label maps: SPADE with styles, or pix2pixHD with features of objects."""
+    domains = {"a": {"labels": 3, "instances": True}, "b": {}}
+    discriminator = MultiscaleDiscriminator(4 + 3, 4, 1)
+    sgd, objective = partial(torch.optim.SGD, lr=1e-3), AdversarialObjective(NonSaturating())
+    shared = discriminator, domains, objective, sgd, sgd
+    more = {"features": partial(RandomFilters, 4, 2, 3), "engine": ENGINE}
+    if in_styles:
+        generator = spade.Generator(4, 3, 4, 2, hidden=4, norm="instance", style=3, size=16)
+        return GauGAN(generator, *shared, **more)
+    generator = pix2pixhd.Generator(4, 3, 4, 1, 1, local_blocks=1, features=2, labels=3)
+    return Pix2PixHD(generator, *shared, enhance_begin=0.5, fixed=0.0, **more)
+
+
 EXACT: dict[str, Callable[[], AlternatingModule]] = {
     **{name: partial(free_of_batch_statistics, parts) for name, parts in GANS.items()},
     "styles": stylegan,
@@ -161,18 +181,18 @@ EXACT: dict[str, Callable[[], AlternatingModule]] = {
     "any style": partial(stylist, True),
     "many domains": among_domains,
     "targets": in_random_order,
+    "label maps in styles": partial(of_label_maps, True),
+    "features of objects": partial(of_label_maps, False),
 }
 """Models whose training must not depend on the number of processes, by name."""
 
-OF_CLIPS = {"scheduled sampling", "clips"}
-"""Models of ``EXACT`` that are trained on clips."""
-
-OF_DOMAINS = {"one style", "any style"}
-"""Models of ``EXACT`` that are trained on two domains."""
-
-
-AMONG_DOMAINS = {"many domains", "targets"}
-"""Models of ``EXACT`` that are trained on many domains."""
+DATA_OF = {
+    **dict.fromkeys(("scheduled sampling", "clips"), "convlstm"),
+    **dict.fromkeys(("one style", "any style"), "fast_style"),
+    **dict.fromkeys(("many domains", "targets"), "starganv2"),
+    **dict.fromkeys(("label maps in styles", "features of objects"), "spade"),
+}
+"""The model that has the data on which a model of ``EXACT`` is trained, where it is not DCGAN."""
 
 
 def main(folder: str, devices: int) -> None:
@@ -181,12 +201,27 @@ def main(folder: str, devices: int) -> None:
     for name, configuration in cases(Path(folder), trainers).items() if devices > 1 else ():
         fit(configuration, None, Path(folder), name, devices)
     whole = [*limited(BATCH * ITERATIONS), *trainers, "precision=32-true"]
-    data = {"dcgan": set(EXACT), "convlstm": OF_CLIPS, "fast_style": OF_DOMAINS, "starganv2": AMONG_DOMAINS}
-    configurations = {name: plain([f"model={model}"], folder, *whole) for model in data for name in data[model]}
+    more = {"spade": ["data=labelled", "data.size=16", "data.domains.a.labels=3", *label_maps(Path(folder))]}
+    models = {"dcgan", *DATA_OF.values()}
+    configurations = {model: plain([f"model={model}"], folder, *whole, *more.get(model, [])) for model in models}
     for name, made in EXACT.items():
         torch.manual_seed(0)
-        configuration = configurations[name]
-        fit(configuration, made(), Path(folder), f"exact {name}", devices)
+        fit(configurations[DATA_OF.get(name, "dcgan")], made(), Path(folder), f"exact {name}", devices)
+
+
+def write_label_maps(folder: Path) -> None:
+    """Writes 24 label maps, maps of objects and images of random pixels."""
+    random = np.random.default_rng(0)
+    for kind, ids, channels in (("labels", 3, 1), ("instances", 4, 1), ("images", 256, 3)):
+        (folder / kind).mkdir()
+        for number in range(24):
+            pixels = random.integers(0, ids, (16, 16, channels), dtype=np.uint8)
+            Image.fromarray(pixels.squeeze()).save(folder / kind / f"{number}.png")
+
+
+def label_maps(folder: Path) -> list[str]:
+    """Returns the keys of what ``write_label_maps`` wrote."""
+    return [f"data.{kind}_folder={folder / kind}" for kind in ("labels", "instances", "images")]
 
 
 def cases(folder: Path, trainers: list[str]) -> dict[str, dict]:

@@ -47,13 +47,17 @@ def rank_zero_first() -> Iterator[None]:
             dist.barrier()
 
 
+def all_reduce_sum(values: Tensor) -> Tensor:
+    """Returns the sum of a tensor of any shape over all ranks. Collective."""
+    if rank_and_world_size()[1] > 1:
+        dist.all_reduce(values := values.clone())
+    return values
+
+
 def all_reduce_mean(values: Tensor) -> Tensor:
     """Returns the mean of a tensor of any shape over all ranks. Collective."""
-    if rank_and_world_size()[1] > 1:
-        values = values.clone()
-        dist.all_reduce(values)
-        values /= dist.get_world_size()
-    return values
+    world = rank_and_world_size()[1]
+    return all_reduce_sum(values) / world if world > 1 else values
 
 
 def is_lost_rank(error: BaseException) -> bool:

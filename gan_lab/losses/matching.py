@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from gan_lab.common.bounds import NonNegative
+from gan_lab.common.distributed import all_reduce_mean
 
 
 def feature_matching(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
@@ -20,13 +21,16 @@ def perceptual_l1(
 ) -> Tensor:
     """Returns a weighted sum over layers of the mean absolute differences of maps (N, F, h, w), a scalar.
 
+    Collective without weights.
+
     Args:
         maps: of each layer, of the images.
         wanted: those of the images that they should look like.
-        weights: of the layers; None makes the differences relative to the wanted maps' mean magnitudes, and the sum a
-            mean, so that maps of any network count alike.
+        weights: of the layers; None makes the differences relative to the wanted maps' mean magnitudes in the batches
+            of all ranks, and the sum a mean, so that maps of any network count alike.
     """
     differences = torch.stack([l1_loss(a.float(), b.float()) for a, b in zip(maps, wanted, strict=True)])
     if weights is None:
-        return (differences / torch.stack([each.float().abs().mean() for each in wanted]).clamp(min=1e-6)).mean()
+        magnitudes = all_reduce_mean(torch.stack([each.detach().float().abs().mean() for each in wanted]))
+        return (differences / magnitudes.clamp(min=1e-6)).mean()
     return (differences * differences.new_tensor([*weights])).sum()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gan_lab.common.bounds import Natural, PositiveInt
 from gan_lab.common.constraints import height_and_width
+from gan_lab.common.distributed import all_reduce_sum
 from gan_lab.common.errors import UserError
 from gan_lab.networks import resnet
 from gan_lab.networks.layers import init_weights, make_norm, upsampling
@@ -161,9 +162,12 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def _follow(self, classes: Tensor, features: Tensor) -> None:
-        """Adds features (N, F, h, w) to the sums over classes (N, K, h, w), which forget earlier ones."""
-        self.sums.mul_(DECAY).add_(torch.einsum("nkhw,nfhw->kf", classes.float(), features.float()))
-        self.counts.mul_(DECAY).add_(classes.sum((0, 2, 3))[:, None])
+        """Adds features (N, F, h, w) of all ranks to the sums over classes (N, K, h, w), which forget earlier ones."""
+        sums = torch.einsum("nkhw,nfhw->kf", classes.float(), features.float())
+        counts = classes.sum((0, 2, 3))[:, None]
+        found = all_reduce_sum(torch.cat([sums, counts], 1))
+        self.sums.mul_(DECAY).add_(found[:, :-1])
+        self.counts.mul_(DECAY).add_(found[:, -1:])
 
 
 class Enhancer(nn.Module):

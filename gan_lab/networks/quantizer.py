@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.common.bounds import Decay, NonNegative, PositiveInt
-from gan_lab.common.distributed import rank_and_world_size
+from gan_lab.common.distributed import all_reduce_sum, rank_and_world_size
 from gan_lab.common.types import RandomStream
 
 INITIAL_COUNT = 1e-3
@@ -106,12 +106,12 @@ class Quantizer(nn.Module):
             those that a batch of its size could use.
         """
         flat, codes = x.movedim(1, -1).flatten(0, -2).float(), codes.flatten()
-        batch_counts = _all_reduce_sum(torch.bincount(codes, minlength=self.entries).float())
+        batch_counts = all_reduce_sum(torch.bincount(codes, minlength=self.entries).float())
         keep = (0.99 if self.decay is None else self.decay) ** share
         self.counts.lerp_(batch_counts, 1 - keep)
         if self.decay is not None:
             sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
-            self.sums.lerp_(_all_reduce_sum(sums), 1 - keep)
+            self.sums.lerp_(all_reduce_sum(sums), 1 - keep)
             used = (self.counts > INITIAL_COUNT / 1e3)[:, None]
             self.weight.copy_(torch.where(used, self.sums / self.counts[:, None], self.weight))
         if self.restart:
@@ -146,13 +146,6 @@ def perplexity(counts: Tensor) -> Tensor:
     """Returns the exponential of the entropy of the distribution proportional to counts (K,), a scalar."""
     shares = counts / counts.sum()
     return torch.special.entr(shares).sum().exp()
-
-
-def _all_reduce_sum(x: Tensor) -> Tensor:
-    if rank_and_world_size()[1] == 1:
-        return x
-    dist.all_reduce(x := x.clone())
-    return x
 
 
 def _all_gather_rows(x: Tensor) -> Tensor:
