@@ -18,6 +18,9 @@ TRANSPOSITIONS = {
 
 warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # such tags are left out, and images read
 
+SRGB = 1
+"""The tag ColorSpace of images in sRGB."""
+
 FOLDERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """Tags that hold further tags."""
 
@@ -37,8 +40,13 @@ def upright(image: Image.Image) -> Image.Image:
     return image if transposition is None else image.transpose(transposition)
 
 
-def writable_tags(image: Image.Image) -> tuple[bytes, str]:
-    """Returns the EXIF tags that can be written again, without the orientation, and a remark if some are dropped."""
+def writable_tags(image: Image.Image, was_converted: bool = False) -> tuple[bytes, str]:
+    """Returns the EXIF tags that can be written again, without the orientation, and a remark if some are dropped.
+
+    Args:
+        image: any image.
+        was_converted: the tags are for an image that was converted to sRGB, so they must not state another space.
+    """
     tags = Image.Exif()
     try:
         tags.load(_stored(image))
@@ -46,6 +54,10 @@ def writable_tags(image: Image.Image) -> tuple[bytes, str]:
         return b"", "unreadable EXIF tags dropped"
     if ORIENTATION in tags:
         del tags[ORIENTATION]
+    if was_converted and ExifTags.IFD.Exif in tags:
+        below = tags.get_ifd(ExifTags.IFD.Exif)
+        below.pop(ExifTags.IFD.Interop, None)
+        below[ExifTags.Base.ColorSpace] = SRGB
     if not tags:
         return b"", ""
     try:
@@ -58,7 +70,7 @@ def writable_tags(image: Image.Image) -> tuple[bytes, str]:
 def _stored(image: Image.Image) -> bytes:
     """The EXIF bytes of a file; old PNG files hold them as text, after three lines."""
     if "exif" in image.info:
-        return bytes(image.info["exif"])
+        return bytes(image.info["exif"] or b"")  # None in HEIF files without tags
     return bytes.fromhex("".join(image.info.get("Raw profile type exif", "").split("\n")[3:]))
 
 

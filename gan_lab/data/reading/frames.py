@@ -12,6 +12,7 @@ from gan_lab.data.reading.exif import upright
 from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.images import plain_colours, reason
 from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.stated_colours import profile_of
 from gan_lab.data.reading.timing import CUT_SHORT, MAX_REPEATS, frame_counts
 from gan_lab.data.reading.videos import VIDEOS, read_video
 from gan_lab.data.types import UInt8Array
@@ -19,10 +20,11 @@ from gan_lab.data.types import UInt8Array
 ANIMATIONS = (".apng", ".gif", ".png", ".webp")
 ARRAYS = (".npy", ".npz")
 
-READER = 2
+READER = 3
 """Version of the computation from a file of frames to frames, a part of the key of cached frames.
 
-Version 2 repeats frames that stay longer, and shows videos as players do.
+Version 2 repeats frames that stay longer, and shows videos as players do; version 3 converts colours that files state
+without a profile.
 """
 
 GIF_TICK, GIF_SHORTEST = 10, 20
@@ -46,7 +48,7 @@ def _read_animation(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
         for number in range(first, getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()
-            plain, note = plain_colours(upright(image))
+            plain, note = plain_colours(upright(image), *profile_of(image))
             frames.append(_decoded(spec.apply(plain), image, *filter(None, [note])))
             durations.append(float(image.info.get("duration", 0)))
     counts = frame_counts(durations, tolerance=GIF_TICK, shortest=GIF_SHORTEST)

@@ -25,11 +25,13 @@ from gan_lab.data.reading.exif import orientation, upright, writable_tags
 from gan_lab.data.reading.image_sets import DecodedImage
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.reading.sixteen_bits import sixteen_bits
+from gan_lab.data.reading.stated_colours import profile_of
 
-READER = 2
+READER = 3
 """Version of the computation from file to pixels, a part of the key of cached pixels: increment it when pixels change.
 
-Version 2 converts colour profiles for training, evaluation and reconstruction too.
+Version 2 converts colour profiles for training, evaluation and reconstruction too; version 3 converts colours that
+files state without a profile.
 """
 
 GREY_MODES = ("1", "L", "LA", *SIXTEEN_BIT)
@@ -119,11 +121,11 @@ def open_image(
         if details and orientation(image) != 1:  # asking before would decode some PNG files, and hide what is wrong
             notes.append("rotated as EXIF says")
         turned = upright(image)
-        exif, dropped = writable_tags(image) if details else (b"", "")
+        plain, converted = (class_ids(turned), "") if label_map else plain_colours(turned, *profile_of(image, file))
+        exif, dropped = writable_tags(image, bool(converted)) if details else (b"", "")
         if label_map:
-            return OpenedImage(class_ids(turned), *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
+            return OpenedImage(plain, *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
         alpha = turned.convert("RGBA").getchannel("A") if details and turned.has_transparency_data else None
-        plain, converted = plain_colours(turned)
     unchanged = turned is image and not converted and (alpha is None or alpha.getextrema() == (255, 255))
     return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])], unchanged)
 
@@ -133,17 +135,22 @@ def _check_pixels(image: Image.Image, most: int | None) -> None:
         raise Image.DecompressionBombError
 
 
-def plain_colours(image: Image.Image) -> tuple[Image.Image, str]:
+def plain_colours(image: Image.Image, profile: bytes | None, note: str = "") -> tuple[Image.Image, str]:
     """Brings a decoded image to 8 bits, over white and to sRGB, in a mode that converts to L and RGB.
 
+    Args:
+        image: any image that is loaded.
+        profile: see ``stated_colours.profile_of``.
+        note: a remark about its colours.
+
     Returns:
-        The image, and a remark about its colour profile, empty if there is nothing to say.
+        The image, and the remark, or another about its colour profile; empty if there is nothing to say.
 
     Raises:
         ValueError: for pixels without a known range.
     """
-    plain, note = to_srgb(over_white(eight_bit(image)), image.info.get("icc_profile"))
-    return plain.convert("RGB") if plain.mode == "LAB" else plain, note
+    plain, converted = to_srgb(over_white(eight_bit(image)), profile)
+    return plain.convert("RGB") if plain.mode == "LAB" else plain, note or converted
 
 
 @contextmanager
