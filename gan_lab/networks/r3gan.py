@@ -30,6 +30,8 @@ class Generator(nn.Module):
         group: channels in each group of the 3×3 convolutions.
         classes: K, or 0 for an unconditional generator.
         embedding: dimension of the class embedding.
+        base: feature maps times the shorter side, in whole groups, from one group up to the one number of ``widths``;
+            None for this number at all sizes. Without effect on several widths.
 
     Raises:
         ValueError: if the number of widths is not the number of sizes, or groups do not divide a width.
@@ -46,9 +48,10 @@ class Generator(nn.Module):
         group: PositiveInt = 16,
         classes: Natural = 0,
         embedding: PositiveInt = 64,
+        base: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        maps = maps_per_size(widths, height, width)
+        maps = widths_per_size(widths, base, group, height, width)
         times, count = len(maps) - 1, blocks * len(maps)
         self.classes = class_embedding(classes, embedding) if classes else None
         self.basis = nn.Parameter(torch.randn(maps[0], height >> times, width >> times))
@@ -76,7 +79,7 @@ class Discriminator(nn.Module):
 
     Args:
         channels, height, width: size of the images.
-        widths, blocks, group, classes: see ``Generator``.
+        widths, blocks, group, classes, base: see ``Generator``.
 
     Raises:
         ValueError: if the number of widths is not the number of sizes, or groups do not divide a width.
@@ -91,9 +94,10 @@ class Discriminator(nn.Module):
         blocks: Natural = 2,
         group: PositiveInt = 16,
         classes: Natural = 0,
+        base: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        maps = maps_per_size(widths, height, width)[::-1]
+        maps = widths_per_size(widths, base, group, height, width)[::-1]
         times, count = len(maps) - 1, blocks * len(maps)
         layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 1, bias=False)]
         for before, after in zip([maps[0], *maps], maps, strict=False):
@@ -119,14 +123,17 @@ class Discriminator(nn.Module):
         return outputs.squeeze(1) if self.classes is None else (outputs * self.classes(labels)).sum(1)
 
 
-def maps_per_size(widths: int | Sequence[int], height: int, width: int) -> list[int]:
-    """Returns the number of feature maps at each size from the smallest.
+def widths_per_size(widths: int | Sequence[int], base: int | None, group: int, height: int, width: int) -> list[int]:
+    """Returns the number of feature maps at each size from the smallest; see ``Generator``.
 
     Raises:
         ValueError: if the number of widths is not the number of sizes.
     """
-    sizes = num_downsamplings(height, width) + 1
-    maps = [widths] * sizes if isinstance(widths, int) else [*widths]
+    times = num_downsamplings(height, width)
+    sides = [min(height, width) >> halvings for halvings in range(times, -1, -1)]
+    if isinstance(widths, int):
+        return [max(group, min(widths, base // side // group * group)) if base else widths for side in sides]
+    maps, sizes = [*widths], len(sides)
     if len(maps) != sizes:
         raise ValueError(
             f"{len(maps)} widths do not match the {sizes} sizes of {height}×{width} px: give one width for each size."
