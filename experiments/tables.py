@@ -209,22 +209,23 @@ REMEDIES = ("plain", "diffaugment", "ada", "transfer", "freeze", "recipe")
 
 def few(runs: Records) -> list[str]:
     """Returns the remedies of ``sweep=few`` on each set, and how far each is below a plain GAN in fd_general."""
+    groups = by_seedless_name(runs)
+    keys = ("fd_general", "fd_colour", "precision_general", "recall_general", "authenticity_general")
     lines = []
-    for name, run in sorted(runs.items(), key=lambda item: _set_and_remedy(item[0])):
-        images, remedy = name.split("_")
-        found, plain = values(run), values(runs[f"{images}_plain"])["fd_general"]
-        below = "" if remedy == "plain" else f"{1 - found['fd_general'] / plain:.0%}"
-        cells = [f"**{found['fd_general']:.0f}**", below, f"{found['fd_colour']:.3g}"]
-        cells += [f"{found[f'{key}_general']:.3g}" for key in ("precision", "recall", "authenticity")]
-        cells += [images_seen(run), minutes(run), f"![{name}](results/few/{name}.png)"]
-        lines.append(line(images, remedy, *cells))
-    names = ["fd_general", "below plain", "fd_colour", "precision", "recall", "authenticity"]
+    for name, group in sorted(groups.items(), key=lambda item: _set_and_remedy(item[0])):
+        (images, remedy), found = name.rsplit("_", 1), {key: mean(values(run)[key] for run in group) for key in keys}
+        plain = [values(run)["fd_general"] for run in groups.get(f"{images}_plain", ())]
+        below = f"{1 - found['fd_general'] / mean(plain):.0%}" if plain and remedy != "plain" else ""
+        cells = [f"**{found['fd_general']:.0f}**", below, *(f"{found[key]:.3g}" for key in keys[1:]), str(len(group))]
+        cells += [images_seen(group[0]), minutes(group[0])]
+        lines.append(line(images, remedy, *cells, f"![{name}](results/few/{name}_seed{group[0]['seed']}.png)"))
+    names = ["fd_general", "below plain", "fd_colour", "precision", "recall", "authenticity", "seeds"]
     header = ["200 images of", "remedy", *names, "images seen", "minutes", "samples"]
     return [*heading(header), *lines, ""]
 
 
 def _set_and_remedy(name: str) -> tuple[str, int]:
-    images, remedy = name.split("_")
+    images, remedy = name.rsplit("_", 1)
     return images, REMEDIES.index(remedy)
 
 

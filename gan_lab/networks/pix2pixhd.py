@@ -163,9 +163,10 @@ class Generator(nn.Module):
     @torch.no_grad()
     def _follow(self, classes: Tensor, features: Tensor) -> None:
         """Adds features (N, F, h, w) of all ranks to the sums over classes (N, K, h, w), which forget earlier ones."""
-        sums = torch.einsum("nkhw,nfhw->kf", classes.float(), features.float())
-        counts = classes.sum((0, 2, 3))[:, None]
-        found = all_reduce_sum(torch.cat([sums, counts], 1))
+        classes, features = classes.float().flatten(2), features.float().flatten(2)
+        with torch.autocast(features.device.type, enabled=False):  # sums of many pixels
+            sums = (classes @ features.mT).sum(0)
+        found = all_reduce_sum(torch.cat([sums, classes.sum((0, 2))[:, None]], 1))
         self.sums.mul_(DECAY).add_(found[:, :-1])
         self.counts.mul_(DECAY).add_(found[:, -1:])
 

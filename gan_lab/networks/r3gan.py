@@ -132,7 +132,7 @@ def widths_per_size(widths: int | Sequence[int], base: int | None, group: int, h
     times = num_downsamplings(height, width)
     sides = [min(height, width) >> halvings for halvings in range(times, -1, -1)]
     if isinstance(widths, int):
-        return [max(group, min(widths, base // side // group * group)) if base else widths for side in sides]
+        return [min(widths, max(group, base // side // group * group)) if base else widths for side in sides]
     maps, sizes = [*widths], len(sides)
     if len(maps) != sizes:
         raise ValueError(

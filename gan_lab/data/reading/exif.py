@@ -18,7 +18,7 @@ TRANSPOSITIONS = {
 
 warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # such tags are left out, and images read
 
-SRGB = 1
+SRGB_TAG = 1
 """The tag ColorSpace of images in sRGB."""
 
 FOLDERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -40,24 +40,20 @@ def upright(image: Image.Image) -> Image.Image:
     return image if transposition is None else image.transpose(transposition)
 
 
-def writable_tags(image: Image.Image, was_converted: bool = False) -> tuple[bytes, str]:
-    """Returns the EXIF tags that can be written again, without the orientation, and a remark if some are dropped.
+def writable_tags(image: Image.Image) -> tuple[bytes, str]:
+    """Returns the EXIF tags that can be written again, for a copy that is upright and in sRGB.
 
-    Args:
-        image: any image.
-        was_converted: the tags are for an image that was converted to sRGB, so they must not state another space.
+    Returns:
+        The tags, and a remark if some are dropped.
     """
     tags = Image.Exif()
     try:
         tags.load(_stored(image))
+        _state_srgb(tags)
     except Exception:  # damaged tags raise many kinds of exceptions
         return b"", "unreadable EXIF tags dropped"
     if ORIENTATION in tags:
         del tags[ORIENTATION]
-    if was_converted and ExifTags.IFD.Exif in tags:
-        below = tags.get_ifd(ExifTags.IFD.Exif)
-        below.pop(ExifTags.IFD.Interop, None)
-        below[ExifTags.Base.ColorSpace] = SRGB
     if not tags:
         return b"", ""
     try:
@@ -65,6 +61,14 @@ def writable_tags(image: Image.Image, was_converted: bool = False) -> tuple[byte
     except Exception:  # a tag of another type than the standard says
         kept = _writable(tags)
         return kept.tobytes() if kept else b"", "EXIF tags that cannot be written dropped"
+
+
+def _state_srgb(tags: Image.Exif) -> None:
+    """Changes tags that state another colour space."""
+    below = tags.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in tags else {}
+    if below.get(ExifTags.Base.ColorSpace, SRGB_TAG) != SRGB_TAG:
+        below[ExifTags.Base.ColorSpace] = SRGB_TAG
+        below.pop(ExifTags.IFD.Interop, None)
 
 
 def _stored(image: Image.Image) -> bytes:

@@ -42,13 +42,16 @@ def _decoded(pixels: UInt8Array, image: Image.Image, *notes: str) -> DecodedImag
 
 def _read_animation(path: Path, spec: ResizeSpec) -> Iterator[DecodedImage]:
     """Yields frames at a constant rate: programs store frames that are equal as one that stays longer."""
-    frames, durations = [], []
+    frames, durations, colours = [], [], None
     with Image.open(path) as image:
         first = int(bool(image.info.get("default_image")))  # a PNG's image for programs that show no animations
         for number in range(first, getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()
-            plain, note = plain_colours(upright(image), *profile_of(image))
+            if colours is None:
+                with path.open("rb") as file:  # the other one is read in order
+                    colours = profile_of(image, file)
+            plain, note, _ = plain_colours(upright(image), *colours)
             frames.append(_decoded(spec.apply(plain), image, *filter(None, [note])))
             durations.append(float(image.info.get("duration", 0)))
     counts = frame_counts(durations, tolerance=GIF_TICK, shortest=GIF_SHORTEST)

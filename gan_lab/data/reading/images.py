@@ -121,13 +121,13 @@ def open_image(
         if details and orientation(image) != 1:  # asking before would decode some PNG files, and hide what is wrong
             notes.append("rotated as EXIF says")
         turned = upright(image)
-        plain, converted = (class_ids(turned), "") if label_map else plain_colours(turned, *profile_of(image, file))
-        exif, dropped = writable_tags(image, bool(converted)) if details else (b"", "")
+        exif, dropped = writable_tags(image) if details else (b"", "")
         if label_map:
-            return OpenedImage(plain, *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
+            return OpenedImage(class_ids(turned), *stored, exif=exif, notes=[*notes, *filter(None, [dropped])])
         alpha = turned.convert("RGBA").getchannel("A") if details and turned.has_transparency_data else None
+        plain, said, converted = plain_colours(turned, *profile_of(image, file))
     unchanged = turned is image and not converted and (alpha is None or alpha.getextrema() == (255, 255))
-    return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, converted])], unchanged)
+    return OpenedImage(plain, *stored, alpha, exif, [*notes, *filter(None, [dropped, said])], unchanged)
 
 
 def _check_pixels(image: Image.Image, most: int | None) -> None:
@@ -135,7 +135,7 @@ def _check_pixels(image: Image.Image, most: int | None) -> None:
         raise Image.DecompressionBombError
 
 
-def plain_colours(image: Image.Image, profile: bytes | None, note: str = "") -> tuple[Image.Image, str]:
+def plain_colours(image: Image.Image, profile: bytes | None, note: str = "") -> tuple[Image.Image, str, bool]:
     """Brings a decoded image to 8 bits, over white and to sRGB, in a mode that converts to L and RGB.
 
     Args:
@@ -144,13 +144,15 @@ def plain_colours(image: Image.Image, profile: bytes | None, note: str = "") -> 
         note: a remark about its colours.
 
     Returns:
-        The image, and the remark, or another about its colour profile; empty if there is nothing to say.
+        The image; the remark, or another about its colour profile, empty if there is nothing to say; and whether its
+        colours were converted.
 
     Raises:
         ValueError: for pixels without a known range.
     """
-    plain, converted = to_srgb(over_white(eight_bit(image)), profile)
-    return plain.convert("RGB") if plain.mode == "LAB" else plain, note or converted
+    opaque = over_white(eight_bit(image))
+    plain, said = to_srgb(opaque, profile)
+    return plain.convert("RGB") if plain.mode == "LAB" else plain, note or said, plain is not opaque
 
 
 @contextmanager

@@ -14,17 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from gan_lab.data.reading.colour import SIXTEEN_BIT
+from gan_lab.data.reading.exif import SRGB_TAG
+
 D65, DCI_WHITE = (0.3127, 0.3290), (0.314, 0.351)
 D50_XYZ = (0.9642, 1.0, 0.8249)
 """White of the space in which profiles state colours."""
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 """Parameters g, a, b, c, d of (a x + b)^g, and c x below d (IEC 61966-2-1)."""
-SRGB_GAMMA = (0.43, 0.48)
+SRGB_GAMMA = (0.45, 0.46)
 """Values of gAMA that stand for sRGB's curve: most programs write 0.45455."""
+LIKELY_GAMMA = (0.1, 10.0)
+"""Others are damaged."""
 HDR = {16: "PQ", 18: "HLG"}
 """Transfer curves of H.273 that reach beyond white."""
-GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}
 """Gammas by H.273's number of the transfer curve; pictures with the other curves are shown as if they had sRGB's."""
 
 
@@ -46,17 +51,20 @@ class Space(NamedTuple):
     gamma: float = 0.0
 
 
-SRGB = Space("sRGB", (0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
+SRGB = Space("BT.709", (0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
+"""sRGB's primaries and curve; ``colour`` would take a profile that is called sRGB for one of its curve."""
 ADOBE_RGB = Space("Adobe RGB (1998)", (0.64, 0.33), (0.21, 0.71), (0.15, 0.06), gamma=563 / 256)
-SPACES = {
+NTSC = Space("BT.601, 525 lines", (0.630, 0.340), (0.310, 0.595), (0.155, 0.070))
+BY_PRIMARIES = {
     1: SRGB,
     5: Space("BT.601, 625 lines", (0.64, 0.33), (0.29, 0.60), (0.15, 0.06)),
-    6: Space("BT.601, 525 lines", (0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
+    6: NTSC,
+    7: NTSC,
     9: Space("BT.2020", (0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
     11: Space("DCI-P3", (0.680, 0.320), (0.265, 0.690), (0.150, 0.060), DCI_WHITE),
     12: Space("Display P3", (0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
 }
-"""Colour spaces by H.273's number of their primaries."""
+"""Colour spaces by H.273's number of their primaries; files with other numbers do not state their colours."""
 
 
 def profile_of(image: Image.Image, file: BinaryIO | None = None) -> tuple[bytes | None, str]:
@@ -69,32 +77,41 @@ def profile_of(image: Image.Image, file: BinaryIO | None = None) -> tuple[bytes 
     Returns:
         The profile, None for sRGB, and a remark for the user, empty if there is nothing to say.
     """
-    numbers = _numbers(image, file)
-    own = image.info.get("icc_profile")
-    if numbers is None or (own and image.format != "PNG"):  # only PNG's numbers go before its profile
-        space = None if own else _space_of_tags(image)
-        return own or (None if space is None else icc_profile(space)), ""
-    primaries, transfer = numbers
-    if transfer in HDR:
-        return None, f"high dynamic range ({HDR[transfer]}) not mapped to sRGB"
-    space = SPACES.get(primaries, SRGB)._replace(gamma=GAMMAS.get(transfer, 0.0))
-    return None if space == SRGB else icc_profile(space), ""
+    own, numbers = image.info.get("icc_profile"), _numbers(image, file)
+    if own and (numbers is None or image.format != "PNG"):  # only PNG's numbers go before its profile
+        return own, ""
+    if numbers is None:
+        return _profile(_space_of_tags(image), image), ""
+    if numbers[1] in HDR:
+        return None, f"high dynamic range ({HDR[numbers[1]]}) not mapped to sRGB"
+    return _profile(_named(BY_PRIMARIES[numbers[0]], GAMMAS.get(numbers[1], 0.0)), image), ""
+
+
+def _named(space: Space, gamma: float) -> Space:
+    """Returns the space with this gamma, 0 for sRGB's curve."""
+    return space._replace(name=f"{space.name} of gamma {gamma:g}", gamma=gamma) if gamma else space
+
+
+def _profile(space: Space | None, image: Image.Image) -> bytes | None:
+    """Returns the profile of a space, None for sRGB; grey has a curve alone."""
+    if space is not None and image.mode in ("1", "L", "LA", *SIXTEEN_BIT):
+        space = _named(SRGB, space.gamma)
+    return None if space in (None, SRGB) else icc_profile(space)
 
 
 def _numbers(image: Image.Image, file: BinaryIO | None) -> tuple[int, int] | None:
-    """Returns H.273's numbers of the primaries and the transfer curve, if a file states them."""
-    if "nclx_profile" in image.info:  # what the plugin for HEIF found
-        found = image.info["nclx_profile"]
-        return found["color_primaries"], found["transfer_characteristics"]
-    if file is None or image.format not in ("PNG", "AVIF"):
-        return None
-    file.seek(0)
-    if image.format == "PNG":
-        return next(((each[0], each[1]) for name, each in _chunks(file) if name == b"cICP" and len(each) == 4), None)
-    for _, content in _boxes(file.read(1 << 16), (b"meta", b"iprp", b"ipco", b"colr")):
-        if content[:4] == b"nclx" and len(content) >= 8:  # the first is that of the image itself
-            return struct.unpack(">HH", content[4:8])
-    return None
+    """Returns H.273's numbers of the primaries and the transfer curve, if a file states known primaries."""
+    found: list[tuple[int, int]] = []
+    if nclx := image.info.get("nclx_profile"):  # what the plugin for HEIF found
+        found.append((nclx["color_primaries"], nclx["transfer_characteristics"]))
+    elif file is not None and image.format in ("PNG", "AVIF") and file.seekable():
+        file.seek(0)
+        if image.format == "PNG":
+            found += [(each[0], each[1]) for name, each in _chunks(file) if name == b"cICP" and len(each) == 4]
+        else:  # writers put the numbers of the image itself before those of its alpha
+            boxes = _boxes(file.read(1 << 16), (b"meta", b"iprp", b"ipco", b"colr"))
+            found += [struct.unpack(">HH", each[4:8]) for _, each in boxes if each[:4] == b"nclx" and len(each) >= 8]
+    return found[0] if found and found[0][0] in BY_PRIMARIES else None
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -121,20 +138,22 @@ def _boxes(content: bytes, names: tuple[bytes, ...]) -> Iterator[tuple[bytes, by
 
 def _space_of_tags(image: Image.Image) -> Space | None:
     """Returns the colour space that PNG's numbers or a camera's mark state; None for sRGB."""
-    stated = image.info
-    if image.format == "PNG" and "srgb" not in stated and ("gamma" in stated or "chromaticity" in stated):
-        gamma = float(stated.get("gamma") or 0)
-        space = SRGB._replace(name="of the PNG file")
-        if gamma > 0 and not SRGB_GAMMA[0] <= gamma <= SRGB_GAMMA[1]:
-            space = space._replace(gamma=1 / gamma)
-        x_and_y = stated.get("chromaticity")  # of white, red, green, blue
-        if x_and_y and _are_chromaticities(x_and_y):
-            white, red, green, blue = zip(x_and_y[::2], x_and_y[1::2], strict=True)
-            space = space._replace(red=red, green=green, blue=blue, white=white)
-        return space
-    if image.format in ("JPEG", "MPO") and _is_marked_as_adobe_rgb(image):
+    if image.format == "PNG" and "srgb" not in image.info:
+        return _space_of_chunks(float(image.info.get("gamma") or 0), image.info.get("chromaticity"))
+    if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB") and _is_marked_as_adobe_rgb(image):
         return ADOBE_RGB
     return None
+
+
+def _space_of_chunks(gamma: float, x_and_y: tuple[float, ...] | None) -> Space | None:
+    """Returns the space of PNG's gAMA and cHRM (x and y of white, red, green and blue); None for sRGB."""
+    space = SRGB
+    if x_and_y and _are_chromaticities(x_and_y):
+        white, red, green, blue = zip(x_and_y[::2], x_and_y[1::2], strict=True)
+        if not np.allclose((red, green, blue, white), SRGB[1:5], atol=2e-3):
+            space = Space("the PNG file's colours", red, green, blue, white)
+    like_srgb = space == SRGB and SRGB_GAMMA[0] <= gamma <= SRGB_GAMMA[1]
+    return _named(space, 1 / gamma) if LIKELY_GAMMA[0] <= gamma <= LIKELY_GAMMA[1] and not like_srgb else space
 
 
 def _are_chromaticities(values: tuple[float, ...]) -> bool:
@@ -149,7 +168,9 @@ def _are_chromaticities(values: tuple[float, ...]) -> bool:
 def _is_marked_as_adobe_rgb(image: Image.Image) -> bool:
     try:
         tags = image.getexif()
-        return ExifTags.IFD.Exif in tags and tags.get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
+        if tags.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace) == SRGB_TAG:
+            return False  # programs that convert to sRGB may leave the mark
+        return tags.get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
     except Exception:  # damaged tags raise many kinds of exceptions
         return False
 

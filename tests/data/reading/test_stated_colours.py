@@ -10,11 +10,14 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from gan_lab.common.domains import Domain
+from gan_lab.data.reading.frames import READERS
 from gan_lab.data.reading.images import open_image, read_image
-from gan_lab.data.reading.stated_colours import SPACES, _boxes, icc_profile
+from gan_lab.data.reading.resize import ResizeSpec
+from gan_lab.data.reading.stated_colours import BY_PRIMARIES, _boxes, icc_profile
 
 RED = (234, 51, 35)
 """sRGB's (255, 0, 0) in Display P3."""
+SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 CHROMATICITIES = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
 
 
@@ -65,12 +68,12 @@ def heif(primaries, transfer):
     return file
 
 
-def jpeg(mark=None, **options):
+def jpeg(mark=None, space=65535, **options):
     """A JPEG with the mark of DCF in its EXIF tags, as cameras write it."""
     tags, file = Image.Exif(), BytesIO()
     if mark:
         tags[ExifTags.Base.Make] = "camera"
-        tags[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 65535, ExifTags.IFD.Interop: {1: mark}}
+        tags[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: space, ExifTags.IFD.Interop: {1: mark}}
     flat((219, 0, 0)).save(file, "JPEG", quality=100, subsampling=0, exif=tags.tobytes(), **options)
     return file
 
@@ -103,6 +106,11 @@ def test_display_p3_becomes_srgb(name):
 SRGB_FILES = {
     "cICP": lambda: png(cicp(1, 13)),
     "unknown primaries": lambda: png(cicp(2, 2)),
+    "a profile beside unknown primaries": lambda: png(cicp(2, 2), icc_profile=SRGB_PROFILE),
+    "grey has no primaries": lambda: png(cicp(12, 13), image=Image.new("L", (64, 48), 90)),
+    "a damaged gamma": lambda: png((b"gAMA", struct.pack(">I", 1))),
+    "another damaged gamma": lambda: png((b"gAMA", b"\xff\xff\xff\xff")),
+    "a mark that an editor left": lambda: jpeg("R03", space=1),
     "a damaged cICP": lambda: png((b"cICP", b"\x0c\x0d")),
     "sRGB goes before cHRM": lambda: png((b"sRGB", b"\0"), chromaticities()),
     "what most programs write": lambda: png(gamma(0.45455)),
@@ -121,11 +129,22 @@ def test_srgb_stays_as_it_is(name):
     assert not opened(file)[1]
 
 
-@pytest.mark.parametrize(("value", "expected"), [(1.0, 188), (0.55556, 145)])
-def test_gamma_of_a_png(value, expected):
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    ("chunk", "expected"), [(gamma(1.0), 188), (gamma(0.55556), 145), (cicp(1, 8), 188), (cicp(12, 4), 128)], ids=str
+)
+def test_gamma_of_a_png(chunk, mode, expected):
     """Linear 0.5 is 188 in sRGB; a screen of gamma 1.8 shows 128 as 0.5 ** 1.8."""
-    colour, _ = opened(png(gamma(value), image=flat((128, 128, 128))))
-    assert np.abs(colour - expected).max() <= 1
+    colour, notes = opened(png(chunk, image=Image.new("RGB", (64, 48), (128, 128, 128)).convert(mode)))
+    assert np.abs(colour - expected).max() <= 1 and len(notes) == 1
+
+
+def test_frames_have_the_colours_of_images(tmp_path):
+    file = png(cicp(12, 13), save_all=True, append_images=[flat((0, 0, 9))])
+    spec = ResizeSpec((48, 64), (48, 64), 3)
+    (tmp_path / "moving.png").write_bytes(file.getvalue())
+    frames = [*READERS[".png"](tmp_path / "moving.png", spec)]
+    assert len(frames) == 2 and np.abs(frames[0].pixels[:, 24, 32] - opened(file)[0]).max() == 0
 
 
 def test_adobe_rgb_that_a_camera_marks():
@@ -151,6 +170,9 @@ def test_an_edited_copy_states_srgb():
 def test_high_dynamic_range_is_said(transfer, curve):
     colour, notes = opened(png(cicp(9, transfer)))
     assert tuple(colour) == RED and notes == [f"high dynamic range ({curve}) not mapped to sRGB"]
+    grey = png(cicp(9, transfer), image=Image.fromarray(np.full((48, 64), 1000, np.uint16)))
+    grey.seek(0)
+    assert read_image(grey, Domain(channels=1), all_levels=True).levels.unique().tolist() == [1000]
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 9, 4_000_000_000])
@@ -163,6 +185,6 @@ def test_boxes_of_damaged_files_end(size):
 
 def test_a_profile_is_read_by_others():
     """LittleCMS finds Display P3's colorants as its published profile has them."""
-    made = ImageCms.ImageCmsProfile(BytesIO(icc_profile(SPACES[12]))).profile
+    made = ImageCms.ImageCmsProfile(BytesIO(icc_profile(BY_PRIMARIES[12]))).profile
     found = [colour[0] for colour in (made.red_colorant, made.green_colorant, made.blue_colorant)]
     assert np.abs(np.array(found) - DISPLAY_P3).max() < 3e-4
