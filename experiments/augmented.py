@@ -29,7 +29,7 @@ from gan_lab.common.device import describe_hardware, versions
 from gan_lab.common.images import to_uint8
 from gan_lab.data.reading.examples import read_examples
 from gan_lab.data.reading.resize import ResizeSpec
-from gan_lab.evaluation.metrics.classification_accuracy import Labelled, accuracy, train_classifier
+from gan_lab.evaluation.trained_classifier import Labelled, accuracy, train_classifier
 
 CLASSES, PER_CLASS, STEPS = 10, 100, 300
 TRAINING = [

@@ -403,7 +403,7 @@ NAMES = {
     "metrics.translation.ends": "inference.translation.ends",
     "metrics.translation.suites": "evaluation.metrics.translation.direction_suites",
     "metrics.translation.translated": "inference.translation.translated",
-    "metrics.usefulness.taught": "evaluation.metrics.classification_accuracy.train_classifier",
+    "metrics.usefulness.taught": "evaluation.trained_classifier.train_classifier",
     "models.vae.Inferred": "models.vae.PosteriorSample",
     "models.vae.charged": "models.vae.kl_with_free_bits",
     "models.vae.logs": "models.vae.elbo_logs",

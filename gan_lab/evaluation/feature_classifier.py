@@ -40,9 +40,9 @@ class FeatureClassifier:
             return torch.zeros(len(features))
         return torch.from_numpy(self.model.predict_proba(features.numpy())[:, classes.index(label)])
 
-    def predicted(self, features: Tensor) -> Tensor:
-        """Returns the most probable classes, int64 (N,), given features (N, D)."""
-        return torch.from_numpy(self.model.predict(features.numpy()))
+    def predicted(self, values: Tensor) -> Tensor:
+        """Returns the most probable classes, int64 (N,), given features (N, D) on any device."""
+        return torch.from_numpy(self.model.predict(values.cpu().numpy()))
 
     def scores(self, features: Tensor) -> Tensor:
         """Returns scores (N,), given features (N, D): above 0 for the second of two classes."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import product
 from typing import TypeVar
 
 from gan_lab.common.capabilities import LabelledImages, TranslatesAmong
+from gan_lab.common.distributed import rank_and_world_size
 from gan_lab.data.class_view import ClassView
 from gan_lab.data.subsets import capped_count
 from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Record
@@ -15,11 +15,10 @@ from gan_lab.evaluation.features.perceptual import PerceptualDistance, perceptua
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
 from gan_lab.evaluation.image_sets import ImageSet, SplitImages, device_of
 from gan_lab.evaluation.metrics.diversity import PerceptualDiversity
+from gan_lab.evaluation.metrics.domain_classifier import Agreement, DomainClassifiers, DomainImages
 from gan_lab.evaluation.metrics.domains import (
     MIN_IMAGES,
     STYLES,
-    Agreement,
-    DomainClassifiers,
     DomainPair,
     StyledImages,
     domain_pairs,
@@ -52,7 +51,8 @@ class DomainEvaluator(Evaluator[TranslatesAmong, LabelledImages]):
     - ``fd_colour_latent`` with styles that are drawn, ``fd_colour_reference`` with those of test images of the target,
       and so on: means over the pairs.
     - ``agreement_colour``: the share of translations that a classifier of the real domains assigns to the target;
-      ``agreement_colour_real`` is its accuracy on real test images.
+      ``agreement_colour_real`` is its accuracy on real test images. ``agreement`` with metrics=domain_classifier: the
+      same by a network that is trained for it.
     - ``diversity_colour``: mean perceptual distance of the translations of a source from each other.
     - ``pose_colour``: perceptual distance of a translation from its source in that from another source: below 1
       if something of the source is kept.
@@ -120,13 +120,14 @@ class DomainEvaluator(Evaluator[TranslatesAmong, LabelledImages]):
         chosen = comparisons_of(self.metrics, "features", "images")
         chosen = {name: each for name, each in chosen.items() if metric_class(each) is not PerceptualDiversity}
         extractors = [each.to(device) for each in self.extractors]
-        classifiers = DomainClassifiers.fitted(extractors, self.data, targets, plain_names(model))
-        context = {"classifiers": classifiers}
+        show = self.progress and rank_and_world_size()[0] == 0
+        domains = DomainImages(self.data, targets, plain_names(model), device, self.cache_dir, show)
+        context = {"classifiers": DomainClassifiers.fitted(extractors, domains), "domains": domains}
         return {
             target: Suite(
-                {**chosen, "agreement": partial(Agreement, target)}, extractors,
-                SplitImages(ClassView(self.data, target), SPLIT, self.limit), None, context, device, self.cache_dir,
-                self.progress,
+                {**chosen, "agreement": Agreement}, extractors,
+                SplitImages(ClassView(self.data, target), SPLIT, self.limit), None, {**context, "target": target},
+                device, self.cache_dir, self.progress,
             )
             for target in targets
         }  # fmt: skip

@@ -4,28 +4,19 @@ Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generati
 """
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from gan_lab.common.bounds import PositiveInt, Seed
 from gan_lab.common.capabilities import LabelledImages, Samples
 from gan_lab.common.distributed import broadcast, rank_and_world_size
-from gan_lab.common.images import to_float, to_uint8
-from gan_lab.common.progress import track
-from gan_lab.common.stopping import in_rounds, separately
+from gan_lab.common.images import to_uint8
+from gan_lab.common.stopping import separately
 from gan_lab.data.subsets import evenly_spaced, evenly_spaced_numbers, shared_blocks
 from gan_lab.evaluation.cache import cached
 from gan_lab.evaluation.feature_table import ImageTable
-from gan_lab.evaluation.features.extractors import resize
 from gan_lab.evaluation.image_sets import num_classes
 from gan_lab.evaluation.model_metric import DEFAULT_OPTIONS, EvalOptions, ModelMetric
 from gan_lab.evaluation.statistics import Values
-from gan_lab.networks.classifier import Classifier
-
-Labelled = tuple[Tensor, Tensor]
-"""Images uint8 (N, C, H, W) and their classes (N,)."""
-
-BATCH, SIZE, RATE, WIDTHS = 128, 32, 2e-3, (16, 32, 64, 128)
+from gan_lab.evaluation.trained_classifier import WIDTHS, Labelled, accuracy, train_classifier
 
 
 class ClassificationAccuracy(ModelMetric[Samples, LabelledImages]):
@@ -98,49 +89,3 @@ def _real_images(data: LabelledImages, split: str, n: int | None) -> Labelled:
     n = min(count, n or count)
     images = torch.cat([part for _, part in evenly_spaced(data, split, n)])
     return images, data.labels(split)[evenly_spaced_numbers(count, n)]
-
-
-def train_classifier(
-    images: Labelled, classes: int, steps: int, seed: int, device: torch.device | str, progress: bool = False
-) -> nn.Module:
-    """Trains a classifier by AdamW with one cycle of the learning rate; the global random state is left alone.
-
-    Args:
-        images: images uint8 (N, C, H, W) and their classes (N,).
-        classes: K.
-        steps: the number of optimizer steps.
-        seed: seed of weights and batches.
-        device: the device to train on.
-        progress: show a progress bar.
-    """
-    pixels, labels = images
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs as well
-        network = Classifier(pixels.shape[1], classes, WIDTHS).to(device).train()
-    network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    order = torch.Generator().manual_seed(seed)
-    with torch.enable_grad():
-        for _ in in_rounds(track(range(steps), "training a classifier", steps, progress)):
-            rows = torch.randint(len(pixels), (BATCH,), generator=order)
-            logits = network(_network_input(pixels[rows].to(device)))[1]
-            optimizer.zero_grad()
-            F.cross_entropy(logits, labels[rows].to(device)).backward()
-            optimizer.step()
-            schedule.step()
-    return network.eval()
-
-
-@torch.no_grad()
-def accuracy(network: nn.Module, test: Labelled) -> float:
-    """Returns the share of test images that the network classifies correctly."""
-    device = next(network.parameters()).device
-    parts = zip(test[0].split(1024), test[1].split(1024), strict=True)
-    correct = sum(int((network(_network_input(x.to(device)))[1].argmax(1).cpu() == y).sum()) for x, y in parts)
-    return correct / len(test[1])
-
-
-def _network_input(images: Tensor) -> Tensor:
-    resized = to_float(resize(images, SIZE))
-    return resized.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU

@@ -5,7 +5,7 @@ pair of domains, each source is translated in ten styles, drawn at random or of 
 compared with images of the target.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lab.common.bounds import PositiveInt
 from gan_lab.common.capabilities import LabelledImages, TranslatesAmong
 from gan_lab.common.class_names import class_names
 from gan_lab.common.errors import UserError
@@ -22,15 +21,12 @@ from gan_lab.common.precision import full_precision
 from gan_lab.data.class_view import ClassView
 from gan_lab.data.loading.keyed_random import permutation
 from gan_lab.data.subsets import capped_count, evenly_spaced, evenly_spaced_numbers
-from gan_lab.evaluation.feature_classifier import FeatureClassifier, features_of
-from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.features.perceptual import PerceptualDistance
 from gan_lab.evaluation.image_sets import ImageSet
 from gan_lab.evaluation.metrics.shared_parts import shared_parts
 from gan_lab.evaluation.metrics.style_diversity import pairwise_diversity
 from gan_lab.evaluation.metrics.translation import Mean
 from gan_lab.evaluation.statistic_set import Device
-from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values
 from gan_lab.inference.restyling import num_styles, restyled
 from gan_lab.inference.translation import SPLIT
 
@@ -44,8 +40,6 @@ MAX_REFERENCES = 256
 """References of a domain at most."""
 CHECKED = 1 / 8
 """Share of the sources of which perceptual distances are measured, at least two."""
-FITTED = 200
-"""Training images of each domain that a classifier is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -214,90 +208,3 @@ class StyledImages(ImageSet):
         translations = to_float(images).unflatten(0, (-1, self.styles))[:count]
         others = first.roll(-1, 0)[start : start + count]
         self.checks.update(translations, sources[:count], others)
-
-
-@dataclass(frozen=True)
-class DomainClassifiers:
-    """Classifiers of the real domains over features, by extractor.
-
-    Args:
-        by_extractor: by the extractor's name.
-        names: of the domains.
-        key: identifies what they were fitted to.
-    """
-
-    by_extractor: Mapping[str, FeatureClassifier]
-    names: Sequence[str]
-    key: str
-
-    @classmethod
-    def fitted(
-        cls, extractors: Sequence[Extractor], data: LabelledImages, domains: Sequence[int], names: Sequence[str]
-    ) -> "DomainClassifiers":
-        """Fits classifiers to training images of each of the domains, at most ``FITTED``."""
-        views = {number: ClassView(data, number) for number in domains}
-        images = {
-            number: torch.cat([part for _, part in evenly_spaced(view, "train", capped_count(view, "train", FITTED))])
-            for number, view in views.items()
-        }
-        labels = torch.cat([torch.full((len(each),), number) for number, each in images.items()])
-        found = {
-            each.name: FeatureClassifier.of(each, features_of(each, torch.cat([*images.values()])), labels)
-            for each in extractors
-        }
-        return cls(found, names, f"{data.fingerprint('train')} {labels.tolist()}")
-
-
-class PredictedDomains(Statistic[Tensor]):
-    """Counts the images that a classifier assigns to each domain, exact over ranks.
-
-    Args:
-        classifier: over the features.
-        classes: K, the number of domains.
-        key: identifies the classifier.
-    """
-
-    number: Tensor
-
-    def __init__(self, classifier: FeatureClassifier, classes: PositiveInt, key: str) -> None:
-        super().__init__(classes, key)
-        self.classifier = classifier
-        self.add_sum_state("number", classes, dtype=torch.int64)
-
-    def accumulate(self, values: Tensor, index: Tensor) -> None:
-        """Adds features (m, d) of the images with the numbers ``index`` (m,)."""
-        predicted = self.classifier.predicted(values.cpu())
-        self.number += torch.bincount(predicted, minlength=len(self.number)).to(self.number.device)
-
-    def compute(self) -> Tensor:
-        """Returns the shares of the domains over all ranks, float64 (K,) (collective)."""
-        return self.number.cpu().double() / int(self.count)
-
-
-class Agreement(Comparison[Tensor, Tensor]):
-    """``agreement``: the share of images that a classifier of the real domains assigns to the target; on the real side,
-    its accuracy. ``agreement_predicted`` has the shares of all domains.
-
-    Args:
-        target: the domain.
-        extractor: computes the features.
-        classifiers: of the domains.
-
-    Raises:
-        NotApplicableError: if there is none over the features of the extractor.
-    """
-
-    def __init__(self, target: int, extractor: Extractor, classifiers: DomainClassifiers) -> None:
-        if extractor.name not in classifiers.by_extractor:
-            raise NotApplicableError(f"no classifier was fitted to the features of {extractor.name}.")
-        arguments = classifiers.by_extractor[extractor.name], len(classifiers.names), classifiers.key
-        super().__init__(PredictedDomains(*arguments), PredictedDomains(*arguments))
-        self.target = target
-
-    def compare(self, real: Tensor, fake: Tensor) -> Values:
-        """Returns the metrics of shares (K,) and (K,)."""
-        return {
-            "agreement": float(fake[self.target]),
-            "agreement.accuracy": float(real[self.target]),
-            "agreement.predicted": fake.tolist(),
-        }

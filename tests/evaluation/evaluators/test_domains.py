@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from restylers import Colours, PixelDistance, Pooled, Recolour
@@ -7,6 +9,8 @@ from gan_lab.common.errors import UserError
 from gan_lab.data.class_view import ClassView
 from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.kinds import kind_of, sheet_for
+from gan_lab.evaluation.metrics import domain_classifier
+from gan_lab.evaluation.metrics.domain_classifier import TrainedAgreement
 from gan_lab.evaluation.metrics.domains import StyledImages, domain_pairs
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.inference.restyling import restyled
@@ -15,9 +19,9 @@ from gan_lab.inference.sheets import SheetOptions
 
 @pytest.fixture
 def evaluate(tmp_path):
-    def run(model, data, n=360, **options):
+    def run(model, data, n=360, more=(), **options):
         options = {"cache_dir": str(tmp_path), "progress": False, "extractors": {"pooled": Pooled()}} | options
-        evaluator = select_evaluator(model, data, {"distance": FrechetDistance}, n, **options)
+        evaluator = select_evaluator(model, data, {"distance": FrechetDistance, **dict(more)}, n, **options)
         evaluator.distance = PixelDistance()
         return evaluator, evaluator.evaluate(model)
 
@@ -64,6 +68,18 @@ def test_a_perfect_model_and_one_that_mistakes_domains(evaluate):
     assert wrong.metrics["fd_pooled"] > 2 * found["fd_pooled"]
     predicted = wrong.protocol["predicted_domains"]["agreement_pooled_predicted"]["latent"]["red2green"]
     assert predicted == [1.0, 0.0, 0.0]
+
+
+def test_a_network_that_is_trained_once_tells_the_domains_apart(evaluate, monkeypatch):
+    train, calls = domain_classifier.train_classifier, []
+    monkeypatch.setattr(domain_classifier, "train_classifier", lambda *a: calls.append(1) or train(*a))
+    chosen = {"more": {"domain_classifier": partial(TrainedAgreement, steps=15)}}
+    found = evaluate(Recolour(), Colours(), **chosen)[1].metrics
+    assert found["agreement_latent"] == found["agreement_reference"] == found["agreement_real"] == 1
+    assert found["agreement_untranslated"] == 0
+    wrong = evaluate(Recolour(right=False), Colours(), **chosen)[1]
+    assert wrong.metrics["agreement"] == pytest.approx(1 / 3) and len(calls) == 1
+    assert wrong.protocol["metrics"]["domain_classifier"]["steps"] == 15
 
 
 def test_translations_are_those_of_the_seeds_styles_and_of_references_once_each():
