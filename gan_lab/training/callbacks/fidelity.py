@@ -19,7 +19,7 @@ from gan_lab.common.errors import reason
 from gan_lab.common.progress import console
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
-from gan_lab.evaluation.factories import comparison_class, metric_name
+from gan_lab.evaluation.factories import comparison_class, metric_class, metric_name, plain_options
 from gan_lab.evaluation.features.extractors import Extractor
 from gan_lab.evaluation.reports.protocol_table import COLUMNS, Cell, protocol_rows
 from gan_lab.evaluation.reports.records import EvaluationRecord
@@ -102,6 +102,8 @@ class Fidelity(Callback):
         self.last: dict[str, EvaluationRecord] = {}
         self.failed: dict[str, str] = {}
         self.sizes: Sizes | None = None
+        self.asked: dict[str, str] = {}
+        """What was measured in ``last``, by tier."""
         self.owed = False  # a quick evaluation of these weights, which a signal interrupted
         self.rows: list[list[Cell]] = []
 
@@ -138,12 +140,23 @@ class Fidelity(Callback):
         return list(found)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
+        """Drops records made after the checkpoint that the run resumes from, or of other metrics than those chosen now;
+        makes up for an interrupted evaluation.
+        """
+        if "final" in self.evaluators and self.asked.get("final", asked := self._what_is_asked("final")) != asked:
+            del self.last["final"], self.asked["final"]
         if trainer.is_global_zero:
             self._drop_records(pl_module.images_seen)
         self._fit_sizes(trainer, pl_module)
         if self.owed and "quick" in self.evaluators:
             self._evaluate(trainer, pl_module, "quick")
+
+    def _what_is_asked(self, tier: str) -> str:
+        """Returns a text that states metrics, extractors and images of a tier."""
+        evaluator, (_, n) = self.evaluators[tier], self.tiers[tier]
+        metrics = {name: [metric_class(each).__name__, plain_options(each)] for name, each in evaluator.metrics.items()}
+        options = {name: self.options[name] for name in ("paired", "split", "limit", "seed")}
+        return json.dumps([metrics, [each.name for each in evaluator.extractors], n, options], sort_keys=True)
 
     def _fit_sizes(self, trainer: Trainer, module: Any) -> None:
         """Reduces evaluations of a default size to what a small budget allows.
@@ -268,7 +281,7 @@ class Fidelity(Callback):
             record["figures"] = {f"quick_{name}": value for name, value in record["figures"].items()}
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in record["figures"].items()})
         line = json.dumps(record, default=str)
-        self.last[tier] = json.loads(line)
+        self.last[tier], self.asked[tier] = json.loads(line), self._what_is_asked(tier)
         if trainer.is_global_zero:
             self._append(line)
             self._write(trainer, self.last[tier], self.evaluators[tier])
@@ -293,6 +306,7 @@ class Fidelity(Callback):
         return {
             "every": self.every.state_dict(),
             "last": self.last,
+            "asked": self.asked,
             "lines": self.rows,
             "owed": self.owed,
             "sizes": self.sizes,
@@ -301,6 +315,7 @@ class Fidelity(Callback):
     def load_state_dict(self, state_dict: State) -> None:
         self.every.load_state_dict(state_dict["every"])
         self.last, self.rows = state_dict["last"], list(state_dict.get("lines", []))
+        self.asked = dict(state_dict.get("asked", {}))  # older checkpoints have none
         self.owed, self.sizes = state_dict.get("owed", False), state_dict.get("sizes")
 
 

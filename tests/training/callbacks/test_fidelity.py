@@ -285,6 +285,15 @@ def test_a_budget_of_minutes_has_a_small_last_evaluation_which_a_resumed_run_kee
     assert (protocol["samples"], protocol["real"]) == (99, 7)
 
 
+def test_a_resumed_run_measures_again_what_is_chosen_anew(run, tmp_path):
+    done = run(make(tmp_path, every=0)).callback.state_dict()
+    for n, measured in ((24, 0), (30, 1)):
+        again = make(tmp_path, every=0, n=n)
+        again.load_state_dict(json.loads(json.dumps(done)))
+        assert run(again).module.synced == measured  # once for each evaluation
+        assert again.last["final"]["protocol"]["samples"] == n
+
+
 @pytest.mark.parametrize(
     ("limits", "numbers"),
     [
