@@ -13,15 +13,15 @@ from gan_lab.data.class_view import ClassView
 from gan_lab.data.subsets import capped_count, evenly_spaced
 from gan_lab.evaluation.cache import cached_apart
 from gan_lab.evaluation.feature_classifier import FeatureClassifier, features_of
-from gan_lab.evaluation.features.extractors import Extractor
+from gan_lab.evaluation.features.extractors import Extractor, resize
 from gan_lab.evaluation.statistics import Comparison, NotApplicableError, Statistic, Values
-from gan_lab.evaluation.trained_classifier import WIDTHS, Labelled, classified, train_classifier
+from gan_lab.evaluation.trained_classifier import SIZE, WIDTHS, Labelled, classified, train_classifier
 from gan_lab.networks.classifier import Classifier
 
 FITTED = 200
 """Training images of each domain that a classifier of features is fitted to."""
 VERSION = 1
-"""Version of the training: increment it when the network changes."""
+"""Version of the training: increment it when the network, or how ``trained_classifier`` trains it, changes."""
 
 
 class Predicts(Protocol):
@@ -52,21 +52,30 @@ class DomainImages:
     progress: bool = False
     made: dict[tuple[int, ...], "TrainedNetwork"] = field(default_factory=dict, init=False)
 
-    def images(self, most: int) -> Labelled:
-        """Returns training images of each domain, at most ``most``, evenly spaced, and their domains."""
-        views = {number: ClassView(self.data, number) for number in self.domains}
-        images = {
-            number: torch.cat([part for _, part in evenly_spaced(view, "train", capped_count(view, "train", most))])
-            for number, view in views.items()
-        }
-        labels = torch.cat([torch.full((len(each),), number) for number, each in images.items()])
-        return torch.cat([*images.values()]), labels
+    def images(self, most: int, size: int | None = None) -> Labelled:
+        """Returns training images and their domains.
+
+        Args:
+            most: number of images of each domain, at most; they are evenly spaced.
+            size: side in pixels to which they are resized; None for their own size.
+
+        Returns:
+            images uint8 (N, C, H, W), and numbers of their domains, int64 (N,).
+        """
+        images, labels = [], []
+        for number in self.domains:
+            view = ClassView(self.data, number)
+            for _, part in evenly_spaced(view, "train", capped_count(view, "train", most)):
+                images.append(part if size is None else resize(part, size).round().clamp(0, 255).byte())
+                labels.append(torch.full((len(part),), number))
+        return torch.cat(images), torch.cat(labels)
 
     def network(self, n_train: PositiveInt, steps: PositiveInt, seed: Seed) -> "TrainedNetwork":
-        """Returns a network of the domains, trained here or before."""
+        """Returns a network of the domains, trained here or before; see ``TrainedAgreement``."""
         chosen = n_train, steps, seed
         if chosen not in self.made:
-            key = ["domain classifier", VERSION, *WIDTHS, *chosen, self.data.fingerprint("train"), *self.domains]
+            views = {number: ClassView(self.data, number).fingerprint("train") for number in self.domains}
+            key = ["domain classifier", VERSION, *WIDTHS, *chosen, self.data.channels, len(self.names), views]
             states = cached_apart(key, lambda: self._states(*chosen), self.cache_dir)
             network = Classifier(self.data.channels, len(self.names), WIDTHS)
             network.load_state_dict(states)
@@ -74,7 +83,7 @@ class DomainImages:
         return self.made[chosen]
 
     def _states(self, n_train: int, steps: int, seed: int) -> dict[str, Tensor]:
-        network = train_classifier(self.images(n_train), len(self.names), steps, seed, self.device, self.progress)
+        network = train_classifier(self.images(n_train, SIZE), len(self.names), steps, seed, self.device, self.progress)
         return {name: state.cpu().contiguous() for name, state in network.state_dict().items()}
 
 
@@ -143,9 +152,32 @@ class PredictedDomains(Statistic[Tensor]):
         return self.number.cpu().double() / int(self.count)
 
 
-class Agreement(Comparison[Tensor, Tensor]):
+class ClassifierAgreement(Comparison[Tensor, Tensor]):
     """``agreement``: the share of images that a classifier of the real domains assigns to the target; on the real side,
     its accuracy. ``agreement_predicted`` has the shares of all domains.
+
+    Args:
+        target: the domain.
+        classifier: of features, or of images.
+        classes: the number of domains.
+        key: identifies the classifier.
+    """
+
+    def __init__(self, target: int, classifier: Predicts, classes: PositiveInt, key: str) -> None:
+        super().__init__(PredictedDomains(classifier, classes, key), PredictedDomains(classifier, classes, key))
+        self.target = target
+
+    def compare(self, real: Tensor, fake: Tensor) -> Values:
+        """Returns the metrics of shares (K,) and (K,)."""
+        return {
+            "agreement": float(fake[self.target]),
+            "agreement.accuracy": float(real[self.target]),
+            "agreement.predicted": fake.tolist(),
+        }
+
+
+class Agreement(ClassifierAgreement):
+    """The agreement of logistic regression over the features of an extractor.
 
     Args:
         target: the domain.
@@ -159,21 +191,11 @@ class Agreement(Comparison[Tensor, Tensor]):
     def __init__(self, target: int, extractor: Extractor, classifiers: DomainClassifiers) -> None:
         if extractor.name not in classifiers.by_extractor:
             raise NotApplicableError(f"no classifier was fitted to the features of {extractor.name}.")
-        arguments = classifiers.by_extractor[extractor.name], len(classifiers.names), classifiers.key
-        super().__init__(PredictedDomains(*arguments), PredictedDomains(*arguments))
-        self.target = target
-
-    def compare(self, real: Tensor, fake: Tensor) -> Values:
-        """Returns the metrics of shares (K,) and (K,)."""
-        return {
-            "agreement": float(fake[self.target]),
-            "agreement.accuracy": float(real[self.target]),
-            "agreement.predicted": fake.tolist(),
-        }
+        super().__init__(target, classifiers.by_extractor[extractor.name], len(classifiers.names), classifiers.key)
 
 
-class TrainedAgreement(Agreement):
-    """``agreement``: the same by a small network that is trained on real images of the domains.
+class TrainedAgreement(ClassifierAgreement):
+    """The agreement of a small network that is trained on real images of the domains.
 
     It sees what tells these domains from each other, such as a colour, where the features of an extractor were made for
     other things. It is trained once for a data set, and kept in the cache.
@@ -197,6 +219,4 @@ class TrainedAgreement(Agreement):
         seed: Seed = 0,
     ) -> None:
         network = domains.network(n_train, steps, seed)
-        arguments = network, len(domains.names), network.key
-        Comparison.__init__(self, PredictedDomains(*arguments), PredictedDomains(*arguments))
-        self.target = target
+        super().__init__(target, network, len(domains.names), network.key)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,7 +104,7 @@ class Fidelity(Callback):
         self.failed: dict[str, str] = {}
         self.sizes: Sizes | None = None
         self.asked: dict[str, str] = {}
-        """What was measured in ``last``, by tier."""
+        """What was measured in ``last``, by tier; see ``_what_is_asked``."""
         self.owed = False  # a quick evaluation of these weights, which a signal interrupted
         self.rows: list[list[Cell]] = []
 
@@ -140,11 +141,7 @@ class Fidelity(Callback):
         return list(found)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Drops records made after the checkpoint that the run resumes from, or of other metrics than those chosen now;
-        makes up for an interrupted evaluation.
-        """
-        if "final" in self.evaluators and self.asked.get("final", asked := self._what_is_asked("final")) != asked:
-            del self.last["final"], self.asked["final"]
+        """Drops records made after the checkpoint that the run resumes from; makes up for an interrupted evaluation."""
         if trainer.is_global_zero:
             self._drop_records(pl_module.images_seen)
         self._fit_sizes(trainer, pl_module)
@@ -152,11 +149,12 @@ class Fidelity(Callback):
             self._evaluate(trainer, pl_module, "quick")
 
     def _what_is_asked(self, tier: str) -> str:
-        """Returns a text that states metrics, extractors and images of a tier."""
+        """Returns a text that states metrics, extractors and numbers of a tier."""
         evaluator, (_, n) = self.evaluators[tier], self.tiers[tier]
-        metrics = {name: [metric_class(each).__name__, plain_options(each)] for name, each in evaluator.metrics.items()}
-        options = {name: self.options[name] for name in ("paired", "split", "limit", "seed")}
-        return json.dumps([metrics, [each.name for each in evaluator.extractors], n, options], sort_keys=True)
+        metrics = {name: _stated(factory) for name, factory in evaluator.metrics.items()}
+        extractors = [[each.name, getattr(each, "sha256", None)] for each in evaluator.extractors]
+        options = {name: self.options[name] for name in ("weights", "paired", "split", "limit", "seed")}
+        return json.dumps([metrics, extractors, n, options], sort_keys=True, default=str)
 
     def _fit_sizes(self, trainer: Trainer, module: Any) -> None:
         """Reduces evaluations of a default size to what a small budget allows.
@@ -204,7 +202,7 @@ class Fidelity(Callback):
             return
         if self.rows:  # once at the end: loggers store the whole table at each call
             log_table(trainer.loggers, "metrics", COLUMNS, self.rows, pl_module.images_seen)
-        if self._images_at_last("final") == pl_module.images_seen and trainer.is_global_zero:
+        if self._is_known("final", pl_module.images_seen) and trainer.is_global_zero:
             record = self.last["final"]
             protocol = record["protocol"]
             comparison = self.evaluators["final"].comparison_text(protocol)
@@ -212,11 +210,11 @@ class Fidelity(Callback):
 
     def _due(self, trainer: Trainer, tier: str, images_seen: int) -> bool:
         at_end = not is_cut_short(trainer) and (tier == "final" or trainer.should_stop)
-        return at_end and tier in self.evaluators and self._images_at_last(tier) != images_seen
+        return at_end and tier in self.evaluators and not self._is_known(tier, images_seen)
 
     def missing(self, images_seen: int) -> dict[str, str]:
         """Returns the evaluations that the end of the run lacks, "quick" and "final", or metrics of theirs, and why."""
-        lacking = [tier for tier in self.evaluators if self._images_at_last(tier) != images_seen]
+        lacking = [tier for tier in self.evaluators if not self._is_known(tier, images_seen)]
         due = [tier for tier in lacking if tier == "final" or tier in self.failed]
         parts = {
             f"{tier}: {name}": why
@@ -225,6 +223,12 @@ class Fidelity(Callback):
             if tier not in lacking
         }
         return {tier: self.failed.get(tier, INTERRUPTED) for tier in due} | parts
+
+    def _is_known(self, tier: str, images_seen: int) -> bool:
+        """Tells whether a tier was evaluated here, by what is chosen now; older checkpoints do not state by what."""
+        if tier not in self.evaluators or self._images_at_last(tier) != images_seen:
+            return False
+        return self.asked.get(tier, asked := self._what_is_asked(tier)) == asked
 
     def _images_at_last(self, tier: str) -> int | None:
         return self.last[tier]["images_seen"] if tier in self.last else None
@@ -281,6 +285,12 @@ class Fidelity(Callback):
             record["figures"] = {f"quick_{name}": value for name, value in record["figures"].items()}
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in record["figures"].items()})
         line = json.dumps(record, default=str)
+        seen = record["images_seen"]
+        if self._images_at_last(tier) == seen:  # what was measured by other metrics
+            self.rows = [row for row in self.rows if row[:2] != [seen, tier]]
+            self.last.pop(tier)
+            if trainer.is_global_zero:
+                self._drop_records(seen)
         self.last[tier], self.asked[tier] = json.loads(line), self._what_is_asked(tier)
         if trainer.is_global_zero:
             self._append(line)
@@ -326,6 +336,15 @@ def _moment(line: str) -> tuple[str, int] | None:
         return str(record["tier"]), int(record["images_seen"])
     except (ValueError, LookupError, TypeError):
         return None
+
+
+def _stated(factory: MetricFactory) -> dict[str, object]:
+    """Returns the class of a metric and its options, those that are no plain values by their names."""
+    chosen = factory.keywords if isinstance(factory, partial) else {}
+    parts = {name: each.func if isinstance(each, partial) else each for name, each in chosen.items()}
+    named = {name: getattr(each, "__qualname__", type(each).__qualname__) for name, each in parts.items()}
+    kind = metric_class(factory)
+    return {"of": f"{kind.__module__}.{kind.__qualname__}", **named, **plain_options(factory)}
 
 
 def _chosen(parts: Mapping[str, MetricFactory] | None) -> dict[str, MetricFactory]:

@@ -10,7 +10,7 @@ from gan_lab.data.class_view import ClassView
 from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.kinds import kind_of, sheet_for
 from gan_lab.evaluation.metrics import domain_classifier
-from gan_lab.evaluation.metrics.domain_classifier import TrainedAgreement
+from gan_lab.evaluation.metrics.domain_classifier import DomainImages, TrainedAgreement
 from gan_lab.evaluation.metrics.domains import StyledImages, domain_pairs
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.inference.restyling import restyled
@@ -80,6 +80,22 @@ def test_a_network_that_is_trained_once_tells_the_domains_apart(evaluate, monkey
     wrong = evaluate(Recolour(right=False), Colours(), **chosen)[1]
     assert wrong.metrics["agreement"] == pytest.approx(1 / 3) and len(calls) == 1
     assert wrong.protocol["metrics"]["domain_classifier"]["steps"] == 15
+
+
+def test_the_network_of_other_labels_is_another_one(tmp_path):
+    """The pixels are the same: labels tell one choice of attributes from another."""
+
+    class Swapped(Colours):
+        def labels(self, split):
+            return 2 - super().labels(split)
+
+        def _whole(self, split):
+            return Colours()._whole(split)
+
+    sets = [DomainImages(data, (0, 1, 2), "rgb", cache_dir=tmp_path) for data in (Colours(), Swapped())]
+    found = [each.network(9, 15, 0) for each in sets]
+    images = torch.cat([*Colours().images("test")])
+    assert torch.equal(found[0].predicted(images), 2 - found[1].predicted(images))
 
 
 def test_translations_are_those_of_the_seeds_styles_and_of_references_once_each():

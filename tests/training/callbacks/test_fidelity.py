@@ -286,12 +286,29 @@ def test_a_budget_of_minutes_has_a_small_last_evaluation_which_a_resumed_run_kee
 
 
 def test_a_resumed_run_measures_again_what_is_chosen_anew(run, tmp_path):
+    class Done(SamplingModule):
+        def training_step(self, batch, batch_idx):
+            """Has nothing left to train."""
+
     done = run(make(tmp_path, every=0)).callback.state_dict()
     for n, measured in ((24, 0), (30, 1)):
         again = make(tmp_path, every=0, n=n)
         again.load_state_dict(json.loads(json.dumps(done)))
-        assert run(again).module.synced == measured  # once for each evaluation
-        assert again.last["final"]["protocol"]["samples"] == n
+        module = Done()
+        module.iteration = module.images_seen = 48
+        assert run(again, module).module.synced == measured  # once for each evaluation
+        assert again.last["final"]["protocol"]["samples"] == n and evaluations(tmp_path) == [("final", 48)]
+        assert len({row[2] for row in again.rows}) == len(again.rows), "the table has nothing twice"
+
+
+def test_a_run_that_goes_on_keeps_what_was_measured_by_other_metrics(run, tmp_path):
+    done = run(make(tmp_path, every=0)).callback.state_dict()
+    again = make(tmp_path, every=0, n=30)
+    again.load_state_dict(json.loads(json.dumps(done)))
+    module = SamplingModule()
+    module.iteration = module.images_seen = 48
+    run(again, module)
+    assert evaluations(tmp_path) == [("final", 48), ("final", 96)]
 
 
 @pytest.mark.parametrize(
