@@ -51,7 +51,7 @@ class Generator(nn.Module):
         base: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        maps = widths_per_size(widths, base, group, height, width)
+        maps = maps_per_size(widths, height, width, base, group)
         times, count = len(maps) - 1, blocks * len(maps)
         self.classes = class_embedding(classes, embedding) if classes else None
         self.basis = nn.Parameter(torch.randn(maps[0], height >> times, width >> times))
@@ -97,7 +97,7 @@ class Discriminator(nn.Module):
         base: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        maps = widths_per_size(widths, base, group, height, width)[::-1]
+        maps = maps_per_size(widths, height, width, base, group)[::-1]
         times, count = len(maps) - 1, blocks * len(maps)
         layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 1, bias=False)]
         for before, after in zip([maps[0], *maps], maps, strict=False):
@@ -123,7 +123,9 @@ class Discriminator(nn.Module):
         return outputs.squeeze(1) if self.classes is None else (outputs * self.classes(labels)).sum(1)
 
 
-def widths_per_size(widths: int | Sequence[int], base: int | None, group: int, height: int, width: int) -> list[int]:
+def maps_per_size(
+    widths: int | Sequence[int], height: int, width: int, base: int | None = None, group: int = 16
+) -> list[int]:
     """Returns the number of feature maps at each size from the smallest; see ``Generator``.
 
     Raises:

@@ -138,9 +138,9 @@ def test_attention_is_a_weighted_mean_of_values():
 
 @pytest.mark.parametrize(("side", "maps"), [(64, [128, 64, 32, 16, 16]), (28, [64, 32, 16]), (24, [80, 32, 16])])
 def test_r3gan_has_maps_by_the_side_in_whole_groups(side, maps):
-    assert r3gan.widths_per_size(128, 512, 16, side, side) == maps
-    assert r3gan.widths_per_size(128, None, 16, side, side) == [128] * len(maps)
-    assert r3gan.widths_per_size(maps, 512, 16, side, side) == maps
+    assert r3gan.maps_per_size(128, side, side, 512) == maps
+    assert r3gan.maps_per_size(128, side, side, None) == [128] * len(maps)
+    assert r3gan.maps_per_size(maps, side, side, 512) == maps
 
 
 def test_r3gans_blocks_start_as_the_identity_with_the_stated_variances():

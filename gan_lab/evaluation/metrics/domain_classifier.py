@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_lab.common.bounds import PositiveInt, Seed
+from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.capabilities import LabelledImages
 from gan_lab.data.class_view import ClassView
 from gan_lab.data.subsets import capped_count, evenly_spaced
@@ -212,7 +212,7 @@ class TrainedAgreement(ClassifierAgreement):
 
     def __init__(
         self,
-        target: int,
+        target: Natural,
         domains: DomainImages,
         n_train: PositiveInt = 2000,
         steps: PositiveInt = 300,
