@@ -1,6 +1,6 @@
 """A composed configuration that resumes a run gets what the run's recorded one has of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gan_lab.cli.config.resuming import OF_ONE_START, check_targets, own_overrid
 from gan_lab.cli.config.scale import typed_keys
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.start_folder import DATA_PATHS
+from gan_lab.common.upgrade import leaves
 from gan_lab.training.resume import own_configuration
 from gan_lab.training.resume_rules import Change, changes, check_changes
 from gan_lab.training.run_config import RUN_DIR
@@ -60,11 +61,29 @@ class _Run:
     def __init__(self, checkpoint: Path) -> None:
         self.own = UNSCALED | own_configuration(checkpoint)
         self.overrides = own_overrides(checkpoint) or []
+        self.base = self._composed({})
+
+    def _composed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what the run's overrides compose when some keys have these values instead."""
         alone = compose(self.overrides)
+        for key, value in values.items():
+            OmegaConf.update(alone, key, value)
         complete(alone)
         keep_facts(alone, self.own)
         self._use_formats(alone)
-        self.base = resolve(alone)
+        return resolve(alone)
+
+    def _base_for(self, typed: Collection[str]) -> dict[str, Any]:
+        """Returns the base with the run's own values of keys that are typed.
+
+        What is interpolated from them differs then from what the typed values compose. Otherwise a value that is typed
+        as the base has it, where the run had another of its scale, of its recipe or of an earlier version, would not
+        reach it.
+        """
+        was = {".".join(path): value for path, value in leaves(self.base)}
+        had = {".".join(path): value for path, value in leaves(self.own)}
+        moved = {key: had[key] for key in typed if key in was and key in had and had[key] != was[key]}
+        return self._composed(moved) if moved else self.base
 
     def _use_formats(self, config: DictConfig) -> None:
         if "data" in self.own:
@@ -88,7 +107,8 @@ class _Run:
             with without_messages():
                 count_classes(config)
                 use_found_formats(config)
-        return with_own(resolve(config), self.base, self.own, typed_keys(typed))
+        keys = typed_keys(typed)
+        return with_own(resolve(config), self._base_for(keys), self.own, keys)
 
     def cause(self, refused: Sequence[Change]) -> str:
         """Returns the first argument of the command line that alone makes changes that are refused.

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from gan_lab.cli.config.compose import compose, resolve
+from gan_lab.cli.config.going_on import complete, go_on
 from gan_lab.cli.config.resuming import (
     check_targets,
+    composed_from,
     leaves,
     nested,
     own_overrides,
@@ -103,6 +106,24 @@ def test_what_is_typed_holds_even_if_it_is_the_default():
     own = BASE | {"budget": {"images": 7}}
     assert with_own(BASE, BASE, own)["budget"] == {"images": 7}
     assert with_own(BASE, BASE, own, ["budget.images"])["budget"] == {"images": 1}
+
+
+def test_what_is_typed_reaches_what_is_interpolated_from_it(tmp_path):
+    """The run had another interval than its overrides compose now, for a scale or an earlier version set it."""
+    overrides = ["data=digits", "model=vae"]
+    composed = compose(overrides)
+    assert composed.log_every == composed.model.engine.log_every
+    own = resolve(composed)
+    own["log_every"] = own["model"]["engine"]["log_every"] = 7
+    folder = run(tmp_path / "a", own, overrides=overrides, started_in=str(tmp_path))
+    (folder / "last.ckpt").touch()
+    lines = {7: [], composed.log_every: [f"log_every={composed.log_every}"], 9: ["log_every=9"]}
+    for expected, typed in lines.items():
+        line = [*overrides, *typed, f"resume={folder}"]
+        complete(config := compose(line))
+        with composed_from(line):
+            go_on(config)
+        assert config.model.engine.log_every == config.log_every == expected
 
 
 def test_what_a_run_did_without_is_not_added():
