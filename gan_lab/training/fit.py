@@ -30,14 +30,14 @@ from gan_lab.training.alternating import AlternatingModule
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.early_stop import early_end
 from gan_lab.training.callbacks.stop import INTERRUPTED, SIGNALS, TIME_LIMIT_SIGNALS, StopOnSignal, is_cut_short
-from gan_lab.training.checkpoint import load_weights, read, restore
+from gan_lab.training.checkpoint import read, restore
 from gan_lab.training.record import environment_info, result
 from gan_lab.training.rehearsal import rehearse
 from gan_lab.training.resume import check_run_dir, choose_run_dir
-from gan_lab.training.resume_rules import LISTED
 from gan_lab.training.run_config import RUN_DIR, RunConfig
 from gan_lab.training.trainer import RECORDED, make_trainer, without_remarks
 from gan_lab.training.trainer_checks import check_batch_norm, check_micro_batches
+from gan_lab.training.transfer import CarriedClasses, start_from
 
 
 def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | None = None) -> float | None:
@@ -73,6 +73,8 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
         rank_zero_info(f"Run folder: {folder}")
     with recorded_failure(run, model), without_remarks():
         trainer, stop = make_trainer(config)
+        if config.init_from and resumed is None:
+            trainer.callbacks.append(CarriedClasses(config.init_from))  # type: ignore[attr-defined]
         with lost_ranks(trainer, config):
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     return Ending(run, config, command, trainer, data, model, stop).conclude()
@@ -97,11 +99,7 @@ def build_parts(config: RunConfig) -> tuple[Any, Any]:
     if config.generator_from and not config.resumes_a_path:
         restore(model.generator, read(checkpoint_path(config.generator_from)))
     if config.init_from and not config.resumes_a_path:
-        taken = load_weights(model, checkpoint_path(config.init_from), config.init_share or 0.0)
-        rank_zero_info(f"Weights from {config.init_from}: {taken.share:.0%} of the parameters.")
-        if taken.left_out:
-            more = f" and {len(taken.left_out) - LISTED} more" if len(taken.left_out) > LISTED else ""
-            rank_zero_info(f"Without a match: {', '.join(taken.left_out[:LISTED])}{more}.")
+        start_from(model, config.init_from, config.init_share or 0.0, trained_parts(model))
     elif not config.resumes_a_path and any(
         not each.requires_grad for part in trained_parts(model) for each in part.parameters()
     ):

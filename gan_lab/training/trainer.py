@@ -24,8 +24,6 @@ from gan_lab.training.checkpoint import AtomicCheckpointIO
 from gan_lab.training.quick import NoProfiler, keep_freed_memory, stop_looking_for_a_driver
 from gan_lab.training.run_config import RunConfig
 
-RECORDED = ("model", "data", "seed", "precision")
-"""Sections of the configuration that checkpoints have."""
 EXPECTED_WARNINGS = (
     ".*does not have many workers",
     ".*Checkpoint directory .* exists",
