@@ -14,6 +14,7 @@ from gan_lab.cli.requests import DataPaths, Request, Size
 from gan_lab.common.atomic import check_place
 from gan_lab.common.bounds import Bounds, PositiveInt, Seed
 from gan_lab.common.errors import UserError
+from gan_lab.common.wording import counted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -103,7 +104,7 @@ def joined(folder: Path) -> Iterator[Artifact]:
     index = write_joined_index(folder, f"join={folder}")
     shards = sum(map(len, index.splits.values()))
     images = sum(map(index.count, index.splits))
-    found = f"{images:,} images in {shards:,} shard{'s' * (shards != 1)}"
+    found = f"{counted(images, 'image')} in {counted(shards, 'shard')}"
     yield Message(f"Joined {found}: data=stream data.root={folder}, here or at a URL.")
     yield Written(folder / INDEX)
 
@@ -129,7 +130,7 @@ def summary(data: Any, n: int, request: PackRequest) -> str:
     """Says what is in the file and what is not."""
     colours = "grey" if data.channels == 1 else "in colour"
     classes = f"{data.classes} classes" if data.classes else "no classes"
-    lines = [f"Packed {n:,} images of {data.width}×{data.height} px, {colours}, {classes}."]
+    lines = [f"Packed {counted(n, 'image')} of {data.width}×{data.height} px, {colours}, {classes}."]
     if request.in_shards:
         lines.append(f"Train on them with data=stream data.root={request.output}.")
     elif data.class_names:
@@ -140,8 +141,7 @@ def summary(data: Any, n: int, request: PackRequest) -> str:
         lines.append("StyleGAN and EDM read square images only: size= with one side makes them square.")
     for split, packed in request.splits.items():
         if not packed:
-            count = data.count_stored(split)
-            left_out = f"{count:,} image{'s' * (count > 1)}"
+            left_out = counted(data.count_stored(split), "image")
             lines.append(f"The {split} split is left out ({left_out}): split=all packs both.")
     return "\n".join(lines)
 

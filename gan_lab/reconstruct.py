@@ -15,6 +15,7 @@ from gan_lab.cli.session import Session
 from gan_lab.common.bounds import Bounds, PositiveFloat, PositiveInt
 from gan_lab.common.capabilities import Reconstructs, Restores
 from gan_lab.common.errors import UserError
+from gan_lab.common.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +57,19 @@ def reconstruct(session: Session, request: ReconstructRequest) -> Iterator[Artif
     if request.hide is None:
         results = work.reconstruct_images(session.model, given, *how)
         rows = [real, results, (results - real).abs() - 1]
-        yield Message(f"Reconstructed {len(real)} images: {describe_errors(results, real)} on average")
+        yield Message(f"Reconstructed {counted(len(real), 'image')}: {describe_errors(results, real)} on average")
     else:
         known = work.known_mask(request.hide, *real.shape[2:])
         seeds = range(request.seed, request.seed + request.samples)
         completed = [work.complete_images(session.model, given, known, seed, *how) for seed in seeds]
         error = torch.stack([mse(each, real) for each in completed]).mean().item() / (1 - known.mean().item())
         results, rows = torch.cat(completed), [real, torch.where(known > 0, real, work.GREY), *completed]
-        counts, part = f"{len(completed)} × {len(real)} images", request.hide
+        counts, part = f"{len(completed)} × {counted(len(real), 'image')}", request.hide
         yield Message(f"Completed {counts} with the {part} hidden: MSE {error:.4f} there on average")
     yield Sheet("sheet", work.rows_sheet(rows, request.columns))
     if request.single:
         yield Images(results)
-        yield Message(f"Wrote {len(results)} images")
+        yield Message(f"Wrote {counted(len(results), 'image')}")
     if request.interpolate:
         frames = work.walk_between_encodings(session.model, given.first(request.interpolate), request.steps, *how)
         yield from walk_artifacts(frames, request.fps)

@@ -15,6 +15,7 @@ from gan_lab.common.atomic import make_folder
 from gan_lab.common.bounds import Bounds, PositiveInt
 from gan_lab.common.capabilities import Repairs
 from gan_lab.common.errors import UserError
+from gan_lab.common.wording import counted
 from gan_lab.inference.packaged import RestorerName, packaged
 
 
@@ -107,9 +108,8 @@ def restore(session: Session, request: RestoreRequest) -> Iterator[Artifact]:
     make_folder(folder_of(request.output))
     yield from edited(job, request, request.input, files, others, request.output)
     if page is not None and not rank_and_world_size()[0]:
-        count = f"{len(page.links):,} image{'s' * (len(page.links) != 1)}"
         name = session.path if request.restorer is None else f"the restorer {request.restorer} of gan_lab"
-        text = f"{count}, restored with {name}: move the slider to compare."
+        text = f"{counted(len(page.links), 'image')}, restored with {name}: move the slider to compare."
         yield Written(page.write(f"{request.input.name}, before and after", text))
 
 

@@ -128,23 +128,25 @@ def _view(session: Session, request: SampleRequest) -> Any:
     Raises:
         UserError: for these keys of a model without styles, and for the space of samples that are not walked through.
     """
-    from gan_lab.inference.styles import StyledSamples
+    from gan_lab.inference.styles import StyledLatents, StyledSamples
 
     usual = {"truncation_cutoff": None, "space": "z", "layer_noise": "constant", "mix": 0, "mix_layers": None}
-    if all(getattr(request, key) == value for key, value in usual.items()):
+    walks_in_z = request.walks and request.space == "z" and not (request.traverse or request.mix)
+    styled = isinstance(session.model, Styles) and walks_in_z and request.truncation != 1
+    if not styled and all(getattr(request, key) == value for key, value in usual.items()):
         return session.model
     if not isinstance(session.model, Styles):
         request.without(f"{session.name} has no styles", **usual)
     if request.traverse:
         request.without("traverse= moves latents", **usual)
-    if request.walks and request.space == "z":
-        request.without("Walks take them in space=w only", truncation_cutoff=None, layer_noise="constant")
     if not request.walks:
         request.without("interpolate= is not given", space="z")
     if not request.mix:
         request.without("mix= is not given", mix_layers=None)
     if request.truncation == 1:
         request.without("truncation= is not given", truncation_cutoff=None)
+    if walks_in_z:
+        return StyledLatents(session.model, request.truncation, request.truncation_cutoff, request.layer_noise)
     return StyledSamples(session.model, request.truncation_cutoff, request.layer_noise)
 
 

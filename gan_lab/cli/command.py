@@ -25,7 +25,7 @@ from gan_lab.cli.artifacts import say
 from gan_lab.cli.config import overrides
 from gan_lab.cli.config.deprecations import print_warnings
 from gan_lab.cli.config.paths import home
-from gan_lab.cli.errors import report_all_errors, report_user_errors
+from gan_lab.cli.errors import quiet_without_reader, report_all_errors, report_user_errors
 from gan_lab.cli.help import group_names, help_text, key_names, usage
 from gan_lab.cli.requests import ModelRequest, Request, words_field
 from gan_lab.cli.session import Session
@@ -60,6 +60,8 @@ COMMANDS = (
     "pack",
     "dashboard",
 )
+OF_PICTURES = ("sample", "reconstruct", "predict", "translate", "restore", "edit", "stylize")
+"""Commands that are proposed for a model: they make pictures, and need no more than their paths."""
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.run.dir=.",
          "hydra.sweep.dir=.", "hydra.sweep.subdir=.", "hydra.job.chdir=false")  # fmt: skip
 """Commands leave no folder of Hydra's behind."""
@@ -136,7 +138,7 @@ class Command:
 
     def __call__(self) -> Any:
         """Runs the command line of this process; SIGTERM and SIGHUP exit with 143 and 129 wherever it is."""
-        with exits_on_signals():
+        with exits_on_signals(), quiet_without_reader():
             return self._run()
 
     def _run(self) -> Any:
@@ -252,7 +254,7 @@ class Command:
         """Raises UserError if the model lacks the capability, naming the commands that would work."""
         if session.model is None or isinstance(session.model, self.needs):
             return
-        works = [each for each in commands() if each.needs is not None and isinstance(session.model, each.needs)]
+        works = [each for each in map(command_named, OF_PICTURES) if isinstance(session.model, each.needs or ())]
         checkpoint = shlex.quote(str(session.path)) + trust_argument(session.trust)
         lines = [f"python -m gan_lab.{each.name} checkpoint={checkpoint}{each.inputs}" for each in works]
         instead = f"try {', or '.join(lines)}" if lines else f"train one that can, such as {self.example}"

@@ -1,9 +1,11 @@
 """Errors of the user's making, in one sentence."""
 
 import functools
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 
@@ -28,6 +30,19 @@ def report_user_errors(work: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(130)
 
     return reported
+
+
+@contextmanager
+def quiet_without_reader() -> Iterator[None]:
+    """Exits with status 141, as programs do that SIGPIPE ends, if the reader of the standard output is gone:
+    ``… --help | head``.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        sys.exit(141)
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -9,6 +9,7 @@ import torch
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.version import __version__
+from gan_lab.common.wording import counted
 
 
 def resolve_device(name: str) -> torch.device:
@@ -79,7 +80,7 @@ def describe_hardware(device: torch.device, devices: int = 1) -> str:
         return f"{devices} × {torch.cuda.get_device_name(device)}"
     unit = bfloat16_instructions() or "no bfloat16"
     threads = torch.get_num_threads()
-    processes = f"{devices} process{'es' * (devices > 1)} of {threads} thread{'s' * (threads > 1)}"
+    processes = f"{counted(devices, 'process', 'processes')} of {counted(threads, 'thread')}"
     return f"{platform.machine()} CPU with {unit}, {processes}"
 
 

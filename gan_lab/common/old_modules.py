@@ -78,6 +78,9 @@ class OldModules:
     def exec_module(self, module: ModuleType) -> None:
         """There is nothing to run."""
 
+    def get_code(self, fullname: str) -> None:
+        """Lets ``python -m`` say in one line that there is nothing to run."""
+
 
 def _with_old_names(execute: Callable[[ModuleType], None], module: ModuleType) -> None:
     execute(module)

@@ -299,11 +299,20 @@ def best_value(folder: Path) -> float | None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the mapping in a JSON file; an empty one if the file is missing or damaged, or holds something else."""
+    return _mapping(path) or {}
+
+
+def is_damaged(path: Path) -> bool:
+    """Says whether a file is there, but holds no JSON mapping."""
+    return path.exists() and _mapping(path) is None
+
+
+def _mapping(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def checkpoint_path(path: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Samples by styles: truncation of some layers, noise of the layers, walks between styles, style mixing."""
+"""Samples by styles: truncation of some layers, noise of the layers, walks, style mixing."""
 
 import torch
 from torch import Tensor
@@ -50,6 +50,40 @@ class StyledSamples:
             label = torch.arange(start, start + n) % self.num_labels
         styles = self.latents(n, seed, start, truncation, label).unflatten(1, (self.model.num_styles, -1))
         return self.model.synthesize(styles, self.noise, seed, start)
+
+
+class StyledLatents(StyledSamples):
+    """Latents of a model with styles; satisfies ``Decodes``, for walks between latents whose images are truncated.
+
+    Args:
+        model: the model.
+        truncation: in (0, 1], moves the styles of latents towards their average.
+        cutoff, noise: see ``StyledSamples``.
+
+    Raises:
+        UserError: for a cutoff beyond the layers.
+    """
+
+    def __init__(
+        self, model: Styles, truncation: float = 1.0, cutoff: int | None = None, noise: LayerNoise = "constant"
+    ) -> None:
+        super().__init__(model, cutoff, noise)
+        self.truncation = truncation
+
+    def latents(
+        self, n: int, seed: int = 0, start: int = 0, truncation: float = 1.0, label: int | Tensor | None = None
+    ) -> Tensor:
+        """Returns the latents (n, Z) of samples start … start + n - 1 of the seed; ``decode`` truncates."""
+        return self.model.latents(n, seed, start)
+
+    def decode(self, latents: Tensor, label: int | Tensor | None = None) -> Tensor:
+        """Maps latents (n, Z) to images (n, C, H, W) in [-1, 1]; of class 0 if the label is None.
+
+        Raises:
+            UserError: for random noise.
+        """
+        styles = self.model.map_styles(latents, label, self.truncation, self.cutoff)
+        return super().decode(styles.flatten(1))
 
 
 def mix_styles(

@@ -92,8 +92,9 @@ class Progressive(GANModule):
         sizes = [(begin, size) for begin, size in self.batch_sizes if size < whole]
         for _, size in sizes:
             if whole % size or size % self.num_ranks:
+                shared = f" over {self.num_ranks} processes" if self.num_ranks > 1 else ""
                 raise UserError(
-                    f"A batch of {whole} images over {self.num_ranks} processes has no equal parts of {size}: give "
+                    f"A batch of {whole} images{shared} has no equal parts of {size}: give "
                     "model.batch_sizes divisors of batch_size that the processes can share."
                 )
         return whole // next((size for begin, size in reversed(sizes) if begin <= side), whole)

@@ -25,24 +25,26 @@ class Forecast:
         images_per_second: of training alone, over all ranks.
         memory_gib: the peak so far, in GiB.
         training: seconds of training.
-        evaluations: seconds of grids and metrics, as far as they are known.
+        evaluations: seconds of grids and metrics, as far as they are known; None if they are not.
         later: names of phases that begin later, and are not counted.
     """
 
     images_per_second: float
     memory_gib: float
     training: float
-    evaluations: float = 0.0
+    evaluations: float | None = 0.0
     later: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
-        """Seconds to the end of the run."""
-        return self.training + self.evaluations
+        """Seconds to the end of the run, as far as they are known."""
+        return self.training + (self.evaluations or 0.0)
 
     def sentence(self) -> str:
         """Says it in one line."""
-        parts = f", {duration(self.evaluations)} of it for grids and metrics" if self.evaluations >= 1 else ""
+        known = self.evaluations or 0.0
+        parts = f", {duration(known)} of it for grids and metrics" if known >= 1 else ""
+        parts = ", without grids and metrics" if self.evaluations is None else parts
         later = f", without the phase {' and '.join(self.later)}, which begins later" if self.later else ""
         speed = f"{self.images_per_second:,.{0 if self.images_per_second >= 10 else 2}f}"
         return (

@@ -160,9 +160,15 @@ def own_configuration(checkpoint: Path, content: Mapping[str, Any] | None = None
         content: of the checkpoint, if it was read already.
 
     Raises:
-        UserError: if the checkpoint cannot be read.
+        UserError: if the checkpoint or the configuration cannot be read.
     """
-    if recorded := runs.read_json(checkpoint.parent / "config.json"):
+    file = checkpoint.parent / "config.json"
+    if runs.is_damaged(file):
+        raise UserError(
+            f"{file} is damaged, so the run's settings are not known: put back a copy of the file, or start a new run "
+            f"with init_from={checkpoint}."
+        )
+    if recorded := runs.read_json(file):
         return with_paths_from(start_folder(checkpoint), upgrade_config(recorded))  # type: ignore[no-any-return]
     stored = (read(checkpoint) if content is None else content)["gan_lab"]
     return {key: stored[key] for key in RECORDED if key in stored}

@@ -78,6 +78,14 @@ def test_help_shows_the_keys_with_their_comments(folder):
     assert "Averages samples of a trained model." in shown and "n: 8              # samples to average" in shown
 
 
+def test_a_reader_that_leaves_early_ends_it_quietly(folder):
+    reader, writer = os.pipe()
+    os.close(reader)
+    shown = subprocess.run([sys.executable, "average.py", "--help"], cwd=folder, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (shown.returncode, shown.stderr) == (141, b"")
+
+
 def test_the_shell_completes_its_keys(folder):
     shown = run(folder, "-sc", "query=bash", COMP_LINE="python average.py out")
     assert "output=" in shown.stdout, shown.stderr
@@ -91,8 +99,7 @@ def test_the_shell_completes_its_keys(folder):
         (
             ["checkpoint=cyclegan.ckpt"],
             "gan_lab: cyclegan.ckpt holds the model CycleGAN, which cannot sample: try python -m gan_lab.translate "
-            "checkpoint=cyclegan.ckpt input=… output=…, or python -m gan_lab.export checkpoint=cyclegan.ckpt output=…, "
-            "or python -m gan_lab.evaluate checkpoint=cyclegan.ckpt.\n",
+            "checkpoint=cyclegan.ckpt input=… output=….\n",
         ),
     ],
     ids=["value", "missing", "model"],

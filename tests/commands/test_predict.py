@@ -59,7 +59,7 @@ def clip():
 def test_the_data_can_be_another_way(forecaster, tmp_path, monkeypatch, capsys):
     few = ["n=9", f"output={tmp_path}", "frames=1"]
     call(monkeypatch, f"checkpoint={forecaster}", "+data.count=6", *few)
-    assert "Predicted 1 frames of 3 sequences" in capsys.readouterr().out
+    assert "Predicted 1 frame of 3 sequences" in capsys.readouterr().out
     assert "colour" in refused(monkeypatch, capsys, f"checkpoint={forecaster}", "+data.colour=1", *few)
 
 
@@ -99,7 +99,7 @@ def test_without_the_truth_it_goes_on_after_the_last_frame(forecaster, clip, tmp
     save_animation(tmp_path / "clip.gif", clip)
     wanted = tmp_path / "later.webp"
     call(monkeypatch, f"checkpoint={forecaster}", f"input={tmp_path}/clip.gif", "frames=7", f"output={wanted}")
-    assert "Predicted 7 frames of 1 sequences, 6 frames given" in capsys.readouterr().out
+    assert "Predicted 7 frames of 1 sequence, 6 frames given" in capsys.readouterr().out
     assert Image.open(wanted).size == (CELL + 2, 2 * CELL + 2)
     # As many of those given as the model was trained to see, and what follows.
     assert Image.open(tmp_path / "later.png").size == ((2 + 7) * CELL + 2, 2 * CELL + 2)

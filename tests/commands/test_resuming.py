@@ -288,3 +288,14 @@ def test_weights_that_do_not_fit_are_refused(run):
     with pytest.raises(UserError, match=rf"weights of .* do not fit this model \({name} is 1"):
         train.run(f"resume={run}")
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("damaged", ["{bad", "[1]", ""])
+def test_a_damaged_configuration_is_not_replaced_by_the_defaults(run, damaged):
+    (run / "config.json").write_text(damaged)
+    before = contents(run)
+    with pytest.raises(
+        UserError, match=r"config\.json is damaged, .* put back a copy of the file, or start .*init_from="
+    ):
+        train.run(f"resume={run}", "budget.images=48")
+    assert contents(run) == before

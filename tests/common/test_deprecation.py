@@ -132,6 +132,11 @@ def test_packages_of_the_last_version_have_their_modules():
         importlib.import_module("gan_lab.core.nothing")
 
 
+def test_a_module_of_the_last_version_is_no_command():
+    done = subprocess.run([sys.executable, "-m", "gan_lab.core.gan"], capture_output=True, text=True)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "gan_lab.core.gan" in done.stderr
+
+
 def test_a_module_in_its_place_has_the_names_that_it_lost(monkeypatch):
     assert "losses.penalties" in CHANGED
     import gan_lab.losses.penalties as penalties

@@ -8,8 +8,9 @@ from torch import nn
 
 from gan_lab.common.capabilities import Decodes, Samples, Styles
 from gan_lab.common.errors import UserError
+from gan_lab.inference.interpolation import slerp
 from gan_lab.inference.sampling import sample_walk
-from gan_lab.inference.styles import StyledSamples, mix_styles
+from gan_lab.inference.styles import StyledLatents, StyledSamples, mix_styles
 from gan_lab.losses.adversarial import NonSaturating
 from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.models.bases.latents import Normal
@@ -65,6 +66,17 @@ def test_a_walk_through_styles_is_straight_between_samples_and_returns(model):
     ends = view.latents(2, 4, truncation=0.5, label=label)
     expected = view.decode(torch.stack([ends[0], ends.mean(0), ends[1], ends.mean(0)]))
     torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
+
+
+def test_a_walk_through_latents_has_truncated_styles(model):
+    label = 1 if model.num_labels else None
+    view = StyledLatents(model, truncation=0.5, cutoff=2, noise="none")
+    frames = sample_walk(view, points=2, steps=2, seed=4, label=label, truncation=0.5, loop=True)
+    ends = model.latents(2, 4)
+    path = torch.stack([ends[0], slerp(*ends, 0.5), ends[1], slerp(*ends.flip(0), 0.5)])
+    expected = model.synthesize(model.map_styles(path, label, 0.5, 2), "none")
+    torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
+    assert not torch.allclose(frames, model.decode(path, label), atol=1e-3)
 
 
 def test_mixed_samples_have_the_first_styles_of_their_row(model):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lab.cli.config.compose import resolve_part
 from gan_lab.cli.config.parts import check_parts, parts
 from gan_lab.common.instantiate import instantiate, resolve_target
+from gan_lab.common.wording import counted
 from gan_lab.data.loading.cache import cache_folder
 from gan_lab.data.reading.formats import UNKNOWN, Formats, common_size, formats_of
 from gan_lab.data.reading.image_sets import EncodedImages
@@ -204,9 +205,9 @@ def _sentence(config: DictConfig, formats: Mapping[str, Formats]) -> str:
     data, together = resolve_part(config, "data"), sum(formats.values(), Formats())
     own = common_size(formats.values())
     sizes = "of different sizes" if own is None else f"of {own[1]}×{own[0]} px"
-    what = "recordings" if own == UNKNOWN else f"images {sizes}"
+    what = counted(len(together), "recording") if own == UNKNOWN else f"{counted(len(together), 'image')} {sizes}"
     size = data["size"]
     keys: dict[str, object] = {"data.size": size if isinstance(size, int) else f"[{size[0]},{size[1]}]"}
     keys |= {f"data.{key}": _get(data, key) for key, name in KEYS.items() if name in formats}
     used = " ".join(f"{key}={value}" for key, value in keys.items())
-    return f"Data {data['name']}: {len(together):,} {what}, {together.colours}; used at {used}."
+    return f"Data {data['name']}: {what}, {together.colours}; used at {used}."

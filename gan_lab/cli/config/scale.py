@@ -24,6 +24,7 @@ from gan_lab.common.errors import UserError
 from gan_lab.common.runs import LAST, recorded_configuration, unfinished_runs
 from gan_lab.common.start_folder import start_folder, with_paths_from
 from gan_lab.common.upgrade import leaves
+from gan_lab.common.wording import counted
 from gan_lab.training.resume_rules import changes
 from gan_lab.training.run_config import RUN_DIR
 
@@ -214,4 +215,4 @@ def machine(config: DictConfig) -> str:
     if has_gpu(config):
         return str(torch.cuda.get_device_name())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{cores} CPU core{'s' * (cores > 1)}"
+    return counted(cores, "CPU core")

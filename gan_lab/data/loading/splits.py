@@ -7,6 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from gan_lab.common.errors import UserError
+from gan_lab.common.wording import counted
 from gan_lab.data.loading.batches import batches_in_order
 from gan_lab.data.loading.keyed_random import permutation
 from gan_lab.data.loading.rendered import Rendered
@@ -110,8 +111,8 @@ def with_labels(splits: Mapping[str, ImageSet], name: str) -> dict[str, ImageSet
     for split, images in splits.items():
         known = np.ones(len(images), bool) if images.labels is None else images.labels >= 0
         if not known.all():
-            count = int((~known).sum())
-            rank_zero_info(f"Data {name}, {split}: {count:,} image{'s' * (count > 1)} without a class left out.")
+            count = counted(int((~known).sum()), "image")
+            rank_zero_info(f"Data {name}, {split}: {count} without a class left out.")
         if known.any():
             found[split] = images if known.all() else images.take(np.flatnonzero(known))
     if found.keys() <= {"test"}:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from gan_lab.common.wording import counted
 from gan_lab.data.reading.resize import ResizeSpec
 from gan_lab.data.types import Int64Array, UInt8Array
 
@@ -84,7 +85,7 @@ class Scan:
         sizes = common if len(by_area) == 1 else f"{smallest} to {largest}, most often {common} ({times:,})"
         modes = ", ".join(f"{mode} {count:,}" for mode, count in self.modes.most_common())
         skipped = f"; {len(self.unreadable)} unreadable skipped" if self.unreadable else ""
-        return f"{len(self.rows):,} images, {sizes}, {modes}{remarks(self.notes)}{skipped}"
+        return f"{counted(len(self.rows), 'image')}, {sizes}, {modes}{remarks(self.notes)}{skipped}"
 
     def list_unreadable(self, limit: int) -> str:
         """Returns the first unreadable files with the reasons, and how many more there are."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from gan_lab.common.class_names import listed
 from gan_lab.common.errors import UserError
+from gan_lab.common.wording import counted
 from gan_lab.data.reading.listing import Entry, natural_key, role_of, split_folders, strip_top_folder
 from gan_lab.data.types import Int64Array
 
@@ -146,7 +147,7 @@ class Classes:
         named = [f"{name} ({count:,})" for name, count in zip(self.names, counts.tolist(), strict=True)]
         text = f"{len(self.names)} classes{self.origin}: {listed(named)}"
         missed = [e.name for s, found in self.labels.items() for e, k in zip(splits[s], found, strict=True) if k < 0]
-        count = f"{len(missed):,} image{'s' * (len(missed) > 1)} without a class"
+        count = f"{counted(len(missed), 'image')} without a class"
         return text + (f"; {count}: {listed(missed, 3)}" if missed else "")
 
 

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from gan_lab.common.wording import counted
 from gan_lab.data.checks import check_counts
 from gan_lab.data.loading.splits import SPLITS
 from gan_lab.data.reading.clip_sets import ClipSet
@@ -47,7 +48,7 @@ class ArrayClips:
         return digest.hexdigest()
 
     def summary(self) -> str:
-        return f"{len(self):,} clips, {self.description}"
+        return f"{counted(len(self), 'clip')}, {self.description}"
 
 
 class FakeClips:

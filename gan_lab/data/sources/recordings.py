@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from gan_lab.common.errors import UserError
 from gan_lab.common.progress import track
+from gan_lab.common.wording import counted
 from gan_lab.data.checks import check_choice, check_counts
 from gan_lab.data.loading.keyed_random import permutation
 from gan_lab.data.loading.rendered import Ragged, Rendered
@@ -129,9 +130,10 @@ class RecordingClips:
         changes = sum(len(recording.scenes) - 1 for recording in self.recordings)
         sizes = sorted({size for recording in self.recordings for size in recording.rendered.scan.sizes})
         notes = remarks(sum((recording.rendered.scan.notes for recording in self.recordings), Counter[str]()))
+        clips, files = counted(len(self), "clip"), counted(len(self.recordings), "recording")
         return (
-            f"{len(self):,} clips of {self.length} frames, from {len(self.recordings):,} recordings with {frames:,} "
-            f"frames, {sizes[0] if len(sizes) == 1 else f'{len(sizes)} sizes'}, {changes:,} scene changes{notes}"
+            f"{clips} of {counted(self.length, 'frame')}, from {files} with {counted(frames, 'frame')}, "
+            f"{sizes[0] if len(sizes) == 1 else f'{len(sizes)} sizes'}, {counted(changes, 'scene change')}{notes}"
         )
 
 
@@ -220,7 +222,7 @@ class Recordings:
         raise UserError(
             f"data.root={self.root} has no room for {('a clip', 'a training and a test clip')[wanted - 1]} of "
             f"data.length={length} at data.stride={self.stride}: the longest recording, {longest.name}, has "
-            f"{longest.longest} frames of one scene, so give {works}."
+            f"{counted(longest.longest, 'frame')} of one scene, so give {works}."
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypedDict
 
 from gan_lab.common.capabilities import Predicts, RealClips, SamplesClips
+from gan_lab.common.wording import counted
 from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Model, Record
 from gan_lab.evaluation.factories import of_features
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
@@ -140,8 +141,8 @@ class PredictionEvaluator(ClipEvaluator[Predicts]):
 
     def comparison_text(self, protocol: Record) -> str:
         """States in a few words what was compared with what."""
-        context, steps = protocol["given"], protocol["predicted"]
-        return f"{protocol['clips']:,} test clips, {context} frames given and {steps} predicted"
+        given = counted(protocol["given"], "frame")
+        return f"{counted(protocol['clips'], 'test clip')}, {given} given and {protocol['predicted']} predicted"
 
 
 @dataclass

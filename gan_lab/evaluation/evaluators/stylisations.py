@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gan_lab.common.capabilities import Stylizes, TwoDomains
+from gan_lab.common.wording import counted
 from gan_lab.evaluation.evaluators.base import Evaluator, EvaluatorInputs, Record
 from gan_lab.evaluation.gallery import SHEET_SIZE, Sheet
 from gan_lab.evaluation.metrics.stylisation import SPLIT
@@ -38,8 +39,7 @@ class StylisationEvaluator(Evaluator[Stylizes, TwoDomains]):
     def comparison_text(self, protocol: Record) -> str:
         """States in a few words what was compared with what."""
         images, pictures = protocol["images"], protocol["pictures"]
-        ends = ["s" * (count != 1) for count in (images, pictures)]
-        return f"{images:,} test photograph{ends[0]} in the style of {pictures:,} picture{ends[1]}"
+        return f"{counted(images, 'test photograph')} in the style of {counted(pictures, 'picture')}"
 
 
 def stylisation_evaluator(inputs: EvaluatorInputs) -> StylisationEvaluator:

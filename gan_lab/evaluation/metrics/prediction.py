@@ -11,6 +11,7 @@ from gan_lab.common.capabilities import Predicts, RealClips
 from gan_lab.common.errors import UserError
 from gan_lab.common.images import to_float
 from gan_lab.common.precision import full_precision
+from gan_lab.common.wording import counted
 from gan_lab.data.clip_subsets import evenly_spaced, renumber, shared_clips
 from gan_lab.evaluation.feature_table import FeatureTable, mean_and_error
 from gan_lab.evaluation.features.perceptual import (
@@ -170,7 +171,8 @@ def describe_errors(context: Tensor, predicted: Tensor, truth: Tensor) -> str:
         truth: the frames that followed, as far as they are known, (N, S', C, H, W).
     """
     known = min(truth.shape[1], predicted.shape[1])
-    counts = f"Predicted {predicted.shape[1]} frames of {len(predicted)} sequences, {context.shape[1]} frames given"
+    made, given = (counted(each.shape[1], "frame") for each in (predicted, context))
+    counts = f"Predicted {made} of {counted(len(predicted), 'sequence')}, {given} given"
     if not known:
         return counts
     real = truth[:, :known].flatten(0, 1)

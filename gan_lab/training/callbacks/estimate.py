@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_lab.common.bounds import PositiveInt
+from gan_lab.training.callbacks.fidelity import Fidelity
 from gan_lab.training.callbacks.sizing import images_to_show
 from gan_lab.training.callbacks.stop import long_step
 from gan_lab.training.callbacks.throughput import Clock, EndMarker, TimeStamp, peak_memory_gib
@@ -112,16 +113,18 @@ def _forecast(trainer: Trainer, module: Any, speed: float, costly: Sequence[Call
     minutes_left = None if minutes is None else minutes - module.seconds / 60
     training = training_seconds(speed, left, minutes_left)
     ends_by_time = minutes_left is not None and (left is None or left / speed > 60 * minutes_left)
-    evaluations = 0.0
-    if training >= PROBED_FROM and trainer.world_size == 1:
-        callbacks: list[Any] = trainer.callbacks if costly is None else list(costly)  # type: ignore[attr-defined]
+    callbacks: list[Any] = trainer.callbacks if costly is None else list(costly)  # type: ignore[attr-defined]
+    evaluations: float | None = None
+    if not any(isinstance(each, Fidelity) and each.evaluators for each in callbacks):
+        evaluations = 0.0
+    elif training >= PROBED_FROM and trainer.world_size == 1:
         evaluations = _probed(trainer, lambda: evaluation_seconds(callbacks, module, seen, left, ends_by_time))
     later = tuple(phase.name for phase in module.phases() if phase.begin > module.progress)
     return Forecast(speed, peak_memory_gib(module.device), training, evaluations, later)
 
 
-def _probed(trainer: Trainer, seconds: Callable[[], float]) -> float:
-    """Returns seconds that are measured in a step which a signal may interrupt; 0 if they cannot be."""
+def _probed(trainer: Trainer, seconds: Callable[[], float]) -> float | None:
+    """Returns seconds that are measured in a step which a signal may interrupt; None if they cannot be."""
     found: list[float] = []
 
     def measure() -> None:
@@ -129,7 +132,7 @@ def _probed(trainer: Trainer, seconds: Callable[[], float]) -> float:
             found.append(seconds())
 
     long_step(trainer, measure, together=True)
-    return sum(found)
+    return found[0] if found else None
 
 
 def _period(module: Any) -> int:

@@ -63,7 +63,7 @@ def test_the_module_satisfies_its_capability(tmp_path):
     assert {split: data.count(split) for split in ("train", "test")} == {"train": 50, "test": 1}
     described = data.describe()
     assert described["splits"]["train"]["count"] == 50 and described["stride"] == 1 and described["length"] == 5
-    assert described["splits"]["test"]["found"].startswith("1 clips of 5 frames, from 1 recordings with 6 frames, 4×4")
+    assert described["splits"]["test"]["found"].startswith("1 clip of 5 frames, from 1 recording with 6 frames, 4×4")
     with pytest.raises(UserError, match=r"data\.split=whole "):
         data.count("whole")
 
@@ -139,7 +139,7 @@ def test_short_recordings_are_left_out_with_a_warning(tmp_path):
             {},
             r"room for a clip .*b\.npy, has 3 .* data\.length=3 or",
         ),
-        ({"a": numbered(1)}, {}, r"has 1 frames of one scene, so give longer recordings"),
+        ({"a": numbered(1)}, {}, r"has 1 frame of one scene, so give longer recordings"),
     ],
 )
 def test_the_error_for_short_recordings_gives_a_length_that_works(tmp_path, recordings, options, what):

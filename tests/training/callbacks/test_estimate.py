@@ -98,6 +98,8 @@ def test_grids_and_metrics_count(clock):
     assert found.evaluations == pytest.approx((3 + 1) * 1000 * 0.03 + 5000 * 0.02 + 2 * 50 * 0.01)
     found = run(clock, Estimate(), [0.5], Budget(minutes=60), costly=[fidelity])
     assert found.evaluations == pytest.approx(1000 * 0.03 + 5000 * 0.02)
+    short = run(clock, Estimate(), [0.5], Budget(images=320), costly=[fidelity])
+    assert short.evaluations is None and short.sentence().endswith(" s to the end, without grids and metrics.")
 
 
 def test_a_phase_that_begins_later_is_named(clock):
