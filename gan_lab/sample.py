@@ -16,6 +16,9 @@ from gan_lab.common.bounds import Natural, PositiveFloat, PositiveInt, Share
 from gan_lab.common.capabilities import Samples, SamplesClips, Styles
 from gan_lab.common.errors import UserError
 
+CANVASES = 16
+"""Steps of a drawing that a sheet shows at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRequest(InferenceRequest):
@@ -87,7 +90,8 @@ def sample(session: Session, request: SampleRequest) -> Iterator[Artifact]:
     request.without(f"{session.name} samples no clips", exchange=0)
     if request.canvases:
         request.without("canvases=true shows how images are drawn", truncation=1, single=False)
-        yield from clip_artifacts("canvases", sampling.sample_canvases(model, request.n, **keys), None, request.fps)
+        canvases = sampling.sample_canvases(model, request.n, **keys)
+        yield from clip_artifacts("canvases", canvases, None, request.fps, CANVASES)
     elif request.traverse:
         yield from traversal_artifacts(
             *sampling.sample_traversal(samples, request.traverse, truncation=request.truncation, **keys)

@@ -157,14 +157,21 @@ def walk_artifacts(frames: Tensor, fps: float) -> list[Artifact]:
     return [Sheet("interpolation", strip(frames)), Animation("interpolation", single, fps)]
 
 
-def clip_artifacts(name: str, clips: Tensor, columns: int | None, fps: float) -> list[Artifact]:
-    """Clips (N, T, C, H, W) in [-1, 1], each in a row of a sheet, and side by side as an animation."""
+def clip_artifacts(
+    name: str, clips: Tensor, columns: int | None, fps: float, shown: int | None = None
+) -> list[Artifact]:
+    """Clips (N, T, C, H, W) in [-1, 1], each in a row of a sheet, and side by side as an animation.
+
+    ``shown`` frames, evenly spaced from the first to the last, are in the sheet; None shows all.
+    """
     import torch
 
     from gan_lab.common.images import grid
 
     abreast = torch.stack([grid(frame, columns) for frame in clips.unbind(1)])
-    return [Sheet(name, grid(clips.flatten(0, 1), clips.shape[1])), Animation(name, abreast, fps)]
+    steps = min(clips.shape[1], shown or clips.shape[1])
+    some = clips[:, torch.linspace(0, clips.shape[1] - 1, steps).round().long()]
+    return [Sheet(name, grid(some.flatten(0, 1), steps)), Animation(name, abreast, fps)]
 
 
 @dataclass(frozen=True)

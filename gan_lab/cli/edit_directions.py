@@ -22,6 +22,7 @@ from gan_lab.evaluation.features.general import General
 from gan_lab.evaluation.reports.directions_page import write_directions_page
 from gan_lab.evaluation.text_scores import text_scores
 from gan_lab.inference.attributes import Attributes, leaks
+from gan_lab.inference.captions import name_rows
 from gan_lab.inference.direction_search import factorised, learnt, principal_components
 from gan_lab.inference.directions import Directions, strips
 from gan_lab.inference.first_maps import first_maps
@@ -76,7 +77,8 @@ def _shown(
         )
         yield Message(f"Found from {EVIDENCE.get(found.method, BOUNDARIES)}: {good}.")
         yield Record("leaks", leaking)
-    yield Sheet("directions", grid(images.flatten(0, 2), images.shape[2]))
+    names = [name for name in found.names for _ in range(images.shape[1])]
+    yield Sheet("directions", name_rows(grid(images.flatten(0, 2), images.shape[2]), names))
     title = f"Directions of {session.title}"
     yield Written(
         write_directions_page(request.output / "directions.html", title, found, images, request.strength, leaking)

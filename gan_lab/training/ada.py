@@ -19,8 +19,8 @@ from gan_lab.training.warping import in_order, rotation, scaling, translation, w
 SETS = {
     "b": "blit", "g": "geometry", "c": "colour", "f": "filter", "n": "noise", "k": "cutout",
 }  # fmt: skip
-"""Transformations by their letter in the name of a set; the paper writes c for cutout as well."""
-Pipeline = Literal["b", "g", "c", "f", "n", "k", "bg", "bgc", "bgcf", "bgcfn", "bgcfnk"]
+"""Transformations by their letter in the name of a set; in the paper's bgcfnc, the second c is cutout."""
+Pipeline = Literal["b", "g", "c", "f", "n", "k", "bg", "bgc", "bgcf", "bgcfn", "bgcfnk", "bgcfnc"]
 GREY = torch.tensor([1.0, 1.0, 1.0, 0.0]) / math.sqrt(3)
 """Direction of grey in the space of colours, homogeneous."""
 POWERS = torch.tensor([10.0, 1.0, 1.0, 1.0]) / 13
@@ -50,7 +50,7 @@ class ADA:
         images: PositiveInt = 500_000,
         interval: PositiveInt = 4,
     ) -> None:
-        self.transformations = [SETS[letter] for letter in pipeline]
+        self.transformations = [SETS[letter] for letter in pipeline.replace("nc", "nk")]
         self.p, self.target, self.images, self.interval = p, target, images, interval
         self.signs: list[Tensor] = []
         self.seen = 0

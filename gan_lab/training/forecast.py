@@ -113,7 +113,7 @@ def _items(evaluator: Any, model: Any) -> tuple[int, int]:
         return sum(each.translated for each in counts), sum(each.real for each in counts)
     count = getattr(evaluator.data, "count", None)
     known = count(evaluator.split) if callable(count) else 0
-    return evaluator.n, min(known, evaluator.limit or known)
+    return evaluator.most, min(known, evaluator.limit or known)
 
 
 def advice(

@@ -61,6 +61,8 @@ def test_directions_are_those_of_the_styles_maps(directions):
     assert (found.space, found.method, len(found.vectors)) == ("w", "sefa", 3) and found.vectors.shape[1] == 6
     with Image.open(directions.with_name("directions.png")) as sheet:
         assert sheet.width > 7 * 16 and sheet.height > 6 * 16
+        margin = np.asarray(sheet.convert("L"))[:, : sheet.width - 7 * 18 - 2]
+        assert margin.min() < 100, "each row has the name of its direction"
 
 
 def test_a_direction_leads_from_one_folder_to_another(runs, directions, tmp_path, capsys):

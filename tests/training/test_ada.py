@@ -8,7 +8,7 @@ from torch.autograd import gradgradcheck
 
 from gan_lab.common.errors import UserError
 from gan_lab.training import wavelets
-from gan_lab.training.ada import ADA, POWERS, Maybe, band_gains, colours, cut_out, filtered, geometry, recoloured
+from gan_lab.training.ada import ADA, POWERS, SETS, Maybe, band_gains, colours, cut_out, filtered, geometry, recoloured
 from gan_lab.training.noise import KeyedStream
 from gan_lab.training.warping import bilinear, gathered, rotation, scaling, translation, warped
 
@@ -211,6 +211,10 @@ def test_cutout_covers_half_of_either_side_around_its_centre():
 
 
 # The whole.
+
+
+def test_the_papers_name_of_all_transformations_is_known():
+    assert ADA("bgcfnc").transformations == ADA("bgcfnk").transformations == [*SETS.values()]
 
 
 @pytest.mark.parametrize("pipeline", ["bg", "c", "f", "n", "k", "bgcfnk"])

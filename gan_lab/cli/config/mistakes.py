@@ -116,7 +116,32 @@ def _refuse_unknown(overrides: Sequence[Override], groups: Sequence[str], compos
             raise UserError(f"{key} exists already: leave out the + of {text}.")
         if not _exists(config, key) and not override.is_add() and not override.is_force_add():
             package = f"@{override.package}" if override.package else ""
-            raise UserError(_unknown(config, known, f"{key}{package}", text))
+            raise UserError(_chosen(override, groups) or _unknown(config, known, f"{key}{package}", text))
+        if not override.is_add() and (name := _new_below(config, override)):
+            raise UserError(f"{key} has no {name} by default: write +{text} to add it.")
+
+
+def _chosen(override: Override, groups: Sequence[str]) -> str | None:
+    """Says which group has a choice of that name, if the key is none: ``dataset=mnist``, ``freeze.layers=4``."""
+    key, value = str(override.key_or_group), override.value()
+    first, _, rest = key.partition(".")
+    name = first if rest else value
+    found = [group for group in groups if isinstance(name, str) and name in choices(group)]
+    if first in groups or not found:
+        return None
+    group = next(iter(get_close_matches(first, found, 1, cutoff=0)), found[0])
+    return f"There is no key {key}: did you mean {group}={name}?"
+
+
+def _new_below(config: DictConfig, override: Override) -> str | None:
+    """Returns the first name in a mapping on the command line that the configuration does not have there."""
+    from omegaconf import OmegaConf
+
+    value = override.value()
+    node = OmegaConf.select(config, str(override.key_or_group), throw_on_missing=False)
+    if not isinstance(value, dict) or not _has_keys(node):
+        return None
+    return next((str(name) for name in value if str(name) not in map(str, node)), None)
 
 
 def _without(
@@ -167,6 +192,8 @@ def _exists(node: Any, key: str) -> bool:
 
 def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> str:
     """Says that there is no such key, and which is near."""
+    from omegaconf import OmegaConf
+
     parent, _, name = key.rpartition(".")
     if parent == "trainer" and (why := REFUSED.get(name)):
         return f"{key} is not supported: {why}."
@@ -174,7 +201,9 @@ def _unknown(config: DictConfig, known: Sequence[str], key: str, text: str) -> s
         return f"data={config.data.get('name')} is read from no folder: leave {key} out, or give {_own(config, known)}."
     if parent in known and name in (_arguments(config, parent) or ()):
         return f"{key} is not set by default: write +{text} to set it."
-    if near := _nearest(key, known):
+    is_empty = "." in parent and parent in known and not any(each.startswith(f"{parent}.") for each in known)
+    is_empty = is_empty and _has_keys(OmegaConf.select(config, parent, throw_on_missing=False))
+    if not is_empty and (near := _nearest(key, known)):
         return f"There is no key {key}: did you mean {near}?"
     while parent and parent not in known:
         parent = parent.rpartition(".")[0]

@@ -104,6 +104,11 @@ class Evaluator(ABC, Generic[Model, Data]):
     cache_dir: str | None = None
     progress: bool = True
 
+    @property
+    def most(self) -> int:
+        """The items that an evaluation takes at most: n, or fewer where each belongs to one of a few test items."""
+        return self.n
+
     @abstractmethod
     def evaluate(self, model: Model) -> EvaluationResult:
         """Computes the metrics of the model's present weights, the most important one first (collective)."""

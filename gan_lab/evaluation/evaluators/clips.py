@@ -98,12 +98,17 @@ class PredictionEvaluator(ClipEvaluator[Predicts]):
 
     model_metrics_first = True
 
+    @property
+    def most(self) -> int:
+        """The test clips, or n of them."""
+        return min(self.n, self.data.count("test"))
+
     def evaluate(self, model: Predicts) -> EvaluationResult:
         """Computes the metrics of the model's present weights (collective)."""
         return self.result(
             model,
             {
-                "clips": min(self.n, self.data.count("test")),
+                "clips": self.most,
                 "split": "test",
                 "given": model.context_frames,
                 "predicted": self.data.length - model.context_frames,

@@ -26,6 +26,11 @@ class RestorationEvaluator(Evaluator[Repairs, Damages]):
     weights: Mapping[str, str | None] = field(default_factory=dict)
     suite: Suite | None = field(default=None, init=False)
 
+    @property
+    def most(self) -> int:
+        """The test images, or n of them."""
+        return min(self.n, self.data.count(SPLIT))
+
     def evaluate(self, model: Repairs) -> EvaluationResult:
         """Computes the metrics of the model's present weights (collective)."""
         shape = self.data.channels, self.data.height, self.data.width
@@ -34,10 +39,9 @@ class RestorationEvaluator(Evaluator[Repairs, Damages]):
         metrics, curves = self._compare(model)
         if self.suite:
             described, failed = described | self.suite.described, failed | self.suite.failed
-        images = min(self.n, self.data.count(SPLIT))
         info = environment_info(model, self.data.describe(), self.extractors if self.suite else [])
         protocol = {
-            "images": images, "split": SPLIT, "seed": self.seed, "precision": "fp32",
+            "images": self.most, "split": SPLIT, "seed": self.seed, "precision": "fp32",
             "metrics": self.metric_protocol(described), **info,
         }  # fmt: skip
         return EvaluationResult({**scalars_of(found), **metrics}, curves | curves_of(found), protocol, failed)

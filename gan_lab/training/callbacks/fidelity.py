@@ -18,6 +18,7 @@ from gan_lab.common.bounds import Natural, PositiveInt, Seed
 from gan_lab.common.distributed import raise_lost_rank
 from gan_lab.common.errors import reason
 from gan_lab.common.progress import console
+from gan_lab.common.wording import counted
 from gan_lab.evaluation.evaluators.base import Evaluator
 from gan_lab.evaluation.evaluators.select import select_evaluator
 from gan_lab.evaluation.factories import comparison_class, metric_class, metric_name, plain_options
@@ -253,10 +254,11 @@ class Fidelity(Callback):
     def _announce(self, tier: str) -> None:
         """Says how long the last evaluation takes, if that is long: judged by the quick one."""
         if tier == "final" and "quick" in self.last:
-            seconds = self.last["quick"]["seconds"] / self.evaluators["quick"].n * self.evaluators["final"].n
+            few, many = (self.evaluators[each].most for each in ("quick", "final"))
+            seconds = self.last["quick"]["seconds"] / max(1, few) * many
             if seconds > ANNOUNCED:
                 about = timedelta(seconds=round(seconds))
-                rank_zero_info(f"The last metrics, of {self.evaluators['final'].n:,} items, take about {about}.")
+                rank_zero_info(f"The last metrics, of {counted(many, 'item')}, take about {about}.")
 
     def _measure(self, model: AlternatingModule, tier: str) -> dict[str, Any]:
         """Returns the record of an evaluation, or with ``error`` why there is none (collective)."""

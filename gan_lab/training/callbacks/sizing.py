@@ -58,12 +58,12 @@ def fit_to_images(evaluators: Mapping[str, Evaluator[Any, Any]], shown: int) -> 
     """
     n = max(SMALLEST, shown)
     for tier, evaluator in evaluators.items():
-        if n >= evaluator.n:
+        if n >= evaluator.most:
             continue
         if tier == "final":
             rank_zero_info(
                 f"This run trains on {shown:,} items, so {n:,} are generated for the last metrics instead of "
-                f"{evaluator.n:,}: callbacks.fidelity.n=… sets the number."
+                f"{evaluator.most:,}: callbacks.fidelity.n=… sets the number."
             )
         evaluator.n, evaluator.limit = n, _smaller(REAL_PER_GENERATED * n, evaluator.limit)
 
@@ -103,10 +103,10 @@ def apply_sizes(evaluators: Mapping[str, Evaluator[Any, Any]], sizes: Sizes, min
     for tier, (n, limit) in sizes.items():
         if (evaluator := evaluators.get(tier)) is None or n is None:
             continue
-        if tier == "final" and n < evaluator.n:
+        if tier == "final" and n < evaluator.most:
             seconds = 60 * minutes * sum(SHARES.values())
             rank_zero_info(
                 f"After these {minutes:g} minutes the last metrics take up to {seconds:.0f} s more, so {n:,} items are "
-                f"generated for them instead of {evaluator.n:,}: callbacks.fidelity.n=… sets the number."
+                f"generated for them instead of {evaluator.most:,}: callbacks.fidelity.n=… sets the number."
             )
         evaluator.n, evaluator.limit = min(n, evaluator.n), _smaller(limit, evaluator.limit)

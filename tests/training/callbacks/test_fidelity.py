@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from gan_lab.common.errors import UserError
 from gan_lab.evaluation import image_sets as sources
+from gan_lab.evaluation.evaluators.clips import PredictionEvaluator
 from gan_lab.evaluation.metrics.frechet import FrechetDistance
 from gan_lab.evaluation.metrics.kernel import KernelDistance
 from gan_lab.evaluation.metrics.score import Score
@@ -20,6 +21,7 @@ from gan_lab.training.budget import Budget
 from gan_lab.training.callbacks import fidelity
 from gan_lab.training.callbacks.checkpoint import Checkpoint
 from gan_lab.training.callbacks.fidelity import Fidelity
+from gan_lab.training.callbacks.sizing import fit_to_images
 from gan_lab.training.callbacks.stop import StopOnSignal
 
 QUICK = {"distance": FrechetDistance, "score": Score}
@@ -333,6 +335,14 @@ def test_a_small_budget_of_images_has_small_evaluations(run, tmp_path, caplog, l
     assert [final.n, final.limit] == numbers and quick.n == min(numbers[0], 2_500)
     words = f"{numbers[0]:,} are generated for the last metrics instead of 10,000: callbacks.fidelity.n=… sets"
     assert (words in caplog.text) == (numbers[0] < 10_000)
+
+
+def test_items_that_there_are_not_are_not_missed(caplog):
+    """A predictor has a prediction for each test clip, however many are asked for."""
+    clips = SimpleNamespace(count=lambda split: 3)
+    evaluator = PredictionEvaluator(clips, 2_000, [], {})
+    fit_to_images({"final": evaluator}, 32)
+    assert not caplog.text and evaluator.most == 3
 
 
 def test_epochs_of_a_plain_trainer_are_a_budget_too(run, tmp_path):
