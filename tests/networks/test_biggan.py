@@ -1,14 +1,19 @@
 """BigGAN's networks by the tables of the paper, and what its method adds to a GAN."""
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
 import torch
 from scipy.stats import norm, truncnorm
+from torch import nn
 
+from gan_lab.losses.adversarial import NonSaturating
+from gan_lab.losses.objective import AdversarialObjective
 from gan_lab.losses.orthogonal import non_orthogonality
-from gan_lab.models.biggan import resampled
+from gan_lab.models.bases.latents import Normal
+from gan_lab.models.biggan import BigGAN, resampled
 from gan_lab.networks.biggan import DeepDiscriminator, DeepGenerator, Discriminator, Generator
 
 UP, DOWN = [16, 16, 8, 4, 2, 1], [1, 2, 4, 8, 16, 16]
@@ -126,3 +131,24 @@ def test_truncated_latents_are_distributed_like_resampled_ones(most):
     expected = truncnorm.ppf((torch.arange(4000) + 0.5) / 4000, -most, most)
     torch.testing.assert_close(truncated, torch.tensor(expected), atol=1e-6, rtol=1e-6)
     assert math.isclose(float(resampled(torch.zeros(1), most)), 0.0, abs_tol=1e-6)
+
+
+def test_the_averaged_generator_has_standing_statistics():
+    """Those of the first norm follow from the weights of the layer before: its inputs are standard normal."""
+    torch.manual_seed(0)
+    generator = Generator(12, 1, 16, 16, base=2)
+    nn.init.normal_(generator.dense.bias)
+    objective, adam = AdversarialObjective(NonSaturating()), partial(torch.optim.Adam, lr=1e-3)
+    gan = BigGAN(generator, nn.Linear(1, 1), Normal(12), objective, adam, adam, standing=32)
+    gan.sync_buffers()
+    averaged = gan.ema.networks["generator"]
+    first = next(layer for layer in averaged.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+    weight, bias = (each.view(len(first.running_mean), -1, *each.shape[1:]) for each in averaged.dense.parameters())
+    mean = bias.mean(1)
+    variance = (weight.square().sum(2) + bias.square()).mean(1) - mean.square()
+    torch.testing.assert_close(first.running_mean, mean, atol=0.05, rtol=0)
+    torch.testing.assert_close(first.running_var, variance, atol=0, rtol=0.05)
+    assert first.momentum == 0.1 and not first.training
+    assert torch.equal(next(iter(generator.modules())).norm.running_mean, torch.zeros(8)), (
+        "that of training keeps its own"
+    )

@@ -138,6 +138,16 @@ def test_path_lengths_are_those_of_the_jacobian():
         torch.testing.assert_close(found[i], slopes.square().sum(1).mean().sqrt())
 
 
+def test_the_average_style_moves_by_a_share_of_an_iterations_mean():
+    gan = model()
+    batch, average = {"image": torch.zeros(4, *SIZE)}, torch.randn(7)
+    gan.generator.average_style.copy_(average)
+    shared = gan.shared_forward(batch, KeyedStream(0, "turn"))
+    mean = gan.draw_styles(batch, 4, KeyedStream(0, "turn"))[:, 0].mean(0)
+    gan.g_losses(batch, shared, KeyedStream(0, "losses"))
+    torch.testing.assert_close(gan.generator.average_style, 0.995 * average + 0.005 * mean)
+
+
 def test_another_generator_is_refused():
     with pytest.raises(UserError, match="mixes the styles of its own generator"):
         StyleGAN2(nn.Linear(1, 1), *[None] * 5)

@@ -121,6 +121,8 @@ def test_a_rotation_and_a_scale_move_a_spot_where_they_should():
 def test_sampling_by_gathered_pixels_is_bilinear():
     images, grid = make_images(), torch.rand(4, 9, 11, 2) * 2.4 - 1.2
     torch.testing.assert_close(gathered(images, grid), bilinear(images, grid))
+    few, grid = images[:1, :1, :3, :4].double().requires_grad_(), grid[:1, :2, :3].double().requires_grad_()
+    assert gradgradcheck(lambda x, where: gathered(x, where).pow(2), (few, grid))
 
 
 # Distributions and closed forms.
@@ -211,6 +213,23 @@ def test_cutout_covers_half_of_either_side_around_its_centre():
 
 
 # The whole.
+
+
+@pytest.mark.parametrize("letter", "nkc")
+def test_images_are_changed_with_probability_p(letter):
+    """Of noise and cutout it is p; of four changes of colour and one that half of the draws leave out, at least one."""
+    p, images = 0.3, torch.full((4000, 3, 8, 8), 0.5)
+    images[:, 0] = 0.1  # a colour, so that hue and saturation can change it
+    changed = (ADA(letter, p=p)(images, KeyedStream(0)) - images).abs().flatten(1).amax(1) > 1e-6
+    expected = p if letter in "nk" else 1 - (1 - p) ** 4 * (1 - p / 2)
+    assert float(changed.float().mean()) == pytest.approx(expected, abs=0.03)
+
+
+def test_noise_has_a_half_normal_deviation_of_a_tenth():
+    """Section B.3: σ = |N(0, 0.1²)| for each image."""
+    deviations = ADA("n", p=1.0)(torch.zeros(4000, 1, 16, 16), KeyedStream(0)).flatten(1).std(1)
+    assert float(deviations.mean()) == pytest.approx(0.1 * math.sqrt(2 / math.pi), rel=0.03)
+    assert float(deviations.square().mean()) == pytest.approx(0.01, rel=0.06)
 
 
 def test_the_papers_name_of_all_transformations_is_known():

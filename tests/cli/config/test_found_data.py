@@ -8,6 +8,7 @@ from PIL import Image
 from gan_lab.cli.config.compose import compose, resolve
 from gan_lab.cli.config.found_data import use_found_formats
 from gan_lab.common.errors import UserError
+from gan_lab.common.wording import counted
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +131,7 @@ def test_recordings_have_their_own_colours(tmp_path, caplog, modes, shape, expec
         assert used(tmp_path / "in", base=base) == (64, expected)
     count = len(modes) + bool(shape)
     assert (
-        f"Data frames: {count} recordings, " in caplog.text
+        f"Data frames: {counted(count, 'recording')}, " in caplog.text
         and f"used at data.size=64 data.channels={expected}." in (caplog.text)
     )
 
