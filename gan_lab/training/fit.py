@@ -37,7 +37,7 @@ from gan_lab.training.resume import check_run_dir, choose_run_dir
 from gan_lab.training.run_config import RUN_DIR, RunConfig
 from gan_lab.training.trainer import RECORDED, make_trainer, without_remarks
 from gan_lab.training.trainer_checks import check_batch_norm, check_micro_batches
-from gan_lab.training.transfer import CarriedClasses, start_from
+from gan_lab.training.transfer import start_from
 
 
 def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | None = None) -> float | None:
@@ -73,8 +73,6 @@ def fit(config: RunConfig, command: str = "", began: Callable[[Path], None] | No
         rank_zero_info(f"Run folder: {folder}")
     with recorded_failure(run, model), without_remarks():
         trainer, stop = make_trainer(config)
-        if config.init_from and resumed is None:
-            trainer.callbacks.append(CarriedClasses(config.init_from))  # type: ignore[attr-defined]
         with lost_ranks(trainer, config):
             trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     return Ending(run, config, command, trainer, data, model, stop).conclude()

@@ -23,6 +23,7 @@ from gan_lab.training.callbacks.stop import StopOnSignal
 from gan_lab.training.checkpoint import AtomicCheckpointIO
 from gan_lab.training.quick import NoProfiler, keep_freed_memory, stop_looking_for_a_driver
 from gan_lab.training.run_config import RunConfig
+from gan_lab.training.transfer import CarriedClasses
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers",
@@ -44,6 +45,7 @@ def make_trainer(config: RunConfig) -> tuple[Trainer, StopOnSignal]:
     # A node without a target is what a recipe sets of a callback that was left out.
     chosen = [node for node in config.callbacks.values() if node and "_target_" in node]
     callbacks = [stop, record, Logs(), *(instantiate(node) for node in chosen)]
+    callbacks += [CarriedClasses(config.init_from)] if config.init_from else []
     loggers = [instantiate(node) for node in config.logger.values() if node]
     for logger in loggers:
         logger.log_hyperparams(config.values)

@@ -60,13 +60,16 @@ def _prefixes(name: str) -> list[str]:
 class CarriedClasses(Callback):
     """Gives each class of a run the weights that the class of its name had in another, once the data are known.
 
-    Classes that the other run did not have start anew. By their numbers, a ship would start as a cat.
+    Classes that the other run did not have start anew. By their numbers, a ship would start as a cat. A run that is
+    resumed has its own weights.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.ckpt_path is not None:
+            return
         found = list(getattr(getattr(trainer, "datamodule", None), "class_names", ()))
         new = carry_classes(pl_module, read(checkpoint_path(self.source)), found)
         if new:

@@ -54,7 +54,7 @@ def test_classes_keep_their_weights_by_name(case, tmp_path):
     stored = {"gan_lab": {"class_names": HAD}, "state_dict": source.state_dict()}
     torch.save(stored, path)
     load_weights(model, path)
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(class_names=names))
+    trainer = SimpleNamespace(ckpt_path=None, datamodule=SimpleNamespace(class_names=names))
     CarriedClasses(str(path)).setup(trainer, model, "fit")
     latents = source.latents(2)
     for name in ("cat", "dog"):
@@ -68,7 +68,7 @@ def test_classes_of_the_same_names_stay(tmp_path):
     model = built(["model=cgan"], 3, 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.save({"gan_lab": {"class_names": HAD}, "state_dict": model.state_dict()}, tmp_path / "a.ckpt")
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(class_names=[name.title() for name in HAD]))
+    trainer = SimpleNamespace(ckpt_path=None, datamodule=SimpleNamespace(class_names=[name.title() for name in HAD]))
     CarriedClasses(str(tmp_path / "a.ckpt")).setup(trainer, model, "fit")
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
@@ -79,7 +79,7 @@ def test_as_many_classes_of_other_names_start_anew(tmp_path):
     before = model.generator.state_dict()
     first = next(name for name, value in before.items() if value.ndim > 1)
     drawn = before[first].clone()
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(class_names=["cat", "ship", "car"]))
+    trainer = SimpleNamespace(ckpt_path=None, datamodule=SimpleNamespace(class_names=["cat", "ship", "car"]))
     CarriedClasses(str(tmp_path / "a.ckpt")).setup(trainer, model, "fit")
     now, latent = model.generator.state_dict()[first], len(drawn) - 3  # of a transposed convolution
     same = [torch.equal(now[row], drawn[row]) for row in range(latent, latent + 3)]
