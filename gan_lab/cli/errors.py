@@ -2,10 +2,11 @@
 
 import functools
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 
@@ -42,8 +43,23 @@ def quiet_without_reader() -> Iterator[None]:
         if sys.stdout is not None:  # as it is where a shell closed it
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
-        sys.exit(141)
+        if not _reader_left():
+            raise
+        _leave_quietly()
+
+
+def _leave_quietly() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+    sys.exit(141)
+
+
+def _reader_left() -> bool:
+    """Says whether a broken pipe is that of the standard output: of others, the traceback is of use."""
+    with suppress(OSError, ValueError, AttributeError):  # there is no output, or this system cannot say
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    return False
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -62,6 +78,8 @@ def report_all_errors(work: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return reported(*arguments)
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _reader_left():
+                _leave_quietly()
             traceback.print_exception(error.with_traceback(_below(error)))
             sys.exit(1)
 

@@ -144,7 +144,7 @@ class StyleGAN2(GANModule):
             UserError: for a truncation, which is one of styles here.
         """
         if truncation != 1:
-            raise UserError("StyleGAN2 truncates styles, not latents: give it to map_styles.")
+            raise UserError("StyleGAN2 truncates styles, not latents: leave truncation= out, or give it to map_styles.")
         return super().latents(n, seed, start)
 
     def map_styles(

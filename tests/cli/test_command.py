@@ -78,12 +78,13 @@ def test_help_shows_the_keys_with_their_comments(folder):
     assert "Averages samples of a trained model." in shown and "n: 8              # samples to average" in shown
 
 
-def test_a_reader_that_leaves_early_ends_it_quietly(folder):
+@pytest.mark.parametrize("arguments", [["--help"], ["checkpoint=vae, (1).ckpt", "output=unread"]], ids=["help", "work"])
+def test_a_reader_that_leaves_early_ends_it_quietly(folder, arguments):
     reader, writer = os.pipe()
     os.close(reader)
-    shown = subprocess.run([sys.executable, "average.py", "--help"], cwd=folder, stdout=writer, stderr=subprocess.PIPE)
+    done = subprocess.run([sys.executable, "average.py", *arguments], cwd=folder, stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
-    assert (shown.returncode, shown.stderr) == (141, b"")
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_the_shell_completes_its_keys(folder):

@@ -64,6 +64,32 @@ def test_classes_keep_their_weights_by_name(case, tmp_path):
     assert not any(torch.equal(new, source.decode(latents, number)) for number in range(3))
 
 
+@pytest.mark.parametrize("case", [["model=stargan"], ["model=starganv2"]], ids=" ".join)
+def test_domains_keep_their_weights_by_name(case, tmp_path):
+    source, model, path = trained(built(case, 3, 0)), built(case, 4, 1), tmp_path / "a.ckpt"
+    torch.save({"gan_lab": {"class_names": HAD}, "state_dict": source.state_dict()}, path)
+    load_weights(model, path)
+    trainer = SimpleNamespace(ckpt_path=None, datamodule=SimpleNamespace(class_names=NAMES))
+    CarriedClasses(str(path)).setup(trainer, model, "fit")
+    image = torch.rand(2, 3, 16, 16) * 2 - 1
+    theirs, ours = ([restyled(each, image, to) for to in range(each.classes)] for each in (source, model))
+    for name in ("cat", "dog"):
+        number = [each.lower() for each in NAMES].index(name)
+        torch.testing.assert_close(ours[number], theirs[HAD.index(name)])
+    assert not any(torch.equal(ours[NAMES.index("ship")], each) for each in theirs)
+
+
+def restyled(model, image, to):
+    return model.restyle(image, to, model.random_styles(2, to))
+
+
+def test_frozen_layers_may_have_classes_that_are_carried(tmp_path):
+    source, model = built(["model=cgan"], 3, 0), built(["model=cgan"], 4, 1)
+    torch.save({"gan_lab": {"class_names": HAD}, "state_dict": source.state_dict()}, tmp_path / "a.ckpt")
+    next(model.discriminator.children()).requires_grad_(False)
+    start_from(model, str(tmp_path / "a.ckpt"), 0.0, [model.discriminator])
+
+
 def test_classes_of_the_same_names_stay(tmp_path):
     model = built(["model=cgan"], 3, 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}

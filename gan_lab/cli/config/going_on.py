@@ -1,6 +1,7 @@
 """A composed configuration that resumes a run gets what the run's recorded one has of its own."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gan_lab.cli.config.old_keys import move_old_keys
 from gan_lab.cli.config.own_data import keep_facts
 from gan_lab.cli.config.resuming import OF_ONE_START, check_targets, own_overrides, targets, task_overrides, with_own
 from gan_lab.cli.config.scale import typed_keys
+from gan_lab.common.errors import UserError
 from gan_lab.common.runs import checkpoint_path
 from gan_lab.common.start_folder import DATA_PATHS
 from gan_lab.common.upgrade import leaves
@@ -83,7 +85,10 @@ class _Run:
         was = {".".join(path): value for path, value in leaves(self.base)}
         had = {".".join(path): value for path, value in leaves(self.own)}
         moved = {key: had[key] for key in typed if key in was and key in had and had[key] != was[key]}
-        return self._composed(moved) if moved else self.base
+        if moved:
+            with suppress(UserError):  # an old value that this machine or this version refuses
+                return self._composed(moved)
+        return self.base
 
     def _use_formats(self, config: DictConfig) -> None:
         if "data" in self.own:

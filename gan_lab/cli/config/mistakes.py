@@ -25,6 +25,10 @@ FOLDERS = ("root", "a", "b")
 """Keys of ``data`` that say where the data are."""
 NAMED_PARTS = ("metrics", "quick", "extractor", "callbacks", "logger")
 """Keys with parts by name, which are left out without a class."""
+ALIKE = 0.7
+"""Share of characters from which on a key counts as another one, misspelt."""
+OF_ANY_GROUP = ("none", "auto", "default")
+"""Choices that say nothing of their group."""
 NAMED = 8
 """Keys that are named where none is near."""
 
@@ -112,22 +116,23 @@ def _refuse_unknown(overrides: Sequence[Override], groups: Sequence[str], compos
     known = [*groups, *dotted_keys(config)]
     for override in keys:
         key, text = str(override.key_or_group), str(override.input_line)
-        if override.is_add() and _exists(bare, key):
+        if override.is_add() and _exists(bare, key) and not isinstance(override.value(), dict):
             raise UserError(f"{key} exists already: leave out the + of {text}.")
         if not _exists(config, key) and not override.is_add() and not override.is_force_add():
             package = f"@{override.package}" if override.package else ""
-            raise UserError(_chosen(override, groups) or _unknown(config, known, f"{key}{package}", text))
+            raise UserError(_chosen(override, groups, known) or _unknown(config, known, f"{key}{package}", text))
         if not override.is_add() and (name := _new_below(config, override)):
             raise UserError(f"{key} has no {name} by default: write +{text} to add it.")
 
 
-def _chosen(override: Override, groups: Sequence[str]) -> str | None:
-    """Says which group has a choice of that name, if the key is none: ``dataset=mnist``, ``freeze.layers=4``."""
+def _chosen(override: Override, groups: Sequence[str], known: Sequence[str]) -> str | None:
+    """Says which group has a choice of that name, if the key is like no other: ``augment=ada``, ``freeze.layers=4``."""
     key, value = str(override.key_or_group), override.value()
     first, _, rest = key.partition(".")
     name = first if rest else value
     found = [group for group in groups if isinstance(name, str) and name in choices(group)]
-    if first in groups or not found:
+    near = get_close_matches(first, [each for each in known if "." not in each], 1, cutoff=ALIKE)
+    if first in groups or not found or name in OF_ANY_GROUP or (near and near[0] not in found):
         return None
     group = next(iter(get_close_matches(first, found, 1, cutoff=0)), found[0])
     return f"There is no key {key}: did you mean {group}={name}?"
