@@ -39,7 +39,7 @@ def logging_as_before():
         ("--help", None, "dragan, hinge, lazy_r1, lsgan"),
         ("--info", None, "Installed Hydra Plugins"),
         ("loss=wgna", 2, "did you mean wgan?"),
-        ("los=wgan", 2, "did you mean loss?"),
+        ("los=wgan", 2, "did you mean loss=wgan?"),
         ("data.szie=8", 2, "did you mean data.size?"),
     ],
 )
