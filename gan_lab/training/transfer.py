@@ -66,9 +66,9 @@ class CarriedClasses(Callback):
         self.source = source
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.ckpt_path is not None:
-            return
         found = list(getattr(getattr(trainer, "datamodule", None), "class_names", ()))
+        if trainer.ckpt_path is not None or not found or not getattr(pl_module, "classes", 0):
+            return
         new = carry_classes(pl_module, read(checkpoint_path(self.source)), found)
         if new:
             rank_zero_info(f"Classes that {self.source} does not have start anew: {listed(new)}.")
